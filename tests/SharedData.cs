@@ -1,0 +1,33 @@
+namespace Tests;
+
+/// <summary>Finds the reference data that lies beside the checkout; tests that need it are skipped, with the reason, where it is absent.</summary>
+internal static class SharedData
+{
+    private static readonly string? Root = FindRoot();
+
+    /// <summary>The full path of a reference file or folder; skips the running test when it is absent.</summary>
+    public static string Path(string relative)
+    {
+        Skip.If(Root is null, "the reference data is absent: no folder 'shared' beside the checkout, and DNABERT2_SHARED is not set");
+        string path = System.IO.Path.Combine(Root!, relative);
+        Skip.IfNot(File.Exists(path) || Directory.Exists(path), $"the reference data lacks '{relative}'");
+        return path;
+    }
+
+    /// <summary>The root of this checkout, the folder that holds Engine.sln.</summary>
+    public static string Checkout { get; } = FindCheckout();
+
+    private static string FindCheckout()
+    {
+        for (string? dir = AppContext.BaseDirectory; dir is not null; dir = System.IO.Path.GetDirectoryName(dir))
+            if (File.Exists(System.IO.Path.Combine(dir, "Engine.sln"))) return dir;
+        throw new InvalidOperationException("Engine.sln was not found above " + AppContext.BaseDirectory);
+    }
+
+    private static string? FindRoot()
+    {
+        string? set = Environment.GetEnvironmentVariable("DNABERT2_SHARED");
+        string path = string.IsNullOrEmpty(set) ? System.IO.Path.Combine(FindCheckout(), "..", "shared") : set;
+        return Directory.Exists(path) ? System.IO.Path.GetFullPath(path) : null;
+    }
+}
