@@ -1,0 +1,70 @@
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Engine.Autograd;
+
+/// <summary>What a parameter is used as; it decides initialisation and, for linear weights, the layout.</summary>
+public enum ParameterKind
+{
+    /// <summary>A table of rows, gathered by id. Initialised from a normal distribution.</summary>
+    Embedding,
+
+    /// <summary>The weight [out, in] of a linear layer. Initialised from a normal distribution.</summary>
+    Linear,
+
+    /// <summary>The weight [2 · out, in] of a linear layer followed by GEGLU. Initialised from a normal distribution.</summary>
+    GatedLinear,
+
+    /// <summary>A bias, initially 0.</summary>
+    Bias,
+
+    /// <summary>The factor of a layer normalisation, initially 1.</summary>
+    NormWeight,
+
+    /// <summary>The addend of a layer normalisation, initially 0.</summary>
+    NormBias,
+}
+
+/// <summary>A named array of a model. Its values live in the arena of its <see cref="ParameterSet"/>.</summary>
+public sealed class Parameter
+{
+    private Weight _weight;
+    private Tensor _value;
+
+    internal Parameter(string name, Shape shape, ParameterKind kind, Parameter? tiedTo)
+    {
+        (Name, Shape, Kind, TiedTo) = (name, shape, kind, tiedTo);
+    }
+
+    /// <summary>The name in checkpoints.</summary>
+    public string Name { get; }
+
+    /// <summary>The extents.</summary>
+    public Shape Shape { get; }
+
+    /// <summary>What it is used as.</summary>
+    public ParameterKind Kind { get; }
+
+    /// <summary>The parameter whose values these are, or null.</summary>
+    public Parameter? TiedTo { get; }
+
+    /// <summary>The values, row-major.</summary>
+    /// <exception cref="InvalidOperationException">There are none yet, or they were packed for inference.</exception>
+    public Tensor Value => !_value.IsAbsent ? _value : throw new InvalidOperationException($"{Name} has no row-major values");
+
+    /// <summary>The values as the weight of a linear layer.</summary>
+    /// <exception cref="InvalidOperationException">There are none yet.</exception>
+    public Weight Weight => !_weight.Data.IsAbsent ? _weight : throw new InvalidOperationException($"{Name} has no values");
+
+    internal bool IsLinear => Kind is ParameterKind.Linear or ParameterKind.GatedLinear;
+
+    internal Activation Activation => Kind == ParameterKind.GatedLinear ? Activation.Geglu : Activation.None;
+
+    internal void Set(Tensor value)
+    {
+        _value = value;
+        if (Shape.Rank == 2) _weight = new Weight(value);
+    }
+
+    internal void Set(in Weight packed) => _weight = packed;
+}

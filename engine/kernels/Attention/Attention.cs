@@ -1,0 +1,22 @@
+namespace Engine.Kernels;
+
+/// <summary>
+/// Exact attention over packed sequences, <c>softmax(mod(Q Kᵀ / sqrt(d))) V</c> per sequence and head, tiled with a running softmax
+/// (Dao et al., FlashAttention, arXiv 2205.14135), so that no sequence × sequence buffer exists.
+///
+/// Input is <c>qkv [tokens, 3 · hidden]</c>, laid out (three, head, head size); output <c>[tokens, hidden]</c> and, where asked for,
+/// the log-sum-exp <c>[heads, tokens]</c>. Sequence s holds the rows <c>cu_seqlens[s] … cu_seqlens[s + 1] − 1</c>; empty sequences
+/// are allowed. A query that sees no key gets zeros and a log-sum-exp of −∞.
+///
+/// On the CPU the scores are computed transposed: keys down the rows, queries in the SIMD lanes. Maximum, exponential and sum are then
+/// lane-wise, and the probabilities come out in the very layout in which the matrix product wants its right factor for <c>Vᵀ Pᵀ</c>.
+/// Keys, values and queries are packed once per call as factors of <see cref="MatMul.Tile"/>.
+/// </summary>
+internal static class Attention
+{
+    /// <summary>Keys of a score tile; 192 × 32 floats are 24 KB, half of L1, and a multiple of every tile height.</summary>
+    public const int KeyTile = 192;
+
+    /// <summary>The running maximum starts here rather than at −∞, so that a hidden key's weight is exp(−∞) = 0 and not NaN.</summary>
+    public const float LowestMaximum = -1e30f;
+}

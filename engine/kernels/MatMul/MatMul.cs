@@ -1,0 +1,38 @@
+namespace Engine.Kernels;
+
+/// <summary>What is applied to a matrix product's result while it is still in cache.</summary>
+public enum Activation
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>The exact (erf) GELU.</summary>
+    Gelu,
+
+    /// <summary>
+    /// GEGLU: of a product of width 2·I the first half is activated and multiplied by the second,
+    /// <c>y[:, j] = gelu(g[:, j]) · g[:, I + j]</c>. The weights are packed so that both halves meet in one tile.
+    /// </summary>
+    Geglu,
+}
+
+/// <summary>
+/// The matrix product of a linear layer, <c>y[m, n] = f(Σₖ x[m, k] · w[n, k] + bias[n]) + residual[m, n]</c>, with f of
+/// <see cref="Activation"/>. It equals the composite of product, bias, activation and sum; only rounding order differs.
+///
+/// Both factors are packed into panels that the register tile reads front to back: the left one <c>[m / TileRows][K][TileRows]</c>,
+/// the right one <c>[n / TileColumns][K][TileColumns]</c>, zero-padded at the edge. Orientation is a matter of packing alone, so the
+/// same loop serves <c>x·wᵀ</c>, <c>x·w</c> and <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn, «Anatomy of
+/// high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a group of right panels in L2.
+/// </summary>
+internal static partial class MatMul
+{
+    /// <summary>Columns of the reduction that are worked through at a time: a strip of 12 × 768 floats is 36 KB of the 48 KB L1.</summary>
+    public const int DepthBlock = 768;
+
+    /// <summary>Floats of right panels that a thread keeps in its L2 (590 KB of 1 MB).</summary>
+    private const int PanelGroupFloats = 192 * DepthBlock;
+
+    /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
+    public const int StripGroup = 16;
+}

@@ -1,0 +1,84 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Engine.Runtime;
+
+/// <summary>
+/// Memory that is handed out front to back and taken back all at once or down to a mark. It grows by whole storages; when it is next
+/// empty these are joined into one of the size that was needed, so that a steady workload allocates nothing.
+/// </summary>
+/// <param name="backend">Where the memory lies.</param>
+public sealed class Arena(Backend backend) : IDisposable
+{
+    private const int Alignment = 64;
+    private const long SmallestChunk = 1 << 20;
+    private readonly List<Storage> _chunks = [];
+    private int _chunk;
+    private long _used;
+    private long _before;
+
+    /// <summary>The backend whose memory this is.</summary>
+    public Backend Backend { get; } = backend;
+
+    /// <summary>The most bytes that were in use at one time.</summary>
+    public long HighWater { get; private set; }
+
+    /// <summary>A tensor of uninitialised elements, valid until the arena is reset below it.</summary>
+    public Tensor Rent(Shape shape, DType dtype)
+    {
+        long bytes = (shape.Count * dtype.Size() + Alignment - 1) / Alignment * Alignment;
+        while (_chunk < _chunks.Count && _used + bytes > _chunks[_chunk].Bytes)
+        {
+            _before += _used;
+            _used = 0;
+            _chunk++;
+        }
+
+        if (_chunk == _chunks.Count) _chunks.Add(Backend.Allocate(Math.Max(bytes, Math.Max(SmallestChunk, _before / 2))));
+        var tensor = new Tensor(_chunks[_chunk], _used, shape, dtype);
+        _used += bytes;
+        HighWater = Math.Max(HighWater, _before + _used);
+        return tensor;
+    }
+
+    /// <summary>The present position.</summary>
+    public ArenaMark Mark() => new(_chunk, _used, _before);
+
+    /// <summary>Takes back everything rented since the mark.</summary>
+    public void Reset(ArenaMark mark) => (_chunk, _used, _before) = (mark.Chunk, mark.Used, mark.Before);
+
+    /// <summary>Takes back everything.</summary>
+    public void Reset()
+    {
+        Reset(default(ArenaMark));
+        if (_chunks.Count <= 1) return;
+        long total = HighWater;
+        Free();
+        _chunks.Add(Backend.Allocate(total));
+    }
+
+    /// <summary>Returns the memory to the backend.</summary>
+    public void Dispose()
+    {
+        Reset(default(ArenaMark));
+        Free();
+    }
+
+    private void Free()
+    {
+        foreach (Storage chunk in _chunks) chunk.Dispose();
+        _chunks.Clear();
+    }
+}
+
+/// <summary>A position in an <see cref="Arena"/>.</summary>
+[SuppressMessage("Performance", "CA1815:Override equals and operator equals on value types", Justification = "marks are not compared")]
+public readonly struct ArenaMark
+{
+    internal ArenaMark(int chunk, long used, long before) => (Chunk, Used, Before) = (chunk, used, before);
+
+    internal int Chunk { get; }
+
+    internal long Used { get; }
+
+    internal long Before { get; }
+}

@@ -1,0 +1,163 @@
+using Engine.Kernels;
+
+namespace Engine.Runtime;
+
+public abstract partial class Backend
+{
+    /// <summary>Lays a row-major weight <c>[out, in]</c> out for this backend's matrix product.</summary>
+    /// <param name="weight">The weight; it is not needed afterwards.</param>
+    /// <param name="activation">What <see cref="Linear"/> will apply: GEGLU interleaves the halves of the weight.</param>
+    /// <param name="arena">Where the result lives.</param>
+    public Weight Pack(Tensor weight, Activation activation, Arena arena)
+    {
+        Expect(weight, "weight", DType.F32, weight.Shape);
+        return PackCore(new Weight(weight), activation, arena);
+    }
+
+    /// <summary>
+    /// The embedding layer, <c>y = LN(word[id] + type[typeId])</c>.
+    /// </summary>
+    /// <param name="ids">I32 [tokens], within the vocabulary.</param>
+    /// <param name="typeIds">I32 [tokens], or absent: all 0.</param>
+    /// <param name="word">[vocabulary, hidden].</param>
+    /// <param name="type">[types, hidden].</param>
+    /// <param name="norm">The layer normalisation.</param>
+    /// <param name="y">[tokens, hidden].</param>
+    public void Embed(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y)
+    {
+        int hidden = word.Shape[1];
+        Expect(ids, "ids", DType.I32, new Shape(y.Shape[0]));
+        if (!typeIds.IsAbsent) Expect(typeIds, "type ids", DType.I32, ids.Shape);
+        Expect(word, "word embeddings", DType.F32, word.Shape);
+        Expect(type, "type embeddings", DType.F32, new Shape(type.Shape[0], hidden));
+        Expect(y, "y", DType.F32, new Shape(y.Shape[0], hidden));
+        Expect(norm, hidden);
+        EmbedCore(ids, typeIds, word, type, norm, y);
+    }
+
+    /// <summary>
+    /// A linear layer, <c>y = f(x wᵀ + bias) + residual</c>.
+    /// </summary>
+    /// <param name="x">[rows, in].</param>
+    /// <param name="weight">[out, in].</param>
+    /// <param name="bias">[out], or absent.</param>
+    /// <param name="activation">f; GEGLU halves the width.</param>
+    /// <param name="residual">The shape of y, or absent.</param>
+    /// <param name="y">[rows, out], or [rows, out / 2] with GEGLU.</param>
+    public void Linear(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y)
+    {
+        int rows = y.Shape[0], width = activation == Activation.Geglu ? weight.Outputs / 2 : weight.Outputs;
+        if (weight.IsPacked && (weight.PackedFor == Activation.Geglu) != (activation == Activation.Geglu))
+            throw new ArgumentException($"the weight was packed for {weight.PackedFor}, not for {activation}");
+        Expect(x, "x", DType.F32, new Shape(rows, weight.Inputs));
+        if (!bias.IsAbsent) Expect(bias, "bias", DType.F32, new Shape(weight.Outputs));
+        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, y.Shape);
+        Expect(y, "y", DType.F32, new Shape(rows, width));
+        LinearCore(x, weight, bias, activation, residual, y);
+    }
+
+    /// <summary>
+    /// Attention over packed sequences, <c>softmax(mod(Q Kᵀ / sqrt(head size))) V</c>.
+    /// </summary>
+    /// <typeparam name="TMod">The score modification.</typeparam>
+    /// <param name="qkv">[tokens, 3 · hidden], laid out (three, head, head size).</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="heads">The number of heads, a divisor of hidden.</param>
+    /// <param name="mod">The parameters of the score modification.</param>
+    /// <param name="logSumExp">[heads, tokens] for the backward pass, or absent.</param>
+    /// <param name="y">[tokens, hidden].</param>
+    public void Attention<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
+        if (heads < 1 || hidden % heads != 0) throw new ArgumentException($"{heads} heads do not divide a width of {hidden}");
+        Expect(qkv, "qkv", DType.F32, new Shape(tokens, 3 * hidden));
+        Expect(y, "y", DType.F32, new Shape(tokens, hidden));
+        if (!logSumExp.IsAbsent) Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
+        AttentionCore(qkv, cuSeqlens, heads, mod, logSumExp, y);
+    }
+
+    /// <summary>Layer normalisation, <c>y = LN(x + residual)</c>.</summary>
+    /// <param name="x">[rows, width].</param>
+    /// <param name="residual">The shape of x, or absent.</param>
+    /// <param name="norm">Weight, bias [width] and eps.</param>
+    /// <param name="y">The shape of x; may be x.</param>
+    public void LayerNorm(Tensor x, Tensor residual, in Norm norm, Tensor y)
+    {
+        Expect(x, "x", DType.F32, new Shape(x.Shape[0], x.Shape[1]));
+        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        Expect(norm, x.Shape[1]);
+        LayerNormCore(x, residual, norm, y);
+    }
+
+    /// <summary>Pools each sequence to one vector.</summary>
+    /// <param name="x">[tokens, width].</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="pooling">How; an empty sequence gives zeros.</param>
+    /// <param name="y">[sequences, width].</param>
+    public void Pool(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y)
+    {
+        Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[1]));
+        Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, y.Shape[1]));
+        PoolCore(x, cuSeqlens, pooling, y);
+    }
+
+    /// <summary>The hyperbolic tangent, element by element; y may be x.</summary>
+    public void Tanh(Tensor x, Tensor y)
+    {
+        Expect(x, "x", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        TanhCore(x, y);
+    }
+
+    /// <summary>
+    /// The cross-entropy of each row, <c>logsumexp(logits) − logits[label]</c>; 0 where the label is negative (ignored).
+    /// </summary>
+    /// <param name="logits">[rows, classes].</param>
+    /// <param name="labels">I32 [rows], below classes.</param>
+    /// <param name="losses">[rows].</param>
+    public void CrossEntropy(Tensor logits, Tensor labels, Tensor losses)
+    {
+        Shape rows = new(logits.Shape[0]);
+        Expect(logits, "logits", DType.F32, new Shape(logits.Shape[0], logits.Shape[1]));
+        Expect(labels, "labels", DType.I32, rows);
+        Expect(losses, "losses", DType.F32, rows);
+        CrossEntropyCore(logits, labels, losses);
+    }
+
+    private protected abstract Weight PackCore(in Weight weight, Activation activation, Arena arena);
+
+    private protected abstract void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y);
+
+    private protected abstract void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y);
+
+    private protected abstract void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+        where TMod : unmanaged, IScoreModification<TMod>;
+
+    private protected abstract void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y);
+
+    private protected abstract void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y);
+
+    private protected abstract void TanhCore(Tensor x, Tensor y);
+
+    private protected abstract void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses);
+
+    private static void Expect(Tensor tensor, string name, DType dtype, Shape shape)
+    {
+        if (tensor.IsAbsent || tensor.DType != dtype || tensor.Shape != shape)
+            throw new ArgumentException($"{name} is {tensor}, expected {dtype} {shape}");
+    }
+
+    private static void Expect(in Norm norm, int width)
+    {
+        Expect(norm.Weight, "layer norm weight", DType.F32, new Shape(width));
+        Expect(norm.Bias, "layer norm bias", DType.F32, new Shape(width));
+    }
+}
+
+/// <summary>The parameters of a layer normalisation.</summary>
+/// <param name="Weight">[width].</param>
+/// <param name="Bias">[width].</param>
+/// <param name="Epsilon">Added to the variance.</param>
+public readonly record struct Norm(Tensor Weight, Tensor Bias, float Epsilon);

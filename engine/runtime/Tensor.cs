@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+
+namespace Engine.Runtime;
+
+/// <summary>
+/// A contiguous, row-major view of a <see cref="Runtime.Storage"/>. It owns nothing: the storage, or the arena it came from, does.
+/// The default value is «no tensor», for operands that may be absent.
+/// </summary>
+public readonly struct Tensor
+{
+    private readonly Storage? _storage;
+    private readonly long _offset;
+
+    internal Tensor(Storage storage, long offset, Shape shape, DType dtype)
+    {
+        if (offset < 0 || offset + (shape.Count * dtype.Size()) > storage.Bytes)
+            throw new ArgumentException($"{dtype} {shape} at byte {offset} exceeds a storage of {storage.Bytes} bytes");
+        (_storage, _offset, Shape, DType) = (storage, offset, shape, dtype);
+    }
+
+    /// <summary>The extents.</summary>
+    public Shape Shape { get; }
+
+    /// <summary>The element type.</summary>
+    public DType DType { get; }
+
+    /// <summary>Whether this is «no tensor».</summary>
+    public bool IsAbsent => _storage is null;
+
+    /// <summary>The number of elements.</summary>
+    public long Count => Shape.Count;
+
+    /// <summary>The size in bytes.</summary>
+    public long Bytes => Count * DType.Size();
+
+    /// <summary>The address of the first element in the backend's address space; null for «no tensor».</summary>
+    internal unsafe void* Address => _storage is null ? null : (byte*)_storage.Address + _offset;
+
+    /// <summary>The same elements under another shape of the same count.</summary>
+    /// <exception cref="ArgumentException">The counts differ.</exception>
+    public Tensor Reshape(Shape shape) =>
+        shape.Count == Count ? new Tensor(_storage!, _offset, shape, DType) : throw new ArgumentException($"{Shape} cannot be viewed as {shape}");
+
+    /// <summary>The rows [start, start + count) of the first dimension.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The rows lie outside.</exception>
+    public Tensor Rows(int start, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(start);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)start + count, Shape[0]);
+        long row = Shape[0] == 0 ? 0 : Count / Shape[0];
+        Shape rows = Shape.Rank switch
+        {
+            1 => new(count),
+            2 => new(count, Shape[1]),
+            3 => new(count, Shape[1], Shape[2]),
+            _ => new(count, Shape[1], Shape[2], Shape[3]),
+        };
+        return new Tensor(_storage!, _offset + (start * row * DType.Size()), rows, DType);
+    }
+
+    /// <summary>The elements, for tensors in the memory of this process.</summary>
+    /// <exception cref="InvalidOperationException">The element type differs, or there are more than 2³¹ − 1 elements.</exception>
+    internal unsafe Span<T> Span<T>()
+        where T : unmanaged
+    {
+        if (sizeof(T) != DType.Size() || Count > int.MaxValue) throw new InvalidOperationException($"{DType} {Shape} has no span of {typeof(T).Name}");
+        return new Span<T>(Address, (int)Count);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => IsAbsent ? "absent" : $"{DType} {Shape}";
+}
