@@ -24,7 +24,7 @@ public static class CpuBackend
 }
 
 /// <summary>The CPU backend in one SIMD form.</summary>
-internal sealed unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
+internal unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {

@@ -1,0 +1,38 @@
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>Packed token sequences, uploaded for a forward pass.</summary>
+public readonly struct Batch
+{
+    /// <summary>Uploads a batch.</summary>
+    /// <param name="arena">Where it lives.</param>
+    /// <param name="ids">The token ids of all sequences, one after the other, special tokens included.</param>
+    /// <param name="lengths">The number of tokens of each sequence.</param>
+    /// <param name="typeIds">Token types, as many as ids; empty: all 0.</param>
+    /// <exception cref="ArgumentException">The lengths do not sum to the number of ids.</exception>
+    public Batch(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, ReadOnlySpan<int> typeIds = default)
+    {
+        ArgumentNullException.ThrowIfNull(arena);
+        CuSeqlens = new CuSeqlens(arena, lengths);
+        if (CuSeqlens.Tokens != ids.Length) throw new ArgumentException($"the lengths sum to {CuSeqlens.Tokens}, there are {ids.Length} ids");
+        Ids = Upload(arena, ids);
+        TypeIds = typeIds.IsEmpty ? default : Upload(arena, typeIds);
+    }
+
+    /// <summary>I32 [tokens].</summary>
+    public Tensor Ids { get; }
+
+    /// <summary>I32 [tokens], or absent.</summary>
+    public Tensor TypeIds { get; }
+
+    /// <summary>The borders of the sequences.</summary>
+    public CuSeqlens CuSeqlens { get; }
+
+    private static Tensor Upload(Arena arena, ReadOnlySpan<int> values)
+    {
+        Tensor tensor = arena.Rent(new Shape(values.Length), DType.I32);
+        arena.Backend.Upload(values, tensor);
+        return tensor;
+    }
+}

@@ -1,0 +1,118 @@
+using Dnabert2.Tokenizers;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>
+/// A DNABERT-2 with its weights: the encoder and whichever heads it has. For inference the linear weights are laid out for the backend.
+/// Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
+/// </summary>
+public sealed class Dnabert2Model : IDisposable
+{
+    private readonly Backend? _owned;
+
+    private Dnabert2Model(Dnabert2Config config, BpeTokenizer tokenizer, Backend backend, Backend? owned, ModelParts parts)
+    {
+        (Config, Tokenizer, _owned) = (config, tokenizer, owned);
+        Parameters = new ParameterSet(backend);
+        Encoder = new Encoder(Parameters, config);
+        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config);
+        if (parts.HasFlag(ModelParts.MlmHead)) MlmHead = new MlmHead(Parameters, config, Encoder);
+        if (parts.HasFlag(ModelParts.Classifier)) Classifier = new Classifier(Parameters, config);
+    }
+
+    /// <summary>The hyper-parameters.</summary>
+    public Dnabert2Config Config { get; }
+
+    /// <summary>The tokenizer.</summary>
+    public BpeTokenizer Tokenizer { get; }
+
+    /// <summary>The parameters, by their names in checkpoints.</summary>
+    public ParameterSet Parameters { get; }
+
+    /// <summary>The encoder.</summary>
+    public Encoder Encoder { get; }
+
+    /// <summary>The pooler, or null.</summary>
+    public Pooler? Pooler { get; }
+
+    /// <summary>The masked-language-model head, or null.</summary>
+    public MlmHead? MlmHead { get; }
+
+    /// <summary>The sequence classifier, or null.</summary>
+    public Classifier? Classifier { get; }
+
+    /// <summary>The backend it runs on.</summary>
+    public Backend Backend => Parameters.Backend;
+
+    /// <summary>
+    /// Loads a Hugging Face folder as it is on disk: <c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or
+    /// <c>pytorch_model.bin</c>.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
+    /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The folder lacks a file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
+    /// </exception>
+    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"{folder}: no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
+        Dnabert2Config config = Dnabert2Config.Load(Existing(folder, "config.json"));
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Existing(folder, "tokenizer.json"));
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        return Make(config, tokenizer, backend, parts ?? checkpoint.Parts, checkpoint.Fill);
+    }
+
+    /// <summary>A model with initial weights, drawn from N(0, <see cref="Dnabert2Config.InitializerRange"/>).</summary>
+    /// <param name="config">The hyper-parameters.</param>
+    /// <param name="tokenizer">The tokenizer; its vocabulary is not larger than the model's.</param>
+    /// <param name="seed">Decides the weights.</param>
+    /// <param name="backend">See <see cref="Load"/>.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
+    public static Dnabert2Model Initialize(Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ParameterSource initial = Initialization.Normal(seed, config.InitializerRange);
+        return Make(config, tokenizer, backend, parts, (set, _, pack) => set.Fill(initial, pack));
+    }
+
+    /// <summary>A model whose parameters come from the given source.</summary>
+    internal static Dnabert2Model Make(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet, ModelParts, bool> fill)
+    {
+        if (tokenizer.VocabularySize > config.VocabSize)
+            throw new InvalidDataException($"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and config.json are not of one model");
+        Backend? owned = backend is null ? CpuBackend.Create() : null;
+        var model = new Dnabert2Model(config, tokenizer, backend ?? owned!, owned, parts);
+        try
+        {
+            fill(model.Parameters, parts, true);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Returns the memory of the weights.</summary>
+    public void Dispose()
+    {
+        Parameters.Dispose();
+        _owned?.Dispose();
+    }
+
+    private static string Existing(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
+    }
+}

@@ -1,0 +1,89 @@
+using System.Reflection;
+using System.Xml.Linq;
+
+namespace Tests.Architecture;
+
+public class ArchitectureTests
+{
+    /// <summary>kernels ← runtime ← autograd ← model ← tools; the tokenizer stands alone.</summary>
+    private static readonly Dictionary<string, string[]> Allowed = new()
+    {
+        ["Engine.Kernels"] = [],
+        ["Engine.Runtime"] = ["Engine.Kernels"],
+        ["Engine.Autograd"] = ["Engine.Kernels", "Engine.Runtime"],
+        ["Dnabert2.Tokenizers"] = [],
+        ["Dnabert2.Model"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers"],
+        ["dnabert2"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
+    };
+
+    public static TheoryData<string> Assemblies => [.. Allowed.Keys];
+
+    public static TheoryData<string> Libraries => [.. Allowed.Keys.Where(name => name != "dnabert2")];
+
+    [Theory]
+    [MemberData(nameof(Assemblies))]
+    public void Assemblies_reference_only_what_lies_below_them(string name)
+    {
+        IEnumerable<string> ours = Assembly.Load(name).GetReferencedAssemblies().Select(a => a.Name!).Where(Allowed.ContainsKey);
+        Assert.Empty(ours.Except(Allowed[name]));
+    }
+
+    [Fact]
+    public void Projects_reference_only_what_lies_below_them()
+    {
+        foreach (string path in ProjectFiles("engine", "model", "tokenizer"))
+        {
+            string name = Path.GetFileNameWithoutExtension(path);
+            IEnumerable<string> references = XDocument.Load(path).Descendants("ProjectReference")
+                .Select(e => Path.GetFileNameWithoutExtension(e.Attribute("Include")!.Value.Replace('\\', '/')));
+            Assert.Empty(references.Except(Allowed[name]));
+        }
+    }
+
+    [Fact]
+    public void Libraries_need_no_package_beyond_the_ones_agreed()
+    {
+        string[] agreed = ["System.Numerics.Tensors", "CommunityToolkit.HighPerformance", "CsvHelper"];
+        foreach (string path in ProjectFiles("engine", "model", "tokenizer"))
+        {
+            IEnumerable<string> packages = XDocument.Load(path).Descendants("PackageReference")
+                .Where(e => !(e.Parent?.Attribute("Condition")?.Value ?? "").Contains("Ilgpu", StringComparison.Ordinal))
+                .Select(e => e.Attribute("Include")!.Value);
+            Assert.Empty(packages.Except(agreed));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Libraries))]
+    public void The_public_api_is_the_committed_one(string name)
+    {
+        string file = Path.Combine(SharedData.Checkout, "tests", "Architecture", "api", name + ".txt");
+        string actual = PublicApi.List(Assembly.Load(name));
+        if (Environment.GetEnvironmentVariable("UPDATE_API") == "1") File.WriteAllText(file, actual);
+        string committed = File.Exists(file) ? File.ReadAllText(file) : "";
+        if (committed == actual) return;
+        string[] was = committed.Split('\n'), now = actual.Split('\n');
+        Assert.Fail($"the public API of {name} differs from {file}; if that is meant, run the tests once with UPDATE_API=1 and commit the file.\n" +
+            string.Join('\n', was.Except(now).Select(l => "- " + l).Concat(now.Except(was).Select(l => "+ " + l))));
+    }
+
+    [Fact]
+    public void Source_files_hold_no_unfinished_work_and_no_collection_by_hand()
+    {
+        string[] banned = ["TO" + "DO", "FIX" + "ME", "Not" + "ImplementedException", "GC." + "Collect"];
+        foreach (string path in SourceFiles())
+        {
+            string text = File.ReadAllText(path);
+            foreach (string word in banned) Assert.False(text.Contains(word, StringComparison.Ordinal), $"{path} contains {word}");
+        }
+    }
+
+    private static IEnumerable<string> SourceFiles() =>
+        Files("*.cs", "engine", "model", "tokenizer", "tools", "tests", "bench");
+
+    private static IEnumerable<string> ProjectFiles(params string[] folders) => Files("*.csproj", folders);
+
+    private static IEnumerable<string> Files(string pattern, params string[] folders) =>
+        folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(SharedData.Checkout, folder), pattern, SearchOption.AllDirectories))
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
+}

@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Tests.Kernels;
+
+/// <summary>The CPU backend in each form that this machine, under the present switches, runs.</summary>
+internal static class Backends
+{
+    public static TheoryData<string> Names()
+    {
+        var names = new TheoryData<string> { "scalar" };
+        if (Vector128.IsHardwareAccelerated) names.Add("128");
+        if (Vector256.IsHardwareAccelerated) names.Add("256");
+        if (Vector512.IsHardwareAccelerated) names.Add("512");
+        return names;
+    }
+
+    public static Backend Create(string name, int threads) => name switch
+    {
+        "512" => new GuardedBackend<Simd512, Vector512<float>>(threads),
+        "256" => new GuardedBackend<Simd256, Vector256<float>>(threads),
+        "128" => new GuardedBackend<Simd128, Vector128<float>>(threads),
+        _ => new GuardedBackend<SimdScalar, float>(threads),
+    };
+}
+
+/// <summary>
+/// A backend whose every storage ends at a page that must not be touched, so that reading or writing past a tensor ends the process.
+/// On systems other than Linux, memory is ordinary.
+/// </summary>
+internal sealed partial class GuardedBackend<TS, TV>(int threads) : CpuBackend<TS, TV>("guarded", threads)
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+{
+    private const int Page = 4096;
+    private readonly Dictionary<nint, (nint Start, nint Length)> _mappings = [];
+
+    private protected override nint AllocateMemory(long bytes)
+    {
+        if (!OperatingSystem.IsLinux()) return base.AllocateMemory(bytes);
+        nint length = (nint)((bytes + Page - 1) / Page * Page);
+        nint start = Libc.mmap(0, length + Page, Libc.ReadWrite, Libc.PrivateAnonymous, -1, 0);
+        if (start == -1 || Libc.mprotect(start + length, Page, 0) != 0) throw new InsufficientMemoryException("mmap failed");
+        nint address = start + length - (nint)bytes;
+        lock (_mappings) _mappings.Add(address, (start, length + Page));
+        return address;
+    }
+
+    private protected override void FreeMemory(nint address)
+    {
+        (nint Start, nint Length) mapping;
+        lock (_mappings)
+        {
+            if (!_mappings.Remove(address, out mapping))
+            {
+                base.FreeMemory(address);
+                return;
+            }
+        }
+
+        _ = Libc.munmap(mapping.Start, mapping.Length);
+    }
+}
+
+internal static partial class Libc
+{
+    public const int ReadWrite = 3;
+    public const int PrivateAnonymous = 0x22;
+
+    [LibraryImport("libc")]
+    public static partial nint mmap(nint address, nint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc")]
+    public static partial int mprotect(nint address, nint length, int protection);
+
+    [LibraryImport("libc")]
+    public static partial int munmap(nint address, nint length);
+}

@@ -1,0 +1,62 @@
+using System.Runtime.Intrinsics;
+using Engine.Kernels;
+using Tests.Cases;
+
+namespace Tests.Kernels;
+
+public unsafe class ElementaryTests
+{
+    [Fact]
+    public void Gelu_is_within_1e_6_of_the_erf_form_everywhere()
+    {
+        Sweep(x => Math.Abs(x) > 60 ? Math.Max(x, 0) : Reference.Gelu(x), &Gelu, (x, expected) => Math.Max(1e-6, 2e-7 * Math.Abs(expected)));
+    }
+
+    [Fact]
+    public void Gelu_keeps_the_relative_accuracy_of_its_negative_tail()
+    {
+        for (float x = -1; x > -10; x -= 0.01f)
+            Assert.InRange(SimdGelu(x) / Reference.Gelu(x), 1 - 2e-5, 1 + 2e-5);
+    }
+
+    [Fact]
+    public void Exp_is_within_two_ulp_and_zero_below_the_normal_range()
+    {
+        Sweep(x => x < -87.33f ? 0 : Math.Exp(Math.Min(x, 88)), &Exp, (x, expected) => 2.4e-7 * expected);
+        Assert.Equal(0, SimdScalar.Exp(float.NegativeInfinity));
+    }
+
+    [Fact]
+    public void Tanh_is_within_three_ulp()
+    {
+        Sweep(x => Math.Tanh(x), &Tanh, (x, expected) => 3.6e-7 * Math.Abs(expected));
+    }
+
+    private static float SimdGelu(float x) => Elementary.Gelu<SimdScalar, float>(x);
+
+    private static void Gelu(float* x, float* y)
+    {
+        Elementwise.Map<Simd512, Vector512<float>, GeluFunction>(x, y, 16);
+    }
+
+    private static void Exp(float* x, float* y) => Simd512.Exp(Vector512.Load(x)).Store(y);
+
+    private static void Tanh(float* x, float* y) => Simd512.Tanh(Vector512.Load(x)).Store(y);
+
+    /// <summary>Floats spread over all exponents and signs, sixteen at a time.</summary>
+    private static void Sweep(Func<float, double> expected, delegate*<float*, float*, void> actual, Func<float, double, double> tolerance)
+    {
+        float* x = stackalloc float[16];
+        float* y = stackalloc float[16];
+        for (uint bits = 0; bits < 0x42C8_0000; bits += 16 * 4001)
+        {
+            for (uint i = 0; i < 16; i++) x[i] = BitConverter.UInt32BitsToSingle((bits + (i / 2 * 4001)) | (i % 2 << 31));
+            actual(x, y);
+            for (int i = 0; i < 16; i++)
+            {
+                double e = expected(x[i]);
+                if (!(Math.Abs(y[i] - e) <= tolerance(x[i], e))) Assert.Fail($"f({x[i]:R}) is {y[i]:R}, expected {e:R}");
+            }
+        }
+    }
+}
