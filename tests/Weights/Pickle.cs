@@ -61,6 +61,22 @@ internal sealed class Pickle
     /// <summary>A state dict of one fp32 tensor of 2×3, called <c>w</c>, in the storage <c>0</c> of six elements.</summary>
     public static byte[] Small() => new Pickle().Proto().Op('}').Op('(').Text("w").Tensor("FloatStorage", "0", 6, 0, [2, 3], [3, 1]).Op('u').Stop();
 
+    /// <summary>A checkpoint in the old format, of the tensors of <see cref="Small"/>'s kind.</summary>
+    public static byte[] Legacy(byte[] pickle, string[] keys, params byte[][] storages)
+    {
+        var list = new Pickle().Proto().Op(']').Op('(');
+        foreach (string key in keys) list.Text(key);
+        return
+        [
+            .. new Pickle().Proto().Raw(0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19).Stop(),
+            .. new Pickle().Proto().Op('M').Raw(0xe9, 3).Stop(),
+            .. new Pickle().Proto().Op('}').Text("little_endian").Raw(0x88).Op('s').Stop(),
+            .. pickle,
+            .. list.Op('e').Stop(),
+            .. storages.SelectMany(s => (byte[])[.. BitConverter.GetBytes((long)s.Length / 4), .. s]),
+        ];
+    }
+
     /// <summary>A checkpoint of this pickle and these storages, keyed 0, 1, ….</summary>
     public static byte[] Checkpoint(byte[] pickle, params byte[][] storages) =>
         StoredZip.Make([("archive/data.pkl", pickle), .. storages.Select((s, i) => ($"archive/data/{i}", s)), ("archive/version", "3\n"u8.ToArray())]);

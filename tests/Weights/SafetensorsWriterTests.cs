@@ -55,7 +55,7 @@ public sealed class SafetensorsWriterTests
         Gen<(string Name, DType Type, int[] Extents)[]> tensors = Gen.ArrayOf(tensor).Select(list => list.DistinctBy(t => t.Name).ToArray());
         using var folder = new TempFolder();
         Prop.ForAll(tensors.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (list, seed) => RoundTrip(folder, list, new Random(seed)))
-            .Check(Config.QuickThrowOnFailure.WithReplay(20240607, 1).WithMaxTest(200));
+            .Check(Config.QuickThrowOnFailure.WithReplay(20240607, 1).WithMaxTest(100));
     }
 
     private static void RoundTrip(TempFolder folder, (string Name, DType Type, int[] Extents)[] list, Random random)
