@@ -8,6 +8,9 @@ public sealed partial class BpeTokenizer
 {
     private readonly SequenceRules _sequences;
 
+    /// <summary>Whether the vocabulary allows the linear-time encoder; else sequences take the heap, O(n log n).</summary>
+    internal bool EncodesInLinearTime => _sequences.Fast is not null;
+
     /// <summary>Encodes a text.</summary>
     /// <param name="text">The text; added tokens such as [MASK] are found in it.</param>
     /// <param name="addSpecialTokens">Whether the tokens of the template ([CLS] and [SEP]) are put around it.</param>

@@ -84,6 +84,22 @@ public sealed partial class BpeTokenizer
         }
     }
 
+    /// <summary>The tokenizer of a smaller vocabulary: the tokens with the ids below a size and the merges that make them.</summary>
+    /// <param name="size">The number of ids to keep: the single characters and special tokens at least.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is above this vocabulary's, or too small for its characters.</exception>
+    /// <exception cref="InvalidOperationException">The ids do not follow the merges, as they do in a trained tokenizer.</exception>
+    public BpeTokenizer WithVocabularySize(int size)
+    {
+        int first = _model.Tokens.Length - _model.Merges.Length;
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, VocabularySize);
+        for (int rank = 0; rank < _model.Merges.Length; rank++)
+            if (_model.Merges[rank].Product != first + rank) throw new InvalidOperationException($"merge {rank} does not make the token with id {first + rank}");
+        if (_added.All.Any(token => token.Id >= first)) throw new InvalidOperationException("added tokens come after the vocabulary");
+        var model = new BpeModel(_model.Tokens[..size], _model.Merges[..(size - first)], _model.UnknownId);
+        return new BpeTokenizer(_parts with { Model = model });
+    }
+
     /// <summary>The id of a token.</summary>
     /// <exception cref="ArgumentException">The vocabulary has no such token.</exception>
     public int Id(string token) => TryGetId(token, out int id) ? id : throw new ArgumentException($"the vocabulary has no token \"{token}\"", nameof(token));
