@@ -1,0 +1,54 @@
+using System.Text;
+
+namespace Dnabert2.Sequences;
+
+/// <summary>Words the errors of one file: where, what, and the way out.</summary>
+internal sealed class Faults(string name, RecordDraft draft)
+{
+    /// <summary>A fault of the file as a whole.</summary>
+    public InvalidDataException File(string what, string remedy) => new($"{Show(name, 260)}: {what}. {remedy}.");
+
+    /// <summary>A fault at a line outside any record.</summary>
+    public InvalidDataException Line(long line, string what, string remedy) => File($"line {line}: {what}", remedy);
+
+    /// <summary>A fault of the current record as a whole; the line is where it starts.</summary>
+    public InvalidDataException Record(string what, string remedy) => File($"{Place}, line {draft.Line}: {what}", remedy);
+
+    /// <summary>A fault at a place inside the current record.</summary>
+    public InvalidDataException Record(long line, long column, string what, string remedy) =>
+        File($"{Place}, line {line}, column {column}: {what}", remedy);
+
+    /// <summary>A CR that does not belong to a CR LF.</summary>
+    public InvalidDataException LoneCarriageReturn(long line) => Line(
+        line, "a carriage return without a line feed (line ends of old Macintosh files)", "Convert the line ends: tr '\\r' '\\n' < old > new");
+
+    /// <summary>A byte in a sequence that is no nucleotide; <paramref name="position"/> is the base's place in the sequence, from 1.</summary>
+    public InvalidDataException NotANucleotide(byte letter, long line, long column, long position) => Record(
+        line, column, $"{Show(letter)} at base {position} is not a nucleotide", RemedyFor(letter));
+
+    private string Place => draft.Id.Length > 0 ? $"record {draft.Number} '{Show(draft.Id)}'" : $"record {draft.Number}";
+
+    /// <summary>Text from the file, made fit to print: shortened, and without control characters.</summary>
+    public static string Show(string text, int most = 60)
+    {
+        var shown = new StringBuilder();
+        foreach (char c in text.AsSpan(0, Math.Min(text.Length, most)))
+            shown.Append(char.IsControl(c) ? '?' : c);
+        return text.Length > most ? shown.Append('…').ToString() : shown.ToString();
+    }
+
+    /// <summary>A byte from the file: itself where it is printable, else in hexadecimal.</summary>
+    public static string Show(byte letter) => letter is > 0x20 and < 0x7F ? $"'{(char)letter}'" : $"byte 0x{letter:X2}";
+
+    private static string RemedyFor(byte letter) => (char)letter switch
+    {
+        '-' or '.' => "Remove the gaps of the alignment first",
+        '>' or '@' => "A header must start a line: put a line break before it",
+        '*' => "This looks like protein; give the DNA or RNA sequence",
+        ' ' or '\t' => "Letters of one sequence stand together: remove the blanks, or put each sequence on a line of its own",
+        >= '0' and <= '9' => "Remove the numbers; only the letters of the sequence are read",
+        >= 'A' and <= 'Z' or >= 'a' and <= 'z' => "This looks like protein or text; allowed are A C G T U, N, X and the IUPAC codes R Y S W K M B D H V",
+        < ' ' or >= '\x7F' => "This looks like binary data; give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not",
+        _ => "Remove it; allowed are A C G T U, N, X and the IUPAC codes R Y S W K M B D H V",
+    };
+}

@@ -1,0 +1,22 @@
+namespace Dnabert2.Sequences;
+
+/// <summary>One sequence a line; lines without letters are skipped.</summary>
+internal sealed class LinesParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults)
+    : RecordParser(source, bases, draft, faults)
+{
+    public override bool TryRead()
+    {
+        while (SkipBlankLines())
+        {
+            StartRecord();
+            ReadBases();
+            if (Bases.Length > 0)
+            {
+                Draft.First = Bases.End();
+                return true;
+            }
+            Draft.Number--;
+        }
+        return false;
+    }
+}

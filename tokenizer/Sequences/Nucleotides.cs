@@ -1,0 +1,80 @@
+using System.Numerics;
+
+namespace Dnabert2.Sequences;
+
+/// <summary>
+/// The alphabet: A C G T, U read as T, either case; N, X (masked) and the IUPAC codes R Y S W K M B D H V read as N.
+/// Codes: IUPAC-IUB 1984 (Cornish-Bowden, Nucleic Acids Res. 13, 1985).
+/// </summary>
+internal static class Nucleotides
+{
+    private const byte CaseBit = 0x20;
+
+    /// <summary>The cleaned letter of each byte; 0 where the byte is no nucleotide.</summary>
+    private static readonly byte[] Cleaned = BuildTable();
+
+    /// <summary>
+    /// Cleans letters into the same positions of <paramref name="target"/> up to the first byte that is no nucleotide, and
+    /// returns how many that are; <paramref name="ambiguous"/> grows by the number of N written.
+    /// </summary>
+    public static int Clean(ReadOnlySpan<byte> source, Span<byte> target, ref int ambiguous)
+    {
+        target = target[..source.Length];
+        int width = Vector<byte>.Count, last = source.Length - width;
+        var fold = new Vector<byte>(0xFF & ~CaseBit);
+        Vector<byte> a = new((byte)'A'), c = new((byte)'C'), g = new((byte)'G'), t = new((byte)'T');
+        for (int i = 0; i < source.Length;)
+        {
+            // The last block overlaps the one before; only plain bases are written twice, and to the same values.
+            int at = Math.Min(i, last);
+            if (at >= 0)
+            {
+                Vector<byte> letters = new Vector<byte>(source[at..]) & fold;
+                Vector<byte> plain = Vector.Equals(letters, a) | Vector.Equals(letters, c) | Vector.Equals(letters, g) | Vector.Equals(letters, t);
+                if (Vector.EqualsAll(plain, Vector<byte>.AllBitsSet))
+                {
+                    letters.CopyTo(target[at..]);
+                    i = at + width;
+                    continue;
+                }
+            }
+            for (int stop = Math.Min(source.Length, i + width); i < stop; i++)
+            {
+                byte letter = Cleaned[source[i]];
+                if (letter == 0) return i;
+                target[i] = letter;
+                if (letter == 'N') ambiguous++;
+            }
+        }
+        return source.Length;
+    }
+
+    /// <summary>The position of the first letter that becomes N, or -1.</summary>
+    public static int IndexOfAmbiguous(ReadOnlySpan<byte> source)
+    {
+        for (int i = 0; i < source.Length; i++)
+            if (Cleaned[source[i]] == 'N') return i;
+        return -1;
+    }
+
+    /// <summary>Whether every byte is a nucleotide letter or blank.</summary>
+    public static bool AreAll(ReadOnlySpan<byte> text)
+    {
+        foreach (byte b in text)
+            if (Cleaned[b] == 0 && b is not ((byte)' ' or (byte)'\t' or (byte)'\r')) return false;
+        return true;
+    }
+
+    private static byte[] BuildTable()
+    {
+        byte[] table = new byte[256];
+        void Add(ReadOnlySpan<byte> letters, char cleaned)
+        {
+            foreach (byte letter in letters) table[letter] = table[letter | CaseBit] = cleaned == 0 ? letter : (byte)cleaned;
+        }
+        Add("ACGT"u8, '\0');
+        Add("U"u8, 'T');
+        Add("NXRYSWKMBDHV"u8, 'N');
+        return table;
+    }
+}

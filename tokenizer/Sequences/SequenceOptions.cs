@@ -1,0 +1,54 @@
+namespace Dnabert2.Sequences;
+
+/// <summary>The layout of a sequence file. Compression is not part of it: gzip is recognised by its first bytes.</summary>
+public enum SequenceFormat
+{
+    /// <summary>Found from the first bytes of the content; the file's extension decides only where the content leaves it open.</summary>
+    Detect,
+
+    /// <summary><c>&gt;id description</c>, then the sequence on any number of lines. Lines that start with <c>;</c> are comments.</summary>
+    Fasta,
+
+    /// <summary><c>@id description</c>, sequence, <c>+</c>, quality; four lines or wrapped. Qualities are checked and not kept.</summary>
+    Fastq,
+
+    /// <summary>
+    /// RFC 4180 with a header line that names a column <c>sequence</c> (or <c>sequence1</c>), and <c>sequence2</c> for pairs.
+    /// </summary>
+    Csv,
+
+    /// <summary>As <see cref="Csv"/>, separated by tabs.</summary>
+    Tsv,
+
+    /// <summary>One sequence a line, without names; blank lines are skipped.</summary>
+    Lines,
+}
+
+/// <summary>
+/// What happens to a letter that names more than one base: N, X and the IUPAC codes R Y S W K M B D H V.
+/// All of them become <c>N</c> in <see cref="SequenceRecord.Sequence"/>.
+/// </summary>
+public enum AmbiguousBases
+{
+    /// <summary>The record is cut there: <see cref="SequenceRecord.Fragments"/> yields the runs of A, C, G, T between them.</summary>
+    Split,
+
+    /// <summary>They stay in the sequence as <c>N</c>, which the tokenizer turns into [UNK]; the record is one fragment.</summary>
+    Unknown,
+
+    /// <summary>A record that holds one is left out and counted in <see cref="SequenceReader.RecordsDropped"/>.</summary>
+    Drop,
+
+    /// <summary>The first one ends the reading with an error that names its place.</summary>
+    Error,
+}
+
+/// <summary>How a sequence file is read.</summary>
+public sealed record SequenceOptions
+{
+    /// <summary>The layout of the file; found from its content unless given.</summary>
+    public SequenceFormat Format { get; init; } = SequenceFormat.Detect;
+
+    /// <summary>What happens to bases that are not known exactly.</summary>
+    public AmbiguousBases OnAmbiguous { get; init; } = AmbiguousBases.Split;
+}

@@ -1,0 +1,159 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Dnabert2.Sequences;
+
+/// <summary>
+/// Reads the sequences of a FASTA, FASTQ, CSV, TSV or plain-line file, gzipped or not, one after the other. Letters are
+/// upper-cased, U becomes T, ambiguous bases become N; any other letter is an error. Memory is one byte per base of the longest
+/// record, once; while the array for it grows, up to twice that where the input's size is unknown.
+/// </summary>
+/// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
+public sealed class SequenceReader : IDisposable
+{
+    private readonly ByteSource _source;
+    private readonly BaseBuffer _bases;
+    private readonly RecordDraft _draft = new();
+    private readonly Faults _faults;
+    private readonly RecordParser _parser;
+    private readonly AmbiguousBases _onAmbiguous;
+    private bool _over;
+
+    private SequenceReader(Stream stream, bool leaveOpen, string name, SequenceOptions options, CancellationToken cancellation)
+    {
+        Name = name;
+        _onAmbiguous = options.OnAmbiguous;
+        _faults = new Faults(name, _draft);
+        _source = new ByteSource(stream, leaveOpen, _faults, cancellation);
+        try
+        {
+            Format = FormatDetection.Detect(_source, name, options.Format, _faults);
+            _bases = new BaseBuffer(_source, _faults, options.OnAmbiguous, blanksAllowed: Format == SequenceFormat.Fasta);
+            _parser = Format switch
+            {
+                SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults),
+                SequenceFormat.Fastq => new FastqParser(_source, _bases, _draft, _faults),
+                SequenceFormat.Csv => new CsvParser(_source, _bases, _draft, _faults, ','),
+                SequenceFormat.Tsv => new CsvParser(_source, _bases, _draft, _faults, '\t'),
+                SequenceFormat.Lines => new LinesParser(_source, _bases, _draft, _faults),
+                _ => throw new ArgumentOutOfRangeException(nameof(options), options.Format, "not a sequence format"),
+            };
+        }
+        catch
+        {
+            _source.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file's name in messages.</summary>
+    public string Name { get; }
+
+    /// <summary>The layout of the file, never <see cref="SequenceFormat.Detect"/>.</summary>
+    public SequenceFormat Format { get; }
+
+    /// <summary>The names in the header line of CSV or TSV; empty in the other layouts.</summary>
+    public IReadOnlyList<string> Columns => _parser.Columns;
+
+    /// <summary>Records read so far, dropped ones included.</summary>
+    public long RecordsRead { get; private set; }
+
+    /// <summary>Records left out under <see cref="AmbiguousBases.Drop"/>.</summary>
+    public long RecordsDropped { get; private set; }
+
+    /// <summary>Bytes of the file read so far, as stored (compressed), for progress.</summary>
+    public long BytesRead => _source.BytesRead;
+
+    /// <summary>Bytes of the file in all, as stored; null where unknown, as for a pipe.</summary>
+    public long? TotalBytes => _source.TotalBytes;
+
+    /// <summary>The record whose bases are in the buffer.</summary>
+    internal SequenceRecord? Current { get; private set; }
+
+    /// <summary>The size of the base buffer, in bytes.</summary>
+    internal int BufferCapacity => _bases.Array.Length;
+
+    /// <summary>The records of a file; it is opened when the enumeration starts and closed when it ends.</summary>
+    /// <param name="path">The file; "-" is standard input.</param>
+    /// <param name="options">Layout and policy; the defaults of <see cref="SequenceOptions"/> if null.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="IOException">The path is a folder, or reading failed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
+    public static IEnumerable<SequenceRecord> Read(
+        string path, SequenceOptions? options = null, CancellationToken cancellation = default)
+    {
+        using SequenceReader reader = Open(path, options, cancellation);
+        while (reader.TryRead(out SequenceRecord? record)) yield return record;
+    }
+
+    /// <summary>The records of a stream, from where it stands; it is left open.</summary>
+    /// <param name="stream">Stored bytes, gzipped or not.</param>
+    /// <param name="name">The name in messages; its extension decides where the content leaves the layout open.</param>
+    /// <param name="options">Layout and policy; the defaults of <see cref="SequenceOptions"/> if null.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
+    public static IEnumerable<SequenceRecord> Read(
+        Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default)
+    {
+        using SequenceReader reader = Open(stream, name, options, cancellation);
+        while (reader.TryRead(out SequenceRecord? record)) yield return record;
+    }
+
+    /// <summary>Opens a file, for callers that show progress or counts.</summary>
+    /// <inheritdoc cref="Read(string, SequenceOptions?, CancellationToken)"/>
+    public static SequenceReader Open(string path, SequenceOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (path == "-")
+            return new SequenceReader(Console.OpenStandardInput(), leaveOpen: false, "standard input", options ?? new(), cancellation);
+        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan });
+        return new SequenceReader(file, leaveOpen: false, path, options ?? new(), cancellation);
+    }
+
+    /// <summary>Opens a stream, for callers that show progress or counts; the stream is left open.</summary>
+    /// <inheritdoc cref="Read(Stream, string, SequenceOptions?, CancellationToken)"/>
+    public static SequenceReader Open(
+        Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return new SequenceReader(stream, leaveOpen: true, name, options ?? new(), cancellation);
+    }
+
+    /// <summary>Reads the next record that is not dropped; false at the end of the file.</summary>
+    /// <param name="record">The record; its bases are valid until the next call.</param>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
+    /// <exception cref="OperationCanceledException">The token given on opening was cancelled.</exception>
+    public bool TryRead([NotNullWhen(true)] out SequenceRecord? record)
+    {
+        record = Current = null;
+        if (_over) return false;
+        // After an error the rest of the file is not to be trusted: the reader is over.
+        _over = true;
+        while (_parser.TryRead())
+        {
+            RecordsRead++;
+            if (_onAmbiguous == AmbiguousBases.Drop && _draft.First.Ambiguous + _draft.Second.Ambiguous > 0)
+            {
+                RecordsDropped++;
+                continue;
+            }
+            if (_draft.Id.Length == 0) _draft.Id = _draft.Number.ToString();
+            record = Current = new SequenceRecord(this, _bases.Array, _draft, _parser.Columns, _onAmbiguous == AmbiguousBases.Split);
+            _over = false;
+            return true;
+        }
+        if (RecordsRead == 0) throw _faults.File("there are no sequences in it", "Give a file with at least one sequence");
+        return false;
+    }
+
+    /// <summary>Closes the file; the bases of the last record are no longer valid.</summary>
+    public void Dispose()
+    {
+        Current = null;
+        _over = true;
+        _source.Dispose();
+    }
+}

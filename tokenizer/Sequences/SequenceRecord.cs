@@ -1,0 +1,126 @@
+namespace Dnabert2.Sequences;
+
+/// <summary>
+/// One sequence of a file. The bases lie in the reader's buffer, which the next record overwrites: use <see cref="Sequence"/>
+/// before reading on, or take a <see cref="Copy"/>. Names and counts stay valid.
+/// </summary>
+public sealed class SequenceRecord
+{
+    private readonly SequenceReader? _owner;
+    private readonly byte[] _bases;
+    private readonly BaseRange _first;
+    private readonly BaseRange _second;
+    private readonly string[] _columns;
+    private readonly string?[] _values;
+    private readonly bool _split;
+
+    internal SequenceRecord(SequenceReader owner, byte[] bases, RecordDraft draft, string[] columns, bool split)
+    {
+        _owner = owner;
+        _bases = bases;
+        _first = draft.First;
+        _second = draft.Second;
+        _columns = columns;
+        _values = draft.Values;
+        _split = split;
+        (Id, Description, Number, Line) = (draft.Id, draft.Description, draft.Number, draft.Line);
+    }
+
+    private SequenceRecord(SequenceRecord source)
+    {
+        _bases = new byte[source.Length + source.SecondLength];
+        source.Sequence.CopyTo(_bases);
+        source.SecondSequence.CopyTo(_bases.AsSpan(source.Length));
+        _first = source._first with { Start = 0 };
+        _second = source._second with { Start = source.Length };
+        (_columns, _values, _split) = (source._columns, source._values, source._split);
+        (Id, Description, Number, Line) = (source.Id, source.Description, source.Number, source.Line);
+    }
+
+    /// <summary>
+    /// The name: the header's first word in FASTA and FASTQ, the column <c>id</c> in CSV; otherwise <see cref="Number"/> in decimal.
+    /// </summary>
+    public string Id { get; }
+
+    /// <summary>The rest of a FASTA or FASTQ header; empty where there is none.</summary>
+    public string Description { get; }
+
+    /// <summary>The record's place in the file, from 1; dropped records count.</summary>
+    public long Number { get; }
+
+    /// <summary>The line it starts on, from 1.</summary>
+    public long Line { get; }
+
+    /// <summary>The number of bases of <see cref="Sequence"/>.</summary>
+    public int Length => _first.Length;
+
+    /// <summary>How many letters of <see cref="Sequence"/> are N (in the file: N, X or an IUPAC code).</summary>
+    public int Ambiguous => _first.Ambiguous;
+
+    /// <summary>The bases, ASCII letters out of A, C, G, T, N.</summary>
+    /// <exception cref="InvalidOperationException">The reader has moved on or was disposed.</exception>
+    public ReadOnlySpan<byte> Sequence => Bases(_first);
+
+    /// <summary>Whether the file gives pairs (columns <c>sequence1</c> and <c>sequence2</c>).</summary>
+    public bool HasSecond => _second.Length > 0;
+
+    /// <summary>The number of bases of <see cref="SecondSequence"/>.</summary>
+    public int SecondLength => _second.Length;
+
+    /// <summary>How many letters of <see cref="SecondSequence"/> are N.</summary>
+    public int SecondAmbiguous => _second.Ambiguous;
+
+    /// <summary>The second sequence of a pair; empty where there is none.</summary>
+    /// <exception cref="InvalidOperationException">The reader has moved on or was disposed.</exception>
+    public ReadOnlySpan<byte> SecondSequence => Bases(_second);
+
+    /// <summary>
+    /// The stretches of <see cref="Sequence"/> to tokenise, by the reader's <see cref="SequenceOptions.OnAmbiguous"/>: cut at
+    /// every N under <see cref="AmbiguousBases.Split"/>, else the whole. Empty under Split where the record has no A, C, G or T.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The reader has moved on or was disposed.</exception>
+    public SequenceFragments Fragments => Cut(Sequence);
+
+    /// <summary><see cref="Fragments"/> of <see cref="SecondSequence"/>.</summary>
+    /// <exception cref="InvalidOperationException">The reader has moved on or was disposed.</exception>
+    public SequenceFragments SecondFragments => Cut(SecondSequence);
+
+    /// <summary>The text of a CSV or TSV column other than the sequences; null where the file has no such column.</summary>
+    /// <param name="name">The header's name, in any case.</param>
+    public string? Column(string name)
+    {
+        for (int i = 0; i < _columns.Length; i++)
+            if (string.Equals(_columns[i], name, StringComparison.OrdinalIgnoreCase)) return _values[i];
+        return null;
+    }
+
+    /// <summary>The same record with bases of its own, which stay valid.</summary>
+    /// <exception cref="InvalidOperationException">The reader has moved on or was disposed.</exception>
+    public SequenceRecord Copy() => new(this);
+
+    private SequenceFragments Cut(ReadOnlySpan<byte> sequence) =>
+        _split ? SequenceFragments.Split(sequence) : SequenceFragments.Whole(sequence);
+
+    private ReadOnlySpan<byte> Bases(BaseRange range)
+    {
+        if (_owner is not null && !ReferenceEquals(_owner.Current, this))
+            throw new InvalidOperationException(
+                $"The bases of record {Number} '{Id}' are gone: the reader has moved on. Use them before, or keep a Copy().");
+        return _bases.AsSpan(range.Start, range.Length);
+    }
+}
+
+/// <summary>Where a cleaned sequence lies in the buffer, and how many of its letters are N.</summary>
+internal readonly record struct BaseRange(int Start, int Length, int Ambiguous);
+
+/// <summary>What a parser has found of the current record, besides its bases.</summary>
+internal sealed class RecordDraft
+{
+    public long Number;
+    public long Line;
+    public string Id = "";
+    public string Description = "";
+    public BaseRange First;
+    public BaseRange Second;
+    public string?[] Values = [];
+}
