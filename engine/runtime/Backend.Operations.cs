@@ -103,6 +103,17 @@ public abstract partial class Backend
         PoolCore(x, cuSeqlens, pooling, y);
     }
 
+    /// <summary>The padded view of packed sequences, zero where a sequence has ended.</summary>
+    /// <param name="x">[tokens, width].</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="y">[sequences, longest, width].</param>
+    public void Pad(Tensor x, in CuSeqlens cuSeqlens, Tensor y)
+    {
+        Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[2]));
+        Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2]));
+        PadCore(x, cuSeqlens, y);
+    }
+
     /// <summary>The hyperbolic tangent, element by element; y may be x.</summary>
     public void Tanh(Tensor x, Tensor y)
     {
@@ -138,6 +149,8 @@ public abstract partial class Backend
     private protected abstract void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y);
 
     private protected abstract void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y);
+
+    private protected abstract void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y);
 
     private protected abstract void TanhCore(Tensor x, Tensor y);
 

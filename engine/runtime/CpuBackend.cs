@@ -124,6 +124,9 @@ internal unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
     private protected override void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y) =>
         Run(new PoolingJob<TS, TV>(F32(x), (int*)cuSeqlens.Borders.Address, cuSeqlens.Sequences, y.Shape[1], pooling, F32(y)));
 
+    private protected override void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y) =>
+        Run(new PadJob(F32(x), (int*)cuSeqlens.Borders.Address, cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], F32(y)));
+
     private protected override void TanhCore(Tensor x, Tensor y) => Run(new MapJob<TS, TV, TanhFunction>(F32(x), F32(y), checked((int)x.Count)));
 
     private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses)

@@ -1,0 +1,100 @@
+using System.Text;
+using System.Text.Json;
+using Dnabert2;
+using Dnabert2.Tokenizers;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Tests.Model;
+
+/// <summary>A golden file of the reference implementation: configuration, inputs, and expected values by name.</summary>
+internal sealed class Golden : IDisposable
+{
+    private readonly JsonDocument _document;
+    private readonly List<string> _names;
+    private readonly double _amp;
+    private readonly uint _offset;
+
+    public Golden(string name)
+    {
+        Path = SharedData.Path($"golden/{name}.json");
+        _document = JsonDocument.Parse(File.ReadAllBytes(Path));
+        _names = [.. Root.GetProperty("names_in_fill_order").EnumerateArray().Select(e => e.GetString()!)];
+        _amp = Root.GetProperty("amp").GetDouble();
+        _offset = Root.TryGetProperty("fill_seed_offset", out JsonElement offset) ? offset.GetUInt32() : 0;
+        Ids = Rows("input_ids");
+        Lengths = [.. Rows("attention_mask").Select(row => row.Sum())];
+        Labels = Root.TryGetProperty("mlm_labels", out _) ? Rows("mlm_labels") : [];
+    }
+
+    public string Path { get; }
+
+    public JsonElement Root => _document.RootElement;
+
+    public int[][] Ids { get; }
+
+    /// <summary>The unpadded length of each row.</summary>
+    public int[] Lengths { get; }
+
+    public int[][] Labels { get; }
+
+    public int Longest => Ids[0].Length;
+
+    /// <summary>The ids without padding.</summary>
+    public int[] PackedIds => Pack(Ids);
+
+    public Dnabert2Config Config
+    {
+        get
+        {
+            string path = System.IO.Path.GetTempFileName();
+            File.WriteAllText(path, Root.GetProperty("config").GetRawText());
+            int labels = Root.TryGetProperty("cls_logits", out JsonElement logits) ? logits[0].GetArrayLength() : 2;
+            Dnabert2Config config = Dnabert2Config.Load(path) with { NumLabels = labels };
+            File.Delete(path);
+            return config;
+        }
+    }
+
+    public void Dispose() => _document.Dispose();
+
+    /// <summary>The model with the deterministic weights of the golden file.</summary>
+    public Dnabert2Model Model(Backend backend) =>
+        Dnabert2Model.Make(Config, TinyTokenizer(), backend, ModelParts.Pooler | ModelParts.MlmHead | ModelParts.Classifier, (set, _, pack) => set.Fill(Fill, pack));
+
+    public Batch Batch(Arena arena) => new(arena, PackedIds, Lengths);
+
+    /// <summary>Rows without their padding, one after the other.</summary>
+    public int[] Pack(int[][] rows) => [.. rows.SelectMany((row, i) => row.Take(Lengths[i]))];
+
+    /// <summary>The numbers of a nested array, in row-major order.</summary>
+    public double[] Values(string name) => [.. Flatten(Root.GetProperty(name))];
+
+    public double Value(string name) => Root.GetProperty(name).GetDouble();
+
+    /// <summary>The value of every element as ../shared/README.md defines it.</summary>
+    public void Fill(Parameter parameter, int index, Span<float> destination)
+    {
+        int t = _names.IndexOf(parameter.Name);
+        if (t < 0) throw new InvalidOperationException($"{parameter.Name} is not in the golden file");
+        for (int i = 0; i < destination.Length; i++)
+        {
+            uint u = unchecked(((uint)i * 2654435761u) + (((uint)t + _offset) * 2246822519u) + 374761393u);
+            u ^= u >> 15;
+            u *= 2246822519u;
+            u ^= u >> 13;
+            u *= 3266489917u;
+            u ^= u >> 16;
+            double value = ((u / 4294967296.0) - 0.5) * _amp;
+            destination[i] = (float)(parameter.Kind == ParameterKind.NormWeight ? value + 1 : value);
+        }
+    }
+
+    public static IEnumerable<double> Flatten(JsonElement element) =>
+        element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().SelectMany(Flatten) : [element.GetDouble()];
+
+    private static BpeTokenizer TinyTokenizer() => BpeTokenizer.Parse(Encoding.UTF8.GetBytes(
+        """{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1},"merges":[]}}"""), "tiny");
+
+    private int[][] Rows(string name) => [.. Root.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())];
+}
