@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Dnabert2.Tokenizers;
 
@@ -16,6 +17,7 @@ internal static class TokenizerJsonReader
     public static TokenizerParts Read(ReadOnlyMemory<byte> utf8, string file)
     {
         if (utf8.Span.StartsWith("\uFEFF"u8)) utf8 = utf8[3..];
+        if (!Utf8.IsValid(utf8.Span)) throw new InvalidDataException($"{file}: not a text in UTF-8");
         JsonDocument document;
         try
         {
