@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>Chunks of token sequences on their way through the encoder: collected up to the token budget, then run together.</summary>
+internal sealed class ChunkBatch : IDisposable
+{
+    private readonly Dnabert2Model _model;
+    private readonly Arena _arena;
+    private readonly Tape _tape;
+    private readonly int _cls, _sep;
+    private readonly List<int> _ids = [], _lengths = [];
+
+    public ChunkBatch(Dnabert2Model model)
+    {
+        (_model, _arena) = (model, new Arena(model.Backend));
+        _tape = new Tape(_arena);
+        _cls = Special(model.Tokenizer.ClsId, "[CLS]");
+        _sep = Special(model.Tokenizer.SepId, "[SEP]");
+    }
+
+    /// <summary>Tokens collected, special ones included.</summary>
+    public int Tokens => _ids.Count;
+
+    /// <summary>The number of tokens of each chunk, special ones included.</summary>
+    public ReadOnlySpan<int> Lengths => CollectionsMarshal.AsSpan(_lengths);
+
+    /// <summary>The token ids of all chunks.</summary>
+    public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
+
+    /// <summary>Adds <c>[CLS] tokens [SEP]</c>.</summary>
+    public void Add(ReadOnlySpan<int> tokens)
+    {
+        _ids.Add(_cls);
+        _ids.AddRange(tokens);
+        _ids.Add(_sep);
+        _lengths.Add(tokens.Length + 2);
+    }
+
+    /// <summary>Runs the encoder and, unless <paramref name="pooling"/> is null, pools each chunk.</summary>
+    /// <param name="pooling">Null for the vectors of all tokens.</param>
+    /// <param name="destination">Receives [chunks, hidden], or [tokens, hidden]; it grows as needed.</param>
+    public void Run(Engine.Kernels.Pooling? pooling, ref float[] destination)
+    {
+        var batch = new Batch(_arena, Ids, Lengths);
+        Tensor x = _model.Encoder.Forward(_tape, batch);
+        if (pooling is { } how) x = _tape.Pool(x, batch.CuSeqlens, how);
+        if (destination.Length < x.Count) destination = new float[x.Count];
+        _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
+        _arena.Reset();
+    }
+
+    /// <summary>Empties the batch.</summary>
+    public void Clear()
+    {
+        _ids.Clear();
+        _lengths.Clear();
+    }
+
+    public void Dispose() => _arena.Dispose();
+
+    private static int Special(int? id, string token) =>
+        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
+}

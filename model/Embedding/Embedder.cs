@@ -1,0 +1,214 @@
+using System.Numerics.Tensors;
+using System.Text;
+using Dnabert2.Sequences;
+using Engine.Kernels;
+
+namespace Dnabert2;
+
+/// <summary>
+/// Turns sequences into vectors. Records stream through: memory depends on the longest record and the batch, not on their number, and
+/// results come in input order. Several threads may use one embedder at once.
+/// </summary>
+public sealed class Embedder
+{
+    private readonly Dnabert2Model _model;
+    private readonly EmbedOptions _options;
+
+    /// <summary>An embedder with a loaded model.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public Embedder(Dnabert2Model model, EmbedOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        (_model, _options) = (model, options ?? new EmbedOptions());
+        _options.Validate();
+    }
+
+    /// <summary>The width of a vector.</summary>
+    public int Width => _model.Config.HiddenSize;
+
+    /// <summary>The vectors of sequences held in memory.</summary>
+    /// <param name="sequences">Bases; lower case and U are understood.</param>
+    /// <returns>[sequences, hidden].</returns>
+    /// <exception cref="InvalidDataException">A sequence is empty or holds a letter that is not a nucleotide; the message names it.</exception>
+    public float[,] Embed(IReadOnlyList<string> sequences)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        var vectors = new float[sequences.Count, Width];
+        if (sequences.Count == 0) return vectors;
+        var lines = new StringBuilder();
+        for (int i = 0; i < sequences.Count; i++)
+        {
+            if (string.IsNullOrWhiteSpace(sequences[i]) || sequences[i].AsSpan().ContainsAny('\r', '\n'))
+                throw new InvalidDataException($"sequence {i} is empty or has a line break in it");
+            lines.Append(sequences[i]).Append('\n');
+        }
+
+        using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
+        var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous };
+        foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
+        {
+            ReadOnlySpan<float> vector = embedding.Vector.Span;
+            for (int c = 0; c < vector.Length; c++) vectors[embedding.Number - 1, c] = vector[c];
+        }
+
+        return vectors;
+    }
+
+    /// <summary>One vector for each record, in order.</summary>
+    /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
+    /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    public IEnumerable<SequenceEmbedding> Embed(IEnumerable<SequenceRecord> records)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        using var batch = new ChunkBatch(_model);
+        var tokens = new TokenisedRecord();
+        var waiting = new Queue<Pending>();
+        var owners = new List<Pending>();
+        float[] pooled = [];
+        foreach (SequenceRecord record in records)
+        {
+            var pending = new Pending(record, Width, _options.Pooling);
+            waiting.Enqueue(pending);
+            tokens.Set(record, _model.Tokenizer, _options);
+            pending.Truncated = tokens.Truncated;
+            AddChunks(pending);
+            if (_options.AverageReverseComplement)
+            {
+                tokens.SetReverseComplement(record, _model.Tokenizer, _options);
+                AddChunks(pending);
+            }
+
+            pending.Complete = true;
+            while (waiting.TryPeek(out Pending? first) && first.IsDone) yield return waiting.Dequeue().Finish();
+        }
+
+        Flush();
+        while (waiting.TryDequeue(out Pending? last)) yield return last.Finish();
+
+        void AddChunks(Pending owner)
+        {
+            foreach (Chunk chunk in tokens.Chunks)
+            {
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens) Flush();
+                batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
+                owners.Add(owner);
+                owner.Open++;
+            }
+        }
+
+        void Flush()
+        {
+            if (owners.Count == 0) return;
+            batch.Run(_options.Pooling, ref pooled);
+            for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i]);
+            owners.Clear();
+            batch.Clear();
+        }
+    }
+
+    /// <summary>The vectors of all tokens of each record, with their places in it, in order.</summary>
+    /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord})"/>.</param>
+    /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="InvalidOperationException">The options ask for the reverse complement, whose tokens are others.</exception>
+    public IEnumerable<TokenEmbeddings> EmbedTokens(IEnumerable<SequenceRecord> records)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        if (_options.AverageReverseComplement)
+            throw new InvalidOperationException("vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
+        return EmbedTokensCore(records);
+    }
+
+    private IEnumerable<TokenEmbeddings> EmbedTokensCore(IEnumerable<SequenceRecord> records)
+    {
+        using var batch = new ChunkBatch(_model);
+        var tokens = new TokenisedRecord();
+        var waiting = new List<TokenPiece>();
+        float[] vectors = [];
+        foreach (SequenceRecord record in records)
+        {
+            tokens.Set(record, _model.Tokenizer, _options);
+            foreach (Chunk chunk in tokens.Chunks)
+            {
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens)
+                    foreach (TokenEmbeddings embedding in Flush()) yield return embedding;
+                batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
+                waiting.Add(TokenPiece.Of(record, tokens, chunk, _model.Tokenizer));
+            }
+        }
+
+        foreach (TokenEmbeddings embedding in Flush()) yield return embedding;
+
+        List<TokenEmbeddings> Flush()
+        {
+            var finished = new List<TokenEmbeddings>(waiting.Count);
+            if (waiting.Count == 0) return finished;
+            batch.Run(pooling: null, ref vectors);
+            int row = 0;
+            for (int i = 0; i < waiting.Count; i++)
+            {
+                finished.Add(waiting[i].With(vectors.AsSpan(row * Width, batch.Lengths[i] * Width), Width));
+                row += batch.Lengths[i];
+            }
+
+            waiting.Clear();
+            batch.Clear();
+            return finished;
+        }
+    }
+
+    /// <summary>A record some of whose chunks may still be on their way.</summary>
+    private sealed class Pending(SequenceRecord record, int width, Pooling pooling)
+    {
+        private readonly (string Id, long Number, int Bases) _record = (record.Id, record.Number, record.Length);
+        private readonly float[] _sum = new float[width];
+        private double _weight;
+        private long _tokens;
+        private int _chunks;
+
+        public int Open { get; set; }
+
+        public bool Complete { get; set; }
+
+        public bool Truncated { get; set; }
+
+        public bool IsDone => Complete && Open == 0;
+
+        public void Add(ReadOnlySpan<float> pooled, int tokens)
+        {
+            if (pooling == Pooling.Max && _chunks > 0) TensorPrimitives.Max(_sum, pooled, _sum);
+            else TensorPrimitives.MultiplyAdd(pooled, pooling == Pooling.Max ? 1 : tokens, _sum, _sum);
+            _weight += tokens;
+            _tokens += tokens - 2;
+            _chunks++;
+            Open--;
+        }
+
+        public SequenceEmbedding Finish()
+        {
+            if (pooling != Pooling.Max) TensorPrimitives.Divide(_sum, (float)_weight, _sum);
+            return new(_record.Id, _record.Number, _record.Bases, _tokens, _chunks, Truncated, _sum);
+        }
+    }
+
+    /// <summary>A chunk whose vectors are on their way.</summary>
+    private readonly record struct TokenPiece(string Id, long Number, bool Truncated, int[] Starts, int[] Ends, int[] Ids, int First)
+    {
+        public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
+        {
+            int count = chunk.KeepEnd - chunk.KeepStart;
+            int[] starts = new int[count], ends = new int[count], ids = new int[count];
+            for (int i = 0; i < count; i++)
+            {
+                int token = chunk.KeepStart + i;
+                (starts[i], ids[i]) = (tokens.StartOf(token), tokens.Ids[token]);
+                ends[i] = starts[i] + (ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(ids[i]).Length);
+            }
+
+            // Row 0 of a chunk is [CLS].
+            return new(record.Id, record.Number, tokens.Truncated, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
+        }
+
+        public TokenEmbeddings With(ReadOnlySpan<float> rows, int width) =>
+            new(Id, Number, Truncated, Starts, Ends, Ids, rows.Slice(First * width, Starts.Length * width).ToArray());
+    }
+}

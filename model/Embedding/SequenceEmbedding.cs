@@ -1,0 +1,22 @@
+namespace Dnabert2;
+
+/// <summary>The vector of one sequence.</summary>
+/// <param name="Id">The record's name.</param>
+/// <param name="Number">The record's place in its file, from 1.</param>
+/// <param name="Bases">The record's length.</param>
+/// <param name="Tokens">Tokens that were embedded, special ones not counted; those in overlaps count once a chunk.</param>
+/// <param name="Chunks">Pieces that were embedded: more than one where the record was too long, or was cut at unknown bases.</param>
+/// <param name="Truncated">Whether the record was too long and only its beginning was embedded.</param>
+/// <param name="Vector">[hidden].</param>
+public sealed record SequenceEmbedding(string Id, long Number, int Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector);
+
+/// <summary>The vectors of successive tokens of one sequence. A long sequence comes in several pieces, each token once.</summary>
+/// <param name="Id">The record's name.</param>
+/// <param name="Number">The record's place in its file, from 1.</param>
+/// <param name="Truncated">Whether the record was too long and only its beginning was embedded.</param>
+/// <param name="Starts">[tokens]: the first base of each token, counted from 0 in the record.</param>
+/// <param name="Ends">[tokens]: one past the last base of each token.</param>
+/// <param name="Ids">[tokens]: the token ids.</param>
+/// <param name="Vectors">[tokens, hidden], row-major.</param>
+public sealed record TokenEmbeddings(
+    string Id, long Number, bool Truncated, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids, ReadOnlyMemory<float> Vectors);
