@@ -26,12 +26,12 @@ internal static class FormatDetection
         if (head[0] == '@') return SequenceFormat.Fastq;
         int end = head.IndexOf((byte)'\n');
         ReadOnlySpan<byte> line = end < 0 ? head : head[..end];
-        if (HasSequenceColumn(line, '\t')) return extension == ".csv" && !line.Contains((byte)'\t') ? SequenceFormat.Csv : SequenceFormat.Tsv;
-        if (HasSequenceColumn(line, ',')) return SequenceFormat.Csv;
+        bool tabs = extension is ".tsv" or ".tab";
+        if (HasSequenceColumn(line, ',')) return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
+        if (tabs || HasSequenceColumn(line, '\t')) return SequenceFormat.Tsv;
         switch (extension)
         {
             case ".csv": return SequenceFormat.Csv;
-            case ".tsv" or ".tab": return SequenceFormat.Tsv;
             case ".fa" or ".fasta" or ".fna" or ".ffn" or ".frn" or ".fas": return SequenceFormat.Fasta;
             case ".fq" or ".fastq": return SequenceFormat.Fastq;
         }
