@@ -29,7 +29,8 @@ public class LongRecordTests
             foreach (SequenceFragment fragment in record.Fragments) fragments += fragment.Length / Bases;
             allocated = GC.GetAllocatedBytesForCurrentThread() - before;
             Assert.Equal(1, fragments);
-            Assert.Equal(0, allocated);
+            // Not 0: a collection on another thread counts what is left of this thread's allocation buffer.
+            Assert.InRange(allocated, 0, 1 << 16);
         }
         finally
         {

@@ -16,7 +16,8 @@ public class SequenceReaderTests
     [InlineData("label,SEQUENCE\n1,AC", "x.tsv", SequenceFormat.Csv)]
     [InlineData("sequence\tlabel\nAC\t1", "x.csv", SequenceFormat.Tsv)]
     [InlineData("sequence\nAC", "x.csv.gz", SequenceFormat.Csv)]
-    [InlineData("sequence\nAC", "x", SequenceFormat.Tsv)]
+    [InlineData("sequence\nAC", "x", SequenceFormat.Csv)]
+    [InlineData("sequence\nAC", "x.tsv", SequenceFormat.Tsv)]
     [InlineData("ACGT\nacgu", "x", SequenceFormat.Lines)]
     [InlineData("ACGT", "x.txt.gz", SequenceFormat.Lines)]
     public void The_layout_is_found_from_the_content_and_only_ties_from_the_extension(string content, string name, SequenceFormat expected)

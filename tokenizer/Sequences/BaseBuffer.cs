@@ -1,12 +1,12 @@
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// The cleaned bases of the current record, one byte a base, in one array that is used again for every record. It grows to
-/// what the input can still hold where that is known, so that a chromosome is not copied while it is read.
+/// The cleaned bases of the current record, one byte a base, in one array that is used again for every record. It grows by
+/// what the input can still hold, so that a chromosome is not copied while it is read.
 /// </summary>
 internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBases policy, bool blanksAllowed)
 {
-    // From here on the array grows by what is still to come; pages that are never written cost no memory.
+    // From this size on the array grows by what may still come; pages that are never written cost no memory.
     private const int Large = 1 << 20;
     private const long LargestStep = 256L << 20;
 
@@ -67,8 +67,8 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBase
         if (needed > System.Array.MaxLength)
             throw faults.Record($"the sequence is longer than {System.Array.MaxLength} bases", "Cut it into several records");
         long capacity = 2L * Array.Length;
-        if (Array.Length >= Large && source.Remaining is long remaining)
-            capacity = Math.Max(needed + Math.Min(remaining, LargestStep), Array.Length + Array.Length / 4);
+        if (Array.Length >= Large)
+            capacity = Math.Max(needed + Math.Min(source.Remaining ?? LargestStep, LargestStep), Array.Length + Array.Length / 4L);
         byte[] larger = GC.AllocateUninitializedArray<byte>((int)Math.Clamp(capacity, needed, System.Array.MaxLength));
         Array.AsSpan(0, _used).CopyTo(larger);
         Array = larger;

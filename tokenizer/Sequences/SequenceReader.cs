@@ -5,7 +5,7 @@ namespace Dnabert2.Sequences;
 /// <summary>
 /// Reads the sequences of a FASTA, FASTQ, CSV, TSV or plain-line file, gzipped or not, one after the other. Letters are
 /// upper-cased, U becomes T, ambiguous bases become N; any other letter is an error. Memory is one byte per base of the longest
-/// record, once; while the array for it grows, up to twice that where the input's size is unknown.
+/// record, once; only beyond 256 million bases is the array copied to a larger one, and briefly held twice.
 /// </summary>
 /// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
 public sealed class SequenceReader : IDisposable
