@@ -114,7 +114,6 @@ internal sealed class CompiledBpe
         int first = ids.Count;
         CollectionsMarshal.SetCount(ids, first + run.Length / 4 + 8);
         Span<int> output = CollectionsMarshal.AsSpan(ids);
-        var deadEnds = new DeadEnds(run.Length);
         ref TokenEntry tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
         ref uint forbidden = ref MemoryMarshal.GetArrayDataReference(_forbidden);
 
@@ -125,7 +124,7 @@ internal sealed class CompiledBpe
             ref TokenEntry entry = ref Unsafe.Add(ref tokens, token);
             int end = position + entry.Length;
             int bit = row + entry.Column;
-            if ((Unsafe.Add(ref forbidden, bit >> 5) >> bit & 1) == 0 && !deadEnds.Contains(end))
+            if ((Unsafe.Add(ref forbidden, bit >> 5) >> bit & 1) == 0)
             {
                 if ((uint)count >= (uint)output.Length) output = Grow(ids);
                 output[count++] = token;
@@ -137,13 +136,11 @@ internal sealed class CompiledBpe
             }
             while ((token = entry.Shorter) < 0)
             {
-                deadEnds.Add(position);
                 entry = ref Unsafe.Add(ref tokens, output[--count]);
                 position -= entry.Length;
                 row = count > first ? Unsafe.Add(ref tokens, output[count - 1]).Row : _startRow;
             }
         }
-        deadEnds.Return();
         foreach (ref int number in output[first..count]) number = _tokens[number].Id;
         CollectionsMarshal.SetCount(ids, count);
     }
@@ -169,27 +166,5 @@ internal sealed class CompiledBpe
     {
         CollectionsMarshal.SetCount(ids, checked(ids.Count + ids.Count / 2));
         return CollectionsMarshal.AsSpan(ids);
-    }
-
-    /// <summary>The positions from which the rest of the run cannot be encoded, as bits up to the last of them.</summary>
-    private struct DeadEnds(int length)
-    {
-        private readonly ulong[] _bits = ArrayPool<ulong>.Shared.Rent(length / 64 + 1);
-        private int _last = -1;
-
-        public readonly bool Contains(int position) => position <= _last && (_bits[position >> 6] >> position & 1) != 0;
-
-        public void Add(int position)
-        {
-            if (position > _last)
-            {
-                int word = _last < 0 ? 0 : (_last >> 6) + 1;
-                for (; word <= position >> 6; word++) _bits[word] = 0;
-                _last = position;
-            }
-            _bits[position >> 6] |= 1UL << position;
-        }
-
-        public readonly void Return() => ArrayPool<ulong>.Shared.Return(_bits);
     }
 }
