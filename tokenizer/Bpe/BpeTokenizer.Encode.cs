@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Dnabert2.Tokenizers;
@@ -51,9 +50,7 @@ public sealed partial class BpeTokenizer
         while (position < sequence.Length)
         {
             int length = fast.RunLength(sequence[position..]);
-            int first = ids.Count;
-            fast.EncodeRun(sequence.Slice(position, length), ids);
-            if (starts is not null) AddStarts(CollectionsMarshal.AsSpan(ids)[first..], position, starts);
+            fast.EncodeRun(sequence.Slice(position, length), position, ids, starts);
             position += length;
             if (position == sequence.Length) break;
             if (!_sequences.IsSpace(sequence[position]))
@@ -62,18 +59,6 @@ public sealed partial class BpeTokenizer
                 starts?.Add(position);
             }
             position++;
-        }
-    }
-
-    private void AddStarts(ReadOnlySpan<int> ids, int position, List<int> starts)
-    {
-        int first = starts.Count;
-        CollectionsMarshal.SetCount(starts, first + ids.Length);
-        Span<int> output = CollectionsMarshal.AsSpan(starts)[first..];
-        for (int i = 0; i < ids.Length; i++)
-        {
-            output[i] = position;
-            position += _model.Tokens[ids[i]].Length;
         }
     }
 

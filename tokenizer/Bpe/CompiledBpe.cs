@@ -10,42 +10,30 @@ namespace Dnabert2.Tokenizers;
 /// <remarks>
 /// Where every rule comes after those that make its two sides, merging goes through the ranks once, and what happens inside a token
 /// does not depend on what is around it. Then a sequence of tokens is the encoding of its text exactly when each token encodes to
-/// itself and each adjacent pair encodes to that pair; so each prefix of the text that ends at a token border has one encoding too.
-/// The search goes left to right, longest token first, and steps back where none fits; a border that led nowhere is not tried again.
+/// itself and each adjacent pair encodes to that pair. So the encoding of a prefix, less its last token, is the encoding of the shorter
+/// prefix: at each position exactly one of the tokens that end there fits the one before it, and the way back from the end is the
+/// result. Nothing in the loop over the positions depends on a branch.
+/// A long run goes in blocks: the ways back from the last positions soon meet, and where they meet is a border for good.
 /// </remarks>
 internal sealed class CompiledBpe
 {
     private const int MaxTokens = 1 << 14;
-    private const int MaxNodes = ushort.MaxValue;
+    private const int BlockLength = 2048;
 
     private readonly byte[] _codes;
-    private readonly int _shift;
-    private readonly ushort[] _children;
-    private readonly ushort[] _longest;
-    private readonly TokenEntry[] _tokens;
-    private readonly uint[] _forbidden;
-    private readonly int _startRow;
+    private readonly int[] _ids;
+    private readonly TokenAutomaton _automaton;
+    private readonly PairTable _pairs;
     private readonly SearchValues<byte> _alphabet;
 
-    private CompiledBpe(byte[] alphabet, byte[] codes, TokenTrie trie, TokenEntry[] tokens, PairTable pairs)
+    private CompiledBpe(byte[] alphabet, byte[] codes, int[] ids, TokenAutomaton automaton, PairTable pairs)
     {
         _alphabet = SearchValues.Create(alphabet);
         _codes = codes;
-        _shift = trie.Shift;
-        _children = trie.Children;
-        _longest = trie.Longest;
-        _tokens = tokens;
-        _forbidden = pairs.Bits;
-        _startRow = pairs.StartRow;
+        _ids = ids;
+        _automaton = automaton;
+        _pairs = pairs;
     }
-
-    /// <summary>What the search needs of a token, by its number in this encoder.</summary>
-    /// <param name="Id">Its id in the vocabulary.</param>
-    /// <param name="Length">The characters it covers.</param>
-    /// <param name="Row">Its row among the forbidden pairs: what may not follow it.</param>
-    /// <param name="Column">Its column: what it may not follow.</param>
-    /// <param name="Shorter">The longest token that is a proper prefix of it, or -1.</param>
-    private readonly record struct TokenEntry(int Id, int Length, int Row, int Column, int Shorter);
 
     /// <summary>The length of the stretch of alphabet characters at the start of the text.</summary>
     public int RunLength(ReadOnlySpan<byte> text)
@@ -63,14 +51,9 @@ internal sealed class CompiledBpe
         var codes = new byte[256];
         for (int i = 0; i < alphabet.Length; i++) codes[alphabet[i]] = (byte)i;
         if (FindDerivations(model, alphabet, out int[] tokens, out int[] derivations)
-            && TokenTrie.TryBuild(model, tokens, codes, alphabet.Length, MaxNodes) is { } trie
-            && PairTable.TryBuild(model, tokens, derivations) is { } pairs)
-        {
-            var entries = new TokenEntry[tokens.Length];
-            for (int i = 0; i < entries.Length; i++)
-                entries[i] = new TokenEntry(tokens[i], model.Tokens[tokens[i]].Length, pairs.Rows[i], pairs.Columns[i], trie.Shorter[i]);
-            return new CompiledBpe(alphabet, codes, trie, entries, pairs);
-        }
+            && PairTable.TryBuild(model, tokens, derivations) is { } pairs
+            && TokenAutomaton.TryBuild(Array.ConvertAll(tokens, id => model.Tokens[id]), codes, alphabet.Length, pairs) is { } automaton)
+            return new CompiledBpe(alphabet, codes, tokens, automaton, pairs);
         return null;
     }
 
@@ -108,88 +91,128 @@ internal sealed class CompiledBpe
     }
 
     /// <summary>Appends the tokens of one run of alphabet characters.</summary>
-    public void EncodeRun(ReadOnlySpan<byte> run, List<int> ids)
+    /// <param name="run">The characters.</param>
+    /// <param name="offset">The index of the first of them, for the starts.</param>
+    /// <param name="ids">Receives the token ids.</param>
+    /// <param name="starts">Receives where each token starts; may be null.</param>
+    public void EncodeRun(ReadOnlySpan<byte> run, int offset, List<int> ids, List<int>? starts)
     {
-        if (run.IsEmpty) return;
-        int first = ids.Count;
-        CollectionsMarshal.SetCount(ids, first + run.Length / 4 + 8);
-        Span<int> output = CollectionsMarshal.AsSpan(ids);
-        var deadEnds = new DeadEnds(run.Length);
-        ref TokenEntry tokens = ref MemoryMarshal.GetArrayDataReference(_tokens);
-        ref uint forbidden = ref MemoryMarshal.GetArrayDataReference(_forbidden);
-
-        int count = first, position = 0, row = _startRow;
-        int token = LongestAt(run, 0);
-        while (true)
+        int margin = _automaton.LongestToken, usual = Math.Max(BlockLength, 8 * margin);
+        int block = usual, done = 0;
+        var before = new Candidate(0, 0, _pairs.StartRow, 0);
+        Candidate[] rented = ArrayPool<Candidate>.Shared.Rent(margin + Math.Min(block, run.Length) + 1);
+        while (done < run.Length)
         {
-            ref TokenEntry entry = ref Unsafe.Add(ref tokens, token);
-            int end = position + entry.Length;
-            int bit = row + entry.Column;
-            if ((Unsafe.Add(ref forbidden, bit >> 5) >> bit & 1) == 0 && !deadEnds.Contains(end))
+            bool last = run.Length - done <= block;
+            int length = last ? run.Length - done : block;
+            if (rented.Length <= margin + length) rented = Exchange(rented, margin + length + 1);
+            // The margin is read, without effect, at the start of a block.
+            rented.AsSpan(0, margin + 1).Fill(before);
+            Span<Candidate> chosen = rented.AsSpan(margin, length + 1);
+            ChooseTokens(run.Slice(done, length), chosen);
+            int border = last ? length : CommonBorder(chosen);
+            AddTokens(chosen[..(border + 1)], offset + done, ids, starts);
+            before = chosen[border];
+            done += border;
+            // Where the ways back have not met: look further.
+            block = border == 0 ? checked(block * 2) : usual;
+        }
+        ArrayPool<Candidate>.Shared.Return(rented);
+    }
+
+    /// <summary>Finds for each prefix of the text the last token of its encoding.</summary>
+    /// <param name="text">The characters, <c>[n]</c>.</param>
+    /// <param name="chosen">
+    /// The token before the text on entry, in element 0; receives the last token of the i characters in element i. Readable as far as
+    /// the longest token before its start.
+    /// </param>
+    private void ChooseTokens(ReadOnlySpan<byte> text, Span<Candidate> chosen)
+    {
+        ref Candidate path = ref MemoryMarshal.GetReference(chosen);
+        ref byte codes = ref MemoryMarshal.GetArrayDataReference(_codes);
+        ref ushort next = ref MemoryMarshal.GetArrayDataReference(_automaton.Next);
+        ref Candidates states = ref MemoryMarshal.GetArrayDataReference(_automaton.Candidates);
+        ref uint bits = ref MemoryMarshal.GetArrayDataReference(_pairs.Bits);
+        int shift = _automaton.Shift, words = _pairs.RowWords, state = 0;
+        for (int i = 0; i < text.Length; i++)
+        {
+            state = Unsafe.Add(ref next, (state << shift) + Unsafe.Add(ref codes, text[i]));
+            ref Candidates candidates = ref Unsafe.Add(ref states, state);
+            ref Candidate here = ref Unsafe.Add(ref path, i + 1);
+            if (candidates.More != 0)
             {
-                if ((uint)count >= (uint)output.Length) output = Grow(ids);
-                output[count++] = token;
-                if (end == run.Length) break;
-                position = end;
-                row = entry.Row;
-                token = LongestAt(run, position);
+                here = ChooseAmong(_automaton.More[candidates.More], chosen, i + 1);
                 continue;
             }
-            while ((token = entry.Shorter) < 0)
-            {
-                deadEnds.Add(position);
-                entry = ref Unsafe.Add(ref tokens, output[--count]);
-                position -= entry.Length;
-                row = count > first ? Unsafe.Add(ref tokens, output[count - 1]).Row : _startRow;
-            }
+            ulong first = candidates.First.Packed, second = candidates.Second.Packed, third = candidates.Third.Packed;
+            ulong best = third ^ ((third ^ second) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.SecondBack), second));
+            here = new Candidate(best ^ ((best ^ first) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.FirstBack), first)));
         }
-        deadEnds.Return();
-        foreach (ref int number in output[first..count]) number = _tokens[number].Id;
-        CollectionsMarshal.SetCount(ids, count);
     }
 
+    /// <summary>All ones where a token may follow the one before it, else 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int LongestAt(ReadOnlySpan<byte> run, int position)
+    private static ulong Fits(ref uint bits, int words, Candidate before, ulong token)
     {
-        ref ushort children = ref MemoryMarshal.GetArrayDataReference(_children);
-        ref byte codes = ref MemoryMarshal.GetArrayDataReference(_codes);
-        ref byte text = ref MemoryMarshal.GetReference(run);
-        int node = 0;
-        do
-        {
-            int child = Unsafe.Add(ref children, (node << _shift) + Unsafe.Add(ref codes, Unsafe.Add(ref text, position)));
-            if (child == 0) break;
-            node = child;
-        }
-        while (++position < run.Length);
-        return _longest[node];
+        int column = (ushort)(token >> 16);
+        return (ulong)(Unsafe.Add(ref bits, before.Row * words + (column >> 5)) >> column & 1) - 1;
     }
 
-    private static Span<int> Grow(List<int> ids)
+    private Candidate ChooseAmong(Candidate[] candidates, ReadOnlySpan<Candidate> chosen, int end)
     {
-        CollectionsMarshal.SetCount(ids, checked(ids.Count + ids.Count / 2));
-        return CollectionsMarshal.AsSpan(ids);
+        foreach (Candidate candidate in candidates.AsSpan(0, candidates.Length - 1))
+            if (Fits(ref _pairs.Bits[0], _pairs.RowWords, chosen[end - candidate.Length], candidate.Packed) != 0) return candidate;
+        return candidates[^1];
     }
 
-    /// <summary>The positions from which the rest of the run cannot be encoded, as bits up to the last of them.</summary>
-    private struct DeadEnds(int length)
+    /// <summary>The last border that the encoding has whatever comes after the text; 0 where there is none inside.</summary>
+    private int CommonBorder(ReadOnlySpan<Candidate> chosen)
     {
-        private readonly ulong[] _bits = ArrayPool<ulong>.Shared.Rent(length / 64 + 1);
-        private int _last = -1;
-
-        public readonly bool Contains(int position) => position <= _last && (_bits[position >> 6] >> position & 1) != 0;
-
-        public void Add(int position)
+        int length = chosen.Length - 1;
+        // Some border lies within the length of a token from the end: follow the furthest back until all have come to one.
+        int[] rented = ArrayPool<int>.Shared.Rent(_automaton.LongestToken);
+        Span<int> borders = rented.AsSpan(0, Math.Min(_automaton.LongestToken, length + 1));
+        for (int i = 0; i < borders.Length; i++) borders[i] = length - borders.Length + 1 + i;
+        int count = borders.Length;
+        while (count > 1)
         {
-            if (position > _last)
-            {
-                int word = _last < 0 ? 0 : (_last >> 6) + 1;
-                for (; word <= position >> 6; word++) _bits[word] = 0;
-                _last = position;
-            }
-            _bits[position >> 6] |= 1UL << position;
+            int furthest = borders[--count];
+            int border = furthest - chosen[furthest].Length;
+            int at = count;
+            while (at > 0 && borders[at - 1] > border) at--;
+            if (at > 0 && borders[at - 1] == border) continue;
+            borders[at..count].CopyTo(borders[(at + 1)..]);
+            borders[at] = border;
+            count++;
         }
+        int common = borders[0];
+        ArrayPool<int>.Shared.Return(rented);
+        return common;
+    }
 
-        public readonly void Return() => ArrayPool<ulong>.Shared.Return(_bits);
+    private void AddTokens(ReadOnlySpan<Candidate> chosen, int offset, List<int> ids, List<int>? starts)
+    {
+        int count = 0;
+        for (int end = chosen.Length - 1; end > 0; end -= chosen[end].Length) count++;
+        Span<int> newIds = Extend(ids, count), newStarts = starts is null ? default : Extend(starts, count);
+        for (int end = chosen.Length - 1; end > 0;)
+        {
+            Candidate token = chosen[end];
+            end -= token.Length;
+            newIds[--count] = _ids[token.Token];
+            if (!newStarts.IsEmpty) newStarts[count] = offset + end;
+        }
+    }
+
+    private static Span<int> Extend(List<int> list, int count)
+    {
+        CollectionsMarshal.SetCount(list, list.Count + count);
+        return CollectionsMarshal.AsSpan(list)[^count..];
+    }
+
+    private static Candidate[] Exchange(Candidate[] rented, int length)
+    {
+        ArrayPool<Candidate>.Shared.Return(rented);
+        return ArrayPool<Candidate>.Shared.Rent(length);
     }
 }

@@ -17,18 +17,22 @@ internal sealed class PairTable
     /// <summary>More bit operations than this and a table is not worth its building.</summary>
     private const long MaxWork = 1L << 31;
 
-    private PairTable(uint[] bits, int[] rows, int[] columns, int startRow)
+    private PairTable(uint[] bits, int rowWords, int[] rows, int[] columns, int startRow)
     {
         Bits = bits;
+        RowWords = rowWords;
         Rows = rows;
         Columns = columns;
         StartRow = startRow;
     }
 
-    /// <summary>The matrix; bit <c>row + column</c> is set where the pair is forbidden.</summary>
+    /// <summary>The matrix, <see cref="RowWords"/> a row; a bit is set where the pair is forbidden.</summary>
     public uint[] Bits { get; }
 
-    /// <summary>For each token, numbered as they were given, the bit at which its row begins.</summary>
+    /// <summary>The length of a row.</summary>
+    public int RowWords { get; }
+
+    /// <summary>For each token, numbered as they were given, its row.</summary>
     public int[] Rows { get; }
 
     /// <summary>For each token its column.</summary>
@@ -55,6 +59,13 @@ internal sealed class PairTable
         foreach (Merge merge in model.Merges) work += leftEnds[merge.Right]?.Count ?? 0;
         if (work >= MaxWork) return null;
         return Compress(Forbidden(model, tokens.Length, words, rightEnds, leftEnds), tokens.Length, words);
+    }
+
+    /// <summary>Clears the columns that a row does not forbid.</summary>
+    public void Intersect(Span<uint> columns, int row)
+    {
+        ReadOnlySpan<uint> own = Bits.AsSpan(row * RowWords, RowWords);
+        for (int w = 0; w < columns.Length; w++) columns[w] &= own[w];
     }
 
     private static int AddEnds(BpeModel model, int[] derivations, int id, int token, bool right, List<(int, int)>?[] ends)
@@ -115,13 +126,13 @@ internal sealed class PairTable
                     transposed[(w * 64 + BitOperations.TrailingZeroCount(rest)) * columnWords + (r >> 6)] |= 1UL << r;
         (int[] columnOf, List<int> columns) = Distinct(transposed, count, columnWords);
 
-        int stride = (columns.Count + 31) / 32 * 32;
-        var bits = new uint[(rows.Count + 1) * (stride / 32)];
+        int rowWords = (columns.Count + 31) / 32;
+        var bits = new uint[(rows.Count + 1) * rowWords];
         for (int r = 0; r < rows.Count; r++)
             for (int c = 0; c < columns.Count; c++)
                 if ((transposed[columns[c] * columnWords + (r >> 6)] >> r & 1) != 0)
-                    bits[(r * stride + c) >> 5] |= 1u << c;
-        return new PairTable(bits, Array.ConvertAll(rowOf, r => r * stride), columnOf, rows.Count * stride);
+                    bits[r * rowWords + (c >> 5)] |= 1u << c;
+        return new PairTable(bits, rowWords, rowOf, columnOf, rows.Count);
     }
 
     /// <summary>Numbers the distinct rows of a matrix in order of appearance.</summary>
