@@ -44,7 +44,8 @@ internal sealed class CsvParser : RecordParser
         for (; end == FieldEnd.Delimiter; column++)
         {
             if (column == _columns.Length)
-                throw Faults.Record($"more fields than the {_columns.Length} columns of the header", "Put quotes around fields that hold the delimiter");
+                throw Faults.Record(
+                    $"more fields than the {_columns.Length} columns of the header", "Put quotes around fields that hold the delimiter");
             if (column == _first || column == _second)
             {
                 Bases.Begin();
@@ -61,7 +62,8 @@ internal sealed class CsvParser : RecordParser
             }
         }
         if (column < _columns.Length)
-            throw Faults.Record($"{column} fields, but the header has {_columns.Length} columns", "Fill in the missing fields or remove the row");
+            throw Faults.Record(
+                $"{column} fields, but the header has {_columns.Length} columns", "Fill in the missing fields or remove the row");
         Draft.Values = values;
         return true;
     }
@@ -162,5 +164,6 @@ internal sealed class CsvParser : RecordParser
     }
 
     private InvalidDataException StrayQuote() => Faults.Line(
-        Source.Line, $"a quote in the middle of a field, near column {Source.Column}", "Put the whole field in quotes and double the quotes inside");
+        Source.Line, $"a quote in the middle of a field, near column {Source.Column}",
+        "Put the whole field in quotes and double the quotes inside");
 }

@@ -12,7 +12,8 @@ internal sealed class FastaParser(ByteSource source, BaseBuffer bases, RecordDra
         while (SkipBlankLines() && Source.Peek() == ';') SkipLine();
         if (!Source.HasMore) return false;
         if (Source.Peek() != '>')
-            throw Faults.Line(Source.Line, "FASTA starts a record with '>'", "Add a header line such as '>name', or give plain lines as .txt");
+            throw Faults.Line(
+                Source.Line, "FASTA starts a record with '>'", "Add a header line such as '>name', or give plain lines as .txt");
         StartRecord();
         Source.Skip(1);
         ReadHeader();

@@ -31,13 +31,16 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
         return true;
     }
 
-    private InvalidDataException NoPlus() => Faults.Record("no '+' line follows the bases", "The record is cut short or a line is missing: mend or remove it");
+    private InvalidDataException NoPlus() => Faults.Record(
+        "no '+' line follows the bases", "The record is cut short or a line is missing: mend or remove it");
 
     private void CheckRepeatedHeader(string repeated)
     {
         if (repeated.Length == 0) return;
         if (!repeated.StartsWith(Draft.Id, StringComparison.Ordinal))
-            throw Faults.Record($"the '+' line names another record, '{Faults.Show(repeated)}'", "Lines are missing or out of order: mend or remove the record");
+            throw Faults.Record(
+                $"the '+' line names another record, '{Faults.Show(repeated)}'",
+                "Lines are missing or out of order: mend or remove the record");
     }
 
     /// <summary>Bases on one line have their qualities on one line; so a missing quality is not taken from the next record.</summary>
@@ -59,6 +62,7 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
         }
         while (wrapped && count < Draft.First.Length && Source.HasMore);
         if (count != Draft.First.Length)
-            throw Faults.Record($"{Draft.First.Length} bases but {count} qualities", "The record is cut short or damaged: mend or remove it");
+            throw Faults.Record(
+                $"{Draft.First.Length} bases but {count} qualities", "The record is cut short or damaged: mend or remove it");
     }
 }

@@ -20,9 +20,10 @@ internal sealed class Faults(string name, RecordDraft draft)
 
     /// <summary>A CR that does not belong to a CR LF.</summary>
     public InvalidDataException LoneCarriageReturn(long line) => Line(
-        line, "a carriage return without a line feed (line ends of old Macintosh files)", "Convert the line ends: tr '\\r' '\\n' < old > new");
+        line, "a carriage return without a line feed (line ends of old Macintosh files)",
+        "Convert the line ends: tr '\\r' '\\n' < old > new");
 
-    /// <summary>A byte in a sequence that is no nucleotide; <paramref name="position"/> is the base's place in the sequence, from 1.</summary>
+    /// <summary>A byte in a sequence that is no nucleotide; <paramref name="position"/> is its place in the sequence, from 1.</summary>
     public InvalidDataException NotANucleotide(byte letter, long line, long column, long position) => Record(
         line, column, $"{Show(letter)} at base {position} is not a nucleotide", RemedyFor(letter));
 
@@ -40,6 +41,8 @@ internal sealed class Faults(string name, RecordDraft draft)
     /// <summary>A byte from the file: itself where it is printable, else in hexadecimal.</summary>
     public static string Show(byte letter) => letter is > 0x20 and < 0x7F ? $"'{(char)letter}'" : $"byte 0x{letter:X2}";
 
+    private const string Allowed = "allowed are A C G T U, N, X and the IUPAC codes R Y S W K M B D H V";
+
     private static string RemedyFor(byte letter) => (char)letter switch
     {
         '-' or '.' => "Remove the gaps of the alignment first",
@@ -47,8 +50,8 @@ internal sealed class Faults(string name, RecordDraft draft)
         '*' => "This looks like protein; give the DNA or RNA sequence",
         ' ' or '\t' => "Letters of one sequence stand together: remove the blanks, or put each sequence on a line of its own",
         >= '0' and <= '9' => "Remove the numbers; only the letters of the sequence are read",
-        >= 'A' and <= 'Z' or >= 'a' and <= 'z' => "This looks like protein or text; allowed are A C G T U, N, X and the IUPAC codes R Y S W K M B D H V",
+        >= 'A' and <= 'Z' or >= 'a' and <= 'z' => "This looks like protein or text; " + Allowed,
         < ' ' or >= '\x7F' => "This looks like binary data; give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not",
-        _ => "Remove it; allowed are A C G T U, N, X and the IUPAC codes R Y S W K M B D H V",
+        _ => "Remove it; " + Allowed,
     };
 }

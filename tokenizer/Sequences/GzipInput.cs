@@ -68,7 +68,8 @@ internal sealed class GzipInput : ForwardStream
     }
 
     private InvalidDataException CutShort() => _faults.File(
-        "the gzip data ends too early: the file is cut short, or its end is damaged", "Fetch or compress the file again; 'gzip -t' checks it");
+        "the gzip data ends too early: the file is cut short, or its end is damaged",
+        "Fetch or compress the file again; 'gzip -t' checks it");
 
     protected override void Dispose(bool disposing)
     {

@@ -30,7 +30,8 @@ internal static class Nucleotides
             if (at >= 0)
             {
                 Vector<byte> letters = new Vector<byte>(source[at..]) & fold;
-                Vector<byte> plain = Vector.Equals(letters, a) | Vector.Equals(letters, c) | Vector.Equals(letters, g) | Vector.Equals(letters, t);
+                Vector<byte> plain = Vector.Equals(letters, a) | Vector.Equals(letters, c)
+                    | Vector.Equals(letters, g) | Vector.Equals(letters, t);
                 if (Vector.EqualsAll(plain, Vector<byte>.AllBitsSet))
                 {
                     letters.CopyTo(target[at..]);

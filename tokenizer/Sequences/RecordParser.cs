@@ -55,7 +55,9 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
     protected void AddText(ReadOnlySpan<byte> piece, long line, string what)
     {
         if (_text.WrittenCount + piece.Length > LongestText)
-            throw Faults.Line(line, $"{what} is longer than {LongestText} bytes", "Check that the file has this layout and that its line ends and quotes are whole");
+            throw Faults.Line(
+                line, $"{what} is longer than {LongestText} bytes",
+                "Check that the file has this layout and that its line ends and quotes are whole");
         _text.Write(piece);
     }
 
@@ -64,7 +66,8 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
     {
         ReadOnlySpan<byte> bytes = _text.WrittenSpan;
         if (bytes.Contains((byte)0))
-            throw Faults.Line(line, $"{what} holds a zero byte: this is binary data", "Give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not");
+            throw Faults.Line(
+                line, $"{what} holds a zero byte: this is binary data", "Give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not");
         string text = Encoding.UTF8.GetString(bytes);
         _text.ResetWrittenCount();
         return text;
