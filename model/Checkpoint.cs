@@ -42,12 +42,15 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Fills the set.</summary>
     /// <param name="set">The declared parameters of the parts in use.</param>
     /// <param name="parts">The parts in use; weights of other parts are not looked at.</param>
-    /// <param name="pack">See <see cref="ParameterSet.Fill"/>.</param>
+    /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
     /// <exception cref="InvalidDataException">The file does not hold exactly these parameters, or a value is not finite.</exception>
-    public void Fill(ParameterSet set, ModelParts parts, bool pack)
+    public void Fill(ParameterSet set, ModelParts parts, bool trainable)
     {
         CheckNames(set, parts);
-        set.Fill((parameter, _, destination) => Read(parameter, destination), pack);
+        if (trainable) set.FillFlat(Source);
+        else set.FillPacked(Source);
+
+        void Source(Parameter parameter, int index, Span<float> destination) => Read(parameter, destination);
     }
 
     public void Dispose() => _file.Dispose();

@@ -53,12 +53,13 @@ public sealed class Dnabert2Model : IDisposable
     /// <param name="folder">The folder.</param>
     /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
     /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
+    /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The folder lacks a file.</exception>
     /// <exception cref="InvalidDataException">
     /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
     /// </exception>
-    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null)
+    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
@@ -66,7 +67,8 @@ public sealed class Dnabert2Model : IDisposable
         Dnabert2Config config = Dnabert2Config.Load(Existing(folder, "config.json"));
         BpeTokenizer tokenizer = BpeTokenizer.Load(Existing(folder, "tokenizer.json"));
         using Checkpoint checkpoint = Checkpoint.Open(folder);
-        return Make(config, tokenizer, backend, parts ?? checkpoint.Parts, checkpoint.Fill);
+        ModelParts wanted = parts ?? checkpoint.Parts;
+        return Make(config, tokenizer, backend, wanted, set => checkpoint.Fill(set, wanted, trainable));
     }
 
     /// <summary>Loads the model that comes with this library: a small DNABERT-2 trained by this engine on whole genomes.</summary>
@@ -81,17 +83,23 @@ public sealed class Dnabert2Model : IDisposable
     /// <param name="seed">Decides the weights.</param>
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="trainable">See <see cref="Load"/>.</param>
     /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
-    public static Dnabert2Model Initialize(Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead)
+    public static Dnabert2Model Initialize(
+        Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead, bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ParameterSource initial = Initialization.Normal(seed, config.InitializerRange);
-        return Make(config, tokenizer, backend, parts, (set, _, pack) => set.Fill(initial, pack));
+        return Make(config, tokenizer, backend, parts, set =>
+        {
+            if (trainable) set.FillFlat(initial);
+            else set.FillPacked(initial);
+        });
     }
 
-    /// <summary>A model whose parameters come from the given source.</summary>
-    internal static Dnabert2Model Make(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet, ModelParts, bool> fill)
+    /// <summary>A model whose parameters the given action fills.</summary>
+    internal static Dnabert2Model Make(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill)
     {
         if (tokenizer.VocabularySize > config.VocabSize)
             throw new InvalidDataException($"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and config.json are not of one model");
@@ -99,7 +107,7 @@ public sealed class Dnabert2Model : IDisposable
         var model = new Dnabert2Model(config, tokenizer, backend ?? owned!, owned, parts);
         try
         {
-            fill(model.Parameters, parts, true);
+            fill(model.Parameters);
             return model;
         }
         catch

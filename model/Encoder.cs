@@ -10,8 +10,7 @@ namespace Dnabert2;
 /// </summary>
 public sealed class Encoder
 {
-    private readonly Parameter _word, _type;
-    private readonly LayerNorm _norm;
+    private readonly Embedding _embedding;
     private readonly EncoderLayer[] _layers;
 
     /// <summary>Declares the encoder's parameters under <c>bert.</c></summary>
@@ -19,9 +18,8 @@ public sealed class Encoder
     {
         ArgumentNullException.ThrowIfNull(set);
         ArgumentNullException.ThrowIfNull(config);
-        _word = set.Declare("bert.embeddings.word_embeddings.weight", ParameterKind.Embedding, config.VocabSize, config.HiddenSize);
-        _type = set.Declare("bert.embeddings.token_type_embeddings.weight", ParameterKind.Embedding, config.TypeVocabSize, config.HiddenSize);
-        _norm = LayerNorm.Declare(set, "bert.embeddings.LayerNorm", config.HiddenSize, config.LayerNormEps);
+        _embedding = Embedding.Declare(
+            set, "bert.embeddings.", config.VocabSize, config.TypeVocabSize, config.HiddenSize, config.LayerNormEps, config.HiddenDropoutProb);
         _layers = new EncoderLayer[config.NumHiddenLayers];
         for (int i = 0; i < _layers.Length; i++) _layers[i] = new EncoderLayer(set, config, $"bert.encoder.layer.{i}.");
     }
@@ -30,19 +28,15 @@ public sealed class Encoder
     public IReadOnlyList<EncoderLayer> Layers => _layers;
 
     /// <summary>The word embeddings, to which the decoder of the MLM head is tied.</summary>
-    public Parameter WordEmbeddings => _word;
+    public Parameter WordEmbeddings => _embedding.Word;
 
     /// <summary>The embedding layer: ids → [tokens, hidden].</summary>
-    public Tensor Embed(Tape tape, in Batch batch)
-    {
-        ArgumentNullException.ThrowIfNull(tape);
-        return tape.Embed(batch.Ids, batch.TypeIds, _word, _type, _norm);
-    }
+    public Variable Embed(Tape tape, in Batch batch) => _embedding.Forward(tape, batch.Ids, batch.TypeIds);
 
     /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
-    public Tensor Forward(Tape tape, in Batch batch)
+    public Variable Forward(Tape tape, in Batch batch)
     {
-        Tensor x = Embed(tape, batch);                                              // [tokens, hidden]
+        Variable x = Embed(tape, batch);                                            // [tokens, hidden]
         foreach (EncoderLayer layer in _layers) x = layer.Forward(tape, x, batch.CuSeqlens);
         return x;                                                                   // [tokens, hidden]
     }
@@ -61,39 +55,40 @@ public sealed class EncoderLayer
     }
 
     /// <summary>[tokens, hidden] → [tokens, hidden].</summary>
-    public Tensor Forward(Tape tape, Tensor x, in CuSeqlens cuSeqlens)
+    public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
         ArgumentNullException.ThrowIfNull(tape);
         x = tape.Run(_attention, x, cuSeqlens);                                     // [tokens, hidden]
         return tape.Run(_feedForward, x, cuSeqlens);                                // [tokens, hidden]
     }
 
-    private sealed class AttentionBlock(ParameterSet set, Dnabert2Config config, string name) : ISegment
+    private sealed class AttentionBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
     {
-        private readonly int _heads = config.NumAttentionHeads;
-        private readonly Linear _qkv = Linear.Declare(set, name + "attention.self.Wqkv", config.HiddenSize, 3 * config.HiddenSize);
-        private readonly Linear _output = Linear.Declare(set, name + "attention.output.dense", config.HiddenSize, config.HiddenSize);
-        private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "attention.output.LayerNorm", config.HiddenSize, config.LayerNormEps);
+        private readonly Linear _qkv = Linear.Declare(set, name + "attention.self.Wqkv", c.HiddenSize, 3 * c.HiddenSize);
+        private readonly Attention<Alibi> _attention = new(c.NumAttentionHeads, default);
+        private readonly Linear _output =
+            Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb);
+        private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "attention.output.LayerNorm", c.HiddenSize, c.LayerNormEps);
 
-        public Tensor Forward(Tape tape, Tensor x, in CuSeqlens cuSeqlens)
+        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {
-            Tensor qkv = tape.Linear(x, _qkv);                                      // [tokens, 3 · hidden]
-            Tensor context = tape.Attention(qkv, cuSeqlens, _heads, default(Alibi)); // [tokens, hidden]
-            return tape.LayerNorm(tape.Linear(context, _output, residual: x), _norm); // [tokens, hidden]
+            Variable qkv = _qkv.Forward(tape, x);                                   // [tokens, 3 · hidden]
+            Variable context = _attention.Forward(tape, qkv, cuSeqlens);            // [tokens, hidden]
+            return _norm.Forward(tape, _output.Forward(tape, context, residual: x)); // [tokens, hidden]
         }
     }
 
-    private sealed class FeedForwardBlock(ParameterSet set, Dnabert2Config config, string name) : ISegment
+    private sealed class FeedForwardBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
     {
         private readonly Linear _gated =
-            Linear.Declare(set, name + "mlp.gated_layers", config.HiddenSize, config.IntermediateSize, Activation.Geglu, bias: false);
-        private readonly Linear _output = Linear.Declare(set, name + "mlp.wo", config.IntermediateSize, config.HiddenSize);
-        private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "mlp.layernorm", config.HiddenSize, config.LayerNormEps);
+            Linear.Declare(set, name + "mlp.gated_layers", c.HiddenSize, c.IntermediateSize, Activation.Geglu, bias: false, c.HiddenDropoutProb);
+        private readonly Linear _output = Linear.Declare(set, name + "mlp.wo", c.IntermediateSize, c.HiddenSize);
+        private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "mlp.layernorm", c.HiddenSize, c.LayerNormEps);
 
-        public Tensor Forward(Tape tape, Tensor x, in CuSeqlens cuSeqlens)
+        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {
-            Tensor gated = tape.Linear(x, _gated);                                  // [tokens, intermediate]
-            return tape.LayerNorm(tape.Linear(gated, _output, residual: x), _norm); // [tokens, hidden]
+            Variable gated = _gated.Forward(tape, x);                               // [tokens, intermediate]
+            return _norm.Forward(tape, _output.Forward(tape, gated, residual: x));  // [tokens, hidden]
         }
     }
 }

@@ -18,17 +18,17 @@ public sealed class MlmHead
     }
 
     /// <summary>[tokens, hidden] → logits [tokens, vocabulary].</summary>
-    public Tensor Forward(Tape tape, Tensor x)
+    public Variable Forward(Tape tape, Variable x)
     {
-        ArgumentNullException.ThrowIfNull(tape);
-        Tensor t = tape.LayerNorm(tape.Linear(x, _dense), _norm);                   // [tokens, hidden]
-        return tape.Linear(t, _decoder);                                            // [tokens, vocabulary]
+        Variable t = _norm.Forward(tape, _dense.Forward(tape, x));                  // [tokens, hidden]
+        return _decoder.Forward(tape, t);                                           // [tokens, vocabulary]
     }
 }
 
 /// <summary>The pooler: <c>tanh(W x[CLS] + b)</c>. The published checkpoint has none; fine-tuning starts from a random one.</summary>
 public sealed class Pooler
 {
+    private readonly Pool _first = new(Pooling.Cls);
     private readonly Linear _dense;
 
     internal Pooler(ParameterSet set, Dnabert2Config config)
@@ -37,28 +37,29 @@ public sealed class Pooler
     }
 
     /// <summary>[tokens, hidden] → [sequences, hidden].</summary>
-    public Tensor Forward(Tape tape, Tensor x, in CuSeqlens cuSeqlens)
+    public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
-        ArgumentNullException.ThrowIfNull(tape);
-        Tensor first = tape.Pool(x, cuSeqlens, Pooling.Cls);                        // [sequences, hidden]
-        return tape.Tanh(tape.Linear(first, _dense));                               // [sequences, hidden]
+        Variable first = _first.Forward(tape, x, cuSeqlens);                        // [sequences, hidden]
+        return Tanh.Instance.Forward(tape, _dense.Forward(tape, first));            // [sequences, hidden]
     }
 }
 
 /// <summary>The sequence classifier on the pooler's output.</summary>
 public sealed class Classifier
 {
+    private readonly Dropout _dropout;
     private readonly Linear _linear;
 
     internal Classifier(ParameterSet set, Dnabert2Config config)
     {
+        _dropout = new Dropout(set, config.ClassifierDropout ?? config.HiddenDropoutProb);
         _linear = Linear.Declare(set, "classifier", config.HiddenSize, config.NumLabels);
     }
 
     /// <summary>[sequences, hidden] → logits [sequences, labels].</summary>
-    public Tensor Forward(Tape tape, Tensor pooled)
+    public Variable Forward(Tape tape, Variable pooled)
     {
-        ArgumentNullException.ThrowIfNull(tape);
-        return tape.Linear(pooled, _linear);                                        // [sequences, labels]
+        Variable dropped = _dropout.Forward(tape, pooled);                          // [sequences, hidden]
+        return _linear.Forward(tape, dropped);                                      // [sequences, labels]
     }
 }

@@ -30,10 +30,11 @@ public sealed class Parameter
 {
     private Weight _weight;
     private Tensor _value;
+    private Tensor _gradient;
 
-    internal Parameter(string name, Shape shape, ParameterKind kind, Parameter? tiedTo)
+    internal Parameter(string name, Shape shape, ParameterKind kind, Parameter? tiedTo, long offset)
     {
-        (Name, Shape, Kind, TiedTo) = (name, shape, kind, tiedTo);
+        (Name, Shape, Kind, TiedTo, Offset) = (name, shape, kind, tiedTo, offset);
     }
 
     /// <summary>The name in checkpoints.</summary>
@@ -48,6 +49,9 @@ public sealed class Parameter
     /// <summary>The parameter whose values these are, or null.</summary>
     public Parameter? TiedTo { get; }
 
+    /// <summary>The first element within the set's flat tensors.</summary>
+    public long Offset { get; }
+
     /// <summary>The values, row-major.</summary>
     /// <exception cref="InvalidOperationException">There are none yet, or they were packed for inference.</exception>
     public Tensor Value => !_value.IsAbsent ? _value : throw new InvalidOperationException($"{Name} has no row-major values");
@@ -55,6 +59,17 @@ public sealed class Parameter
     /// <summary>The values as the weight of a linear layer.</summary>
     /// <exception cref="InvalidOperationException">There are none yet.</exception>
     public Weight Weight => !_weight.Data.IsAbsent ? _weight : throw new InvalidOperationException($"{Name} has no values");
+
+    /// <summary>The gradient, row-major; tied parameters share it.</summary>
+    /// <exception cref="InvalidOperationException">The set has no gradients.</exception>
+    public Tensor Gradient => TiedTo is { } original ? original.Gradient
+        : !_gradient.IsAbsent ? _gradient : throw new InvalidOperationException($"{Name} has no gradient; call ParameterSet.AllocateGradients");
+
+    /// <summary>Whether it is trained: it has a gradient and is not frozen.</summary>
+    public bool IsTrained => TiedTo is { } original ? original.IsTrained : !_gradient.IsAbsent && !IsFrozen;
+
+    /// <summary>Whether training leaves it as it is.</summary>
+    public bool IsFrozen { get; set; }
 
     internal bool IsLinear => Kind is ParameterKind.Linear or ParameterKind.GatedLinear;
 
@@ -67,4 +82,6 @@ public sealed class Parameter
     }
 
     internal void Set(in Weight packed) => _weight = packed;
+
+    internal void SetGradient(Tensor gradient) => _gradient = gradient;
 }

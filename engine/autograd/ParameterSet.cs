@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -13,11 +12,21 @@ public delegate void ParameterSource(Parameter parameter, int index, Span<float>
 /// <param name="backend">Where they live.</param>
 public sealed class ParameterSet(Backend backend) : IDisposable
 {
+    // Elements: each parameter begins on a cache line.
+    private const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
     private readonly Arena _arena = new(backend);
+    private long _length;
+    private int _sites;
 
     /// <summary>All parameters, tied ones included.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
+
+    /// <summary>All values in one tensor, each parameter at its <see cref="Parameter.Offset"/>; after <see cref="FillFlat"/>.</summary>
+    public Tensor Values { get; private set; }
+
+    /// <summary>All gradients in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.</summary>
+    public Tensor Gradients { get; private set; }
 
     /// <summary>The backend they live on.</summary>
     public Backend Backend { get; } = backend;
@@ -33,45 +42,73 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         }
     }
 
-    /// <summary>Declares a parameter; its values come with <see cref="Fill"/>.</summary>
-    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
+    /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
+    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null, _length));
 
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>
     public Parameter Tie(string name, ParameterKind kind, Parameter to)
     {
         ArgumentNullException.ThrowIfNull(to);
-        return Add(new Parameter(name, to.Shape, kind, to));
+        return Add(new Parameter(name, to.Shape, kind, to, to.Offset));
     }
 
-    /// <summary>Gives every parameter its values.</summary>
-    /// <param name="source">Asked once for each parameter, in order.</param>
-    /// <param name="pack">
-    /// Whether linear weights are kept only in the backend's own layout, which is faster and cannot be trained; otherwise they stay
-    /// row-major.
-    /// </param>
-    [SuppressMessage("Reliability", "CA2000", Justification = "the staging arena is disposed")]
-    public void Fill(ParameterSource source, bool pack)
+    /// <summary>
+    /// Gives every parameter its values in the backend's own layout of linear weights, for inference: faster, and not trainable.
+    /// </summary>
+    /// <param name="source">Asked once for each parameter that is not tied, in order.</param>
+    public void FillPacked(ParameterSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
         using var staging = new Arena(Backend);
         for (int i = 0; i < _parameters.Count; i++)
         {
             Parameter p = _parameters[i];
-            bool packed = pack && p.IsLinear;
-            if (p.TiedTo is { } original)
+            Tensor value;
+            if (p.TiedTo is { } original) value = original.Value;
+            else
             {
-                if (packed) p.Set(Backend.Pack(original.Value, p.Activation, _arena));
-                else p.Set(original.Value);
-                continue;
+                staging.Reset();
+                value = (p.IsLinear ? staging : _arena).Rent(p.Shape, DType.F32);
+                Receive(source, p, i, value);
             }
 
-            staging.Reset();
-            Tensor value = (packed ? staging : _arena).Rent(p.Shape, DType.F32);
-            Receive(source, p, i, value);
-            if (packed) p.Set(Backend.Pack(value, p.Activation, _arena));
+            if (p.IsLinear) p.Set(Backend.Pack(value, p.Activation, _arena));
             else p.Set(value);
         }
     }
+
+    /// <summary>Gives every parameter its values, row-major and in one flat tensor, for training.</summary>
+    /// <param name="source">Asked once for each parameter that is not tied, in order.</param>
+    public void FillFlat(ParameterSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        Values = AllocateFlat();
+        for (int i = 0; i < _parameters.Count; i++)
+        {
+            Parameter p = _parameters[i];
+            p.Set(p.TiedTo is { } original ? original.Value : Values.Slice(p.Offset, p.Shape));
+            if (p.TiedTo is null) Receive(source, p, i, p.Value);
+        }
+    }
+
+    /// <summary>Gives every parameter a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>
+    public void AllocateGradients()
+    {
+        Gradients = AllocateFlat();
+        foreach (Parameter p in _parameters)
+            if (p.TiedTo is null) p.SetGradient(Gradients.Slice(p.Offset, p.Shape));
+    }
+
+    /// <summary>A flat tensor of the layout of the values, all 0: for the moments of an optimizer.</summary>
+    public Tensor AllocateFlat()
+    {
+        Tensor flat = _arena.Rent(new Shape(checked((int)_length)), DType.F32);
+        Backend.Clear(flat);
+        return flat;
+    }
+
+    /// <summary>A number for an operation that draws random numbers, by the order of declaration.</summary>
+    internal int NextSite() => _sites++;
 
     /// <summary>Returns the memory.</summary>
     public void Dispose() => _arena.Dispose();
@@ -81,6 +118,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         foreach (Parameter p in _parameters)
             if (p.Name == parameter.Name) throw new ArgumentException($"{p.Name} is declared already");
         _parameters.Add(parameter);
+        if (parameter.TiedTo is null) _length += (parameter.Shape.Count + Alignment - 1) / Alignment * Alignment;
         return parameter;
     }
 

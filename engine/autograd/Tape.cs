@@ -3,125 +3,237 @@ using Engine.Runtime;
 
 namespace Engine.Autograd;
 
-/// <summary>A stretch of a model, from one activation to one of the same shape, whose intermediate results need not be kept.</summary>
-public interface ISegment
-{
-    /// <summary>Runs the stretch.</summary>
-    /// <param name="tape">Runs the operations.</param>
-    /// <param name="x">[tokens, hidden].</param>
-    /// <param name="cuSeqlens">The borders of the sequences.</param>
-    /// <returns>[tokens, hidden].</returns>
-    Tensor Forward(Tape tape, Tensor x, in CuSeqlens cuSeqlens);
-}
-
 /// <summary>
-/// Runs a model's operations, one method each. Results are rented from the activations' arena and live until it is reset.
+/// Runs the operations of a model and, in training, records them: entries lie in a preallocated list, and their order is a topological
+/// order of the graph, so the backward pass reads the list from its end. Results are rented from an arena and live until
+/// <see cref="Reset"/>.
 /// </summary>
-/// <param name="activations">Where results live.</param>
-public sealed class Tape(Arena activations)
+public sealed class Tape
 {
-    private readonly Backend _backend = activations.Backend;
+    private readonly List<TapeEntry> _entries = [];
+    private readonly List<Tensor> _gradients = [];
+    private readonly Stack<(ArenaMark Mark, Tensor Gradient)> _scopes = new();
+    private readonly Arena _gradientArena;
+    private ulong _seed;
+    private uint _step;
+    private bool _recording;
+
+    private Tape(Arena activations, Arena gradients, bool training)
+    {
+        (Activations, _gradientArena, IsTraining, _recording) = (activations, gradients, training, training);
+    }
 
     /// <summary>Where results live.</summary>
-    public Arena Activations { get; } = activations;
+    public Arena Activations { get; }
 
-    /// <summary>Word and token-type embeddings, summed and normalised.</summary>
-    /// <param name="ids">I32 [tokens].</param>
-    /// <param name="typeIds">I32 [tokens], or absent: all 0.</param>
-    /// <param name="word">[vocabulary, hidden].</param>
-    /// <param name="type">[types, hidden].</param>
-    /// <param name="norm">The normalisation.</param>
-    /// <returns>[tokens, hidden].</returns>
-    public Tensor Embed(Tensor ids, Tensor typeIds, Parameter word, Parameter type, LayerNorm norm)
+    /// <summary>Where operations run.</summary>
+    public Backend Backend => Activations.Backend;
+
+    /// <summary>Whether operations are recorded and dropout is applied.</summary>
+    public bool IsTraining { get; }
+
+    /// <summary>Whether segments keep only their operand and run again in the backward pass: less memory for a third more work.</summary>
+    public bool Recompute { get; init; }
+
+    /// <summary>A tape that computes and forgets.</summary>
+    /// <param name="activations">Where results live.</param>
+    public static Tape ForInference(Arena activations) => new(activations, activations, training: false);
+
+    /// <summary>A tape that records.</summary>
+    /// <param name="activations">Where results live until <see cref="Reset"/>.</param>
+    /// <param name="gradients">Where gradients of results live during the backward pass; another arena.</param>
+    /// <param name="recompute">See <see cref="Recompute"/>.</param>
+    public static Tape ForTraining(Arena activations, Arena gradients, bool recompute = false) =>
+        ReferenceEquals(activations, gradients)
+            ? throw new ArgumentException("activations and gradients need an arena each")
+            : new(activations, gradients, training: true) { Recompute = recompute };
+
+    /// <summary>Forgets everything and takes back all memory.</summary>
+    /// <param name="seed">The seed of dropout.</param>
+    /// <param name="step">The number of the forward pass: every pass draws other masks.</param>
+    public void Reset(ulong seed = 0, uint step = 0)
     {
-        ArgumentNullException.ThrowIfNull(word);
-        ArgumentNullException.ThrowIfNull(type);
-        ArgumentNullException.ThrowIfNull(norm);
-        Tensor y = Rent(ids.Shape[0], word.Shape[1]);
-        _backend.Embed(ids, typeIds, word.Value, type.Value, norm.Operand, y);
-        return y;
+        (_seed, _step) = (seed, step);
+        _entries.Clear();
+        _gradients.Clear();
+        Activations.Reset();
+        _gradientArena.Reset();
     }
 
-    /// <summary><c>f(x wᵀ + bias) + residual</c>.</summary>
-    /// <param name="x">[rows, in].</param>
-    /// <param name="linear">The layer, with its activation f.</param>
-    /// <param name="residual">[rows, out], or absent.</param>
-    /// <returns>[rows, out].</returns>
-    public Tensor Linear(Tensor x, Linear linear, Tensor residual = default)
-    {
-        ArgumentNullException.ThrowIfNull(linear);
-        Tensor y = Rent(x.Shape[0], linear.Outputs);
-        _backend.Linear(x, linear.Weight.Weight, linear.Bias?.Value ?? default, linear.Activation, residual, y);
-        return y;
-    }
+    /// <summary>Uninitialised memory for a result.</summary>
+    public Tensor Rent(int rows, int width) => Activations.Rent(new Shape(rows, width), DType.F32);
 
-    /// <summary>Attention over packed sequences.</summary>
-    /// <param name="qkv">[tokens, 3 · hidden].</param>
-    /// <param name="cuSeqlens">The borders of the sequences.</param>
-    /// <param name="heads">The number of heads.</param>
-    /// <param name="mod">The score modification.</param>
-    /// <returns>[tokens, hidden].</returns>
-    public Tensor Attention<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        Tensor y = Rent(qkv.Shape[0], qkv.Shape[1] / 3);
-        _backend.Attention(qkv, cuSeqlens, heads, mod, logSumExp: default, y);
-        return y;
-    }
+    /// <summary>The random stream of a site in this pass.</summary>
+    public Philox Random(int site) => new(_seed, _step, (uint)site);
 
-    /// <summary>Layer normalisation of each row, in x's place.</summary>
-    /// <param name="x">[rows, width]; overwritten.</param>
-    /// <param name="norm">The normalisation.</param>
-    /// <returns>[rows, width].</returns>
-    public Tensor LayerNorm(Tensor x, LayerNorm norm)
+    /// <summary>A variable whose gradient is wanted.</summary>
+    public Variable Track(Tensor tensor)
     {
-        ArgumentNullException.ThrowIfNull(norm);
-        _backend.LayerNorm(x, residual: default, norm.Operand, x);
-        return x;
-    }
-
-    /// <summary>One vector a sequence.</summary>
-    /// <param name="x">[tokens, width].</param>
-    /// <param name="cuSeqlens">The borders of the sequences.</param>
-    /// <param name="pooling">How.</param>
-    /// <returns>[sequences, width].</returns>
-    public Tensor Pool(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling)
-    {
-        Tensor y = Rent(cuSeqlens.Sequences, x.Shape[1]);
-        _backend.Pool(x, cuSeqlens, pooling, y);
-        return y;
-    }
-
-    /// <summary>The hyperbolic tangent of each element, in x's place.</summary>
-    public Tensor Tanh(Tensor x)
-    {
-        _backend.Tanh(x, x);
-        return x;
-    }
-
-    /// <summary>The cross-entropy of each row; 0 where the label is negative.</summary>
-    /// <param name="logits">[rows, classes].</param>
-    /// <param name="labels">I32 [rows].</param>
-    /// <returns>[rows].</returns>
-    public Tensor CrossEntropy(Tensor logits, Tensor labels)
-    {
-        Tensor losses = Activations.Rent(labels.Shape, DType.F32);
-        _backend.CrossEntropy(logits, labels, losses);
-        return losses;
+        _gradients.Add(default);
+        return new Variable(tensor, _gradients.Count - 1);
     }
 
     /// <summary>
-    /// Runs a segment and takes back the memory of its intermediate results; its result takes the place of <paramref name="x"/>.
+    /// Records an operation. Its result is tracked if an operand is, or if the operation has trained parameters.
     /// </summary>
-    public Tensor Run(ISegment segment, Tensor x, in CuSeqlens cuSeqlens)
+    /// <param name="op">The operation.</param>
+    /// <param name="output">Its result.</param>
+    /// <param name="a">Its first operand.</param>
+    /// <param name="b">Its second operand.</param>
+    /// <param name="saved">Tensors that the backward pass needs; they must not be overwritten before.</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="scalar">A number that the backward pass needs.</param>
+    /// <exception cref="NotSupportedException">The operation has no gradient.</exception>
+    public Variable Record(
+        Op op, Tensor output, Variable a = default, Variable b = default,
+        (Tensor, Tensor, Tensor, Tensor) saved = default, CuSeqlens cuSeqlens = default, float scalar = 0)
     {
-        ArgumentNullException.ThrowIfNull(segment);
-        ArenaMark mark = Activations.Mark();
-        Tensor y = segment.Forward(this, x, cuSeqlens);
-        _backend.Copy(y, x);
-        Activations.Reset(mark);
-        return x;
+        ArgumentNullException.ThrowIfNull(op);
+        if (!_recording || !(a.IsTracked || b.IsTracked || op.IsTrained)) return output;
+        if (!op.HasGradient) throw new NotSupportedException($"{op.Name} has no gradient");
+        Variable y = Track(output);
+        _entries.Add(new TapeEntry(op, y, a, b) { Saved = saved, CuSeqlens = cuSeqlens, Scalar = scalar });
+        return y;
     }
 
-    private Tensor Rent(int rows, int width) => Activations.Rent(new Shape(rows, width), DType.F32);
+    /// <summary>Runs a segment.</summary>
+    /// <param name="segment">The segment.</param>
+    /// <param name="x">Its operand; in inference its memory is reused for the result.</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    public Variable Run(ISegment segment, Variable x, in CuSeqlens cuSeqlens)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        if (_recording && !Recompute)
+        {
+            _entries.Add(new TapeEntry(SegmentStart.Instance, default, x, default));
+            Variable y = segment.Forward(this, x, cuSeqlens);
+            // Nothing is recorded where nothing is trained.
+            if (y.IsTracked) _entries.Add(new TapeEntry(SegmentEnd.Instance, y, x, default));
+            else _entries.RemoveAt(_entries.Count - 1);
+            return y;
+        }
+
+        bool recording = _recording;
+        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
+        ArenaMark mark = Activations.Mark();
+        _recording = false;
+        Backend.Copy(segment.Forward(this, x, cuSeqlens).Data, result);
+        _recording = recording;
+        Activations.Reset(mark);
+        if (!recording) return result;
+        Variable kept = Track(result);
+        _entries.Add(new TapeEntry(Recomputation.Instance, kept, x, default) { Segment = segment, CuSeqlens = cuSeqlens });
+        return kept;
+    }
+
+    /// <summary>The backward pass from a loss, whose gradient is its own affair.</summary>
+    /// <exception cref="InvalidOperationException">Nothing that is trained leads to the loss.</exception>
+    public void Backward(Variable loss) => Backward(loss, default);
+
+    /// <summary>The backward pass from a variable with a given gradient.</summary>
+    /// <param name="y">The variable.</param>
+    /// <param name="gradient">Its gradient; overwritten.</param>
+    /// <exception cref="InvalidOperationException">Nothing that is trained leads to the variable.</exception>
+    public void Backward(Variable y, Tensor gradient)
+    {
+        if (!y.IsTracked) throw new InvalidOperationException("nothing that is trained leads to the loss");
+        _gradients[y.Id] = gradient;
+        BackwardFrom(_entries.Count - 1, 0, y.Id);
+    }
+
+    /// <summary>The gradient of a variable; absent if none has flowed to it.</summary>
+    public Tensor GradientOf(Variable variable) => _gradients[variable.Id];
+
+    /// <summary>Where to put a gradient of an operand.</summary>
+    /// <param name="operand">A tracked variable.</param>
+    /// <param name="gradient">The memory.</param>
+    /// <returns>Whether there is a gradient already, to which to add; otherwise the memory is uninitialised.</returns>
+    public bool Accumulate(Variable operand, out Tensor gradient)
+    {
+        gradient = _gradients[operand.Id];
+        if (!gradient.IsAbsent) return true;
+        gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape);
+        return false;
+    }
+
+    /// <summary>Gives a buffer to an operand as its gradient, or adds it to the one it has. Does nothing for constants.</summary>
+    public void Pass(Variable operand, Tensor gradient)
+    {
+        if (!operand.IsTracked) return;
+        Tensor present = _gradients[operand.Id];
+        if (present.IsAbsent) _gradients[operand.Id] = gradient;
+        else Backend.Add(present, gradient, present);
+    }
+
+    /// <summary>Memory for an intermediate result of the backward pass.</summary>
+    public Tensor RentGradient(Shape shape) => _gradientArena.Rent(shape, DType.F32);
+
+    private void BackwardFrom(int last, int first, int loss)
+    {
+        for (int i = last; i >= first; i--)
+        {
+            TapeEntry entry = _entries[i];
+            if (entry.Op is SegmentStart || entry.Output.Id == loss || !_gradients[entry.Output.Id].IsAbsent) entry.Op.Backward(this, entry);
+        }
+    }
+
+    /// <summary>Begins, in the backward pass: the gradients of the segment's inner results are taken back at its start.</summary>
+    private sealed class SegmentEnd : Op
+    {
+        public static readonly SegmentEnd Instance = new();
+
+        protected internal override void Backward(Tape tape, in TapeEntry entry) =>
+            tape._scopes.Push((tape._gradientArena.Mark(), tape.GradientOf(entry.Output)));
+    }
+
+    /// <summary>Ends, in the backward pass. The gradient of the operand takes the place of that of the result.</summary>
+    private sealed class SegmentStart : Op
+    {
+        public static readonly SegmentStart Instance = new();
+
+        protected internal override void Backward(Tape tape, in TapeEntry entry)
+        {
+            (ArenaMark Mark, Tensor Gradient) scope = tape._scopes.Pop();
+            if (entry.A.IsTracked && !tape.GradientOf(entry.A).IsAbsent) tape.Keep(entry.A, scope.Gradient);
+            tape._gradientArena.Reset(scope.Mark);
+        }
+    }
+
+    /// <summary>A segment that is run again in the backward pass.</summary>
+    private sealed class Recomputation : Op
+    {
+        public static readonly Recomputation Instance = new();
+
+        protected internal override void Backward(Tape tape, in TapeEntry entry)
+        {
+            (int entries, int variables) = (tape._entries.Count, tape._gradients.Count);
+            ArenaMark activations = tape.Activations.Mark(), gradients = tape._gradientArena.Mark();
+            Tensor gradient = tape.GradientOf(entry.Output);
+            Variable x = entry.A.IsTracked ? tape.Track(entry.A.Data) : entry.A;
+            Variable y = entry.Segment!.Forward(tape, x, entry.CuSeqlens);
+            if (y.IsTracked)
+            {
+                tape._gradients[y.Id] = gradient;
+                tape.BackwardFrom(tape._entries.Count - 1, entries, loss: -1);
+                if (x.IsTracked)
+                {
+                    tape.Keep(x, gradient);
+                    tape.Pass(entry.A, gradient);
+                }
+            }
+
+            tape._entries.RemoveRange(entries, tape._entries.Count - entries);
+            tape._gradients.RemoveRange(variables, tape._gradients.Count - variables);
+            tape.Activations.Reset(activations);
+            tape._gradientArena.Reset(gradients);
+        }
+    }
+
+    /// <summary>Moves the gradient of a variable to a buffer that outlives the present scope.</summary>
+    private void Keep(Variable variable, Tensor buffer)
+    {
+        Tensor gradient = _gradients[variable.Id];
+        if (!gradient.IsSameAs(buffer)) Backend.Copy(gradient, buffer);
+        _gradients[variable.Id] = buffer;
+    }
 }

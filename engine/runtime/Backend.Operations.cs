@@ -22,8 +22,10 @@ public abstract partial class Backend
     /// <param name="word">[vocabulary, hidden].</param>
     /// <param name="type">[types, hidden].</param>
     /// <param name="norm">The layer normalisation.</param>
+    /// <param name="sum">[tokens, hidden]: receives what is normalised, for the backward pass; or absent.</param>
+    /// <param name="statistics">[tokens, 2], as for <see cref="LayerNorm"/>; or absent.</param>
     /// <param name="y">[tokens, hidden].</param>
-    public void Embed(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y)
+    public void Embed(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         int hidden = word.Shape[1];
         Expect(ids, "ids", DType.I32, new Shape(y.Shape[0]));
@@ -31,8 +33,10 @@ public abstract partial class Backend
         Expect(word, "word embeddings", DType.F32, word.Shape);
         Expect(type, "type embeddings", DType.F32, new Shape(type.Shape[0], hidden));
         Expect(y, "y", DType.F32, new Shape(y.Shape[0], hidden));
+        if (!sum.IsAbsent) Expect(sum, "sum", DType.F32, y.Shape);
+        if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(y.Shape[0], 2));
         Expect(norm, hidden);
-        EmbedCore(ids, typeIds, word, type, norm, y);
+        EmbedCore(ids, typeIds, word, type, norm, sum.IsAbsent ? y : sum, statistics, y);
     }
 
     /// <summary>
@@ -77,18 +81,63 @@ public abstract partial class Backend
         AttentionCore(qkv, cuSeqlens, heads, mod, logSumExp, y);
     }
 
-    /// <summary>Layer normalisation, <c>y = LN(x + residual)</c>.</summary>
+    /// <summary>Layer normalisation of each row.</summary>
     /// <param name="x">[rows, width].</param>
-    /// <param name="residual">The shape of x, or absent.</param>
     /// <param name="norm">Weight, bias [width] and eps.</param>
+    /// <param name="statistics">[rows, 2]: receives mean and 1 / sqrt(variance + eps) for the backward pass; or absent.</param>
     /// <param name="y">The shape of x; may be x.</param>
-    public void LayerNorm(Tensor x, Tensor residual, in Norm norm, Tensor y)
+    public void LayerNorm(Tensor x, in Norm norm, Tensor statistics, Tensor y)
     {
         Expect(x, "x", DType.F32, new Shape(x.Shape[0], x.Shape[1]));
-        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
+        if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(x.Shape[0], 2));
         Expect(y, "y", DType.F32, x.Shape);
         Expect(norm, x.Shape[1]);
-        LayerNormCore(x, residual, norm, y);
+        LayerNormCore(x, norm, statistics, y);
+    }
+
+    /// <summary>Picks rows: <c>y[i] = x[rows[i]]</c>.</summary>
+    /// <param name="x">[n, width].</param>
+    /// <param name="rows">I32 [count], below n.</param>
+    /// <param name="y">[count, width].</param>
+    public void GatherRows(Tensor x, Tensor rows, Tensor y)
+    {
+        Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[1]));
+        Expect(rows, "rows", DType.I32, new Shape(y.Shape[0]));
+        Expect(y, "y", DType.F32, new Shape(y.Shape[0], y.Shape[1]));
+        GatherRowsCore(x, rows, y);
+    }
+
+    /// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of the stream alone.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="random">The stream; the backward pass gives the same.</param>
+    /// <param name="probability">p, from 0 up to but not including 1.</param>
+    /// <param name="residual">The shape of x, or absent.</param>
+    /// <param name="y">The shape of x; may be x or the residual.</param>
+    public void Dropout(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
+    {
+        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
+        Expect(x, "x", DType.F32, x.Shape);
+        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        DropoutCore(x, random, probability, residual, y);
+    }
+
+    /// <summary>The exact (erf) GELU, element by element; y may be x.</summary>
+    public void Gelu(Tensor x, Tensor y)
+    {
+        Expect(x, "x", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        GeluCore(x, y);
+    }
+
+    /// <summary>The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>.</summary>
+    /// <param name="g">[rows, 2 · I].</param>
+    /// <param name="u">[rows, I].</param>
+    public void Geglu(Tensor g, Tensor u)
+    {
+        Expect(u, "u", DType.F32, new Shape(u.Shape[0], u.Shape[1]));
+        Expect(g, "g", DType.F32, new Shape(u.Shape[0], 2 * u.Shape[1]));
+        GegluCore(g, u);
     }
 
     /// <summary>Pools each sequence to one vector.</summary>
@@ -139,14 +188,22 @@ public abstract partial class Backend
 
     private protected abstract Weight PackCore(in Weight weight, Activation activation, Arena arena);
 
-    private protected abstract void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y);
+    private protected abstract void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y);
 
     private protected abstract void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y);
 
     private protected abstract void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
         where TMod : unmanaged, IScoreModification<TMod>;
 
-    private protected abstract void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y);
+    private protected abstract void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y);
+
+    private protected abstract void GatherRowsCore(Tensor x, Tensor rows, Tensor y);
+
+    private protected abstract void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y);
+
+    private protected abstract void GeluCore(Tensor x, Tensor y);
+
+    private protected abstract void GegluCore(Tensor g, Tensor u);
 
     private protected abstract void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y);
 

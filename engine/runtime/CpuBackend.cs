@@ -24,7 +24,7 @@ public static class CpuBackend
 }
 
 /// <summary>The CPU backend in one SIMD form.</summary>
-internal unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
+internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Backend
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -72,69 +72,6 @@ internal unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
         lock (_operation) return PackInto(weight, activation, arena);
     }
 
-    private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y)
-    {
-        CheckRange(ids, word.Shape[0], "token id");
-        if (!typeIds.IsAbsent) CheckRange(typeIds, type.Shape[0], "token type");
-        Run(new EmbeddingJob<TS, TV>((int*)ids.Address, (int*)typeIds.Address, F32(word), F32(type), F32(norm.Weight), F32(norm.Bias),
-            norm.Epsilon, F32(y), y.Shape[0], y.Shape[1]));
-    }
-
-    private protected override void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y)
-    {
-        lock (_operation)
-        {
-            Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
-            int rows = x.Shape[0];
-            var arguments = new MatMulArguments
-            {
-                Rows = rows, Columns = weight.Outputs, Depth = weight.Inputs,
-                Left = F32(x), LeadingLeft = weight.Inputs, PackedLeft = Rent(MatMul.PackedLength(rows, weight.Inputs, TS.TileRows)),
-                PackedRight = F32(packed.Data), Bias = F32(bias), Residual = F32(residual),
-                Result = F32(y), LeadingResult = y.Shape[1], Activation = activation,
-            };
-            long tiles = MatMulJob<TS, TV>.TilesPerWorker(weight.Inputs);
-            _pool.Run(new PackLeftJob<TS, TV>(arguments));
-            _pool.Run(new MatMulJob<TS, TV>(arguments, Rent(tiles * _pool.Workers), tiles));
-            Scratch.Reset();
-        }
-    }
-
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
-    {
-        lock (_operation)
-        {
-            int headSize = y.Shape[1] / heads;
-            long packed = AttentionPacking<TS, TV>.Length(cuSeqlens.Tokens, cuSeqlens.Sequences, heads, headSize);
-            var arguments = new AttentionArguments
-            {
-                Qkv = F32(qkv), CuSeqlens = (int*)cuSeqlens.Borders.Address, Sequences = cuSeqlens.Sequences,
-                Heads = heads, HeadSize = headSize, Result = F32(y), LogSumExp = F32(logSumExp), Packed = Rent(2 * packed),
-            };
-            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(headSize) * _pool.Workers);
-            _pool.Run(new PackKeysValuesJob<TS, TV>(arguments));
-            _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
-            Scratch.Reset();
-        }
-    }
-
-    private protected override void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y) =>
-        Run(new LayerNormJob<TS, TV>(F32(x), F32(residual), F32(norm.Weight), F32(norm.Bias), norm.Epsilon, F32(y), x.Shape[0], x.Shape[1]));
-
-    private protected override void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y) =>
-        Run(new PoolingJob<TS, TV>(F32(x), (int*)cuSeqlens.Borders.Address, cuSeqlens.Sequences, y.Shape[1], pooling, F32(y)));
-
-    private protected override void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y) =>
-        Run(new PadJob(F32(x), (int*)cuSeqlens.Borders.Address, cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], F32(y)));
-
-    private protected override void TanhCore(Tensor x, Tensor y) => Run(new MapJob<TS, TV, TanhFunction>(F32(x), F32(y), checked((int)x.Count)));
-
-    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses)
-    {
-        CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
-        Run(new CrossEntropyJob<TS, TV>(F32(logits), (int*)labels.Address, F32(losses), logits.Shape[0], logits.Shape[1]));
-    }
-
     private Weight PackInto(in Weight weight, Activation activation, Arena arena)
     {
         int outputs = weight.Outputs, inputs = weight.Inputs;
@@ -158,6 +95,8 @@ internal unsafe class CpuBackend<TS, TV>(string simd, int threads) : Backend
     private static Shape FlatShape(long count) => new(checked((int)((count + 63) / 64)), 64);
 
     private static float* F32(Tensor tensor) => (float*)tensor.Address;
+
+    private static int* I32(Tensor tensor) => (int*)tensor.Address;
 
     private static void CheckRange(Tensor values, int end, string what, int lowest = 0)
     {

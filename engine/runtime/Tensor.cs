@@ -24,6 +24,9 @@ public readonly struct Tensor
     /// <summary>The element type.</summary>
     public DType DType { get; }
 
+    /// <summary>Whether both view the same memory.</summary>
+    internal bool IsSameAs(Tensor other) => ReferenceEquals(_storage, other._storage) && _offset == other._offset;
+
     /// <summary>Whether this is «no tensor».</summary>
     public bool IsAbsent => _storage is null;
 
@@ -58,6 +61,13 @@ public readonly struct Tensor
         };
         return new Tensor(_storage!, _offset + (start * row * DType.Size()), rows, DType);
     }
+
+    /// <summary>A tensor of this shape that begins at an element of this one.</summary>
+    /// <exception cref="ArgumentException">It would reach past the end.</exception>
+    public Tensor Slice(long element, Shape shape) =>
+        element >= 0 && element + shape.Count <= Count
+            ? new Tensor(_storage!, _offset + (element * DType.Size()), shape, DType)
+            : throw new ArgumentException($"{shape} at element {element} exceeds {this}");
 
     /// <summary>The elements, for tensors in the memory of this process.</summary>
     /// <exception cref="InvalidOperationException">The element type differs, or there are more than 2³¹ − 1 elements.</exception>

@@ -16,7 +16,7 @@ internal sealed class ChunkBatch : IDisposable
     public ChunkBatch(Dnabert2Model model)
     {
         (_model, _arena) = (model, new Arena(model.Backend));
-        _tape = new Tape(_arena);
+        _tape = Tape.ForInference(_arena);
         _cls = Special(model.Tokenizer.ClsId, "[CLS]");
         _sep = Special(model.Tokenizer.SepId, "[SEP]");
     }
@@ -45,8 +45,9 @@ internal sealed class ChunkBatch : IDisposable
     public void Run(Engine.Kernels.Pooling? pooling, ref float[] destination)
     {
         var batch = new Batch(_arena, Ids, Lengths);
-        Tensor x = _model.Encoder.Forward(_tape, batch);
-        if (pooling is { } how) x = _tape.Pool(x, batch.CuSeqlens, how);
+        Variable output = _model.Encoder.Forward(_tape, batch);
+        if (pooling is { } how) output = new Pool(how).Forward(_tape, output, batch.CuSeqlens);
+        Tensor x = output.Data;
         if (destination.Length < x.Count) destination = new float[x.Count];
         _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
         _arena.Reset();

@@ -80,32 +80,31 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
     private double[] Qkv() => _qkv ??= Normal(_tokens * 3 * Hidden);
 }
 
-/// <summary><c>LN(x + residual)</c>, into another tensor or in place.</summary>
-internal sealed class LayerNormCase(int rows, int width, bool residual, bool inPlace)
-    : OpCase($"layer norm {rows}×{width}{(residual ? " residual" : "")}{(inPlace ? " in place" : "")}")
+/// <summary>Layer normalisation, into another tensor or in place.</summary>
+internal sealed class LayerNormCase(int rows, int width, bool inPlace) : OpCase($"layer norm {rows}×{width}{(inPlace ? " in place" : "")}")
 {
     private const float Epsilon = 1e-5f;
-    private (double[] X, double[] R, double[] W, double[] B)? _inputs;
+    private (double[] X, double[] W, double[] B)? _inputs;
 
-    public override double Bytes => 4.0 * rows * width * (residual ? 3 : 2);
+    public override double Bytes => 8.0 * rows * width;
 
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
-        (double[] x, double[] r, double[] w, double[] b) = Inputs();
-        Tensor tx = Upload(backend, rent, x, rows, width), tr = residual ? Upload(backend, rent, r, rows, width) : default;
+        (double[] x, double[] w, double[] b) = Inputs();
+        Tensor tx = Upload(backend, rent, x, rows, width);
         var norm = new Norm(Upload(backend, rent, w, width), Upload(backend, rent, b, width), Epsilon);
         Tensor y = inPlace ? tx : rent(tx.Shape, DType.F32);
-        return (() => backend.LayerNorm(tx, tr, norm, y), [y]);
+        return (() => backend.LayerNorm(tx, norm, statistics: default, y), [y]);
     }
 
     protected override double[][] Reference()
     {
-        (double[] x, double[] r, double[] w, double[] b) = Inputs();
-        return [Cases.Reference.LayerNorm(residual ? [.. x.Zip(r, (a, c) => a + c)] : x, w, b, Epsilon)];
+        (double[] x, double[] w, double[] b) = Inputs();
+        return [Cases.Reference.LayerNorm(x, w, b, Epsilon)];
     }
 
-    private (double[] X, double[] R, double[] W, double[] B) Inputs() =>
-        _inputs ??= (Array.ConvertAll(Normal(rows * width), v => (double)(float)(v + 3)), Normal(rows * width), Normal(width), Normal(width));
+    private (double[] X, double[] W, double[] B) Inputs() =>
+        _inputs ??= (Array.ConvertAll(Normal(rows * width), v => (double)(float)(v + 3)), Normal(width), Normal(width));
 }
 
 /// <summary>The embedding layer.</summary>
@@ -124,7 +123,7 @@ internal sealed class EmbeddingCase(int tokens, int vocabulary, int width, bool 
         Tensor tw = Upload(backend, rent, word, vocabulary, width), ty = Upload(backend, rent, type, 2, width);
         var norm = new Norm(Upload(backend, rent, w, width), Upload(backend, rent, b, width), Epsilon);
         Tensor y = rent(new Shape(tokens, width), DType.F32);
-        return (() => backend.Embed(ti, tt, tw, ty, norm, y), [y]);
+        return (() => backend.Embed(ti, tt, tw, ty, norm, sum: default, statistics: default, y), [y]);
     }
 
     protected override double[][] Reference()

@@ -12,13 +12,13 @@ public static class OpCases
         {
             foreach (OpCase linear in Linear(n)) yield return linear;
             yield return new TanhCase(n);
-            yield return new LayerNormCase(n, 5, residual: false, inPlace: false);
+            yield return new LayerNormCase(n, 5, inPlace: false);
             yield return new CrossEntropyCase(n, 3);
             yield return new EmbeddingCase(n, 11, 6, types: n % 2 == 0);
             yield return new AttentionCase<Alibi>([n], 3, 8, default);
             yield return new PoolingCase([n], 3, (Pooling)(n % 3));
             if (n == 0) continue;
-            yield return new LayerNormCase(3, n, residual: n % 2 == 0, inPlace: n % 3 == 0);
+            yield return new LayerNormCase(3, n, inPlace: n % 3 == 0);
             yield return new CrossEntropyCase(3, n);
             yield return new EmbeddingCase(5, 7, n, types: n % 2 == 1);
             yield return new PoolingCase([2, 0, 3], n, (Pooling)(n % 3));
@@ -39,7 +39,7 @@ public static class OpCases
         yield return new LinearCase(total, 2304, 768, Activation.None, bias: true, residual: false, packed: true);
         yield return new AttentionCase<Alibi>(lengths, 12, 64, default);
         yield return new LinearCase(total, 768, 768, Activation.None, bias: true, residual: true, packed: true);
-        yield return new LayerNormCase(total, 768, residual: false, inPlace: true);
+        yield return new LayerNormCase(total, 768, inPlace: true);
         yield return new LinearCase(total, 6144, 768, Activation.Geglu, bias: false, residual: false, packed: true);
         yield return new LinearCase(total, 768, 3072, Activation.None, bias: true, residual: true, packed: true);
     }

@@ -10,6 +10,7 @@ namespace Tests.Model;
 /// <summary>A golden file of the reference implementation: configuration, inputs, and expected values by name.</summary>
 internal sealed class Golden : IDisposable
 {
+    private const ModelParts AllParts = ModelParts.Pooler | ModelParts.MlmHead | ModelParts.Classifier;
     private readonly JsonDocument _document;
     private readonly List<string> _names;
     private readonly double _amp;
@@ -60,7 +61,15 @@ internal sealed class Golden : IDisposable
 
     /// <summary>The model with the deterministic weights of the golden file.</summary>
     public Dnabert2Model Model(Backend backend) =>
-        Dnabert2Model.Make(Config, TinyTokenizer(), backend, ModelParts.Pooler | ModelParts.MlmHead | ModelParts.Classifier, (set, _, pack) => set.Fill(Fill, pack));
+        Dnabert2Model.Make(Config, TinyTokenizer(), backend, AllParts, set => set.FillPacked(Fill));
+
+    /// <summary>The same, without dropout, to be trained.</summary>
+    public Dnabert2Model TrainableModel(Backend backend) =>
+        Dnabert2Model.Make(Config with { HiddenDropoutProb = 0 }, TinyTokenizer(), backend, AllParts, set =>
+        {
+            set.FillFlat(Fill);
+            set.AllocateGradients();
+        });
 
     public Batch Batch(Arena arena) => new(arena, PackedIds, Lengths);
 

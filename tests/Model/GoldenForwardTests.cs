@@ -110,24 +110,24 @@ public class GoldenForwardTests
             Golden = new Golden(name);
             _arena = new Arena(_backend);
             _model = Golden.Model(_backend);
-            _tape = new Tape(_arena);
+            _tape = Tape.ForInference(_arena);
             _batch = Golden.Batch(_arena);
-            _x = _model.Encoder.Embed(_tape, _batch);
+            _x = _model.Encoder.Embed(_tape, _batch).Data;
             Embedding = Read(_x);
             foreach (EncoderLayer layer in _model.Encoder.Layers)
             {
-                _x = layer.Forward(_tape, _x, _batch.CuSeqlens);
+                _x = layer.Forward(_tape, _x, _batch.CuSeqlens).Data;
                 Layers.Add(Read(_x));
             }
 
             Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), DType.F32);
             _backend.Pad(_x, _batch.CuSeqlens, padded);
             Padded = Read(padded);
-            Tensor pooled = _model.Pooler!.Forward(_tape, _x, _batch.CuSeqlens);
+            Tensor pooled = _model.Pooler!.Forward(_tape, _x, _batch.CuSeqlens).Data;
             Pooled = Read(pooled);
-            Tensor classLogits = _model.Classifier!.Forward(_tape, pooled);
+            Tensor classLogits = _model.Classifier!.Forward(_tape, pooled).Data;
             ClassLogits = Read(classLogits);
-            Tensor logits = _model.MlmHead!.Forward(_tape, _x);
+            Tensor logits = _model.MlmHead!.Forward(_tape, _x).Data;
             MlmLogits = Read(logits);
             // The reference keeps labels above 0 only; label 0 ([UNK]) is ignored with the unmasked ones.
             MlmLoss = Mean(logits, [.. Golden.Pack(Golden.Labels).Select(l => l > 0 ? l : -1)]);
@@ -152,7 +152,7 @@ public class GoldenForwardTests
 
         public double ClassLoss { get; }
 
-        public float[] Pool(Pooling pooling) => Read(_tape.Pool(_x, _batch.CuSeqlens, pooling));
+        public float[] Pool(Pooling pooling) => Read(new Pool(pooling).Forward(_tape, _x, _batch.CuSeqlens).Data);
 
         public void Dispose()
         {
@@ -166,7 +166,7 @@ public class GoldenForwardTests
         {
             Tensor device = _arena.Rent(new Shape(labels.Length), DType.I32);
             _backend.Upload<int>(labels, device);
-            return Read(_tape.CrossEntropy(logits, device)).Sum(l => (double)l) / labels.Count(l => l >= 0);
+            return Read(CrossEntropy.Instance.Forward(_tape, logits, device, scale: 1).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
         }
 
         private float[] Read(Tensor tensor)

@@ -118,7 +118,7 @@ public class RuntimeTests
         ids.Span<int>()[0] = 4;
         Tensor norm = arena.Rent(new Shape(5), DType.F32);
         Assert.Contains("token id 4 at 0", Assert.Throws<ArgumentException>(() =>
-            backend.Embed(ids, default, w, w, new Norm(norm, norm, 0), arena.Rent(new Shape(1, 5), DType.F32))).Message, StringComparison.Ordinal);
+            backend.Embed(ids, default, w, w, new Norm(norm, norm, 0), default, default, arena.Rent(new Shape(1, 5), DType.F32))).Message, StringComparison.Ordinal);
     }
 
     [Theory]

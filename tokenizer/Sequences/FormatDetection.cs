@@ -64,14 +64,16 @@ internal static class FormatDetection
 
     private static string? BinaryRemedy(ReadOnlySpan<byte> head)
     {
-        if (head.StartsWith([(byte)0x1F, 0x8B])) return "It is compressed twice: decompress it once with 'gunzip'";
+        if (head.StartsWith([(byte)0x1F, (byte)0x8B])) return "It is compressed twice: decompress it once with 'gunzip'";
         if (head.StartsWith("PK\u0003\u0004"u8)) return "It is a zip archive: unpack it first";
         if (head.StartsWith("BZh"u8)) return "It is compressed with bzip2: decompress it first";
-        if (head.StartsWith([(byte)0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'])) return "It is compressed with xz: decompress it first";
-        if (head.StartsWith([(byte)0x28, 0xB5, 0x2F, 0xFD])) return "It is compressed with zstd: decompress it first";
+        if (head.StartsWith([(byte)0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z']))
+            return "It is compressed with xz: decompress it first";
+        if (head.StartsWith([(byte)0x28, (byte)0xB5, (byte)0x2F, (byte)0xFD])) return "It is compressed with zstd: decompress it first";
         if (head.StartsWith("BAM\u0001"u8)) return "It is BAM: convert it with 'samtools fasta'";
-        if (head.StartsWith([(byte)0x43, 0x27, 0x41, 0x1A])) return "It is 2bit: convert it with 'twoBitToFa'";
-        if (head.StartsWith([(byte)0xFF, 0xFE]) || head.StartsWith([(byte)0xFE, 0xFF])) return "It is UTF-16 text: save it as UTF-8";
+        if (head.StartsWith([(byte)0x43, (byte)0x27, (byte)0x41, (byte)0x1A])) return "It is 2bit: convert it with 'twoBitToFa'";
+        if (head.StartsWith([(byte)0xFF, (byte)0xFE]) || head.StartsWith([(byte)0xFE, (byte)0xFF]))
+            return "It is UTF-16 text: save it as UTF-8";
         return head.Contains((byte)0) ? "Give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not" : null;
     }
 }

@@ -12,10 +12,46 @@ internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labe
     {
         (int start, int end) = Partition.Share(rows, 1, worker, workers);
         for (int r = start; r < end; r++)
-            losses[r] = labels[r] < 0 ? 0 : (float)(LogSumExp(logits + ((long)r * classes), classes) - logits[((long)r * classes) + labels[r]]);
+            losses[r] = labels[r] < 0 ? 0 : (float)(CrossEntropy.LogSumExp<TS, TV>(logits + ((long)r * classes), classes) - logits[((long)r * classes) + labels[r]]);
     }
+}
 
-    private static double LogSumExp(float* row, int classes)
+/// <summary>
+/// The gradient of the cross-entropies, each times <c>scale</c>: <c>dlogits[r, c] = scale · (softmax(logits[r])[c] − [c = label[r]])</c>,
+/// and 0 where the label is negative. dlogits may be logits.
+/// </summary>
+internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(float* logits, int* labels, float scale, float* dlogits, int rows, int classes) : IJob
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+{
+    public void Run(int worker, int workers)
+    {
+        (int start, int end) = Partition.Share(rows, 1, worker, workers);
+        for (int r = start; r < end; r++)
+        {
+            float* row = logits + ((long)r * classes), result = dlogits + ((long)r * classes);
+            if (labels[r] < 0)
+            {
+                new Span<float>(result, classes).Clear();
+                continue;
+            }
+
+            float shift = (float)CrossEntropy.LogSumExp<TS, TV>(row, classes);
+            int c = 0;
+            TV lanes = TS.Broadcast(shift), factor = TS.Broadcast(scale);
+            for (; c + TS.Lanes <= classes; c += TS.Lanes) TS.Store(result + c, TS.Multiply(factor, TS.Exp(TS.Subtract(TS.Load(row + c), lanes))));
+            for (; c < classes; c++) result[c] = scale * SimdScalar.Exp(row[c] - shift);
+            result[labels[r]] -= scale;
+        }
+    }
+}
+
+internal static unsafe class CrossEntropy
+{
+    /// <summary>The logarithm of the sum of exponentials of a row.</summary>
+    public static double LogSumExp<TS, TV>(float* row, int classes)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
     {
         float maximum = row[0];
         for (int c = 1; c < classes; c++) maximum = MathF.Max(maximum, row[c]);

@@ -2,68 +2,104 @@ using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels;
 
-/// <summary>A function of one value.</summary>
-internal interface IUnary
+/// <summary>A function of up to two values, applied element by element.</summary>
+internal interface IElementwise
 {
-    static abstract TV Apply<TS, TV>(TV x)
+    static abstract TV Apply<TS, TV>(TV a, TV b)
         where TS : struct, ISimd<TV>
         where TV : unmanaged;
 }
 
-/// <summary>The exact (erf) GELU; see <see cref="Elementary.Gelu"/>.</summary>
-internal readonly struct GeluFunction : IUnary
+/// <summary><c>a + b</c>.</summary>
+internal readonly struct AddFunction : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV x)
+    public static TV Apply<TS, TV>(TV a, TV b)
         where TS : struct, ISimd<TV>
         where TV : unmanaged
-        => Elementary.Gelu<TS, TV>(x);
+        => TS.Add(a, b);
 }
 
-/// <summary>The hyperbolic tangent.</summary>
-internal readonly struct TanhFunction : IUnary
+/// <summary><c>gelu(a)</c>; see <see cref="Elementary.Gelu"/>.</summary>
+internal readonly struct GeluFunction : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV x)
+    public static TV Apply<TS, TV>(TV a, TV b)
         where TS : struct, ISimd<TV>
         where TV : unmanaged
-        => TS.Tanh(x);
+        => Elementary.Gelu<TS, TV>(a);
+}
+
+/// <summary>The gradient of GELU: a is its input, b the gradient of its result.</summary>
+internal readonly struct GeluGradient : IElementwise
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TV Apply<TS, TV>(TV a, TV b)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+        => TS.Multiply(Elementary.GeluDerivative<TS, TV>(a), b);
+}
+
+/// <summary><c>tanh(a)</c>.</summary>
+internal readonly struct TanhFunction : IElementwise
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TV Apply<TS, TV>(TV a, TV b)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+        => TS.Tanh(a);
+}
+
+/// <summary>The gradient of tanh: a is its result, b the gradient of that.</summary>
+internal readonly struct TanhGradient : IElementwise
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TV Apply<TS, TV>(TV a, TV b)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+        => TS.Multiply(b, TS.Subtract(TS.Constant(1), TS.Multiply(a, a)));
 }
 
 /// <summary>Loops over contiguous arrays, element by element.</summary>
 internal static unsafe class Elementwise
 {
-    /// <summary><c>y = x + z</c>; y may be x or z.</summary>
-    public static void Add<TS, TV>(float* x, float* z, float* y, long count)
+    /// <summary><c>y = f(a, b)</c>, or <c>y += f(a, b)</c>; y may be a or b. For functions of one value b is a.</summary>
+    public static void Apply<TS, TV, TFunction>(float* a, float* b, float* y, long count, bool accumulate)
         where TS : struct, ISimd<TV>
         where TV : unmanaged
+        where TFunction : struct, IElementwise
     {
         long i = 0;
-        for (; i + TS.Lanes <= count; i += TS.Lanes) TS.Store(y + i, TS.Add(TS.Load(x + i), TS.Load(z + i)));
-        for (; i < count; i++) y[i] = x[i] + z[i];
+        for (; i + TS.Lanes <= count; i += TS.Lanes) One<TS, TV, TFunction>(a + i, b + i, y + i, accumulate);
+        for (; i < count; i++) One<SimdScalar, float, TFunction>(a + i, b + i, y + i, accumulate);
     }
 
-    /// <summary><c>y = f(x)</c>; y may be x.</summary>
-    public static void Map<TS, TV, TFunction>(float* x, float* y, long count)
+    /// <summary><c>y = a + b</c>.</summary>
+    public static void Add<TS, TV>(float* a, float* b, float* y, long count)
         where TS : struct, ISimd<TV>
         where TV : unmanaged
-        where TFunction : struct, IUnary
+        => Apply<TS, TV, AddFunction>(a, b, y, count, accumulate: false);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void One<TS, TV, TFunction>(float* a, float* b, float* y, bool accumulate)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+        where TFunction : struct, IElementwise
     {
-        long i = 0;
-        for (; i + TS.Lanes <= count; i += TS.Lanes) TS.Store(y + i, TFunction.Apply<TS, TV>(TS.Load(x + i)));
-        for (; i < count; i++) y[i] = TFunction.Apply<SimdScalar, float>(x[i]);
+        TV value = TFunction.Apply<TS, TV>(TS.Load(a), TS.Load(b));
+        TS.Store(y, accumulate ? TS.Add(TS.Load(y), value) : value);
     }
 }
 
-/// <summary><c>y = f(x)</c> over an array.</summary>
-internal readonly unsafe struct MapJob<TS, TV, TFunction>(float* x, float* y, int count) : IJob
+/// <summary><c>y (+)= f(a, b)</c> over arrays; see <see cref="Elementwise"/>.</summary>
+internal readonly unsafe struct ElementwiseJob<TS, TV, TFunction>(float* a, float* b, float* y, long count, bool accumulate) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
-    where TFunction : struct, IUnary
+    where TFunction : struct, IElementwise
 {
     public void Run(int worker, int workers)
     {
-        (int start, int end) = Partition.Share(count, 1024, worker, workers);
-        Elementwise.Map<TS, TV, TFunction>(x + start, y + start, end - start);
+        (long start, long end) = Partition.Share(count, 1024, worker, workers);
+        Elementwise.Apply<TS, TV, TFunction>(a + start, b + start, y + start, end - start, accumulate);
     }
 }

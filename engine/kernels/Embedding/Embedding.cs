@@ -1,11 +1,12 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// The embedding layer: <c>y[t] = LN(word[id[t]] + type[typeId[t]])</c>. ids, type ids: [tokens]; word: [vocabulary, width]; type:
-/// [types, width]; y: [tokens, width]. Ids are checked by the caller. Without type ids, all are 0.
+/// The embedding layer: <c>s[t] = word[id[t]] + type[typeId[t]]</c>, <c>y = LN(s)</c>. ids, type ids: [tokens]; word:
+/// [vocabulary, width]; type: [types, width]; s, y: [tokens, width], which may be one; statistics as in <see cref="LayerNorm"/>, or
+/// null. Ids are checked by the caller. Without type ids, all are 0.
 /// </summary>
 internal readonly unsafe struct EmbeddingJob<TS, TV>(
-    int* ids, int* typeIds, float* word, float* type, float* weight, float* bias, float eps, float* y, int tokens, int width) : IJob
+    int* ids, int* typeIds, float* word, float* type, float* weight, float* bias, float eps, float* s, float* y, float* statistics, int tokens, int width) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -14,10 +15,33 @@ internal readonly unsafe struct EmbeddingJob<TS, TV>(
         (int start, int end) = Partition.Share(tokens, 1, worker, workers);
         for (int t = start; t < end; t++)
         {
-            float* row = y + ((long)t * width);
-            float* typeRow = type + ((typeIds == null ? 0L : typeIds[t]) * width);
-            Elementwise.Add<TS, TV>(word + ((long)ids[t] * width), typeRow, row, width);
-            LayerNorm.Row<TS, TV>(row, width, weight, bias, eps);
+            float* sum = s + ((long)t * width), typeRow = type + ((typeIds == null ? 0L : typeIds[t]) * width);
+            Elementwise.Add<TS, TV>(word + ((long)ids[t] * width), typeRow, sum, width);
+            LayerNorm.Row<TS, TV>(sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
         }
     }
+}
+
+/// <summary>
+/// The gradient of the embeddings: every row of dy is added to the rows that were gathered, in the order of the tokens whatever the
+/// number of workers: each takes a range of columns. Either table may be null.
+/// </summary>
+internal readonly unsafe struct EmbeddingGradientJob<TS, TV>(
+    int* ids, int* typeIds, float* dy, float* wordGradient, float* typeGradient, int tokens, int width) : IJob
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+{
+    public void Run(int worker, int workers)
+    {
+        (int start, int end) = Partition.Share(width, TS.Lanes, worker, workers);
+        for (int t = 0; t < tokens; t++)
+        {
+            float* row = dy + ((long)t * width);
+            if (wordGradient != null) Add(wordGradient + ((long)ids[t] * width), row, start, end);
+            if (typeGradient != null) Add(typeGradient + ((typeIds == null ? 0L : typeIds[t]) * width), row, start, end);
+        }
+    }
+
+    private static void Add(float* table, float* row, int start, int end) =>
+        Elementwise.Add<TS, TV>(table + start, row + start, table + start, end - start);
 }

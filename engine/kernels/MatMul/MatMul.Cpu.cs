@@ -14,10 +14,10 @@ internal unsafe struct MatMulArguments
     /// <summary>Length of the reduction.</summary>
     public int Depth;
 
-    /// <summary>The left factor, <c>[rows, depth]</c> row-major, with its row stride.</summary>
+    /// <summary>The left factor, row-major: <c>[rows, depth]</c>, or <c>[depth, rows]</c> if it is to be transposed.</summary>
     public float* Left;
 
-    public long LeadingLeft;
+    public bool TransposeLeft;
 
     /// <summary>Room for the packed left factor: <see cref="MatMul.PackedLength"/> floats.</summary>
     public float* PackedLeft;
@@ -28,7 +28,7 @@ internal unsafe struct MatMulArguments
     /// <summary>Null, or one value a column of the product.</summary>
     public float* Bias;
 
-    /// <summary>Null, or an addend of the result's shape and stride.</summary>
+    /// <summary>Null, or an addend of the result's shape and stride; it may be the result, which is then accumulated.</summary>
     public float* Residual;
 
     public float* Result;
@@ -47,8 +47,12 @@ internal readonly unsafe struct PackLeftJob<TS, TV>(MatMulArguments a) : IJob
     {
         (int start, int end) = Partition.Share(a.Rows, TS.TileRows, worker, workers);
         for (int row = start; row < end; row += TS.TileRows)
-            MatMul.PackRows(a.Left + (row * a.LeadingLeft), a.LeadingLeft, Math.Min(TS.TileRows, a.Rows - row), a.Depth,
-                a.PackedLeft + ((long)row * a.Depth), TS.TileRows, TS.TileRows);
+        {
+            int rows = Math.Min(TS.TileRows, a.Rows - row);
+            float* strip = a.PackedLeft + ((long)row * a.Depth);
+            if (a.TransposeLeft) MatMul.PackColumns(a.Left + row, a.Rows, rows, a.Depth, strip, TS.TileRows);
+            else MatMul.PackRows(a.Left + ((long)row * a.Depth), a.Depth, rows, a.Depth, strip, TS.TileRows, TS.TileRows);
+        }
     }
 }
 
@@ -81,6 +85,20 @@ internal readonly unsafe struct PackWeightJob<TS, TV>(float* weight, int columns
             MatMul.PackRows(weight + ((long)c * depth), depth, valid, depth, panel, TS.Lanes, 2 * TS.Lanes);
             MatMul.PackRows(weight + ((long)(half + c) * depth), depth, valid, depth, panel + TS.Lanes, TS.Lanes, 2 * TS.Lanes);
         }
+    }
+}
+
+/// <summary>Packs a matrix <c>[depth, columns]</c>, row-major, as the right factor of a product.</summary>
+internal readonly unsafe struct PackRightJob<TS, TV>(float* right, int columns, int depth, float* packed) : IJob
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+{
+    public void Run(int worker, int workers)
+    {
+        int width = 2 * TS.Lanes;
+        (int start, int end) = Partition.Share(columns, width, worker, workers);
+        for (int c = start; c < end; c += width)
+            MatMul.PackColumns(right + c, columns, Math.Min(width, columns - c), depth, packed + ((long)c * depth), width);
     }
 }
 

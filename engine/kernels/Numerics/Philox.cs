@@ -1,3 +1,7 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace Engine.Kernels;
 
 /// <summary>
@@ -42,6 +46,14 @@ public readonly struct Philox
         return (index % 4) switch { 0 => x, 1 => y, 2 => z, _ => w };
     }
 
+    /// <summary>Fills with the words of successive blocks: word <c>i</c> is <c>Word(4 · firstBlock + i)</c>.</summary>
+    /// <param name="words">A multiple of 16 words.</param>
+    /// <param name="firstBlock">The block of the first word.</param>
+    public void Fill(Span<uint> words, ulong firstBlock)
+    {
+        for (int i = 0; i < words.Length; i += 16, firstBlock += 4) FourBlocks(firstBlock, MemoryMarshal.Cast<uint, ulong>(words.Slice(i, 16)));
+    }
+
     /// <summary>Fills with normal deviates (Box–Muller on pairs of words), element i from words i and its partner of block i / 4.</summary>
     /// <param name="destination">The values.</param>
     /// <param name="deviation">The standard deviation.</param>
@@ -59,6 +71,27 @@ public readonly struct Philox
 
     /// <summary>A uniform number in [0, 1) of 24 bits.</summary>
     public static float Uniform(uint word) => (word >> 8) * (1f / (1 << 24));
+
+    // Four blocks side by side; every lane of 64 bits holds a word of 32.
+    private void FourBlocks(ulong first, Span<ulong> pairs)
+    {
+        Vector256<ulong> low = Vector256.Create(0xFFFFFFFFul), index = Vector256.Create(first) + Vector256<ulong>.Indices;
+        Vector256<ulong> c0 = index & low, c1 = index >>> 32, c2 = Vector256.Create((ulong)_counter2), c3 = Vector256.Create((ulong)_counter3);
+        uint k0 = _key0, k1 = _key1;
+        for (int round = 0; round < 10; round++)
+        {
+            Vector256<ulong> p0 = Product(c0, 0xD2511F53), p1 = Product(c2, 0xCD9E8D57);
+            (c0, c1, c2, c3) = ((p1 >>> 32) ^ c1 ^ Vector256.Create((ulong)k0), p1 & low, (p0 >>> 32) ^ c3 ^ Vector256.Create((ulong)k1), p0 & low);
+            k0 += 0x9E3779B9;
+            k1 += 0xBB67AE85;
+        }
+
+        Vector256<ulong> left = c0 | (c1 << 32), right = c2 | (c3 << 32);
+        for (int i = 0; i < 4; i++) (pairs[2 * i], pairs[(2 * i) + 1]) = (left[i], right[i]);
+    }
+
+    private static Vector256<ulong> Product(Vector256<ulong> words, uint factor) =>
+        Avx2.IsSupported ? Avx2.Multiply(words.AsUInt32(), Vector256.Create((ulong)factor).AsUInt32()) : words * factor;
 
     private static (double First, double Second) Normals(uint u, uint v)
     {

@@ -16,9 +16,14 @@ internal static class Partition
     /// <summary>The share of one worker: a contiguous part of [0, count) whose borders are multiples of <paramref name="grain"/>.</summary>
     public static (int Start, int End) Share(int count, int grain, int worker, int workers)
     {
-        long grains = (count + (long)grain - 1) / grain;
-        long start = grains * worker / workers * grain;
-        long end = grains * (worker + 1) / workers * grain;
-        return ((int)Math.Min(start, count), (int)Math.Min(end, count));
+        (long start, long end) = Share((long)count, grain, worker, workers);
+        return ((int)start, (int)end);
+    }
+
+    /// <inheritdoc cref="Share(int, int, int, int)"/>
+    public static (long Start, long End) Share(long count, int grain, int worker, int workers)
+    {
+        long grains = (count + grain - 1) / grain;
+        return (Math.Min(grains * worker / workers * grain, count), Math.Min(grains * (worker + 1) / workers * grain, count));
     }
 }

@@ -1,0 +1,104 @@
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Engine.Autograd;
+
+/// <summary>Picks rows, each at most once: only masked tokens go through the head of a language model.</summary>
+public sealed class GatherRows : Op
+{
+    /// <summary>The operation.</summary>
+    public static GatherRows Instance { get; } = new();
+
+    /// <summary>x [n, width], rows I32 [count], distinct → [count, width].</summary>
+    public Variable Forward(Tape tape, Variable x, Tensor rows)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor y = tape.Rent(rows.Shape[0], x.Data.Shape[1]);
+        tape.Backend.GatherRows(x.Data, rows, y);
+        return tape.Record(this, y, x, saved: (rows, default, default, default));
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        if (!tape.Accumulate(entry.A, out Tensor dx)) tape.Backend.Clear(dx);
+        tape.Backend.ScatterRows(tape.GradientOf(entry.Output), entry.Saved.First, dx);
+    }
+}
+
+/// <summary>One vector a sequence.</summary>
+/// <param name="pooling">How.</param>
+public sealed class Pool(Pooling pooling) : Op
+{
+    /// <summary>The maximum has no gradient.</summary>
+    public override bool HasGradient => pooling != Pooling.Max;
+
+    /// <inheritdoc/>
+    public override string Name => $"Pool({pooling})";
+
+    /// <summary>x [tokens, width] → [sequences, width].</summary>
+    public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor y = tape.Rent(cuSeqlens.Sequences, x.Data.Shape[1]);
+        tape.Backend.Pool(x.Data, cuSeqlens, pooling, y);
+        return tape.Record(this, y, x, cuSeqlens: cuSeqlens);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
+        tape.Backend.PoolGradient(tape.GradientOf(entry.Output), entry.CuSeqlens, pooling, accumulate, dx);
+    }
+}
+
+/// <summary>The hyperbolic tangent.</summary>
+public sealed class Tanh : Op
+{
+    /// <summary>The operation.</summary>
+    public static Tanh Instance { get; } = new();
+
+    /// <summary>Any shape; in inference in x's place.</summary>
+    public Variable Forward(Tape tape, Variable x)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor y = tape.IsTraining ? tape.Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
+        tape.Backend.Tanh(x.Data, y);
+        return tape.Record(this, y, x);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
+        tape.Backend.TanhGradient(entry.Output.Data, tape.GradientOf(entry.Output), accumulate, dx);
+    }
+}
+
+/// <summary>The cross-entropy of each row. It is a loss: the backward pass begins here.</summary>
+public sealed class CrossEntropy : Op
+{
+    /// <summary>The operation.</summary>
+    public static CrossEntropy Instance { get; } = new();
+
+    /// <summary>logits [rows, classes], labels I32 [rows] → losses [rows]; 0 where the label is negative.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="logits">The logits; the backward pass overwrites them.</param>
+    /// <param name="labels">The labels.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of labels for their mean.</param>
+    public Variable Forward(Tape tape, Variable logits, Tensor labels, float scale)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor losses = tape.Activations.Rent(labels.Shape, DType.F32);
+        tape.Backend.CrossEntropy(logits.Data, labels, losses);
+        return tape.Record(this, losses, logits, saved: (labels, default, default, default), scalar: scale);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Scalar, entry.A.Data);
+        tape.Pass(entry.A, entry.A.Data);
+    }
+}

@@ -1,0 +1,224 @@
+using System.Runtime.CompilerServices;
+
+namespace Engine.Kernels;
+
+/// <summary>The operands of the backward pass of attention; see <see cref="AttentionGradientJob{TS, TV, TMod}"/>.</summary>
+internal unsafe struct AttentionGradientArguments
+{
+    /// <summary>The operands of the forward pass, with its result and log-sum-exp.</summary>
+    public AttentionArguments Forward;
+
+    /// <summary>The gradient of the result, [tokens, hidden].</summary>
+    public float* ResultGradient;
+
+    /// <summary>The gradient of qkv, [tokens, 3 · hidden]; overwritten.</summary>
+    public float* QkvGradient;
+
+    /// <summary>The length of the longest sequence.</summary>
+    public int Longest;
+}
+
+/// <summary>
+/// The backward pass of attention (FlashAttention-2, arXiv 2307.08691), with scores recomputed tile by tile from the log-sum-exp:
+/// <c>P = exp(S' − lse)</c>, <c>D = rowsum(dO ∘ O)</c>, <c>dS = P ∘ (dO Vᵀ − D) ∘ mod'(S)</c>, <c>dQ = dS K / sqrt(d)</c>,
+/// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One (sequence, head) is the work of one worker, so sums have one order.
+///
+/// As in the forward pass scores are held transposed, keys down the rows and queries in the lanes: dSᵀ is then a right factor as it
+/// stands (<c>dQᵀ = Kᵀ dSᵀ</c>); as the left factor of dK and dV it is repacked strip by strip.
+/// </summary>
+internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGradientArguments g, TMod mod, float* scratch) : IJob
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+    where TMod : unmanaged, IScoreModification<TMod>
+{
+    private readonly AttentionArguments a = g.Forward;
+
+    private static int Block => 2 * TS.Lanes;
+
+    private long Stride => 3L * a.Hidden;
+
+    private int Panels => (a.HeadSize + Block - 1) / Block;
+
+    /// <summary>Floats of scratch memory that each worker needs.</summary>
+    public static long ScratchPerWorker(int headSize, int longest) => new Buffers(null, headSize, longest).Length;
+
+    public void Run(int worker, int workers)
+    {
+        var buffers = new Buffers(scratch + (worker * ScratchPerWorker(a.HeadSize, g.Longest)), a.HeadSize, g.Longest);
+        double total = 0, before = 0;
+        for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads;
+        double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
+        for (int s = 0; s < a.Sequences; s++)
+            for (int head = 0; head < a.Heads; head++, before += Cost(s))
+                if (Cost(s) > 0 && before >= from && before < to) Head(s, head, TMod.ForHead(mod, head, a.Heads), buffers);
+    }
+
+    private double Cost(int sequence) => Math.Pow(a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence], 2);
+
+    private void Head(int sequence, int head, in TMod headMod, in Buffers b)
+    {
+        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
+        float* query = a.Qkv + (start * Stride) + ((long)head * a.HeadSize);
+        PackHead(query + a.Hidden, query + (2 * a.Hidden), length, b);
+        int strips = (length + TS.TileRows - 1) / TS.TileRows;
+        long tiles = (long)strips * Panels * TS.TileRows * Block;
+        new Span<float>(b.KeyGradient, checked((int)tiles)).Clear();
+        new Span<float>(b.ValueGradient, checked((int)tiles)).Clear();
+        for (int first = 0; first < length; first += Block) QueryBlock(start, length, head, first, headMod, b);
+        float* gradient = g.QkvGradient + (start * Stride) + ((long)head * a.HeadSize);
+        Unpack(b.KeyGradient, length, gradient + a.Hidden);
+        Unpack(b.ValueGradient, length, gradient + (2 * a.Hidden));
+    }
+
+    private void PackHead(float* keys, float* values, int length, in Buffers b)
+    {
+        for (int k = 0; k < length; k += TS.TileRows)
+        {
+            int rows = Math.Min(TS.TileRows, length - k);
+            MatMul.PackRows(keys + (k * Stride), Stride, rows, a.HeadSize, b.Keys + ((long)k * a.HeadSize), TS.TileRows, TS.TileRows);
+            MatMul.PackRows(values + (k * Stride), Stride, rows, a.HeadSize, b.Values + ((long)k * a.HeadSize), TS.TileRows, TS.TileRows);
+        }
+
+        for (int d = 0; d < a.HeadSize; d += TS.TileRows)
+            MatMul.PackColumns(keys + d, Stride, Math.Min(TS.TileRows, a.HeadSize - d), length, b.KeysTransposed + ((long)d * length), TS.TileRows);
+    }
+
+    private void QueryBlock(int start, int length, int head, int first, in TMod headMod, in Buffers b)
+    {
+        int queries = Math.Min(Block, length - first);
+        PackQueries(start + first, head, queries, b);
+        new Span<float>(b.QueryGradient, Block * AttentionPacking<TS, TV>.PaddedHead(a.HeadSize)).Clear();
+        TV left = TS.Add(TS.LaneIndices(), TS.Broadcast(first)), right = TS.Add(left, TS.Broadcast(TS.Lanes));
+        (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
+        firstKey -= firstKey % TS.TileRows;
+        for (int key = firstKey; key < endKey; key += Attention.KeyTile)
+        {
+            int keys = Math.Min(Attention.KeyTile, endKey - key);
+            for (int k = 0; k < keys; k += TS.TileRows)
+            {
+                MatMul.Tile<TS, TV>(a.HeadSize, b.Keys + ((long)(key + k) * a.HeadSize), b.Query, b.Scores + (k * Block), accumulate: false);
+                MatMul.Tile<TS, TV>(a.HeadSize, b.Values + ((long)(key + k) * a.HeadSize), b.OutputGradient, b.ScoreGradient + (k * Block), accumulate: false);
+            }
+
+            Scores(headMod, b, 0, key, keys, left);
+            Scores(headMod, b, TS.Lanes, key, keys, right);
+            for (int d = 0; d < a.HeadSize; d += TS.TileRows)
+                MatMul.Tile<TS, TV>(keys, b.KeysTransposed + ((long)d * length) + ((long)key * TS.TileRows), b.ScoreGradient, b.QueryGradient + (d * Block), accumulate: true);
+            AddKeysValues(key, keys, queries, b);
+        }
+
+        float* gradient = g.QkvGradient + ((start + first) * Stride) + ((long)head * a.HeadSize);
+        MatMul.PackRows(b.QueryGradient, Block, a.HeadSize, queries, gradient, a.HeadSize, (int)Stride);
+    }
+
+    /// <summary>The block's queries and output gradients, once as columns and once as rows of a right factor, its log-sum-exp and D.</summary>
+    private void PackQueries(int row, int head, int queries, in Buffers b)
+    {
+        float* query = a.Qkv + (row * Stride) + ((long)head * a.HeadSize);
+        long offset = ((long)row * a.Hidden) + ((long)head * a.HeadSize);
+        float* gradient = g.ResultGradient + offset, result = a.Result + offset;
+        MatMul.PackRows(query, Stride, queries, a.HeadSize, b.Query, Block, Block);
+        MatMul.PackRows(gradient, a.Hidden, queries, a.HeadSize, b.OutputGradient, Block, Block);
+        for (int p = 0; p < Panels; p++)
+        {
+            int columns = Math.Min(Block, a.HeadSize - (p * Block));
+            MatMul.PackColumns(query + (p * Block), Stride, columns, queries, b.QueryRows + (p * Block * Block), Block);
+            MatMul.PackColumns(gradient + (p * Block), a.Hidden, columns, queries, b.OutputGradientRows + (p * Block * Block), Block);
+        }
+
+        for (int q = 0; q < Block; q++)
+        {
+            float sum = 0, logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
+            for (int d = 0; d < a.HeadSize && q < queries; d++) sum += gradient[((long)q * a.Hidden) + d] * result[((long)q * a.Hidden) + d];
+            // A lane without a query, or a query that sees no key, has weights exp(score − ∞) = 0.
+            (b.LogSumExp[q], b.Delta[q]) = (float.IsNegativeInfinity(logSumExp) ? float.PositiveInfinity : logSumExp, sum);
+        }
+    }
+
+    /// <summary>Turns one register column of scores into P, and of dO Vᵀ into dS / sqrt(d).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Scores(in TMod headMod, in Buffers b, int column, int firstKey, int keys, TV query)
+    {
+        TV scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize)));
+        TV logSumExp = TS.Load(b.LogSumExp + column), delta = TS.Load(b.Delta + column);
+        float* score = b.Scores + column, gradient = b.ScoreGradient + column;
+        for (int k = 0; k < keys; k++, score += Block, gradient += Block)
+        {
+            TV raw = TS.Multiply(TS.Load(score), scale), key = TS.Broadcast(firstKey + k);
+            TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
+            TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
+            TS.Store(score, weight);
+            TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
+        }
+    }
+
+    /// <summary><c>dV += Pᵀ dO</c> and <c>dK += dSᵀ Q</c> for the keys of a tile.</summary>
+    private void AddKeysValues(int key, int keys, int queries, in Buffers b)
+    {
+        for (int k = 0; k < keys; k += TS.TileRows)
+        {
+            int rows = Math.Min(TS.TileRows, keys - k);
+            long tile = (long)((key + k) / TS.TileRows) * Panels * TS.TileRows * Block;
+            AddProduct(b.Scores + (k * Block), rows, queries, b.OutputGradientRows, b.Strip, b.ValueGradient + tile);
+            AddProduct(b.ScoreGradient + (k * Block), rows, queries, b.QueryRows, b.Strip, b.KeyGradient + tile);
+        }
+    }
+
+    private void AddProduct(float* left, int rows, int depth, float* right, float* strip, float* tile)
+    {
+        MatMul.PackRows(left, Block, rows, depth, strip, TS.TileRows, TS.TileRows);
+        for (int p = 0; p < Panels; p++)
+            MatMul.Tile<TS, TV>(depth, strip, right + (p * Block * Block), tile + (p * TS.TileRows * Block), accumulate: true);
+    }
+
+    /// <summary>Copies tiles [strips][panels][TileRows, Block] to rows.</summary>
+    private void Unpack(float* tiles, int length, float* destination)
+    {
+        for (int k = 0; k < length; k++)
+            for (int p = 0; p < Panels; p++)
+            {
+                int columns = Math.Min(Block, a.HeadSize - (p * Block));
+                long tile = (((long)(k / TS.TileRows) * Panels) + p) * TS.TileRows * Block;
+                new ReadOnlySpan<float>(tiles + tile + (k % TS.TileRows * Block), columns).CopyTo(new Span<float>(destination + (k * Stride) + (p * Block), columns));
+            }
+    }
+
+    /// <summary>A worker's scratch memory.</summary>
+    private readonly struct Buffers
+    {
+        public readonly float* Keys, Values, KeysTransposed, KeyGradient, ValueGradient;
+        public readonly float* Query, OutputGradient, QueryRows, OutputGradientRows, QueryGradient, Scores, ScoreGradient, Strip, LogSumExp, Delta;
+        public readonly long Length;
+
+        public Buffers(float* start, int headSize, int longest)
+        {
+            int head = AttentionPacking<TS, TV>.PaddedHead(headSize), panels = (headSize + Block - 1) / Block;
+            long keys = (longest + TS.TileRows - 1L) / TS.TileRows * TS.TileRows;
+            float* next = start;
+            Keys = Take(ref next, keys * headSize);
+            Values = Take(ref next, keys * headSize);
+            KeysTransposed = Take(ref next, (long)head * longest);
+            KeyGradient = Take(ref next, keys * panels * Block);
+            ValueGradient = Take(ref next, keys * panels * Block);
+            Query = Take(ref next, (long)headSize * Block);
+            OutputGradient = Take(ref next, (long)headSize * Block);
+            QueryRows = Take(ref next, (long)panels * Block * Block);
+            OutputGradientRows = Take(ref next, (long)panels * Block * Block);
+            QueryGradient = Take(ref next, (long)head * Block);
+            Scores = Take(ref next, (long)Attention.KeyTile * Block);
+            ScoreGradient = Take(ref next, (long)Attention.KeyTile * Block);
+            Strip = Take(ref next, (long)Block * TS.TileRows);
+            LogSumExp = Take(ref next, Block);
+            Delta = Take(ref next, Block);
+            Length = next - start;
+        }
+
+        // Rounded to whole cache lines.
+        private static float* Take(ref float* next, long count)
+        {
+            float* taken = next;
+            next += (count + 15) / 16 * 16;
+            return taken;
+        }
+    }
+}

@@ -1,0 +1,238 @@
+using Engine.Kernels;
+
+namespace Engine.Runtime;
+
+/// <summary>The backward passes and the optimizer. Gradients of parameters are always added to what is there.</summary>
+public abstract partial class Backend
+{
+    /// <summary>The gradient of a linear layer's operand, <c>dx (+)= dy w</c>.</summary>
+    /// <param name="dy">[rows, out].</param>
+    /// <param name="weight">[out, in], row-major.</param>
+    /// <param name="accumulate">Whether to add to dx.</param>
+    /// <param name="dx">[rows, in].</param>
+    public void LinearInputGradient(Tensor dy, Tensor weight, bool accumulate, Tensor dx)
+    {
+        Expect(dy, "dy", DType.F32, new Shape(dx.Shape[0], weight.Shape[0]));
+        Expect(weight, "weight", DType.F32, new Shape(weight.Shape[0], dx.Shape[1]));
+        Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        LinearInputGradientCore(dy, weight, accumulate, dx);
+    }
+
+    /// <summary>The gradient of a linear layer's weight, <c>dw += dyᵀ x</c>.</summary>
+    /// <param name="dy">[rows, out].</param>
+    /// <param name="x">[rows, in].</param>
+    /// <param name="dw">[out, in].</param>
+    public void LinearWeightGradient(Tensor dy, Tensor x, Tensor dw)
+    {
+        Expect(dy, "dy", DType.F32, new Shape(x.Shape[0], dw.Shape[0]));
+        Expect(x, "x", DType.F32, new Shape(x.Shape[0], dw.Shape[1]));
+        Expect(dw, "dw", DType.F32, new Shape(dw.Shape[0], dw.Shape[1]));
+        LinearWeightGradientCore(dy, x, dw);
+    }
+
+    /// <summary>Adds the sum over the rows: <c>y += Σ x[r]</c>, the gradient of a bias.</summary>
+    /// <param name="x">[rows, width].</param>
+    /// <param name="y">[width].</param>
+    public void SumRows(Tensor x, Tensor y)
+    {
+        Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[0]));
+        Expect(y, "y", DType.F32, new Shape(y.Shape[0]));
+        SumRowsCore(x, y);
+    }
+
+    /// <summary>The gradient of GELU.</summary>
+    /// <param name="x">What was activated.</param>
+    /// <param name="dy">The gradient of the result.</param>
+    /// <param name="dx">May be dy or x.</param>
+    public void GeluGradient(Tensor x, Tensor dy, Tensor dx)
+    {
+        Expect(dy, "dy", DType.F32, x.Shape);
+        Expect(dx, "dx", DType.F32, x.Shape);
+        GeluGradientCore(x, dy, dx);
+    }
+
+    /// <summary>The gradient of GEGLU.</summary>
+    /// <param name="g">[rows, 2 · I], what was gated.</param>
+    /// <param name="du">[rows, I].</param>
+    /// <param name="dg">[rows, 2 · I]; may be g.</param>
+    public void GegluGradient(Tensor g, Tensor du, Tensor dg)
+    {
+        Expect(du, "du", DType.F32, new Shape(du.Shape[0], du.Shape[1]));
+        Expect(g, "g", DType.F32, new Shape(du.Shape[0], 2 * du.Shape[1]));
+        Expect(dg, "dg", DType.F32, g.Shape);
+        GegluGradientCore(g, du, dg);
+    }
+
+    /// <summary>The gradient of tanh.</summary>
+    /// <param name="y">The result of the forward pass.</param>
+    /// <param name="dy">Its gradient.</param>
+    /// <param name="accumulate">Whether to add to dx.</param>
+    /// <param name="dx">The gradient of the operand.</param>
+    public void TanhGradient(Tensor y, Tensor dy, bool accumulate, Tensor dx)
+    {
+        Expect(dy, "dy", DType.F32, y.Shape);
+        Expect(dx, "dx", DType.F32, y.Shape);
+        TanhGradientCore(y, dy, accumulate, dx);
+    }
+
+    /// <summary>The gradient of <see cref="Attention"/>; scores are recomputed tile by tile.</summary>
+    /// <param name="qkv">[tokens, 3 · hidden].</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="heads">The number of heads.</param>
+    /// <param name="mod">The score modification.</param>
+    /// <param name="logSumExp">[heads, tokens], of the forward pass.</param>
+    /// <param name="y">[tokens, hidden], of the forward pass.</param>
+    /// <param name="dy">[tokens, hidden].</param>
+    /// <param name="dqkv">[tokens, 3 · hidden]; overwritten.</param>
+    public void AttentionGradient<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
+        Expect(qkv, "qkv", DType.F32, new Shape(tokens, 3 * hidden));
+        Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
+        Expect(y, "y", DType.F32, new Shape(tokens, hidden));
+        Expect(dy, "dy", DType.F32, y.Shape);
+        Expect(dqkv, "dqkv", DType.F32, qkv.Shape);
+        AttentionGradientCore(qkv, cuSeqlens, heads, mod, logSumExp, y, dy, dqkv);
+    }
+
+    /// <summary>The gradient of layer normalisation; those of weight and bias are added to what is there.</summary>
+    /// <param name="x">[rows, width], what was normalised.</param>
+    /// <param name="dy">[rows, width].</param>
+    /// <param name="weight">[width].</param>
+    /// <param name="statistics">[rows, 2], of the forward pass.</param>
+    /// <param name="dweight">[width], or absent.</param>
+    /// <param name="dbias">[width], or absent with dweight.</param>
+    /// <param name="accumulate">Whether to add to dx.</param>
+    /// <param name="dx">[rows, width], may be dy; or absent.</param>
+    public void LayerNormGradient(Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx)
+    {
+        int width = x.Shape[1];
+        Expect(dy, "dy", DType.F32, x.Shape);
+        Expect(weight, "weight", DType.F32, new Shape(width));
+        Expect(statistics, "statistics", DType.F32, new Shape(x.Shape[0], 2));
+        if (!dweight.IsAbsent) Expect(dweight, "dweight", DType.F32, weight.Shape);
+        if (!dweight.IsAbsent) Expect(dbias, "dbias", DType.F32, weight.Shape);
+        if (!dx.IsAbsent) Expect(dx, "dx", DType.F32, x.Shape);
+        LayerNormGradientCore(x, dy, weight, statistics, dweight, dbias, accumulate, dx);
+    }
+
+    /// <summary>Adds the gradient of summed embeddings to the rows that were gathered.</summary>
+    /// <param name="ids">I32 [tokens].</param>
+    /// <param name="typeIds">I32 [tokens], or absent.</param>
+    /// <param name="dy">[tokens, hidden].</param>
+    /// <param name="dword">[vocabulary, hidden], or absent.</param>
+    /// <param name="dtype">[types, hidden], or absent.</param>
+    public void EmbedGradient(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype)
+    {
+        Expect(ids, "ids", DType.I32, new Shape(dy.Shape[0]));
+        if (!typeIds.IsAbsent) Expect(typeIds, "type ids", DType.I32, ids.Shape);
+        if (!dword.IsAbsent) Expect(dword, "dword", DType.F32, new Shape(dword.Shape[0], dy.Shape[1]));
+        if (!dtype.IsAbsent) Expect(dtype, "dtype", DType.F32, new Shape(dtype.Shape[0], dy.Shape[1]));
+        EmbedGradientCore(ids, typeIds, dy, dword, dtype);
+    }
+
+    /// <summary>Adds rows to those they were gathered from: <c>dx[rows[i]] += dy[i]</c>.</summary>
+    /// <param name="dy">[count, width].</param>
+    /// <param name="rows">I32 [count].</param>
+    /// <param name="dx">[n, width].</param>
+    public void ScatterRows(Tensor dy, Tensor rows, Tensor dx)
+    {
+        Expect(dy, "dy", DType.F32, new Shape(rows.Shape[0], dx.Shape[1]));
+        Expect(rows, "rows", DType.I32, new Shape(rows.Shape[0]));
+        Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        ScatterRowsCore(dy, rows, dx);
+    }
+
+    /// <summary>The gradient of mean or CLS pooling.</summary>
+    /// <param name="dy">[sequences, width].</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="pooling">Not the maximum, which has none.</param>
+    /// <param name="accumulate">Whether to add to dx.</param>
+    /// <param name="dx">[tokens, width].</param>
+    public void PoolGradient(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx)
+    {
+        if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient");
+        Expect(dy, "dy", DType.F32, new Shape(cuSeqlens.Sequences, dx.Shape[1]));
+        Expect(dx, "dx", DType.F32, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
+        PoolGradientCore(dy, cuSeqlens, pooling, accumulate, dx);
+    }
+
+    /// <summary>The gradient of the cross-entropies, each times <paramref name="scale"/>; 0 where the label is negative.</summary>
+    /// <param name="logits">[rows, classes].</param>
+    /// <param name="labels">I32 [rows].</param>
+    /// <param name="scale">One over the number of labels, for the gradient of their mean.</param>
+    /// <param name="dlogits">The shape of logits; may be logits.</param>
+    public void CrossEntropyGradient(Tensor logits, Tensor labels, float scale, Tensor dlogits)
+    {
+        Expect(labels, "labels", DType.I32, new Shape(logits.Shape[0]));
+        Expect(dlogits, "dlogits", DType.F32, logits.Shape);
+        CrossEntropyGradientCore(logits, labels, scale, dlogits);
+    }
+
+    /// <summary><c>y = x + z</c>; y may be either.</summary>
+    public void Add(Tensor x, Tensor z, Tensor y)
+    {
+        Expect(z, "z", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        AddCore(x, z, y);
+    }
+
+    /// <summary>Sets all bytes of a tensor to 0.</summary>
+    public abstract void Clear(Tensor y);
+
+    /// <summary>The sum of squares in float64; the same for every number of threads.</summary>
+    public double SumOfSquares(Tensor x)
+    {
+        Expect(x, "x", DType.F32, x.Shape);
+        return SumOfSquaresCore(x);
+    }
+
+    /// <summary>One AdamW step; see <see cref="AdamWStep"/>.</summary>
+    /// <param name="step">The scalars.</param>
+    /// <param name="w">Parameters, [count]; updated.</param>
+    /// <param name="g">Gradients, [count].</param>
+    /// <param name="m">First moments, [count]; updated.</param>
+    /// <param name="v">Second moments, [count]; updated.</param>
+    public void AdamW(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
+    {
+        Expect(g, "g", DType.F32, w.Shape);
+        Expect(m, "m", DType.F32, w.Shape);
+        Expect(v, "v", DType.F32, w.Shape);
+        AdamWCore(step, w, g, m, v);
+    }
+
+    private protected abstract void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx);
+
+    private protected abstract void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw);
+
+    private protected abstract void SumRowsCore(Tensor x, Tensor y);
+
+    private protected abstract void GeluGradientCore(Tensor x, Tensor dy, Tensor dx);
+
+    private protected abstract void GegluGradientCore(Tensor g, Tensor du, Tensor dg);
+
+    private protected abstract void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx);
+
+    private protected abstract void AttentionGradientCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        where TMod : unmanaged, IScoreModification<TMod>;
+
+    private protected abstract void LayerNormGradientCore(
+        Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx);
+
+    private protected abstract void EmbedGradientCore(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype);
+
+    private protected abstract void ScatterRowsCore(Tensor dy, Tensor rows, Tensor dx);
+
+    private protected abstract void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx);
+
+    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits);
+
+    private protected abstract void AddCore(Tensor x, Tensor z, Tensor y);
+
+    private protected abstract double SumOfSquaresCore(Tensor x);
+
+    private protected abstract void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v);
+}

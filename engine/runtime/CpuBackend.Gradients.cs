@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+using Engine.Kernels;
+
+namespace Engine.Runtime;
+
+internal unsafe partial class CpuBackend<TS, TV>
+{
+    public override void Clear(Tensor y) => NativeMemory.Clear(y.Address, (nuint)y.Bytes);
+
+    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx)
+    {
+        int outputs = weight.Shape[0], inputs = weight.Shape[1];
+        ProductWithRight(F32(weight), new MatMulArguments
+        {
+            Rows = dy.Shape[0], Columns = inputs, Depth = outputs, Left = F32(dy),
+            Residual = accumulate ? F32(dx) : null, Result = F32(dx), LeadingResult = inputs,
+        });
+    }
+
+    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) =>
+        ProductWithRight(F32(x), new MatMulArguments
+        {
+            Rows = dw.Shape[0], Columns = dw.Shape[1], Depth = x.Shape[0], Left = F32(dy), TransposeLeft = true,
+            Residual = F32(dw), Result = F32(dw), LeadingResult = dw.Shape[1],
+        });
+
+    private protected override void SumRowsCore(Tensor x, Tensor y) => Run(new SumRowsJob<TS, TV>(F32(x), F32(y), x.Shape[0], x.Shape[1]));
+
+    private protected override void GeluGradientCore(Tensor x, Tensor dy, Tensor dx) => Map<GeluGradient>(x, dy, dx);
+
+    private protected override void GegluGradientCore(Tensor g, Tensor du, Tensor dg) =>
+        Run(new GegluGradientJob<TS, TV>(F32(g), F32(du), F32(dg), du.Shape[0], du.Shape[1]));
+
+    private protected override void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx) => Map<TanhGradient>(y, dy, dx, accumulate);
+
+    private protected override void AttentionGradientCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+    {
+        lock (_operation)
+        {
+            var arguments = new AttentionGradientArguments
+            {
+                Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y),
+                ResultGradient = F32(dy), QkvGradient = F32(dqkv), Longest = cuSeqlens.Longest,
+            };
+            long scratch = AttentionGradientJob<TS, TV, TMod>.ScratchPerWorker(arguments.Forward.HeadSize, cuSeqlens.Longest);
+            _pool.Run(new AttentionGradientJob<TS, TV, TMod>(arguments, mod, Rent(scratch * _pool.Workers)));
+            Scratch.Reset();
+        }
+    }
+
+    private protected override void LayerNormGradientCore(
+        Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx)
+    {
+        int rows = x.Shape[0], width = x.Shape[1];
+        if (!dweight.IsAbsent)
+            Run(new LayerNormParametersJob<TS, TV>(F32(x), F32(dy), F32(statistics), F32(dweight), F32(dbias), rows, width));
+        if (!dx.IsAbsent)
+            Run(new LayerNormGradientJob<TS, TV>(F32(x), F32(dy), F32(weight), F32(statistics), F32(dx), accumulate, rows, width));
+    }
+
+    private protected override void EmbedGradientCore(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype) =>
+        Run(new EmbeddingGradientJob<TS, TV>(I32(ids), I32(typeIds), F32(dy), F32(dword), F32(dtype), dy.Shape[0], dy.Shape[1]));
+
+    private protected override void ScatterRowsCore(Tensor dy, Tensor rows, Tensor dx) =>
+        Run(new ScatterRowsJob<TS, TV>(F32(dy), I32(rows), F32(dx), dy.Shape[0], dy.Shape[1]));
+
+    private protected override void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) =>
+        Run(new PoolingGradientJob<TS, TV>(F32(dy), I32(cuSeqlens.Borders), cuSeqlens.Sequences, dy.Shape[1], pooling, F32(dx), accumulate));
+
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits) =>
+        Run(new CrossEntropyGradientJob<TS, TV>(F32(logits), I32(labels), scale, F32(dlogits), logits.Shape[0], logits.Shape[1]));
+
+    private protected override void AddCore(Tensor x, Tensor z, Tensor y) => Map<AddFunction>(x, z, y);
+
+    private protected override double SumOfSquaresCore(Tensor x)
+    {
+        lock (_operation)
+        {
+            long blocks = SumOfSquaresJob<TS, TV>.Blocks(x.Count);
+            var partial = (double*)Rent(2 * blocks);
+            _pool.Run(new SumOfSquaresJob<TS, TV>(F32(x), x.Count, partial));
+            double sum = 0;
+            for (long i = 0; i < blocks; i++) sum += partial[i];
+            Scratch.Reset();
+            return sum;
+        }
+    }
+
+    private protected override void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v) =>
+        Run(new AdamWJob<TS, TV>(step, F32(w), F32(g), F32(m), F32(v), w.Count));
+
+    private void ProductWithRight(float* right, MatMulArguments arguments)
+    {
+        lock (_operation)
+        {
+            arguments.PackedRight = Rent(MatMul.PackedLength(arguments.Columns, arguments.Depth, 2 * TS.Lanes));
+            _pool.Run(new PackRightJob<TS, TV>(right, arguments.Columns, arguments.Depth, arguments.PackedRight));
+            Product(arguments);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using Engine.Kernels;
+
+namespace Engine.Runtime;
+
+internal unsafe partial class CpuBackend<TS, TV>
+{
+    private protected override void EmbedCore(
+        Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
+    {
+        CheckRange(ids, word.Shape[0], "token id");
+        if (!typeIds.IsAbsent) CheckRange(typeIds, type.Shape[0], "token type");
+        Run(new EmbeddingJob<TS, TV>(I32(ids), I32(typeIds), F32(word), F32(type), F32(norm.Weight), F32(norm.Bias),
+            norm.Epsilon, F32(sum), F32(y), F32(statistics), y.Shape[0], y.Shape[1]));
+    }
+
+    private protected override void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y)
+    {
+        lock (_operation)
+        {
+            Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
+            Product(new MatMulArguments
+            {
+                Rows = x.Shape[0], Columns = weight.Outputs, Depth = weight.Inputs,
+                Left = F32(x), PackedRight = F32(packed.Data), Bias = F32(bias), Residual = F32(residual),
+                Result = F32(y), LeadingResult = y.Shape[1], Activation = activation,
+            });
+        }
+    }
+
+    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    {
+        lock (_operation)
+        {
+            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y);
+            arguments.Packed = Rent(2 * AttentionPacking<TS, TV>.Length(cuSeqlens.Tokens, cuSeqlens.Sequences, heads, arguments.HeadSize));
+            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments.HeadSize) * _pool.Workers);
+            _pool.Run(new PackKeysValuesJob<TS, TV>(arguments));
+            _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
+            Scratch.Reset();
+        }
+    }
+
+    private protected override void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y) =>
+        Run(new LayerNormJob<TS, TV>(F32(x), F32(norm.Weight), F32(norm.Bias), norm.Epsilon, F32(y), F32(statistics), x.Shape[0], x.Shape[1]));
+
+    private protected override void GatherRowsCore(Tensor x, Tensor rows, Tensor y)
+    {
+        CheckRange(rows, x.Shape[0], "row");
+        Run(new GatherRowsJob(F32(x), I32(rows), F32(y), y.Shape[0], y.Shape[1]));
+    }
+
+    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y) =>
+        Run(new DropoutJob<TS, TV>(random, probability, F32(x), F32(residual), F32(y), x.Count));
+
+    private protected override void GeluCore(Tensor x, Tensor y) => Map<GeluFunction>(x, x, y);
+
+    private protected override void GegluCore(Tensor g, Tensor u) => Run(new GegluJob<TS, TV>(F32(g), F32(u), u.Shape[0], u.Shape[1]));
+
+    private protected override void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y) =>
+        Run(new PoolingJob<TS, TV>(F32(x), I32(cuSeqlens.Borders), cuSeqlens.Sequences, y.Shape[1], pooling, F32(y)));
+
+    private protected override void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y) =>
+        Run(new PadJob(F32(x), I32(cuSeqlens.Borders), cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], F32(y)));
+
+    private protected override void TanhCore(Tensor x, Tensor y) => Map<TanhFunction>(x, x, y);
+
+    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses)
+    {
+        CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
+        Run(new CrossEntropyJob<TS, TV>(F32(logits), I32(labels), F32(losses), logits.Shape[0], logits.Shape[1]));
+    }
+
+    /// <summary>A matrix product whose right factor is packed; takes back the scratch memory.</summary>
+    private void Product(MatMulArguments arguments)
+    {
+        arguments.PackedLeft = Rent(MatMul.PackedLength(arguments.Rows, arguments.Depth, TS.TileRows));
+        long tiles = MatMulJob<TS, TV>.TilesPerWorker(arguments.Depth);
+        _pool.Run(new PackLeftJob<TS, TV>(arguments));
+        _pool.Run(new MatMulJob<TS, TV>(arguments, Rent(tiles * _pool.Workers), tiles));
+        Scratch.Reset();
+    }
+
+    private static AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
+    {
+        Qkv = F32(qkv), CuSeqlens = I32(cuSeqlens.Borders), Sequences = cuSeqlens.Sequences,
+        Heads = heads, HeadSize = y.Shape[1] / heads, Result = F32(y), LogSumExp = F32(logSumExp),
+    };
+
+    private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
+        where TFunction : struct, IElementwise
+        => Run(new ElementwiseJob<TS, TV, TFunction>(F32(a), F32(b), F32(y), y.Count, accumulate));
+}
