@@ -13,7 +13,7 @@ public delegate void ParameterSource(Parameter parameter, int index, Span<float>
 public sealed class ParameterSet(Backend backend) : IDisposable
 {
     // Elements: each parameter begins on a cache line.
-    private const int Alignment = 16;
+    internal const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
     private readonly Arena _arena = new(backend);
     private long _length;

@@ -36,7 +36,7 @@ public unsafe class ElementaryTests
 
     private static void Gelu(float* x, float* y)
     {
-        Elementwise.Map<Simd512, Vector512<float>, GeluFunction>(x, y, 16);
+        Elementwise.Apply<Simd512, Vector512<float>, GeluFunction>(x, x, y, 16, accumulate: false);
     }
 
     private static void Exp(float* x, float* y) => Simd512.Exp(Vector512.Load(x)).Store(y);

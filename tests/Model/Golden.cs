@@ -16,16 +16,17 @@ internal sealed class Golden : IDisposable
     private readonly double _amp;
     private readonly uint _offset;
 
-    public Golden(string name)
+    public Golden(string name, bool batched = false)
     {
         Path = SharedData.Path($"golden/{name}.json");
         _document = JsonDocument.Parse(File.ReadAllBytes(Path));
         _names = [.. Root.GetProperty("names_in_fill_order").EnumerateArray().Select(e => e.GetString()!)];
         _amp = Root.GetProperty("amp").GetDouble();
         _offset = Root.TryGetProperty("fill_seed_offset", out JsonElement offset) ? offset.GetUInt32() : 0;
-        Ids = Rows("input_ids");
-        Lengths = [.. Rows("attention_mask").Select(row => row.Sum())];
-        Labels = Root.TryGetProperty("mlm_labels", out _) ? Rows("mlm_labels") : [];
+        JsonElement inputs = batched ? Root.GetProperty("batches")[0] : Root;
+        Ids = Rows(inputs, "input_ids");
+        Lengths = [.. Rows(inputs, "attention_mask").Select(row => row.Sum())];
+        Labels = Rows(inputs, "mlm_labels");
     }
 
     public string Path { get; }
@@ -42,7 +43,7 @@ internal sealed class Golden : IDisposable
     public int Longest => Ids[0].Length;
 
     /// <summary>The ids without padding.</summary>
-    public int[] PackedIds => Pack(Ids);
+    public int[] PackedIds => Pack(Ids, Lengths);
 
     public Dnabert2Config Config
     {
@@ -50,7 +51,7 @@ internal sealed class Golden : IDisposable
         {
             string path = System.IO.Path.GetTempFileName();
             File.WriteAllText(path, Root.GetProperty("config").GetRawText());
-            int labels = Root.TryGetProperty("cls_logits", out JsonElement logits) ? logits[0].GetArrayLength() : 2;
+            int labels = Root.TryGetProperty("cls_logits", out JsonElement logits) ? logits[0].GetArrayLength() : 3;
             Dnabert2Config config = Dnabert2Config.Load(path) with { NumLabels = labels };
             File.Delete(path);
             return config;
@@ -64,8 +65,8 @@ internal sealed class Golden : IDisposable
         Dnabert2Model.Make(Config, TinyTokenizer(), backend, AllParts, set => set.FillPacked(Fill));
 
     /// <summary>The same, without dropout, to be trained.</summary>
-    public Dnabert2Model TrainableModel(Backend backend) =>
-        Dnabert2Model.Make(Config with { HiddenDropoutProb = 0 }, TinyTokenizer(), backend, AllParts, set =>
+    public Dnabert2Model TrainableModel(Backend backend, ModelParts parts) =>
+        Dnabert2Model.Make(Config with { HiddenDropoutProb = 0 }, TinyTokenizer(), backend, parts, set =>
         {
             set.FillFlat(Fill);
             set.AllocateGradients();
@@ -74,7 +75,7 @@ internal sealed class Golden : IDisposable
     public Batch Batch(Arena arena) => new(arena, PackedIds, Lengths);
 
     /// <summary>Rows without their padding, one after the other.</summary>
-    public int[] Pack(int[][] rows) => [.. rows.SelectMany((row, i) => row.Take(Lengths[i]))];
+    public static int[] Pack(int[][] rows, int[] lengths) => [.. rows.SelectMany((row, i) => row.Take(lengths[i]))];
 
     /// <summary>The numbers of a nested array, in row-major order.</summary>
     public double[] Values(string name) => [.. Flatten(Root.GetProperty(name))];
@@ -105,5 +106,5 @@ internal sealed class Golden : IDisposable
     private static BpeTokenizer TinyTokenizer() => BpeTokenizer.Parse(Encoding.UTF8.GetBytes(
         """{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1},"merges":[]}}"""), "tiny");
 
-    private int[][] Rows(string name) => [.. Root.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())];
+    public static int[][] Rows(JsonElement inputs, string name) => [.. inputs.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())];
 }

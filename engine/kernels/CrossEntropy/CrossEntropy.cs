@@ -12,7 +12,7 @@ internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labe
     {
         (int start, int end) = Partition.Share(rows, 1, worker, workers);
         for (int r = start; r < end; r++)
-            losses[r] = labels[r] < 0 ? 0 : (float)(CrossEntropy.LogSumExp<TS, TV>(logits + ((long)r * classes), classes) - logits[((long)r * classes) + labels[r]]);
+            losses[r] = labels[r] < 0 ? 0 : (float)(CrossEntropyRow.LogSumExp<TS, TV>(logits + ((long)r * classes), classes) - logits[((long)r * classes) + labels[r]]);
     }
 }
 
@@ -36,7 +36,7 @@ internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(float* logits, i
                 continue;
             }
 
-            float shift = (float)CrossEntropy.LogSumExp<TS, TV>(row, classes);
+            float shift = (float)CrossEntropyRow.LogSumExp<TS, TV>(row, classes);
             int c = 0;
             TV lanes = TS.Broadcast(shift), factor = TS.Broadcast(scale);
             for (; c + TS.Lanes <= classes; c += TS.Lanes) TS.Store(result + c, TS.Multiply(factor, TS.Exp(TS.Subtract(TS.Load(row + c), lanes))));
@@ -46,7 +46,7 @@ internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(float* logits, i
     }
 }
 
-internal static unsafe class CrossEntropy
+internal static unsafe class CrossEntropyRow
 {
     /// <summary>The logarithm of the sum of exponentials of a row.</summary>
     public static double LogSumExp<TS, TV>(float* row, int classes)

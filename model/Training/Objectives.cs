@@ -1,0 +1,43 @@
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>The losses a DNABERT-2 is trained with.</summary>
+public static class Objectives
+{
+    /// <summary>The masked-language-model loss: the cross-entropy of each masked token.</summary>
+    /// <param name="model">A model with an MLM head.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The tokens, some of them masked.</param>
+    /// <param name="rows">I32 [masked]: which tokens.</param>
+    /// <param name="labels">I32 [masked]: their ids before masking; a negative one is ignored.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of labels of the whole step.</param>
+    /// <returns>[masked].</returns>
+    public static Variable MaskedLanguageModel(Dnabert2Model model, Tape tape, in Batch batch, Tensor rows, Tensor labels, float scale)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        MlmHead head = model.MlmHead ?? throw new InvalidOperationException("the model has no masked-language-model head");
+        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
+        Variable masked = GatherRows.Instance.Forward(tape, x, rows);               // [masked, hidden]
+        Variable logits = head.Forward(tape, masked);                               // [masked, vocabulary]
+        return CrossEntropy.Instance.Forward(tape, logits, labels, scale);          // [masked]
+    }
+
+    /// <summary>The loss of a single-label classifier: the cross-entropy of each sequence.</summary>
+    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="labels">I32 [sequences].</param>
+    /// <param name="scale">The factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <returns>[sequences].</returns>
+    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, float scale)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model.Pooler is null || model.Classifier is null) throw new InvalidOperationException("the model has no pooler and classifier");
+        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
+        Variable pooled = model.Pooler.Forward(tape, x, batch.CuSeqlens);           // [sequences, hidden]
+        Variable logits = model.Classifier.Forward(tape, pooled);                   // [sequences, labels]
+        return CrossEntropy.Instance.Forward(tape, logits, labels, scale);          // [sequences]
+    }
+}
