@@ -99,8 +99,8 @@ internal sealed class CompiledBpe
     {
         int margin = _automaton.LongestToken, usual = Math.Max(BlockLength, 8 * margin);
         int block = usual, done = 0;
-        var before = new Candidate(0, 0, _pairs.StartRow, 0);
-        Candidate[] rented = ArrayPool<Candidate>.Shared.Rent(margin + Math.Min(block, run.Length) + 1);
+        var before = new EndingToken(_pairs.StartRowWord, 0, 0);
+        EndingToken[] rented = ArrayPool<EndingToken>.Shared.Rent(margin + Math.Min(block, run.Length) + 1);
         while (done < run.Length)
         {
             bool last = run.Length - done <= block;
@@ -108,16 +108,16 @@ internal sealed class CompiledBpe
             if (rented.Length <= margin + length) rented = Exchange(rented, margin + length + 1);
             // The margin is read, without effect, at the start of a block.
             rented.AsSpan(0, margin + 1).Fill(before);
-            Span<Candidate> chosen = rented.AsSpan(margin, length + 1);
+            Span<EndingToken> chosen = rented.AsSpan(margin, length + 1);
             ChooseTokens(run.Slice(done, length), chosen);
             int border = last ? length : CommonBorder(chosen);
-            AddTokens(chosen[..(border + 1)], offset + done, ids, starts);
             before = chosen[border];
+            AddTokens(chosen[..(border + 1)], offset + done, ids, starts);
             done += border;
             // Where the ways back have not met: look further.
             block = border == 0 ? checked(block * 2) : usual;
         }
-        ArrayPool<Candidate>.Shared.Return(rented);
+        ArrayPool<EndingToken>.Shared.Return(rented);
     }
 
     /// <summary>Finds for each prefix of the text the last token of its encoding.</summary>
@@ -126,47 +126,52 @@ internal sealed class CompiledBpe
     /// The token before the text on entry, in element 0; receives the last token of the i characters in element i. Readable as far as
     /// the longest token before its start.
     /// </param>
-    private void ChooseTokens(ReadOnlySpan<byte> text, Span<Candidate> chosen)
+    private unsafe void ChooseTokens(ReadOnlySpan<byte> text, Span<EndingToken> chosen)
     {
-        ref Candidate path = ref MemoryMarshal.GetReference(chosen);
-        ref byte codes = ref MemoryMarshal.GetArrayDataReference(_codes);
-        ref ushort next = ref MemoryMarshal.GetArrayDataReference(_automaton.Next);
-        ref Candidates states = ref MemoryMarshal.GetArrayDataReference(_automaton.Candidates);
-        ref uint bits = ref MemoryMarshal.GetArrayDataReference(_pairs.Bits);
-        int shift = _automaton.Shift, words = _pairs.RowWords, state = 0;
-        for (int i = 0; i < text.Length; i++)
+        fixed (byte* characters = text, codes = _codes)
+        fixed (ushort* next = _automaton.Next)
+        fixed (Candidates* states = _automaton.Candidates)
+        fixed (uint* forbidden = _pairs.Bits)
+        fixed (EndingToken* path = chosen)
         {
-            state = Unsafe.Add(ref next, (state << shift) + Unsafe.Add(ref codes, text[i]));
-            ref Candidates candidates = ref Unsafe.Add(ref states, state);
-            ref Candidate here = ref Unsafe.Add(ref path, i + 1);
-            if (candidates.More != 0)
-            {
-                here = ChooseAmong(_automaton.More[candidates.More], chosen, i + 1);
-                continue;
-            }
-            ulong first = candidates.First.Packed, second = candidates.Second.Packed, third = candidates.Third.Packed;
-            ulong best = third ^ ((third ^ second) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.SecondBack), second));
-            here = new Candidate(best ^ ((best ^ first) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.FirstBack), first)));
+            int state = 0, done = 0;
+            while ((done += ChooseAmongThree(characters + done, text.Length - done, codes, next, _automaton.Shift, ref state, states, forbidden, path + done)) < text.Length)
+                path[++done] = ChooseAmongMore(_automaton.More[states[state].More], path + done);
         }
     }
 
-    /// <summary>All ones where a token may follow the one before it, else 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Fits(ref uint bits, int words, Candidate before, ulong token)
+    /// <summary>The loop of <see cref="ChooseTokens"/>, up to a state with more than three candidates. Nothing in it branches on the text.</summary>
+    private static unsafe int ChooseAmongThree(
+        byte* text, int length, byte* codes, ushort* next, int shift, ref int current, Candidates* states, uint* forbidden, EndingToken* path)
     {
-        int column = (ushort)(token >> 16);
-        return (ulong)(Unsafe.Add(ref bits, before.Row * words + (column >> 5)) >> column & 1) - 1;
+        int state = current, i = 0;
+        while (i < length)
+        {
+            state = next[(state << shift) + codes[text[i]]];
+            Candidates* candidates = states + state;
+            if (candidates->More != 0) break;
+            path++;
+            i++;
+            // All ones where the token is forbidden after the one before it.
+            int notFirst = (int)(forbidden[path[candidates->FirstBack].RowWord + candidates->FirstWord] << candidates->FirstShift) >> 31;
+            int notSecond = (int)(forbidden[path[candidates->SecondBack].RowWord + candidates->SecondWord] << candidates->SecondShift) >> 31;
+            ulong first = candidates->First.Packed, second = candidates->Second.Packed, third = candidates->Third.Packed;
+            ulong rest = second ^ ((second ^ third) & (ulong)(long)notSecond);
+            *path = new EndingToken(first ^ ((first ^ rest) & (ulong)(long)notFirst));
+        }
+        current = state;
+        return i;
     }
 
-    private Candidate ChooseAmong(Candidate[] candidates, ReadOnlySpan<Candidate> chosen, int end)
+    private unsafe EndingToken ChooseAmongMore(Candidate[] candidates, EndingToken* path)
     {
         foreach (Candidate candidate in candidates.AsSpan(0, candidates.Length - 1))
-            if (Fits(ref _pairs.Bits[0], _pairs.RowWords, chosen[end - candidate.Length], candidate.Packed) != 0) return candidate;
-        return candidates[^1];
+            if ((_pairs.Bits[path[-candidate.Token.Length].RowWord + (candidate.Column >> 5)] >> candidate.Column & 1) == 0) return candidate.Token;
+        return candidates[^1].Token;
     }
 
     /// <summary>The last border that the encoding has whatever comes after the text; 0 where there is none inside.</summary>
-    private int CommonBorder(ReadOnlySpan<Candidate> chosen)
+    private int CommonBorder(ReadOnlySpan<EndingToken> chosen)
     {
         int length = chosen.Length - 1;
         // Some border lies within the length of a token from the end: follow the furthest back until all have come to one.
@@ -190,18 +195,22 @@ internal sealed class CompiledBpe
         return common;
     }
 
-    private void AddTokens(ReadOnlySpan<Candidate> chosen, int offset, List<int> ids, List<int>? starts)
+    private void AddTokens(Span<EndingToken> chosen, int offset, List<int> ids, List<int>? starts)
     {
-        int count = 0;
-        for (int end = chosen.Length - 1; end > 0; end -= chosen[end].Length) count++;
-        Span<int> newIds = Extend(ids, count), newStarts = starts is null ? default : Extend(starts, count);
+        // The way back is gathered in place: there are no more tokens than positions passed.
+        int first = chosen.Length;
         for (int end = chosen.Length - 1; end > 0;)
         {
-            Candidate token = chosen[end];
+            EndingToken token = chosen[end];
             end -= token.Length;
-            newIds[--count] = _ids[token.Token];
-            if (!newStarts.IsEmpty) newStarts[count] = offset + end;
+            chosen[--first] = new EndingToken(end, token.Token, 0);
         }
+        ReadOnlySpan<EndingToken> tokens = chosen[first..];
+        Span<int> newIds = Extend(ids, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++) newIds[i] = _ids[tokens[i].Token];
+        if (starts is null) return;
+        Span<int> newStarts = Extend(starts, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++) newStarts[i] = offset + tokens[i].RowWord;
     }
 
     private static Span<int> Extend(List<int> list, int count)
@@ -210,9 +219,9 @@ internal sealed class CompiledBpe
         return CollectionsMarshal.AsSpan(list)[^count..];
     }
 
-    private static Candidate[] Exchange(Candidate[] rented, int length)
+    private static EndingToken[] Exchange(EndingToken[] rented, int length)
     {
-        ArrayPool<Candidate>.Shared.Return(rented);
-        return ArrayPool<Candidate>.Shared.Rent(length);
+        ArrayPool<EndingToken>.Shared.Return(rented);
+        return ArrayPool<EndingToken>.Shared.Rent(length);
     }
 }
