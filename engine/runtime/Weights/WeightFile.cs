@@ -131,8 +131,11 @@ public sealed class WeightFile : IDisposable
     /// that stands for it. Such a file loads where the model ties the two itself: in this engine, by <c>from_pretrained</c>, and by
     /// <c>safetensors.torch.load_model</c>, which refuses a file with both.
     /// </remarks>
+    /// <param name="path">The final name.</param>
+    /// <param name="cancellation">Ends the writing; what was there before is left.</param>
     /// <exception cref="IOException">The file cannot be written, or the disk is full; what was there before is left.</exception>
-    public void SaveAsSafetensors(string path)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public void SaveAsSafetensors(string path, CancellationToken cancellation = default)
     {
         var metadata = new Dictionary<string, string>(_table.Metadata);
         foreach (WeightEntry entry in Entries)
@@ -146,7 +149,11 @@ public sealed class WeightFile : IDisposable
             if (entry.Count == 0) continue;
             using MappedRange range = Map(entry);
             var reader = new ViewReader(range, entry);
-            while (reader.Next(out ReadOnlySpan<byte> piece)) writer.Write(entry.Name, piece);
+            while (reader.Next(out ReadOnlySpan<byte> piece))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                writer.Write(entry.Name, piece);
+            }
         }
         writer.Commit();
     }
