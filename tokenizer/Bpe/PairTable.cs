@@ -80,7 +80,8 @@ internal sealed class PairTable
         }
     }
 
-    private static ulong[] Forbidden(BpeModel model, int count, int words, List<(int Until, int Token)>?[] rightEnds, List<(int Until, int Token)>?[] leftEnds)
+    private static ulong[] Forbidden(
+        BpeModel model, int count, int words, List<(int Until, int Token)>?[] rightEnds, List<(int Until, int Token)>?[] leftEnds)
     {
         var rulesOfLeft = new List<int>?[model.Tokens.Length];
         for (int rank = 0; rank < model.Merges.Length; rank++) (rulesOfLeft[model.Merges[rank].Left] ??= []).Add(rank);

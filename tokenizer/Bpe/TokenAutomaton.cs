@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 namespace Dnabert2.Tokenizers;
 
 /// <summary>A token that ends at a position, packed as the encoder's loop wants it.</summary>
-/// <param name="Packed">From the low end: 32 bits for the word at which its row begins in the pair table, 16 for its number, 16 for its length.</param>
+/// <param name="Packed">
+/// From the low end: 32 bits for the word at which its row begins in the pair table, 16 for its number, 16 for its length.
+/// </param>
 internal readonly record struct EndingToken(ulong Packed)
 {
     public EndingToken(int rowWord, int token, int length)
