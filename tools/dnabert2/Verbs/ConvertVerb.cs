@@ -80,7 +80,7 @@ internal sealed class ConvertVerb
         {
             using var others = new ResultFiles();
             if (source is not null && Path.GetFullPath(source) != output)
-                foreach (string path in Directory.EnumerateFiles(source, "*.json")) Copy(path, folder, others);
+                foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal))) Copy(path, folder, others);
             WriteFile(file, Path.Combine(folder, SafetensorsName));
             others.Commit();
             if (isNew) Directory.Move(folder, output);
