@@ -88,9 +88,11 @@ public sealed class WeightFile : IDisposable
     {
         CheckOwned(entry);
         if (destination.Length != entry.Count)
-            throw new ArgumentException($"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
+            throw new ArgumentException(
+                $"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Type is not (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64))
-            throw _file.Invalid($"tensor {MappedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
+            throw _file.Invalid(
+                $"tensor {MappedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
         if (entry.Count == 0) return;
         int elementBytes = entry.Type.Bits() / 8;
         using MappedRange range = Map(entry);
@@ -110,7 +112,8 @@ public sealed class WeightFile : IDisposable
     {
         CheckOwned(entry);
         if (destination.Length != entry.ByteCount)
-            throw new ArgumentException($"tensor {entry.Name} has {entry.ByteCount} bytes; the destination has room for {destination.Length}", nameof(destination));
+            throw new ArgumentException(
+                $"tensor {entry.Name} has {entry.ByteCount} bytes; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Count == 0) return;
         using MappedRange range = Map(entry);
         var reader = new ViewReader(range, entry);
