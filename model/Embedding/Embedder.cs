@@ -64,7 +64,7 @@ public sealed class Embedder
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(records);
-        using var batch = new ChunkBatch(_model);
+        using var batch = new ChunkBatch(_model, _options.Pooling);
         var tokens = new TokenisedRecord();
         var waiting = new Queue<Pending>();
         var owners = new List<Pending>();
@@ -106,7 +106,7 @@ public sealed class Embedder
         {
             if (owners.Count == 0) return;
             cancellation.ThrowIfCancellationRequested();
-            batch.Run(_options.Pooling, ref pooled);
+            batch.Run(ref pooled);
             for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i]);
             done += batch.Tokens;
             progress?.Report(new EmbedProgress(done, found));
@@ -134,7 +134,7 @@ public sealed class Embedder
     private IEnumerable<TokenEmbeddings> EmbedTokensCore(
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
-        using var batch = new ChunkBatch(_model);
+        using var batch = new ChunkBatch(_model, pooling: null);
         var tokens = new TokenisedRecord();
         var waiting = new List<TokenPiece>();
         float[] vectors = [];
@@ -159,7 +159,7 @@ public sealed class Embedder
             var finished = new List<TokenEmbeddings>(waiting.Count);
             if (waiting.Count == 0) return finished;
             cancellation.ThrowIfCancellationRequested();
-            batch.Run(pooling: null, ref vectors);
+            batch.Run(ref vectors);
             int row = 0;
             for (int i = 0; i < waiting.Count; i++)
             {
