@@ -28,8 +28,9 @@ internal static class CommandLineTool
             terminal.Output.Flush();
             return code;
         }
-        catch (Exception e) when (Explain(e) is var (message, code))
+        catch (Exception e)
         {
+            (string message, int code) = Explain(e);
             if (message.Length > 0) terminal.Say(message);
             if (trace && message.Length > 0) terminal.Error.WriteLine(e);
             return code;
