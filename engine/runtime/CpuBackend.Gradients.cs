@@ -12,16 +12,27 @@ internal unsafe partial class CpuBackend<TS, TV>
         int outputs = weight.Shape[0], inputs = weight.Shape[1];
         ProductWithRight(F32(weight), new MatMulArguments
         {
-            Rows = dy.Shape[0], Columns = inputs, Depth = outputs, Left = F32(dy),
-            Residual = accumulate ? F32(dx) : null, Result = F32(dx), LeadingResult = inputs,
+            Rows = dy.Shape[0],
+            Columns = inputs,
+            Depth = outputs,
+            Left = F32(dy),
+            Residual = accumulate ? F32(dx) : null,
+            Result = F32(dx),
+            LeadingResult = inputs,
         });
     }
 
     private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) =>
         ProductWithRight(F32(x), new MatMulArguments
         {
-            Rows = dw.Shape[0], Columns = dw.Shape[1], Depth = x.Shape[0], Left = F32(dy), TransposeLeft = true,
-            Residual = F32(dw), Result = F32(dw), LeadingResult = dw.Shape[1],
+            Rows = dw.Shape[0],
+            Columns = dw.Shape[1],
+            Depth = x.Shape[0],
+            Left = F32(dy),
+            TransposeLeft = true,
+            Residual = F32(dw),
+            Result = F32(dw),
+            LeadingResult = dw.Shape[1],
         });
 
     private protected override void SumRowsCore(Tensor x, Tensor y) => Run(new SumRowsJob<TS, TV>(F32(x), F32(y), x.Shape[0], x.Shape[1]));
@@ -41,7 +52,9 @@ internal unsafe partial class CpuBackend<TS, TV>
             var arguments = new AttentionGradientArguments
             {
                 Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y),
-                ResultGradient = F32(dy), QkvGradient = F32(dqkv), Longest = cuSeqlens.Longest,
+                ResultGradient = F32(dy),
+                QkvGradient = F32(dqkv),
+                Longest = cuSeqlens.Longest,
             };
             long scratch = AttentionGradientJob<TS, TV, TMod>.ScratchPerWorker(arguments.Forward.HeadSize, cuSeqlens.Longest);
             _pool.Run(new AttentionGradientJob<TS, TV, TMod>(arguments, mod, Rent(scratch * _pool.Workers)));

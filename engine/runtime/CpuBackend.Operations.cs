@@ -20,9 +20,16 @@ internal unsafe partial class CpuBackend<TS, TV>
             Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
             Product(new MatMulArguments
             {
-                Rows = x.Shape[0], Columns = weight.Outputs, Depth = weight.Inputs,
-                Left = F32(x), PackedRight = F32(packed.Data), Bias = F32(bias), Residual = F32(residual),
-                Result = F32(y), LeadingResult = y.Shape[1], Activation = activation,
+                Rows = x.Shape[0],
+                Columns = weight.Outputs,
+                Depth = weight.Inputs,
+                Left = F32(x),
+                PackedRight = F32(packed.Data),
+                Bias = F32(bias),
+                Residual = F32(residual),
+                Result = F32(y),
+                LeadingResult = y.Shape[1],
+                Activation = activation,
             });
         }
     }
@@ -82,8 +89,13 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private static AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
     {
-        Qkv = F32(qkv), CuSeqlens = I32(cuSeqlens.Borders), Sequences = cuSeqlens.Sequences,
-        Heads = heads, HeadSize = y.Shape[1] / heads, Result = F32(y), LogSumExp = F32(logSumExp),
+        Qkv = F32(qkv),
+        CuSeqlens = I32(cuSeqlens.Borders),
+        Sequences = cuSeqlens.Sequences,
+        Heads = heads,
+        HeadSize = y.Shape[1] / heads,
+        Result = F32(y),
+        LogSumExp = F32(logSumExp),
     };
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
