@@ -17,7 +17,7 @@ function ownSeconds() {
   return (user + system) / 1e6;
 }
 
-/** Milliseconds of one `step` (mean over at least `seconds`), and the share of all cores that others used. */
+/** Milliseconds and core milliseconds of one `step` (mean over at least `seconds`), and the others' share. */
 export async function sample(step, { warmup = 2, seconds = 1 } = {}) {
   for (let i = 0; i < warmup; i++) await step();
   const busy = busySeconds(), own = ownSeconds(), start = performance.now();
@@ -27,7 +27,8 @@ export async function sample(step, { warmup = 2, seconds = 1 } = {}) {
     steps++;
     elapsed = (performance.now() - start) / 1000;
   } while (elapsed < seconds);
-  const foreign = (busySeconds() - busy) - (ownSeconds() - own);
+  const mine = ownSeconds() - own, foreign = busySeconds() - busy - mine;
   const round = (x, digits) => Number(x.toFixed(digits));
-  return { ms: round(1000 * elapsed / steps, 3), steps, others: round(Math.max(0, foreign / (elapsed * CORES)), 4) };
+  return { ms: round(1000 * elapsed / steps, 3), cpu_ms: round(1000 * mine / steps, 1), steps,
+    others: round(Math.max(0, foreign / (elapsed * CORES)), 4) };
 }

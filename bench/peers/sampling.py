@@ -14,25 +14,35 @@ def busy_seconds():
 
 
 def own_seconds():
-    """Core seconds of this process and the children it has waited for."""
+    """Core seconds of this process."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.user + times.system
+
+
+def process_seconds(pid):
+    """Core seconds of a running process."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 class Window:
-    """Share of all cores that was neither idle nor ours between construction and `others`."""
+    """Share of all cores that was neither idle nor ours between construction and `end`."""
 
-    def __init__(self):
-        self.busy, self.own, self.start = busy_seconds(), own_seconds(), time.perf_counter()
+    def __init__(self, own=own_seconds):
+        self.own_now = own
+        self.busy, self.own, self.start = busy_seconds(), own(), time.perf_counter()
 
-    def others(self):
+    def end(self):
+        """Core seconds of ours, and the others' share."""
         elapsed = time.perf_counter() - self.start
-        foreign = (busy_seconds() - self.busy) - (own_seconds() - self.own)
-        return round(max(0.0, foreign / (elapsed * CORES)), 4)
+        own = self.own_now() - self.own
+        foreign = busy_seconds() - self.busy - own
+        return own, round(max(0.0, foreign / (elapsed * CORES)), 4)
 
 
 def sample(step, warmup=2, seconds=1.0):
-    """Milliseconds of one `step` (mean over at least `seconds`), and the others' share."""
+    """Milliseconds and core milliseconds of one `step` (mean over at least `seconds`), and the others' share."""
     for _ in range(warmup):
         step()
     window, start, steps = Window(), time.perf_counter(), 0
@@ -41,4 +51,6 @@ def sample(step, warmup=2, seconds=1.0):
         steps += 1
         elapsed = time.perf_counter() - start
         if elapsed >= seconds:
-            return {"ms": round(1000 * elapsed / steps, 3), "steps": steps, "others": window.others()}
+            own, others = window.end()
+            return {"ms": round(1000 * elapsed / steps, 3), "cpu_ms": round(1000 * own / steps, 1),
+                    "steps": steps, "others": others}

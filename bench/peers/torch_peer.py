@@ -21,6 +21,19 @@ import model117m as m
 from sampling import sample
 
 
+class Norm(torch.nn.LayerNorm):
+    """As the reference has it: under autocast input, weight and bias are cast and normalised in that type."""
+
+    def __init__(self):
+        super().__init__(m.HIDDEN, m.EPSILON)
+
+    def forward(self, x):
+        if not torch.is_autocast_cpu_enabled():
+            return super().forward(x)
+        to = torch.bfloat16
+        return F.layer_norm(x.to(to), self.normalized_shape, self.weight.to(to), self.bias.to(to), self.eps)
+
+
 class Layer(torch.nn.Module):
     def __init__(self, tensors, prefix, dropout):
         super().__init__()
@@ -32,7 +45,7 @@ class Layer(torch.nn.Module):
             return adopt(module, tensors, prefix + name)
 
         def norm(name):
-            return adopt(torch.nn.LayerNorm(m.HIDDEN, m.EPSILON), tensors, prefix + name)
+            return adopt(Norm(), tensors, prefix + name)
 
         self.qkv, self.dense = linear("attention.self.Wqkv"), linear("attention.output.dense")
         self.attention_norm = norm("attention.output.LayerNorm")
@@ -62,14 +75,13 @@ class Model(torch.nn.Module):
         name = "bert.embeddings."
         self.words = torch.nn.Parameter(tensors[name + "word_embeddings.weight"])
         self.types = torch.nn.Parameter(tensors[name + "token_type_embeddings.weight"])
-        self.norm = adopt(torch.nn.LayerNorm(m.HIDDEN, m.EPSILON), tensors, name + "LayerNorm")
+        self.norm = adopt(Norm(), tensors, name + "LayerNorm")
         self.layers = torch.nn.ModuleList(
             Layer(tensors, f"bert.encoder.layer.{n}.", dropout) for n in range(m.LAYERS))
         if head:
             name = "cls.predictions."
             self.transform = adopt(torch.nn.Linear(m.HIDDEN, m.HIDDEN), tensors, name + "transform.dense")
-            self.transform_norm = adopt(
-                torch.nn.LayerNorm(m.HIDDEN, m.EPSILON), tensors, name + "transform.LayerNorm")
+            self.transform_norm = adopt(Norm(), tensors, name + "transform.LayerNorm")
             self.decoder_bias = torch.nn.Parameter(tensors[name + "decoder.bias"])
 
     def forward(self, ids, bias):
@@ -122,9 +134,9 @@ def compiled(model, dtype, mode, ids, bias):
         bias = bias.bfloat16()
     if mode == "onednn":
         torch.jit.enable_onednn_fusion(True)
+        torch._C._jit_set_autocast_mode(False)
         with autocast(dtype):
-            torch._C._jit_set_autocast_mode(False)
-            model = torch.jit.freeze(torch.jit.trace(model, (ids, bias)))
+            model = torch.jit.freeze(torch.jit.trace(model, (ids, bias), check_trace=False))
         return model, bias
 
     def run(ids, bias):
