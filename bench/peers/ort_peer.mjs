@@ -2,7 +2,7 @@
 //   infer --graph KIND --shape BxS       one timing sample
 //   dump  --graph KIND --ids FILE --out FILE   hidden states of lines of ids, padded to one batch, as raw float32
 //   real  --graph KIND --ids FILE --rows N --batch B [--sorted]   padded batches of real sequences
-//   start --graph KIND [--text SEQUENCE]  first embedding, for timing from outside the process
+//   start --graph KIND [--text SEQUENCE] [--no-prepacking]   first embedding, for timing from outside the process
 // Common: --work DIR (default .work beside this file), --threads N (default 2), --seconds S
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,7 +18,7 @@ const { values: options, positionals: [command] } = parseArgs({
     graph: { type: 'string', default: 'std' }, shape: { type: 'string', default: '8x128' },
     ids: { type: 'string' }, out: { type: 'string' }, text: { type: 'string' },
     rows: { type: 'string', default: '1024' }, batch: { type: 'string', default: '16' },
-    sorted: { type: 'boolean', default: false }, model: { type: 'string' },
+    sorted: { type: 'boolean', default: false }, 'no-prepacking': { type: 'boolean', default: false },
     work: { type: 'string', default: join(dirname(fileURLToPath(import.meta.url)), '.work') },
     threads: { type: 'string', default: '2' }, seconds: { type: 'string', default: '1' },
   },
@@ -29,14 +29,13 @@ function loadRuntime() {
   return require('onnxruntime-node');
 }
 
-function openSession(ort, path, extra = {}) {
-  return ort.InferenceSession.create(path, {
+function openSession(ort, name) {
+  return ort.InferenceSession.create(join(options.work, 'onnx', `${name}.onnx`), {
     executionProviders: ['cpu'], executionMode: 'sequential', graphOptimizationLevel: 'all',
-    intraOpNumThreads: Number(options.threads), interOpNumThreads: 1, ...extra,
+    intraOpNumThreads: Number(options.threads), interOpNumThreads: 1,
+    extra: { session: { disable_prepacking: options['no-prepacking'] ? '1' : '0' } },
   });
 }
-
-const graphPath = (name) => join(options.work, 'onnx', `${name}.onnx`);
 
 function alibiSlopes() {
   const powerOfTwo = (n) => {
@@ -123,7 +122,7 @@ function readIds(path, limit = Infinity) {
 const print = (fields) => console.log(JSON.stringify({ peer: `ort-${options.graph}`, what: command, ...fields }));
 
 async function infer() {
-  const ort = loadRuntime(), session = await openSession(ort, graphPath(options.graph));
+  const ort = loadRuntime(), session = await openSession(ort, options.graph);
   const [batch, length] = options.shape.split('x').map(Number);
   const rows = timingRows(batch, length), inputs = feeds(ort, session, rows);
   let output;
@@ -133,14 +132,14 @@ async function infer() {
 }
 
 async function dump() {
-  const ort = loadRuntime(), session = await openSession(ort, graphPath(options.graph));
+  const ort = loadRuntime(), session = await openSession(ort, options.graph);
   const rows = readIds(options.ids), { hidden } = await session.run(feeds(ort, session, rows));
   writeFileSync(options.out, new Uint8Array(hidden.data.buffer, hidden.data.byteOffset, hidden.data.byteLength));
   print({ dims: hidden.dims, checksum: checksum(pool(hidden, rows)) });
 }
 
 async function real() {
-  const ort = loadRuntime(), session = await openSession(ort, graphPath(`${options.graph}-padded`));
+  const ort = loadRuntime(), session = await openSession(ort, `${options.graph}-padded`);
   const rows = readIds(options.ids, Number(options.rows)), batch = Number(options.batch);
   if (options.sorted) rows.sort((a, b) => a.length - b.length);
   for (const { length } of rows) alibi(ort, length);  // of every length, before the clock starts
@@ -170,8 +169,7 @@ async function start() {
     const tokenizer = Tokenizer.fromFile(join(options.work, 'model', 'tokenizer.json'));
     row = (await tokenizer.encode(options.text)).getIds();
   }
-  // a start wants no optimisation at load: the graph saved by `optimize` is loaded as it is
-  const session = await openSession(ort, options.model ?? graphPath(options.graph));
+  const session = await openSession(ort, options.graph);
   const { hidden } = await session.run(feeds(ort, session, [row]));
   print({ shape: `1x${row.length}`, checksum: checksum(pool(hidden, [row])),
     process_ms: Number(performance.now().toFixed(1)), peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024) });
