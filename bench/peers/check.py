@@ -78,9 +78,9 @@ def models(golden):
     name, base = golden.hidden("torch-f32", "./torch.sh", "dump")
     golden.against_reference(name, base, 2e-5)
     for name, limit, command in [
-            ("torch-f32-onednn", 1e-9, ["./torch.sh", "dump", "--mode", "onednn"]),
+            ("torch-f32-frozen", 1e-9, ["./torch.sh", "dump", "--mode", "frozen"]),
             ("torch-bf16", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16"]),
-            ("torch-bf16-onednn", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16", "--mode", "onednn"]),
+            ("torch-bf16-frozen", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16", "--mode", "frozen"]),
             ("torch-bf16-converted", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16", "--mode", "converted"]),
     ] + [(f"ort-{graph}", 1e-2 if "int8" in graph else 1e-9,
           ["node", "ort_peer.mjs", "dump", "--graph", graph + "-padded"])

@@ -35,9 +35,9 @@ PEERS = {
         ("ort-fused", "f32", f"{ORT} infer --graph fused --shape {{shape}}"),
         ("ort-mha", "f32", f"{ORT} infer --graph mha --shape {{shape}}"),
         ("torch-f32", "f32", f"{TORCH} infer --shape {{shape}}"),
-        ("torch-f32-onednn", "f32", f"{TORCH} infer --mode onednn --shape {{shape}}"),
+        ("torch-f32-frozen", "f32", f"{TORCH} infer --mode frozen --shape {{shape}}"),
         ("torch-bf16", "bf16", f"{TORCH} infer --dtype bf16 --shape {{shape}}"),
-        ("torch-bf16-onednn", "bf16", f"{TORCH} infer --dtype bf16 --mode onednn --shape {{shape}}"),
+        ("torch-bf16-frozen", "bf16", f"{TORCH} infer --dtype bf16 --mode frozen --shape {{shape}}"),
         ("torch-bf16-converted", "bf16", f"{TORCH} infer --dtype bf16 --mode converted --shape {{shape}}"),
         ("ort-int8", "i8", f"{ORT} infer --graph int8 --shape {{shape}}"),
         ("ort-int8-mha", "i8", f"{ORT} infer --graph int8-mha --shape {{shape}}"),
@@ -87,7 +87,7 @@ def used_by_children():
 class Comparison:
     def __init__(self, options):
         self.options = options
-        self.samples = []  # every sample taken, also the discarded ones
+        self.disagreements = []
         self.engines = [parse_engine(text) for text in options.engine]
 
     def quiet_sample(self, name, command):
@@ -95,7 +95,6 @@ class Comparison:
         for _ in range(self.options.tries):
             sample = take(name, command)
             sample["discarded"] = sample["others"] > self.options.max_others
-            self.samples.append(sample)
             self.log.write(json.dumps(sample) + "\n")
             self.log.flush()
             if not sample["discarded"]:
@@ -131,8 +130,17 @@ class Comparison:
         for shape in self.options.shapes or shapes:
             taken = self.alternate(suite, peaks + contestants, shape=shape, threads=2)
             peak = {group: median(taken[name], "gflops") for name, group, _ in peaks}
+            self.compare_checksums(shape, contestants, taken)
             rows += self.rows(shape, contestants, taken, "gflops", "GFLOP/s", peak)
         return rows
+
+    def compare_checksums(self, shape, contestants, taken):
+        """Programs in fp32 that hold the same model must agree on what they computed while they were timed."""
+        sums = {name: taken[name][0]["checksum"] for name, group, _ in contestants
+                if group == "f32" and taken[name] and "checksum" in taken[name][0]}
+        values = [value if isinstance(value, list) else [value] for value in sums.values()]
+        if any(max(column) - min(column) > 1e-3 * max(map(abs, column)) for column in zip(*values)):
+            self.disagreements.append(f"{shape}: {sums}")
 
     def rows(self, label, contestants, taken, rate, unit, peak=None):
         """One table row a contestant; the ratio is to the fastest peer of its group (engines are not peers)."""
@@ -265,6 +273,8 @@ def main():
     comparison = Comparison(options)
     for suite in options.suites:
         comparison.run(suite)
+    if comparison.disagreements:
+        raise SystemExit("checksums of fp32 programs differ: " + "; ".join(comparison.disagreements))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
   dump  --dtype f32|bf16 --mode MODE --ids FILE --out FILE   hidden states of lines of ids, as raw float32
   golden --file full117m.json                         MLM loss, logits and gradient norms beside the reference
 
-Modes of inference: eager; onednn (traced, frozen, fused by oneDNN's graph compiler); in bf16 eager means
-autocast, and converted means a model whose weights are bf16 throughout.
+Modes of inference: eager; frozen (traced, frozen and optimised for inference, so that casts of weights are folded);
+in bf16 both mean autocast, and converted means a model whose weights are bf16 throughout.
 """
 import argparse
 import json
@@ -132,11 +132,10 @@ def compiled(model, dtype, mode, ids, bias):
         return model, bias.bfloat16()
     if dtype == "bf16":
         bias = bias.bfloat16()
-    if mode == "onednn":
-        torch.jit.enable_onednn_fusion(True)
-        torch._C._jit_set_autocast_mode(False)
+    if mode == "frozen":
+        torch._C._jit_set_autocast_mode(False)  # the casts are in the trace already
         with autocast(dtype):
-            model = torch.jit.freeze(torch.jit.trace(model, (ids, bias), check_trace=False))
+            model = torch.jit.optimize_for_inference(torch.jit.trace(model, (ids, bias), check_trace=False))
         return model, bias
 
     def run(ids, bias):
@@ -158,10 +157,10 @@ def infer(arguments):
     batch, length = map(int, arguments.shape.split("x"))
     ids, bias = torch.from_numpy(m.token_ids(batch, length)), attention_bias(batch, length)
     result = []
-    with torch.inference_mode(arguments.mode != "onednn"), torch.no_grad():
+    with torch.inference_mode(arguments.mode != "frozen"), torch.no_grad():
         run, bias = compiled(load(arguments).eval(), arguments.dtype, arguments.mode, ids, bias)
         timing = sample(lambda: result.__setitem__(slice(None), [run(ids, bias)]), seconds=arguments.seconds,
-                        warmup=4 if arguments.mode == "onednn" else 2)
+                        warmup=4 if arguments.mode == "frozen" else 2)
     report(arguments, shape=arguments.shape, **timing,
            gflops=round(m.forward_flops(batch, length) / timing["ms"] / 1e6, 1),
            checksum=round(m.checksum(result[0].float().numpy()), 5), peak_rss_mb=peak_rss_mb())
@@ -211,7 +210,7 @@ def dump(arguments):
     with torch.no_grad():
         run, bias = compiled(load(arguments).eval(), arguments.dtype, arguments.mode,
                              ids, attention_bias(*ids.shape, lengths))
-        for _ in range(4):  # the graph compiler fuses after it has seen a run or two
+        for _ in range(4):  # a traced graph is optimised after it has seen a run or two
             hidden = run(ids, bias).float()
     hidden.numpy().tofile(arguments.out)
     report(arguments, dims=list(hidden.shape))
@@ -238,7 +237,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["infer", "train", "dump", "golden"])
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
-    parser.add_argument("--mode", choices=["eager", "onednn", "converted"], default="eager")
+    parser.add_argument("--mode", choices=["eager", "frozen", "converted"], default="eager")
     parser.add_argument("--shape", default="8x128")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--ids")
