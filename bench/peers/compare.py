@@ -263,7 +263,7 @@ def main():
     parser.add_argument("--shapes", type=lambda text: text.split(","), help="instead of the suite's own")
     parser.add_argument("--only", type=lambda text: text.split(","), help="groups of peers: f32,bf16,i8,any")
     parser.add_argument("--rows", type=int, default=512, help="rows of real data a sample")
-    parser.add_argument("--search-rows", type=int, default=128, help="rows in the search for the best batch size")
+    parser.add_argument("--search-rows", type=int, default=256, help="rows in the search for the best batch size")
     parser.add_argument("--engine", action="append", default=[], metavar="NAME:GROUP:SUITE=COMMAND")
     parser.add_argument("--max-others", type=float, default=0.05)
     parser.add_argument("--tries", type=int, default=4, help="attempts at a sample in a quiet moment")
