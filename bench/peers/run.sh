@@ -1,0 +1,52 @@
+#!/bin/sh
+# The peers, from nothing to the table: run.sh [install|build|check|time [compare.py's arguments]|all]
+# Needs Debian 12 or later with apt-get (as root), npm and a C compiler. Everything but the Debian packages
+# goes to .work/ beside this file, which git ignores. DNABERT2_SHARED: the folder of golden files and data.
+set -eu
+cd "$(dirname "$0")"
+work="$PWD/.work"
+shared="${DNABERT2_SHARED:-$PWD/../../../shared}"
+
+install_peers() {
+    packages="python3-torch python3-numpy python3-onnx libopenblas0-openmp libjemalloc2 gcc libc6-dev"
+    # shellcheck disable=SC2086
+    if ! dpkg-query -W -f='${db:Status-Status}\n' $packages 2>/dev/null | grep -cx installed \
+            | grep -qx "$(echo "$packages" | wc -w)"; then
+        apt-get update
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages ||
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -f --no-install-recommends $packages
+    fi
+    mkdir -p "$work"
+    # both packages carry their native library; their install scripts only fetch GPU parts
+    npm install --no-package-lock --no-save --no-audit --no-fund --ignore-scripts --prefix "$work" \
+        onnxruntime-node@1.30.0 tokenizers@0.23.2
+}
+
+build() {
+    mkdir -p "$work/onnx" "$work/data"
+    cc -O2 -Wall -Wextra -pthread peak.c -o "$work/peak"
+    /usr/bin/python3 write_model.py "$shared" "$work/model"
+    /usr/bin/python3 onnx_graph.py "$work/model/model.safetensors" "$work/onnx"
+    /usr/bin/python3 prepare_data.py "$shared" "$work/data"
+    for name in splice mixed; do
+        node tokenizer_peer.mjs ids --text "$work/data/$name.txt" --out "$work/data/$name.ids"
+    done
+}
+
+check() { /usr/bin/python3 check.py "$shared" "$work"; }
+
+measure() {
+    if [ $# -eq 0 ]; then set -- inference training real start encode bpe; fi
+    /usr/bin/python3 compare.py "$@"
+}
+
+command="${1:-all}"
+[ $# -eq 0 ] || shift
+case "$command" in
+    install) install_peers ;;
+    build) build ;;
+    check) check ;;
+    time) measure "$@" ;;
+    all) install_peers; build; check; measure "$@" ;;
+    *) echo "usage: run.sh [install|build|check|time [arguments of compare.py]|all]" >&2; exit 2 ;;
+esac
