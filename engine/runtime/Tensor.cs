@@ -39,29 +39,6 @@ public readonly struct Tensor
     /// <summary>The address of the first element in the backend's address space; null for «no tensor».</summary>
     internal unsafe void* Address => _storage is null ? null : (byte*)_storage.Address + _offset;
 
-    /// <summary>The same elements under another shape of the same count.</summary>
-    /// <exception cref="ArgumentException">The counts differ.</exception>
-    public Tensor Reshape(Shape shape) =>
-        shape.Count == Count ? new Tensor(_storage!, _offset, shape, DType) : throw new ArgumentException($"{Shape} cannot be viewed as {shape}");
-
-    /// <summary>The rows [start, start + count) of the first dimension.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The rows lie outside.</exception>
-    public Tensor Rows(int start, int count)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)start + count, Shape[0]);
-        long row = Shape[0] == 0 ? 0 : Count / Shape[0];
-        Shape rows = Shape.Rank switch
-        {
-            1 => new(count),
-            2 => new(count, Shape[1]),
-            3 => new(count, Shape[1], Shape[2]),
-            _ => new(count, Shape[1], Shape[2], Shape[3]),
-        };
-        return new Tensor(_storage!, _offset + (start * row * DType.Size()), rows, DType);
-    }
-
     /// <summary>A tensor of this shape that begins at an element of this one.</summary>
     /// <exception cref="ArgumentException">It would reach past the end.</exception>
     public Tensor Slice(long element, Shape shape) =>

@@ -91,8 +91,10 @@ public class RuntimeTests
         using Storage storage = backend.Allocate(64);
         Assert.Throws<ArgumentException>(() => new Tensor(storage, 0, new Shape(17), DType.F32));
         Assert.Throws<ArgumentException>(() => new Tensor(storage, 4, new Shape(16), DType.F32));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Tensor(storage, 0, new Shape(4, 4), DType.F32).Rows(2, 3));
-        Assert.Equal(new Shape(2, 4), new Tensor(storage, 0, new Shape(4, 4), DType.F32).Rows(2, 2).Shape);
+        var tensor = new Tensor(storage, 0, new Shape(4, 4), DType.F32);
+        Assert.Equal(new Shape(2, 4), tensor.Slice(8, new Shape(2, 4)).Shape);
+        Assert.Throws<ArgumentException>(() => tensor.Slice(9, new Shape(2, 4)));
+        Assert.Throws<ArgumentException>(() => tensor.Slice(-1, new Shape(1)));
     }
 
     [Fact]

@@ -69,9 +69,6 @@ public readonly struct Philox
         }
     }
 
-    /// <summary>A uniform number in [0, 1) of 24 bits.</summary>
-    public static float Uniform(uint word) => (word >> 8) * (1f / (1 << 24));
-
     // Four blocks side by side; every lane of 64 bits holds a word of 32.
     private void FourBlocks(ulong first, Span<ulong> pairs)
     {
