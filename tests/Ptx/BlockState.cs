@@ -8,7 +8,7 @@ internal sealed class BlockState
     private const int Quantum = 20_000, Barriers = 16;
     private readonly Launch _launch;
     private readonly Warp[] _warps;
-    private readonly List<(Warp Warp, BarrierUse Use, bool Waits)>[] _arrived = new List<(Warp, BarrierUse, bool)>[Barriers];
+    private readonly List<(Warp Warp, BarrierUse Use, int Pc)>[] _arrived = new List<(Warp, BarrierUse, int)>[Barriers];
     private readonly int[] _expected = new int[Barriers];
     /// <summary>What the warps that arrived at a barrier knew when they did.</summary>
     private readonly int[][] _latest = new int[Barriers][];
@@ -77,10 +77,9 @@ internal sealed class BlockState
         if (arrived.Count > 0 && _expected[id] != threads)
             throw warp.Fault(FaultKind.DivergentBarrier, first, $"barrier {id} is awaited for {_expected[id]} threads by other warps, for {threads} by this one");
         _expected[id] = threads;
-        bool waits = use.Kind != BarrierKind.Arrive;
-        arrived.Add((warp, use, waits));
+        arrived.Add((warp, use, warp.Pc));
         for (int i = 0; i < _warps.Length; i++) _latest[id][i] = Math.Max(_latest[id][i], warp.Clocks[i]);
-        if (!waits)
+        if (use.Kind == BarrierKind.Arrive)
         {
             warp.Synchronise();
             warp.Status = WarpStatus.Running;
@@ -88,12 +87,12 @@ internal sealed class BlockState
         if (arrived.Count * 32 >= threads) Complete(arrived, _latest[id], threads == _warps.Length * 32);
     }
 
-    private void Complete(List<(Warp Warp, BarrierUse Use, bool Waits)> arrived, int[] latest, bool whole)
+    private void Complete(List<(Warp Warp, BarrierUse Use, int Pc)> arrived, int[] latest, bool whole)
     {
         Reduce(arrived);
-        foreach ((Warp warp, _, bool waits) in arrived)
+        foreach ((Warp warp, BarrierUse use, _) in arrived)
         {
-            if (!waits) continue;
+            if (use.Kind == BarrierKind.Arrive) continue;
             for (int i = 0; i < latest.Length; i++) warp.Clocks[i] = Math.Max(warp.Clocks[i], latest[i]);
             warp.Synchronise();
             warp.Status = WarpStatus.Running;
@@ -103,7 +102,7 @@ internal sealed class BlockState
         Array.Clear(latest);
     }
 
-    private static void Reduce(List<(Warp Warp, BarrierUse Use, bool Waits)> arrived)
+    private static void Reduce(List<(Warp Warp, BarrierUse Use, int Pc)> arrived)
     {
         int count = 0, threads = 0;
         foreach ((Warp warp, BarrierUse use, _) in arrived)
@@ -130,7 +129,7 @@ internal sealed class BlockState
     /// <summary>A barrier that some warps arrived at without waiting, and nobody completed.</summary>
     private void CheckAbandoned()
     {
-        for (int id = 0; id < Barriers; id++)
-            if (_arrived[id].Count > 0) throw _arrived[id][0].Warp.Fault(FaultKind.DivergentBarrier, 0, $"the block ends while barrier {id} is incomplete");
+        foreach (var arrived in _arrived)
+            if (arrived.Count > 0) throw arrived[0].Warp.Fault(FaultKind.DivergentBarrier, 0, "the block ends while this barrier is incomplete", arrived[0].Pc);
     }
 }

@@ -232,11 +232,10 @@ internal sealed partial class Warp
             throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(~executing), $"a warp-wide matrix instruction runs with lanes 0x{executing:X8} only");
     }
 
-    /// <summary>The exception for a fault of the running instruction.</summary>
-    public PtxFaultException Fault(FaultKind kind, int lane, string message)
+    /// <summary>The exception for a fault of the running instruction, or of that at <paramref name="pc"/>.</summary>
+    public PtxFaultException Fault(FaultKind kind, int lane, string message, int pc = -1)
     {
-        Instruction instruction = _code[Pc];
-        int line = instruction.Statement.Line;
+        int line = _code[pc < 0 ? Pc : pc].Statement.Line;
         Dim3 thread = Launch.Block.Position(Index * 32 + lane);
         return new PtxFaultException(kind, line, $"kernel '{Launch.Kernel.Name}', line {line} ({Launch.Kernel.Source(line)}), block {Block.Position}, thread {thread}: {message}");
     }
