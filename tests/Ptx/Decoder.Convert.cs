@@ -18,7 +18,7 @@ internal sealed partial class Decoder
             _ => FloatToFloat(to, from, rounding, integral, flush, saturate, relu),
         };
         int d = Destination(0, to, true), a = Source(1, from, true);
-        _instruction.Run = Map(d, a, Extend(f, to));
+        _instruction.Run = HotOps.Unary(_statement.FullOpcode, d, a) ?? Map(d, a, Extend(f, to));
         return true;
     }
 

@@ -32,8 +32,7 @@ internal sealed partial class Decoder
         PtxOperand to = Operand(0), from = Operand(1);
         if (to.Kind == OperandKind.Vector) return Unpack(to.Items, from, type);
         if (from.Kind == OperandKind.Vector) return Pack(to, from.Items, type);
-        _instruction.Run = Map(Destination(to, type), Source(from, type), static a => a);
-        return true;
+        return Unary(type, static a => a);
     }
 
     private static PtxType Part(PtxType whole, int parts) => (whole.Bytes() / parts) switch
@@ -163,11 +162,17 @@ internal sealed partial class Decoder
 
     private bool SetPredicate()
     {
+        string operation = _modifiers.Count > 0 ? _modifiers[0] : "";
         Func<ulong, ulong, bool> compare = Comparison(out PtxType type, out string combine);
         PtxOperand to = Operand(0);
         int p = PredicateDestination(to.Kind == OperandKind.Pair ? to.Items[0] : to);
         int q = to.Kind == OperandKind.Pair ? PredicateDestination(to.Items[1]) : -1;
         int a = Source(1, type), b = Source(2, type);
+        if (combine.Length == 0 && q < 0 && !_statement.Has("ftz") && HotOps.Compare(operation, type, a, b) is { } hot)
+        {
+            _instruction.Run = (warp, mask) => SetPredicate(warp, p, mask, hot(warp, mask));
+            return true;
+        }
         if (combine.Length == 0) return Compare(p, q, a, b, compare, null);
         PredicateSource c = Predicate(3);
         Func<uint, uint, uint> f = Combine(combine);

@@ -70,16 +70,6 @@ internal sealed partial class Decoder
         string approximate = TakeAny("approx", "full");
         Rounding rounding = TakeRounding() ?? Rounding.Nearest;
         if (_statement.Opcode == "div" && approximate.Length == 0 && rounding != Rounding.Nearest) throw Error("only rounding to nearest is supported in");
-        if (rounding == Rounding.Nearest && !flush && !saturate)
-        {
-            switch (_statement.Opcode)
-            {
-                case "add": return Binary(PtxType.F32, static (a, b) => Bits(F(a) + F(b)));
-                case "sub": return Binary(PtxType.F32, static (a, b) => Bits(F(a) - F(b)));
-                case "mul": return Binary(PtxType.F32, static (a, b) => Bits(F(a) * F(b)));
-                case "fma" or "mad": return Ternary(PtxType.F32, static (a, b, c) => Bits(MathF.FusedMultiplyAdd(F(a), F(b), F(c))));
-            }
-        }
         Func<float, float> before = flush ? PtxFloat.Flush : static x => x;
         Func<float, float> after = After(flush, saturate);
         Func<double, float> round = rounding == Rounding.Nearest ? static x => (float)x : x => F(PtxFloat.Encode(x, PtxFloat.Single, rounding));

@@ -34,8 +34,8 @@ internal sealed partial class Decoder
         {
             case "add" when Take("sat"): return Binary(type, (a, b) => (uint)Math.Clamp((long)(int)a + (int)b, int.MinValue, int.MaxValue));
             case "sub" when Take("sat"): return Binary(type, (a, b) => (uint)Math.Clamp((long)(int)a - (int)b, int.MinValue, int.MaxValue));
-            case "add": return bits == 32 ? Binary(type, static (a, b) => (uint)(a + b)) : Binary(type, (a, b) => Trim(a + b, bits));
-            case "sub": return bits == 32 ? Binary(type, static (a, b) => (uint)(a - b)) : Binary(type, (a, b) => Trim(a - b, bits));
+            case "add": return Binary(type, (a, b) => Trim(a + b, bits));
+            case "sub": return Binary(type, (a, b) => Trim(a - b, bits));
             case "mul" or "mad" or "mul24" or "mad24": return Multiply(type, bits, signed);
             case "div": return Binary(type, signed ? (a, b) => Trim((ulong)SignedQuotient(Signed(a, bits), Signed(b, bits)), bits) : (a, b) => b == 0 ? Trim(ulong.MaxValue, bits) : a / b);
             case "rem": return Binary(type, signed ? (a, b) => Trim((ulong)SignedRemainder(Signed(a, bits), Signed(b, bits)), bits) : (a, b) => b == 0 ? a : a % b);
@@ -66,8 +66,6 @@ internal sealed partial class Decoder
         }
         switch (TakeAny("lo", "hi", "wide"))
         {
-            case "lo" when bits == 32:
-                return add ? Ternary(type, static (a, b, c) => (uint)(a * b + c)) : Binary(type, static (a, b) => (uint)(a * b));
             case "lo":
                 return add ? Ternary(type, (a, b, c) => Trim(a * b + c, bits)) : Binary(type, (a, b) => Trim(a * b, bits));
             case "hi":
@@ -79,7 +77,8 @@ internal sealed partial class Decoder
                 PtxType wide = bits == 32 ? (signed ? PtxType.S64 : PtxType.U64) : signed ? PtxType.S32 : PtxType.U32;
                 int d = Destination(0, wide), x = Source(1, type), y = Source(2, type);
                 Func<ulong, ulong, ulong> product = signed ? (a, b) => Trim((ulong)(Signed(a, bits) * Signed(b, bits)), 2 * bits) : static (a, b) => a * b;
-                _instruction.Run = add ? Map(d, x, y, Source(3, wide), (a, b, c) => Trim(product(a, b) + c, 2 * bits)) : Map(d, x, y, product);
+                _instruction.Run = add ? Map(d, x, y, Source(3, wide), (a, b, c) => Trim(product(a, b) + c, 2 * bits))
+                    : HotOps.Binary(_statement.FullOpcode, d, x, y) ?? Map(d, x, y, product);
                 return true;
             default:
                 throw Error("one of .lo, .hi, .wide is missing in");
@@ -109,7 +108,8 @@ internal sealed partial class Decoder
     {
         PtxType type = TakeType();
         int d = Destination(0, type), a = Source(1, type), by = Source(2, PtxType.U32);
-        _instruction.Run = _statement.Opcode == "shl" ? Map(d, a, by, (x, n) => n >= (ulong)bits ? 0 : Trim(x << (int)n, bits))
+        _instruction.Run = HotOps.Binary(_statement.FullOpcode, d, a, by) is { } hot ? hot
+            : _statement.Opcode == "shl" ? Map(d, a, by, (x, n) => n >= (ulong)bits ? 0 : Trim(x << (int)n, bits))
             : type.IsSigned() ? Map(d, a, by, (x, n) => Trim((ulong)(Signed(x, bits) >> (int)Math.Min(n, (ulong)bits - 1)), bits))
             : Map(d, a, by, (x, n) => n >= (ulong)bits ? 0 : x >> (int)n);
         return true;

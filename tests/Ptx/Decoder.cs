@@ -168,19 +168,22 @@ internal sealed partial class Decoder(PtxLinker linker)
 
     private bool Unary(PtxType to, PtxType from, Func<ulong, ulong> f)
     {
-        _instruction.Run = Map(Destination(0, to), Source(1, from), f);
+        int d = Destination(0, to), a = Source(1, from);
+        _instruction.Run = HotOps.Unary(_statement.FullOpcode, d, a) ?? Map(d, a, f);
         return true;
     }
 
     private bool Binary(PtxType type, Func<ulong, ulong, ulong> f)
     {
-        _instruction.Run = Map(Destination(0, type), Source(1, type), Source(2, type), f);
+        int d = Destination(0, type), a = Source(1, type), b = Source(2, type);
+        _instruction.Run = HotOps.Binary(_statement.FullOpcode, d, a, b) ?? Map(d, a, b, f);
         return true;
     }
 
     private bool Ternary(PtxType type, Func<ulong, ulong, ulong, ulong> f)
     {
-        _instruction.Run = Map(Destination(0, type), Source(1, type), Source(2, type), Source(3, type), f);
+        int d = Destination(0, type), a = Source(1, type), b = Source(2, type), c = Source(3, type);
+        _instruction.Run = HotOps.Ternary(_statement.FullOpcode, d, a, b, c) ?? Map(d, a, b, c, f);
         return true;
     }
 
