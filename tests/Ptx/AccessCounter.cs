@@ -2,11 +2,11 @@ using System.Numerics;
 
 namespace Tests.Ptx;
 
-/// <summary>Counts the cost of one instruction's accesses over a launch.</summary>
+/// <summary>Counts the cost of one instruction's accesses to one kind of memory over a launch.</summary>
 internal struct AccessCounter
 {
-    public long Accesses, Transactions, Ideal, SharedTransactions, SharedIdeal;
-    public int Degree, SharedDegree;
+    public long Accesses, Transactions, Ideal;
+    public int Degree;
 
     /// <summary>
     /// A warp's access to shared memory: 32 banks of 4 bytes; 8-byte accesses go by half-warps, 16-byte ones by quarters, and each such
@@ -14,15 +14,8 @@ internal struct AccessCounter
     /// </summary>
     public void Shared(ReadOnlySpan<ulong> addresses, uint mask, int size)
     {
+        if (mask == 0) return;
         Accesses++;
-        Passes(addresses, mask, size, ref Transactions, ref Ideal, ref Degree);
-    }
-
-    /// <summary>The write side of a cp.async, whose read side is counted by <see cref="Global"/>.</summary>
-    public void SharedWrite(ReadOnlySpan<ulong> addresses, uint mask, int size) => Passes(addresses, mask, size, ref SharedTransactions, ref SharedIdeal, ref SharedDegree);
-
-    private static void Passes(ReadOnlySpan<ulong> addresses, uint mask, int size, ref long transactions, ref long ideal, ref int worst)
-    {
         int lanes = size <= 4 ? 32 : 128 / size;
         uint phase = lanes == 32 ? uint.MaxValue : (1u << lanes) - 1;
         for (int first = 0; first < 32; first += lanes)
@@ -30,9 +23,9 @@ internal struct AccessCounter
             uint active = mask & (phase << first);
             if (active == 0) continue;
             int degree = PhaseDegree(addresses, active, Math.Max(1, size / 4));
-            ideal++;
-            transactions += degree;
-            worst = Math.Max(worst, degree);
+            Ideal++;
+            Transactions += degree;
+            Degree = Math.Max(Degree, degree);
         }
     }
 
@@ -67,6 +60,7 @@ internal struct AccessCounter
     /// <summary>A warp's access to global memory, in sectors of 32 bytes.</summary>
     public void Global(ReadOnlySpan<ulong> addresses, uint mask, int size)
     {
+        if (mask == 0) return;
         Span<ulong> sorted = stackalloc ulong[32];
         int count = 0;
         bool ascending = true;
@@ -76,7 +70,6 @@ internal struct AccessCounter
             ascending &= count == 0 || sorted[count - 1] <= address;
             sorted[count++] = address;
         }
-        if (count == 0) return;
         if (!ascending) sorted[..count].Sort();
         int sectors = 0, distinct = 0;
         ulong lastSector = ulong.MaxValue, last = ulong.MaxValue;

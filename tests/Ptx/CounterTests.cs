@@ -75,6 +75,14 @@ public class CounterTests
     }
 
     [Fact]
+    public void A_generic_access_is_counted_where_it_points()
+    {
+        LaunchReport report = Run("\tmov.u64 %rd1, tile;\n\tcvta.shared.u64 %rd2, %rd1;\n\tmul.wide.u32 %rd3, %r0, 8;\n\tadd.u64 %rd4, %rd2, %rd3;\n\tst.b32 [%rd4], 1;\n\tadd.u64 %rd5, %rd0, %rd3;\n\tst.b32 [%rd5], 1;\n");
+        Assert.Equal(2, Assert.Single(report.Shared).Degree);
+        Assert.Equal(8, Assert.Single(report.Global).Transactions);
+    }
+
+    [Fact]
     public void Cp_async_counts_its_read_and_its_write()
     {
         LaunchReport report = Run("\tmul.wide.u32 %rd1, %r0, 16;\n\tadd.u64 %rd2, %rd0, %rd1;\n\tmov.u32 %r1, tile;\n\tmad.lo.u32 %r2, %r0, 128, %r1;\n\tcp.async.cg.shared.global [%r2], [%rd2], 16;\n");

@@ -92,7 +92,6 @@ internal sealed partial class Decoder
         int[] d = count == 1 && Operand(0).Kind == OperandKind.Register ? [Destination(0, PtxType.B32)] : Registers(0, count, PtxType.B32, true);
         (int address, ulong offset, PtxSpace where) = Address(Operand(1), space);
         NarrowGrain(PtxSpace.Shared, 16);
-        _instruction.Accesses = PtxSpace.Shared;
         uint providers = count == 4 ? uint.MaxValue : (1u << (8 * count)) - 1;
         _instruction.Run = (warp, mask) =>
         {
@@ -114,7 +113,7 @@ internal sealed partial class Decoder
                         : matrix[8 * row + pair] | (uint)matrix[8 * row + pair + 1] << 16;
                 }
             }
-            warp.Launch.Counters[warp.Pc].Shared(warp.Addresses, providers, 16);
+            warp.Launch.SharedCounters[warp.Pc].Shared(warp.Addresses, providers, 16);
         };
         return true;
     }

@@ -84,7 +84,6 @@ internal sealed partial class Decoder
         if (where == PtxSpace.Param) return LoadParameter(d, widths, type, Operand(1));
         bool extend = type.IsSigned();
         NarrowGrain(where, size);
-        _instruction.Accesses = where;
         _instruction.Run = (warp, mask) =>
         {
             ulong[] r = warp.R, addresses = warp.Addresses;
@@ -95,7 +94,7 @@ internal sealed partial class Decoder
                 ReadOnlySpan<byte> bytes = warp.Load(where, lane, at, size, nonCoherent);
                 for (int i = 0; i < d.Length; i++) r[d[i] + lane] = Element(bytes, i * element, element, extend, widths[i]);
             }
-            Count(warp, where, mask, size);
+            warp.Count(where, mask, size);
         };
         return true;
     }
@@ -115,13 +114,6 @@ internal sealed partial class Decoder
             default:
                 return extend ? Trim((ulong)(sbyte)bytes[at], width) : bytes[at];
         }
-    }
-
-    private static void Count(Warp warp, PtxSpace space, uint mask, int size)
-    {
-        ref AccessCounter counter = ref warp.Launch.Counters[warp.Pc];
-        if (space == PtxSpace.Shared) counter.Shared(warp.Addresses, mask, size);
-        else if (space is PtxSpace.Global or PtxSpace.Const or PtxSpace.Generic) counter.Global(warp.Addresses, mask, size);
     }
 
     /// <summary>A parameter of the entry: the same for all lanes, and its bounds are known here.</summary>
@@ -160,7 +152,6 @@ internal sealed partial class Decoder
         if (where == PtxSpace.Param) throw Error("parameters of a kernel cannot be written:");
         if (where == PtxSpace.Const) throw Error("constant memory cannot be written:");
         NarrowGrain(where, size);
-        _instruction.Accesses = where;
         _instruction.Run = (warp, mask) =>
         {
             ulong[] r = warp.R, addresses = warp.Addresses;
@@ -172,7 +163,7 @@ internal sealed partial class Decoder
                 ulong at = addresses[lane] = r[address + lane] + offset;
                 warp.Store(where, lane, at, bytes[..size]);
             }
-            Count(warp, where, mask, size);
+            warp.Count(where, mask, size);
         };
         return true;
     }
@@ -192,7 +183,6 @@ internal sealed partial class Decoder
         int size = type.Bytes();
         Func<ulong, ulong, ulong, ulong> update = AtomicOperation(operation, type);
         NarrowGrain(where, size);
-        _instruction.Accesses = where;
         _instruction.Run = (warp, mask) =>
         {
             ulong[] r = warp.R;
@@ -205,7 +195,7 @@ internal sealed partial class Decoder
                 for (int i = 0; i < size; i++) place[i] = (byte)(updated >> (8 * i));
                 r[d + lane] = old;
             }
-            Count(warp, where, mask, size);
+            warp.Count(where, mask, size);
         };
         return true;
     }
@@ -274,7 +264,6 @@ internal sealed partial class Decoder
         NarrowGrain(PtxSpace.Shared, size);
         // A partly valid source counts as read in whole grains: exact unless the rest is written in the same launch.
         NarrowGrain(PtxSpace.Global, size);
-        _instruction.Accesses = PtxSpace.Global;
         _instruction.Run = (warp, mask) =>
         {
             Span<byte> bytes = stackalloc byte[16];
@@ -293,9 +282,8 @@ internal sealed partial class Decoder
                 warp.CopyGlobal(lane, source, bytes[..(int)have]);
                 warp.AsyncCopies.Issue(lane, targets[lane], bytes[..size]);
             }
-            ref AccessCounter counter = ref warp.Launch.Counters[warp.Pc];
-            counter.Global(warp.Addresses, reads, size);
-            counter.SharedWrite(targets, mask, size);
+            warp.Launch.GlobalCounters[warp.Pc].Global(warp.Addresses, reads, size);
+            warp.Launch.SharedCounters[warp.Pc].Shared(targets, mask, size);
         };
         return true;
     }

@@ -22,8 +22,6 @@ internal sealed class Instruction
     public bool Uniform { get; set; }
     /// <summary>Where the paths of a divergent branch meet again: its block's immediate post-dominator.</summary>
     public int Reconverge { get; set; }
-    /// <summary>The space an access is counted under, or null for instructions that touch no memory.</summary>
-    public PtxSpace? Accesses { get; set; }
     public BarrierUse? Barrier { get; set; }
 }
 

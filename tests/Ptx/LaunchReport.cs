@@ -23,12 +23,13 @@ internal sealed class LaunchReport
             ByOpcode[opcode] = (warps + launch.Issued[pc], lanes + launch.LanesIssued[pc]);
             WarpInstructions += launch.Issued[pc];
             LaneInstructions += launch.LanesIssued[pc];
-            AccessCounter count = launch.Counters[pc];
-            if (count.Accesses == 0) continue;
-            var site = new AccessSite(code[pc].Statement.Line, opcode, count.Accesses, count.Transactions, count.Ideal, count.Degree);
-            (code[pc].Accesses == PtxSpace.Shared ? Shared : Global).Add(site);
-            if (count.SharedTransactions > 0)
-                Shared.Add(site with { Transactions = count.SharedTransactions, Ideal = count.SharedIdeal, Degree = count.SharedDegree });
+            Add(Shared, launch.SharedCounters[pc]);
+            Add(Global, launch.GlobalCounters[pc]);
+
+            void Add(List<AccessSite> sites, AccessCounter count)
+            {
+                if (count.Accesses > 0) sites.Add(new AccessSite(code[pc].Statement.Line, opcode, count.Accesses, count.Transactions, count.Ideal, count.Degree));
+            }
         }
     }
 

@@ -148,7 +148,8 @@ internal sealed class Launch
         WarpsPerBlock = (int)((block.Count + 31) / 32);
         Issued = new long[kernel.Code.Length];
         LanesIssued = new long[kernel.Code.Length];
-        Counters = new AccessCounter[kernel.Code.Length];
+        SharedCounters = new AccessCounter[kernel.Code.Length];
+        GlobalCounters = new AccessCounter[kernel.Code.Length];
         Global = new GlobalMemory(this, machine);
     }
 
@@ -163,7 +164,8 @@ internal sealed class Launch
     /// <summary>By instruction: warps that ran it, and the lanes active in them.</summary>
     public long[] Issued { get; }
     public long[] LanesIssued { get; }
-    public AccessCounter[] Counters { get; }
+    public AccessCounter[] SharedCounters { get; }
+    public AccessCounter[] GlobalCounters { get; }
 
     public void Run()
     {

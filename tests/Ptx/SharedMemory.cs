@@ -41,8 +41,9 @@ internal sealed class SharedMemory
 
     public ReadOnlySpan<byte> Read(Warp warp, int lane, ulong offset, int size)
     {
-        int at = Locate(warp, lane, offset, size, "read");
-        if (!ByteState.All(_state, at, size, ByteState.Ready)) throw Unreadable(warp, lane, at, size);
+        int at = (int)offset;
+        bool fits = offset <= (ulong)(_state.Length - size) && (at & (size - 1)) == 0;
+        if (!fits || !ByteState.All(_state, at, size, ByteState.Ready)) throw Unreadable(warp, lane, Locate(warp, lane, offset, size, "read"), size);
         for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++) NoteRead(warp, lane, cell);
         return _data.AsSpan(at, size);
     }

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Tests.Ptx;
 
 internal sealed partial class Warp
@@ -60,10 +62,25 @@ internal sealed partial class Warp
     {
         for (int done = 0; done < into.Length;)
         {
-            int piece = 1 << System.Numerics.BitOperations.Log2((uint)(into.Length - done));
+            int piece = 1 << BitOperations.Log2((uint)(into.Length - done));
             Launch.Global.Read(this, lane, address + (ulong)done, piece, false).CopyTo(into[done..]);
             done += piece;
         }
+    }
+
+    /// <summary>Counts the cost of the running instruction's accesses at <see cref="Addresses"/>; generic ones by where they point.</summary>
+    public void Count(PtxSpace space, uint mask, int size)
+    {
+        uint shared = space == PtxSpace.Shared ? mask : 0, global = space is PtxSpace.Global or PtxSpace.Const ? mask : 0;
+        for (uint rest = space == PtxSpace.Generic ? mask : 0; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong window = Addresses[lane] >> 32;
+            if (window == AddressSpace.SharedWindow) shared |= 1u << lane;
+            else if (window != AddressSpace.LocalWindow) global |= 1u << lane;
+        }
+        Launch.SharedCounters[Pc].Shared(Addresses, shared, size);
+        Launch.GlobalCounters[Pc].Global(Addresses, global, size);
     }
 
     private int LocateLocal(int lane, ulong address, int size, string access)
