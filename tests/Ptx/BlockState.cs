@@ -72,10 +72,13 @@ internal sealed class BlockState
         uint id = (uint)warp.R[use.Id + first];
         if (id >= Barriers) throw warp.Fault(FaultKind.Trap, first, $"barrier {id} does not exist: there are {Barriers}");
         int threads = use.Threads < 0 ? _warps.Length * 32 : (int)warp.R[use.Threads + first];
-        if (threads <= 0 || threads % 32 != 0) throw warp.Fault(FaultKind.DivergentBarrier, first, $"a barrier's thread count must be a positive multiple of 32, not {threads}");
+        if (threads <= 0 || threads % 32 != 0)
+            throw warp.Fault(FaultKind.DivergentBarrier, first,
+                $"a barrier's thread count must be a positive multiple of 32, not {threads}");
         var arrived = _arrived[id];
         if (arrived.Count > 0 && _expected[id] != threads)
-            throw warp.Fault(FaultKind.DivergentBarrier, first, $"barrier {id} is awaited for {_expected[id]} threads by other warps, for {threads} by this one");
+            throw warp.Fault(FaultKind.DivergentBarrier, first,
+                $"barrier {id} is awaited for {_expected[id]} threads by other warps, for {threads} by this one");
         _expected[id] = threads;
         arrived.Add((warp, use, warp.Pc));
         for (int i = 0; i < _warps.Length; i++) _latest[id][i] = Math.Max(_latest[id][i], warp.Clocks[i]);
@@ -122,7 +125,8 @@ internal sealed class BlockState
     private PtxFaultException Stuck()
     {
         Warp waiting = Array.Find(_warps, w => w.Status == WarpStatus.AtBarrier)!;
-        var states = _warps.Select(w => w.Status == WarpStatus.Exited ? $"warp {w.Index} has ended" : $"warp {w.Index} waits at {w.Describe(w.Pc)}");
+        var states = _warps.Select(w => $"warp {w.Index} "
+            + (w.Status == WarpStatus.Exited ? "has ended" : "waits at " + w.Describe(w.Pc)));
         return waiting.Fault(FaultKind.DivergentBarrier, 0, "the barrier is never complete: " + string.Join("; ", states));
     }
 
@@ -130,6 +134,8 @@ internal sealed class BlockState
     private void CheckAbandoned()
     {
         foreach (var arrived in _arrived)
-            if (arrived.Count > 0) throw arrived[0].Warp.Fault(FaultKind.DivergentBarrier, 0, "the block ends while this barrier is incomplete", arrived[0].Pc);
+            if (arrived.Count > 0)
+                throw arrived[0].Warp.Fault(FaultKind.DivergentBarrier, 0, "the block ends while this barrier is incomplete",
+                    arrived[0].Pc);
     }
 }

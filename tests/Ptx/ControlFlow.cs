@@ -53,7 +53,10 @@ internal static class ControlFlow
         _ => [],
     };
 
-    /// <summary>Cooper, Harvey and Kennedy's iteration on the reversed graph; node <paramref name="count"/> is the exit, −1 means none (an endless loop).</summary>
+    /// <summary>
+    /// Cooper, Harvey and Kennedy's iteration on the reversed graph; node <paramref name="count"/> is the exit, −1 means none (an endless
+    /// loop).
+    /// </summary>
     private static int[] PostDominators(List<int>[] successors, int count)
     {
         var predecessors = new List<int>[count + 1];

@@ -77,7 +77,15 @@ public class CounterTests
     [Fact]
     public void A_generic_access_is_counted_where_it_points()
     {
-        LaunchReport report = Run("\tmov.u64 %rd1, tile;\n\tcvta.shared.u64 %rd2, %rd1;\n\tmul.wide.u32 %rd3, %r0, 8;\n\tadd.u64 %rd4, %rd2, %rd3;\n\tst.b32 [%rd4], 1;\n\tadd.u64 %rd5, %rd0, %rd3;\n\tst.b32 [%rd5], 1;\n");
+        LaunchReport report = Run("""
+            	mov.u64 %rd1, tile;
+            	cvta.shared.u64 %rd2, %rd1;
+            	mul.wide.u32 %rd3, %r0, 8;
+            	add.u64 %rd4, %rd2, %rd3;
+            	st.b32 [%rd4], 1;
+            	add.u64 %rd5, %rd0, %rd3;
+            	st.b32 [%rd5], 1;
+            """);
         Assert.Equal(2, Assert.Single(report.Shared).Degree);
         Assert.Equal(8, Assert.Single(report.Global).Transactions);
     }
@@ -85,7 +93,13 @@ public class CounterTests
     [Fact]
     public void Cp_async_counts_its_read_and_its_write()
     {
-        LaunchReport report = Run("\tmul.wide.u32 %rd1, %r0, 16;\n\tadd.u64 %rd2, %rd0, %rd1;\n\tmov.u32 %r1, tile;\n\tmad.lo.u32 %r2, %r0, 128, %r1;\n\tcp.async.cg.shared.global [%r2], [%rd2], 16;\n");
+        LaunchReport report = Run("""
+            	mul.wide.u32 %rd1, %r0, 16;
+            	add.u64 %rd2, %rd0, %rd1;
+            	mov.u32 %r1, tile;
+            	mad.lo.u32 %r2, %r0, 128, %r1;
+            	cp.async.cg.shared.global [%r2], [%rd2], 16;
+            """);
         Assert.Equal((16L, 16L), (report.Sectors, report.IdealSectors));
         Assert.Equal((8, 32L, 4L), (report.Shared[0].Degree, report.Shared[0].Transactions, report.Shared[0].Ideal));
     }

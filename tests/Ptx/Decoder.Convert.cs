@@ -84,11 +84,14 @@ internal sealed partial class Decoder
         };
     }
 
-    private Func<ulong, ulong> FloatToFloat(PtxType to, PtxType from, Rounding? rounding, string integral, bool flush, bool saturate, bool relu)
+    private Func<ulong, ulong> FloatToFloat(
+        PtxType to, PtxType from, Rounding? rounding, string integral, bool flush, bool saturate, bool relu)
     {
-        bool narrows = to.Bytes() < from.Bytes() || (to == PtxType.TF32) || (to == PtxType.BF16) != (from == PtxType.BF16) && to.Bytes() == from.Bytes();
+        bool sameSize = to.Bytes() == from.Bytes();
+        bool narrows = to.Bytes() < from.Bytes() || to == PtxType.TF32 || (sameSize && (to == PtxType.BF16) != (from == PtxType.BF16));
         if (narrows && rounding is null && integral.Length == 0) throw Error("a rounding is missing in");
-        if (to == PtxType.F32 && from is PtxType.F16 && !saturate && !relu && !flush) return static a => Bits((float)BitConverter.UInt16BitsToHalf((ushort)a));
+        if (to == PtxType.F32 && from is PtxType.F16 && !saturate && !relu && !flush)
+            return static a => Bits((float)BitConverter.UInt16BitsToHalf((ushort)a));
         if (to == PtxType.F32 && from is PtxType.BF16 && !saturate && !relu) return static a => a << 16 & 0xFFFF_FFFF;
         return a =>
         {

@@ -209,7 +209,8 @@ internal sealed partial class Decoder
 
     private Func<ulong, ulong, bool> Comparison(out PtxType type, out string combine)
     {
-        string operation = TakeAny("eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan");
+        string operation = TakeAny("eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu",
+            "num", "nan");
         combine = TakeAny("and", "or", "xor");
         bool flush = Take("ftz");
         PtxType operand = type = TakeType();

@@ -69,10 +69,13 @@ internal sealed partial class Decoder
         bool flush = Take("ftz"), saturate = Take("sat"), propagate = Take("NaN");
         string approximate = TakeAny("approx", "full");
         Rounding rounding = TakeRounding() ?? Rounding.Nearest;
-        if (_statement.Opcode == "div" && approximate.Length == 0 && rounding != Rounding.Nearest) throw Error("only rounding to nearest is supported in");
+        if (_statement.Opcode == "div" && approximate.Length == 0 && rounding != Rounding.Nearest)
+            throw Error("only rounding to nearest is supported in");
         Func<float, float> before = flush ? PtxFloat.Flush : static x => x;
         Func<float, float> after = After(flush, saturate);
-        Func<double, float> round = rounding == Rounding.Nearest ? static x => (float)x : x => F(PtxFloat.Encode(x, PtxFloat.Single, rounding));
+        Func<double, float> round = rounding == Rounding.Nearest
+            ? static x => (float)x
+            : x => F(PtxFloat.Encode(x, PtxFloat.Single, rounding));
         return _statement.Opcode switch
         {
             "add" => Apply((a, b) => round(PtxFloat.SumToOdd(a, b))),
@@ -81,11 +84,14 @@ internal sealed partial class Decoder
             "div" => Apply(static (a, b) => a / b),
             "min" => Apply((a, b) => (float)PtxFloat.Minimum(a, b, propagate)),
             "max" => Apply((a, b) => (float)PtxFloat.Maximum(a, b, propagate)),
-            _ => Ternary(PtxType.F32, (a, b, c) => Bits(after(round(PtxFloat.SumToOdd((double)before(F(a)) * before(F(b)), before(F(c))))))),
+            _ => Ternary(PtxType.F32, (a, b, c) => Bits(after(round(Fused(before(F(a)), before(F(b)), before(F(c))))))),
         };
 
         bool Apply(Func<float, float, float> f) => Binary(PtxType.F32, (a, b) => Bits(after(f(before(F(a)), before(F(b))))));
     }
+
+    /// <summary>a·b + c rounded to odd: the product of two singles is exact in double.</summary>
+    private static double Fused(float a, float b, float c) => PtxFloat.SumToOdd((double)a * b, c);
 
     private bool Doubles()
     {

@@ -37,15 +37,20 @@ internal sealed partial class Decoder
             case "add": return Binary(type, (a, b) => Trim(a + b, bits));
             case "sub": return Binary(type, (a, b) => Trim(a - b, bits));
             case "mul" or "mad" or "mul24" or "mad24": return Multiply(type, bits, signed);
-            case "div": return Binary(type, signed ? (a, b) => Trim((ulong)SignedQuotient(Signed(a, bits), Signed(b, bits)), bits) : (a, b) => b == 0 ? Trim(ulong.MaxValue, bits) : a / b);
-            case "rem": return Binary(type, signed ? (a, b) => Trim((ulong)SignedRemainder(Signed(a, bits), Signed(b, bits)), bits) : (a, b) => b == 0 ? a : a % b);
+            case "div" when signed: return Binary(type, (a, b) => Trim((ulong)SignedQuotient(Signed(a, bits), Signed(b, bits)), bits));
+            case "div": return Binary(type, (a, b) => b == 0 ? Trim(ulong.MaxValue, bits) : a / b);
+            case "rem" when signed: return Binary(type, (a, b) => Trim((ulong)SignedRemainder(Signed(a, bits), Signed(b, bits)), bits));
+            case "rem": return Binary(type, static (a, b) => b == 0 ? a : a % b);
             case "min": return Binary(type, signed ? (a, b) => Signed(a, bits) < Signed(b, bits) ? a : b : static (a, b) => Math.Min(a, b));
             case "max": return Binary(type, signed ? (a, b) => Signed(a, bits) > Signed(b, bits) ? a : b : static (a, b) => Math.Max(a, b));
             case "neg": return Unary(type, a => Trim(0UL - a, bits));
             case "abs": return Unary(type, a => Signed(a, bits) < 0 ? Trim(0UL - a, bits) : a);
-            default: return Ternary(type, (a, b, c) => Trim(c + (signed ? (ulong)Math.Abs(Signed(a, bits) - Signed(b, bits)) : Math.Max(a, b) - Math.Min(a, b)), bits));
+            default: return Ternary(type,
+                (a, b, c) => Trim(c + (signed ? Distance(Signed(a, bits), Signed(b, bits)) : Distance(a, b)), bits));
         }
     }
+
+    private static ulong Distance(Int128 a, Int128 b) => (ulong)Int128.Abs(a - b);
 
     // Division by zero is unspecified in PTX; the hardware gives all ones, and the dividend as remainder.
     private static long SignedQuotient(long a, long b) => b == 0 ? -1 : b == -1 ? unchecked(-a) : a / b;
@@ -76,7 +81,9 @@ internal sealed partial class Decoder
             case "wide" when bits < 64:
                 PtxType wide = bits == 32 ? (signed ? PtxType.S64 : PtxType.U64) : signed ? PtxType.S32 : PtxType.U32;
                 int d = Destination(0, wide), x = Source(1, type), y = Source(2, type);
-                Func<ulong, ulong, ulong> product = signed ? (a, b) => Trim((ulong)(Signed(a, bits) * Signed(b, bits)), 2 * bits) : static (a, b) => a * b;
+                Func<ulong, ulong, ulong> product = signed
+                    ? (a, b) => Trim((ulong)(Signed(a, bits) * Signed(b, bits)), 2 * bits)
+                    : static (a, b) => a * b;
                 _instruction.Run = add ? Map(d, x, y, Source(3, wide), (a, b, c) => Trim(product(a, b) + c, 2 * bits))
                     : HotOps.Binary(_statement.FullOpcode, d, x, y) ?? Map(d, x, y, product);
                 return true;
@@ -161,7 +168,8 @@ internal sealed partial class Decoder
                 return Unary(PtxType.U32, type, a => HighestBit(signed && Signed(a, bits) < 0 ? Trim(~a, bits) : a, bits, amount));
             case "bfe":
                 bool extend = type.IsSigned();
-                _instruction.Run = Map(Destination(0, type), Source(1, type), Source(2, PtxType.U32), Source(3, PtxType.U32), (a, at, length) => Extract(a, (int)at & 0xFF, (int)length & 0xFF, bits, extend));
+                _instruction.Run = Map(Destination(0, type), Source(1, type), Source(2, PtxType.U32), Source(3, PtxType.U32),
+                    (a, at, length) => Extract(a, (int)at & 0xFF, (int)length & 0xFF, bits, extend));
                 return true;
             default:
                 return Insert(type, bits);
@@ -170,7 +178,8 @@ internal sealed partial class Decoder
 
     private bool Insert(PtxType type, int bits)
     {
-        int d = Destination(0, type), a = Source(1, type), b = Source(2, type), at = Source(3, PtxType.U32), length = Source(4, PtxType.U32);
+        int d = Destination(0, type), a = Source(1, type), b = Source(2, type), at = Source(3, PtxType.U32),
+            length = Source(4, PtxType.U32);
         _instruction.Run = (warp, mask) =>
         {
             ulong[] r = warp.R;
@@ -178,7 +187,8 @@ internal sealed partial class Decoder
             {
                 int lane = BitOperations.TrailingZeroCount(mask);
                 int start = (int)r[at + lane] & 0xFF, count = (int)r[length + lane] & 0xFF;
-                ulong field = start >= bits || count == 0 ? 0 : Trim(count >= 64 ? ulong.MaxValue << start : ((1UL << count) - 1) << start, bits);
+                ulong ones = count >= 64 ? ulong.MaxValue : (1UL << count) - 1;
+                ulong field = start >= bits ? 0 : Trim(ones << start, bits);
                 r[d + lane] = (r[b + lane] & ~field) | (start >= 64 ? 0 : r[a + lane] << start & field);
             }
         };

@@ -17,7 +17,8 @@ internal sealed partial class Decoder
     private int[] Registers(int index, int count, PtxType type, bool destination)
     {
         PtxOperand operand = Operand(index);
-        if (operand.Kind != OperandKind.Vector || operand.Items.Length != count) throw Error($"operand {index + 1} must be a vector of {count} registers in");
+        if (operand.Kind != OperandKind.Vector || operand.Items.Length != count)
+            throw Error($"operand {index + 1} must be a vector of {count} registers in");
         return [.. operand.Items.Select(i => destination ? Destination(i, type) : Source(i, type))];
     }
 
@@ -28,10 +29,11 @@ internal sealed partial class Decoder
     private bool MultiplyMatrices()
     {
         if (!Take("sync") || !Take("aligned")) throw Error("only the .sync.aligned form is supported:");
-        int depth = TakeAny("m16n8k16", "m16n8k8") switch { "m16n8k16" => 16, "m16n8k8" => 8, _ => throw Error("the shape is not supported in") };
+        int depth = Take("m16n8k16") ? 16 : Take("m16n8k8") ? 8 : throw Error("the shape is not supported in");
         if (!Take("row") || !Take("col")) throw Error("only .row.col is supported in");
         PtxType d = TakeType(), a = TakeType(), b = TakeType(), c = TakeType();
-        if (d != PtxType.F32 || c != PtxType.F32 || a != b || a is not (PtxType.F16 or PtxType.BF16)) throw Error("the types are not supported in");
+        if (d != PtxType.F32 || c != PtxType.F32 || a != b || a is not (PtxType.F16 or PtxType.BF16))
+            throw Error("the types are not supported in");
         int[] to = Registers(0, 4, PtxType.F32, true), from = Registers(3, 4, PtxType.F32, false);
         int[] left = Registers(1, depth / 4, PtxType.B32, false), right = Registers(2, depth / 8, PtxType.B32, false);
         _instruction.Run = (warp, mask) =>
@@ -52,7 +54,8 @@ internal sealed partial class Decoder
                 int group = lane >> 2, pair = 2 * (lane & 3);
                 for (int i = 0; i < 4; i++)
                 {
-                    ReadOnlySpan<float> row = x.Slice((group + 8 * (i >> 1)) * depth, depth), column = y.Slice((pair + (i & 1)) * depth, depth);
+                    ReadOnlySpan<float> row = x.Slice((group + 8 * (i >> 1)) * depth, depth);
+                    ReadOnlySpan<float> column = y.Slice((pair + (i & 1)) * depth, depth);
                     r[to[i] + lane] = Bits(Dot(row, column, F(r[from[i] + lane])));
                 }
             }
@@ -81,7 +84,10 @@ internal sealed partial class Decoder
         return (float)sum;
     }
 
-    /// <summary>Loads 8×8 matrices of 16-bit elements: lane 8·i + j gives the address of row j of matrix i; each lane receives a pair of each matrix.</summary>
+    /// <summary>
+    /// Loads 8×8 matrices of 16-bit elements: lane 8·i + j gives the address of row j of matrix i; each lane receives a pair of each
+    /// matrix.
+    /// </summary>
     private bool LoadMatrix()
     {
         if (!Take("sync") || !Take("aligned") || !Take("m8n8")) throw Error("only the .sync.aligned.m8n8 form is supported:");
@@ -89,7 +95,8 @@ internal sealed partial class Decoder
         bool transposed = Take("trans");
         PtxSpace space = TakeSpace();
         if (TakeType() != PtxType.B16) throw Error("only .b16 is supported in");
-        int[] d = count == 1 && Operand(0).Kind == OperandKind.Register ? [Destination(0, PtxType.B32)] : Registers(0, count, PtxType.B32, true);
+        int[] d = Operand(0).Kind == OperandKind.Register && count == 1
+            ? [Destination(0, PtxType.B32)] : Registers(0, count, PtxType.B32, true);
         (int address, ulong offset, PtxSpace where) = Address(Operand(1), space);
         NarrowGrain(PtxSpace.Shared, 16);
         uint providers = count == 4 ? uint.MaxValue : (1u << (8 * count)) - 1;

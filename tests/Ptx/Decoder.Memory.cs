@@ -32,14 +32,16 @@ internal sealed partial class Decoder
         if (item.Kind == OperandKind.Variable)
         {
             (ulong address, PtxSpace own) = linker.Address(item.Variable!, _frame, _statement.Line);
-            bool fits = space == own || (space, own) is (PtxSpace.Param, PtxSpace.Local) or (PtxSpace.Const, PtxSpace.Global) or (PtxSpace.Generic, PtxSpace.Global);
+            bool fits = space == own || (space, own) is (PtxSpace.Param, PtxSpace.Local) or (PtxSpace.Const or PtxSpace.Generic,
+                PtxSpace.Global);
             if (!fits) throw Error($"variable '{item.Name}' is not of the space of");
             return (linker.Constant(address) * 32, offset, own);
         }
         if (item.Kind == OperandKind.Integer) return (linker.Constant(item.Value) * 32, offset, space);
         PtxType register = item.Variable?.Type ?? PtxType.Pred;
         if (register.Bytes() is not (4 or 8)) throw Error("an address must be a register of 32 or 64 bits in");
-        if (register.Bytes() == 4 && space is not (PtxSpace.Shared or PtxSpace.Local)) throw Error("addresses of this space have 64 bits in");
+        if (register.Bytes() == 4 && space is not (PtxSpace.Shared or PtxSpace.Local))
+            throw Error("addresses of this space have 64 bits in");
         return (Source(item, register), offset, space);
     }
 
@@ -53,8 +55,7 @@ internal sealed partial class Decoder
     private void TakeCacheHints()
     {
         TakeAny("ca", "cg", "cs", "lu", "cv", "wb", "wt");
-        foreach (string modifier in _modifiers.ToArray())
-            if (modifier.StartsWith("L1::", StringComparison.Ordinal) || modifier.StartsWith("L2::", StringComparison.Ordinal)) _modifiers.Remove(modifier);
+        _modifiers.RemoveAll(m => m.StartsWith("L1::", StringComparison.Ordinal) || m.StartsWith("L2::", StringComparison.Ordinal));
     }
 
     private bool TakeOrdering()
@@ -121,7 +122,9 @@ internal sealed partial class Decoder
     {
         PtxVariable parameter = address.Items[0].Variable ?? throw Error("parameters are addressed by name only in");
         int element = type.Bytes(), size = element * d.Length;
-        if (address.Offset < 0 || address.Offset + size > parameter.Bytes) throw Error($"bytes {address.Offset} to {address.Offset + size} are outside parameter '{parameter.Name}' of {parameter.Bytes} bytes in");
+        long end = address.Offset + size;
+        if (address.Offset < 0 || end > parameter.Bytes)
+            throw Error($"bytes {address.Offset} to {end} are outside parameter '{parameter.Name}' of {parameter.Bytes} bytes in");
         int at = (int)linker.Address(parameter, _frame, _statement.Line).Address + (int)address.Offset;
         if (at % size != 0) throw Error($"the parameter's offset {at} is no multiple of {size} in");
         bool extend = type.IsSigned();
@@ -223,7 +226,8 @@ internal sealed partial class Decoder
             case "add":
                 PtxType element = type is PtxType.F16 or PtxType.F16x2 ? PtxType.F16 : PtxType.BF16;
                 PtxFloat.Format format = PtxFloat.Of(element);
-                ulong Sum(ulong x, ulong y) => PtxFloat.Encode(PtxFloat.SumToOdd(PtxFloat.Decode(x & 0xFFFF, element), PtxFloat.Decode(y & 0xFFFF, element)), format);
+                double Value(ulong x) => PtxFloat.Decode(x & 0xFFFF, element);
+                ulong Sum(ulong x, ulong y) => PtxFloat.Encode(PtxFloat.SumToOdd(Value(x), Value(y)), format);
                 return bits == 16 ? (old, b, _) => Sum(old, b) : (old, b, _) => Sum(old, b) | Sum(old >> 16, b >> 16) << 16;
             default: throw Error("the operation is not supported in");
         }
@@ -276,7 +280,9 @@ internal sealed partial class Decoder
                 targets[lane] = (uint)(warp.R[to + lane] + toOffset);
                 uint have = (uint)warp.R[valid + lane];
                 if (have > size) throw warp.Fault(FaultKind.Trap, lane, $"cp.async is asked to read {have} of {size} bytes");
-                if ((source & (uint)(size - 1)) != 0) throw warp.Fault(FaultKind.Misaligned, lane, $"cp.async of {size} bytes from global address 0x{source:X}, which is no multiple of {size}");
+                if ((source & (uint)(size - 1)) != 0)
+                    throw warp.Fault(FaultKind.Misaligned, lane,
+                        $"cp.async of {size} bytes from global address 0x{source:X}, which is no multiple of {size}");
                 bytes.Clear();
                 if (have > 0) reads |= 1u << lane;
                 warp.CopyGlobal(lane, source, bytes[..(int)have]);
@@ -291,7 +297,8 @@ internal sealed partial class Decoder
     private bool Fence()
     {
         bool device = TakeAny("gl", "sys", "gpu").Length > 0;
-        _modifiers.RemoveAll(m => m is "cta" or "cluster" or "sc" or "acq_rel" or "acquire" or "release" or "proxy" or "async" or "alias" || m.StartsWith("async::", StringComparison.Ordinal));
+        _modifiers.RemoveAll(m => m is "cta" or "cluster" or "sc" or "acq_rel" or "acquire" or "release" or "proxy" or "alias" or "async");
+        _modifiers.RemoveAll(m => m.StartsWith("async::", StringComparison.Ordinal));
         if (device) _instruction.Run = static (warp, _) => warp.Launch.Global.Fence(warp);
         return true;
     }

@@ -33,7 +33,8 @@ internal sealed partial class Decoder
         for (; mask != 0; mask &= mask - 1) warp.R[d + BitOperations.TrailingZeroCount(mask)] = value;
     }
 
-    private static void Meet(Warp warp, uint mask, int members) => warp.SynchroniseMembers(mask, (uint)warp.R[members + BitOperations.TrailingZeroCount(mask)]);
+    private static void Meet(Warp warp, uint mask, int members) =>
+        warp.SynchroniseMembers(mask, (uint)warp.R[members + BitOperations.TrailingZeroCount(mask)]);
 
     private bool Shuffle()
     {
@@ -57,7 +58,9 @@ internal sealed partial class Decoder
                 int source = ShuffleSource(mode, lane, (int)r[b + lane] & 0x1F, (int)r[c + lane], out bool valid);
                 if (!valid) source = lane;
                 else inRange |= 1u << lane;
-                if ((mask >> source & 1) == 0) throw warp.Fault(FaultKind.InactiveLane, lane, $"the shuffle reads lane {source}, which does not take part (lanes 0x{mask:X8} do)");
+                if ((mask >> source & 1) == 0)
+                    throw warp.Fault(FaultKind.InactiveLane, lane,
+                        $"the shuffle reads lane {source}, which does not take part (lanes 0x{mask:X8} do)");
                 r[d + lane] = values[source];
             }
             SetPredicate(warp, p, mask, inRange);
@@ -65,7 +68,9 @@ internal sealed partial class Decoder
         return true;
     }
 
-    /// <summary>The lane a shuffle reads, by the formulas of the PTX manual; c holds the clamp in bits 0-4 and the segment mask in bits 8-12.</summary>
+    /// <summary>
+    /// The lane a shuffle reads, by the formulas of the PTX manual; c holds the clamp in bits 0-4 and the segment mask in bits 8-12.
+    /// </summary>
     private static int ShuffleSource(string mode, int lane, int b, int c, out bool valid)
     {
         int segment = c >> 8 & 0x1F, clamp = c & 0x1F;
@@ -155,7 +160,8 @@ internal sealed partial class Decoder
             Meet(warp, mask, members);
             int first = BitOperations.TrailingZeroCount(mask);
             ulong result = warp.R[a + first];
-            for (uint rest = mask & (mask - 1); rest != 0; rest &= rest - 1) result = combine(result, warp.R[a + BitOperations.TrailingZeroCount(rest)], 0);
+            for (uint rest = mask & (mask - 1); rest != 0; rest &= rest - 1)
+                result = combine(result, warp.R[a + BitOperations.TrailingZeroCount(rest)], 0);
             Fill(warp, d, mask, result);
         };
         return true;

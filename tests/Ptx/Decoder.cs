@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Tests.Ptx;
 
-/// <summary>Turns statements into instructions: one method a family, chosen by opcode. Every modifier must be consumed; an unknown one is an error.</summary>
+/// <summary>
+/// Turns statements into instructions: one method a family, chosen by opcode. Every modifier must be consumed; an unknown one is an error.
+/// </summary>
 internal sealed partial class Decoder(PtxLinker linker)
 {
     private PtxStatement _statement = null!;
@@ -23,7 +25,8 @@ internal sealed partial class Decoder(PtxLinker linker)
 
     private PtxParseException Error(string what) => new(_statement.Line, $"{what} '{_statement.FullOpcode}'");
 
-    private PtxOperand Operand(int index) => index < _statement.Operands.Length ? _statement.Operands[index] : throw Error($"operand {index + 1} is missing in");
+    private PtxOperand Operand(int index) =>
+        index < _statement.Operands.Length ? _statement.Operands[index] : throw Error($"operand {index + 1} is missing in");
 
     private int OperandCount => _statement.Operands.Length;
 
@@ -67,7 +70,9 @@ internal sealed partial class Decoder(PtxLinker linker)
         _ => null,
     };
 
-    /// <summary>The register-file offset of a destination; its width must be the type's, or at least that where <paramref name="wider"/>.</summary>
+    /// <summary>
+    /// The register-file offset of a destination; its width must be the type's, or at least that where <paramref name="wider"/>.
+    /// </summary>
     private int Destination(PtxOperand operand, PtxType type, bool wider = false)
     {
         if (operand.Kind == OperandKind.Sink) return linker.Scratch * 32;
@@ -85,7 +90,8 @@ internal sealed partial class Decoder(PtxLinker linker)
                 CheckType(operand, type, wider);
                 return (_frame.RegisterBase + operand.Variable!.Index) * 32;
             case OperandKind.Integer or OperandKind.Single or OperandKind.Double:
-                if (type.IsFloat() && type != PtxType.F64 && type != PtxType.F32 && operand.Kind != OperandKind.Integer) throw Error("literals must be given by their bits in");
+                if (type.IsFloat() && type != PtxType.F64 && type != PtxType.F32 && operand.Kind != OperandKind.Integer)
+                    throw Error("literals must be given by their bits in");
                 return linker.Constant(PtxParser.LiteralBits(operand, type)) * 32;
             case OperandKind.Special:
                 return linker.Special(operand.Name) * 32;
@@ -111,12 +117,14 @@ internal sealed partial class Decoder(PtxLinker linker)
     }
 
     // Packed halves travel in registers of any 32-bit type; f16 and bf16 operands in untyped or 16-bit registers.
-    private static bool Untyped(PtxType type) => type is PtxType.B8 or PtxType.B16 or PtxType.B32 or PtxType.B64 or PtxType.F16x2 or PtxType.BF16x2 or PtxType.BF16 or PtxType.TF32;
+    private static bool Untyped(PtxType type) =>
+        type is PtxType.B8 or PtxType.B16 or PtxType.B32 or PtxType.B64 or PtxType.F16x2 or PtxType.BF16x2 or PtxType.BF16 or PtxType.TF32;
 
     public PredicateSource Predicate(PtxOperand operand, Frame frame)
     {
         if (operand.Kind == OperandKind.Integer) return new PredicateSource(0, (operand.Value == 0) != operand.Negated);
-        if (operand.Kind != OperandKind.Register || operand.Variable!.Type != PtxType.Pred) throw new PtxParseException(_statement?.Line ?? 0, $"'{operand.Name}' is no predicate");
+        if (operand.Kind != OperandKind.Register || operand.Variable!.Type != PtxType.Pred)
+            throw new PtxParseException(_statement?.Line ?? 0, $"'{operand.Name}' is no predicate");
         return new PredicateSource(frame.PredicateBase + operand.Variable.Index, operand.Negated);
     }
 
@@ -126,7 +134,8 @@ internal sealed partial class Decoder(PtxLinker linker)
     private int PredicateDestination(PtxOperand operand)
     {
         if (operand.Kind == OperandKind.Sink) return -1;
-        return operand.Kind == OperandKind.Register ? Predicate(operand, _frame).Register : throw Error("a predicate register is wanted as destination of");
+        if (operand.Kind != OperandKind.Register) throw Error("a predicate register is wanted as destination of");
+        return Predicate(operand, _frame).Register;
     }
 
     private static void SetPredicate(Warp warp, int register, uint mask, uint bits)
@@ -194,7 +203,7 @@ internal sealed partial class Decoder(PtxLinker linker)
             case "bra":
                 _instruction.Uniform = Take("uni");
                 _instruction.Flow = Flow.Branch;
-                _instruction.Target = linker.Label(Operand(0), _frame, _statement.Line);
+                _instruction.Target = linker.Label(Operand(0).Name, _frame, _statement.Line);
                 return true;
             case "brx":
                 Take("idx");
@@ -224,8 +233,9 @@ internal sealed partial class Decoder(PtxLinker linker)
 
     private int[] BranchTargets()
     {
-        if (!_frame.BranchTargets.TryGetValue(Operand(1).Name, out string[]? labels)) throw Error($"'{Operand(1).Name}' names no .branchtargets for");
-        return [.. labels.Select(l => _frame.Labels.TryGetValue(l, out int target) ? target : throw Error($"unknown label '{l}' among the targets of"))];
+        if (!_frame.BranchTargets.TryGetValue(Operand(1).Name, out string[]? labels))
+            throw Error($"'{Operand(1).Name}' names no .branchtargets for");
+        return [.. labels.Select(label => linker.Label(label, _frame, _statement.Line))];
     }
 
     private bool BlockBarrier()
@@ -234,14 +244,17 @@ internal sealed partial class Decoder(PtxLinker linker)
         Take("aligned");
         int count = OperandCount;
         if (Take("sync"))
-            _instruction.Barrier = new BarrierUse { Kind = BarrierKind.Sync, Id = Source(0, PtxType.U32), Threads = count > 1 ? Source(1, PtxType.U32) : -1 };
+            _instruction.Barrier = Barrier(BarrierKind.Sync, count > 1);
         else if (Take("arrive"))
-            _instruction.Barrier = new BarrierUse { Kind = BarrierKind.Arrive, Id = Source(0, PtxType.U32), Threads = Source(1, PtxType.U32) };
+            _instruction.Barrier = Barrier(BarrierKind.Arrive, true);
         else if (Take("red")) BarrierReduction(count);
         else return false;
         _instruction.Flow = Flow.Barrier;
         return true;
     }
+
+    private BarrierUse Barrier(BarrierKind kind, bool counted) =>
+        new() { Kind = kind, Id = Source(0, PtxType.U32), Threads = counted ? Source(1, PtxType.U32) : -1 };
 
     private void BarrierReduction(int count)
     {

@@ -8,7 +8,9 @@ public class FloatTests
     private static double[] Values(PtxType type) =>
         [.. Enumerable.Range(0, type == PtxType.F16 ? 0x7C00 : 0x7F80).Select(bits => PtxFloat.Decode((ulong)bits, type))];
 
-    /// <summary>Rounds by search among all values of the format: the definition, told independently of <see cref="PtxFloat.Encode"/>.</summary>
+    /// <summary>
+    /// Rounds by search among all values of the format: the definition, told independently of <see cref="PtxFloat.Encode"/>.
+    /// </summary>
     private static ulong RoundBySearch(double x, double[] values, Rounding rounding)
     {
         ulong infinity = (ulong)values.Length;
@@ -35,15 +37,20 @@ public class FloatTests
     private static float[] Singles()
     {
         var random = new Random(5);
-        List<float> values = [0, -0f, 1, -1, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, float.MaxValue, float.MinValue,
-            65504, 65519.996f, 65520, 65536, -65520, 6.1035156e-5f, 5.9604645e-8f, 2.9802322e-8f, 2.9802326e-8f, 1e-40f, 3.3895314e38f, 3.3961775e38f, 0.5f, 1.5f, 2.5f, -2.5f, 0.49999997f];
+        List<float> values =
+        [
+            0, -0f, 1, -1, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, float.MaxValue,
+            float.MinValue, 65504, 65519.996f, 65520, 65536, -65520, 6.1035156e-5f, 5.9604645e-8f, 2.9802322e-8f, 2.9802326e-8f, 1e-40f,
+            3.3895314e38f, 3.3961775e38f, 0.5f, 1.5f, 2.5f, -2.5f, 0.49999997f,
+        ];
         // Halves, the middles between neighbours, and what lies just beside the middles.
         for (int i = 0; i < 400; i++)
         {
             int bits = random.Next(HalfValues.Length - 1);
             float middle = (float)((HalfValues[bits] + HalfValues[bits + 1]) / 2);
             float coarse = BitConverter.UInt32BitsToSingle((uint)random.Next(0x7F7F) << 16 | 0x8000);
-            values.AddRange([(float)HalfValues[bits], middle, -MathF.BitIncrement(middle), MathF.BitDecrement(middle), coarse, MathF.BitIncrement(coarse), -MathF.BitDecrement(coarse)]);
+            values.AddRange([(float)HalfValues[bits], middle, -MathF.BitIncrement(middle), MathF.BitDecrement(middle)]);
+            values.AddRange([coarse, MathF.BitIncrement(coarse), -MathF.BitDecrement(coarse)]);
             values.Add(BitConverter.Int32BitsToSingle(random.Next(int.MinValue, int.MaxValue)));
         }
         return [.. values];
@@ -61,7 +68,8 @@ public class FloatTests
         float[] values = Singles();
         if (rounding < 2) CheckPair("bf16x2", BFloatValues);
         ulong[] half = PtxText.Apply($"cvt.{mode}.f16.f32 d, a;", 16, [32], [Bits(values)]);
-        for (int i = 0; i < values.Length; i++) Assert.Equal((values[i], RoundBySearch(values[i], HalfValues, (Rounding)rounding)), (values[i], half[i]));
+        for (int i = 0; i < values.Length; i++)
+            Assert.Equal((values[i], RoundBySearch(values[i], HalfValues, (Rounding)rounding)), (values[i], half[i]));
 
         void CheckPair(string type, double[] table)
         {
@@ -92,8 +100,13 @@ public class FloatTests
     public void Doubles_round_to_single_in_all_four_modes()
     {
         var random = new Random(3);
-        double[] values = [.. Enumerable.Range(0, 500).Select(_ => BitConverter.Int64BitsToDouble((long)(random.NextInt64(0x3690, 0x47F0) << 48) | random.NextInt64(1L << 48)) * (random.Next(2) * 2 - 1)),
-            0, -0.0, double.NaN, double.PositiveInfinity, 1e300, -1e300, 1e-46, -1e-46, 1.0 + Math.Pow(2, -24), 1.0 + Math.Pow(2, -24) + Math.Pow(2, -50), 3.4028235677973366e38];
+        double Any() => BitConverter.Int64BitsToDouble(random.NextInt64(0x3690, 0x47F0) << 48 | random.NextInt64(1L << 48));
+        double tie = 1.0 + Math.Pow(2, -24);
+        double[] values =
+        [
+            .. Enumerable.Range(0, 500).Select(i => i % 2 == 0 ? Any() : -Any()),
+            0, -0.0, double.NaN, double.PositiveInfinity, 1e300, -1e300, 1e-46, -1e-46, tie, Math.BitIncrement(tie), 3.4028235677973366e38,
+        ];
         ulong[] bits = [.. values.Select(BitConverter.DoubleToUInt64Bits)];
         Check("rn", static x => (float)x);
         Check("rz", static x => x > 0 ? Below(x) : Above(x));
@@ -103,7 +116,8 @@ public class FloatTests
         void Check(string mode, Func<double, float> reference)
         {
             ulong[] actual = PtxText.Apply($"cvt.{mode}.f32.f64 d, a;", 32, [64], [bits]);
-            for (int i = 0; i < values.Length; i++) Assert.Equal((mode, values[i], reference(values[i])), (mode, values[i], BitConverter.UInt32BitsToSingle((uint)actual[i])));
+            for (int i = 0; i < values.Length; i++)
+                Assert.Equal((mode, values[i], reference(values[i])), (mode, values[i], BitConverter.UInt32BitsToSingle((uint)actual[i])));
         }
 
         static float Below(double x) => (float)x <= x || double.IsNaN(x) ? (float)x : MathF.BitDecrement((float)x);
@@ -113,14 +127,15 @@ public class FloatTests
     [Fact]
     public void Floats_become_integers_by_the_stated_rounding_and_saturate()
     {
-        float[] values = [.. Singles(), 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f, 1e10f, -1e10f, 2147483520f, 2147483648f, -2147483648f, 300.7f, -300.7f, 9.3e18f, -9.3e18f, 1.9e19f];
+        float[] values = [.. Singles(), 0.5f, 1.5f, -0.5f, -1.5f, 2.5f, 3.5f, 1e10f, -1e10f, 2147483520f, 2147483648f, -2147483648f,
+            300.7f, -300.7f, 9.3e18f, -9.3e18f, 1.9e19f];
         Check("cvt.rzi.s32.f32", 32, x => Clamp(Math.Truncate(x), int.MinValue, int.MaxValue));
         Check("cvt.rni.s32.f32", 32, x => Clamp(Math.Round(x, MidpointRounding.ToEven), int.MinValue, int.MaxValue));
         Check("cvt.rmi.s32.f32", 32, x => Clamp(Math.Floor(x), int.MinValue, int.MaxValue));
         Check("cvt.rpi.s32.f32", 32, x => Clamp(Math.Ceiling(x), int.MinValue, int.MaxValue));
         Check("cvt.rzi.u32.f32", 32, x => Clamp(Math.Truncate(x), 0, uint.MaxValue));
         Check("cvt.rzi.u16.f32", 16, x => Clamp(Math.Truncate(x), 0, ushort.MaxValue));
-        Check("cvt.rzi.s64.f32", 64, x => double.IsNaN(x) ? 0 : x >= 9.3e18 / 1.01 && x >= (double)long.MaxValue ? (ulong)long.MaxValue : x <= (double)long.MinValue ? 1UL << 63 : (ulong)(long)Math.Truncate(x));
+        Check("cvt.rzi.s64.f32", 64, x => double.IsNaN(x) ? 0 : (ulong)(long)Int128.Clamp((Int128)x, long.MinValue, long.MaxValue));
 
         static ulong Clamp(double x, double least, double greatest) => double.IsNaN(x) ? 0 : (ulong)(long)Math.Clamp(x, least, greatest);
 
@@ -128,7 +143,8 @@ public class FloatTests
         {
             ulong[] actual = PtxText.Apply($"{opcode} d, a;", width, [32], [Bits(values)]);
             ulong mask = width == 64 ? ulong.MaxValue : (1UL << width) - 1;
-            for (int i = 0; i < values.Length; i++) Assert.Equal((opcode, values[i], reference(values[i]) & mask), (opcode, values[i], actual[i]));
+            for (int i = 0; i < values.Length; i++)
+                Assert.Equal((opcode, values[i], reference(values[i]) & mask), (opcode, values[i], actual[i]));
         }
     }
 
@@ -136,7 +152,11 @@ public class FloatTests
     public void Integers_become_floats_with_one_rounding()
     {
         var random = new Random(8);
-        long[] values = [.. Enumerable.Range(0, 400).Select(_ => random.NextInt64(long.MinValue, long.MaxValue) >> random.Next(63)), 0, 1, -1, 16777217, 16777219, long.MaxValue, long.MinValue, (1L << 53) + (1L << 29) + 1];
+        long[] values =
+        [
+            .. Enumerable.Range(0, 400).Select(_ => random.NextInt64(long.MinValue, long.MaxValue) >> random.Next(63)),
+            0, 1, -1, 16777217, 16777219, long.MaxValue, long.MinValue, (1L << 53) + (1L << 29) + 1,
+        ];
         ulong[] wide = [.. values.Select(v => (ulong)v)];
         ulong[] s64 = PtxText.Apply("cvt.rn.f32.s64 d, a;", 32, [64], [wide]);
         ulong[] f64 = PtxText.Apply("cvt.rn.f64.s64 d, a;", 64, [64], [wide]);
@@ -148,7 +168,8 @@ public class FloatTests
             Assert.Equal((double)values[i], BitConverter.UInt64BitsToDouble(f64[i]));
             Assert.Equal((float)(int)values[i], BitConverter.UInt32BitsToSingle((uint)s32[i]));
             float nearest = (float)(uint)values[i];
-            Assert.Equal((double)nearest > (uint)values[i] ? MathF.BitDecrement(nearest) : nearest, BitConverter.UInt32BitsToSingle((uint)rz[i]));
+            Assert.Equal((double)nearest > (uint)values[i] ? MathF.BitDecrement(nearest) : nearest,
+                BitConverter.UInt32BitsToSingle((uint)rz[i]));
         }
     }
 
@@ -216,7 +237,14 @@ public class FloatTests
         ulong[] actual = PtxText.Apply($"{opcode} d, a;", 32, [32], [Bits(x)]);
         for (int i = 0; i < x.Length; i++)
         {
-            double expected = opcode[..2] switch { "ex" => Math.Pow(2, x[i]), "lg" => Math.Log2(x[i]), "rs" => 1 / Math.Sqrt(x[i]), "si" => Math.Sin(x[i]), _ => Math.Tanh(x[i]) };
+            double expected = opcode[..2] switch
+            {
+                "ex" => Math.Pow(2, x[i]),
+                "lg" => Math.Log2(x[i]),
+                "rs" => 1 / Math.Sqrt(x[i]),
+                "si" => Math.Sin(x[i]),
+                _ => Math.Tanh(x[i]),
+            };
             Assert.Equal(expected, BitConverter.UInt32BitsToSingle((uint)actual[i]), tolerance * Math.Max(1, Math.Abs(expected)));
         }
     }
@@ -226,13 +254,16 @@ public class FloatTests
     {
         var random = new Random(11);
         // Among them the case that two roundings get wrong: a product just beside a tie, and a summand far below it.
-        ulong[] a = [.. Enumerable.Range(0, 4000).Select(_ => (ulong)((uint)random.Next(0x7C00) | (uint)random.Next(2) << 15)), 0x3C01, 0x3C01, 0x7C00, 0x7E00];
-        ulong[] b = [.. Enumerable.Range(0, 4000).Select(i => i % 3 == 0 ? (ulong)random.Next(0x3000, 0x4800) : (ulong)random.Next(0x7C00)), 0x6C00, 0x6C00, 0, 0x3C00];
-        ulong[] c = [.. Enumerable.Range(0, 4000).Select(_ => (ulong)((uint)random.Next(0x7C00) | (uint)random.Next(2) << 15)), 0x0001, 0x8001, 0x3C00, 0x3C00];
+        ulong Any(int least, int end) => (uint)random.Next(least, end) | (uint)random.Next(2) << 15;
+        ulong[] a = [.. Enumerable.Range(0, 4000).Select(_ => Any(0, 0x7C00)), 0x3C01, 0x3C01, 0x7C00, 0x7E00];
+        ulong[] b = [.. Enumerable.Range(0, 4000).Select(i => i % 3 == 0 ? Any(0x3000, 0x4800) : Any(0, 0x7C00)), 0x6C00, 0x6C00, 0,
+            0x3C00];
+        ulong[] c = [.. Enumerable.Range(0, 4000).Select(_ => Any(0, 0x7C00)), 0x0001, 0x8001, 0x3C00, 0x3C00];
         ulong[] sum = PtxText.Apply("add.f16 d, a, b;", 16, [16, 16], [a, b]);
         ulong[] product = PtxText.Apply("mul.rn.f16 d, a, b;", 16, [16, 16], [a, b]);
         ulong[] fused = PtxText.Apply("fma.rn.f16 d, a, b, c;", 16, [16, 16, 16], [a, b, c]);
-        ulong[] packed = PtxText.Apply("{ .reg .b16 z; .reg .b32 x, y; mov.b32 x, {a, b}; mov.b32 y, {c, a}; add.f16x2 d, x, y; }", 32, [16, 16, 16], [a, b, c]);
+        ulong[] packed = PtxText.Apply("{ .reg .b16 z; .reg .b32 x, y; mov.b32 x, {a, b}; mov.b32 y, {c, a}; add.f16x2 d, x, y; }", 32,
+            [16, 16, 16], [a, b, c]);
         for (int i = 0; i < a.Length; i++)
         {
             Half x = Half(a[i]), y = Half(b[i]), z = Half(c[i]);
@@ -248,10 +279,13 @@ public class FloatTests
 
         static ulong Fused(Half x, Half y, Half z)
         {
-            if (!System.Half.IsFinite(x) || !System.Half.IsFinite(y) || !System.Half.IsFinite(z)) return Canonical((Half)((double)x * (double)y + (double)z));
+            if (!System.Half.IsFinite(x) || !System.Half.IsFinite(y) || !System.Half.IsFinite(z))
+                return Canonical((Half)((double)x * (double)y + (double)z));
             // Every half is a multiple of 2^-24: the sum is an integer multiple of 2^-48.
             Int128 exact = (Int128)((double)x * 16777216) * (Int128)((double)y * 16777216) + ((Int128)((double)z * 16777216) << 24);
-            if (exact == 0) return (double)x * (double)y == 0 && double.IsNegative((double)x * (double)y) && double.IsNegative((double)z) ? 0x8000UL : 0;
+            if (exact == 0)
+                return (double)x * (double)y == 0 && double.IsNegative((double)x * (double)y) && double.IsNegative((double)z)
+                    ? 0x8000UL : 0;
             Int128 magnitude = Int128.Abs(exact);
             ulong low = 0, high = 0x7C00;
             while (high - low > 1)
@@ -273,7 +307,9 @@ public class FloatTests
         var random = new Random(12);
         ulong[] a = Random(0), b = Random(1), c = Random(2);
         ulong[] sum = PtxText.Apply("add.rn.bf16 d, a, b;", 16, [16, 16], [a, b]);
-        ulong[] fused = PtxText.Apply("{ .reg .b32 x, y, z, w; .reg .b16 t; mov.b32 x, {a, a}; mov.b32 y, {b, b}; mov.b32 z, {c, c}; fma.rn.bf16x2 w, x, y, z; mov.b32 {t, d}, w; }", 16, [16, 16, 16], [a, b, c]);
+        const string packed = "{ .reg .b32 x, y, z; .reg .b16 t; mov.b32 x, {a, a}; mov.b32 y, {b, b}; mov.b32 z, {c, c}; " +
+            "fma.rn.bf16x2 x, x, y, z; mov.b32 {t, d}, x; }";
+        ulong[] fused = PtxText.Apply(packed, 16, [16, 16, 16], [a, b, c]);
         for (int i = 0; i < a.Length; i++)
         {
             decimal x = (decimal)Value(a[i]), y = (decimal)Value(b[i]), z = (decimal)Value(c[i]);
@@ -282,7 +318,9 @@ public class FloatTests
         }
 
         // Exponents near one: decimal then holds every result exactly, and double does.
-        ulong[] Random(int salt) => [.. Enumerable.Range(0, 1000).Select(i => (ulong)((uint)random.Next(0x3E80 + salt, 0x4180) | (uint)random.Next(2) << 15))];
+        ulong[] Random(int salt) => [.. Enumerable.Range(0, 1000).Select(_ => Any(0x3E80 + salt))];
+
+        ulong Any(int least) => (uint)random.Next(least, 0x4180) | (uint)random.Next(2) << 15;
 
         static double Value(ulong bits) => PtxFloat.Decode(bits, PtxType.BF16);
     }
@@ -290,10 +328,13 @@ public class FloatTests
     [Fact]
     public void Double_precision_arithmetic_equals_the_processors()
     {
-        double[] a = [1, 0.1, -3.7e200, 1e-310, double.NaN, 5], b = [3, 0.2, 1e200, 2, 1, double.PositiveInfinity], c = [1e-20, -0.02, 1e300, -1, 1, 1];
+        double[] a = [1, 0.1, -3.7e200, 1e-310, double.NaN, 5], b = [3, 0.2, 1e200, 2, 1, double.PositiveInfinity],
+            c = [1e-20, -0.02, 1e300, -1, 1, 1];
         ulong[][] inputs = [Bits64(a), Bits64(b), Bits64(c)];
-        ulong[] fused = PtxText.Apply("fma.rn.f64 d, a, b, c;", 64, [64, 64, 64], inputs), quotient = PtxText.Apply("div.rn.f64 d, a, b;", 64, [64, 64, 64], inputs);
-        ulong[] root = PtxText.Apply("{ abs.f64 d, a; sqrt.rn.f64 d, d; }", 64, [64, 64, 64], inputs), least = PtxText.Apply("min.f64 d, a, b;", 64, [64, 64, 64], inputs);
+        ulong[] fused = PtxText.Apply("fma.rn.f64 d, a, b, c;", 64, [64, 64, 64], inputs),
+            quotient = PtxText.Apply("div.rn.f64 d, a, b;", 64, [64, 64, 64], inputs);
+        ulong[] root = PtxText.Apply("{ abs.f64 d, a; sqrt.rn.f64 d, d; }", 64, [64, 64, 64], inputs),
+            least = PtxText.Apply("min.f64 d, a, b;", 64, [64, 64, 64], inputs);
         for (int i = 0; i < a.Length; i++)
         {
             Assert.Equal(Math.FusedMultiplyAdd(a[i], b[i], c[i]), BitConverter.UInt64BitsToDouble(fused[i]));

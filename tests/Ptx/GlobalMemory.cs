@@ -4,11 +4,15 @@ namespace Tests.Ptx;
 /// Global memory as one launch sees it. Accesses of different blocks are unordered, unless the earlier block passed a fence and an
 /// atomic operation on a place that the later block has since operated on atomically; within a block the order is that of shared memory.
 /// </summary>
-/// <remarks>Unordered writes of the same value and unordered atomics are let pass; every other unordered pair with a write is a race.</remarks>
+/// <remarks>
+/// Unordered writes of the same value and unordered atomics are let pass; every other unordered pair with a write is a race.
+/// </remarks>
 internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
 {
     private readonly int _grain = launch.Kernel.GlobalGrain;
-    /// <summary>Blocks whose fenced work an atomic variable has published, by address; then, by block, those a block has acquired.</summary>
+    /// <summary>
+    /// Blocks whose fenced work an atomic variable has published, by address; then, by block, those a block has acquired.
+    /// </summary>
     private readonly Dictionary<ulong, HashSet<int>> _published = [];
     private HashSet<int> _acquired = [];
     private int _acquiredBy;
@@ -17,7 +21,8 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
     public ReadOnlySpan<byte> Read(Warp warp, int lane, ulong address, int size, bool nonCoherent)
     {
         PtxBuffer buffer = Locate(warp, lane, address, size, "read", out int at);
-        if (!buffer.IsWritten(at, size)) throw warp.Fault(FaultKind.UninitialisedRead, lane, $"read of {size} bytes at {Place(buffer, at)}, which nothing has written");
+        if (!buffer.IsWritten(at, size))
+            throw warp.Fault(FaultKind.UninitialisedRead, lane, $"read of {size} bytes at {Place(buffer, at)}, which nothing has written");
         if (!buffer.ReadOnly) NoteRead(warp, lane, buffer, at, size, nonCoherent);
         return buffer.Data.Slice(at, size);
     }
@@ -36,7 +41,8 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
     {
         PtxBuffer buffer = Locate(warp, lane, address, size, "atomic operation", out int at);
         RejectReadOnly(warp, lane, buffer, at);
-        if (!buffer.IsWritten(at, size)) throw warp.Fault(FaultKind.UninitialisedRead, lane, $"atomic operation at {Place(buffer, at)}, which nothing has written");
+        if (!buffer.IsWritten(at, size))
+            throw warp.Fault(FaultKind.UninitialisedRead, lane, $"atomic operation at {Place(buffer, at)}, which nothing has written");
         CheckWrite(warp, lane, buffer, at, size, [], true);
         Publish(warp, address, fenced);
         return buffer.Data.Slice(at, size);
@@ -69,17 +75,23 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
 
     private PtxBuffer Locate(Warp warp, int lane, ulong address, int size, string access, out int at)
     {
-        if ((address & (uint)(size - 1)) != 0) throw warp.Fault(FaultKind.Misaligned, lane, $"{access} of {size} bytes at global address 0x{address:X}, which is no multiple of {size}");
+        if ((address & (uint)(size - 1)) != 0)
+            throw warp.Fault(FaultKind.Misaligned, lane,
+                $"{access} of {size} bytes at global address 0x{address:X}, which is no multiple of {size}");
         PtxBuffer? buffer = machine.Find(address >> 32);
-        if (buffer is null) throw warp.Fault(FaultKind.OutOfBounds, lane, $"{access} of {size} bytes at global address 0x{address:X}, which belongs to no allocation");
-        long offset = unchecked((long)(address - buffer.Address));
-        if (offset < 0 || offset + size > buffer.Bytes)
-            throw warp.Fault(FaultKind.OutOfBounds, lane, $"{access} of {size} bytes at global address 0x{address:X}: byte {offset} of '{buffer.Name}', which has {buffer.Bytes} bytes");
+        long offset = buffer is null ? -1 : unchecked((long)(address - buffer.Address));
+        if (buffer is null || offset < 0 || offset + size > buffer.Bytes)
+        {
+            string where = buffer is null
+                ? "which belongs to no allocation" : $"byte {offset} of '{buffer.Name}', which has {buffer.Bytes} bytes";
+            throw warp.Fault(FaultKind.OutOfBounds, lane, $"{access} of {size} bytes at global address 0x{address:X}, {where}");
+        }
         at = (int)offset;
         return buffer;
     }
 
-    private static string Place(PtxBuffer buffer, int at) => $"global address 0x{buffer.Address + (ulong)at:X} (byte {at} of '{buffer.Name}')";
+    private static string Place(PtxBuffer buffer, int at) =>
+        $"global address 0x{buffer.Address + (ulong)at:X} (byte {at} of '{buffer.Name}')";
 
     private static void RejectReadOnly(Warp warp, int lane, PtxBuffer buffer, int at)
     {
@@ -163,6 +175,7 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
             : other.Warp == GlobalEvent.Many ? "several warps of this block"
             : other.Lane == GlobalEvent.Many ? $"several threads of warp {other.Warp}"
             : $"thread {launch.Block.Position(other.Warp * 32 + other.Lane)}";
-        return warp.Fault(FaultKind.Race, lane, $"{Place(buffer, cell << _grain)} is {now} here and was {before} by {who} at {warp.Describe(other.Pc)} with nothing to order the two");
+        string what = $"{Place(buffer, cell << _grain)} is {now} here and was {before} by {who} at {warp.Describe(other.Pc)}";
+        return warp.Fault(FaultKind.Race, lane, what + " with nothing to order the two");
     }
 }

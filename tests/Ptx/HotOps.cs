@@ -112,8 +112,9 @@ internal static class HotOps
         ref ulong r = ref MemoryMarshal.GetArrayDataReference(registers);
         if (mask == uint.MaxValue)
         {
-            ref ulong x = ref Unsafe.Add(ref r, a), y = ref Unsafe.Add(ref r, b), z = ref Unsafe.Add(ref r, c), to = ref Unsafe.Add(ref r, d);
-            for (int lane = 0; lane < 32; lane++) Unsafe.Add(ref to, lane) = T.Do(Unsafe.Add(ref x, lane), Unsafe.Add(ref y, lane), Unsafe.Add(ref z, lane));
+            ref ulong x = ref Unsafe.Add(ref r, a), y = ref Unsafe.Add(ref r, b), z = ref Unsafe.Add(ref r, c);
+            for (int lane = 0; lane < 32; lane++)
+                Unsafe.Add(ref r, d + lane) = T.Do(Unsafe.Add(ref x, lane), Unsafe.Add(ref y, lane), Unsafe.Add(ref z, lane));
             return;
         }
         for (; mask != 0; mask &= mask - 1)
@@ -177,7 +178,10 @@ internal static class HotOps
 
     private readonly struct MulF : IBinaryOp { public static ulong Do(ulong a, ulong b) => B(F(a) * F(b)); }
 
-    private readonly struct FmaF : ITernaryOp { public static ulong Do(ulong a, ulong b, ulong c) => B(MathF.FusedMultiplyAdd(F(a), F(b), F(c))); }
+    private readonly struct FmaF : ITernaryOp
+    {
+        public static ulong Do(ulong a, ulong b, ulong c) => B(MathF.FusedMultiplyAdd(F(a), F(b), F(c)));
+    }
 
     private readonly struct Mad32 : ITernaryOp { public static ulong Do(ulong a, ulong b, ulong c) => (uint)(a * b + c); }
 

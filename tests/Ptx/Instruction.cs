@@ -1,6 +1,8 @@
 namespace Tests.Ptx;
 
-/// <summary>An instruction's effect on the lanes of a warp whose bits are set in <paramref name="mask"/>; the mask is never empty.</summary>
+/// <summary>
+/// An instruction's effect on the lanes of a warp whose bits are set in <paramref name="mask"/>; the mask is never empty.
+/// </summary>
 internal delegate void WarpOp(Warp warp, uint mask);
 
 internal enum Flow : byte { Next, Branch, BranchIndexed, Exit, Barrier }

@@ -43,7 +43,8 @@ public class InstructionTests
         {
             ulong expected = reference(a[i], b[i], c[i]);
             if (resultBits < 64) expected &= (1UL << resultBits) - 1;
-            Assert.True(expected == actual[i], $"{instruction} a=0x{a[i]:X} b=0x{b[i]:X} c=0x{c[i]:X}: 0x{actual[i]:X}, not 0x{expected:X}");
+            Assert.True(expected == actual[i],
+                $"{instruction} a=0x{a[i]:X} b=0x{b[i]:X} c=0x{c[i]:X}: 0x{actual[i]:X}, not 0x{expected:X}");
         }
     }
 
@@ -132,9 +133,12 @@ public class InstructionTests
         Check("{ setp.lt.u32 p, a, b; selp.u32 d, 1, 0, p; }", 32, 32, (a, b, _) => a < b ? 1UL : 0);
         Check("{ setp.hs.u64 p, a, b; selp.u64 d, 1, 0, p; }", 64, 64, (a, b, _) => a >= b ? 1UL : 0);
         Check("{ setp.ge.s16 p, a, b; selp.b16 d, 1, 0, p; }", 16, 16, (a, b, _) => (short)a >= (short)b ? 1UL : 0);
-        Check("{ setp.gt.s32 q, b, 5; setp.lt.or.s32 p, a, 0, q; selp.b32 d, a, c, p; }", 32, 32, (a, b, c) => (int)a < 0 || (int)b > 5 ? a : c);
-        Check("{ setp.eq.s32 q, c, c; setp.lt.and.s32 p|q, a, b, q; selp.b32 d, 1, 2, p; @q add.u32 d, d, 8; }", 32, 32, (a, b, _) => (int)a < (int)b ? 1UL : 10);
-        Check("{ setp.ne.s32 p, a, b; setp.ne.s32 q, b, 0; xor.pred p, p, q; not.pred q, p; selp.b32 d, 3, 4, q; }", 32, 32, (a, b, _) => a != b ^ b != 0 ? 4UL : 3);
+        Check("{ setp.gt.s32 q, b, 5; setp.lt.or.s32 p, a, 0, q; selp.b32 d, a, c, p; }", 32, 32,
+            (a, b, c) => (int)a < 0 || (int)b > 5 ? a : c);
+        Check("{ setp.eq.s32 q, c, c; setp.lt.and.s32 p|q, a, b, q; selp.b32 d, 1, 2, p; @q add.u32 d, d, 8; }", 32, 32,
+            (a, b, _) => (int)a < (int)b ? 1UL : 10);
+        Check("{ setp.ne.s32 p, a, b; setp.ne.s32 q, b, 0; xor.pred p, p, q; not.pred q, p; selp.b32 d, 3, 4, q; }", 32, 32,
+            (a, b, _) => a != b ^ b != 0 ? 4UL : 3);
         Check("set.gt.u32.s32 d, a, b;", 32, 32, (a, b, _) => (int)a > (int)b ? uint.MaxValue : 0UL);
         Check("slct.b32.s32 d, a, b, c;", 32, 32, (a, b, c) => (int)c >= 0 ? a : b);
         Check("{ setp.eq.s32 p, a, b; mov.b32 d, 7; @!p mov.b32 d, 9; }", 32, 32, (a, b, _) => a == b ? 7UL : 9);

@@ -28,7 +28,9 @@ internal sealed class LaunchReport
 
             void Add(List<AccessSite> sites, AccessCounter count)
             {
-                if (count.Accesses > 0) sites.Add(new AccessSite(code[pc].Statement.Line, opcode, count.Accesses, count.Transactions, count.Ideal, count.Degree));
+                int line = code[pc].Statement.Line;
+                if (count.Accesses > 0) sites.Add(new AccessSite(line, opcode, count.Accesses, count.Transactions, count.Ideal,
+                    count.Degree));
             }
         }
     }
@@ -52,6 +54,9 @@ internal sealed class LaunchReport
     /// <summary>Sectors that would do if every warp's access were dense.</summary>
     public long IdealSectors => Global.Sum(s => s.Ideal);
 
-    /// <summary>How often warps ran instructions whose opcode begins with <paramref name="prefix"/> (<c>mma</c>, <c>ld.global</c>).</summary>
-    public long Count(string prefix) => ByOpcode.Where(o => o.Key == prefix || o.Key.StartsWith(prefix + ".", StringComparison.Ordinal)).Sum(o => o.Value.Warps);
+    /// <summary>
+    /// How often warps ran instructions whose opcode begins with <paramref name="prefix"/> (<c>mma</c>, <c>ld.global</c>).
+    /// </summary>
+    public long Count(string prefix) =>
+        ByOpcode.Where(o => o.Key == prefix || o.Key.StartsWith(prefix + ".", StringComparison.Ordinal)).Sum(o => o.Value.Warps);
 }

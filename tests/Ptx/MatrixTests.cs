@@ -7,7 +7,8 @@ public class MatrixTests
     private static ushort[] Random(int count, int seed, bool bfloat)
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() * 4 - 2)).Select(x => (ushort)PtxFloat.Encode(x, bfloat ? PtxFloat.BFloat16 : PtxFloat.Half))];
+        PtxFloat.Format format = bfloat ? PtxFloat.BFloat16 : PtxFloat.Half;
+        return [.. Enumerable.Range(0, count).Select(_ => (ushort)PtxFloat.Encode(random.NextDouble() * 4 - 2, format))];
     }
 
     private static double Value(ushort bits, bool bfloat) => PtxFloat.Decode(bits, bfloat ? PtxType.BF16 : PtxType.F16);
@@ -47,8 +48,10 @@ public class MatrixTests
             body.Append($"\tmov.b32 %r{30 + i}, {{%rs0, %rs1}};\n");
         }
         for (int i = 0; i < 4; i++) Element($"%f{i}", "%rd2", i / 2 * 8, N, i % 2, true);
-        string left = string.Join(", ", Enumerable.Range(20, depth / 4).Select(i => $"%r{i}")), right = string.Join(", ", Enumerable.Range(30, depth / 8).Select(i => $"%r{i}"));
-        body.Append($"\tmma.sync.aligned.m16n8k{depth}.row.col.f32.{type}.{type}.f32 {{%f0, %f1, %f2, %f3}}, {{{left}}}, {{{right}}}, {{%f0, %f1, %f2, %f3}};\n");
+        string left = string.Join(", ", Enumerable.Range(20, depth / 4).Select(i => $"%r{i}"));
+        string right = string.Join(", ", Enumerable.Range(30, depth / 8).Select(i => $"%r{i}"));
+        const string sums = "{%f0, %f1, %f2, %f3}";
+        body.Append($"\tmma.sync.aligned.m16n8k{depth}.row.col.f32.{type}.{type}.f32 {sums}, {{{left}}}, {{{right}}}, {sums};\n");
         for (int i = 0; i < 4; i++) Element($"%f{i}", "%rd3", i / 2 * 8, N, i % 2, false);
 
         ushort[] a = Random(M * depth, 1, bfloat), b = Random(depth * N, 2, bfloat);
@@ -62,13 +65,17 @@ public class MatrixTests
         void Element(string register, string pointer, int rowOffset, int width, int columnOffset, bool load)
         {
             bool single = register[1] == 'f';
-            body.Append($"\tadd.u32 %r5, %r1, {rowOffset};\n\tmad.lo.u32 %r6, %r5, {width}, %r2;\n\tmul.wide.u32 %rd10, %r6, {(single ? 4 : 2)};\n\tadd.u64 %rd11, {pointer}, %rd10;\n");
-            string offset = $"[%rd11+{columnOffset * (single ? 4 : 2)}]";
-            body.Append(load ? $"\tld.global.{(single ? "f32" : "u16")} {register}, {offset};\n" : $"\tst.global.f32 {offset}, {register};\n");
+            int size = single ? 4 : 2;
+            body.Append($"\tadd.u32 %r5, %r1, {rowOffset};\n\tmad.lo.u32 %r6, %r5, {width}, %r2;\n");
+            body.Append($"\tmul.wide.u32 %rd10, %r6, {size};\n\tadd.u64 %rd11, {pointer}, %rd10;\n");
+            string address = $"[%rd11+{columnOffset * size}]", loaded = single ? "f32" : "u16";
+            body.Append(load ? $"\tld.global.{loaded} {register}, {address};\n" : $"\tst.global.f32 {address}, {register};\n");
         }
     }
 
-    /// <summary>A by rows through ldmatrix.x4, B by rows through ldmatrix.x2.trans: how every tensor-core kernel feeds mma from shared memory.</summary>
+    /// <summary>
+    /// A by rows through ldmatrix.x4, B by rows through ldmatrix.x2.trans: how every tensor-core kernel feeds mma from shared memory.
+    /// </summary>
     [Fact]
     public void Tiles_copied_by_cp_async_and_read_by_ldmatrix_multiply_to_the_naive_product()
     {
@@ -146,7 +153,8 @@ public class MatrixTests
             """;
         var machine = new PtxMachine();
         PtxBuffer result = machine.Allocate(4 * 16);
-        PtxText.Run(PtxText.Kernel(2, body, "\t.shared .align 16 .b8 tile[64];"), machine, 4, machine.Allocate(Enumerable.Range(1, 11).Select(i => (ushort)i).ToArray()), result);
+        PtxText.Run(PtxText.Kernel(2, body, "\t.shared .align 16 .b8 tile[64];"), machine, 4,
+            machine.Allocate(Enumerable.Range(1, 11).Select(i => (ushort)i).ToArray()), result);
         Assert.Equal(Enumerable.Range(1, 32).Select(i => (ushort)(i <= 11 ? i : 0)), result.ToArray<ushort>());
     }
 }

@@ -1,6 +1,9 @@
 namespace Tests.Ptx;
 
-/// <summary>Rounding of the last step: to nearest even, towards zero, down, up; <see cref="Away"/> is <c>.rna</c>, nearest with ties away from zero.</summary>
+/// <summary>
+/// Rounding of the last step: to nearest even, towards zero, down, up; <see cref="Away"/> is <c>.rna</c>, nearest with ties away from
+/// zero.
+/// </summary>
 internal enum Rounding { Nearest, Zero, Down, Up, Away }
 
 /// <summary>The binary formats PTX rounds to, and exact rounding from double.</summary>

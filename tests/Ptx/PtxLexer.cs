@@ -110,15 +110,18 @@ internal sealed class PtxLexer(string text)
             while (char.IsAsciiHexDigit(At(0))) _at++;
             string digits = text[(start + 2).._at];
             SkipUnsignedMark();
-            bool valid = ulong.TryParse(digits, second == 'x' ? NumberStyles.AllowHexSpecifier : NumberStyles.AllowBinarySpecifier, CultureInfo.InvariantCulture, out ulong value);
-            return valid ? new Token(TokenKind.Integer, "", value, _line) : throw new PtxParseException(_line, $"bad number '{text[start.._at]}'");
+            NumberStyles style = second == 'x' ? NumberStyles.AllowHexSpecifier : NumberStyles.AllowBinarySpecifier;
+            if (ulong.TryParse(digits, style, CultureInfo.InvariantCulture, out ulong value))
+                return new Token(TokenKind.Integer, "", value, _line);
+            throw new PtxParseException(_line, $"bad number '{text[start.._at]}'");
         }
         while (char.IsAsciiDigit(At(0)) || At(0) is '.' or 'e' or 'E' || (At(0) is '+' or '-' && text[_at - 1] is 'e' or 'E')) _at++;
         string literal = text[start.._at];
         SkipUnsignedMark();
         if (ulong.TryParse(literal, NumberStyles.None, CultureInfo.InvariantCulture, out ulong integer))
         {
-            if (literal.Length > 1 && literal[0] == '0') throw new PtxParseException(_line, $"octal literals are not supported: '{literal}'");
+            if (literal.Length > 1 && literal[0] == '0')
+                throw new PtxParseException(_line, $"octal literals are not supported: '{literal}'");
             return new Token(TokenKind.Integer, "", integer, _line);
         }
         if (double.TryParse(literal, NumberStyles.Float, CultureInfo.InvariantCulture, out double real))
@@ -135,7 +138,8 @@ internal sealed class PtxLexer(string text)
     {
         bits = 0;
         if (_at + 2 + digits > text.Length) return false;
-        if (!ulong.TryParse(text.AsSpan(_at + 2, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bits)) return false;
+        if (!ulong.TryParse(text.AsSpan(_at + 2, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bits))
+            return false;
         _at += 2 + digits;
         return true;
     }

@@ -74,7 +74,9 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
     private Instruction Decode(Decoder decoder, int index)
     {
         (PtxStatement statement, Frame frame, int jump) = _flat[index];
-        Instruction instruction = jump < 0 ? decoder.Decode(statement, frame) : new Instruction { Statement = statement, Flow = Flow.Branch, Target = jump };
+        Instruction instruction = jump < 0
+            ? decoder.Decode(statement, frame)
+            : new Instruction { Statement = statement, Flow = Flow.Branch, Target = jump };
         if (statement.Guard is { } guard)
         {
             PredicateSource source = decoder.Predicate(guard, frame);
@@ -147,14 +149,16 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
 
     private void Flatten(PtxFunction function, Frame frame)
     {
-        if (!_calling.Add(function.Name)) throw new PtxParseException(function.Line, $"function '{function.Name}' calls itself: recursion is not supported");
+        if (!_calling.Add(function.Name))
+            throw new PtxParseException(function.Line, $"function '{function.Name}' calls itself: recursion is not supported");
         foreach (PtxVariable variable in function.Variables) Place(variable, frame);
         foreach (PtxStatement statement in function.Body)
         {
             if (statement.Label is { } label)
             {
                 if (statement.BranchTargets is not null) frame.BranchTargets[label] = statement.BranchTargets;
-                else if (!frame.Labels.TryAdd(label, _flat.Count)) throw new PtxParseException(statement.Line, $"label '{label}' is defined twice");
+                else if (!frame.Labels.TryAdd(label, _flat.Count))
+                    throw new PtxParseException(statement.Line, $"label '{label}' is defined twice");
             }
             else if (statement.Opcode == "call") Inline(statement, frame);
             else _flat.Add((statement, frame, -1));
@@ -170,11 +174,13 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
         PtxOperand[] results = operands.Length > 0 && operands[0].Kind == OperandKind.List ? operands[0].Items : [];
         int at = results.Length > 0 ? 1 : 0;
         PtxOperand[] arguments = operands.Length > at + 1 && operands[at + 1].Kind == OperandKind.List ? operands[at + 1].Items : [];
-        if (operands.Length <= at || operands[at].Kind != OperandKind.Label) throw new PtxParseException(call.Line, "only direct calls are supported");
+        if (operands.Length <= at || operands[at].Kind != OperandKind.Label)
+            throw new PtxParseException(call.Line, "only direct calls are supported");
         if (!module.Functions.TryGetValue(operands[at].Name, out PtxFunction? callee) || !callee.HasBody)
             throw new PtxParseException(call.Line, $"the called function '{operands[at].Name}' has no body in this module");
         if (results.Length != callee.Results.Count || arguments.Length != callee.Parameters.Count)
-            throw new PtxParseException(call.Line, $"'{callee.Name}' takes {callee.Parameters.Count} parameters and returns {callee.Results.Count}");
+            throw new PtxParseException(call.Line,
+                $"'{callee.Name}' takes {callee.Parameters.Count} parameters and returns {callee.Results.Count}");
         var frame = new Frame { Function = callee, RegisterBase = Reserve(callee), PredicateBase = ReservePredicates(callee) };
         for (int i = 0; i < results.Length; i++) Share(results[i], callee.Results[i]);
         for (int i = 0; i < arguments.Length; i++) Share(arguments[i], callee.Parameters[i]);
@@ -185,30 +191,21 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
             _flat.Add((call, caller, 0));
         }
         Flatten(callee, frame);
-        if (skip >= 0) _flat[skip] = (Unless(call), caller, _flat.Count);
+        if (skip >= 0) _flat[skip] = (new PtxStatement { Line = call.Line, Opcode = "call", Guard = call.Guard!.Not() }, caller,
+            _flat.Count);
 
         void Share(PtxOperand actual, PtxVariable formal)
         {
             if (actual.Kind != OperandKind.Variable || !caller.LocalOffsets.TryGetValue(actual.Variable!, out int offset))
                 throw new PtxParseException(call.Line, "arguments and results of a call must be .param variables");
-            if (actual.Variable!.Bytes < formal.Bytes) throw new PtxParseException(call.Line, $"'{actual.Name}' is smaller than the parameter '{formal.Name}'");
+            if (actual.Variable!.Bytes < formal.Bytes)
+                throw new PtxParseException(call.Line, $"'{actual.Name}' is smaller than the parameter '{formal.Name}'");
             frame.LocalOffsets[formal] = offset;
         }
     }
 
-    private static PtxStatement Unless(PtxStatement call)
-    {
-        PtxOperand guard = call.Guard!;
-        return new PtxStatement
-        {
-            Line = call.Line,
-            Opcode = "call",
-            Guard = new PtxOperand { Kind = guard.Kind, Name = guard.Name, Variable = guard.Variable, Negated = !guard.Negated },
-        };
-    }
-
-    public int Label(PtxOperand operand, Frame frame, int line) =>
-        operand.Kind == OperandKind.Label && frame.Labels.TryGetValue(operand.Name, out int target) ? target : throw new PtxParseException(line, $"unknown label '{operand.Name}'");
+    public int Label(string name, Frame frame, int line) =>
+        frame.Labels.TryGetValue(name, out int target) ? target : throw new PtxParseException(line, $"unknown label '{name}'");
 
     /// <summary>The address of a variable in its own space, and that space; parameters of the entry answer their offset.</summary>
     public (ulong Address, PtxSpace Space) Address(PtxVariable variable, Frame frame, int line)

@@ -6,6 +6,11 @@ namespace Tests.Ptx;
 /// Runs kernels of PTX text on the CPU, exactly and with every access checked. Blocks run one after the other, the warps of a block in
 /// turns from barrier to barrier. The first fault ends the launch with a <see cref="PtxFaultException"/>.
 /// </summary>
+/// <remarks>
+/// One order of execution is run; that another would behave differently is found by the checks for races, not by trying it. Left aside:
+/// caches and weak memory order (an access is ordered or a race), lanes of one warp that wait for each other in a loop and blocks that
+/// wait for later ones (both exhaust the instruction budget), registers read before they are written (they hold NaN), timing.
+/// </remarks>
 internal sealed class PtxMachine
 {
     private readonly List<PtxBuffer> _buffers = [];
@@ -85,7 +90,8 @@ internal sealed class PtxMachine
         {
             PtxVariable variable = module.Variables[i];
             if (variable.Space is PtxSpace.Global or PtxSpace.Const)
-                buffers[i] = new PtxBuffer(variable.Name, PtxModule.Address(i), variable.InitialValue ?? new byte[variable.Bytes], true, variable.Space == PtxSpace.Const);
+                buffers[i] = new PtxBuffer(variable.Name, PtxModule.Address(i), variable.InitialValue ?? new byte[variable.Bytes], true,
+                    variable.Space == PtxSpace.Const);
         }
         return _moduleBuffers[module] = buffers;
     }
@@ -97,13 +103,16 @@ internal readonly struct ParameterBlock(PtxKernel kernel)
     public byte[] Fill(object[] arguments)
     {
         List<PtxVariable> parameters = kernel.Function.Parameters;
-        if (arguments.Length != parameters.Count) throw new ArgumentException($"kernel '{kernel.Name}' takes {parameters.Count} arguments, {arguments.Length} were given");
+        if (arguments.Length != parameters.Count)
+            throw new ArgumentException($"kernel '{kernel.Name}' takes {parameters.Count} arguments, {arguments.Length} were given");
         var block = new byte[kernel.ParameterBytes];
         for (int i = 0; i < arguments.Length; i++)
         {
             byte[] value = Bytes(arguments[i]);
-            if (value.Length != parameters[i].Bytes)
-                throw new ArgumentException($"argument {i} of kernel '{kernel.Name}' ('{parameters[i].Name}') has {parameters[i].Bytes} bytes, {value.Length} were given ({arguments[i].GetType().Name})");
+            int bytes = parameters[i].Bytes;
+            string given = $"{value.Length} were given ({arguments[i].GetType().Name})";
+            if (value.Length != bytes)
+                throw new ArgumentException($"argument {i} of kernel '{kernel.Name}' ('{parameters[i].Name}') has {bytes} bytes, {given}");
             value.CopyTo(block, kernel.ParameterOffsets[i]);
         }
         return block;
@@ -177,19 +186,25 @@ internal sealed class Launch
     public void Spend(Warp warp, int instructions)
     {
         _spent += instructions;
-        if (_spent > _budget) throw warp.Fault(FaultKind.InstructionBudget, 0, $"the launch has run {_spent} warp instructions, more than its budget of {_budget}: an endless loop?");
+        if (_spent > _budget)
+            throw warp.Fault(FaultKind.InstructionBudget, 0,
+                $"the launch has run {_spent} warp instructions, more than its budget of {_budget}: an endless loop?");
     }
 
     private void Check(PtxMachine machine)
     {
         PtxFunction function = Kernel.Function;
         if (Grid.X < 1 || Grid.Y < 1 || Grid.Z < 1 || Grid.Y > 65535 || Grid.Z > 65535) throw Limit($"a grid of {Grid} blocks");
-        if (Block.X < 1 || Block.Y < 1 || Block.Z < 1 || Block.Z > 64 || Block.Count > 1024) throw Limit($"a block of {Block} threads; at most 1024 are possible");
-        if (function.MaxThreads < Block.Count) throw Limit($"a block of {Block} threads; the kernel allows {function.MaxThreads} (.maxntid)");
-        if (function.RequiredThreads is { } required && required != Block.Count) throw Limit($"a block of {Block} threads; the kernel demands {required} (.reqntid)");
-        if (Kernel.StaticSharedBytes > StaticLimit) throw Limit($"{Kernel.StaticSharedBytes} bytes of static shared memory; at most {StaticLimit} are possible");
+        if (Block.X < 1 || Block.Y < 1 || Block.Z < 1 || Block.Z > 64 || Block.Count > 1024)
+            throw Limit($"a block of {Block} threads; at most 1024 are possible");
+        if (function.MaxThreads < Block.Count)
+            throw Limit($"a block of {Block} threads; the kernel allows {function.MaxThreads} (.maxntid)");
+        if (function.RequiredThreads is { } required && required != Block.Count)
+            throw Limit($"a block of {Block} threads; the kernel demands {required} (.reqntid)");
+        if (Kernel.StaticSharedBytes > StaticLimit)
+            throw Limit($"{Kernel.StaticSharedBytes} bytes of static shared memory; at most {StaticLimit} are possible");
         if (DynamicSharedBytes < 0 || SharedBytes > machine.SharedMemoryLimit)
-            throw Limit($"{Kernel.StaticSharedBytes} static and {DynamicSharedBytes} dynamic bytes of shared memory; the limit is {machine.SharedMemoryLimit}");
+            throw Limit($"{SharedBytes} bytes of shared memory, {DynamicSharedBytes} of them dynamic; {machine.SharedMemoryLimit} are possible");
     }
 
     private PtxFaultException Limit(string what) => new(FaultKind.LaunchLimit, 0, $"kernel '{Kernel.Name}' is launched with {what}");

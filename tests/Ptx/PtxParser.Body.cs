@@ -100,7 +100,8 @@ internal sealed partial class PtxParser
         if (Accept('@'))
         {
             guard = Operand();
-            if (guard.Kind != OperandKind.Register || guard.Variable!.Type != PtxType.Pred) throw Error("a guard must be a predicate register");
+            if (guard.Kind != OperandKind.Register || guard.Variable!.Type != PtxType.Pred)
+                throw Error("a guard must be a predicate register");
         }
         int line = Peek.Line;
         string opcode = ExpectWord("an instruction");
@@ -130,7 +131,7 @@ internal sealed partial class PtxParser
         if (Accept('!'))
         {
             PtxOperand predicate = Operand();
-            return new PtxOperand { Kind = predicate.Kind, Name = predicate.Name, Variable = predicate.Variable, Negated = !predicate.Negated };
+            return predicate.Not();
         }
         return Peek.Kind == TokenKind.Word ? Named() : Literal();
     }
@@ -164,7 +165,10 @@ internal sealed partial class PtxParser
         if (name == "_") return new PtxOperand { Kind = OperandKind.Sink };
         if (name == "WARP_SZ") return new PtxOperand { Kind = OperandKind.Integer, Value = 32 };
         if (Find(name) is { } variable)
-            return new PtxOperand { Kind = variable.Space == PtxSpace.Register ? OperandKind.Register : OperandKind.Variable, Name = name, Variable = variable };
+        {
+            OperandKind kind = variable.Space == PtxSpace.Register ? OperandKind.Register : OperandKind.Variable;
+            return new PtxOperand { Kind = kind, Name = name, Variable = variable };
+        }
         if (name[0] == '%')
         {
             if (Peek.Kind == TokenKind.Directive) name += "." + Next().Text;
@@ -184,7 +188,8 @@ internal sealed partial class PtxParser
         {
             TokenKind.Integer => new PtxOperand { Kind = OperandKind.Integer, Value = minus ? 0UL - token.Value : token.Value },
             TokenKind.Single => new PtxOperand { Kind = OperandKind.Single, Value = minus ? token.Value ^ 0x8000_0000 : token.Value },
-            TokenKind.Double => new PtxOperand { Kind = OperandKind.Double, Value = minus ? token.Value ^ 0x8000_0000_0000_0000 : token.Value },
+            TokenKind.Double =>
+                new PtxOperand { Kind = OperandKind.Double, Value = minus ? token.Value ^ 0x8000_0000_0000_0000 : token.Value },
             _ => throw new PtxParseException(token.Line, $"expected an operand, found '{token.Text}'"),
         };
     }
@@ -193,8 +198,10 @@ internal sealed partial class PtxParser
     public static ulong LiteralBits(PtxOperand literal, PtxType type) => literal.Kind switch
     {
         OperandKind.Integer => type.Bytes() >= 8 ? literal.Value : literal.Value & ((1UL << type.Bits()) - 1),
-        OperandKind.Double when type == PtxType.F32 => BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(literal.Value)),
-        OperandKind.Single when type == PtxType.F64 => BitConverter.DoubleToUInt64Bits(BitConverter.UInt32BitsToSingle((uint)literal.Value)),
+        OperandKind.Double when type == PtxType.F32 =>
+            BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(literal.Value)),
+        OperandKind.Single when type == PtxType.F64 =>
+            BitConverter.DoubleToUInt64Bits(BitConverter.UInt32BitsToSingle((uint)literal.Value)),
         _ => literal.Value,
     };
 }

@@ -1,6 +1,8 @@
 namespace Tests.Ptx;
 
-/// <summary>Parses PTX text into functions and module variables. Registers and variables are resolved to their declarations by scope.</summary>
+/// <summary>
+/// Parses PTX text into functions and module variables. Registers and variables are resolved to their declarations by scope.
+/// </summary>
 internal sealed partial class PtxParser
 {
     private readonly List<Token> _tokens;
@@ -43,9 +45,11 @@ internal sealed partial class PtxParser
         if (!Accept(symbol)) throw Error($"expected '{symbol}', found '{Peek.Text}'");
     }
 
-    private string ExpectWord(string what) => Peek.Kind == TokenKind.Word ? Next().Text : throw Error($"expected {what}, found '{Peek.Text}'");
+    private string ExpectWord(string what) =>
+        Peek.Kind == TokenKind.Word ? Next().Text : throw Error($"expected {what}, found '{Peek.Text}'");
 
-    private int ExpectCount(string what) => Peek.Kind == TokenKind.Integer ? checked((int)Next().Value) : throw Error($"expected {what}, found '{Peek.Text}'");
+    private int ExpectCount(string what) =>
+        Peek.Kind == TokenKind.Integer ? checked((int)Next().Value) : throw Error($"expected {what}, found '{Peek.Text}'");
 
     private void ModuleItem()
     {
@@ -83,7 +87,9 @@ internal sealed partial class PtxParser
     }
 
     private static string VersionNumber(Token token) =>
-        token.Kind == TokenKind.Double ? BitConverter.UInt64BitsToDouble(token.Value).ToString("0.0") : throw new PtxParseException(token.Line, "expected a version number");
+        token.Kind == TokenKind.Double
+            ? BitConverter.UInt64BitsToDouble(token.Value).ToString("0.0")
+            : throw new PtxParseException(token.Line, "expected a version number");
 
     private void SkipSection()
     {
@@ -256,7 +262,8 @@ internal sealed partial class PtxParser
 
     private void Declare(PtxVariable variable)
     {
-        if (!_scopes[^1].TryAdd(variable.Name, variable)) throw new PtxParseException(variable.Line, $"'{variable.Name}' is declared twice");
+        if (!_scopes[^1].TryAdd(variable.Name, variable))
+            throw new PtxParseException(variable.Line, $"'{variable.Name}' is declared twice");
     }
 
     private PtxVariable? Find(string name)

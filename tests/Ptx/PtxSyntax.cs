@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Tests.Ptx;
 
 /// <summary>The fundamental types of PTX and the packed and alternate floating-point formats.</summary>
-internal enum PtxType { Pred, B8, B16, B32, B64, B128, U8, U16, U32, U64, S8, S16, S32, S64, F16, F16x2, BF16, BF16x2, TF32, F32, F64 }
+internal enum PtxType { Pred, B8, B16, B32, B64, U8, U16, U32, U64, S8, S16, S32, S64, F16, F16x2, BF16, BF16x2, TF32, F32, F64 }
 
 internal static class PtxTypes
 {
@@ -17,7 +17,6 @@ internal static class PtxTypes
             "b16" => PtxType.B16,
             "b32" => PtxType.B32,
             "b64" => PtxType.B64,
-            "b128" => PtxType.B128,
             "u8" => PtxType.U8,
             "u16" => PtxType.U16,
             "u32" => PtxType.U32,
@@ -44,7 +43,6 @@ internal static class PtxTypes
         PtxType.B8 or PtxType.U8 or PtxType.S8 => 1,
         PtxType.B16 or PtxType.U16 or PtxType.S16 or PtxType.F16 or PtxType.BF16 => 2,
         PtxType.B64 or PtxType.U64 or PtxType.S64 or PtxType.F64 => 8,
-        PtxType.B128 => 16,
         _ => 4,
     };
 
@@ -74,7 +72,9 @@ internal sealed class PtxVariable
 
 internal enum OperandKind { Register, Integer, Single, Double, Variable, Special, Address, Vector, Pair, Sink, Label, List }
 
-/// <summary>One operand as written: a register, a literal, a symbol, <c>[base+offset]</c>, <c>{a, b}</c>, <c>a|b</c>, <c>(a, b)</c> or <c>_</c>.</summary>
+/// <summary>
+/// One operand as written: a register, a literal, a symbol, <c>[base+offset]</c>, <c>{a, b}</c>, <c>a|b</c>, <c>(a, b)</c> or <c>_</c>.
+/// </summary>
 internal sealed class PtxOperand
 {
     public required OperandKind Kind { get; init; }
@@ -89,6 +89,9 @@ internal sealed class PtxOperand
     public bool Negated { get; init; }
     /// <summary>The base of an address, the elements of a vector, pair or list.</summary>
     public PtxOperand[] Items { get; init; } = [];
+
+    /// <summary>The predicate inverted.</summary>
+    public PtxOperand Not() => new() { Kind = Kind, Name = Name, Variable = Variable, Negated = !Negated };
 }
 
 /// <summary>One statement of a function's body: a label, or an instruction with its guard.</summary>

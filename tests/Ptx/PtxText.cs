@@ -25,7 +25,8 @@ internal static class PtxText
     {
         string parameters = string.Join(",\n", Enumerable.Range(0, pointers).Select(i => $"\t.param .b64 p{i}"));
         string loads = string.Concat(Enumerable.Range(0, pointers).Select(i => $"\tld.param.b64 %rd{i}, [p{i}];\n"));
-        return $"{Header}{module}\n.visible .entry k(\n{parameters}\n)\n{directives}\n{{\n{declarations}\n{Registers}{loads}{body}\n\tret;\n}}\n";
+        string signature = $"{Header}{module}\n.visible .entry k(\n{parameters}\n)\n{directives}\n";
+        return $"{signature}{{\n{declarations}\n{Registers}{loads}{body}\n\tret;\n}}\n";
     }
 
     /// <summary>Runs the kernel <c>k</c> on one block.</summary>

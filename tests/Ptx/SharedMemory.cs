@@ -43,7 +43,8 @@ internal sealed class SharedMemory
     {
         int at = (int)offset;
         bool fits = offset <= (ulong)(_state.Length - size) && (at & (size - 1)) == 0;
-        if (!fits || !ByteState.All(_state, at, size, ByteState.Ready)) throw Unreadable(warp, lane, Locate(warp, lane, offset, size, "read"), size);
+        if (!fits || !ByteState.All(_state, at, size, ByteState.Ready))
+            throw Unreadable(warp, lane, Locate(warp, lane, offset, size, "read"), size);
         for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++) NoteRead(warp, lane, cell);
         return _data.AsSpan(at, size);
     }
@@ -90,10 +91,13 @@ internal sealed class SharedMemory
 
     private int Locate(Warp warp, int lane, ulong offset, int size, string access)
     {
-        if ((offset & (uint)(size - 1)) != 0) throw warp.Fault(FaultKind.Misaligned, lane, $"{access} of {size} bytes at shared address 0x{offset:X}, which is no multiple of {size}");
+        if ((offset & (uint)(size - 1)) != 0)
+            throw warp.Fault(FaultKind.Misaligned, lane,
+                $"{access} of {size} bytes at shared address 0x{offset:X}, which is no multiple of {size}");
         int at = (int)Math.Min(offset, int.MaxValue);
         if ((long)at + size > _state.Length || _state.AsSpan(at, size).Contains((byte)0))
-            throw warp.Fault(FaultKind.OutOfBounds, lane, $"{access} of {size} bytes at shared address 0x{offset:X}, outside every shared variable");
+            throw warp.Fault(FaultKind.OutOfBounds, lane,
+                $"{access} of {size} bytes at shared address 0x{offset:X}, outside every shared variable");
         return at;
     }
 
@@ -101,18 +105,21 @@ internal sealed class SharedMemory
     {
         foreach (byte state in _state.AsSpan(at, size))
             if ((state & ByteState.Pending) != 0)
-                throw warp.Fault(FaultKind.AsyncCopyNotWaited, lane, $"shared address 0x{at:X} is the destination of a cp.async that has not been waited for");
+                throw warp.Fault(FaultKind.AsyncCopyNotWaited, lane,
+                    $"shared address 0x{at:X} is the destination of a cp.async that has not been waited for");
     }
 
     private PtxFaultException Unreadable(Warp warp, int lane, int at, int size)
     {
         RejectPending(warp, lane, at, size);
         int unwritten = at + _state.AsSpan(at, size).IndexOf(ByteState.Mapped);
-        return warp.Fault(FaultKind.UninitialisedRead, lane, $"read of {size} bytes at shared address 0x{at:X}: the byte at 0x{unwritten:X} was never written in this block");
+        return warp.Fault(FaultKind.UninitialisedRead, lane,
+            $"read of {size} bytes at shared address 0x{at:X}: the byte at 0x{unwritten:X} was never written in this block");
     }
 
     // An event: clock << 16 | warp << 8 | atomic << 7 | lane. Clocks start at 1, so 0 means none.
-    private static long Event(Warp warp, int lane, bool atomic) => (long)warp.Clock << 16 | (long)warp.Index << 8 | (atomic ? 0x80L : 0) | (long)lane;
+    private static long Event(Warp warp, int lane, bool atomic) =>
+        (long)warp.Clock << 16 | (long)warp.Index << 8 | (atomic ? 0x80L : 0) | (long)lane;
 
     private static bool Ordered(Warp warp, int lane, int otherWarp, long otherClock, int otherLane) =>
         otherWarp == warp.Index ? otherClock < warp.Clock || otherLane == lane : warp.Clocks[otherWarp] >= otherClock;
@@ -123,7 +130,8 @@ internal sealed class SharedMemory
     private void NoteRead(Warp warp, int lane, int cell)
     {
         long written = _writes[cell];
-        if (!OrderedAfter(written, warp, lane)) throw Race(warp, lane, cell, "read", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
+        if (!OrderedAfter(written, warp, lane))
+            throw Race(warp, lane, cell, "read", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
         ref int read = ref _reads[cell * _warps + warp.Index];
         int clock = warp.Clock;
         read = read >> 6 == clock && (read & 63) != lane ? clock << 6 | ManyLanes : clock << 6 | lane;
@@ -156,7 +164,9 @@ internal sealed class SharedMemory
 
     private PtxFaultException Race(Warp warp, int lane, int cell, string now, string before, int otherWarp, int otherLane, int pc)
     {
-        string who = otherLane == ManyLanes ? $"several threads of warp {otherWarp}" : $"thread {warp.Launch.Block.Position(otherWarp * 32 + otherLane)}";
-        return warp.Fault(FaultKind.Race, lane, $"shared address 0x{cell << _grain:X} is {now} here and was {before} by {who} at {warp.Describe(pc)} with nothing to order the two");
+        string who = otherLane == ManyLanes
+            ? $"several threads of warp {otherWarp}" : $"thread {warp.Launch.Block.Position(otherWarp * 32 + otherLane)}";
+        string what = $"shared address 0x{cell << _grain:X} is {now} here and was {before} by {who} at {warp.Describe(pc)}";
+        return warp.Fault(FaultKind.Race, lane, what + " with nothing to order the two");
     }
 }

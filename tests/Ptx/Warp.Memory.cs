@@ -26,7 +26,8 @@ internal sealed partial class Warp
                 int at = LocateLocal(lane, address, size, "read");
                 return ByteState.All(_localState, at, size, ByteState.Ready)
                     ? _local.AsSpan(at, size)
-                    : throw Fault(FaultKind.UninitialisedRead, lane, $"read of {size} bytes at local address 0x{address:X}, which the thread has not written");
+                    : throw Fault(FaultKind.UninitialisedRead, lane,
+                        $"read of {size} bytes at local address 0x{address:X}, which the thread has not written");
             default:
                 return Launch.Global.Read(this, lane, address, size, nonCoherent);
         }
@@ -68,7 +69,9 @@ internal sealed partial class Warp
         }
     }
 
-    /// <summary>Counts the cost of the running instruction's accesses at <see cref="Addresses"/>; generic ones by where they point.</summary>
+    /// <summary>
+    /// Counts the cost of the running instruction's accesses at <see cref="Addresses"/>; generic ones by where they point.
+    /// </summary>
     public void Count(PtxSpace space, uint mask, int size)
     {
         uint shared = space == PtxSpace.Shared ? mask : 0, global = space is PtxSpace.Global or PtxSpace.Const ? mask : 0;
@@ -85,10 +88,13 @@ internal sealed partial class Warp
 
     private int LocateLocal(int lane, ulong address, int size, string access)
     {
-        if ((address & (uint)(size - 1)) != 0) throw Fault(FaultKind.Misaligned, lane, $"{access} of {size} bytes at local address 0x{address:X}, which is no multiple of {size}");
+        if ((address & (uint)(size - 1)) != 0)
+            throw Fault(FaultKind.Misaligned, lane,
+                $"{access} of {size} bytes at local address 0x{address:X}, which is no multiple of {size}");
         int at = (int)Math.Min(address, int.MaxValue);
         if ((long)at + size > _localStates.Length || _localStates.AsSpan(at, size).Contains((byte)0))
-            throw Fault(FaultKind.OutOfBounds, lane, $"{access} of {size} bytes at local address 0x{address:X}, outside every local variable");
+            throw Fault(FaultKind.OutOfBounds, lane,
+                $"{access} of {size} bytes at local address 0x{address:X}, outside every local variable");
         return lane * _localStates.Length + at;
     }
 }
@@ -118,7 +124,9 @@ internal sealed class AsyncCopies(Warp warp)
             if ((mask >> lane & 1) != 0) _group[lane]++;
     }
 
-    /// <summary><c>cp.async.wait_group</c>: all but the last <paramref name="remaining"/> groups of the lanes are complete; −1: everything is.</summary>
+    /// <summary>
+    /// <c>cp.async.wait_group</c>: all but the last <paramref name="remaining"/> groups of the lanes are complete; −1: everything is.
+    /// </summary>
     public void Wait(uint mask, int remaining)
     {
         int kept = 0;

@@ -153,7 +153,9 @@ internal sealed partial class Warp
         else if (stays == 0) top.Pc = instruction.Target;
         else
         {
-            if (instruction.Uniform) throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(stays), "a branch marked .uni divides the active threads");
+            if (instruction.Uniform)
+                throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(stays),
+                    "a branch marked .uni divides the active threads");
             Part(instruction.Reconverge);
             Push(next, instruction.Reconverge, stays);
             Push(instruction.Target, instruction.Reconverge, taken);
@@ -172,14 +174,16 @@ internal sealed partial class Warp
         {
             int lane = BitOperations.TrailingZeroCount(mask);
             uint index = (uint)R[instruction.TargetIndex + lane];
-            if (index >= instruction.Targets.Length) throw Fault(FaultKind.Trap, lane, $"the branch index {index} is beyond the {instruction.Targets.Length} targets");
+            if (index >= instruction.Targets.Length)
+                throw Fault(FaultKind.Trap, lane, $"the branch index {index} is beyond the {instruction.Targets.Length} targets");
             uint same = 0;
             for (uint rest = mask; rest != 0; rest &= rest - 1)
             {
                 int other = BitOperations.TrailingZeroCount(rest);
                 if ((uint)R[instruction.TargetIndex + other] == index) same |= 1u << other;
             }
-            if (instruction.Uniform && same != mask) throw Fault(FaultKind.DivergentWarp, lane, "a branch marked .uni divides the active threads");
+            if (instruction.Uniform && same != mask)
+                throw Fault(FaultKind.DivergentWarp, lane, "a branch marked .uni divides the active threads");
             Push(instruction.Targets[index], instruction.Reconverge, same);
             mask &= ~same;
         }
@@ -218,10 +222,12 @@ internal sealed partial class Warp
     public void SynchroniseMembers(uint executing, uint members)
     {
         if ((executing & ~members) != 0)
-            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(executing & ~members), $"the thread is not in the member mask 0x{members:X8}");
+            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(executing & ~members),
+                $"the thread is not in the member mask 0x{members:X8}");
         uint missing = members & Live & ~executing;
         if (missing != 0)
-            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(missing), $"the member mask 0x{members:X8} names this thread, but only 0x{executing:X8} run the instruction together");
+            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(missing),
+                $"the member mask 0x{members:X8} names this thread, but only 0x{executing:X8} run the instruction together");
         if ((Live & ~executing) == 0) Synchronise();
     }
 
@@ -229,15 +235,18 @@ internal sealed partial class Warp
     public void RequireWholeWarp(uint executing)
     {
         if (executing != uint.MaxValue)
-            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(~executing), $"a warp-wide matrix instruction runs with lanes 0x{executing:X8} only");
+            throw Fault(FaultKind.DivergentWarp, BitOperations.TrailingZeroCount(~executing),
+                $"a warp-wide matrix instruction runs with lanes 0x{executing:X8} only");
     }
 
     /// <summary>The exception for a fault of the running instruction, or of that at <paramref name="pc"/>.</summary>
     public PtxFaultException Fault(FaultKind kind, int lane, string message, int pc = -1)
     {
-        int line = _code[pc < 0 ? Pc : pc].Statement.Line;
+        if (pc < 0) pc = Pc;
+        int line = _code[pc].Statement.Line;
         Dim3 thread = Launch.Block.Position(Index * 32 + lane);
-        return new PtxFaultException(kind, line, $"kernel '{Launch.Kernel.Name}', line {line} ({Launch.Kernel.Source(line)}), block {Block.Position}, thread {thread}: {message}");
+        return new PtxFaultException(kind, line,
+            $"kernel '{Launch.Kernel.Name}', {Describe(pc)}, block {Block.Position}, thread {thread}: {message}");
     }
 
     /// <summary>Names the instruction at <paramref name="pc"/> within a message.</summary>

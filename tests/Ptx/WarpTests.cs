@@ -44,7 +44,7 @@ public class WarpTests
     public void A_butterfly_reduction_gives_every_lane_the_sum()
     {
         string body = "\tcvt.rn.f32.u32 %f1, %r0;\n";
-        foreach (int step in new[] { 16, 8, 4, 2, 1 }) body += $"\tshfl.sync.bfly.b32 %f2, %f1, {step}, 31, -1;\n\tadd.f32 %f1, %f1, %f2;\n";
+        for (int step = 16; step > 0; step /= 2) body += $"\tshfl.sync.bfly.b32 %f2, %f1, {step}, 31, -1;\n\tadd.f32 %f1, %f1, %f2;\n";
         Assert.All(Run(body + "\tcvt.rzi.u32.f32 %r10, %f1;\n"), sum => Assert.Equal(496u, sum));
     }
 
@@ -52,10 +52,13 @@ public class WarpTests
     public void Votes_and_matches_see_the_lanes_that_run_them()
     {
         Assert.All(Run("\tsetp.lt.u32 %p1, %r0, 5;\n\tvote.sync.ballot.b32 %r10, %p1, -1;\n"), v => Assert.Equal(0x1Fu, v));
-        Assert.All(Run("\tsetp.lt.u32 %p1, %r0, 40;\n\tvote.sync.all.pred %p2, %p1, -1;\n\tselp.u32 %r10, 1, 0, %p2;\n"), v => Assert.Equal(1u, v));
-        Assert.All(Run("\tsetp.eq.u32 %p1, %r0, 40;\n\tvote.sync.any.pred %p2, %p1, -1;\n\tselp.u32 %r10, 1, 0, %p2;\n"), v => Assert.Equal(0u, v));
+        Assert.All(Run("\tsetp.lt.u32 %p1, %r0, 40;\n\tvote.sync.all.pred %p2, %p1, -1;\n\tselp.u32 %r10, 1, 0, %p2;\n"),
+            v => Assert.Equal(1u, v));
+        Assert.All(Run("\tsetp.eq.u32 %p1, %r0, 40;\n\tvote.sync.any.pred %p2, %p1, -1;\n\tselp.u32 %r10, 1, 0, %p2;\n"),
+            v => Assert.Equal(0u, v));
         uint[] matches = Run("\trem.u32 %r1, %r0, 5;\n\tmatch.any.sync.b32 %r10, %r1, -1;\n");
-        for (int lane = 0; lane < 32; lane++) Assert.Equal(Enumerable.Range(0, 32).Where(i => i % 5 == lane % 5).Aggregate(0u, (m, i) => m | 1u << i), matches[lane]);
+        for (int lane = 0; lane < 32; lane++)
+            Assert.Equal((uint)Enumerable.Range(0, 32).Where(i => i % 5 == lane % 5).Sum(i => 1L << i), matches[lane]);
         Assert.All(Run("\tredux.sync.add.u32 %r10, %r0, -1;\n"), v => Assert.Equal(496u, v));
         Assert.All(Run("\tneg.s32 %r1, %r0;\n\tredux.sync.min.s32 %r10, %r1, -1;\n"), v => Assert.Equal(-31, (int)v));
         uint[] active = Run("\tsetp.lt.u32 %p1, %r0, 7;\n\tmov.u32 %r10, 0;\n\t@!%p1 bra END;\n\tactivemask.b32 %r10;\nEND:\n");
