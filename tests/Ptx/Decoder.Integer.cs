@@ -45,8 +45,8 @@ internal sealed partial class Decoder
             case "max": return Binary(type, signed ? (a, b) => Signed(a, bits) > Signed(b, bits) ? a : b : static (a, b) => Math.Max(a, b));
             case "neg": return Unary(type, a => Trim(0UL - a, bits));
             case "abs": return Unary(type, a => Signed(a, bits) < 0 ? Trim(0UL - a, bits) : a);
-            default: return Ternary(type,
-                (a, b, c) => Trim(c + (signed ? Distance(Signed(a, bits), Signed(b, bits)) : Distance(a, b)), bits));
+            case "sad" when signed: return Ternary(type, (a, b, c) => Trim(c + Distance(Signed(a, bits), Signed(b, bits)), bits));
+            default: return Ternary(type, (a, b, c) => Trim(c + Distance(a, b), bits));
         }
     }
 

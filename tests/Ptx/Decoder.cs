@@ -96,7 +96,9 @@ internal sealed partial class Decoder(PtxLinker linker)
             case OperandKind.Special:
                 return linker.Special(operand.Name) * 32;
             case OperandKind.Variable:
-                return linker.Constant(linker.Address(operand.Variable!, _frame, _statement.Line).Address) * 32;
+                (ulong address, PtxSpace space) = linker.Address(operand.Variable!, _frame, _statement.Line);
+                if (space == PtxSpace.Param) throw Error($"the address of the kernel's parameter '{operand.Name}' is taken in");
+                return linker.Constant(address) * 32;
             default:
                 throw Error($"an operand of a kind this interpreter does not support ({operand.Kind}) in");
         }

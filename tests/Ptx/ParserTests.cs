@@ -23,6 +23,7 @@ public class ParserTests
                of two lines */
             .extern .func (.param .b32 func_retval0) vprintf (.param .b64 a, .param .b64 b);
             .file	1 "kernel.cu"
+            .section .debug_str { $L__info_string0: .b8 103,0 }
             .global .align 8 .u64 counter = 7;
             .const .align 4 .f32 factors[2][2] = {1.0, 2.5, 0f40400000, -1e-3};
             .shared .align 16 .b8 scratch[64], more[32];
@@ -101,6 +102,7 @@ public class ParserTests
         Rejects(PtxText.Kernel(0, "\tselp.b32 %r1, %r2, %r3, %r4;"), "is no predicate");
         Rejects(PtxText.Kernel(0, "\tcvt.f16.f32 %rs1, %f1;"), "a rounding is missing");
         Rejects(PtxText.Kernel(1, "\tld.param.b64 %rd1, [p0+8];"), "outside parameter 'p0'");
+        Rejects(PtxText.Kernel(1, "\tmov.b64 %rd1, p0;"), "the address of the kernel's parameter 'p0' is taken");
         Rejects(PtxText.Kernel(0, "\tcp.async.cg.shared.global [%r1], [%rd1], 8;"), "the size must be 16");
     }
 

@@ -93,9 +93,11 @@ internal sealed partial class PtxParser
 
     private void SkipSection()
     {
-        while (!Peek.Is('{')) _at++;
-        while (!Next().Is('}'))
+        while (!Accept('}'))
+        {
             if (Peek.Kind == TokenKind.End) throw Error("a section is not closed");
+            _at++;
+        }
     }
 
     private static PtxSpace Space(string name) => name switch
