@@ -20,6 +20,7 @@ internal sealed partial class Decoder
     private bool NoOperation()
     {
         _modifiers.Clear();
+        _operandsRead = OperandCount;
         return true;
     }
 

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Tests.Ptx;
 
 /// <summary>
-/// Turns statements into instructions: one method a family, chosen by opcode. Every modifier must be consumed; an unknown one is an error.
+/// Turns statements into instructions: one method a family, chosen by opcode. What no method asks for, a modifier or an operand, is an error.
 /// </summary>
 internal sealed partial class Decoder(PtxLinker linker)
 {
@@ -11,22 +11,29 @@ internal sealed partial class Decoder(PtxLinker linker)
     private Frame _frame = null!;
     private Instruction _instruction = null!;
     private List<string> _modifiers = [];
+    private int _operandsRead;
 
     public Instruction Decode(PtxStatement statement, Frame frame)
     {
         _statement = statement;
         _frame = frame;
         _modifiers = [.. statement.Modifiers];
+        _operandsRead = 0;
         _instruction = new Instruction { Statement = statement };
         if (!(Control() || Integer() || Floating() || Data() || Memory() || WarpWide() || Matrix())) throw Error("unknown instruction");
         if (_modifiers.Count > 0) throw Error($"unknown modifier '.{_modifiers[0]}' of instruction");
+        if (_operandsRead < OperandCount) throw Error($"{OperandCount} operands are too many for");
         return _instruction;
     }
 
     private PtxParseException Error(string what) => new(_statement.Line, $"{what} '{_statement.FullOpcode}'");
 
-    private PtxOperand Operand(int index) =>
-        index < _statement.Operands.Length ? _statement.Operands[index] : throw Error($"operand {index + 1} is missing in");
+    private PtxOperand Operand(int index)
+    {
+        if (index >= _statement.Operands.Length) throw Error($"operand {index + 1} is missing in");
+        _operandsRead = Math.Max(_operandsRead, index + 1);
+        return _statement.Operands[index];
+    }
 
     private int OperandCount => _statement.Operands.Length;
 

@@ -133,7 +133,6 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
             }
             ref GlobalEvent read = ref shadow.Reads[cell];
             GlobalEvent now = Event(warp, lane);
-            now.NonCoherent = nonCoherent || read.NonCoherent;
             if (!Ordered(read, warp, lane)) Merge(ref now, read);
             read = now;
         }

@@ -97,6 +97,8 @@ public class ParserTests
     {
         Rejects(PtxText.Kernel(0, "\tadd.s32 %r1, %rd1, %r2;"), "register '%rd1' has 64 bits, the operand 32");
         Rejects(PtxText.Kernel(0, "\tadd.s32 %f1, %r1, %r2;", "\t.reg .s32 %i<2>;"), "register '%f1' is of type .F32");
+        Rejects(PtxText.Kernel(0, "\tadd.s32 %r1, %r2, %r3, %r4;"), "4 operands are too many for 'add.s32'");
+        Rejects(PtxText.Kernel(0, "\tadd.s32 %r1, %r2;"), "operand 3 is missing in 'add.s32'");
         Rejects(PtxText.Kernel(0, "\tld.global.v2.f32 {%f1, %f2, %f3}, [%rd1];"), "2 destinations are wanted");
         Rejects(PtxText.Kernel(0, "\tld.global.f32 %f1, [%r1];"), "addresses of this space have 64 bits");
         Rejects(PtxText.Kernel(0, "\tselp.b32 %r1, %r2, %r3, %r4;"), "is no predicate");

@@ -51,7 +51,7 @@ internal struct GlobalEvent
     /// <summary><see cref="Many"/>: several lanes.</summary>
     public int Lane;
     public int Epoch, Clock, Pc;
-    public bool Atomic, NonCoherent;
+    public bool Atomic;
 }
 
 /// <summary>One buffer's accesses within one launch.</summary>

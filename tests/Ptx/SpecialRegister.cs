@@ -28,8 +28,6 @@ internal static class SpecialRegister
 
     public static bool IsKnown(string name) => Known.Contains(name);
 
-    public static PtxType Type(string name) => name == "%gridid" ? PtxType.U64 : PtxType.U32;
-
     /// <summary>The register's value for one lane.</summary>
     public static uint Value(string name, Launch launch, Dim3 block, int warp, int lane)
     {
