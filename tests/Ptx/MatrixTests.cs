@@ -153,8 +153,11 @@ public class MatrixTests
             """;
         var machine = new PtxMachine();
         PtxBuffer result = machine.Allocate(4 * 16);
-        PtxText.Run(PtxText.Kernel(2, body, "\t.shared .align 16 .b8 tile[64];"), machine, 4,
+        LaunchReport report = PtxText.Run(PtxText.Kernel(2, body, "\t.shared .align 16 .b8 tile[64];"), machine, 4,
             machine.Allocate(Enumerable.Range(1, 11).Select(i => (ushort)i).ToArray()), result);
         Assert.Equal(Enumerable.Range(1, 32).Select(i => (ushort)(i <= 11 ? i : 0)), result.ToArray<ushort>());
+        // Two lanes read 22 bytes: one sector, and none for the lanes that read nothing.
+        AccessSite read = report.Global.Single(s => s.Opcode.StartsWith("cp", StringComparison.Ordinal));
+        Assert.Equal((1L, 1L), (read.Accesses, read.Transactions));
     }
 }
