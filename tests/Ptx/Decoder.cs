@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Tests.Ptx;
 
 /// <summary>
-/// Turns statements into instructions: one method a family, chosen by opcode. What no method asks for, a modifier or an operand, is an error.
+/// Turns statements into instructions: one method a family, chosen by opcode. A modifier or operand that no method asks for is an error.
 /// </summary>
 internal sealed partial class Decoder(PtxLinker linker)
 {

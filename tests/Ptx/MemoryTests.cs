@@ -89,7 +89,11 @@ public class MemoryTests
     [Fact]
     public void Compare_and_swap_writes_only_when_it_finds_what_it_expects()
     {
-        const string body = "\tatom.global.cas.b32 %r1, [%rd0], 3, 9;\n\tatom.global.cas.b32 %r2, [%rd0], 3, 11;\n\tst.global.v2.b32 [%rd1], {%r1, %r2};\n";
+        const string body = """
+            	atom.global.cas.b32 %r1, [%rd0], 3, 9;
+            	atom.global.cas.b32 %r2, [%rd0], 3, 11;
+            	st.global.v2.b32 [%rd1], {%r1, %r2};
+            """;
         var machine = new PtxMachine();
         PtxBuffer place = machine.Allocate(new[] { 3 }), old = machine.Allocate(8);
         PtxText.Run(PtxText.Kernel(2, body), machine, 1, place, old);

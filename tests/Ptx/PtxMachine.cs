@@ -204,7 +204,7 @@ internal sealed class Launch
         if (Kernel.StaticSharedBytes > StaticLimit)
             throw Limit($"{Kernel.StaticSharedBytes} bytes of static shared memory; at most {StaticLimit} are possible");
         if (DynamicSharedBytes < 0 || SharedBytes > machine.SharedMemoryLimit)
-            throw Limit($"{SharedBytes} bytes of shared memory, {DynamicSharedBytes} of them dynamic; {machine.SharedMemoryLimit} are possible");
+            throw Limit($"{SharedBytes} bytes of shared memory ({DynamicSharedBytes} dynamic); {machine.SharedMemoryLimit} are possible");
     }
 
     private PtxFaultException Limit(string what) => new(FaultKind.LaunchLimit, 0, $"kernel '{Kernel.Name}' is launched with {what}");

@@ -29,8 +29,8 @@ public class RaceTests
     [Fact]
     public void A_read_by_several_warps_is_remembered_for_each_of_them() => Finds(FaultKind.Race,
         "st.shared.u32 [tile], 1; bar.sync 0; ld.shared.u32 %r4, [tile]; setp.eq.u32 %p2, %r0, 95; !@%p2 st.shared.u32 [tile], 2;",
-        "st.shared.u32 [tile], 1; bar.sync 0; ld.shared.u32 %r4, [tile]; bar.sync 0; setp.eq.u32 %p2, %r0, 95; @%p2 st.shared.u32 [tile], 2;",
-        96);
+        "st.shared.u32 [tile], 1; bar.sync 0; ld.shared.u32 %r4, [tile]; bar.sync 0; setp.eq.u32 %p2, %r0, 95;" +
+        "@%p2 st.shared.u32 [tile], 2;", 96);
 
     [Fact]
     public void A_race_in_any_part_of_a_wide_access_is_found()
