@@ -1,0 +1,172 @@
+namespace Tests.Ptx;
+
+/// <summary>
+/// A block's shared memory with, per grain of the narrowest access: who wrote last, and each warp's last read. Two accesses are ordered
+/// when the same thread makes them, when a barrier lies between them (vector clocks of the warps), or, within a warp, when an instruction
+/// that synchronises the whole warp does.
+/// </summary>
+/// <remarks>
+/// Unordered writes of the same value are let pass, as are unordered atomics; every other unordered pair with a write is a race.
+/// Volatile accesses are treated as ordinary ones.
+/// </remarks>
+internal sealed class SharedMemory
+{
+    private const int ManyLanes = 32;
+    private readonly byte[] _template, _state, _data;
+    private readonly long[] _writes;
+    private readonly int[] _reads, _writePc, _readPc;
+    private readonly int _grain, _warps;
+
+    public SharedMemory(Launch launch)
+    {
+        PtxKernel kernel = launch.Kernel;
+        _template = kernel.Shared.States(kernel.DynamicSharedStart, launch.DynamicSharedBytes);
+        _state = new byte[_template.Length];
+        _data = new byte[_template.Length];
+        _grain = kernel.SharedGrain;
+        _warps = launch.WarpsPerBlock;
+        int cells = (_template.Length >> _grain) + 1;
+        _writes = new long[cells];
+        _writePc = new int[cells];
+        _readPc = new int[cells];
+        _reads = new int[cells * _warps];
+    }
+
+    public void Begin()
+    {
+        _template.CopyTo(_state, 0);
+        Array.Clear(_writes);
+        Array.Clear(_reads);
+    }
+
+    public ReadOnlySpan<byte> Read(Warp warp, int lane, ulong offset, int size)
+    {
+        int at = (int)offset;
+        bool fits = offset <= (ulong)(_state.Length - size) && (at & (size - 1)) == 0;
+        if (!fits || !ByteState.All(_state, at, size, ByteState.Ready))
+            throw Unreadable(warp, lane, Locate(warp, lane, offset, size, "read"), size);
+        for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++) NoteRead(warp, lane, cell);
+        return _data.AsSpan(at, size);
+    }
+
+    public void Write(Warp warp, int lane, ulong offset, ReadOnlySpan<byte> value)
+    {
+        int at = Locate(warp, lane, offset, value.Length, "write");
+        RejectPending(warp, lane, at, value.Length);
+        CheckWrite(warp, lane, at, value.Length, value, false);
+        value.CopyTo(_data.AsSpan(at));
+        _state.AsSpan(at, value.Length).Fill(ByteState.Ready);
+    }
+
+    /// <summary>The bytes an atomic operation reads and writes.</summary>
+    public Span<byte> Atomic(Warp warp, int lane, ulong offset, int size)
+    {
+        int at = Locate(warp, lane, offset, size, "atomic operation");
+        if (!ByteState.All(_state, at, size, ByteState.Ready)) throw Unreadable(warp, lane, at, size);
+        CheckWrite(warp, lane, at, size, [], true);
+        return _data.AsSpan(at, size);
+    }
+
+    /// <summary>The issue of a cp.async: the data is here, but nobody may look until the wait.</summary>
+    public void BeginCopy(Warp warp, int lane, ulong offset, ReadOnlySpan<byte> value)
+    {
+        int at = Locate(warp, lane, offset, value.Length, "cp.async write");
+        RejectPending(warp, lane, at, value.Length);
+        CheckWrite(warp, lane, at, value.Length, [], false);
+        value.CopyTo(_data.AsSpan(at));
+        _state.AsSpan(at, value.Length).Fill(ByteState.Mapped | ByteState.Pending);
+    }
+
+    /// <summary>The wait for a cp.async: from here on it counts as a write of the waiting thread.</summary>
+    public void EndCopy(Warp warp, int lane, ulong offset, int size, int issuedAt)
+    {
+        int at = (int)offset;
+        _state.AsSpan(at, size).Fill(ByteState.Ready);
+        for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++)
+        {
+            _writes[cell] = Event(warp, lane, false);
+            _writePc[cell] = issuedAt;
+        }
+    }
+
+    private int Locate(Warp warp, int lane, ulong offset, int size, string access)
+    {
+        if ((offset & (uint)(size - 1)) != 0)
+            throw warp.Fault(FaultKind.Misaligned, lane,
+                $"{access} of {size} bytes at shared address 0x{offset:X}, which is no multiple of {size}");
+        int at = (int)Math.Min(offset, int.MaxValue);
+        if ((long)at + size > _state.Length || _state.AsSpan(at, size).Contains((byte)0))
+            throw warp.Fault(FaultKind.OutOfBounds, lane,
+                $"{access} of {size} bytes at shared address 0x{offset:X}, outside every shared variable");
+        return at;
+    }
+
+    private void RejectPending(Warp warp, int lane, int at, int size)
+    {
+        foreach (byte state in _state.AsSpan(at, size))
+            if ((state & ByteState.Pending) != 0)
+                throw warp.Fault(FaultKind.AsyncCopyNotWaited, lane,
+                    $"shared address 0x{at:X} is the destination of a cp.async that has not been waited for");
+    }
+
+    private PtxFaultException Unreadable(Warp warp, int lane, int at, int size)
+    {
+        RejectPending(warp, lane, at, size);
+        int unwritten = at + _state.AsSpan(at, size).IndexOf(ByteState.Mapped);
+        return warp.Fault(FaultKind.UninitialisedRead, lane,
+            $"read of {size} bytes at shared address 0x{at:X}: the byte at 0x{unwritten:X} was never written in this block");
+    }
+
+    // An event: clock << 16 | warp << 8 | atomic << 7 | lane. Clocks start at 1, so 0 means none.
+    private static long Event(Warp warp, int lane, bool atomic) =>
+        (long)warp.Clock << 16 | (long)warp.Index << 8 | (atomic ? 0x80L : 0) | (long)lane;
+
+    private static bool Ordered(Warp warp, int lane, int otherWarp, long otherClock, int otherLane) =>
+        otherWarp == warp.Index ? otherClock < warp.Clock || otherLane == lane : warp.Clocks[otherWarp] >= otherClock;
+
+    private static bool OrderedAfter(long written, Warp warp, int lane) =>
+        written == 0 || Ordered(warp, lane, (int)(written >> 8) & 0xFF, written >> 16, (int)written & 0x1F);
+
+    private void NoteRead(Warp warp, int lane, int cell)
+    {
+        long written = _writes[cell];
+        if (!OrderedAfter(written, warp, lane))
+            throw Race(warp, lane, cell, "read", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
+        ref int read = ref _reads[cell * _warps + warp.Index];
+        int clock = warp.Clock;
+        read = read >> 6 == clock && (read & 63) != lane ? clock << 6 | ManyLanes : clock << 6 | lane;
+        _readPc[cell] = warp.Pc;
+    }
+
+    private void CheckWrite(Warp warp, int lane, int at, int size, ReadOnlySpan<byte> value, bool atomic)
+    {
+        for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++)
+        {
+            long written = _writes[cell];
+            if (!OrderedAfter(written, warp, lane) && !(atomic && (written & 0x80) != 0) && !SameValue(cell, at, value))
+                throw Race(warp, lane, cell, "written", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
+            for (int other = 0; other < _warps; other++)
+            {
+                int read = _reads[cell * _warps + other];
+                if (read != 0 && !Ordered(warp, lane, other, read >> 6, read & 63))
+                    throw Race(warp, lane, cell, "written", "read", other, read & 63, _readPc[cell]);
+            }
+            _writes[cell] = Event(warp, lane, atomic);
+            _writePc[cell] = warp.Pc;
+        }
+    }
+
+    private bool SameValue(int cell, int at, ReadOnlySpan<byte> value)
+    {
+        int start = Math.Max(cell << _grain, at) - at, length = Math.Min(1 << _grain, value.Length - start);
+        return length > 0 && _data.AsSpan(at + start, length).SequenceEqual(value.Slice(start, length));
+    }
+
+    private PtxFaultException Race(Warp warp, int lane, int cell, string now, string before, int otherWarp, int otherLane, int pc)
+    {
+        string who = otherLane == ManyLanes
+            ? $"several threads of warp {otherWarp}" : $"thread {warp.Launch.Block.Position(otherWarp * 32 + otherLane)}";
+        string what = $"shared address 0x{cell << _grain:X} is {now} here and was {before} by {who} at {warp.Describe(pc)}";
+        return warp.Fault(FaultKind.Race, lane, what + " with nothing to order the two");
+    }
+}
