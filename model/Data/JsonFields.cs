@@ -40,6 +40,19 @@ internal readonly struct JsonFields
         }
     }
 
+    /// <summary>The first key of two objects of the same keys that has another value, in words, or null.</summary>
+    public static string? Difference(byte[] was, byte[] now, IReadOnlySet<string> besides)
+    {
+        using JsonDocument left = JsonDocument.Parse(was), right = JsonDocument.Parse(now);
+        foreach (JsonProperty property in left.RootElement.EnumerateObject())
+        {
+            string before = property.Value.GetRawText(), after = right.RootElement.GetProperty(property.Name).GetRawText();
+            if (before != after && !besides.Contains(property.Name)) return $"{property.Name} was {before} and is {after}";
+        }
+
+        return null;
+    }
+
     public bool Has(string key) => _object.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
     public long Integer(string key, long least, long most = long.MaxValue)
