@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Text;
 using Engine.Autograd;
 using Engine.Runtime;
@@ -59,10 +58,9 @@ internal sealed class Checkpoint : IDisposable
     {
         WeightEntry entry = Find(parameter.Name)!;
         _file.Read(entry, destination);
-        if (TensorPrimitives.IsFiniteAll<float>(destination)) return;
-        int at = 0;
-        while (float.IsFinite(destination[at])) at++;
-        throw new InvalidDataException($"{_file.Path}: tensor {entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
+        int at = FloatValues.IndexOfNonFinite(destination);
+        if (at >= 0)
+            throw new InvalidDataException($"{_file.Path}: tensor {entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
     }
 
     private void CheckNames(ParameterSet set, ModelParts parts)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Dnabert2;
 
@@ -49,6 +50,7 @@ public sealed record Dnabert2Config
     public static Dnabert2Config Load(string path)
     {
         byte[] json = File.ReadAllBytes(path);
+        if (!Utf8.IsValid(json)) throw new InvalidDataException($"{path}: not valid JSON: it is not text in UTF-8");
         try
         {
             using JsonDocument document = JsonDocument.Parse(json.AsMemory());

@@ -71,11 +71,14 @@ public sealed class Dnabert2Model : IDisposable
         return Make(config, tokenizer, backend, wanted, set => checkpoint.Fill(set, wanted, trainable));
     }
 
+    /// <summary>The folder of the model that comes with this library.</summary>
+    public static string DefaultFolder => Path.Combine(AppContext.BaseDirectory, "builtin");
+
     /// <summary>Loads the model that comes with this library: a small DNABERT-2 trained by this engine on whole genomes.</summary>
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">See <see cref="Load"/>.</param>
     public static Dnabert2Model LoadDefault(Backend? backend = null, ModelParts? parts = null) =>
-        Load(Path.Combine(AppContext.BaseDirectory, "builtin"), backend, parts);
+        Load(DefaultFolder, backend, parts);
 
     /// <summary>A model with initial weights, drawn from N(0, <see cref="Dnabert2Config.InitializerRange"/>).</summary>
     /// <param name="config">The hyper-parameters.</param>

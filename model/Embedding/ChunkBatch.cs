@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2;
@@ -10,13 +11,16 @@ internal sealed class ChunkBatch : IDisposable
     private readonly Dnabert2Model _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
+    private readonly Pool? _pool;
     private readonly int _cls, _sep;
     private readonly List<int> _ids = [], _lengths = [];
 
-    public ChunkBatch(Dnabert2Model model)
+    /// <summary>A batch whose chunks are pooled; of which, with null, the vectors of all tokens are wanted.</summary>
+    public ChunkBatch(Dnabert2Model model, Pooling? pooling)
     {
         (_model, _arena) = (model, new Arena(model.Backend));
         _tape = Tape.ForInference(_arena);
+        _pool = pooling is { } how ? new Pool(how) : null;
         _cls = Special(model.Tokenizer.ClsId, "[CLS]");
         _sep = Special(model.Tokenizer.SepId, "[SEP]");
     }
@@ -39,14 +43,13 @@ internal sealed class ChunkBatch : IDisposable
         _lengths.Add(tokens.Length + 2);
     }
 
-    /// <summary>Runs the encoder and, unless <paramref name="pooling"/> is null, pools each chunk.</summary>
-    /// <param name="pooling">Null for the vectors of all tokens.</param>
+    /// <summary>Runs the encoder.</summary>
     /// <param name="destination">Receives [chunks, hidden], or [tokens, hidden]; it grows as needed.</param>
-    public void Run(Engine.Kernels.Pooling? pooling, ref float[] destination)
+    public void Run(ref float[] destination)
     {
         var batch = new Batch(_arena, Ids, Lengths);
         Variable output = _model.Encoder.Forward(_tape, batch);
-        if (pooling is { } how) output = new Pool(how).Forward(_tape, output, batch.CuSeqlens);
+        if (_pool is not null) output = _pool.Forward(_tape, output, batch.CuSeqlens);
         Tensor x = output.Data;
         if (destination.Length < x.Count) destination = new float[x.Count];
         _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));

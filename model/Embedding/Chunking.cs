@@ -21,6 +21,9 @@ internal sealed class TokenisedRecord
     /// <summary>The chunks, in order.</summary>
     public List<Chunk> Chunks { get; } = [];
 
+    /// <summary>Tokens of all chunks, with overlaps and special tokens: what is to be computed.</summary>
+    public long ChunkTokens { get; private set; }
+
     /// <summary>Whether tokens were left out.</summary>
     public bool Truncated { get; private set; }
 
@@ -50,6 +53,7 @@ internal sealed class TokenisedRecord
         _starts.Clear();
         Chunks.Clear();
         Truncated = false;
+        ChunkTokens = 0;
         foreach (SequenceFragment fragment in fragments)
         {
             int first = Ids.Count;
@@ -59,6 +63,7 @@ internal sealed class TokenisedRecord
             if (Truncated) break;
         }
 
+        foreach (Chunk chunk in Chunks) ChunkTokens += chunk.Count + 2;
         if (Chunks.Count == 0)
             throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out with --on-n drop");
     }
@@ -102,5 +107,5 @@ internal sealed class TokenisedRecord
     }
 
     private static InvalidDataException Fault(SequenceRecord record, string what, string remedy) =>
-        new($"record {record.Number} '{record.Id}' (line {record.Line}): {what}; {remedy}");
+        new($"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}: {what}; {remedy}");
 }

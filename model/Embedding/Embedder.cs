@@ -56,15 +56,20 @@ public sealed class Embedder
 
     /// <summary>One vector for each record, in order.</summary>
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
+    /// <param name="progress">Told after each batch, on this thread.</param>
+    /// <param name="cancellation">Ends the embedding between two batches.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
-    public IEnumerable<SequenceEmbedding> Embed(IEnumerable<SequenceRecord> records)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public IEnumerable<SequenceEmbedding> Embed(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(records);
-        using var batch = new ChunkBatch(_model);
+        using var batch = new ChunkBatch(_model, _options.Pooling);
         var tokens = new TokenisedRecord();
         var waiting = new Queue<Pending>();
         var owners = new List<Pending>();
         float[] pooled = [];
+        long found = 0, done = 0;
         foreach (SequenceRecord record in records)
         {
             var pending = new Pending(record, Width, _options.Pooling);
@@ -87,6 +92,7 @@ public sealed class Embedder
 
         void AddChunks(Pending owner)
         {
+            found += tokens.ChunkTokens;
             foreach (Chunk chunk in tokens.Chunks)
             {
                 if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens) Flush();
@@ -99,34 +105,44 @@ public sealed class Embedder
         void Flush()
         {
             if (owners.Count == 0) return;
-            batch.Run(_options.Pooling, ref pooled);
+            cancellation.ThrowIfCancellationRequested();
+            batch.Run(ref pooled);
             for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i]);
+            done += batch.Tokens;
+            progress?.Report(new EmbedProgress(done, found));
             owners.Clear();
             batch.Clear();
         }
     }
 
     /// <summary>The vectors of all tokens of each record, with their places in it, in order.</summary>
-    /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord})"/>.</param>
+    /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord}, IProgress{EmbedProgress}?, CancellationToken)"/>.</param>
+    /// <param name="progress">Told after each batch, on this thread.</param>
+    /// <param name="cancellation">Ends the embedding between two batches.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">The options ask for the reverse complement, whose tokens are others.</exception>
-    public IEnumerable<TokenEmbeddings> EmbedTokens(IEnumerable<SequenceRecord> records)
+    public IEnumerable<TokenEmbeddings> EmbedTokens(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(records);
         if (_options.AverageReverseComplement)
             throw new InvalidOperationException("vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
-        return EmbedTokensCore(records);
+        return EmbedTokensCore(records, progress, cancellation);
     }
 
-    private IEnumerable<TokenEmbeddings> EmbedTokensCore(IEnumerable<SequenceRecord> records)
+    private IEnumerable<TokenEmbeddings> EmbedTokensCore(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
-        using var batch = new ChunkBatch(_model);
+        using var batch = new ChunkBatch(_model, pooling: null);
         var tokens = new TokenisedRecord();
         var waiting = new List<TokenPiece>();
         float[] vectors = [];
+        long found = 0, done = 0;
         foreach (SequenceRecord record in records)
         {
             tokens.Set(record, _model.Tokenizer, _options);
+            found += tokens.ChunkTokens;
             foreach (Chunk chunk in tokens.Chunks)
             {
                 if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens)
@@ -142,7 +158,8 @@ public sealed class Embedder
         {
             var finished = new List<TokenEmbeddings>(waiting.Count);
             if (waiting.Count == 0) return finished;
-            batch.Run(pooling: null, ref vectors);
+            cancellation.ThrowIfCancellationRequested();
+            batch.Run(ref vectors);
             int row = 0;
             for (int i = 0; i < waiting.Count; i++)
             {
@@ -150,6 +167,8 @@ public sealed class Embedder
                 row += batch.Lengths[i];
             }
 
+            done += batch.Tokens;
+            progress?.Report(new EmbedProgress(done, found));
             waiting.Clear();
             batch.Clear();
             return finished;

@@ -20,3 +20,8 @@ public sealed record SequenceEmbedding(string Id, long Number, int Bases, long T
 /// <param name="Vectors">[tokens, hidden], row-major.</param>
 public sealed record TokenEmbeddings(
     string Id, long Number, bool Truncated, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids, ReadOnlyMemory<float> Vectors);
+
+/// <summary>How far an embedding is. Tokens are counted as computed: once a chunk, special ones included.</summary>
+/// <param name="TokensDone">Tokens that went through the encoder.</param>
+/// <param name="TokensFound">Tokens of the records read so far.</param>
+public readonly record struct EmbedProgress(long TokensDone, long TokensFound);

@@ -107,6 +107,31 @@ public class BpeExactnessTests
     }
 
     [Fact]
+    public void Long_runs_in_blocks_of_any_length_equal_the_heap()
+    {
+        for (int seed = 0; seed < 40; seed++)
+        {
+            var random = new Random(seed);
+            var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 9 + random.Next(1, 500) });
+            trainer.Add(Encoding.ASCII.GetBytes(Text(random, "ACGT", 5000)));
+            BpeTokenizer t = trainer.Train();
+            BpeModel model = t.Model;
+            string text = Text(random, seed % 4 == 0 ? "AC" : "ACGT", random.Next(2000, 9000));
+            int[] expected = new int[text.Length], lengths = new int[text.Length];
+            for (int i = 0; i < text.Length; i++) expected[i] = model.Symbol(new Rune(text[i]));
+            int count = MergeLoop.Run(model, expected, lengths, out _);
+            foreach (int block in new[] { 1, 2, 7, 50, 333, 2048, 10_000 })
+            {
+                List<int> ids = [], starts = [];
+                CompiledBpe.TryCompile(model, "ACGT"u8.ToArray(), block)!.EncodeRun(Encoding.ASCII.GetBytes(text), 5, ids, starts);
+                Assert.True(expected.AsSpan(0, count).SequenceEqual(ids.ToArray()), $"seed {seed}, {text.Length} characters in blocks of {block}, longest {model.Tokens.Max(t => t.Length)}");
+                Assert.Equal(Enumerable.Range(0, count).Select(i => 5 + lengths.Take(i).Sum()).Take(3), starts.Take(3));
+                Assert.Equal(5 + text.Length - lengths[count - 1], starts[^1]);
+            }
+        }
+    }
+
+    [Fact]
     public void Encoding_a_sequence_appends_and_allocates_nothing_once_the_lists_have_grown()
     {
         var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 200 });

@@ -47,23 +47,23 @@ public sealed class HostileWeightTests
         };
         Exercise(folder, original, mustOpen: true, convert: true);
         int refused = 0;
-        const int trials = 1000;
+        const int trials = 600;
         for (int trial = 0; trial < trials; trial++)
         {
             // The pickle within a sound archive, or the file as a whole.
             byte[] mutated = format == "pickle"
-                ? StoredZip.Make([("a/data.pkl", Mutate(pickle, random)), ("a/data/0", Six), ("a/data/1", Six)])
-                : Mutate(original, random);
+                ? StoredZip.Make([("a/data.pkl", Mutate(pickle, random, 1)), ("a/data/0", Six), ("a/data/1", Six)])
+                : Mutate(original, random, 2);
             if (!Exercise(folder, mutated, mustOpen: false, convert: trial % 50 == 0)) refused++;
         }
         // Were all refused at the door, or none, the mutations would test nothing.
         Assert.InRange(refused, trials / 10, trials - 10);
     }
 
-    private static byte[] Mutate(byte[] original, Random random)
+    private static byte[] Mutate(byte[] original, Random random, int most)
     {
         List<byte> bytes = [.. original];
-        for (int n = random.Next(1, 4); n > 0 && bytes.Count > 0; n--)
+        for (int n = random.Next(1, most + 1); n > 0 && bytes.Count > 0; n--)
         {
             int at = random.Next(bytes.Count), length = Math.Min(random.Next(1, 9), bytes.Count - at);
             switch (random.Next(7))
@@ -116,14 +116,14 @@ public sealed class HostileWeightTests
     }
 
     [Fact]
-    public void Every_truncation_of_every_format_is_refused()
+    public void A_truncated_file_of_any_format_is_refused()
     {
         using var folder = new TempFolder();
         byte[] pickle = StateDict();
         foreach (byte[] whole in (byte[][])
             [Safetensors(folder), Pickle.Legacy(pickle, ["0", "1"], Six, Six), Pickle.Checkpoint(pickle, Six, Six)])
         {
-            for (int length = 0; length < whole.Length; length++) folder.Refusal(whole.AsSpan(0, length));
+            for (int length = 0; length < whole.Length; length += 1 + (length % 3)) folder.Refusal(whole.AsSpan(0, length));
         }
     }
 
@@ -145,11 +145,16 @@ public sealed class HostileWeightTests
 
     private static Pickle W(Pickle pickle) => pickle.Tensor("FloatStorage", "0", 6, 0, [6], [1]);
 
-    public static TheoryData<string> Bombs => ["tower", "ring", "self", "doubling", "long names", "wide lists", "operations", "memo"];
-
     [Theory]
-    [MemberData(nameof(Bombs))]
-    public void A_pickle_built_to_exhaust_time_or_memory_is_refused_within_bounds(string kind)
+    [InlineData("tower", "nested deeper")]
+    [InlineData("ring", "nested deeper")]
+    [InlineData("self", "nested deeper")]
+    [InlineData("doubling", "names of more characters")]
+    [InlineData("long names", "names of more characters")]
+    [InlineData("wide lists", "too many parts")]
+    [InlineData("operations", "operations")]
+    [InlineData("memo", "operations")]
+    public void A_pickle_built_to_exhaust_time_or_memory_is_refused_within_bounds(string kind, string fault)
     {
         using var folder = new TempFolder();
         var pickle = new Pickle().Proto();
@@ -203,7 +208,7 @@ public sealed class HostileWeightTests
         }
         byte[] bytes = Bomb(pickle);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        folder.Refusal(bytes);
+        Assert.Contains(fault, folder.Refusal(bytes));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 400L << 20);
     }
 }

@@ -17,6 +17,7 @@ internal sealed class TempFolder : IDisposable
     public string Write(string name, ReadOnlySpan<byte> bytes)
     {
         string path = this[name];
+        File.Delete(path); // Faster than overwriting: some file systems flush a file that was cut and written again.
         using FileStream stream = File.Create(path);
         stream.Write(bytes);
         return path;

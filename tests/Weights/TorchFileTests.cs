@@ -155,6 +155,22 @@ public sealed class TorchFileTests
         for (int i = 0; i < transposed.Length; i++) Assert.Equal((i % rows * columns) + (i / rows), transposed[i]);
     }
 
+    [Fact]
+    public void Many_threads_read_one_file_at_once()
+    {
+        using var folder = new TempFolder();
+        byte[] data = [.. Enumerable.Range(0, 60_000).SelectMany(i => BitConverter.GetBytes((float)i))];
+        Pickle pickle = Dict();
+        for (int i = 0; i < 40; i++) pickle.Text($"{i}").Tensor("FloatStorage", "0", 60_000, i, [200, 100], i % 2 == 0 ? [100, 1] : [1, 200]);
+        using WeightFile file = Open(folder, pickle.Op('u'), data);
+        Parallel.For(0, 400, n =>
+        {
+            int i = n % 40;
+            float[] values = file.Values($"{i}");
+            for (int k = 0; k < values.Length; k++) Assert.Equal(i + (i % 2 == 0 ? k : (k / 100) + (k % 100 * 200)), values[k]);
+        });
+    }
+
     [Theory]
     [InlineData(6, 0, new long[] { 7 }, new long[] { 1 }, "reaches beyond")]
     [InlineData(6, 1, new long[] { 6 }, new long[] { 1 }, "reaches beyond")]

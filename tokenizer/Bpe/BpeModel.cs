@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Dnabert2.Tokenizers;
 
-/// <summary>One merge rule: <c>Left</c> followed by <c>Right</c> becomes <c>Product</c>. Its rank is its place in the list; the lowest goes first.</summary>
+/// <summary>
+/// One merge rule: <c>Left</c> followed by <c>Right</c> becomes <c>Product</c>. Its rank is its place in the list; the lowest goes first.
+/// </summary>
 internal readonly record struct Merge(int Left, int Right, int Product);
 
 /// <summary>A BPE vocabulary with its merge rules. Immutable.</summary>
@@ -24,7 +26,8 @@ internal sealed class BpeModel
         for (int id = 0; id < tokens.Length; id++)
         {
             _ids.Add(tokens[id], id);
-            if (Rune.DecodeFromUtf16(tokens[id], out Rune rune, out int used) == System.Buffers.OperationStatus.Done && used == tokens[id].Length)
+            bool decoded = Rune.DecodeFromUtf16(tokens[id], out Rune rune, out int used) == System.Buffers.OperationStatus.Done;
+            if (decoded && used == tokens[id].Length)
                 _symbols.Add(rune.Value, id);
         }
         Merges = WithoutSuperseded(merges);

@@ -7,6 +7,8 @@ public sealed partial class BpeTokenizer
 {
     private readonly SequenceRules _sequences;
 
+    internal BpeModel Model => _model;
+
     /// <summary>Whether the vocabulary allows the linear-time encoder; else sequences take the heap, O(n log n).</summary>
     internal bool EncodesInLinearTime => _sequences.Fast is not null;
 

@@ -94,7 +94,8 @@ public sealed partial class BpeTokenizer
         ArgumentOutOfRangeException.ThrowIfLessThan(size, first);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, VocabularySize);
         for (int rank = 0; rank < _model.Merges.Length; rank++)
-            if (_model.Merges[rank].Product != first + rank) throw new InvalidOperationException($"merge {rank} does not make the token with id {first + rank}");
+            if (_model.Merges[rank].Product != first + rank)
+                throw new InvalidOperationException($"merge {rank} does not make the token with id {first + rank}");
         if (_added.All.Any(token => token.Id >= first)) throw new InvalidOperationException("added tokens come after the vocabulary");
         var model = new BpeModel(_model.Tokens[..size], _model.Merges[..(size - first)], _model.UnknownId);
         return new BpeTokenizer(_parts with { Model = model });
@@ -102,7 +103,8 @@ public sealed partial class BpeTokenizer
 
     /// <summary>The id of a token.</summary>
     /// <exception cref="ArgumentException">The vocabulary has no such token.</exception>
-    public int Id(string token) => TryGetId(token, out int id) ? id : throw new ArgumentException($"the vocabulary has no token \"{token}\"", nameof(token));
+    public int Id(string token)
+        => TryGetId(token, out int id) ? id : throw new ArgumentException($"the vocabulary has no token \"{token}\"", nameof(token));
 
     /// <summary>The id of a token, where the vocabulary has it.</summary>
     public bool TryGetId(string token, out int id)

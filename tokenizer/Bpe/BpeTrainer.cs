@@ -24,7 +24,8 @@ public sealed class BpeTrainer
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.VocabularySize, _options.SpecialTokens.Count + Bases.Length, "VocabularySize");
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.MaxTokenLength, 1, "MaxTokenLength");
         foreach (string token in _options.SpecialTokens)
-            if (token.Length == 0 || token.All(Bases.Contains)) throw new ArgumentException($"\"{token}\" cannot be a special token: it is made of bases only", nameof(options));
+            if (token.Length == 0 || token.All(Bases.Contains))
+                throw new ArgumentException($"\"{token}\" cannot be a special token: it is made of bases only", nameof(options));
         if (_options.SpecialTokens.Distinct(StringComparer.Ordinal).Count() != _options.SpecialTokens.Count)
             throw new ArgumentException("a special token is given twice", nameof(options));
     }
@@ -52,7 +53,8 @@ public sealed class BpeTrainer
         int total = _options.VocabularySize - tokens.Count;
 
         text.Index(_options);
-        if (!text.TryTakeMostFrequent(out int left, out int right)) throw new InvalidOperationException("no two adjacent bases to train on were added");
+        if (!text.TryTakeMostFrequent(out int left, out int right))
+            throw new InvalidOperationException("no two adjacent bases to train on were added");
         while (merges.Count < total)
         {
             cancellation.ThrowIfCancellationRequested();

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Dnabert2.Tokenizers;
@@ -13,21 +12,22 @@ namespace Dnabert2.Tokenizers;
 /// itself and each adjacent pair encodes to that pair. So the encoding of a prefix, less its last token, is the encoding of the shorter
 /// prefix: at each position exactly one of the tokens that end there fits the one before it, and the way back from the end is the
 /// result. Nothing in the loop over the positions depends on a branch.
-/// A long run goes in blocks: the ways back from the last positions soon meet, and where they meet is a border for good.
+/// A long run goes in blocks: the ways back from the last positions soon meet, and where they meet is a border whatever follows.
 /// </remarks>
 internal sealed class CompiledBpe
 {
     private const int MaxTokens = 1 << 14;
-    private const int BlockLength = 2048;
 
     private readonly byte[] _codes;
     private readonly int[] _ids;
     private readonly TokenAutomaton _automaton;
     private readonly PairTable _pairs;
     private readonly SearchValues<byte> _alphabet;
+    private readonly int _blockLength;
 
-    private CompiledBpe(byte[] alphabet, byte[] codes, int[] ids, TokenAutomaton automaton, PairTable pairs)
+    private CompiledBpe(byte[] alphabet, byte[] codes, int[] ids, TokenAutomaton automaton, PairTable pairs, int blockLength)
     {
+        _blockLength = blockLength;
         _alphabet = SearchValues.Create(alphabet);
         _codes = codes;
         _ids = ids;
@@ -45,7 +45,8 @@ internal sealed class CompiledBpe
     /// <summary>The encoder of the vocabulary's tokens over some ASCII characters, or null where its conditions do not hold.</summary>
     /// <param name="model">The vocabulary.</param>
     /// <param name="alphabet">The characters, each a token of the vocabulary.</param>
-    public static CompiledBpe? TryCompile(BpeModel model, byte[] alphabet)
+    /// <param name="blockLength">How many characters go at a time; the result does not depend on it.</param>
+    public static CompiledBpe? TryCompile(BpeModel model, byte[] alphabet, int? blockLength = null)
     {
         if (alphabet.Length == 0 || !IsOrdered(model)) return null;
         var codes = new byte[256];
@@ -53,7 +54,7 @@ internal sealed class CompiledBpe
         if (FindDerivations(model, alphabet, out int[] tokens, out int[] derivations)
             && PairTable.TryBuild(model, tokens, derivations) is { } pairs
             && TokenAutomaton.TryBuild(Array.ConvertAll(tokens, id => model.Tokens[id]), codes, alphabet.Length, pairs) is { } automaton)
-            return new CompiledBpe(alphabet, codes, tokens, automaton, pairs);
+            return new CompiledBpe(alphabet, codes, tokens, automaton, pairs, blockLength ?? Math.Max(2048, 8 * automaton.LongestToken));
         return null;
     }
 
@@ -97,122 +98,136 @@ internal sealed class CompiledBpe
     /// <param name="starts">Receives where each token starts; may be null.</param>
     public void EncodeRun(ReadOnlySpan<byte> run, int offset, List<int> ids, List<int>? starts)
     {
-        int margin = _automaton.LongestToken, usual = Math.Max(BlockLength, 8 * margin);
-        int block = usual, done = 0;
-        var before = new Candidate(0, 0, _pairs.StartRow, 0);
-        Candidate[] rented = ArrayPool<Candidate>.Shared.Rent(margin + Math.Min(block, run.Length) + 1);
-        while (done < run.Length)
+        int margin = _automaton.LongestToken;
+        var path = new EncodingPath(margin, margin + Math.Min(_blockLength, run.Length) + 1);
+        path.Start(new EndingToken(_pairs.StartRowWord, 0, 0));
+        int border = 0, state = 0;
+        for (int done = 0; done < run.Length;)
         {
-            bool last = run.Length - done <= block;
-            int length = last ? run.Length - done : block;
-            if (rented.Length <= margin + length) rented = Exchange(rented, margin + length + 1);
-            // The margin is read, without effect, at the start of a block.
-            rented.AsSpan(0, margin + 1).Fill(before);
-            Span<Candidate> chosen = rented.AsSpan(margin, length + 1);
-            ChooseTokens(run.Slice(done, length), chosen);
-            int border = last ? length : CommonBorder(chosen);
-            AddTokens(chosen[..(border + 1)], offset + done, ids, starts);
-            before = chosen[border];
-            done += border;
-            // Where the ways back have not met: look further.
-            block = border == 0 ? checked(block * 2) : usual;
+            int length = Math.Min(_blockLength, run.Length - done);
+            ChooseTokens(run.Slice(done, length), ref state, path.Extend(length));
+            done += length;
+            int next = done == run.Length ? done : path.CommonBorder(border);
+            Span<EndingToken> tokens = path.Take(border, next);
+            AddTokens(tokens, offset + border, ids, starts);
+            border = next;
         }
-        ArrayPool<Candidate>.Shared.Return(rented);
+        path.Return();
     }
 
     /// <summary>Finds for each prefix of the text the last token of its encoding.</summary>
-    /// <param name="text">The characters, <c>[n]</c>.</param>
+    /// <param name="text">The next characters, <c>[n]</c>.</param>
+    /// <param name="state">The state of the automaton, before and after.</param>
     /// <param name="chosen">
-    /// The token before the text on entry, in element 0; receives the last token of the i characters in element i. Readable as far as
-    /// the longest token before its start.
+    /// Receives the last tokens, <c>[n]</c>. Before its start lie those of the characters before, as many as the longest token has.
     /// </param>
-    private void ChooseTokens(ReadOnlySpan<byte> text, Span<Candidate> chosen)
+    private unsafe void ChooseTokens(ReadOnlySpan<byte> text, ref int state, Span<EndingToken> chosen)
     {
-        ref Candidate path = ref MemoryMarshal.GetReference(chosen);
-        ref byte codes = ref MemoryMarshal.GetArrayDataReference(_codes);
-        ref ushort next = ref MemoryMarshal.GetArrayDataReference(_automaton.Next);
-        ref Candidates states = ref MemoryMarshal.GetArrayDataReference(_automaton.Candidates);
-        ref uint bits = ref MemoryMarshal.GetArrayDataReference(_pairs.Bits);
-        int shift = _automaton.Shift, words = _pairs.RowWords, state = 0;
-        for (int i = 0; i < text.Length; i++)
+        ushort[] rented = ArrayPool<ushort>.Shared.Rent(text.Length);
+        fixed (byte* characters = text)
+        fixed (ushort* states = rented)
+        fixed (Candidates* candidates = _automaton.Candidates)
+        fixed (uint* forbidden = _pairs.Bits)
+        fixed (EndingToken* first = chosen)
         {
-            state = Unsafe.Add(ref next, (state << shift) + Unsafe.Add(ref codes, text[i]));
-            ref Candidates candidates = ref Unsafe.Add(ref states, state);
-            ref Candidate here = ref Unsafe.Add(ref path, i + 1);
-            if (candidates.More != 0)
+            FindStates(characters, text.Length, state, states);
+            EndingToken* path = first - 1;
+            int done = 0;
+            while ((done += ChooseAmongThree(states + done, text.Length - done, candidates, forbidden, path + done)) < text.Length)
             {
-                here = ChooseAmong(_automaton.More[candidates.More], chosen, i + 1);
-                continue;
+                Candidate[] more = _automaton.More[candidates[states[done]].More];
+                path[++done] = ChooseAmongMore(more, path + done);
             }
-            ulong first = candidates.First.Packed, second = candidates.Second.Packed, third = candidates.Third.Packed;
-            ulong best = third ^ ((third ^ second) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.SecondBack), second));
-            here = new Candidate(best ^ ((best ^ first) & Fits(ref bits, words, Unsafe.Subtract(ref here, (int)candidates.FirstBack), first)));
+            state = states[text.Length - 1];
+        }
+        ArrayPool<ushort>.Shared.Return(rented);
+    }
+
+    /// <summary>
+    /// Finds the state of the automaton after each character. The state depends on no more characters than the longest token has, so
+    /// four parts of the text go side by side, each waiting for its own look-ups only.
+    /// </summary>
+    private unsafe void FindStates(byte* text, int length, int state, ushort* states)
+    {
+        fixed (byte* codes = _codes)
+        fixed (ushort* next = _automaton.Next)
+        {
+            int shift = _automaton.Shift, margin = _automaton.LongestToken, part = length / 4;
+            int a = state, b = 0, c = 0, d = 0, done = 0;
+            if (part >= margin)
+            {
+                byte* second = text + part, third = second + part, fourth = third + part;
+                for (int i = -margin; i < 0; i++)
+                {
+                    b = next[(b << shift) + codes[second[i]]];
+                    c = next[(c << shift) + codes[third[i]]];
+                    d = next[(d << shift) + codes[fourth[i]]];
+                }
+                for (int i = 0; i < part; i++)
+                {
+                    states[i] = (ushort)(a = next[(a << shift) + codes[text[i]]]);
+                    states[i + part] = (ushort)(b = next[(b << shift) + codes[second[i]]]);
+                    states[i + 2 * part] = (ushort)(c = next[(c << shift) + codes[third[i]]]);
+                    states[i + 3 * part] = (ushort)(d = next[(d << shift) + codes[fourth[i]]]);
+                }
+                a = d;
+                done = 4 * part;
+            }
+            for (; done < length; done++) states[done] = (ushort)(a = next[(a << shift) + codes[text[done]]]);
         }
     }
 
-    /// <summary>All ones where a token may follow the one before it, else 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Fits(ref uint bits, int words, Candidate before, ulong token)
+    /// <summary>
+    /// Chooses up to a state with more than three candidates. Nothing in the loop branches on the text.
+    /// </summary>
+    /// <param name="states">The states after the next characters.</param>
+    /// <param name="length">Their number.</param>
+    /// <param name="table">The candidates in each state.</param>
+    /// <param name="forbidden">The pair table.</param>
+    /// <param name="path">The token chosen last; receives the next ones after it.</param>
+    /// <returns>The number of tokens chosen.</returns>
+    private static unsafe int ChooseAmongThree(ushort* states, int length, Candidates* table, uint* forbidden, EndingToken* path)
     {
-        int column = (ushort)(token >> 16);
-        return (ulong)(Unsafe.Add(ref bits, before.Row * words + (column >> 5)) >> column & 1) - 1;
+        int i = 0;
+        while (i < length)
+        {
+            Candidates* candidates = table + states[i];
+            if (candidates->More != 0) break;
+            path++;
+            i++;
+            // All ones where the token is forbidden after the one before it.
+            int notFirst = (int)(forbidden[path[candidates->FirstBack].RowWord + candidates->FirstWord] << candidates->FirstShift) >> 31;
+            int notSecond = (int)(forbidden[path[candidates->SecondBack].RowWord + candidates->SecondWord] << candidates->SecondShift) >> 31;
+            ulong first = candidates->First.Packed, second = candidates->Second.Packed, third = candidates->Third.Packed;
+            ulong rest = second ^ ((second ^ third) & (ulong)(long)notSecond);
+            *path = new EndingToken(first ^ ((first ^ rest) & (ulong)(long)notFirst));
+        }
+        return i;
     }
 
-    private Candidate ChooseAmong(Candidate[] candidates, ReadOnlySpan<Candidate> chosen, int end)
+    private unsafe EndingToken ChooseAmongMore(Candidate[] candidates, EndingToken* path)
     {
         foreach (Candidate candidate in candidates.AsSpan(0, candidates.Length - 1))
-            if (Fits(ref _pairs.Bits[0], _pairs.RowWords, chosen[end - candidate.Length], candidate.Packed) != 0) return candidate;
-        return candidates[^1];
+            if ((_pairs.Bits[path[-candidate.Token.Length].RowWord + (candidate.Column >> 5)] >> candidate.Column & 1) == 0) return candidate.Token;
+        return candidates[^1].Token;
     }
 
-    /// <summary>The last border that the encoding has whatever comes after the text; 0 where there is none inside.</summary>
-    private int CommonBorder(ReadOnlySpan<Candidate> chosen)
+    /// <param name="tokens">The tokens, each with its start in place of its row.</param>
+    /// <param name="offset">What the starts are counted from.</param>
+    /// <param name="ids">Receives the token ids.</param>
+    /// <param name="starts">Receives the starts; may be null.</param>
+    private void AddTokens(ReadOnlySpan<EndingToken> tokens, int offset, List<int> ids, List<int>? starts)
     {
-        int length = chosen.Length - 1;
-        // Some border lies within the length of a token from the end: follow the furthest back until all have come to one.
-        int[] rented = ArrayPool<int>.Shared.Rent(_automaton.LongestToken);
-        Span<int> borders = rented.AsSpan(0, Math.Min(_automaton.LongestToken, length + 1));
-        for (int i = 0; i < borders.Length; i++) borders[i] = length - borders.Length + 1 + i;
-        int count = borders.Length;
-        while (count > 1)
+        Span<int> newIds = Extend(ids, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++) newIds[i] = _ids[tokens[i].Token];
+        if (starts is null) return;
+        Span<int> newStarts = Extend(starts, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++) newStarts[i] = offset + tokens[i].RowWord;
+
+        static Span<int> Extend(List<int> list, int count)
         {
-            int furthest = borders[--count];
-            int border = furthest - chosen[furthest].Length;
-            int at = count;
-            while (at > 0 && borders[at - 1] > border) at--;
-            if (at > 0 && borders[at - 1] == border) continue;
-            borders[at..count].CopyTo(borders[(at + 1)..]);
-            borders[at] = border;
-            count++;
+            CollectionsMarshal.SetCount(list, list.Count + count);
+            return CollectionsMarshal.AsSpan(list)[^count..];
         }
-        int common = borders[0];
-        ArrayPool<int>.Shared.Return(rented);
-        return common;
-    }
-
-    private void AddTokens(ReadOnlySpan<Candidate> chosen, int offset, List<int> ids, List<int>? starts)
-    {
-        int count = 0;
-        for (int end = chosen.Length - 1; end > 0; end -= chosen[end].Length) count++;
-        Span<int> newIds = Extend(ids, count), newStarts = starts is null ? default : Extend(starts, count);
-        for (int end = chosen.Length - 1; end > 0;)
-        {
-            Candidate token = chosen[end];
-            end -= token.Length;
-            newIds[--count] = _ids[token.Token];
-            if (!newStarts.IsEmpty) newStarts[count] = offset + end;
-        }
-    }
-
-    private static Span<int> Extend(List<int> list, int count)
-    {
-        CollectionsMarshal.SetCount(list, list.Count + count);
-        return CollectionsMarshal.AsSpan(list)[^count..];
-    }
-
-    private static Candidate[] Exchange(Candidate[] rented, int length)
-    {
-        ArrayPool<Candidate>.Shared.Return(rented);
-        return ArrayPool<Candidate>.Shared.Rent(length);
     }
 }

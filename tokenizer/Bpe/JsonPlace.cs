@@ -80,7 +80,8 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
     public void Refuse(string name)
     {
         if (Optional(name) is not { } place || place.AsksForNothing()) return;
-        string kind = place.Value.ValueKind == JsonValueKind.Object && place.Optional("type") is { } type ? $" of type {type.Shown()}" : $" {place.Shown()}";
+        bool typed = place.Value.ValueKind == JsonValueKind.Object && place.Value.TryGetProperty("type", out _);
+        string kind = typed ? $" of type {place.Required("type").Shown()}" : $" {place.Shown()}";
         throw place.Fault($"{name}{kind} is not supported; null is");
     }
 
@@ -94,7 +95,8 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
     /// <summary>The value as a message shows it: shortened.</summary>
     public string Shown()
     {
-        string raw = Value.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? Value.ValueKind.ToString().ToLowerInvariant() : Value.GetRawText();
+        bool nested = Value.ValueKind is JsonValueKind.Object or JsonValueKind.Array;
+        string raw = nested ? Value.ValueKind.ToString().ToLowerInvariant() : Value.GetRawText();
         return raw.Length <= 60 ? raw : raw[..60] + "…";
     }
 

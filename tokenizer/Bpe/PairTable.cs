@@ -17,29 +17,29 @@ internal sealed class PairTable
     /// <summary>More bit operations than this and a table is not worth its building.</summary>
     private const long MaxWork = 1L << 31;
 
-    private PairTable(uint[] bits, int rowWords, int[] rows, int[] columns, int startRow)
+    private PairTable(uint[] bits, int wordsPerRow, int[] rowWords, int[] columns, int startRowWord)
     {
         Bits = bits;
+        WordsPerRow = wordsPerRow;
         RowWords = rowWords;
-        Rows = rows;
         Columns = columns;
-        StartRow = startRow;
+        StartRowWord = startRowWord;
     }
 
-    /// <summary>The matrix, <see cref="RowWords"/> a row; a bit is set where the pair is forbidden.</summary>
+    /// <summary>The matrix, row after row; a bit is set where the pair is forbidden.</summary>
     public uint[] Bits { get; }
 
     /// <summary>The length of a row.</summary>
-    public int RowWords { get; }
+    public int WordsPerRow { get; }
 
-    /// <summary>For each token, numbered as they were given, its row.</summary>
-    public int[] Rows { get; }
+    /// <summary>For each token, numbered as they were given, the word at which its row begins.</summary>
+    public int[] RowWords { get; }
 
     /// <summary>For each token its column.</summary>
     public int[] Columns { get; }
 
     /// <summary>The row of the start of the text: nothing is forbidden.</summary>
-    public int StartRow { get; }
+    public int StartRowWord { get; }
 
     /// <summary>The table for some tokens, or null where it would cost too much.</summary>
     /// <param name="model">The rules.</param>
@@ -62,9 +62,9 @@ internal sealed class PairTable
     }
 
     /// <summary>Clears the columns that a row does not forbid.</summary>
-    public void Intersect(Span<uint> columns, int row)
+    public void Intersect(Span<uint> columns, int rowWord)
     {
-        ReadOnlySpan<uint> own = Bits.AsSpan(row * RowWords, RowWords);
+        ReadOnlySpan<uint> own = Bits.AsSpan(rowWord, WordsPerRow);
         for (int w = 0; w < columns.Length; w++) columns[w] &= own[w];
     }
 
@@ -80,7 +80,8 @@ internal sealed class PairTable
         }
     }
 
-    private static ulong[] Forbidden(BpeModel model, int count, int words, List<(int Until, int Token)>?[] rightEnds, List<(int Until, int Token)>?[] leftEnds)
+    private static ulong[] Forbidden(
+        BpeModel model, int count, int words, List<(int Until, int Token)>?[] rightEnds, List<(int Until, int Token)>?[] leftEnds)
     {
         var rulesOfLeft = new List<int>?[model.Tokens.Length];
         for (int rank = 0; rank < model.Merges.Length; rank++) (rulesOfLeft[model.Merges[rank].Left] ??= []).Add(rank);
@@ -126,13 +127,13 @@ internal sealed class PairTable
                     transposed[(w * 64 + BitOperations.TrailingZeroCount(rest)) * columnWords + (r >> 6)] |= 1UL << r;
         (int[] columnOf, List<int> columns) = Distinct(transposed, count, columnWords);
 
-        int rowWords = (columns.Count + 31) / 32;
-        var bits = new uint[(rows.Count + 1) * rowWords];
+        int wordsPerRow = (columns.Count + 31) / 32;
+        var bits = new uint[(rows.Count + 1) * wordsPerRow];
         for (int r = 0; r < rows.Count; r++)
             for (int c = 0; c < columns.Count; c++)
                 if ((transposed[columns[c] * columnWords + (r >> 6)] >> r & 1) != 0)
-                    bits[r * rowWords + (c >> 5)] |= 1u << c;
-        return new PairTable(bits, rowWords, rowOf, columnOf, rows.Count);
+                    bits[r * wordsPerRow + (c >> 5)] |= 1u << c;
+        return new PairTable(bits, wordsPerRow, Array.ConvertAll(rowOf, r => r * wordsPerRow), columnOf, rows.Count * wordsPerRow);
     }
 
     /// <summary>Numbers the distinct rows of a matrix in order of appearance.</summary>

@@ -16,7 +16,9 @@ internal sealed record TemplatePiece(PieceKind Kind, int TypeId, string? Special
 internal sealed record Template(TemplatePiece[] Single, TemplatePiece[] Pair)
 {
     /// <summary>No special tokens: the texts one after the other, with types 0 and 1.</summary>
-    public static Template None { get; } = new([new(PieceKind.First, 0, null, [])], [new(PieceKind.First, 0, null, []), new(PieceKind.Second, 1, null, [])]);
+    public static Template None { get; } = new(
+        [new(PieceKind.First, 0, null, [])],
+        [new(PieceKind.First, 0, null, []), new(PieceKind.Second, 1, null, [])]);
 
     /// <summary><c>[CLS] A [SEP]</c> and <c>[CLS] A [SEP] B:1 [SEP]:1</c>.</summary>
     public static Template ClsSep(int cls, int sep)

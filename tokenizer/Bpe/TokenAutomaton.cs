@@ -2,36 +2,51 @@ using System.Runtime.InteropServices;
 
 namespace Dnabert2.Tokenizers;
 
-/// <summary>One token that may end at a position, in the form the encoder's loop wants it.</summary>
-/// <param name="Packed">From the low end, sixteen bits each: token, column, row, length.</param>
-internal readonly record struct Candidate(ulong Packed)
+/// <summary>A token that ends at a position, packed as the encoder's loop wants it.</summary>
+/// <param name="Packed">
+/// From the low end: 32 bits for the word at which its row begins in the pair table, 16 for its number, 16 for its length.
+/// </param>
+internal readonly record struct EndingToken(ulong Packed)
 {
-    public Candidate(int token, int column, int row, int length)
-        : this((uint)token | (ulong)(uint)column << 16 | (ulong)(uint)row << 32 | (ulong)(uint)length << 48)
+    public EndingToken(int rowWord, int token, int length)
+        : this((uint)rowWord | (ulong)(uint)token << 32 | (ulong)(uint)length << 48)
     {
     }
 
-    public int Token => (ushort)Packed;
+    public int RowWord => (int)(uint)Packed;
 
-    public int Column => (ushort)(Packed >> 16);
-
-    public int Row => (ushort)(Packed >> 32);
+    public int Token => (ushort)(Packed >> 32);
 
     public int Length => (int)(Packed >> 48);
 }
 
-/// <summary>The tokens that may end where the automaton is in one state; of three or fewer the last is repeated.</summary>
-/// <param name="First">The longest.</param>
-/// <param name="Second">The next.</param>
-/// <param name="Third">The third.</param>
-/// <param name="FirstBack">
-/// How far back the token before the first ends: its length. For a repeated token, where the answer does not matter, far enough that
-/// no work in progress is waited for.
-/// </param>
-/// <param name="SecondBack">The same of the second.</param>
-/// <param name="More">Where there are more than three: their index among those lists, counted from 1; else 0.</param>
+/// <summary>A token that may end in a state, and its column in the pair table.</summary>
+internal readonly record struct Candidate(EndingToken Token, int Column);
+
+/// <summary>
+/// The tokens that may end in one state of the automaton, longest first; where there are fewer than three the last is repeated. The
+/// first two are checked: the bit of their column in the row of the token before them tells whether they fit it.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly record struct Candidates(Candidate First, Candidate Second, Candidate Third, ushort FirstBack, ushort SecondBack, int More);
+internal struct Candidates
+{
+    public EndingToken First, Second, Third;
+
+    /// <summary>
+    /// Minus the length of the token, where the row is found. For a repeated token, where the answer does not matter, far enough back
+    /// that no work in progress is waited for.
+    /// </summary>
+    public short FirstBack, SecondBack;
+
+    /// <summary>The word of the column in a row.</summary>
+    public ushort FirstWord, SecondWord;
+
+    /// <summary>What brings the bit of the column to the top of its word.</summary>
+    public byte FirstShift, SecondShift;
+
+    /// <summary>Where there are more than three: their index among those lists, counted from 1; else 0.</summary>
+    public ushort More;
+}
 
 /// <summary>
 /// The Aho-Corasick automaton of a vocabulary: its state says which tokens the text read so far ends with. Of these, the ones that no
@@ -84,7 +99,7 @@ internal sealed class TokenAutomaton
         if (automaton.LongestToken > MaxLength) return null;
         for (int token = 0; token < texts.Length; token++)
             if (!automaton.TryAdd(texts[token], token, codes)) return null;
-        if ((long)automaton._children.Count * pairs.RowWords > MaxTableWords) return null;
+        if ((long)automaton._children.Count * pairs.WordsPerRow > MaxTableWords) return null;
         automaton.NumberByDepth();
         automaton.Connect();
         automaton.FindCandidates(pairs);
@@ -154,7 +169,7 @@ internal sealed class TokenAutomaton
     private void FindCandidates(PairTable pairs)
     {
         uint[] forbidden = ForbiddenAfterAll(pairs);
-        int words = pairs.RowWords;
+        int words = pairs.WordsPerRow;
         Candidates = new Candidates[_order.Length];
         var more = new List<Candidate[]> { Array.Empty<Candidate>() };
         var found = new List<Candidate>();
@@ -169,11 +184,11 @@ internal sealed class TokenAutomaton
                 if (token < 0) continue;
                 int before = path[_depth[state] - _depth[suffix]], column = pairs.Columns[token];
                 if (before != 0 && (forbidden[before * words + (column >> 5)] >> column & 1) != 0) continue;
-                found.Add(new Candidate(token, column, pairs.Rows[token], _depth[suffix]));
+                found.Add(new Candidate(new EndingToken(pairs.RowWords[token], token, _depth[suffix]), column));
             }
             // A shorter token may also end where a longer one's text does.
             foreach (Candidate candidate in found)
-                pairs.Intersect(forbidden.AsSpan(state * words, words), candidate.Row);
+                pairs.Intersect(forbidden.AsSpan(state * words, words), candidate.Token.RowWord);
             Candidates[state] = Pack(found, found.Count > 3 ? more.Count : 0);
             if (found.Count > 3) more.Add([.. found]);
         }
@@ -183,25 +198,31 @@ internal sealed class TokenAutomaton
     private Candidates Pack(List<Candidate> found, int more)
     {
         Candidate first = found[0], second = found[Math.Min(1, found.Count - 1)], third = found[Math.Min(2, found.Count - 1)];
-        return new Candidates(
-            first,
-            second,
-            third,
-            (ushort)(found.Count > 1 ? first.Length : LongestToken),
-            (ushort)(found.Count > 2 ? second.Length : LongestToken),
-            more);
+        return new Candidates
+        {
+            First = first.Token,
+            Second = second.Token,
+            Third = third.Token,
+            FirstBack = (short)-(found.Count > 1 ? first.Token.Length : LongestToken),
+            SecondBack = (short)-(found.Count > 2 ? second.Token.Length : LongestToken),
+            FirstWord = (ushort)(first.Column >> 5),
+            SecondWord = (ushort)(second.Column >> 5),
+            FirstShift = (byte)(31 - (first.Column & 31)),
+            SecondShift = (byte)(31 - (second.Column & 31)),
+            More = (ushort)more,
+        };
     }
 
     /// <summary>For each state the columns forbidden after every token that ends with its text.</summary>
     private uint[] ForbiddenAfterAll(PairTable pairs)
     {
-        int words = pairs.RowWords;
+        int words = pairs.WordsPerRow;
         var forbidden = new uint[_order.Length * words];
         Array.Fill(forbidden, uint.MaxValue);
         for (int state = _order.Length - 1; state > 0; state--)
         {
             Span<uint> own = forbidden.AsSpan(state * words, words);
-            if (_tokenAt[_order[state]] is >= 0 and int token) pairs.Intersect(own, pairs.Rows[token]);
+            if (_tokenAt[_order[state]] is >= 0 and int token) pairs.Intersect(own, pairs.RowWords[token]);
             Span<uint> suffix = forbidden.AsSpan(_fallback[state] * words, words);
             for (int w = 0; w < words; w++) suffix[w] &= own[w];
         }

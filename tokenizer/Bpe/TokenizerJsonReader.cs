@@ -10,7 +10,9 @@ namespace Dnabert2.Tokenizers;
 /// <param name="Template">The post-processor, or null.</param>
 internal sealed record TokenizerParts(BpeModel Model, AddedTokens Added, bool SplitsWords, Template? Template);
 
-/// <summary>Reads the <c>tokenizer.json</c> of Hugging Face tokenizers: BPE, the Whitespace pre-tokenizer and template processing, nothing else.</summary>
+/// <summary>
+/// Reads the <c>tokenizer.json</c> of Hugging Face tokenizers: BPE, the Whitespace pre-tokenizer and template processing, nothing else.
+/// </summary>
 internal static class TokenizerJsonReader
 {
     /// <exception cref="InvalidDataException">The content is not such a file; the message names the file and the place.</exception>
@@ -36,7 +38,8 @@ internal static class TokenizerJsonReader
         if (root.Required("version").Text() != "1.0") throw root.Required("version").Fault("only version \"1.0\" is known");
         BpeModel model = ReadModel(root.Required("model"));
         AddedTokens added = ReadAddedTokens(root.Optional("added_tokens"), model);
-        return new TokenizerParts(model, added, ReadPreTokenizer(root.Optional("pre_tokenizer")), ReadTemplate(root.Optional("post_processor"), model, added));
+        bool splitsWords = ReadPreTokenizer(root.Optional("pre_tokenizer"));
+        return new TokenizerParts(model, added, splitsWords, ReadTemplate(root.Optional("post_processor"), model, added));
     }
 
     private static BpeModel ReadModel(JsonPlace place)
@@ -61,11 +64,11 @@ internal static class TokenizerJsonReader
         var entries = new List<(string Token, JsonPlace Id)>();
         foreach ((string token, JsonPlace id) in place.Properties()) entries.Add((token, id));
         var tokens = new string?[entries.Count];
-        foreach ((string token, JsonPlace place_) in entries)
+        foreach ((string token, JsonPlace number) in entries)
         {
-            int id = place_.Integer();
-            if (id >= tokens.Length) throw place_.Fault($"id {id} in a vocabulary of {tokens.Length}: ids run from 0 without holes");
-            if (tokens[id] is { } other) throw place_.Fault($"id {id} is taken by \"{other}\"");
+            int id = number.Integer();
+            if (id >= tokens.Length) throw number.Fault($"id {id} in a vocabulary of {tokens.Length}: ids run from 0 without holes");
+            if (tokens[id] is { } other) throw number.Fault($"id {id} is taken by \"{other}\"");
             tokens[id] = token;
         }
         return tokens!;
@@ -106,8 +109,8 @@ internal static class TokenizerJsonReader
             if (content.Length == 0) throw item.Fault("the content is empty");
             if (!seen.Add(content)) throw item.Fault($"the token \"{content}\" is added twice");
             int known = model.Id(content);
-            if (id != (known >= 0 ? known : next))
-                throw item.Fault($"the token \"{content}\" has id {id}, but {(known >= 0 ? $"{known} in the vocabulary" : $"{next} is the next after the vocabulary")}");
+            int expected = known >= 0 ? known : next;
+            if (id != expected) throw item.Fault($"the token \"{content}\" has id {id}; by the vocabulary it is {expected}");
             if (known < 0) next++;
             tokens.Add(new AddedToken(id, content, item.Required("special").Flag(), item.Required("normalized").Flag()));
         }
@@ -127,14 +130,18 @@ internal static class TokenizerJsonReader
     {
         if (place is not { IsNull: false } given) return null;
         JsonPlace type = given.Required("type");
-        if (type.Text() != "TemplateProcessing") throw type.Fault($"the post-processor {type.Shown()} is not supported; \"TemplateProcessing\" and null are");
+        if (type.Text() != "TemplateProcessing")
+            throw type.Fault($"the post-processor {type.Shown()} is not supported; \"TemplateProcessing\" and null are");
         given.RefuseOthers("type", "single", "pair", "special_tokens");
         var special = new Dictionary<string, int[]>(StringComparer.Ordinal);
-        foreach ((string name, JsonPlace token) in given.Required("special_tokens").Properties()) special.Add(name, ReadSpecialToken(token, model, added));
+        foreach ((string name, JsonPlace token) in given.Required("special_tokens").Properties())
+            special.Add(name, ReadSpecialToken(token, model, added));
         TemplatePiece[] single = ReadPieces(given.Required("single"), special);
         TemplatePiece[] pair = ReadPieces(given.Required("pair"), special);
-        if (Uses(single, PieceKind.First) != 1 || Uses(single, PieceKind.Second) != 0) throw given.Required("single").Fault("sequence A is to appear once and B not at all");
-        if (Uses(pair, PieceKind.First) != 1 || Uses(pair, PieceKind.Second) != 1) throw given.Required("pair").Fault("sequences A and B are to appear once each");
+        if (Uses(single, PieceKind.First) != 1 || Uses(single, PieceKind.Second) != 0)
+            throw given.Required("single").Fault("sequence A is to appear once and B not at all");
+        if (Uses(pair, PieceKind.First) != 1 || Uses(pair, PieceKind.Second) != 1)
+            throw given.Required("pair").Fault("sequences A and B are to appear once each");
         return new Template(single, pair);
 
         static int Uses(TemplatePiece[] pieces, PieceKind kind) => pieces.Count(piece => piece.Kind == kind);
@@ -169,8 +176,10 @@ internal static class TokenizerJsonReader
             JsonPlace id = piece.Required("id");
             string name = id.Text();
             int type = piece.Required("type_id").Integer();
-            if (token is not null)
-                pieces.Add(new TemplatePiece(PieceKind.Special, type, name, special.TryGetValue(name, out int[]? ids) ? ids : throw id.Fault($"\"{name}\" is not among the special_tokens")));
+            if (token is not null && special.TryGetValue(name, out int[]? ids))
+                pieces.Add(new TemplatePiece(PieceKind.Special, type, name, ids));
+            else if (token is not null)
+                throw id.Fault($"\"{name}\" is not among the special_tokens");
             else if (name is "A" or "B")
                 pieces.Add(new TemplatePiece(name == "A" ? PieceKind.First : PieceKind.Second, type, null, []));
             else

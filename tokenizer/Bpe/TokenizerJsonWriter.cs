@@ -58,7 +58,8 @@ internal static class TokenizerJsonWriter
         WritePieces(json, "single", template.Single);
         WritePieces(json, "pair", template.Pair);
         json.WriteStartObject("special_tokens");
-        foreach (TemplatePiece piece in template.Single.Concat(template.Pair).Where(p => p.Special is not null).DistinctBy(p => p.Special).OrderBy(p => p.Special, StringComparer.Ordinal))
+        IEnumerable<TemplatePiece> special = template.Single.Concat(template.Pair).Where(piece => piece.Special is not null);
+        foreach (TemplatePiece piece in special.DistinctBy(piece => piece.Special).OrderBy(piece => piece.Special, StringComparer.Ordinal))
         {
             json.WriteStartObject(piece.Special!);
             json.WriteString("id", piece.Special);
@@ -66,7 +67,8 @@ internal static class TokenizerJsonWriter
             foreach (int id in piece.Ids) json.WriteNumberValue(id);
             json.WriteEndArray();
             json.WriteStartArray("tokens");
-            foreach (int id in piece.Ids) json.WriteStringValue(id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : parts.Added.All.First(a => a.Id == id).Content);
+            foreach (int id in piece.Ids)
+                json.WriteStringValue(id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : parts.Added.All.First(token => token.Id == id).Content);
             json.WriteEndArray();
             json.WriteEndObject();
         }

@@ -39,7 +39,8 @@ public static class VocabularyReport
         for (int i = 0; i < rows.Length; i++)
         {
             int[] lengths = [.. Enumerable.Range(0, sizes[i]).Where(id => !tokenizer.IsSpecial(id)).Select(id => tokenizer.Token(id).Length)];
-            rows[i] = new VocabularyReportRow(sizes[i], lengths.Average(), lengths.Max(), ratios[i], Flops(sizes[i], sequenceLength / ratios[i]) / referenceCost);
+            double cost = Flops(sizes[i], sequenceLength / ratios[i]);
+            rows[i] = new VocabularyReportRow(sizes[i], lengths.Average(), lengths.Max(), ratios[i], cost / referenceCost);
         }
         return rows;
     }

@@ -46,8 +46,8 @@ internal sealed class ByteSource : IDisposable
     /// <summary>The bytes in memory that are not consumed yet; valid until the next call.</summary>
     public ReadOnlySpan<byte> Window => _buffer.AsSpan(_start, _end - _start);
 
-    /// <summary>Stored bytes read so far.</summary>
-    public long BytesRead => _raw.BytesRead;
+    /// <summary>Stored bytes consumed so far; with gzip, stored bytes read.</summary>
+    public long BytesRead => ReferenceEquals(_input, _raw) ? _bufferOffset + _start : _raw.BytesRead;
 
     /// <summary>Stored bytes in all; null where unknown.</summary>
     public long? TotalBytes => _raw.TotalBytes;

@@ -60,7 +60,7 @@ public sealed class SequenceReader : IDisposable
     /// <summary>Records left out under <see cref="AmbiguousBases.Drop"/>.</summary>
     public long RecordsDropped { get; private set; }
 
-    /// <summary>Bytes of the file read so far, as stored (compressed), for progress.</summary>
+    /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress.</summary>
     public long BytesRead => _source.BytesRead;
 
     /// <summary>Bytes of the file in all, as stored; null where unknown, as for a pipe.</summary>

@@ -17,6 +17,7 @@ public sealed class SequenceRecord
     internal SequenceRecord(SequenceReader owner, byte[] bases, RecordDraft draft, string[] columns, bool split)
     {
         _owner = owner;
+        Source = owner.Name;
         _bases = bases;
         _first = draft.First;
         _second = draft.Second;
@@ -28,6 +29,7 @@ public sealed class SequenceRecord
 
     private SequenceRecord(SequenceRecord source)
     {
+        Source = source.Source;
         _bases = new byte[source.Length + source.SecondLength];
         source.Sequence.CopyTo(_bases);
         source.SecondSequence.CopyTo(_bases.AsSpan(source.Length));
@@ -36,6 +38,9 @@ public sealed class SequenceRecord
         (_columns, _values, _split) = (source._columns, source._values, source._split);
         (Id, Description, Number, Line) = (source.Id, source.Description, source.Number, source.Line);
     }
+
+    /// <summary>The name of its file in messages.</summary>
+    public string Source { get; }
 
     /// <summary>
     /// The name: the header's first word in FASTA and FASTQ, the column <c>id</c> in CSV; otherwise <see cref="Number"/> in decimal.

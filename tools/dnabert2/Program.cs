@@ -1,1 +1,4 @@
-return 0;
+using Dnabert2.Tool;
+
+using var interruption = new Interruption();
+return CommandLineTool.Run(args, Terminal.OfProcess(interruption.Token));

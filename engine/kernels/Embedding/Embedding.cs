@@ -2,7 +2,7 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// The embedding layer: <c>s[t] = word[id[t]] + type[typeId[t]]</c>, <c>y = LN(s)</c>. ids, type ids: [tokens]; word:
-/// [vocabulary, width]; type: [types, width]; s, y: [tokens, width], which may be one; statistics as in <see cref="LayerNorm"/>, or
+/// [vocabulary, width]; type: [types, width]; s, y: [tokens, width], which may be one; statistics as in <see cref="LayerNormRow"/>, or
 /// null. Ids are checked by the caller. Without type ids, all are 0.
 /// </summary>
 internal readonly unsafe struct EmbeddingJob<TS, TV>(
@@ -17,7 +17,7 @@ internal readonly unsafe struct EmbeddingJob<TS, TV>(
         {
             float* sum = s + ((long)t * width), typeRow = type + ((typeIds == null ? 0L : typeIds[t]) * width);
             Elementwise.Add<TS, TV>(word + ((long)ids[t] * width), typeRow, sum, width);
-            LayerNorm.Row<TS, TV>(sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
+            LayerNormRow.Normalise<TS, TV>(sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
         }
     }
 }

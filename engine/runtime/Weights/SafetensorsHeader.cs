@@ -77,7 +77,8 @@ internal static class SafetensorsHeader
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
                 throw file.Invalid($"has a {MetadataKey} whose {MappedFile.Quote(key)} is not a string");
-            if (!metadata.TryAdd(key, reader.GetString()!)) throw file.Invalid($"has a {MetadataKey} that lists {MappedFile.Quote(key)} twice");
+            if (!metadata.TryAdd(key, reader.GetString()!))
+                throw file.Invalid($"has a {MetadataKey} that lists {MappedFile.Quote(key)} twice");
         }
     }
 
@@ -105,7 +106,9 @@ internal static class SafetensorsHeader
         reader.Read();
         if (reader.TokenType != JsonTokenType.String) throw Wrong(file, name, "has a dtype that is not a string");
         string text = reader.GetString()!;
-        return WeightTypes.TryParse(text, out WeightType type) ? type : throw Wrong(file, name, $"has the unknown dtype {MappedFile.Quote(text)}");
+        return WeightTypes.TryParse(text, out WeightType type)
+            ? type
+            : throw Wrong(file, name, $"has the unknown dtype {MappedFile.Quote(text)}");
     }
 
     private static long[] ReadNumbers(MappedFile file, ref Utf8JsonReader reader, string name)
@@ -134,7 +137,7 @@ internal static class SafetensorsHeader
         {
             (string name, WeightType type, long[] extents, long begin, long end) = tensor;
             if (end > dataLength)
-                throw Wrong(file, name, $"ends at byte {end} of the data, but the file holds {dataLength}: it is truncated, fetch it again");
+                throw Wrong(file, name, $"ends at byte {end} of the data, but there are {dataLength}: the file is truncated, fetch it again");
             if (begin < expected) throw Wrong(file, name, $"begins at byte {begin} of the data, within the tensor before it");
             if (begin > expected) throw Wrong(file, name, $"begins at byte {begin} of the data and leaves a hole from byte {expected}");
             if (!WeightTable.TryCount(extents, out long count) || (Int128)count * type.Bits() != (Int128)(end - begin) * 8)

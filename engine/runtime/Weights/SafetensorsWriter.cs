@@ -42,13 +42,14 @@ public sealed class SafetensorsWriter : IDisposable
         long end = header.Length;
         foreach (WeightEntry tensor in ordered)
         {
-            if (!_slots.TryAdd(tensor.Name, new Slot(end, tensor.ByteCount))) throw new ArgumentException($"two tensors are called {tensor.Name}");
+            if (!_slots.TryAdd(tensor.Name, new Slot(end, tensor.ByteCount)))
+                throw new ArgumentException($"two tensors are called {tensor.Name}");
             end = checked(end + tensor.ByteCount);
         }
         _temporary = Path.Combine(Path.GetDirectoryName(_path)!, $".{Path.GetFileName(_path)}.{Path.GetRandomFileName()}.tmp");
         try
         {
-            _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: end);
+            _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, preallocationSize: end);
             RandomAccess.Write(_file, header, 0);
         }
         catch
@@ -66,9 +67,11 @@ public sealed class SafetensorsWriter : IDisposable
     public void Write(string name, ReadOnlySpan<byte> bytes)
     {
         ObjectDisposedException.ThrowIf(_file is null, this);
-        if (!_slots.TryGetValue(name, out Slot? slot)) throw new ArgumentException($"the file was not announced to hold a tensor {name}", nameof(name));
+        if (!_slots.TryGetValue(name, out Slot? slot))
+            throw new ArgumentException($"the file was not announced to hold a tensor {name}", nameof(name));
         if (bytes.Length > slot.Length - slot.Written)
-            throw new ArgumentException($"tensor {name} has {slot.Length} bytes; {slot.Written} were written and {bytes.Length} more came", nameof(bytes));
+            throw new ArgumentException(
+                $"tensor {name} has {slot.Length} bytes; {slot.Written} were written and {bytes.Length} more came", nameof(bytes));
         RandomAccess.Write(_file, bytes, slot.Offset + slot.Written);
         slot.Written += bytes.Length;
     }
@@ -79,7 +82,8 @@ public sealed class SafetensorsWriter : IDisposable
     {
         ObjectDisposedException.ThrowIf(_file is null, this);
         foreach ((string name, Slot slot) in _slots)
-            if (slot.Written != slot.Length) throw new InvalidOperationException($"tensor {name} has {slot.Length} bytes; only {slot.Written} were written");
+            if (slot.Written != slot.Length)
+                throw new InvalidOperationException($"tensor {name} has {slot.Length} bytes; only {slot.Written} were written");
         RandomAccess.FlushToDisk(_file);
         _file.Dispose();
         File.Move(_temporary, _path, overwrite: true);

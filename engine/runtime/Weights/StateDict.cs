@@ -1,6 +1,9 @@
 namespace Engine.Runtime;
 
-/// <summary>Finds the state dict in an unpickled value and lists its tensors. <paramref name="places"/> maps a storage's key to its byte in the file.</summary>
+/// <summary>
+/// Finds the state dict in an unpickled value and lists its tensors.
+/// <paramref name="places"/> maps a storage's key to its byte in the file.
+/// </summary>
 internal sealed class StateDict(MappedFile file, Dictionary<string, long> places)
 {
     /// <summary>Of containers in containers; a pickle can build a tower of a million, or a ring.</summary>
@@ -72,7 +75,8 @@ internal sealed class StateDict(MappedFile file, Dictionary<string, long> places
     {
         if (++_visits > MaxVisits) throw file.Invalid("has a state dict of too many parts");
         if (!HoldsTensor(value, depth)) return;
-        string own = key as string ?? (key as long?)?.ToString() ?? throw file.Invalid("has a tensor under a key that is neither text nor a number");
+        string own = key as string ?? (key as long?)?.ToString()
+            ?? throw file.Invalid("has a tensor under a key that is neither text nor a number");
         _nameChars += prefix.Length + own.Length;
         if (depth > MaxDepth) throw TooDeep();
         if (_nameChars > MaxNameChars) throw file.Invalid("has names of more characters than any checkpoint");

@@ -55,14 +55,17 @@ internal static class TorchFile
             var pickles = new Unpickler(file, objects, range.Span(0, (int)range.Length));
             if (pickles.Load() is not BigInteger magic || magic != LegacyMagic)
                 throw file.Invalid("begins as a pickle, but not as one of PyTorch's checkpoints");
-            if (pickles.Load() is not LegacyVersion) throw file.Invalid($"is of a version of PyTorch's old format other than {LegacyVersion}");
-            if (pickles.Load() is PickleDict machine && machine.Pairs.Exists(p => p is { Key: "little_endian", Value: false })) throw BigEndian(file);
+            if (pickles.Load() is not LegacyVersion)
+                throw file.Invalid($"is of a version of PyTorch's old format other than {LegacyVersion}");
+            if (pickles.Load() is PickleDict machine && machine.Pairs.Exists(p => p is { Key: "little_endian", Value: false }))
+                throw BigEndian(file);
             value = pickles.Load();
             keys = pickles.Load();
             position = pickles.Position;
         }
         if (keys is not List<object?> list) throw file.Invalid("lacks the list of its storages");
-        return new WeightTable(WeightFormat.TorchLegacy, new StateDict(file, PlaceStorages(file, objects, list, position)).Entries(value), []);
+        Dictionary<string, long> places = PlaceStorages(file, objects, list, position);
+        return new WeightTable(WeightFormat.TorchLegacy, new StateDict(file, places).Entries(value), []);
     }
 
     private static Dictionary<string, long> PlaceStorages(MappedFile file, TorchObjects objects, List<object?> keys, long position)

@@ -70,7 +70,8 @@ internal sealed class TorchObjects(MappedFile file)
         Globals.TryGetValue($"{module}.{name}", out Global? global)
             ? global
             : throw file.Invalid(
-                $"refused: its pickle names {MappedFile.Quote($"{module}.{name}")}, which is no part of a state dict, and nothing of it was run; " +
+                $"refused: its pickle names {MappedFile.Quote($"{module}.{name}")}, " +
+                "which is no part of a state dict, and nothing of it was run; " +
                 "where the file is to be trusted, load it in Python and save model.state_dict() alone");
 
     /// <summary>The result of calling a global.</summary>
@@ -88,15 +89,18 @@ internal sealed class TorchObjects(MappedFile file)
     /// <summary>The storage a persistent id names: <c>("storage", type, key, location, elements[, view])</c>.</summary>
     public object Storage(object? id)
     {
-        if (id is not object?[] { Length: 5 or 6 } parts || parts is not ["storage", Global { Kind: Kind.Storage } global, string key, string, long elements, ..])
+        if (id is not object?[] { Length: 5 or 6 } parts ||
+            parts is not ["storage", Global { Kind: Kind.Storage } global, string key, string, long elements, ..])
             throw file.Invalid("has a pickle with a reference that names no storage");
         int size = global.Type.Bits() / 8;
-        if (elements < 0 || elements > file.Length / size) throw file.Invalid($"names a storage {MappedFile.Quote(key)} that is larger than the file");
+        if (elements < 0 || elements > file.Length / size)
+            throw file.Invalid($"names a storage {MappedFile.Quote(key)} that is larger than the file");
         var storage = new TorchStorage(key, global.Type, elements * size, 0, elements * size);
         if (!Storages.TryAdd(key, storage) && Storages[key].TotalBytes != storage.TotalBytes)
             throw file.Invalid($"names the storage {MappedFile.Quote(key)} with two different sizes");
         if (parts.Length == 5 || parts[5] is null) return storage;
-        if (parts[5] is not object?[] view || view is not [_, long start, long length] || start < 0 || length < 0 || start > elements || length > elements - start)
+        if (parts[5] is not object?[] view || view is not [_, long start, long length] ||
+            start < 0 || length < 0 || start > elements || length > elements - start)
             throw file.Invalid($"has a view that is not within its storage {MappedFile.Quote(key)}");
         return storage with { ViewStart = start * size, ViewBytes = length * size };
     }
@@ -127,7 +131,9 @@ internal sealed class TorchObjects(MappedFile file)
         if (values.Length > WeightEntry.MaxRank) throw file.Invalid($"has a tensor of rank {values.Length}");
         var numbers = new long[values.Length];
         for (int i = 0; i < numbers.Length; i++)
-            numbers[i] = values[i] is long number and >= 0 ? number : throw file.Invalid("has a tensor with an extent or stride that is no integer from 0 to 2^63-1");
+            numbers[i] = values[i] is long number and >= 0
+                ? number
+                : throw file.Invalid("has a tensor with an extent or stride that is no integer from 0 to 2^63-1");
         return numbers;
     }
 }

@@ -129,7 +129,8 @@ internal ref struct Unpickler(MappedFile file, TorchObjects objects, ReadOnlySpa
                 return true;
             case 'b':
                 // A state dict carries attributes about module versions; they are no weights.
-                if (Pop() is not PickleDict || Top() is not PickleDict { IsOrdered: true }) throw Wrong("gives attributes to something that has none");
+                if (Pop() is not PickleDict || Top() is not PickleDict { IsOrdered: true })
+                    throw Wrong("gives attributes to something that has none");
                 return true;
             case 'Q': _stack.Add(objects.Storage(Pop())); return true;
             default: return false;

@@ -6,7 +6,7 @@ namespace Engine.Runtime;
 /// </summary>
 public sealed class WeightEntry
 {
-    /// <summary>The largest rank a file may hold, PyTorch's own. Tensors above <see cref="Shape.MaxRank"/> have no <see cref="Shape"/>.</summary>
+    /// <summary>The largest rank in a file, PyTorch's own. Tensors above <see cref="Shape.MaxRank"/> have no <see cref="Shape"/>.</summary>
     public const int MaxRank = 64;
 
     private readonly long[] _extents;
@@ -18,7 +18,8 @@ public sealed class WeightEntry
     public WeightEntry(string name, DType dtype, Shape shape)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (name == SafetensorsHeader.MetadataKey) throw new ArgumentException($"a tensor cannot be called {name}: safetensors reserves the name");
+        if (name == SafetensorsHeader.MetadataKey)
+            throw new ArgumentException($"a tensor cannot be called {name}: safetensors reserves the name");
         Name = name;
         Type = WeightTypes.Of(dtype);
         _extents = new long[shape.Rank];
@@ -44,7 +45,7 @@ public sealed class WeightEntry
     /// <summary>The tensor's name in the checkpoint.</summary>
     public string Name { get; }
 
-    /// <summary>The element type, or null where the engine has none (an I64 buffer, a BOOL mask); <see cref="TypeName"/> names it.</summary>
+    /// <summary>The element type, or null where the engine has none (I64, BOOL); <see cref="TypeName"/> names it.</summary>
     public DType? DType => Type.ToDType();
 
     /// <summary>The name of the element type as safetensors spells it: <c>F32</c>, <c>BF16</c>, <c>I64</c>.</summary>

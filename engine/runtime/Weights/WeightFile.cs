@@ -88,9 +88,11 @@ public sealed class WeightFile : IDisposable
     {
         CheckOwned(entry);
         if (destination.Length != entry.Count)
-            throw new ArgumentException($"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
+            throw new ArgumentException(
+                $"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Type is not (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64))
-            throw _file.Invalid($"tensor {MappedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
+            throw _file.Invalid(
+                $"tensor {MappedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
         if (entry.Count == 0) return;
         int elementBytes = entry.Type.Bits() / 8;
         using MappedRange range = Map(entry);
@@ -110,7 +112,8 @@ public sealed class WeightFile : IDisposable
     {
         CheckOwned(entry);
         if (destination.Length != entry.ByteCount)
-            throw new ArgumentException($"tensor {entry.Name} has {entry.ByteCount} bytes; the destination has room for {destination.Length}", nameof(destination));
+            throw new ArgumentException(
+                $"tensor {entry.Name} has {entry.ByteCount} bytes; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Count == 0) return;
         using MappedRange range = Map(entry);
         var reader = new ViewReader(range, entry);
@@ -131,8 +134,11 @@ public sealed class WeightFile : IDisposable
     /// that stands for it. Such a file loads where the model ties the two itself: in this engine, by <c>from_pretrained</c>, and by
     /// <c>safetensors.torch.load_model</c>, which refuses a file with both.
     /// </remarks>
+    /// <param name="path">The final name.</param>
+    /// <param name="cancellation">Ends the writing; what was there before is left.</param>
     /// <exception cref="IOException">The file cannot be written, or the disk is full; what was there before is left.</exception>
-    public void SaveAsSafetensors(string path)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public void SaveAsSafetensors(string path, CancellationToken cancellation = default)
     {
         var metadata = new Dictionary<string, string>(_table.Metadata);
         foreach (WeightEntry entry in Entries)
@@ -146,7 +152,11 @@ public sealed class WeightFile : IDisposable
             if (entry.Count == 0) continue;
             using MappedRange range = Map(entry);
             var reader = new ViewReader(range, entry);
-            while (reader.Next(out ReadOnlySpan<byte> piece)) writer.Write(entry.Name, piece);
+            while (reader.Next(out ReadOnlySpan<byte> piece))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                writer.Write(entry.Name, piece);
+            }
         }
         writer.Commit();
     }

@@ -61,7 +61,8 @@ internal sealed class WeightView : IEquatable<WeightView>
     }
 
     public bool Equals(WeightView? other) =>
-        other is not null && Offset == other.Offset && Extents.AsSpan().SequenceEqual(other.Extents) && Strides.AsSpan().SequenceEqual(other.Strides);
+        other is not null && Offset == other.Offset &&
+        Extents.AsSpan().SequenceEqual(other.Extents) && Strides.AsSpan().SequenceEqual(other.Strides);
 
     public override bool Equals(object? obj) => Equals(obj as WeightView);
 

@@ -95,7 +95,8 @@ internal sealed class ZipDirectory
 
     private (long Offset, long Length, long Count) CheckDirectory(long offset, long length, long count)
     {
-        if (offset > _file.Length || length > _file.Length - offset) throw _file.Invalid("has a zip directory beyond its end: the file is damaged");
+        if (offset > _file.Length || length > _file.Length - offset)
+            throw _file.Invalid("has a zip directory beyond its end: the file is damaged");
         return (offset, length, count);
     }
 
@@ -103,7 +104,8 @@ internal sealed class ZipDirectory
     {
         for (long i = 0; i < count; i++)
         {
-            if (directory.Length < CentralBytes || U32(directory, 0) != CentralSignature) throw _file.Invalid($"has a damaged zip directory at entry {i}");
+            if (directory.Length < CentralBytes || U32(directory, 0) != CentralSignature)
+                throw _file.Invalid($"has a damaged zip directory at entry {i}");
             int name = U16(directory, 28), extra = U16(directory, 30), comment = U16(directory, 32);
             if (directory.Length < CentralBytes + name + extra + comment) throw _file.Invalid($"has a damaged zip directory at entry {i}");
             ReadEntry(directory, directory.Slice(CentralBytes, name), directory.Slice(CentralBytes + name, extra), directoryOffset);

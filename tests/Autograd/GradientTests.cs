@@ -1,0 +1,207 @@
+using Engine.Autograd;
+using Engine.Kernels;
+using Engine.Runtime;
+using Tests.Cases;
+using Tests.Kernels;
+
+namespace Tests.Autograd;
+
+public class GradientTests
+{
+    public static TheoryData<string> Forms => Backends.Names();
+
+    public static TheoryData<string, int, int, int, Activation, bool, float> LinearCases()
+    {
+        var cases = new TheoryData<string, int, int, int, Activation, bool, float>();
+        foreach (object[] form in (IEnumerable<object[]>)Backends.Names())
+            foreach ((int rows, int outputs, int inputs, Activation activation, bool residual, float dropout) in ((int, int, int, Activation, bool, float)[])
+                [(1, 1, 1, Activation.None, false, 0f), (7, 5, 3, Activation.None, true, 0f), (13, 9, 11, Activation.Gelu, false, 0f), (13, 35, 6, Activation.Geglu, false, 0f),
+                 (5, 4, 3, Activation.Geglu, true, 0.25f), (9, 6, 17, Activation.None, true, 0.5f), (3, 33, 2, Activation.Gelu, true, 0f), (40, 3, 2, Activation.None, false, 0.1f)])
+                cases.Add((string)form[0], rows, outputs, inputs, activation, residual, dropout);
+        return cases;
+    }
+
+    [Theory]
+    [MemberData(nameof(LinearCases))]
+    public void Linear_layers(string form, int rows, int outputs, int inputs, Activation activation, bool residual, float dropout)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        Linear linear = Linear.Declare(check.Parameters, "linear", inputs, outputs, activation, dropout: dropout);
+        double[][] p = check.Fill();
+        (Variable x, double[] xs) = check.Input("x", rows, inputs);
+        (Variable r, double[] rs) = residual ? check.Input("residual", rows, outputs) : default;
+        Variable y = linear.Forward(check.Tape, x, r);
+        double[] mask = Mask(check, rows * outputs, dropout, site: 0);
+        check.Compare(y, () =>
+        {
+            int columns = linear.Weight.Shape[0];
+            double[] z = Reference.MatMul(xs, p[0], rows, columns, inputs);
+            for (int i = 0; i < z.Length; i++) z[i] += p[1][i % columns];
+            return [.. Activate(z, rows, outputs, activation).Select((v, i) => (v * mask[i]) + (residual ? rs[i] : 0))];
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Layer_normalisation(string form)
+    {
+        foreach ((int rows, int width) in ((int, int)[])[(1, 2), (3, 7), (5, 32), (4, 50)])
+        {
+            using var check = new GradientCheck(Backends.Create(form, 2));
+            LayerNorm norm = LayerNorm.Declare(check.Parameters, "norm", width, 1e-3f);
+            double[][] p = check.Fill();
+            (Variable x, double[] xs) = check.Input("x", rows, width);
+            check.Compare(norm.Forward(check.Tape, x), () => Reference.LayerNorm(xs, p[0], p[1], 1e-3f));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Embeddings_with_repeated_ids_and_types(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        const int Width = 9;
+        Embedding embedding = Embedding.Declare(check.Parameters, "e.", vocabulary: 5, types: 2, hidden: Width, epsilon: 1e-3f, dropout: 0.3f);
+        double[][] p = check.Fill();
+        int[] ids = [3, 1, 3, 0, 3, 1], types = [0, 1, 1, 0, 0, 1];
+        Variable y = embedding.Forward(check.Tape, check.Integers(ids), check.Integers(types));
+        double[] mask = Mask(check, ids.Length * Width, 0.3f, site: 0);
+        check.Compare(y, () =>
+        {
+            double[] sum = [.. Enumerable.Range(0, ids.Length * Width).Select(i => p[0][(ids[i / Width] * Width) + (i % Width)] + p[1][(types[i / Width] * Width) + (i % Width)])];
+            return [.. Reference.LayerNorm(sum, p[2], p[3], 1e-3f).Zip(mask, (v, m) => v * m)];
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Attention_with_every_score_modification(string form)
+    {
+        CheckAttention(form, [5, 0, 1, 9], 3, 4, default(Alibi));
+        CheckAttention(form, [40], 1, 5, default(Alibi));
+        CheckAttention(form, [6, 3], 2, 3, default(NoModification));
+        CheckAttention(form, [11], 1, 4, default(Causal));
+        CheckAttention(form, [13, 2], 2, 2, new SlidingWindow(3));
+        CheckAttention(form, [9], 2, 3, new SoftCap(1.2f));
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Attention_over_more_keys_than_a_tile_holds(string form)
+    {
+        // Central differences of all inputs would take minutes: the gradient is checked along one random direction instead.
+        const int Length = 410, Heads = 2, Size = 8;
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable qkv, double[] values) = check.Input("qkv", Length, 3 * Heads * Size);
+        Variable y = new Attention<Alibi>(Heads, default).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, [Length]));
+        var random = new Random(3);
+        double[] dy = [.. Enumerable.Range(0, (int)y.Data.Count).Select(_ => (double)(float)random.NextDouble() - 0.5)];
+        double[] direction = [.. Enumerable.Range(0, values.Length).Select(_ => random.NextDouble() - 0.5)];
+        Tensor gradient = check.Tape.RentGradient(y.Data.Shape);
+        check.Backend.Upload<float>(Array.ConvertAll(dy, v => (float)v), gradient);
+        check.Tape.Backward(y, gradient);
+        var actual = new float[values.Length];
+        check.Backend.Download<float>(check.Tape.GradientOf(qkv), actual);
+        double Loss(double t)
+        {
+            double[] moved = [.. values.Zip(direction, (v, d) => v + (t * d))];
+            return Reference.Attention(moved, [Length], Heads, Size, default(Alibi)).Result.Zip(dy, (a, b) => a * b).Sum();
+        }
+
+        double expected = (Loss(1e-5) - Loss(-1e-5)) / 2e-5, found = actual.Zip(direction, (a, d) => a * d).Sum();
+        Assert.Equal(expected, found, 2e-5 * Math.Max(1, Math.Abs(expected)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Pooling_rows_tanh_and_dropout(string form)
+    {
+        foreach (Pooling pooling in (Pooling[])[Pooling.Mean, Pooling.Cls])
+        {
+            using var check = new GradientCheck(Backends.Create(form, 2));
+            (Variable x, double[] xs) = check.Input("x", 9, 7);
+            Variable rows = GatherRows.Instance.Forward(check.Tape, x, check.Integers(8, 0, 3, 4, 5, 7));
+            Variable dropped = new Dropout(check.Parameters, 0.4f).Forward(check.Tape, Tanh.Instance.Forward(check.Tape, rows));
+            var cuSeqlens = new CuSeqlens(check.Arena, [2, 0, 4]);
+            Variable y = new Pool(pooling).Forward(check.Tape, dropped, cuSeqlens);
+            double[] mask = Mask(check, 6 * 7, 0.4f, site: 0);
+            check.Compare(y, () =>
+            {
+                int[] picked = [8, 0, 3, 4, 5, 7];
+                double At(int r, int c) => Math.Tanh(xs[(picked[r] * 7) + c]) * mask[(r * 7) + c];
+                return [.. Enumerable.Range(0, 21).Select(i => (Sequence: i / 7, Column: i % 7)).Select(p => p.Sequence switch
+                {
+                    0 => pooling == Pooling.Cls ? At(0, p.Column) : (At(0, p.Column) + At(1, p.Column)) / 2,
+                    1 => 0,
+                    _ => pooling == Pooling.Cls ? At(2, p.Column) : Enumerable.Range(2, 4).Average(r => At(r, p.Column)),
+                })];
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Cross_entropy_with_ignored_labels(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable x, double[] xs) = check.Input("logits", 4, 19, deviation: 3);
+        int[] labels = [2, -1, 18, 0];
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3);
+        check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 4).Where(r => labels[r] >= 0)
+            .Sum(r => Math.Log(xs.Skip(r * 19).Take(19).Sum(Math.Exp)) - xs[(r * 19) + labels[r]]) / 3);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void A_variable_that_is_used_twice_gets_the_sum_of_its_gradients(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        Linear linear = Linear.Declare(check.Parameters, "linear", 4, 4);
+        LayerNorm norm = LayerNorm.Declare(check.Parameters, "norm", 4, 1e-3f);
+        double[][] p = check.Fill();
+        (Variable x, double[] xs) = check.Input("x", 3, 4);
+        Variable once = linear.Forward(check.Tape, x, residual: x);
+        Variable y = linear.Forward(check.Tape, norm.Forward(check.Tape, once), residual: once);
+        double[] Layer(double[] v, double[] residual) =>
+            [.. Reference.MatMul(v, p[0], 3, 4, 4).Select((z, i) => z + p[1][i % 4] + residual[i])];
+        check.Compare(y, () =>
+        {
+            double[] first = Layer(xs, xs);
+            return Layer(Reference.LayerNorm(first, p[2], p[3], 1e-3f), first);
+        });
+    }
+
+    [Fact]
+    public void The_check_notices_a_wrong_gradient()
+    {
+        using var check = new GradientCheck(CpuBackend.Create(1));
+        (Variable x, double[] xs) = check.Input("x", 2, 3);
+        Variable y = Tanh.Instance.Forward(check.Tape, x);
+        Assert.Throws<Xunit.Sdk.FailException>(() => check.Compare(y, () => [.. xs.Select(v => 1.001 * Math.Tanh(v))]));
+    }
+
+    private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
+        Variable y = new Attention<TMod>(heads, mod).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+        check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod).Result);
+    }
+
+    /// <summary>The factors of dropout, drawn word by word as the generator defines them.</summary>
+    private static double[] Mask(GradientCheck check, int count, float probability, int site)
+    {
+        Philox random = check.Tape.Random(site);
+        return [.. Enumerable.Range(0, count).Select(i =>
+            probability == 0 ? 1 : random.Word((ulong)i) >= (uint)(probability * 4294967296.0) ? 1 / (1 - (double)probability) : 0)];
+    }
+
+    private static double[] Activate(double[] z, int rows, int width, Activation activation) => activation switch
+    {
+        Activation.Gelu => Array.ConvertAll(z, Reference.Gelu),
+        Activation.Geglu => [.. Enumerable.Range(0, rows * width).Select(i =>
+            Reference.Gelu(z[(i / width * 2 * width) + (i % width)]) * z[(i / width * 2 * width) + width + (i % width)])],
+        _ => z,
+    };
+}

@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Text;
+
+namespace Dnabert2.Tool;
+
+/// <summary>The program <c>dnabert2</c>: picks the verb, and turns whatever goes wrong into a sentence and an exit code.</summary>
+internal static class CommandLineTool
+{
+    public const int Done = 0, Failed = 1, Misused = 2, Interrupted = 130;
+
+    /// <summary>Runs the tool.</summary>
+    /// <param name="args">What is typed after its name.</param>
+    /// <param name="terminal">What it reads from and writes to.</param>
+    /// <returns>The exit code.</returns>
+    public static int Run(IReadOnlyList<string> args, Terminal terminal)
+    {
+        var debug = new Option<bool>("--debug") { Description = "show where in the program an error came from (also DNABERT2_DEBUG=1)", Recursive = true };
+        ParseResult parsed = Commands(terminal, debug).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        bool trace = parsed.GetValue(debug) || Environment.GetEnvironmentVariable("DNABERT2_DEBUG") == "1";
+        try
+        {
+            if (parsed.Action is ParseErrorAction) return Refuse(parsed, terminal);
+            using var help = new StringWriter();
+            int code = parsed.Invoke(new InvocationConfiguration { Output = help, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            terminal.Output.Write(Encoding.UTF8.GetBytes(help.ToString()));
+            terminal.Output.Flush();
+            return code;
+        }
+        catch (Exception e)
+        {
+            (string message, int code) = Explain(e);
+            if (message.Length > 0) terminal.Say(message);
+            if (trace && message.Length > 0) terminal.Error.WriteLine(e);
+            return code;
+        }
+    }
+
+    /// <summary>The root command with all verbs; also for tests of the help.</summary>
+    public static RootCommand Commands(Terminal terminal, Option<bool> debug)
+    {
+        var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.")
+        {
+            new EmbedVerb(terminal).Command,
+            new TokenizeVerb(terminal).Command,
+            new TrainTokenizerVerb(terminal).Command,
+            new ConvertVerb(terminal).Command,
+            new InfoVerb(terminal).Command,
+            debug,
+        };
+        HelpOption help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpByExample((HelpAction)help.Action!);
+        return root;
+    }
+
+    private static int Refuse(ParseResult parsed, Terminal terminal)
+    {
+        foreach (var error in parsed.Errors) terminal.Say(error.Message);
+        string verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
+        terminal.Say($"'dnabert2 {verb}--help' shows how it is used");
+        return Misused;
+    }
+
+    private static (string Message, int Code) Explain(Exception e) => e switch
+    {
+        UsageException => (e.Message, Misused),
+        OperationCanceledException => ("interrupted", Interrupted),
+        IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
+        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException => ("error: " + e.Message, Failed),
+        OutOfMemoryException => ("error: there is not enough memory: " + e.Message, Failed),
+        _ => ($"error: this should not have happened: {e.Message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
+    };
+
+    /// <summary>The usual help, and a verb's examples under it.</summary>
+    private sealed class HelpByExample(HelpAction usual) : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parsed)
+        {
+            int code = usual.Invoke(parsed);
+            if (parsed.CommandResult.Command is not Verb verb) return code;
+            TextWriter output = parsed.InvocationConfiguration.Output;
+            output.WriteLine("Examples:");
+            foreach ((string line, string what) in verb.Examples) output.WriteLine($"  # {what}\n  {line}");
+            return code;
+        }
+    }
+}

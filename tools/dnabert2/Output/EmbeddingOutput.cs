@@ -1,0 +1,92 @@
+namespace Dnabert2.Tool;
+
+/// <summary>What a result holds.</summary>
+/// <param name="Width">Numbers a vector has.</param>
+/// <param name="OfTokens">Whether there is a vector for each token rather than one for each record.</param>
+internal readonly record struct EmbeddingLayout(int Width, bool OfTokens)
+{
+    private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
+    private static readonly string[] TokenColumns = ["record", "id", "token", "token_id", "start", "end"];
+
+    /// <summary>The columns that say what a row is of.</summary>
+    public string[] Columns => OfTokens ? TokenColumns : RecordColumns;
+}
+
+/// <summary>Where vectors go, one after the other: to a table on standard output, or to files.</summary>
+internal abstract class EmbeddingOutput : IDisposable
+{
+    /// <summary>Rows written so far.</summary>
+    public long Rows { get; protected set; }
+
+    /// <summary>The extension of a path that stands for a format, or null where it stands for none.</summary>
+    public static string? FormatOf(string path)
+    {
+        string extension = Path.GetExtension(path).ToLowerInvariant();
+        return extension is ".npy" or ".safetensors" or ".tsv" ? extension : null;
+    }
+
+    /// <summary>The files that a result of this name consists of.</summary>
+    public static string[] FilesOf(string path) => FormatOf(path) == ".tsv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
+
+    /// <summary>Begins the output.</summary>
+    /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>
+    /// <param name="standardOutput">Standard output.</param>
+    /// <param name="layout">What it is to hold.</param>
+    public static EmbeddingOutput Create(string path, Stream standardOutput, EmbeddingLayout layout)
+    {
+        if (path == "-") return new EmbeddingTable(standardOutput, files: null, layout);
+        var files = new ResultFiles();
+        try
+        {
+            FileStream data = files.Add(path);
+            return FormatOf(path) switch
+            {
+                ".tsv" => new EmbeddingTable(data, files, layout),
+                ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Npy),
+                _ => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Safetensors),
+            };
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the vector of a record.</summary>
+    public abstract void Write(SequenceEmbedding embedding);
+
+    /// <summary>Writes the vectors of a record's next tokens.</summary>
+    /// <param name="embedding">The vectors.</param>
+    /// <param name="tokens">The text of each token, by its id.</param>
+    public abstract void Write(TokenEmbeddings embedding, Func<int, string> tokens);
+
+    /// <summary>Completes the result: files appear under their names.</summary>
+    public abstract void Commit();
+
+    /// <summary>Ends the output; without a commit, no file is left.</summary>
+    public abstract void Dispose();
+
+    /// <summary>Adds the fields of a record to a row.</summary>
+    protected static void AddTo(RowWriter row, SequenceEmbedding embedding)
+    {
+        row.Add(embedding.Number);
+        row.Add(embedding.Id);
+        row.Add(embedding.Bases);
+        row.Add(embedding.Tokens);
+        row.Add(embedding.Chunks);
+        row.Add(embedding.Truncated ? "yes" : "no");
+    }
+
+    /// <summary>Adds the fields of a token to a row.</summary>
+    protected static void AddTo(RowWriter row, TokenEmbeddings embedding, int token, Func<int, string> tokens)
+    {
+        int id = embedding.Ids.Span[token];
+        row.Add(embedding.Number);
+        row.Add(embedding.Id);
+        row.Add(tokens(id));
+        row.Add(id);
+        row.Add(embedding.Starts.Span[token]);
+        row.Add(embedding.Ends.Span[token]);
+    }
+}

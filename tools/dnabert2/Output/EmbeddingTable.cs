@@ -1,0 +1,44 @@
+namespace Dnabert2.Tool;
+
+/// <summary>Vectors as text: a row for each, with what it is of and its numbers in columns <c>d0</c>, <c>d1</c>, ….</summary>
+internal sealed class EmbeddingTable : EmbeddingOutput
+{
+    private readonly RowWriter _rows;
+    private readonly ResultFiles? _files;
+    private readonly int _width;
+
+    public EmbeddingTable(Stream stream, ResultFiles? files, EmbeddingLayout layout)
+    {
+        (_rows, _files, _width) = (new RowWriter(stream, '\t'), files, layout.Width);
+        foreach (string column in layout.Columns) _rows.Add(column);
+        for (int i = 0; i < _width; i++) _rows.Add($"d{i}");
+        _rows.EndRow();
+    }
+
+    public override void Write(SequenceEmbedding embedding)
+    {
+        AddTo(_rows, embedding);
+        _rows.Add(embedding.Vector.Span);
+        _rows.EndRow();
+        Rows++;
+    }
+
+    public override void Write(TokenEmbeddings embedding, Func<int, string> tokens)
+    {
+        for (int i = 0; i < embedding.Ids.Length; i++)
+        {
+            AddTo(_rows, embedding, i, tokens);
+            _rows.Add(embedding.Vectors.Span.Slice(i * _width, _width));
+            _rows.EndRow();
+            Rows++;
+        }
+    }
+
+    public override void Commit()
+    {
+        _rows.Flush();
+        _files?.Commit();
+    }
+
+    public override void Dispose() => _files?.Dispose();
+}

@@ -1,0 +1,44 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Dnabert2.Tool;
+
+/// <summary>
+/// The bytes before a matrix of fp32 numbers in a file. Their length does not depend on the number of rows, so that they are written
+/// once the rows are counted.
+/// </summary>
+internal static class MatrixHeader
+{
+    private const int NpyLength = 128;
+
+    private const int SafetensorsLength = 256;
+
+    /// <summary>
+    /// The header of NumPy's format 1.0: magic, version, length, and a Python dict padded with spaces, up to a line feed
+    /// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+    /// </summary>
+    public static byte[] Npy(long rows, int width)
+    {
+        byte[] header = new byte[NpyLength];
+        header.AsSpan().Fill((byte)' ');
+        header[0] = 0x93;
+        "NUMPY\u0001\0"u8.CopyTo(header.AsSpan(1));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(8), NpyLength - 10);
+        Encoding.ASCII.GetBytes($"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}", header.AsSpan(10));
+        header[^1] = (byte)'\n';
+        return header;
+    }
+
+    /// <summary>The header of a safetensors file with one tensor, <c>embeddings</c>.</summary>
+    public static byte[] Safetensors(long rows, int width)
+    {
+        byte[] header = new byte[SafetensorsLength];
+        header.AsSpan().Fill((byte)' ');
+        BinaryPrimitives.WriteInt64LittleEndian(header, SafetensorsLength - sizeof(long));
+        string json = $$$"""
+            {"__metadata__":{"format":"pt"},"embeddings":{"dtype":"F32","shape":[{{{rows}}},{{{width}}}],"data_offsets":[0,{{{rows * width * sizeof(float)}}}]}}
+            """;
+        Encoding.ASCII.GetBytes(json, header.AsSpan(sizeof(long)));
+        return header;
+    }
+}

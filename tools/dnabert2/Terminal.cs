@@ -1,0 +1,73 @@
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace Dnabert2.Tool;
+
+/// <summary>What the tool talks to: the streams of its process, or those of a test.</summary>
+internal sealed class Terminal
+{
+    /// <summary>Standard input.</summary>
+    public required Stream Input { get; init; }
+
+    /// <summary>Standard output: results, as UTF-8.</summary>
+    public required Stream Output { get; init; }
+
+    /// <summary>Standard error: everything else.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Whether someone watches <see cref="Error"/>, so that a line may be written over.</summary>
+    public bool ErrorIsWatched { get; init; }
+
+    /// <summary>Whether <see cref="Output"/> appears where <see cref="Error"/> does, and progress would come between the results.</summary>
+    public bool OutputIsWatched { get; init; }
+
+    /// <summary>Characters a line of <see cref="Error"/> has room for.</summary>
+    public int Width { get; init; } = 80;
+
+    /// <summary>Cancelled by Ctrl-C.</summary>
+    public CancellationToken Cancellation { get; init; }
+
+    /// <summary>The clock that paces progress.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>The terminal of this process.</summary>
+    public static Terminal OfProcess(CancellationToken cancellation)
+    {
+        bool watched = !Console.IsErrorRedirected;
+        return new Terminal
+        {
+            Input = new InterruptibleStream(Console.OpenStandardInput(), cancellation),
+            Output = StandardOutput(),
+            Error = Console.Error,
+            ErrorIsWatched = watched,
+            OutputIsWatched = !Console.IsOutputRedirected,
+            Width = watched && Console.WindowWidth > 0 ? Console.WindowWidth : 80,
+            Cancellation = cancellation,
+        };
+    }
+
+    /// <summary>Whether a write failed because nobody reads on, as with <c>| head</c>.</summary>
+    public static bool IsBrokenPipe(IOException e)
+    {
+        const int brokenPipe = 32; // EPIPE on Linux, macOS and the BSDs.
+        return !OperatingSystem.IsWindows() && e.HResult == brokenPipe;
+    }
+
+    /// <summary>Writes a line about the work; control characters, which may come from a file's contents, are not passed on.</summary>
+    public void Say(string text)
+    {
+        var shown = new StringBuilder("dnabert2: ", text.Length + 10);
+        foreach (char c in text) shown.Append(char.IsControl(c) && c is not '\n' ? '?' : c);
+        Error.WriteLine(shown.ToString());
+    }
+
+    private static Stream StandardOutput()
+    {
+        Stream console = Console.OpenStandardOutput();
+        if (OperatingSystem.IsWindows()) return console;
+        // .NET's own stream passes over a broken pipe in silence, and the work would go on for nobody. A file keeps .NET's stream,
+        // which writes where the descriptor stands, as others that share it expect.
+        var pipe = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        return pipe.CanSeek ? console : pipe;
+    }
+}

@@ -1,0 +1,100 @@
+using System.CommandLine;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>convert</c>: weights in PyTorch's format in, safetensors out.</summary>
+internal sealed class ConvertVerb
+{
+    private const string SafetensorsName = "model.safetensors";
+
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = new("MODEL") { Description = "a pytorch_model.bin or a safetensors file, or the folder of a model" };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "a file .safetensors, or a folder: model.safetensors is written there and, from a folder, the .json files beside it",
+        HelpName = "OUT",
+        Required = true,
+    };
+
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public ConvertVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "convert", "Writes weights as safetensors, each tensor in its own type; nothing in a .bin file is run.",
+            ("dnabert2 convert DNABERT-2-117M/pytorch_model.bin -o DNABERT-2-117M/model.safetensors", "one file"),
+            ("dnabert2 convert DNABERT-2-117M -o dnabert2-safetensors", "a whole folder as downloaded from Hugging Face"))
+        {
+            _input, _output, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string input = parsed.GetRequiredValue(_input), output = parsed.GetRequiredValue(_output);
+        string weights = Directory.Exists(input) ? WeightsOf(input) : input;
+        if (!File.Exists(weights)) throw new FileNotFoundException($"{weights}: there is no such file; give a pytorch_model.bin, a safetensors file, or the folder of a model");
+        bool toFolder = Directory.Exists(output) || !output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
+        if (toFolder && (File.Exists(output) || Path.GetExtension(output) is ".bin" or ".pt" or ".pth"))
+            throw new UsageException($"-o {output}: name a file .safetensors or a folder; no other format is written");
+        string target = toFolder ? Path.Combine(output, SafetensorsName) : output;
+        Shared.CheckApart(weights, target);
+
+        using WeightFile file = WeightFile.Open(weights);
+        if (toFolder) WriteFolder(file, weights == input ? null : input, Path.TrimEndingDirectorySeparator(Path.GetFullPath(output)));
+        else WriteFile(file, target);
+        if (!parsed.GetValue(_quiet)) _terminal.Say($"{Shared.Count(file.Entries.Count(e => e.TiedTo is null), "tensor")} to {target}");
+        return CommandLineTool.Done;
+    }
+
+    private static string WeightsOf(string folder)
+    {
+        foreach (string name in (ReadOnlySpan<string>)["pytorch_model.bin", SafetensorsName])
+            if (File.Exists(Path.Combine(folder, name))) return Path.Combine(folder, name);
+        throw new FileNotFoundException($"{folder}: neither pytorch_model.bin nor {SafetensorsName} is there; name the file of the weights");
+    }
+
+    private void WriteFile(WeightFile file, string path)
+    {
+        ResultFiles.Check(path);
+        file.SaveAsSafetensors(path, _terminal.Cancellation);
+    }
+
+    /// <summary>Writes the weights and, from a folder, the other files of its model; a new folder appears when it is complete.</summary>
+    private void WriteFolder(WeightFile file, string? source, string output)
+    {
+        bool isNew = !Directory.Exists(output);
+        string folder = isNew ? Path.Combine(Path.GetDirectoryName(output)!, $".{Path.GetFileName(output)}.{Path.GetRandomFileName()}.tmp") : output;
+        if (isNew)
+        {
+            ResultFiles.Check(output);
+            Directory.CreateDirectory(folder);
+        }
+
+        try
+        {
+            using var others = new ResultFiles();
+            if (source is not null && Path.GetFullPath(source) != output)
+                foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal))) Copy(path, folder, others);
+            WriteFile(file, Path.Combine(folder, SafetensorsName));
+            others.Commit();
+            if (isNew) Directory.Move(folder, output);
+        }
+        catch when (isNew)
+        {
+            Directory.Delete(folder, recursive: true);
+            throw;
+        }
+    }
+
+    private static void Copy(string path, string folder, ResultFiles files)
+    {
+        using FileStream from = File.OpenRead(path);
+        from.CopyTo(files.Add(Path.Combine(folder, Path.GetFileName(path))));
+    }
+}

@@ -1,0 +1,74 @@
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Tool;
+
+/// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
+internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, SequenceReader reader, EmbeddingOutput output, Terminal terminal) : IProgress<EmbedProgress>
+{
+    private readonly Embedder _embedder = new(model, options);
+    private ProgressLine? _line;
+    private TimeSpan _time;
+    private long _records, _tokens, _truncated, _inPieces;
+
+    /// <summary>Embeds all records.</summary>
+    /// <param name="ofTokens">Whether each token has a vector.</param>
+    /// <param name="line">Shows the progress.</param>
+    public void Run(bool ofTokens, ProgressLine line)
+    {
+        _line = line;
+        if (ofTokens) RunTokens();
+        else RunRecords();
+        _time = line.Elapsed;
+    }
+
+    /// <summary>Shows the progress of a batch.</summary>
+    public void Report(EmbedProgress value)
+    {
+        if (!_line!.IsDue) return;
+        // Of what was read, a part is done; of the file, a part was read.
+        double? share = Shared.ShareOf(reader) * value.TokensDone / value.TokensFound;
+        _line.Show(Shared.Count(reader.RecordsRead, "record"), value.TokensDone, share);
+    }
+
+    /// <summary>Says what was done, and what was left out.</summary>
+    public void Report(EmbeddingLayout layout, string path, bool quiet)
+    {
+        Shared.WarnOfDropped(reader, terminal);
+        if (_truncated > 0)
+            terminal.Say($"{reader.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens, of which only the beginning was embedded (--on-too-long truncate)");
+        if (quiet) return;
+        if (_inPieces > 0)
+            terminal.Say($"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} tokens or cut at unknown bases");
+        string target = path == "-" ? "standard output" : string.Join(" and ", EmbeddingOutput.FilesOf(path));
+        terminal.Say($"{Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: [{output.Rows}, {layout.Width}] to {target}");
+    }
+
+    private void RunRecords()
+    {
+        int strands = options.AverageReverseComplement ? 2 : 1;
+        foreach (SequenceEmbedding embedding in _embedder.Embed(Shared.Records(reader), this, terminal.Cancellation))
+        {
+            output.Write(embedding);
+            _records++;
+            _tokens += embedding.Tokens;
+            if (embedding.Truncated) _truncated++;
+            if (embedding.Chunks > strands) _inPieces++;
+        }
+    }
+
+    private void RunTokens()
+    {
+        long last = 0, pieces = 0;
+        foreach (TokenEmbeddings embedding in _embedder.EmbedTokens(Shared.Records(reader), this, terminal.Cancellation))
+        {
+            output.Write(embedding, model.Tokenizer.Token);
+            _tokens += embedding.Ids.Length;
+            pieces = embedding.Number == last ? pieces + 1 : 1;
+            if (pieces == 2) _inPieces++;
+            if (pieces > 1) continue;
+            _records++;
+            if (embedding.Truncated) _truncated++;
+            last = embedding.Number;
+        }
+    }
+}

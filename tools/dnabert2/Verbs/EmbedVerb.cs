@@ -1,0 +1,108 @@
+using System.CommandLine;
+using Dnabert2.Sequences;
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>embed</c>: sequences in, vectors out.</summary>
+internal sealed class EmbedVerb
+{
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = Shared.Input();
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, or .tsv; '-' is TSV on standard output",
+        HelpName = "OUT",
+        DefaultValueFactory = _ => "-",
+    };
+
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin; 'default' comes with the tool",
+        HelpName = "DIR|default",
+        DefaultValueFactory = _ => "default",
+    };
+
+    private readonly Choice<Pooling?> _pooling = new(
+        "--pooling", "how the vectors of a record's tokens become one; none: a vector for each token",
+        ("mean", Pooling.Mean), ("cls", Pooling.Cls), ("max", Pooling.Max), ("none", null));
+
+    private readonly Choice<TooLong> _onTooLong = new(
+        "--on-too-long", "records of more tokens than --max-tokens: embed them in overlapping chunks, embed their beginning, or stop",
+        ("chunk", TooLong.Chunk), ("truncate", TooLong.Truncate), ("error", TooLong.Error));
+
+    private readonly Option<int> _maxTokens = Shared.Number("--max-tokens", "the most tokens that see each other, [CLS] and [SEP] included", 512, 3);
+    private readonly Option<int?> _overlap = Shared.OptionalNumber("--overlap", "tokens that neighbouring chunks share [default: an eighth of --max-tokens]", 0);
+    private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<bool> _rcAverage = new("--rc-average") { Description = "average each vector with that of the reverse complement" };
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Choice<DType> _dtype = new("--dtype", "the type to compute in", ("f32", DType.F32));
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public EmbedVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "embed", "Turns sequences into vectors, one for each record, in the order of the input.",
+            ("dnabert2 embed tools/dnabert2/samples/sample.fa -o sample.npy", "a NumPy matrix, and sample.ids.tsv that says what each row is"),
+            ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors", "a vector for each token, with its place in the record"),
+            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
+        {
+            _input, _output, _model, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
+            _rcAverage, _device, _dtype.Option, _threads, _format.Option, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string path = parsed.GetRequiredValue(_output), input = parsed.GetRequiredValue(_input);
+        Pooling? pooling = _pooling.Of(parsed);
+        var options = new EmbedOptions
+        {
+            Pooling = pooling ?? Pooling.Mean,
+            MaxTokens = parsed.GetValue(_maxTokens),
+            Overlap = parsed.GetValue(_overlap) ?? parsed.GetValue(_maxTokens) / 8,
+            OnTooLong = _onTooLong.Of(parsed),
+            OnAmbiguous = _onN.Of(parsed),
+            BatchTokens = parsed.GetValue(_batchTokens),
+            AverageReverseComplement = parsed.GetValue(_rcAverage),
+        };
+        Check(input, path, pooling, options);
+
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
+        using Dnabert2Model model = Dnabert2Model.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend, ModelParts.Encoder);
+        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null);
+        using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
+        var run = new EmbedRun(model, options, reader, output, _terminal);
+        bool quiet = parsed.GetValue(_quiet);
+        using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens")) run.Run(layout.OfTokens, line);
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        output.Commit();
+        run.Report(layout, path, quiet);
+        return CommandLineTool.Done;
+    }
+
+    private static void Check(string input, string path, Pooling? pooling, EmbedOptions options)
+    {
+        if (options.Overlap < 0 || options.Overlap >= options.MaxTokens - 2)
+            throw new UsageException($"--overlap {options.Overlap}: from 0 to {options.MaxTokens - 3} is meant, less than a chunk of --max-tokens {options.MaxTokens} without [CLS] and [SEP]");
+        if (pooling is null && options.AverageReverseComplement)
+            throw new UsageException("--pooling none and --rc-average: the tokens of the reverse complement are others, so their vectors cannot be averaged");
+        if (path == "-") return;
+        if (EmbeddingOutput.FormatOf(path) is null)
+            throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors or .tsv");
+        foreach (string file in EmbeddingOutput.FilesOf(path))
+        {
+            Shared.CheckApart(input, file);
+            ResultFiles.Check(file);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text;
+using Dnabert2.Tokenizers;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>info</c>: what this machine and a model are.</summary>
+internal sealed class InfoVerb
+{
+    private const string Safetensors = "model.safetensors", Torch = "pytorch_model.bin";
+
+    private readonly Terminal _terminal;
+    private readonly Argument<string?> _model = new("MODEL") { Description = "the folder of a model; 'default' is the one that comes with the tool", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<int> _threads = Shared.Threads();
+
+    public InfoVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "info", "Tells about the engine and this machine, and checks a model by loading it.",
+            ("dnabert2 info", "the engine, the processor and its memory"),
+            ("dnabert2 info default", "the model that comes with the tool"),
+            ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is missing"))
+        {
+            _model, _threads,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        using Backend backend = CpuBackend.Create(parsed.GetValue(_threads));
+        Print("engine", $"dnabert2 {Version}, .NET {Environment.Version}, {RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}");
+        Print("processor", $"{ProcessorName()}, {Shared.Count(Environment.ProcessorCount, "core")}");
+        Print("backend", backend.Description);
+        Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
+        if (parsed.GetValue(_model) is { } model) Describe(Shared.ModelFolder(model), backend);
+        return CommandLineTool.Done;
+    }
+
+    /// <summary>Prints what the folder has before it is loaded, so that a damaged model is described as far as it can be read.</summary>
+    private void Describe(string folder, Backend backend)
+    {
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"{folder}: no such folder; a model is a folder with config.json, tokenizer.json and {Safetensors} or {Torch}");
+        Print("model", folder);
+        string[] expected = ["config.json", "tokenizer.json", File.Exists(Path.Combine(folder, Torch)) && !File.Exists(Path.Combine(folder, Safetensors)) ? Torch : Safetensors];
+        string[] missing = [.. expected.Where(name => !File.Exists(Path.Combine(folder, name)))];
+        Print("files", string.Join(", ", expected.Except(missing).Select(name => $"{name} {Size(new FileInfo(Path.Combine(folder, name)).Length)}")));
+        if (!missing.Contains("config.json")) Print("config", Describe(Dnabert2Config.Load(Path.Combine(folder, "config.json"))));
+        if (!missing.Contains("tokenizer.json")) Print("tokenizer", Describe(BpeTokenizer.Load(Path.Combine(folder, "tokenizer.json"))));
+        if (missing.Length > 0)
+        {
+            Print("missing", string.Join(", ", missing.Select(name => name == Safetensors ? $"{Safetensors} (or {Torch})" : name)));
+            return;
+        }
+
+        DescribeWeights(Path.Combine(folder, expected[2]));
+        using Dnabert2Model model = Dnabert2Model.Load(folder, backend);
+        Print("parameters", Describe(model));
+        Print("missing", "nothing; all weights are there and finite");
+    }
+
+    private void DescribeWeights(string path)
+    {
+        using WeightFile file = WeightFile.Open(path);
+        string types = string.Join(", ", file.Entries.CountBy(entry => entry.TypeName).Select(type => $"{type.Value} {type.Key}"));
+        Print("weights", $"{Shared.Count(file.Entries.Count, "tensor")} ({types})");
+    }
+
+    private static string Describe(Dnabert2Config c) =>
+        $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, {Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
+        + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}";
+
+    private static string Describe(BpeTokenizer tokenizer)
+    {
+        int[] lengths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id)).Select(id => tokenizer.Token(id).Length)];
+        (string Name, int? Id)[] special =
+            [("[UNK]", tokenizer.UnknownId), ("[CLS]", tokenizer.ClsId), ("[SEP]", tokenizer.SepId), ("[PAD]", tokenizer.PadId), ("[MASK]", tokenizer.MaskId)];
+        return $"{tokenizer.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and {lengths.DefaultIfEmpty().Max()} at most, "
+            + string.Join(' ', special.Select(s => $"{s.Name} {s.Id?.ToString() ?? "none"}"));
+    }
+
+    private static string Describe(Dnabert2Model model)
+    {
+        (string Part, string Prefix)[] parts =
+        [
+            ("embeddings", "bert.embeddings."), ("layers", "bert.encoder."), ("pooler", "bert.pooler."), ("language-model head", "cls."), ("classifier", "classifier."),
+        ];
+        var text = new StringBuilder($"{model.Parameters.Count:N0}");
+        char before = ':';
+        foreach ((string part, string prefix) in parts)
+        {
+            long count = model.Parameters.Parameters.Where(p => p.TiedTo is null && p.Name.StartsWith(prefix, StringComparison.Ordinal)).Sum(p => p.Shape.Count);
+            if (count == 0) continue;
+            text.Append($"{before} {part} {count:N0}");
+            before = ',';
+        }
+
+        return text.ToString();
+    }
+
+    private void Print(string what, string value) => _terminal.Output.Write(Encoding.UTF8.GetBytes($"{what,-12}{value}\n"));
+
+    private static string Version => typeof(InfoVerb).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "of no version";
+
+    private static string Size(long bytes) => bytes switch
+    {
+        >= 1L << 30 => $"{bytes / (double)(1L << 30):F1} GiB",
+        >= 1L << 20 => $"{bytes / (double)(1L << 20):F1} MiB",
+        >= 1L << 10 => $"{bytes / (double)(1L << 10):F1} KiB",
+        _ => $"{bytes} bytes",
+    };
+
+    private static string ProcessorName()
+    {
+        const string linux = "/proc/cpuinfo";
+        string? line = File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
+        return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
+    }
+}

@@ -1,0 +1,100 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Dnabert2.Sequences;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary>What several verbs have in common.</summary>
+internal static class Shared
+{
+    public const string InputKinds = "FASTA, FASTQ, CSV or TSV with a column 'sequence', or one sequence a line; gzipped or not; '-' is standard input";
+
+    public static Argument<string> Input() => new("INPUT") { Description = InputKinds };
+
+    public static Choice<SequenceFormat> Format() => new(
+        "--format", "the layout of the input, found from its content unless given",
+        ("detect", SequenceFormat.Detect), ("fasta", SequenceFormat.Fasta), ("fastq", SequenceFormat.Fastq),
+        ("csv", SequenceFormat.Csv), ("tsv", SequenceFormat.Tsv), ("lines", SequenceFormat.Lines));
+
+    public static Choice<AmbiguousBases> OnN(AmbiguousBases preferred)
+    {
+        (string, AmbiguousBases)[] all = [("split", AmbiguousBases.Split), ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error)];
+        return new Choice<AmbiguousBases>(
+            "--on-n", "N and IUPAC codes: cut the record there, keep them as [UNK], leave the record out, or stop",
+            [.. all.OrderByDescending(choice => choice.Item2 == preferred)]);
+    }
+
+    public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "show no progress and no summary, only warnings and errors" };
+
+    public static Option<int> Threads() => Number("--threads", "threads to compute with; 0 is one a core", 0, 0, 1024);
+
+    /// <summary>An option that takes a whole number.</summary>
+    public static Option<int> Number(string name, string description, int preferred, int least, int most = int.MaxValue) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => preferred,
+        CustomParser = result => Parse(result, name, least, most) ?? preferred,
+    };
+
+    /// <summary>An option that takes a whole number and has no value of its own.</summary>
+    public static Option<int?> OptionalNumber(string name, string description, int least) =>
+        new(name) { Description = description, HelpName = "N", CustomParser = result => Parse(result, name, least, int.MaxValue) };
+
+    /// <summary>Opens a sequence file, or standard input.</summary>
+    public static SequenceReader Open(string path, SequenceOptions options, Terminal terminal)
+    {
+        if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, terminal.Cancellation);
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw new FileNotFoundException($"{path}: there is no such file; give {InputKinds}");
+        return SequenceReader.Open(path, options, terminal.Cancellation);
+    }
+
+    /// <summary>The records that are still to come.</summary>
+    public static IEnumerable<SequenceRecord> Records(SequenceReader reader)
+    {
+        while (reader.TryRead(out SequenceRecord? record)) yield return record;
+    }
+
+    /// <summary>The part of the input that was read; null where its size is not known.</summary>
+    public static double? ShareOf(SequenceReader reader) => reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
+
+    /// <summary>Refuses to write a result over what it is made from.</summary>
+    public static void CheckApart(string input, string output)
+    {
+        if (Path.GetFullPath(input) == Path.GetFullPath(output)) throw new UsageException($"-o {output}: this is the input; name another file");
+    }
+
+    /// <summary>Says how many records were left out, if any.</summary>
+    public static void WarnOfDropped(SequenceReader reader, Terminal terminal)
+    {
+        if (reader.RecordsDropped > 0)
+            terminal.Say($"{reader.Name}: {Count(reader.RecordsDropped, "record")} of {reader.RecordsRead:N0} left out for bases that are not known (--on-n drop)");
+    }
+
+    /// <summary>A number of things: «1 record», «2,000 records».</summary>
+    public static string Count(long n, string thing) => n == 1 ? $"1 {thing}" : $"{n:N0} {thing}s";
+
+    /// <summary>The folder of a model: a path, or that of the model that comes with the tool.</summary>
+    public static string ModelFolder(string model) => model == "default" ? Dnabert2Model.DefaultFolder : model;
+
+    /// <summary>Where to compute.</summary>
+    public static Backend Device(string device, int threads)
+    {
+        if (device is "auto" or "cpu") return CpuBackend.Create(threads);
+        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : "";
+        if (device != "cuda" && !(index.Length > 0 && index.All(char.IsAsciiDigit)))
+            throw new UsageException($"--device {device}: auto, cpu, cuda or cuda:0 (the number of a GPU) is meant");
+        throw new ArgumentException($"--device {device}: this build has no CUDA backend; use --device cpu");
+    }
+
+    private static int? Parse(ArgumentResult result, string name, int least, int most)
+    {
+        string text = result.Tokens[0].Value;
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most) return value;
+        result.AddError($"{name} {text}: a whole number from {least}{(most == int.MaxValue ? "" : $" to {most}")} is meant");
+        return null;
+    }
+}

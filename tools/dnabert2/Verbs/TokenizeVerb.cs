@@ -1,0 +1,80 @@
+using System.CommandLine;
+using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>tokenize</c>: sequences in, a line of tokens for each out.</summary>
+internal sealed class TokenizeVerb
+{
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = Shared.Input();
+    private readonly Option<string> _output = new("--output", "-o") { Description = "the file of the result; '-' is standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
+    private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "a tokenizer.json, or the folder of a model [default: that of the model that comes with the tool]", HelpName = "FILE" };
+    private readonly Option<bool> _tokens = new("--tokens") { Description = "the tokens, as '[CLS] TGCA A [SEP]'; this is the default" };
+    private readonly Option<bool> _ids = new("--ids") { Description = "their ids, as '1 94 5 2'" };
+    private readonly Option<bool> _offsets = new("--offsets") { Description = "the bases each stands for, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token" };
+    private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
+    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public TokenizeVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "tokenize",
+            "Turns each sequence into a line of tokens, as Hugging Face's tokenizer does; of pairs, both on one line. As in all verbs, letters "
+            + "are read in upper case, U as T, and IUPAC codes as N.",
+            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa", "a line of tokens for each record"),
+            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --ids -o sample.ids", "token ids, for another program"),
+            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --offsets --on-n split --tokenizer tools/dnabert2/samples/tokenizer.json", "where each token lies, by a tokenizer of your own"))
+        {
+            _input, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _format.Option, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        bool ids = parsed.GetValue(_ids), offsets = parsed.GetValue(_offsets);
+        if ((ids ? 1 : 0) + (offsets ? 1 : 0) + (parsed.GetValue(_tokens) ? 1 : 0) > 1)
+            throw new UsageException("--tokens, --ids, --offsets: choose one of them");
+        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        if (path != "-")
+        {
+            Shared.CheckApart(input, path);
+            ResultFiles.Check(path);
+        }
+
+        BpeTokenizer tokenizer = Load(parsed.GetValue(_tokenizer));
+        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
+        using var files = new ResultFiles();
+        var lines = new TokenLines(tokenizer, new RowWriter(path == "-" ? _terminal.Output : files.Add(path), ' '), ids, offsets);
+        using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
+        {
+            long bases = 0;
+            foreach (SequenceRecord record in Shared.Records(reader))
+            {
+                lines.Write(record);
+                bases += record.Length + record.SecondLength;
+                if (progress.IsDue) progress.Show(Shared.Count(reader.RecordsRead, "record"), bases, Shared.ShareOf(reader));
+            }
+        }
+
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        lines.Flush();
+        files.Commit();
+        Shared.WarnOfDropped(reader, _terminal);
+        return CommandLineTool.Done;
+    }
+
+    private static BpeTokenizer Load(string? path)
+    {
+        path ??= Dnabert2Model.DefaultFolder;
+        if (Directory.Exists(path)) path = Path.Combine(path, "tokenizer.json");
+        if (!File.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give a tokenizer.json with --tokenizer");
+        return BpeTokenizer.Load(path);
+    }
+}

@@ -1,0 +1,99 @@
+using System.CommandLine;
+using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>train-tokenizer</c>: sequences in, a <c>tokenizer.json</c> out.</summary>
+internal sealed class TrainTokenizerVerb
+{
+    private const int LargestReported = 1 << 15;
+
+    private readonly Terminal _terminal;
+    private readonly Argument<string[]> _inputs = new("INPUT") { Description = Shared.InputKinds, Arity = ArgumentArity.OneOrMore };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "the tokenizer.json to write", HelpName = "OUT", Required = true };
+    private readonly Option<int> _vocabularySize = Shared.Number("--vocab-size", "ids to reach, the five special tokens and four bases included", 4096, 9, ushort.MaxValue);
+    private readonly Option<int?> _maxTokenLength = Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
+    private readonly Option<bool> _report = new("--report") { Description = "print what vocabularies of 256 to 32768 ids would do to these sequences; reads the files twice" };
+    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public TrainTokenizerVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "train-tokenizer", "Trains a byte-pair encoding on sequences. No token reaches across an N or the end of a record.",
+            ("dnabert2 train-tokenizer tools/dnabert2/samples/sample.fa -o tokenizer.json --vocab-size 256", "a small vocabulary from one file"),
+            ("dnabert2 train-tokenizer tools/dnabert2/samples/*.fa -o tokenizer.json --max-token-length 16 --report", "several files, and a table to choose the size by"))
+        {
+            _inputs, _output, _vocabularySize, _maxTokenLength, _report, _format.Option, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string[] inputs = parsed.GetRequiredValue(_inputs);
+        string path = parsed.GetRequiredValue(_output);
+        bool report = parsed.GetValue(_report), quiet = parsed.GetValue(_quiet);
+        if (report && inputs.Contains("-")) throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
+        foreach (string input in inputs) Shared.CheckApart(input, path);
+        ResultFiles.Check(path);
+
+        int size = parsed.GetValue(_vocabularySize);
+        var corpus = new Corpus(inputs, new SequenceOptions { Format = _format.Of(parsed) }, _terminal, quiet);
+        var options = new BpeTrainerOptions { VocabularySize = report ? Math.Max(size, LargestReported) : size, MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue };
+        var trainer = new BpeTrainer(options);
+        BpeTokenizer trained = Train(trainer, corpus, quiet);
+        if (report) Print(trained, corpus);
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
+        tokenizer.Save(path);
+        if (tokenizer.VocabularySize < size)
+            _terminal.Say($"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; give more of them for {size}");
+        if (!quiet) _terminal.Say($"{tokenizer.VocabularySize} ids from {trainer.BaseCount:N0} bases to {path}");
+        return CommandLineTool.Done;
+    }
+
+    private BpeTokenizer Train(BpeTrainer trainer, Corpus corpus, bool quiet)
+    {
+        try
+        {
+            corpus.AddTo(trainer);
+            using var merges = new MergeProgress(_terminal, quiet);
+            return trainer.Train(merges, _terminal.Cancellation);
+        }
+        catch (InvalidOperationException e)
+        {
+            // Of the sequences: none with two bases, or too many.
+            throw new InvalidDataException($"{corpus}: {e.Message}");
+        }
+    }
+
+    private void Print(BpeTokenizer trained, Corpus corpus)
+    {
+        int[] sizes = [.. Enumerable.Range(8, 8).Select(power => 1 << power).Where(size => size <= trained.VocabularySize)];
+        if (sizes.Length < 8) _terminal.Say($"sizes above {trained.VocabularySize} are left out: the sequences have no more pairs to merge");
+        var table = new StringWriter();
+        table.WriteLine("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops");
+        foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, corpus.Pieces()))
+            table.WriteLine($"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t{row.RelativeFlops:F3}");
+        _terminal.Output.Write(System.Text.Encoding.UTF8.GetBytes(table.ToString()));
+        _terminal.Output.Flush();
+    }
+
+    /// <summary>Shows how many merges are found.</summary>
+    private sealed class MergeProgress(Terminal terminal, bool quiet) : IProgress<BpeTrainingProgress>, IDisposable
+    {
+        private readonly ProgressLine _line = new(terminal, quiet, "merges");
+
+        public void Report(BpeTrainingProgress value)
+        {
+            if (_line.IsDue) _line.Show($"{value.MergesDone:N0} of {value.MergesTotal:N0} merges", value.MergesDone, (double)value.MergesDone / value.MergesTotal);
+        }
+
+        public void Dispose() => _line.Dispose();
+    }
+}
