@@ -8,6 +8,7 @@ namespace Dnabert2.Training;
 /// <param name="GradientNorm">The global norm of the gradients before clipping.</param>
 /// <param name="Skipped">Whether loss or norm was not finite and the parameters stayed as they were.</param>
 /// <param name="Tokens">Tokens of the run so far.</param>
+/// <param name="StepTokens">Tokens of the step, special ones included.</param>
 /// <param name="TokensPerSecond">Of the step.</param>
 /// <param name="FlopsPerSecond">
 /// Of the step: <c>6 · L · (4 H² + 3 H I)</c> operations for each token, <c>6 · (H² + H V)</c> for each masked one, and
@@ -17,7 +18,7 @@ namespace Dnabert2.Training;
 /// <param name="Evaluation">The evaluation that followed the step, or null.</param>
 /// <param name="Checkpoint">The folder of the checkpoint that followed it, or null.</param>
 public readonly record struct PretrainProgress(
-    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, bool Skipped, long Tokens, double TokensPerSecond,
+    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, bool Skipped, long Tokens, int StepTokens, double TokensPerSecond,
     double FlopsPerSecond, TimeSpan Remaining, Evaluation? Evaluation, string? Checkpoint);
 
 /// <summary>A run that has come to its end.</summary>

@@ -162,7 +162,7 @@ public sealed class Pretrainer : IDisposable
         if (_state.SkippedInRow >= _options.MaxNonFinite) throw Diverged(result);
         return new PretrainProgress(
             _state.Step, _options.Steps, result.Loss, learningRate, result.GradientNorm, !result.Updated, _state.Tokens,
-            result.Tokens / seconds, result.Flops / seconds, default, null, null);
+            result.Tokens, result.Tokens / seconds, result.Flops / seconds, default, null, null);
     }
 
     /// <summary>Writes a checkpoint, and deletes older ones.</summary>

@@ -15,7 +15,7 @@ public sealed class CorpusTests : IDisposable
     {
         using Corpus corpus = _toy.Build(Toy.Cuts with { HeldOut = 0 });
         CorpusSpecies beta = corpus.Species[1];
-        string genome = Encoding.ASCII.GetString(SequenceReader.Read(_toy["beta.fa"]).Single().Copy().Sequence);
+        string genome = Encoding.ASCII.GetString(SequenceReader.Read(_toy["beta.fa"]).Select(r => r.Copy()).Single().Sequence);
         int at = 0;
         bool cut = false;
         for (long i = 0; i < beta.Training.Windows; i++)
