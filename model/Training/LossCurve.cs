@@ -23,7 +23,7 @@ internal static class LossCurve
         (double Step, double Loss)[] all = [.. training, .. heldOut];
         double lastStep = all.Length == 0 ? 1 : Math.Max(1, all.Max(p => p.Step));
         double lowest = all.Length == 0 ? 0 : all.Min(p => p.Loss), highest = all.Length == 0 ? 1 : all.Max(p => p.Loss);
-        double tick = TickOf(Math.Max(highest - lowest, 1e-6));
+        double tick = TickOf(Math.Max(highest - lowest, 0.01));
         (lowest, highest) = (Math.Floor(lowest / tick) * tick, Math.Max(Math.Ceiling(highest / tick) * tick, lowest + tick));
         double X(double step) => Left + (step / lastStep * (Width - Left - Right));
         double Y(double loss) => Top + ((highest - loss) / (highest - lowest) * (Height - Top - Bottom));

@@ -15,7 +15,7 @@ internal sealed class RunLog : IDisposable
     public const string TrainFile = "train.csv", EvaluationFile = "evaluation.csv", EventsFile = "events.out.tfevents.pretrain";
     private const string TrainHeader = "step,loss,learning_rate,gradient_norm,masked_tokens,tokens,seconds,tokens_per_second,skipped\n";
     private const string EvaluationHeader = "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base\n";
-    private readonly FileStream _train, _evaluation, _eventStream;
+    private readonly FileStream _lock, _train, _evaluation, _eventStream;
     private readonly EventFile _events;
 
     /// <summary>Opens the log; no other process may write it meanwhile.</summary>
@@ -23,9 +23,10 @@ internal sealed class RunLog : IDisposable
     /// <param name="lengths">What to keep of the files that are there; default: nothing.</param>
     public RunLog(string folder, LogLengths lengths)
     {
-        _train = Open(folder, TrainFile, lengths.Train);
+        _lock = Lock(folder);
         try
         {
+            _train = Open(folder, TrainFile, lengths.Train);
             _evaluation = Open(folder, EvaluationFile, lengths.Evaluation);
             _eventStream = Open(folder, EventsFile, lengths.Events);
             _events = new EventFile(_eventStream);
@@ -78,9 +79,10 @@ internal sealed class RunLog : IDisposable
 
     public void Dispose()
     {
-        _train.Dispose();
+        _train?.Dispose();
         _evaluation?.Dispose();
         _eventStream?.Dispose();
+        _lock.Dispose();
     }
 
     private void Add(int step, string name, Score score, string tag)
@@ -95,6 +97,19 @@ internal sealed class RunLog : IDisposable
     }
 
     private static void Line(FileStream file, string line) => file.Write(Encoding.UTF8.GetBytes(line));
+
+    // On Unix a file is locked only if it is shared with nobody, and the log is to be read while it grows.
+    private static FileStream Lock(string folder)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (e is not (FileNotFoundException or DirectoryNotFoundException))
+        {
+            throw new IOException($"{folder}: another process trains in it; wait for its end, or name another folder", e);
+        }
+    }
 
     private static FileStream Open(string folder, string name, long length)
     {

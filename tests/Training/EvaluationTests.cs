@@ -21,7 +21,7 @@ public sealed class EvaluationTests : IDisposable
     [Fact]
     public void The_score_is_that_of_every_window_taken_by_itself()
     {
-        using Backend backend = CpuBackend.Create(2);
+        using Backend backend = CpuBackend.Create(1);
         using Dnabert2Model model = Toy.Model(backend);
         using var evaluator = new Evaluator(model, _corpus, windows: 1_000_000, microBatchTokens: 150);
         Evaluation evaluation = evaluator.Run();

@@ -9,7 +9,7 @@ namespace Tests.Training;
 public sealed class PretrainerTests : IDisposable
 {
     private readonly Toy _toy = new();
-    private readonly Backend _backend = CpuBackend.Create(2);
+    private readonly Backend _backend = CpuBackend.Create(1);
     private readonly Corpus _corpus;
 
     public PretrainerTests() => _corpus = _toy.Build();
