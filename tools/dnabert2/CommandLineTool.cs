@@ -45,6 +45,7 @@ internal static class CommandLineTool
             new EmbedVerb(terminal).Command,
             new TokenizeVerb(terminal).Command,
             new TrainTokenizerVerb(terminal).Command,
+            new PretrainVerb(terminal).Command,
             new ConvertVerb(terminal).Command,
             new InfoVerb(terminal).Command,
             debug,
@@ -67,7 +68,7 @@ internal static class CommandLineTool
         UsageException => (e.Message, Misused),
         OperationCanceledException => ("interrupted", Interrupted),
         IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
-        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException => ("error: " + e.Message, Failed),
+        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException => ("error: " + e.Message, Failed),
         OutOfMemoryException => ("error: there is not enough memory: " + e.Message, Failed),
         _ => ($"error: this should not have happened: {e.Message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
     };

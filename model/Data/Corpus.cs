@@ -1,0 +1,164 @@
+using Dnabert2.Tokenizers;
+
+namespace Dnabert2.Training;
+
+/// <summary>What windows are for.</summary>
+public enum Split
+{
+    /// <summary>Training.</summary>
+    Training,
+
+    /// <summary>Evaluation; training never sees them.</summary>
+    HeldOut,
+}
+
+/// <summary>How much of a species a split holds.</summary>
+/// <param name="Windows">Windows.</param>
+/// <param name="Tokens">Their tokens, without [CLS] and [SEP].</param>
+/// <param name="Bases">Their bases.</param>
+public readonly record struct WindowCounts(long Windows, long Tokens, long Bases);
+
+/// <summary>What became of a species' sequences.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Records">Records read.</param>
+/// <param name="Bases">Their letters, those that are not A, C, G or T included.</param>
+/// <param name="AmbiguousWindows">Windows that were dropped because they hold anything but A, C, G and T.</param>
+/// <param name="AmbiguousBases">The letters of these windows.</param>
+/// <param name="RestBases">Letters of short records and ends of records, too few for a window.</param>
+/// <param name="Training">Windows for training.</param>
+/// <param name="HeldOut">Windows held out.</param>
+public sealed record CorpusSpecies(
+    string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases, WindowCounts Training, WindowCounts HeldOut)
+{
+    /// <summary>The windows of a split.</summary>
+    public WindowCounts Of(Split split) => split == Split.Training ? Training : HeldOut;
+}
+
+/// <summary>
+/// Tokenised windows of the genomes of several species, in files that are mapped into memory: a corpus may be larger than memory. Made
+/// by <see cref="CorpusBuilder"/>. Any number of threads may read. The files must not change while it is open.
+/// </summary>
+public sealed class Corpus : IDisposable
+{
+    private readonly Shards[,] _shards;
+
+    private Corpus(string folder, CorpusIndex index, BpeTokenizer tokenizer, string hash)
+    {
+        (Folder, Index, Tokenizer, Hash) = (folder, index, tokenizer, hash);
+        _shards = new Shards[2, index.Species.Length];
+        Species = [.. index.Species.Select(s => new CorpusSpecies(
+            s.Name, s.Records, s.Bases, s.AmbiguousWindows, s.AmbiguousBases, s.RestBases, Count(s.Training), Count(s.HeldOut)))];
+    }
+
+    /// <summary>Where it lies.</summary>
+    public string Folder { get; }
+
+    /// <summary>The tokenizer that made the tokens; it lies in the folder, too.</summary>
+    public BpeTokenizer Tokenizer { get; }
+
+    /// <summary>How the windows were cut.</summary>
+    public CorpusOptions Options => Index.Options;
+
+    /// <summary>The species, in the order in which they were given.</summary>
+    public IReadOnlyList<CorpusSpecies> Species { get; }
+
+    /// <summary>SHA-256 of the index, which holds the checksums of everything else: equal for equal corpora.</summary>
+    public string Hash { get; }
+
+    internal CorpusIndex Index { get; }
+
+    /// <summary>Opens a corpus and checks every byte of it.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The folder is no corpus.</exception>
+    /// <exception cref="InvalidDataException">A file was cut or altered; the message names it.</exception>
+    public static Corpus Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"{folder}: there is no such folder; a corpus is built from sequence files first");
+        string path = Path.Combine(folder, CorpusIndex.FileName);
+        if (!File.Exists(path)) throw new FileNotFoundException($"{path} is missing: the folder is no corpus; build one from sequence files");
+        byte[] json = File.ReadAllBytes(path);
+        CorpusIndex index = CorpusIndex.Read(path, json);
+        string tokenizerPath = Path.Combine(folder, CorpusBuilder.TokenizerFile);
+        if (!File.Exists(tokenizerPath) || FileHash.OfFile(tokenizerPath) != index.TokenizerSha256)
+            throw new InvalidDataException($"{tokenizerPath} is missing or was altered; {CorpusIndex.Remedy}");
+        var corpus = new Corpus(folder, index, BpeTokenizer.Load(tokenizerPath), FileHash.Of(json));
+        try
+        {
+            corpus.OpenShards();
+            return corpus;
+        }
+        catch
+        {
+            corpus.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tokens of a window, without [CLS] and [SEP].</summary>
+    /// <param name="split">Training or held out.</param>
+    /// <param name="species">The number of the species.</param>
+    /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
+    public ReadOnlySpan<ushort> Window(Split split, int species, long index) => _shards[(int)split, species].Window(index);
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose()
+    {
+        foreach (Shards? shards in _shards) shards?.Dispose();
+    }
+
+    private static WindowCounts Count(ShardEntry[] shards) => new(shards.Sum(s => (long)s.Windows), shards.Sum(s => (long)s.Tokens), shards.Sum(s => s.Bases));
+
+    private void OpenShards()
+    {
+        for (int s = 0; s < Index.Species.Length; s++)
+        {
+            _shards[0, s] = new Shards(this, Index.Species[s].Training);
+            _shards[1, s] = new Shards(this, Index.Species[s].HeldOut);
+        }
+
+        if (Species.All(s => s.Training.Windows == 0))
+            throw new InvalidDataException($"{Path.Combine(Folder, CorpusIndex.FileName)}: it lists no window for training; {CorpusIndex.Remedy}");
+    }
+
+    /// <summary>The shards of one species and split, as one sequence of windows.</summary>
+    private sealed class Shards : IDisposable
+    {
+        private readonly Shard[] _shards;
+        private readonly long[] _ends;
+
+        public Shards(Corpus corpus, ShardEntry[] entries)
+        {
+            (_shards, _ends) = (new Shard[entries.Length], new long[entries.Length]);
+            long end = 0;
+            for (int i = 0; i < entries.Length; i++)
+            {
+                try
+                {
+                    _shards[i] = Shard.Open(Path.Combine(corpus.Folder, entries[i].File), entries[i], corpus.Options.MaxTokens - 2, corpus.Tokenizer.VocabularySize);
+                }
+                catch
+                {
+                    Dispose();
+                    throw;
+                }
+
+                _ends[i] = end += entries[i].Windows;
+            }
+        }
+
+        public ReadOnlySpan<ushort> Window(long index)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(index);
+            int shard = 0;
+            while (shard < _ends.Length && _ends[shard] <= index) shard++;
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(shard, _ends.Length, nameof(index));
+            return _shards[shard].Window((int)(index - _ends[shard] + _shards[shard].Windows));
+        }
+
+        public void Dispose()
+        {
+            foreach (Shard? shard in _shards) shard?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.Security.Cryptography;
+using Dnabert2.Tokenizers;
+
+namespace Dnabert2.Training;
+
+/// <summary>SHA-256, in lower-case hexadecimal.</summary>
+internal static class FileHash
+{
+    public static string Of(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    public static string OfFile(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    /// <summary>The hash of the <c>tokenizer.json</c> that the tokenizer is written as: one tokenizer always gives the same bytes.</summary>
+    public static string Of(BpeTokenizer tokenizer)
+    {
+        string folder = Directory.CreateTempSubdirectory("tokenizer-").FullName;
+        try
+        {
+            string path = Path.Combine(folder, "tokenizer.json");
+            tokenizer.Save(path);
+            return OfFile(path);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+namespace Dnabert2.Training;
+
+/// <summary>
+/// Masked samples, packed one after the other and cut into micro-batches of a token budget. Its memory is allocated once.
+/// </summary>
+internal sealed class MaskedBatch
+{
+    // The borders of more sequences than this would be put together on the heap.
+    private const int MostSequences = 1000;
+    private readonly Masker _masker;
+    private readonly int _budget;
+    private readonly int[] _ids, _rows, _labels, _lengths;
+    private readonly Part[] _ends;
+    private Part _end;
+
+    /// <summary>An empty batch.</summary>
+    /// <param name="masker">Masks the samples.</param>
+    /// <param name="sequences">The most samples.</param>
+    /// <param name="maxTokens">The most tokens of a sample, [CLS] and [SEP] included.</param>
+    /// <param name="budget">The most tokens of a micro-batch, unless a single sample has more.</param>
+    public MaskedBatch(Masker masker, int sequences, int maxTokens, int budget)
+    {
+        (_masker, _budget) = (masker, budget);
+        int tokens = checked(sequences * maxTokens);
+        (_ids, _rows, _labels) = (new int[tokens], new int[tokens], new int[tokens]);
+        (_lengths, _ends) = (new int[sequences], new Part[sequences]);
+    }
+
+    /// <summary>Samples.</summary>
+    public int Sequences => _end.Sequences;
+
+    /// <summary>Tokens, special ones included.</summary>
+    public int Tokens => _end.Tokens;
+
+    /// <summary>Chosen tokens: the labels.</summary>
+    public int Masked => _end.Masked;
+
+    /// <summary>The sum of the squares of the samples' lengths, which attention's work is proportional to.</summary>
+    public long SquaredLengths { get; private set; }
+
+    /// <summary>The number of micro-batches.</summary>
+    public int MicroBatches { get; private set; }
+
+    /// <summary>Empties the batch.</summary>
+    public void Clear()
+    {
+        _end = default;
+        MicroBatches = 0;
+        SquaredLengths = 0;
+    }
+
+    /// <summary>Adds a sample.</summary>
+    /// <param name="number">Its number, which decides its masks.</param>
+    /// <param name="window">Its tokens, without [CLS] and [SEP].</param>
+    public void Add(long number, ReadOnlySpan<ushort> window)
+    {
+        Part start = MicroBatches > 1 ? _ends[MicroBatches - 2] : default;
+        int length = window.Length + 2;
+        if (MicroBatches == 0 || _end.Tokens - start.Tokens + length > _budget || _end.Sequences - start.Sequences == MostSequences)
+        {
+            start = _end;
+            MicroBatches++;
+        }
+
+        int masked = _masker.Mask(
+            number, window, _ids.AsSpan(_end.Tokens, length), _end.Tokens - start.Tokens, _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked));
+        _lengths[_end.Sequences] = length;
+        SquaredLengths += (long)length * length;
+        _end = _ends[MicroBatches - 1] = new Part(_end.Sequences + 1, _end.Tokens + length, _end.Masked + masked);
+    }
+
+    /// <summary>A micro-batch.</summary>
+    public MicroBatch this[int index]
+    {
+        get
+        {
+            Part start = index == 0 ? default : _ends[index - 1], end = _ends[index];
+            return new MicroBatch
+            {
+                FirstSequence = start.Sequences,
+                Ids = _ids.AsSpan(start.Tokens, end.Tokens - start.Tokens),
+                Lengths = _lengths.AsSpan(start.Sequences, end.Sequences - start.Sequences),
+                Rows = _rows.AsSpan(start.Masked, end.Masked - start.Masked),
+                Labels = _labels.AsSpan(start.Masked, end.Masked - start.Masked),
+            };
+        }
+    }
+
+    private readonly record struct Part(int Sequences, int Tokens, int Masked);
+}
+
+/// <summary>Packed sequences that go through the model together.</summary>
+internal readonly ref struct MicroBatch
+{
+    /// <summary>The number of its first sequence in the batch.</summary>
+    public required int FirstSequence { get; init; }
+
+    /// <summary>[tokens].</summary>
+    public required ReadOnlySpan<int> Ids { get; init; }
+
+    /// <summary>[sequences], the number of tokens of each.</summary>
+    public required ReadOnlySpan<int> Lengths { get; init; }
+
+    /// <summary>[masked], rows among the tokens.</summary>
+    public required ReadOnlySpan<int> Rows { get; init; }
+
+    /// <summary>[masked], their ids before masking.</summary>
+    public required ReadOnlySpan<int> Labels { get; init; }
+}

@@ -1,0 +1,119 @@
+using System.Numerics.Tensors;
+using Engine.Autograd;
+using Engine.Runtime;
+using Tensor = Engine.Runtime.Tensor;
+
+namespace Dnabert2.Training;
+
+/// <summary>
+/// Evaluates masked language models on the held-out windows of a corpus, with dropout off. Which windows and which tokens are masked
+/// depends on the corpus alone, and every masked token is replaced by [MASK]. Not for several threads at once.
+/// </summary>
+public sealed class Evaluator : IDisposable
+{
+    private readonly Dnabert2Model _model;
+    private readonly MlmHead _head;
+    private readonly HeldOutTokens _tokens;
+    private readonly MaskedBatch _batch;
+    private readonly Arena _arena;
+    private readonly Tape _tape;
+    private readonly int _budget;
+    private float[] _logits = [], _losses = [];
+
+    /// <summary>An evaluator of a model.</summary>
+    /// <param name="model">With a masked-language-model head, and the tokenizer of the corpus.</param>
+    /// <param name="corpus">The corpus.</param>
+    /// <param name="windows">The most windows of each species.</param>
+    /// <param name="maskProbability">The probability with which each token is masked.</param>
+    /// <param name="microBatchTokens">The most tokens that go through the model at once.</param>
+    /// <exception cref="ArgumentException">The model has no such head.</exception>
+    public Evaluator(Dnabert2Model model, Corpus corpus, int windows = 1000, double maskProbability = 0.15, int microBatchTokens = 4096)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(corpus);
+        (_model, _budget) = (model, Math.Max(microBatchTokens, corpus.Options.MaxTokens));
+        _head = model.MlmHead ?? throw new ArgumentException("the model has no masked-language-model head");
+        _tokens = new HeldOutTokens(corpus, windows, maskProbability);
+        // A window has at least three tokens with [CLS] and [SEP].
+        int sequences = Math.Min(1000, (_budget / 3) + 1);
+        _batch = new MaskedBatch(_tokens.Masker, sequences, corpus.Options.MaxTokens, _budget);
+        _arena = new Arena(model.Backend);
+        _tape = Tape.ForInference(_arena);
+    }
+
+    /// <summary>Evaluates the model as it is now.</summary>
+    /// <param name="cancellation">Ends the evaluation.</param>
+    /// <returns>Scores of no tokens where nothing is held out.</returns>
+    public Evaluation Run(CancellationToken cancellation = default) => _tokens.Collect(species => Evaluate(species, cancellation));
+
+    /// <summary>Returns the memory.</summary>
+    public void Dispose() => _arena.Dispose();
+
+    private Score Evaluate(int species, CancellationToken cancellation)
+    {
+        Score score = default;
+        _batch.Clear();
+        for (int i = 0; i < _tokens.Count(species); i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number);
+            if (_batch.Tokens + window.Length + 2 > _budget) score += Flush();
+            _batch.Add(number, window);
+        }
+
+        return score + Flush();
+    }
+
+    private Score Flush()
+    {
+        Score score = default;
+        for (int i = 0; i < _batch.MicroBatches; i++) score += Run(_batch[i]);
+        _batch.Clear();
+        return score;
+    }
+
+    private Score Run(MicroBatch part)
+    {
+        int masked = part.Labels.Length;
+        if (masked == 0) return new Score(part.Lengths.Length, 0, 0, 0, 0);
+        _tape.Reset();
+        var batch = new Batch(_arena, part.Ids, part.Lengths);
+        Variable x = _model.Encoder.Forward(_tape, batch);                                  // [tokens, hidden]
+        Variable picked = GatherRows.Instance.Forward(_tape, x, Upload(part.Rows));         // [masked, hidden]
+        Tensor logits = _head.Forward(_tape, picked).Data;                                  // [masked, vocabulary]
+        Tensor losses = _arena.Rent(new Shape(masked), DType.F32);
+        _model.Backend.CrossEntropy(logits, Upload(part.Labels), losses);
+        return Tally(part, Read(losses, ref _losses), Read(logits, ref _logits));
+    }
+
+    private Score Tally(MicroBatch part, ReadOnlySpan<float> losses, ReadOnlySpan<float> logits)
+    {
+        int vocabulary = logits.Length / losses.Length;
+        double nats = 0;
+        long bases = 0, correct = 0;
+        for (int i = 0; i < losses.Length; i++)
+        {
+            int label = part.Labels[i];
+            nats += losses[i];
+            bases += _tokens.BasesOf[label];
+            if (TensorPrimitives.IndexOfMax(logits.Slice(i * vocabulary, vocabulary)) == label) correct++;
+        }
+
+        return new Score(part.Lengths.Length, losses.Length, bases, nats, correct);
+    }
+
+    private ReadOnlySpan<float> Read(Tensor tensor, ref float[] buffer)
+    {
+        if (buffer.Length < tensor.Count) buffer = new float[tensor.Count];
+        Span<float> values = buffer.AsSpan(0, (int)tensor.Count);
+        _model.Backend.Download(tensor, values);
+        return values;
+    }
+
+    private Tensor Upload(ReadOnlySpan<int> values)
+    {
+        Tensor tensor = _arena.Rent(new Shape(values.Length), DType.I32);
+        _model.Backend.Upload(values, tensor);
+        return tensor;
+    }
+}

@@ -1,0 +1,41 @@
+namespace Dnabert2.Training;
+
+/// <summary>
+/// The held-out windows that are evaluated, and which of their tokens are masked: the same ones for every model, every baseline and
+/// every run.
+/// </summary>
+/// <param name="corpus">The corpus.</param>
+/// <param name="windows">The most windows of each species.</param>
+/// <param name="maskProbability">The probability with which each token is masked.</param>
+internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProbability)
+{
+    private const uint Site = 0x48454C44;
+
+    public Corpus Corpus { get; } = corpus;
+
+    public Masker Masker { get; } = Masker.ForEvaluation(corpus.Tokenizer, maskProbability);
+
+    /// <summary>The bases of each token; 0 for special ones.</summary>
+    public int[] BasesOf { get; } =
+        [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize).Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
+
+    /// <summary>How many windows of a species are evaluated.</summary>
+    public int Count(int species) => (int)Math.Min(windows, Corpus.Species[species].HeldOut.Windows);
+
+    /// <summary>One of them: its tokens, and the number that decides its masks.</summary>
+    public ReadOnlySpan<ushort> Window(int species, int index, out long number)
+    {
+        long window = new Permutation(0, (uint)species, Site, Corpus.Species[species].HeldOut.Windows).At(index);
+        number = ((long)species << 40) | window;
+        return Corpus.Window(Split.HeldOut, species, window);
+    }
+
+    /// <summary>Evaluates species after species.</summary>
+    public Evaluation Collect(Func<int, Score> scoreOf)
+    {
+        var scores = new List<SpeciesScore>();
+        for (int s = 0; s < Corpus.Species.Count; s++)
+            if (Count(s) > 0) scores.Add(new SpeciesScore(Corpus.Species[s].Name, scoreOf(s)));
+        return new Evaluation(scores.Aggregate(default(Score), (sum, s) => sum + s.Score), scores);
+    }
+}

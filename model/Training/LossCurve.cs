@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Text;
+
+namespace Dnabert2.Training;
+
+/// <summary>Draws the losses of a run as an SVG picture, from its log.</summary>
+internal static class LossCurve
+{
+    public const string FileName = "loss.svg";
+    private const double Width = 720, Height = 400, Left = 56, Right = 16, Top = 28, Bottom = 40;
+    private const int MostPoints = 600;
+
+    /// <summary>Reads <c>train.csv</c> and <c>evaluation.csv</c> of a run and writes <c>loss.svg</c> beside them.</summary>
+    public static void Draw(string folder)
+    {
+        List<(double Step, double Loss)> training = Thin(Read(Path.Combine(folder, RunLog.TrainFile), 1, _ => true));
+        List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), 5, line => line[1] == "all");
+        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut)));
+    }
+
+    internal static string Draw(List<(double Step, double Loss)> training, List<(double Step, double Loss)> heldOut)
+    {
+        (double Step, double Loss)[] all = [.. training, .. heldOut];
+        double lastStep = all.Length == 0 ? 1 : Math.Max(1, all.Max(p => p.Step));
+        double lowest = all.Length == 0 ? 0 : all.Min(p => p.Loss), highest = all.Length == 0 ? 1 : all.Max(p => p.Loss);
+        double tick = TickOf(Math.Max(highest - lowest, 0.01));
+        (lowest, highest) = (Math.Floor(lowest / tick) * tick, Math.Max(Math.Ceiling(highest / tick) * tick, lowest + tick));
+        double X(double step) => Left + (step / lastStep * (Width - Left - Right));
+        double Y(double loss) => Top + ((highest - loss) / (highest - lowest) * (Height - Top - Bottom));
+
+        var svg = new StringBuilder();
+        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
+        svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>\n"));
+        for (double loss = lowest; loss <= highest + (tick / 2); loss += tick)
+        {
+            svg.Append(Invariant($"<path d=\"M{Left} {Y(loss):F1}H{Width - Right}\" stroke=\"#ddd\"/>"));
+            svg.Append(Invariant($"<text x=\"{Left - 6}\" y=\"{Y(loss) + 4:F1}\" text-anchor=\"end\">{loss:0.###}</text>\n"));
+        }
+
+        double stepTick = Math.Max(1, TickOf(lastStep));
+        for (double step = 0; step <= lastStep; step += stepTick)
+            svg.Append(Invariant($"<text x=\"{X(step):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\">{step:0}</text>\n"));
+        svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>\n"));
+        svg.Append(Invariant($"<text x=\"{Left}\" y=\"16\">loss, nats a masked token: <tspan fill=\"#3366aa\">training</tspan>, <tspan fill=\"#cc4422\">held out</tspan></text>\n"));
+        Line(svg, training, "#3366aa", X, Y);
+        Line(svg, heldOut, "#cc4422", X, Y);
+        foreach ((double step, double loss) in heldOut) svg.Append(Invariant($"<circle cx=\"{X(step):F1}\" cy=\"{Y(loss):F1}\" r=\"2.5\" fill=\"#cc4422\"/>\n"));
+        return svg.Append("</svg>\n").ToString();
+    }
+
+    private static void Line(StringBuilder svg, List<(double Step, double Loss)> points, string colour, Func<double, double> x, Func<double, double> y)
+    {
+        if (points.Count == 0) return;
+        svg.Append("<polyline fill=\"none\" stroke=\"").Append(colour).Append("\" points=\"");
+        foreach ((double step, double loss) in points) svg.Append(Invariant($"{x(step):F1},{y(loss):F1} "));
+        svg.Append("\"/>\n");
+    }
+
+    // The mean of each run of steps: no more points than a screen shows.
+    private static List<(double Step, double Loss)> Thin(List<(double Step, double Loss)> points)
+    {
+        int group = (points.Count + MostPoints - 1) / MostPoints;
+        return group <= 1 ? points : [.. points.Chunk(group).Select(chunk => (chunk.Average(p => p.Step), chunk.Average(p => p.Loss)))];
+    }
+
+    private static List<(double Step, double Loss)> Read(string path, int column, Func<string[], bool> wanted)
+    {
+        var points = new List<(double, double)>();
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        while (reader.ReadLine() is { } line)
+        {
+            string[] fields = line.Split(',');
+            if (fields.Length > column && wanted(fields) && TryRead(fields[0], out double step) && TryRead(fields[column], out double loss) && double.IsFinite(loss))
+                points.Add((step, loss));
+        }
+
+        return points;
+    }
+
+    private static bool TryRead(string text, out double number) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
+
+    // 1, 2 or 5 times a power of ten, so that about five to ten ticks cover the range.
+    private static double TickOf(double range)
+    {
+        double power = Math.Pow(10, Math.Floor(Math.Log10(range / 5)));
+        double count = range / 5 / power;
+        return power * (count < 2 ? 1 : count < 5 ? 2 : 5);
+    }
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
+}

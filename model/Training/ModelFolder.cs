@@ -1,0 +1,33 @@
+using Engine.Autograd;
+
+namespace Dnabert2.Training;
+
+/// <summary>Writes models as folders that <see cref="Dnabert2Model.Load"/> and Hugging Face's classes read.</summary>
+public static class ModelFolder
+{
+    /// <summary>Writes <c>model.safetensors</c>, <c>config.json</c> and <c>tokenizer.json</c>, each atomically.</summary>
+    /// <param name="model">A model that was loaded or initialised for training.</param>
+    /// <param name="folder">The folder; made if there is none.</param>
+    /// <exception cref="IOException">A file cannot be written, or the disk is full.</exception>
+    /// <exception cref="InvalidOperationException">The weights are laid out for inference.</exception>
+    public static void Save(Dnabert2Model model, string folder)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        Directory.CreateDirectory(folder);
+        // As Hugging Face's tools do, a tied weight is written once, and the metadata names the one that stands for it.
+        Dictionary<string, string> tied = [];
+        foreach (Parameter p in model.Parameters.Parameters)
+            if (p.TiedTo is { } original) tied[p.Name] = original.Name;
+        TensorFile.Write(Path.Combine(folder, "model.safetensors"), model.Backend, TensorFile.Parameters(model.Parameters), tied);
+        AtomicFile.Write(Path.Combine(folder, "config.json"), Config(model.Config));
+        model.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+    }
+
+    internal static byte[] Config(Dnabert2Config config)
+    {
+        using var stream = new MemoryStream();
+        config.Save(stream);
+        return stream.ToArray();
+    }
+}

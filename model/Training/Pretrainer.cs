@@ -1,0 +1,221 @@
+using System.Diagnostics;
+
+namespace Dnabert2.Training;
+
+/// <summary>
+/// Pre-trains a DNABERT-2 by masked language modelling, in a folder of its own: <c>checkpoints/step-…</c>, each a model folder with the
+/// optimizer's moments and the run's state besides; <c>train.csv</c>, <c>evaluation.csv</c> and TensorBoard events; <c>loss.svg</c> at
+/// the end. A run that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same
+/// machine.
+/// </summary>
+/// <example>
+/// <code>
+/// using Corpus corpus = CorpusBuilder.Build("corpus", [new CorpusSource("yeast", "yeast.fa.gz")], tokenizer);
+/// using Dnabert2Model model = Dnabert2Model.Initialize(new Dnabert2Config(), corpus.Tokenizer, seed: 1, trainable: true);
+/// using var run = new Pretrainer(model, corpus, "run", new PretrainOptions { Steps = 1000, WarmupSteps = 100, GlobalBatch = 64 });
+/// PretrainResult result = run.Run();
+/// using Dnabert2Model trained = Dnabert2Model.Load(result.Checkpoint);
+/// </code>
+/// </example>
+public sealed class Pretrainer : IDisposable
+{
+    private const string OptimizerFile = "optimizer.safetensors", OptionsFile = "pretrain.json";
+    private readonly Dnabert2Model _model;
+    private readonly Corpus _corpus;
+    private readonly string _folder;
+    private readonly PretrainOptions _options;
+    private readonly CheckpointStore _checkpoints;
+    private readonly TrainingStep _step;
+    private readonly Evaluator _evaluator;
+    private readonly RunState _state;
+    private readonly RunLog _log;
+    private readonly bool _holdsOut;
+
+    /// <summary>Prepares a run.</summary>
+    /// <param name="model">
+    /// With a masked-language-model head, initialised or loaded with <c>trainable: true</c>: new weights, or those from which training
+    /// continues. A resumed run replaces them by those of its last checkpoint. The run trains this very model.
+    /// </param>
+    /// <param name="corpus">Made with the model's tokenizer.</param>
+    /// <param name="folder">The run's folder; made if there is none.</param>
+    /// <param name="options">The recipe; null: the paper's.</param>
+    /// <param name="resume">Whether to go on from the folder's last checkpoint, where it has one.</param>
+    /// <exception cref="InvalidDataException">
+    /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, corpus or recipe.
+    /// </exception>
+    /// <exception cref="IOException">The folder holds a run that is not to be resumed, or is in use by another process.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
+    public Pretrainer(Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(corpus);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        (_model, _corpus, _folder, _options) = (model, corpus, folder, options ?? new PretrainOptions());
+        _options.Validate();
+        if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
+            throw new ArgumentException("the model needs a masked-language-model head, and weights initialised or loaded with trainable: true");
+        if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
+            throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; build it with the model's tokenizer.json");
+        _checkpoints = new CheckpointStore(folder);
+        int[] steps = _checkpoints.Steps;
+        if (steps.Length > 0 && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");
+        _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
+        Directory.CreateDirectory(folder);
+        _step = new TrainingStep(model, corpus, _options);
+        _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
+        try
+        {
+            _state = steps.Length > 0 ? Restore(_checkpoints.PathOf(steps[^1])) : new RunState();
+            _log = new RunLog(folder, _state.Log);
+            _checkpoints.CleanUp();
+            _options.Save(Path.Combine(folder, OptionsFile));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Steps done.</summary>
+    public int Step => _state.Step;
+
+    /// <summary>Told the name of each file of a checkpoint before it is written.</summary>
+    internal Action<string>? BeforeFile { get; init; }
+
+    /// <summary>The step as it is run; for tests.</summary>
+    internal TrainingStep TrainingStep => _step;
+
+    /// <summary>The options with which the run in a folder was begun, or null where there is none.</summary>
+    /// <exception cref="InvalidDataException">The file of options is damaged.</exception>
+    public static PretrainOptions? OptionsOf(string folder)
+    {
+        string path = Path.Combine(folder, OptionsFile);
+        return File.Exists(path) ? PretrainOptions.Load(path) : null;
+    }
+
+    /// <summary>The last checkpoint of the run in a folder, or null where there is none.</summary>
+    public static string? LastCheckpointOf(string folder)
+    {
+        var checkpoints = new CheckpointStore(folder);
+        return checkpoints.Steps is [.., int last] ? checkpoints.PathOf(last) : null;
+    }
+
+    /// <summary>Trains to the last step.</summary>
+    /// <param name="progress">Told after each step, on this thread.</param>
+    /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
+    /// <exception cref="NotFiniteNumberException">
+    /// Loss or gradients were not finite <see cref="PretrainOptions.MaxNonFinite"/> times in a row; the message names the samples.
+    /// </exception>
+    /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
+    public PretrainResult Run(IProgress<PretrainProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        long start = Stopwatch.GetTimestamp();
+        int firstStep = _state.Step;
+        Evaluation? evaluation = null;
+        while (_state.Step < _options.Steps)
+        {
+            PretrainProgress done = RunStep();
+            bool last = _state.Step == _options.Steps, cancelled = cancellation.IsCancellationRequested;
+            bool save = last || _state.Step % _options.CheckpointEvery == 0;
+            if (_holdsOut && (save || _state.Step % _options.EvaluateEvery == 0))
+            {
+                // Not to be cancelled: a resumed run would lack it.
+                done = done with { Evaluation = evaluation = _evaluator.Run(CancellationToken.None) };
+                _log.Add(_state.Step, evaluation);
+            }
+
+            if (save || cancelled) done = done with { Checkpoint = Save(save ? done.Evaluation : null) };
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            progress?.Report(done with { Remaining = elapsed / (_state.Step - firstStep) * (_options.Steps - _state.Step) });
+            if (cancelled && !last) throw new OperationCanceledException(cancellation);
+        }
+
+        _log.Flush();
+        LossCurve.Draw(_folder);
+        string? best = _state.BestStep > 0 ? _checkpoints.PathOf(_state.BestStep) : null;
+        return new PretrainResult(_checkpoints.PathOf(_state.Step), best, evaluation, _state.Tokens, _state.Skipped, _state.Seconds);
+    }
+
+    /// <summary>Returns the memory and closes the files; the model and the corpus stay.</summary>
+    public void Dispose()
+    {
+        _step.Dispose();
+        _evaluator.Dispose();
+        _log?.Dispose();
+    }
+
+    private PretrainProgress RunStep()
+    {
+        double learningRate = _options.Schedule.At(_state.Step);
+        long start = Stopwatch.GetTimestamp();
+        StepResult result = _step.Run(_state.Step, learningRate);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _state.Step++;
+        _state.Tokens += result.Tokens;
+        _state.Seconds += seconds;
+        _state.OptimizerSteps = _step.Optimizer.Steps;
+        _state.Skipped += result.Updated ? 0 : 1;
+        _state.SkippedInRow = result.Updated ? 0 : _state.SkippedInRow + 1;
+        _log.Add(_state.Step, result, learningRate, _state.Seconds, seconds);
+        if (_state.SkippedInRow >= _options.MaxNonFinite) throw Diverged(result);
+        return new PretrainProgress(
+            _state.Step, _options.Steps, result.Loss, learningRate, result.GradientNorm, !result.Updated, _state.Tokens,
+            result.Tokens, result.Tokens / seconds, result.Flops / seconds, default, null, null);
+    }
+
+    /// <summary>Writes a checkpoint, and deletes older ones.</summary>
+    private string Save(Evaluation? evaluation)
+    {
+        if (evaluation is not null && evaluation.Total.Loss < _state.BestLoss)
+            (_state.BestStep, _state.BestLoss) = (_state.Step, evaluation.Total.Loss);
+        _state.Log = _log.Flush();
+        _checkpoints.Write(_state.Step, folder =>
+        {
+            BeforeFile?.Invoke("model.safetensors");
+            ModelFolder.Save(_model, folder);
+            BeforeFile?.Invoke(OptimizerFile);
+            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
+            BeforeFile?.Invoke(RunState.FileName);
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(_corpus.Hash, _options));
+        });
+        _checkpoints.Keep(_options.KeepCheckpoints, _state.BestStep);
+        return _checkpoints.PathOf(_state.Step);
+    }
+
+    private RunState Restore(string checkpoint)
+    {
+        string config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
+        foreach (string path in (string[])[config, state])
+            if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
+        byte[] was = ModelFolder.Config(Dnabert2Config.Load(config)), now = ModelFolder.Config(_model.Config);
+        if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
+            throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; resume with the same one, or begin a new run in another folder");
+        RunState restored = RunState.Read(state, _corpus.Hash, _options);
+        TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
+        TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
+        _step.Optimizer.Steps = restored.OptimizerSteps;
+        return restored;
+    }
+
+    private NotFiniteNumberException Diverged(StepResult result)
+    {
+        (long first, long last) = _step.Culprit;
+        const int most = 8;
+        var windows = new List<string>();
+        for (long n = first; n <= last && windows.Count < most; n++)
+        {
+            Sample sample = _step.SampleAt(n);
+            windows.Add($"{_corpus.Species[sample.Species].Name} {sample.Window}");
+        }
+
+        string what = double.IsFinite(result.Loss) ? $"gradient norm {result.GradientNorm}" : $"loss {result.Loss}";
+        string more = last - first + 1 > most ? $" and {last - first + 1 - most} more" : "";
+        _log.Flush();
+        return new NotFiniteNumberException(
+            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: step {_state.Step} has {what} in samples {first} to {last}" +
+            $" (training windows {string.Join(", ", windows)}{more}); lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
+            result.Loss);
+    }
+}

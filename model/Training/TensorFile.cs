@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2.Training;
+
+/// <summary>Writes and reads tensors of a backend as safetensors files, in pieces.</summary>
+internal static class TensorFile
+{
+    private const int Piece = 1 << 18;
+
+    /// <summary>Writes the tensors, fp32, atomically.</summary>
+    public static void Write(string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        using var writer = new SafetensorsWriter(path, tensors.Select(t => new WeightEntry(t.Name, DType.F32, t.Tensor.Shape)), metadata);
+        float[] buffer = new float[Piece];
+        foreach ((string name, Tensor tensor) in tensors)
+        {
+            for (long start = 0; start < tensor.Count; start += Piece)
+            {
+                Span<float> values = buffer.AsSpan(0, (int)Math.Min(Piece, tensor.Count - start));
+                backend.Download(tensor.Slice(start, new Shape(values.Length)), values);
+                writer.Write(name, MemoryMarshal.AsBytes(values));
+            }
+        }
+
+        writer.Commit();
+    }
+
+    /// <summary>Reads the tensors; the file holds exactly these.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing, extra or mis-shaped.</exception>
+    public static void Read(string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
+    {
+        using WeightFile file = WeightFile.Open(path);
+        foreach ((string name, Tensor tensor) in tensors)
+        {
+            if (!file.TryGet(name, out WeightEntry? entry)) throw Other(path, $"there is no {name} {tensor.Shape}");
+            if (entry.Shape != tensor.Shape || entry.DType != DType.F32) throw Other(path, $"{entry} is not of type F32 and shape {tensor.Shape}");
+            float[] values = new float[entry.Count];
+            file.Read(entry, values);
+            backend.Upload<float>(values, tensor);
+        }
+
+        if (file.Entries.Count != tensors.Count) throw Other(path, $"it holds {file.Entries.Count} tensors in place of {tensors.Count}");
+    }
+
+    /// <summary>The distinct parameters of a model.</summary>
+    public static List<(string Name, Tensor Tensor)> Parameters(ParameterSet set) =>
+        [.. set.Parameters.Where(p => p.TiedTo is null).Select(p => (p.Name, p.Value))];
+
+    /// <summary>The moments of an optimizer, under PyTorch's names for them.</summary>
+    public static List<(string Name, Tensor Tensor)> Moments(ParameterSet set, AdamW optimizer) =>
+        [.. set.Parameters.Where(p => p.TiedTo is null).SelectMany(p => ((string, Tensor)[])
+        [
+            ("exp_avg." + p.Name, optimizer.FirstMoment.Slice(p.Offset, p.Shape)),
+            ("exp_avg_sq." + p.Name, optimizer.SecondMoment.Slice(p.Offset, p.Shape)),
+        ])];
+
+    private static InvalidDataException Other(string path, string what) =>
+        new($"{path}: the checkpoint is damaged or of another architecture: {what}");
+}

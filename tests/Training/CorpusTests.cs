@@ -1,0 +1,240 @@
+using System.Text;
+using Dnabert2.Sequences;
+using Dnabert2.Training;
+
+namespace Tests.Training;
+
+public sealed class CorpusTests : IDisposable
+{
+    private readonly Toy _toy = new();
+
+    public void Dispose() => _toy.Dispose();
+
+    [Fact]
+    public void The_windows_of_a_record_tile_it_and_are_tokenised_as_the_tokenizer_does()
+    {
+        using Corpus corpus = _toy.Build(Toy.Cuts with { HeldOut = 0 });
+        CorpusSpecies beta = corpus.Species[1];
+        string genome = Encoding.ASCII.GetString(SequenceReader.Read(_toy["beta.fa"]).Select(r => r.Copy()).Single().Sequence);
+        int at = 0;
+        bool cut = false;
+        for (long i = 0; i < beta.Training.Windows; i++)
+        {
+            ReadOnlySpan<ushort> window = corpus.Window(Split.Training, 1, i);
+            string bases = string.Concat(window.ToArray().Select(id => corpus.Tokenizer.Token(id)));
+            Assert.InRange(window.Length, 1, Toy.Cuts.MaxTokens - 2);
+            Assert.InRange(bases.Length, 1, Toy.Cuts.MaxBases);
+            Assert.Equal(genome.Substring(at, bases.Length), bases);
+            if (window.Length < Toy.Cuts.MaxTokens - 2)
+                Assert.Equal(corpus.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id), window.ToArray());
+            else cut = true;
+            at += bases.Length;
+        }
+
+        Assert.True(cut, "no window reached the limit of tokens");
+        Assert.InRange(genome.Length - at, 0, Toy.Cuts.MinBases - 1);
+        Assert.Equal((genome.Length, genome.Length - at, (long)at), (beta.Bases, beta.RestBases, beta.Training.Bases));
+        Assert.Equal(4, corpus.Species[0].Records);
+    }
+
+    [Fact]
+    public void Windows_with_other_letters_are_dropped_and_counted()
+    {
+        string bases = Toy.Bases(5, 3000);
+        _toy.Write("beta.fa", $">r\n{bases[..1000]}{new string('N', 500)}{bases[1000..2000]}R{bases[2000..]}\n>short\nACGTACGT\n");
+        using Corpus corpus = _toy.Build();
+        CorpusSpecies beta = corpus.Species[1];
+        Assert.InRange(beta.AmbiguousWindows, 3, 30);
+        Assert.InRange(beta.AmbiguousBases, 501, 501 + (4 * Toy.Cuts.MaxBases));
+        Assert.Equal(3000 + 501 + 8, beta.Bases);
+        Assert.Equal(beta.Bases, beta.AmbiguousBases + beta.RestBases + beta.Training.Bases + beta.HeldOut.Bases);
+        Assert.All(Enumerable.Range(0, (int)beta.Training.Windows), i =>
+            Assert.All(corpus.Window(Split.Training, 1, i).ToArray(), id => Assert.Matches("^[ACGT]+$", corpus.Tokenizer.Token(id))));
+    }
+
+    [Fact]
+    public void A_window_is_held_out_or_trained_on_and_never_both()
+    {
+        using Corpus all = _toy.Build(Toy.Cuts with { HeldOut = 0 }, "all");
+        using Corpus split = _toy.Build(Toy.Cuts with { HeldOut = 0.3 }, "split");
+        for (int s = 0; s < 2; s++)
+        {
+            int training = 0, heldOut = 0;
+            for (long i = 0; i < all.Species[s].Training.Windows; i++)
+            {
+                ReadOnlySpan<ushort> window = all.Window(Split.Training, s, i);
+                if (training < split.Species[s].Training.Windows && window.SequenceEqual(split.Window(Split.Training, s, training))) training++;
+                else Assert.True(window.SequenceEqual(split.Window(Split.HeldOut, s, heldOut++)));
+            }
+
+            Assert.Equal((training, heldOut), (split.Species[s].Training.Windows, split.Species[s].HeldOut.Windows));
+            // Five standard deviations of a binomial distribution.
+            double n = training + heldOut;
+            Assert.InRange(heldOut, (0.3 * n) - (5 * Math.Sqrt(n * 0.21)), (0.3 * n) + (5 * Math.Sqrt(n * 0.21)));
+        }
+    }
+
+    [Fact]
+    public void Small_shards_hold_the_same_windows_as_large_ones()
+    {
+        using Corpus large = _toy.Build(), small = _toy.Build(Toy.Cuts with { ShardTokens = 300 }, "small");
+        Assert.True(Directory.GetFiles(small.Folder, "shard-*").Length > 20);
+        Assert.Equal(large.Species, small.Species);
+        for (int s = 0; s < 2; s++)
+            foreach (Split split in Enum.GetValues<Split>())
+                for (long i = 0; i < large.Species[s].Of(split).Windows; i++)
+                    Assert.True(large.Window(split, s, i).SequenceEqual(small.Window(split, s, i)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => small.Window(Split.HeldOut, 0, small.Species[0].HeldOut.Windows).Length);
+    }
+
+    [Fact]
+    public void One_input_gives_the_same_bytes_and_is_not_built_again()
+    {
+        _toy.Build().Dispose();
+        _toy.Build(name: "again").Dispose();
+        Assert.Equal(Toy.Files(_toy["corpus"]), Toy.Files(_toy["again"]));
+        DateTime before = File.GetLastWriteTimeUtc(_toy["corpus/corpus.json"]);
+        _toy.Build().Dispose();
+        Assert.Equal(before, File.GetLastWriteTimeUtc(_toy["corpus/corpus.json"]));
+        Assert.Equal(["again", "alpha.fa", "beta.fa", "corpus"], _toy.Names);
+    }
+
+    [Fact]
+    public void A_changed_file_option_or_tokenizer_is_said_with_the_way_out()
+    {
+        _toy.Build().Dispose();
+        Refused(() => _toy.Build(Toy.Cuts with { MaxBases = 121 }), "MaxBases = 120");
+        Refused(() => CorpusBuilder.Build(_toy["corpus"], _toy.Sources, Toy.TrainTokenizer(60), Toy.Cuts), "another tokenizer");
+        Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts), "2 files, not 1");
+        Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0], new("gamma", _toy["beta.fa"])], Toy.Tokenizer, Toy.Cuts), "'beta', not 'gamma'");
+        File.AppendAllText(_toy["beta.fa"], "ACGT\n");
+        Refused(() => _toy.Build(), "beta.fa has another content");
+
+        static void Refused(Func<Corpus> build, string why)
+        {
+            string message = Assert.Throws<InvalidDataException>(build).Message;
+            Assert.Contains(why, message, StringComparison.Ordinal);
+            Assert.Contains("name another folder", message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_corpus_without_a_usable_window_is_refused_and_nothing_is_left()
+    {
+        _toy.Write("n.fa", $">n\n{new string('N', 5000)}\n>short\nACGT\n");
+        string message = Assert.Throws<InvalidDataException>(() => CorpusBuilder.Build(_toy["c"], [CorpusSource.Parse(_toy["n.fa"])], Toy.Tokenizer, Toy.Cuts)).Message;
+        Assert.Contains("no usable window", message, StringComparison.Ordinal);
+        Assert.Contains("n.fa", message, StringComparison.Ordinal);
+        Assert.Equal(["alpha.fa", "beta.fa", "n.fa"], _toy.Names);
+    }
+
+    [Fact]
+    public void A_building_that_fails_or_is_interrupted_leaves_nothing()
+    {
+        _toy.Write("beta.fa", $">r\n{Toy.Bases(5, 3000)}\nAC?GT\n");
+        Assert.Throws<InvalidDataException>(() => _toy.Build());
+        using var source = new CancellationTokenSource();
+        var stop = new Report<CorpusProgress>(_ => source.Cancel());
+        Assert.Throws<OperationCanceledException>(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts, stop, source.Token));
+        Assert.Equal(["alpha.fa", "beta.fa"], _toy.Names);
+        Directory.CreateDirectory(_toy["corpus"]);
+        _toy.Write("corpus/other", "x");
+        Assert.Contains("holds something", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_cut_or_altered_file_is_found_on_opening()
+    {
+        _toy.Build().Dispose();
+        foreach ((string name, byte[] bytes) in Toy.Files(_toy["corpus"]))
+        {
+            string path = Path.Combine(_toy["corpus"], name);
+            byte[] altered = [.. bytes];
+            altered[bytes.Length / 2] ^= 1;
+            foreach (byte[] damage in (byte[][])[[.. bytes.SkipLast(2)], altered, []])
+            {
+                // Another index may be as good as this one; what it says of the shards has to be true.
+                if (name == "corpus.json" && damage == altered) continue;
+                File.WriteAllBytes(path, damage);
+                Assert.Contains(name, Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
+            }
+
+            File.Delete(path);
+            Assert.ThrowsAny<IOException>(() => Opened(_toy["corpus"]));
+            File.WriteAllBytes(path, bytes);
+        }
+
+        Corpus.Open(_toy["corpus"]).Dispose();
+
+        static void Opened(string folder)
+        {
+            try
+            {
+                Corpus.Open(folder).Dispose();
+            }
+            catch (InvalidDataException e)
+            {
+                throw new IOException("as it should be", e);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_shard_made_to_fit_its_index_is_still_checked()
+    {
+        _toy.Build().Dispose();
+        string shard = _toy["corpus/shard-00000.bin"], index = _toy["corpus/corpus.json"];
+        byte[] bytes = File.ReadAllBytes(shard);
+        string was = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes)), json = File.ReadAllText(index);
+        foreach ((int at, byte value) in (ReadOnlySpan<(int, byte)>)[(0, 0), (8, 1), (16, 1), (20, 0xFF), (bytes.Length - 1, 0xFF)])
+        {
+            byte[] forged = [.. bytes];
+            forged[at] = value;
+            File.WriteAllBytes(shard, forged);
+            File.WriteAllText(index, json.Replace(was, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(forged)), StringComparison.Ordinal));
+            Assert.Contains("does not hold", Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void An_index_of_any_bytes_is_read_or_refused_as_invalid()
+    {
+        _toy.Build().Dispose();
+        string index = _toy["corpus/corpus.json"];
+        byte[] good = File.ReadAllBytes(index);
+        var random = new Random(1);
+        for (int round = 0; round < 400; round++)
+        {
+            byte[] bad = [.. good];
+            for (int i = random.Next(1, 4); i > 0; i--) bad[random.Next(bad.Length)] = (byte)random.Next(256);
+            File.WriteAllBytes(index, bad);
+            Try();
+        }
+
+        foreach (string text in (string[])["[]", "{\"format\":\"\\uD800\"}", "{\"\\uD800\":1}", "{\"format\":\"dnabert2-corpus\",\"version\":1e99}"])
+        {
+            File.WriteAllText(index, text);
+            Try();
+        }
+
+        void Try()
+        {
+            try
+            {
+                Corpus.Open(_toy["corpus"]).Dispose();
+            }
+            catch (InvalidDataException e)
+            {
+                Assert.Contains(_toy["corpus"], e.Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("yeast=a/b.fa.gz", "yeast", "a/b.fa.gz")]
+    [InlineData("a/b.fa.gz", "b", "a/b.fa.gz")]
+    [InlineData("SARS-CoV-2_MN908947.3.fasta", "SARS-CoV-2_MN908947.3", "SARS-CoV-2_MN908947.3.fasta")]
+    [InlineData(".fa", ".fa", ".fa")]
+    public void A_source_is_named_by_its_file_unless_given_a_name(string text, string species, string path) =>
+        Assert.Equal(new CorpusSource(species, path), CorpusSource.Parse(text));
+}

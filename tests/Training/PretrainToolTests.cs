@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using Dnabert2;
+using Dnabert2.Training;
+using Tests.Tools;
+
+namespace Tests.Training;
+
+public sealed class PretrainToolTests : IDisposable
+{
+    private const string Shape = "--hidden 24 --layers 2 --heads 3 --intermediate 20 --threads 1";
+    private const string Cuts = "--min-bases 20 --max-bases 120 --max-tokens 40 --held-out 0.2";
+    private const string Recipe = "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 10 --evaluate-every 20 --evaluation-windows 5 --keep 1";
+    private readonly Toy _toy = new();
+
+    public PretrainToolTests() => Toy.Tokenizer.Save(_toy["tokenizer.json"]);
+
+    public void Dispose() => _toy.Dispose();
+
+    [Fact]
+    public async Task Killed_at_any_moment_a_run_goes_on_to_the_same_bits()
+    {
+        const string length = "--steps 500 --checkpoint-every 7";
+        ToolRun.Of(Arguments("whole", length)).Succeeds();
+        var random = new Random(3);
+        int kills = 0, code;
+        do
+        {
+            using Process process = ToolRun.Start(Arguments("killed", length + " --resume"));
+            process.StandardInput.Close();
+            Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+            // The first one at any moment, even before there is a checkpoint; the others when the run has got on a little.
+            if (kills < 5)
+            {
+                string? before = Pretrainer.LastCheckpointOf(_toy["killed"]);
+                while (kills > 0 && !process.HasExited && Pretrainer.LastCheckpointOf(_toy["killed"]) == before) await Task.Delay(1);
+                await Task.Delay(random.Next(0, 60));
+                if (!process.HasExited) kills++;
+                process.Kill();
+            }
+
+            ToolRun.Await(process);
+            code = process.ExitCode;
+            Assert.True(code is 0 or 137, await output + await error);
+        }
+        while (code != 0);
+
+        Assert.True(kills >= 3, $"the run ended after {kills} kills: the test shows little");
+        SortedDictionary<string, byte[]> whole = Toy.Files(_toy["whole"]), killed = Toy.Files(_toy["killed"]);
+        Assert.Equal(whole.Keys, killed.Keys);
+        foreach (string name in (string[])["model.safetensors", "optimizer.safetensors"])
+            Assert.Equal(whole["checkpoints/step-00000500/" + name], killed["checkpoints/step-00000500/" + name]);
+        Assert.Equal(whole["evaluation.csv"], killed["evaluation.csv"]);
+        Assert.Equal(Losses("whole"), Losses("killed"));
+        Assert.Equal(501, Losses("killed").Length);
+        Assert.Empty(Directory.GetFileSystemEntries(_toy["killed/checkpoints"], ".*"));
+    }
+
+    [Fact]
+    public void An_interruption_ends_with_a_checkpoint_and_130_and_resume_needs_no_other_options()
+    {
+        using var cancelled = new CancellationTokenSource();
+        ToolRun.Of("", Arguments("corpus-only", "--steps 1")).Succeeds();
+        Directory.CreateDirectory(_toy["run"]);
+        Directory.Move(_toy["corpus-only/corpus"], _toy["run/corpus"]);
+        cancelled.Cancel();
+        ToolRun first = ToolRun.Of("", Arguments("run", "--steps 6 --checkpoint-every 4", files: false), cancelled.Token);
+        Assert.Equal(130, first.Code);
+        Assert.Contains("step-00000001", first.Error, StringComparison.Ordinal);
+        Assert.Equal(2, ToolRun.Of(Arguments("run", "--steps 6 --checkpoint-every 4")).Code);
+        ToolRun second = ToolRun.Of("pretrain", "-o", _toy["run"], "--resume", "--threads", "1").Succeeds();
+        Assert.Contains("going on after step 1", second.Error, StringComparison.Ordinal);
+        Assert.Contains("step-00000006", second.Error, StringComparison.Ordinal);
+        Assert.True(File.Exists(_toy["run/loss.svg"]));
+        ToolRun.Of(Arguments("at-once", "--steps 6 --checkpoint-every 4")).Succeeds();
+        Assert.Equal(
+            File.ReadAllBytes(_toy["at-once/checkpoints/step-00000006/model.safetensors"]), File.ReadAllBytes(_toy["run/checkpoints/step-00000006/model.safetensors"]));
+        Assert.Equal(1, ToolRun.Of("pretrain", "-o", _toy["run"], "--resume", "--hidden", "48").Code);
+    }
+
+    [Fact]
+    public void The_table_compares_the_model_with_baselines_on_the_same_tokens()
+    {
+        ToolRun run = ToolRun.Of(Arguments("run", "--steps 3 --baselines")).Succeeds();
+        string[][] rows = [.. run.Lines.Select(l => l.Split('\t'))];
+        Assert.Equal(["model", "species", "windows", "masked_tokens", "loss", "accuracy", "bits_per_base"], rows[0]);
+        Assert.Equal(
+            from model in new[] { "model", "unigram", "markov2", "unigram_of_species", "markov2_of_species" } from species in new[] { "alpha", "beta", "all" } select (model, species),
+            rows.Skip(1).Select(r => (r[0], r[1])));
+        Assert.Single(rows.Skip(1).Where(r => r[1] == "all").Select(r => r[3]).Distinct());
+    }
+
+    [Fact]
+    public void Training_continues_from_a_model_folder()
+    {
+        ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();
+        string from = _toy["first/checkpoints/step-00000004"];
+        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0", "--held-out", "0", "--threads", "1").Succeeds();
+        using Dnabert2Model before = Dnabert2Model.Load(from, trainable: true), after = Dnabert2Model.Load(_toy["further/checkpoints/step-00000002"], trainable: true);
+        Assert.Equal(Toy.Weights(before), Toy.Weights(after));
+    }
+
+    [Theory]
+    [InlineData("--steps zero", 2, "--steps")]
+    [InlineData("--weight alpha", 2, "NAME=W")]
+    [InlineData("--weight gamma=1", 1, "'gamma'")]
+    [InlineData("--heads 5", 2, "--heads 5")]
+    [InlineData("--lr -1", 1, "LearningRate")]
+    [InlineData("--recipe missing.json", 1, "missing.json")]
+    [InlineData("--held-out 1", 1, "held-out")]
+    public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
+    {
+        ToolRun run = ToolRun.Of(Arguments("run", options));
+        Assert.Equal(code, run.Code);
+        Assert.Contains(what, run.Error, StringComparison.Ordinal);
+    }
+
+    private string[] Arguments(string run, string options, bool files = true) =>
+    [
+        "pretrain", .. files ? new[] { _toy["alpha.fa"], _toy["beta.fa"], "--tokenizer", _toy["tokenizer.json"] } : [], "-o", _toy[run],
+        .. options.Split(' '), .. $"{Shape} {Recipe} {(files ? Cuts : "")}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Where(o => !options.Contains(o[0] + ' ', StringComparison.Ordinal)).SelectMany(o => o),
+    ];
+
+    private string[] Losses(string run) => [.. File.ReadAllLines(_toy[run + "/train.csv"]).Select(line => line.Split(',')[1])];
+}

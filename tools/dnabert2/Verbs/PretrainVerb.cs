@@ -1,0 +1,163 @@
+using System.CommandLine;
+using Dnabert2.Tokenizers;
+using Dnabert2.Training;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling.</summary>
+internal sealed class PretrainVerb
+{
+    private readonly Terminal _terminal;
+    private readonly Argument<string[]> _inputs = new("INPUT")
+    {
+        Description = "sequence files, one for each species, as NAME=FILE or FILE; none: a corpus that was built before",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    private readonly Option<string> _output = new("--output", "-o") { Description = "the folder of the run", HelpName = "RUN", Required = true };
+    private readonly Option<string> _corpusFolder = new("--corpus") { Description = "the folder of the corpus, built there unless it is there [default: corpus in RUN]", HelpName = "DIR" };
+    private readonly Option<string> _tokenizer = new("--tokenizer") { Description = "the tokenizer.json [default: that of --from, or of the corpus]", HelpName = "FILE" };
+    private readonly Option<string> _from = new("--from") { Description = "a model folder whose weights training continues from [default: new weights]", HelpName = "DIR" };
+    private readonly Option<string> _configFile = new("--config") { Description = "a config.json with the shape of a new model [default: the 117M model]", HelpName = "FILE" };
+    private readonly Option<string> _recipeFile = new("--recipe") { Description = "a JSON file of options, such as the pretrain.json of another run", HelpName = "FILE" };
+    private readonly Option<bool> _resume = new("--resume") { Description = "go on from the last checkpoint of RUN, if it has one" };
+    private readonly Option<bool> _baselines = new("--baselines") { Description = "score Markov models of tokens on the same held-out tokens in the end" };
+    private readonly RecipeFlags _flags = new();
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public PretrainVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "pretrain", "Pre-trains a model on genomes by masked language modelling; without options, by the recipe of the paper.",
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 --held-out 0.2", "a toy, in a second"),
+            ("dnabert2 pretrain -o run --resume", "go on with it after an interruption"),
+            ("dnabert2 pretrain yeast=yeast.fa.gz human=chr20.fa.gz --tokenizer tokenizer.json -o run --recipe recipe.json", "two species, with options from a file"),
+            ("dnabert2 pretrain reads.fa --from DNABERT-2-117M -o further --steps 100000 --batch 32 --lr 5e-5", "further pre-training of the published model"))
+        {
+            _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
+        };
+        foreach (Option option in _flags.Options) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_device, _threads, _quiet]) Command.Add(option);
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string folder = parsed.GetRequiredValue(_output);
+        bool quiet = parsed.GetValue(_quiet), resume = parsed.GetValue(_resume);
+        string? checkpoint = Pretrainer.LastCheckpointOf(folder);
+        if (checkpoint is not null && !resume) throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
+        PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
+            : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
+        using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
+        using var run = new Pretrainer(model, corpus, folder, recipe, resume);
+        if (!quiet) _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; {(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
+        PretrainResult result;
+        using (var report = new PretrainReport(_terminal, quiet, run.Step)) result = run.Run(report, _terminal.Cancellation);
+        if (!quiet) _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; the model: {result.Checkpoint}");
+        if (result.BestCheckpoint is { } best && best != result.Checkpoint) _terminal.Say($"the lowest held-out loss: {best}");
+        if (result.Evaluation is { } evaluation) Print(evaluation, corpus, recipe, parsed.GetValue(_baselines));
+        return CommandLineTool.Done;
+    }
+
+    private Training.Corpus OpenCorpus(ParseResult parsed, string run, bool quiet)
+    {
+        string folder = parsed.GetValue(_corpusFolder) ?? Path.Combine(run, "corpus");
+        string[] inputs = parsed.GetValue(_inputs) ?? [];
+        if (inputs.Length == 0)
+        {
+            if (!Directory.Exists(folder)) throw new UsageException($"{folder}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
+            if (_flags.CutsWindows(parsed)) throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
+            return Training.Corpus.Open(folder);
+        }
+
+        CorpusSource[] sources = [.. inputs.Select(CorpusSource.Parse)];
+        using var line = new ProgressLine(_terminal, quiet, "bases");
+        var progress = new CorpusReport(line);
+        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, Tokenizer(parsed, folder), _flags.Apply(parsed, new CorpusOptions()), progress, _terminal.Cancellation);
+        line.Dispose();
+        foreach (CorpusSpecies species in corpus.Species)
+        {
+            if (species.Training.Windows == 0) _terminal.Say($"{species.Name}: no window to train on");
+            else if (!quiet)
+                _terminal.Say($"{species.Name}: {species.Bases:N0} bases, {species.Training.Windows:N0} windows to train on, {species.HeldOut.Windows:N0} held out, {species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
+        }
+
+        return corpus;
+    }
+
+    private BpeTokenizer Tokenizer(ParseResult parsed, string corpus)
+    {
+        if (parsed.GetValue(_tokenizer) is { } path) return BpeTokenizer.Load(path);
+        foreach (string? folder in (string?[])[parsed.GetValue(_from), corpus])
+            if (folder is not null && Path.Combine(folder, "tokenizer.json") is var file && File.Exists(file)) return BpeTokenizer.Load(file);
+        throw new UsageException("--tokenizer is missing: name a tokenizer.json, such as 'dnabert2 train-tokenizer' makes");
+    }
+
+    private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, Training.Corpus corpus, PretrainOptions recipe, Backend backend)
+    {
+        if (checkpoint is null && parsed.GetValue(_from) is { } from) return Dnabert2Model.Load(from, backend, ModelParts.MlmHead, trainable: true);
+        string? file = checkpoint is null ? parsed.GetValue(_configFile) : Path.Combine(checkpoint, "config.json");
+        Dnabert2Config config = file is null ? new Dnabert2Config { VocabSize = corpus.Tokenizer.VocabularySize } : Dnabert2Config.Load(file);
+        config = _flags.Apply(parsed, config);
+        if (config.NumAttentionHeads < 1 || config.HiddenSize < 1 || config.NumHiddenLayers < 1 || config.IntermediateSize < 1 || config.HiddenSize % config.NumAttentionHeads != 0)
+            throw new UsageException($"--hidden {config.HiddenSize}, --layers {config.NumHiddenLayers}, --heads {config.NumAttentionHeads}, --intermediate {config.IntermediateSize}: all are at least 1, and the heads divide the hidden size");
+        return Dnabert2Model.Initialize(config, corpus.Tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
+    }
+
+    private void Print(Evaluation evaluation, Training.Corpus corpus, PretrainOptions recipe, bool baselines)
+    {
+        var table = new StringWriter();
+        table.WriteLine("model\tspecies\twindows\tmasked_tokens\tloss\taccuracy\tbits_per_base");
+        Rows("model", evaluation);
+        if (baselines)
+        {
+            Rows("unigram", MarkovBaseline.Train(corpus, 0).Evaluate(corpus, recipe.EvaluationWindows, recipe.MaskProbability));
+            Rows("markov2", MarkovBaseline.Train(corpus, 2).Evaluate(corpus, recipe.EvaluationWindows, recipe.MaskProbability));
+            Rows("unigram_of_species", OfSpecies(0));
+            Rows("markov2_of_species", OfSpecies(2));
+        }
+
+        _terminal.Output.Write(System.Text.Encoding.UTF8.GetBytes(table.ToString()));
+        _terminal.Output.Flush();
+
+        void Rows(string model, Evaluation scores)
+        {
+            foreach (SpeciesScore s in scores.Species) Row(model, s.Name, s.Score);
+            Row(model, "all", scores.Total);
+        }
+
+        void Row(string model, string name, Score s) =>
+            table.WriteLine($"{model}\t{name}\t{s.Windows}\t{s.Tokens}\t{s.Loss:F4}\t{s.Accuracy:F4}\t{s.BitsPerBase:F4}");
+
+        // For each species a baseline of its own, which knows nothing but its genome.
+        Evaluation OfSpecies(int order)
+        {
+            var scores = new List<SpeciesScore>();
+            for (int s = 0; s < corpus.Species.Count; s++)
+            {
+                if (corpus.Species[s].HeldOut.Windows == 0) continue;
+                Evaluation own = MarkovBaseline.Train(corpus, order, s).Evaluate(corpus, recipe.EvaluationWindows, recipe.MaskProbability);
+                scores.Add(own.Species.First(score => score.Name == corpus.Species[s].Name));
+            }
+
+            return new Evaluation(scores.Aggregate(default(Score), (sum, s) => sum + s.Score), scores);
+        }
+    }
+
+    private sealed class CorpusReport(ProgressLine line) : IProgress<CorpusProgress>
+    {
+        public void Report(CorpusProgress value)
+        {
+            if (line.IsDue) line.Show($"{value.Species}: {value.Bases:N0} bases cut into windows", value.Bases, value.Share);
+        }
+    }
+}
