@@ -1,0 +1,112 @@
+using ILGPU;
+
+namespace Engine.Kernels.Gpu;
+
+/// <summary>
+/// How an element type is read and written, always as fp32 values. Rows are worked on in chunks of 256 elements, eight a lane: 16-byte
+/// accesses of adjacent lanes are adjacent, so a warp's access covers whole sectors. fp32 takes two such accesses, of four elements
+/// each, 128 elements apart; bf16 takes one of eight. Rows have a multiple of eight elements; what lies past the end of a row reads as
+/// the given filling and is not written.
+/// </summary>
+/// <typeparam name="T">The element as the memory holds it.</typeparam>
+internal interface IElement<T>
+    where T : unmanaged
+{
+    /// <summary>The position in the row of the first of a lane's lower four elements.</summary>
+    static abstract int Low(int chunk, int lane);
+
+    /// <summary>The position in the row of the first of a lane's upper four elements.</summary>
+    static abstract int High(int chunk, int lane);
+
+    /// <summary>A lane's eight elements, read once.</summary>
+    static abstract Float8 Load(ArrayView<T> row, int chunk, int lane, int width, float filling);
+
+    /// <summary>A lane's eight elements of a parameter, read by many.</summary>
+    static abstract Float8 LoadConstant(ArrayView<T> row, int chunk, int lane, int width);
+
+    /// <summary>Writes a lane's eight elements.</summary>
+    static abstract void Store(ArrayView<T> row, int chunk, int lane, int width, Float8 value);
+
+    /// <summary>One element.</summary>
+    static abstract float Get(ArrayView<T> row, int index);
+
+    /// <summary>Writes one element.</summary>
+    static abstract void Set(ArrayView<T> row, int index, float value);
+}
+
+/// <summary>Elements of 32 bits.</summary>
+internal readonly struct F32 : IElement<float>
+{
+    public static int Low(int chunk, int lane) => (chunk * Warp.Chunk) + (lane * 4);
+
+    public static int High(int chunk, int lane) => (chunk * Warp.Chunk) + 128 + (lane * 4);
+
+    public static Float8 Load(ArrayView<float> row, int chunk, int lane, int width, float filling)
+    {
+        ArrayView<Float4> quads = row.Cast<Float4>();
+        int low = Low(chunk, lane), high = High(chunk, lane);
+        return new(Ptx.LoadOnce(ref quads[low >> 2], low < width, filling), Ptx.LoadOnce(ref quads[high >> 2], high < width, filling));
+    }
+
+    public static Float8 LoadConstant(ArrayView<float> row, int chunk, int lane, int width)
+    {
+        ArrayView<Float4> quads = row.Cast<Float4>();
+        int low = Low(chunk, lane), high = High(chunk, lane);
+        return new(Ptx.LoadConstant(ref quads[low >> 2], low < width), Ptx.LoadConstant(ref quads[high >> 2], high < width));
+    }
+
+    public static void Store(ArrayView<float> row, int chunk, int lane, int width, Float8 value)
+    {
+        ArrayView<Float4> quads = row.Cast<Float4>();
+        int low = Low(chunk, lane), high = High(chunk, lane);
+        Ptx.Store(ref quads[low >> 2], low < width, value.Low);
+        Ptx.Store(ref quads[high >> 2], high < width, value.High);
+    }
+
+    public static float Get(ArrayView<float> row, int index) => row[index];
+
+    public static void Set(ArrayView<float> row, int index, float value) => row[index] = value;
+}
+
+/// <summary>bfloat16, held in 16-bit words.</summary>
+internal readonly struct BF16 : IElement<ushort>
+{
+    public static int Low(int chunk, int lane) => (chunk * Warp.Chunk) + (lane * 8);
+
+    public static int High(int chunk, int lane) => Low(chunk, lane) + 4;
+
+    public static Float8 Load(ArrayView<ushort> row, int chunk, int lane, int width, float filling)
+    {
+        int start = Low(chunk, lane);
+        return Unpack(Ptx.LoadOnce(ref row.Cast<UInt4>()[start >> 3], start < width, Ptx.PackBF16(filling, filling)));
+    }
+
+    public static Float8 LoadConstant(ArrayView<ushort> row, int chunk, int lane, int width)
+    {
+        int start = Low(chunk, lane);
+        return Unpack(Ptx.LoadConstant(ref row.Cast<UInt4>()[start >> 3], start < width));
+    }
+
+    public static void Store(ArrayView<ushort> row, int chunk, int lane, int width, Float8 value)
+    {
+        int start = Low(chunk, lane);
+        Ptx.Store(ref row.Cast<UInt4>()[start >> 3], start < width, Pack(value));
+    }
+
+    public static float Get(ArrayView<ushort> row, int index) => Ptx.AsFloat((uint)row[index] << 16);
+
+    public static void Set(ArrayView<ushort> row, int index, float value) => row[index] = (ushort)Ptx.PackBF16(value, 0);
+
+    /// <summary>Eight bf16 as floats.</summary>
+    public static Float8 Unpack(UInt4 pairs) => new(
+        new(LowHalf(pairs.X), HighHalf(pairs.X), LowHalf(pairs.Y), HighHalf(pairs.Y)),
+        new(LowHalf(pairs.Z), HighHalf(pairs.Z), LowHalf(pairs.W), HighHalf(pairs.W)));
+
+    /// <summary>Eight floats rounded to bf16.</summary>
+    public static UInt4 Pack(Float8 v) => new(
+        Ptx.PackBF16(v.Low.X, v.Low.Y), Ptx.PackBF16(v.Low.Z, v.Low.W), Ptx.PackBF16(v.High.X, v.High.Y), Ptx.PackBF16(v.High.Z, v.High.W));
+
+    private static float LowHalf(uint pair) => Ptx.AsFloat(pair << 16);
+
+    private static float HighHalf(uint pair) => Ptx.AsFloat(pair & 0xFFFF0000);
+}
