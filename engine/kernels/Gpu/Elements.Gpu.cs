@@ -106,6 +106,9 @@ internal readonly struct BF16 : IElement<ushort>
     public static UInt4 Pack(Float8 v) => new(
         Ptx.PackBF16(v.Low.X, v.Low.Y), Ptx.PackBF16(v.Low.Z, v.Low.W), Ptx.PackBF16(v.High.X, v.High.Y), Ptx.PackBF16(v.High.Z, v.High.W));
 
+    /// <summary>Four floats rounded to bf16.</summary>
+    public static UInt2 Pack(Float4 v) => new(Ptx.PackBF16(v.X, v.Y), Ptx.PackBF16(v.Z, v.W));
+
     private static float LowHalf(uint pair) => Ptx.AsFloat(pair << 16);
 
     private static float HighHalf(uint pair) => Ptx.AsFloat(pair & 0xFFFF0000);

@@ -23,7 +23,14 @@ internal sealed class KernelList
     public static KernelList All()
     {
         var list = new KernelList();
+        AdamWKernels.Register(list);
+        CrossEntropyKernels.Register(list);
+        DropoutKernels.Register(list);
+        ElementwiseKernels.Register(list);
+        EmbeddingKernels.Register(list);
         LayerNormKernels.Register(list);
+        PoolingKernels.Register(list);
+        RowsKernels.Register(list);
         return list;
     }
 }

@@ -39,6 +39,12 @@ internal struct UInt4(uint x, uint y, uint z, uint w)
     public uint X = x, Y = y, Z = z, W = w;
 }
 
+/// <summary>Two words; as an element of memory it is read and written in one access of 8 bytes.</summary>
+internal struct UInt2(uint x, uint y)
+{
+    public uint X = x, Y = y;
+}
+
 /// <summary>Eight floats: what a lane works on at a time. In memory they are 32 bytes of fp32 or 16 bytes of bf16.</summary>
 internal struct Float8(Float4 low, Float4 high)
 {

@@ -1,0 +1,87 @@
+using Engine.Kernels.Gpu;
+using ILGPU;
+using Warp = Engine.Kernels.Gpu.Warp;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// The optimizer on the GPU: gradient norm, and AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping in one pass over flat
+/// arrays in fp32, so that a step is three launches whatever the number of parameters. Lengths are multiples of eight.
+/// </summary>
+internal static class AdamWKernels
+{
+    /// <summary>Blocks of the norm's first pass: fixed, so that the order of summation is.</summary>
+    public const int NormBlocks = 1024;
+
+    public static void Register(KernelList list)
+    {
+        list.Add("sum_of_squares", SumOfSquares, Flat.Threads);
+        list.Add("gradient_norm", Norm, Flat.Threads);
+        list.Add("adamw_f32", Step<No>, Flat.Threads);
+        list.Add("adamw_bf16", Step<Yes>, Flat.Threads);
+    }
+
+    /// <summary>partial[b] = Σ x² over the chunks that block b of <see cref="NormBlocks"/> takes.</summary>
+    public static void SumOfSquares(ArrayView<float> x, ArrayView<float> partial, long count)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(8);
+        Float8 sum = Float8.Broadcast(0);
+        for (long start = ((long)Grid.IdxX * Flat.PerBlock) + (Warp.Index * Warp.Chunk); start < count; start += (long)NormBlocks * Flat.PerBlock)
+        {
+            int length = count - start < Warp.Chunk ? (int)(count - start) : Warp.Chunk;
+            Float8 v = F32.Load(x.SubView(start, length), 0, Warp.Lane, length, 0);
+            sum = Float8.Fma(v, v, sum);
+        }
+
+        float total = Warp.BlockSum(Float8.Sum(sum), shared);
+        if (Group.IdxX == 0) partial[Grid.IdxX] = total;
+    }
+
+    /// <summary>norm[0] = √ Σ partial. Grid: 1.</summary>
+    public static void Norm(ArrayView<float> partial, ArrayView<float> norm)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(8);
+        float sum = partial[Group.IdxX] + partial[Group.IdxX + 256] + (partial[Group.IdxX + 512] + partial[Group.IdxX + 768]);
+        float total = Warp.BlockSum(sum, shared);
+        if (Group.IdxX == 0) norm[0] = Ptx.Sqrt(total);
+    }
+
+    /// <summary>
+    /// A step: with g the gradient, times <c>maxNorm / norm</c> where the norm exceeds it (maxNorm 0: never),
+    /// <c>m ← β₁m + (1 − β₁)g</c>, <c>v ← β₂v + (1 − β₂)g²</c>, <c>w ← w − lr·decay·w − lr / c₁ · m / (√(v / c₂) + eps)</c>, with
+    /// <c>c = 1 − βᵗ</c>. <paramref name="rounded"/> receives w in bf16 in the variant that keeps such a copy. Grid: elements / 2048.
+    /// </summary>
+    public static void Step<TRounded>(
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, ArrayView<float> norm,
+        long count, float maxNorm, float learningRate, float decay, float beta1, float beta2, float eps, float correction1, float correction2)
+        where TRounded : struct, IChoice
+    {
+        Flat share = Flat.Share(count);
+        if (share.Length <= 0) return;
+        float clip = 1f, size = norm[0];
+        if (maxNorm > 0f && size > maxNorm) clip = maxNorm / size;
+        int lane = Warp.Lane, length = share.Length;
+        Float8 g = F32.Load(share.Of(gradient), 0, lane, length, 0) * clip;
+        Float8 first = F32.Load(share.Of(m), 0, lane, length, 0), second = F32.Load(share.Of(v), 0, lane, length, 0);
+        first = Float8.Fma(Float8.Broadcast(1f - beta1), g, first * beta1);
+        second = Float8.Fma(Float8.Broadcast(1f - beta2), g * g, second * beta2);
+        Float8 weight = F32.Load(share.Of(w), 0, lane, length, 0) * (1f - (learningRate * decay));
+        float rate = learningRate / correction1;
+        weight.Low = Move(weight.Low, first.Low, second.Low, rate, correction2, eps);
+        weight.High = Move(weight.High, first.High, second.High, rate, correction2, eps);
+        F32.Store(share.Of(m), 0, lane, length, first);
+        F32.Store(share.Of(v), 0, lane, length, second);
+        F32.Store(share.Of(w), 0, lane, length, weight);
+        if (!TRounded.Value) return;
+        ArrayView<UInt2> pairs = share.Of(rounded).Cast<UInt2>();
+        if (F32.Low(0, lane) < length) pairs[F32.Low(0, lane) >> 2] = BF16.Pack(weight.Low);
+        if (F32.High(0, lane) < length) pairs[F32.High(0, lane) >> 2] = BF16.Pack(weight.High);
+    }
+
+    private static Float4 Move(Float4 w, Float4 m, Float4 v, float rate, float correction2, float eps) => new(
+        Move(w.X, m.X, v.X, rate, correction2, eps), Move(w.Y, m.Y, v.Y, rate, correction2, eps),
+        Move(w.Z, m.Z, v.Z, rate, correction2, eps), Move(w.W, m.W, v.W, rate, correction2, eps));
+
+    private static float Move(float w, float m, float v, float rate, float correction2, float eps) =>
+        w - (rate * (m / (Ptx.Sqrt(v / correction2) + eps)));
+}
