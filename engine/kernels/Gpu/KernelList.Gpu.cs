@@ -29,6 +29,7 @@ internal sealed class KernelList
         ElementwiseKernels.Register(list);
         EmbeddingKernels.Register(list);
         LayerNormKernels.Register(list);
+        MatMulKernels.Register(list);
         PoolingKernels.Register(list);
         RowsKernels.Register(list);
         return list;
