@@ -27,6 +27,12 @@ internal interface IElement<T>
     /// <summary>Writes a lane's eight elements.</summary>
     static abstract void Store(ArrayView<T> row, int chunk, int lane, int width, Float8 value);
 
+    /// <summary>Four elements from a multiple of four on, where <paramref name="inside"/>; else 0.</summary>
+    static abstract Float4 LoadQuad(ArrayView<T> row, int start, bool inside);
+
+    /// <summary>Writes four elements.</summary>
+    static abstract void StoreQuad(ArrayView<T> row, int start, Float4 value);
+
     /// <summary>One element.</summary>
     static abstract float Get(ArrayView<T> row, int index);
 
@@ -63,6 +69,10 @@ internal readonly struct F32 : IElement<float>
         Ptx.Store(ref quads[high >> 2], high < width, value.High);
     }
 
+    public static Float4 LoadQuad(ArrayView<float> row, int start, bool inside) => Ptx.LoadConstant(ref row.Cast<Float4>()[start >> 2], inside);
+
+    public static void StoreQuad(ArrayView<float> row, int start, Float4 value) => row.Cast<Float4>()[start >> 2] = value;
+
     public static float Get(ArrayView<float> row, int index) => row[index];
 
     public static void Set(ArrayView<float> row, int index, float value) => row[index] = value;
@@ -92,6 +102,15 @@ internal readonly struct BF16 : IElement<ushort>
         int start = Low(chunk, lane);
         Ptx.Store(ref row.Cast<UInt4>()[start >> 3], start < width, Pack(value));
     }
+
+    public static Float4 LoadQuad(ArrayView<ushort> row, int start, bool inside)
+    {
+        UInt2 pairs = default;
+        if (inside) pairs = row.Cast<UInt2>()[start >> 2];
+        return new(LowHalf(pairs.X), HighHalf(pairs.X), LowHalf(pairs.Y), HighHalf(pairs.Y));
+    }
+
+    public static void StoreQuad(ArrayView<ushort> row, int start, Float4 value) => row.Cast<UInt2>()[start >> 2] = Pack(value);
 
     public static float Get(ArrayView<ushort> row, int index) => Ptx.AsFloat((uint)row[index] << 16);
 

@@ -24,12 +24,14 @@ internal sealed class KernelList
     {
         var list = new KernelList();
         AdamWKernels.Register(list);
+        AttentionKernels.Register(list);
         CrossEntropyKernels.Register(list);
         DropoutKernels.Register(list);
         ElementwiseKernels.Register(list);
         EmbeddingKernels.Register(list);
         LayerNormKernels.Register(list);
         MatMulKernels.Register(list);
+        MatMulTensorCoreKernels.Register(list);
         PoolingKernels.Register(list);
         RowsKernels.Register(list);
         return list;

@@ -33,6 +33,12 @@ internal struct Float4(float x, float y, float z, float w)
     public static float Dot(Float4 a, Float4 b) => Ptx.Fma(a.X, b.X, a.Y * b.Y) + Ptx.Fma(a.Z, b.Z, a.W * b.W);
 }
 
+/// <summary>Two floats; as an element of memory it is read and written in one access of 8 bytes.</summary>
+internal struct Float2(float x, float y)
+{
+    public float X = x, Y = y;
+}
+
 /// <summary>Four words; as an element of memory it is read and written in one access of 16 bytes.</summary>
 internal struct UInt4(uint x, uint y, uint z, uint w)
 {
