@@ -47,28 +47,34 @@ internal static class AdamWKernels
     }
 
     /// <summary>
-    /// A step: with g the gradient, times <c>maxNorm / norm</c> where the norm exceeds it (maxNorm 0: never),
-    /// <c>m ← β₁m + (1 − β₁)g</c>, <c>v ← β₂v + (1 − β₂)g²</c>, <c>w ← w − lr·decay·w − lr / c₁ · m / (√(v / c₂) + eps)</c>, with
-    /// <c>c = 1 − βᵗ</c>. <paramref name="rounded"/> receives w in bf16 in the variant that keeps such a copy. Grid: elements / 2048.
+    /// A step, with g the gradient times <paramref name="gradientScale"/>, and times <c>maxNorm / norm</c> where the scaled norm exceeds it
+    /// (norm empty: never): <c>m ← β₁m + (1 − β₁)g</c>, <c>v ← β₂v + (1 − β₂)g²</c>,
+    /// <c>w ← keep · w − rate · m / (√v · rootCorrection + eps)</c>, with <c>keep = 1 − lr·decay</c>, <c>rate = lr / (1 − β₁ᵗ)</c>,
+    /// <c>rootCorrection = 1 / √(1 − β₂ᵗ)</c>. <paramref name="rounded"/> receives w in bf16 in the variant that keeps such a copy. Grid:
+    /// elements / 2048.
     /// </summary>
     public static void Step<TRounded>(
         ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, ArrayView<float> norm,
-        long count, float maxNorm, float learningRate, float decay, float beta1, float beta2, float eps, float correction1, float correction2)
+        long count, float gradientScale, float maxNorm, float keep, float rate, float beta1, float beta2, float rootCorrection, float eps)
         where TRounded : struct, IChoice
     {
         Flat share = Flat.Share(count);
         if (share.Length <= 0) return;
-        float clip = 1f, size = norm[0];
-        if (maxNorm > 0f && size > maxNorm) clip = maxNorm / size;
+        float clip = gradientScale;
+        if (norm.Length > 0)
+        {
+            float size = norm[0] * gradientScale;
+            if (size > maxNorm) clip = maxNorm / norm[0];
+        }
+
         int lane = Warp.Lane, length = share.Length;
         Float8 g = F32.Load(share.Of(gradient), 0, lane, length, 0) * clip;
         Float8 first = F32.Load(share.Of(m), 0, lane, length, 0), second = F32.Load(share.Of(v), 0, lane, length, 0);
         first = Float8.Fma(Float8.Broadcast(1f - beta1), g, first * beta1);
         second = Float8.Fma(Float8.Broadcast(1f - beta2), g * g, second * beta2);
-        Float8 weight = F32.Load(share.Of(w), 0, lane, length, 0) * (1f - (learningRate * decay));
-        float rate = learningRate / correction1;
-        weight.Low = Move(weight.Low, first.Low, second.Low, rate, correction2, eps);
-        weight.High = Move(weight.High, first.High, second.High, rate, correction2, eps);
+        Float8 weight = F32.Load(share.Of(w), 0, lane, length, 0) * keep;
+        weight.Low = Move(weight.Low, first.Low, second.Low, rate, rootCorrection, eps);
+        weight.High = Move(weight.High, first.High, second.High, rate, rootCorrection, eps);
         F32.Store(share.Of(m), 0, lane, length, first);
         F32.Store(share.Of(v), 0, lane, length, second);
         F32.Store(share.Of(w), 0, lane, length, weight);
@@ -78,10 +84,10 @@ internal static class AdamWKernels
         if (F32.High(0, lane) < length) pairs[F32.High(0, lane) >> 2] = BF16.Pack(weight.High);
     }
 
-    private static Float4 Move(Float4 w, Float4 m, Float4 v, float rate, float correction2, float eps) => new(
-        Move(w.X, m.X, v.X, rate, correction2, eps), Move(w.Y, m.Y, v.Y, rate, correction2, eps),
-        Move(w.Z, m.Z, v.Z, rate, correction2, eps), Move(w.W, m.W, v.W, rate, correction2, eps));
+    private static Float4 Move(Float4 w, Float4 m, Float4 v, float rate, float rootCorrection, float eps) => new(
+        Move(w.X, m.X, v.X, rate, rootCorrection, eps), Move(w.Y, m.Y, v.Y, rate, rootCorrection, eps),
+        Move(w.Z, m.Z, v.Z, rate, rootCorrection, eps), Move(w.W, m.W, v.W, rate, rootCorrection, eps));
 
-    private static float Move(float w, float m, float v, float rate, float correction2, float eps) =>
-        w - (rate * (m / (Ptx.Sqrt(v / correction2) + eps)));
+    private static float Move(float w, float m, float v, float rate, float rootCorrection, float eps) =>
+        w - (rate * (m / Ptx.Fma(Ptx.Sqrt(v), rootCorrection, eps)));
 }

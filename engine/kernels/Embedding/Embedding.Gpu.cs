@@ -16,12 +16,13 @@ internal static class EmbeddingKernels
     }
 
     /// <summary>
-    /// ids, typeIds: [tokens]; word: [vocabulary, width]; type: [types, width]; y: [tokens, width]. Grid: tokens / 8. An id outside its
-    /// table ends the kernel with an error.
+    /// ids, typeIds: [tokens]; word: [vocabulary, width]; type: [types, width]; y: [tokens, width]; sum, which receives what is
+    /// normalised: [tokens, width] or empty; statistics: [tokens, 2] or empty. Grid: tokens / 8. An id outside its table ends the kernel
+    /// with an error.
     /// </summary>
     public static void Forward<TE, T, TTypes>(
-        ArrayView<int> ids, ArrayView<int> typeIds, ArrayView<T> word, ArrayView<T> type, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y,
-        int tokens, int vocabulary, int types, int width, float eps)
+        ArrayView<int> ids, ArrayView<int> typeIds, ArrayView<T> word, ArrayView<T> type, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> sum,
+        ArrayView<float> statistics, ArrayView<T> y, int tokens, int vocabulary, int types, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TTypes : struct, IChoice
@@ -32,10 +33,18 @@ internal static class EmbeddingKernels
         if (TTypes.Value) typeId = typeIds[token];
         if ((uint)id >= (uint)vocabulary || (uint)typeId >= (uint)types) Ptx.Trap();
         ArrayView<T> wordRow = word.SubView((long)id * width, width), typeRow = type.SubView((long)typeId * width, width);
-        LayerNormKernels.Normalise<TE, T>(
-            Sum<TE, T>(wordRow, typeRow, 0, width), Sum<TE, T>(wordRow, typeRow, 1, width),
-            Sum<TE, T>(wordRow, typeRow, 2, width), Sum<TE, T>(wordRow, typeRow, 3, width),
-            weight, bias, y.SubView((long)token * width, width), width, eps);
+        Float8 a = Sum<TE, T>(wordRow, typeRow, 0, width), b = Sum<TE, T>(wordRow, typeRow, 1, width);
+        Float8 c = Sum<TE, T>(wordRow, typeRow, 2, width), d = Sum<TE, T>(wordRow, typeRow, 3, width);
+        if (sum.Length > 0)
+        {
+            ArrayView<T> sumRow = sum.SubView((long)token * width, width);
+            TE.Store(sumRow, 0, Warp.Lane, width, a);
+            TE.Store(sumRow, 1, Warp.Lane, width, b);
+            TE.Store(sumRow, 2, Warp.Lane, width, c);
+            TE.Store(sumRow, 3, Warp.Lane, width, d);
+        }
+
+        LayerNormKernels.Normalise<TE, T>(a, b, c, d, weight, bias, statistics, y, token, width, eps);
     }
 
     private static Float8 Sum<TE, T>(ArrayView<T> word, ArrayView<T> type, int chunk, int width)

@@ -26,7 +26,7 @@ internal readonly struct GpuMath : IMath<float>
     public static float Sqrt(float a) => Ptx.Sqrt(a);
 
     /// <summary>
-    /// e^x within 2 ulp: 2^n · 2^f with the integer n nearest to x·log₂e and f computed with log₂e in two parts, so that the
+    /// e^x within about 2 ulp: 2^n · 2^f with the integer n nearest to x·log₂e and f computed with log₂e in two parts, so that the
     /// instruction's error is relative to the result for every x.
     /// </summary>
     public static float Exp(float a)
@@ -64,17 +64,18 @@ internal readonly struct GpuMath : IMath<float>
     public static float ReciprocalSqrt(float x) => Ptx.Reciprocal(Ptx.Sqrt(x));
 
     /// <summary>
-    /// Φ(−z) for z ≥ 0, the tail of the normal distribution: <c>e^(−z²/2) · t·P(t)</c> with <c>t = 1 / (1 + 0.28 z)</c>, the CPU's
-    /// fit; see <c>Elementary.Gelu</c>. <paramref name="density"/> is <c>e^(−z²/2)</c>.
+    /// Φ(−z) for z ≥ 0, the tail of the normal distribution: <c>e^(−z²/2) · t·P(t)</c> with <c>t = 1 / (1 + 0.26 z)</c>, the CPU's
+    /// fit; see <c>Elementary.NormalTail</c>. <paramref name="density"/> is <c>e^(−z²/2)</c>.
     /// </summary>
     public static float NormalTail(float z, float density)
     {
-        float t = Ptx.Reciprocal(Ptx.Fma(z, 0.28f, 1f));
-        float p = Ptx.Fma(-0.107032664153f, t, 0.394926753612f);
-        p = Ptx.Fma(p, t, -0.245279967551f);
-        p = Ptx.Fma(p, t, 0.275659455819f);
-        p = Ptx.Fma(p, t, 0.0647672858418f);
-        p = Ptx.Fma(p, t, 0.116959118456f);
+        float t = Ptx.Reciprocal(Ptx.Fma(z, 0.26f, 1f));
+        float p = Ptx.Fma(-0.0719460243968f, t, 0.224175614558f);
+        p = Ptx.Fma(p, t, -0.097472247141f);
+        p = Ptx.Fma(p, t, 0.157942997619f);
+        p = Ptx.Fma(p, t, 0.0775582340268f);
+        p = Ptx.Fma(p, t, 0.106124382429f);
+        p = Ptx.Fma(p, t, 0.10361698577f);
         return p * t * density;
     }
 

@@ -19,7 +19,4 @@ internal static class GpuPhilox
 
         return counter;
     }
-
-    /// <summary>A uniform number in [0, 1) of 24 bits.</summary>
-    public static float Uniform(uint word) => (word >> 8) * (1f / (1 << 24));
 }

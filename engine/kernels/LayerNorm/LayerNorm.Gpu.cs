@@ -24,9 +24,12 @@ internal static class LayerNormKernels
         list.Add("layer_norm_residual_wide_bf16", Wide<BF16, ushort, Yes>, Threads);
     }
 
-    /// <summary>x, residual, y: [rows, width]; weight, bias: [width]. Grid: rows / 8. y may be x.</summary>
+    /// <summary>
+    /// x, residual, y: [rows, width]; weight, bias: [width]; statistics: [rows, 2] or empty. Grid: rows / 8. y may be x.
+    /// </summary>
     public static void Forward<TE, T, TResidual>(
-        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int rows, int width, float eps)
+        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int rows, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TResidual : struct, IChoice
@@ -37,12 +40,13 @@ internal static class LayerNormKernels
         if (TResidual.Value) residualRow = residual.SubView((long)row * width, width);
         Float8 a = Load<TE, T, TResidual>(xRow, residualRow, 0, width), b = Load<TE, T, TResidual>(xRow, residualRow, 1, width);
         Float8 c = Load<TE, T, TResidual>(xRow, residualRow, 2, width), d = Load<TE, T, TResidual>(xRow, residualRow, 3, width);
-        Normalise<TE, T>(a, b, c, d, weight, bias, y.SubView((long)row * width, width), width, eps);
+        Normalise<TE, T>(a, b, c, d, weight, bias, statistics, y, row, width, eps);
     }
 
     /// <summary>Normalises and writes a row that its warp holds in four chunks; what lies past the end of the row is 0.</summary>
     public static void Normalise<TE, T>(
-        Float8 a, Float8 b, Float8 c, Float8 d, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int width, float eps)
+        Float8 a, Float8 b, Float8 c, Float8 d, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int row, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
@@ -53,15 +57,18 @@ internal static class LayerNormKernels
         d = Center<TE, T>(d, mean, 3, width);
         float variance = Warp.Sum(Float8.Dot(a, a) + Float8.Dot(b, b) + (Float8.Dot(c, c) + Float8.Dot(d, d))) / width;
         float scale = GpuMath.ReciprocalSqrt(variance + eps);
-        Store<TE, T>(a, scale, weight, bias, y, 0, width);
-        Store<TE, T>(b, scale, weight, bias, y, 1, width);
-        Store<TE, T>(c, scale, weight, bias, y, 2, width);
-        Store<TE, T>(d, scale, weight, bias, y, 3, width);
+        Keep(statistics, row, mean, scale);
+        ArrayView<T> yRow = y.SubView((long)row * width, width);
+        Store<TE, T>(a, scale, weight, bias, yRow, 0, width);
+        Store<TE, T>(b, scale, weight, bias, yRow, 1, width);
+        Store<TE, T>(c, scale, weight, bias, yRow, 2, width);
+        Store<TE, T>(d, scale, weight, bias, yRow, 3, width);
     }
 
     /// <summary>As <see cref="Forward"/>, for rows of any width.</summary>
     public static void Wide<TE, T, TResidual>(
-        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int rows, int width, float eps)
+        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int rows, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TResidual : struct, IChoice
@@ -82,11 +89,19 @@ internal static class LayerNormKernels
         }
 
         float scale = GpuMath.ReciprocalSqrt((Warp.Sum(Float8.Sum(sum)) / width) + eps);
+        Keep(statistics, row, mean, scale);
         for (int i = 0; i < chunks; i++)
         {
             Float8 centered = Center<TE, T>(Load<TE, T, TResidual>(xRow, residualRow, i, width), mean, i, width);
             Store<TE, T>(centered, scale, weight, bias, yRow, i, width);
         }
+    }
+
+    private static void Keep(ArrayView<float> statistics, int row, float mean, float scale)
+    {
+        if (statistics.Length == 0 || Warp.Lane > 0) return;
+        statistics[2 * row] = mean;
+        statistics[(2 * row) + 1] = scale;
     }
 
     private static Float8 Load<TE, T, TResidual>(ArrayView<T> x, ArrayView<T> residual, int chunk, int width)
