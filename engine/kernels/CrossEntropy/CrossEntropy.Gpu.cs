@@ -14,6 +14,8 @@ internal static class CrossEntropyKernels
     {
         list.Add("cross_entropy_f32", Forward<F32, float>, Flat.Threads);
         list.Add("cross_entropy_bf16", Forward<BF16, ushort>, Flat.Threads);
+        list.Add("cross_entropy_gradient_f32", Gradient<F32, float>, Flat.Threads);
+        list.Add("cross_entropy_gradient_bf16", Gradient<BF16, ushort>, Flat.Threads);
     }
 
     /// <summary>
@@ -24,10 +26,50 @@ internal static class CrossEntropyKernels
         where TE : struct, IElement<T>
         where T : unmanaged
     {
-        ArrayView<float> partialMaximum = SharedMemory.Allocate<float>(8), partialSum = SharedMemory.Allocate<float>(8);
         int row = Grid.IdxX, label = labels[row];
         if (label >= classes) Ptx.Trap();
         ArrayView<T> x = logits.SubView((long)row * classes, classes);
+        float logSumExp = LogSumExp<TE, T>(x, classes);
+        if (Group.IdxX > 0) return;
+        float loss = 0;
+        if (label >= 0) loss = logSumExp - TE.Get(x, label);
+        losses[row] = loss;
+    }
+
+    /// <summary>
+    /// dlogits = scale · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes], may be one;
+    /// labels: [rows]. Grid: rows.
+    /// </summary>
+    public static void Gradient<TE, T>(ArrayView<T> logits, ArrayView<int> labels, ArrayView<T> dlogits, int classes, float scale)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        int row = Grid.IdxX, label = labels[row];
+        if (label >= classes) Ptx.Trap();
+        ArrayView<T> x = logits.SubView((long)row * classes, classes), dx = dlogits.SubView((long)row * classes, classes);
+        float logSumExp = LogSumExp<TE, T>(x, classes), factor = label < 0 ? 0 : scale;
+        if ((classes & 7) == 0)
+        {
+            int chunks = (classes + Warp.Chunk - 1) / Warp.Chunk;
+            for (int chunk = Warp.Index; chunk < chunks; chunk += Flat.Threads / Warp.Size)
+            {
+                Float8 v = TE.Load(x, chunk, Warp.Lane, classes, 0);
+                int low = label - TE.Low(chunk, Warp.Lane), high = label - TE.High(chunk, Warp.Lane);
+                TE.Store(dx, chunk, Warp.Lane, classes, new(Softmax(v.Low, logSumExp, low, factor), Softmax(v.High, logSumExp, high, factor)));
+            }
+
+            return;
+        }
+
+        for (int i = Group.IdxX; i < classes; i += Flat.Threads) TE.Set(dx, i, Softmax(TE.Get(x, i), logSumExp, i == label, factor));
+    }
+
+    /// <summary>The logarithm of the sum of exponentials of a row, in all threads. Every thread has read its part of the row by then.</summary>
+    private static float LogSumExp<TE, T>(ArrayView<T> x, int classes)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        ArrayView<float> partialMaximum = SharedMemory.Allocate<float>(8), partialSum = SharedMemory.Allocate<float>(8);
         float maximum = float.MinValue, sum = 0;
         if ((classes & 7) == 0)
         {
@@ -57,10 +99,17 @@ internal static class CrossEntropyKernels
             Ptx.Max(Ptx.Max(partialMaximum[0], partialMaximum[1]), Ptx.Max(partialMaximum[2], partialMaximum[3])),
             Ptx.Max(Ptx.Max(partialMaximum[4], partialMaximum[5]), Ptx.Max(partialMaximum[6], partialMaximum[7])));
         float total = Warp.BlockSum(sum * GpuMath.Exp(maximum - all), partialSum);
-        if (Group.IdxX > 0) return;
-        float loss = 0;
-        if (label >= 0) loss = all - TE.Get(x, label) + GpuMath.Log(total);
-        losses[row] = loss;
+        return all + GpuMath.Log(total);
+    }
+
+    private static Float4 Softmax(Float4 v, float logSumExp, int label, float factor) => new(
+        Softmax(v.X, logSumExp, label == 0, factor), Softmax(v.Y, logSumExp, label == 1, factor),
+        Softmax(v.Z, logSumExp, label == 2, factor), Softmax(v.W, logSumExp, label == 3, factor));
+
+    private static float Softmax(float x, float logSumExp, bool isLabel, float factor)
+    {
+        float probability = GpuMath.Exp(x - logSumExp);
+        return factor * (isLabel ? probability - 1f : probability);
     }
 
     private static float SumOfExponentials(Float4 v, float maximum) =>

@@ -108,7 +108,7 @@ internal static class ElementwiseKernels
         if (share.Single >= 0) destination[share.Single] = BF16.Get(share.Of(x), share.Single);
     }
 
-    private static Float8 Apply<TFunction>(Float8 v)
+    public static Float8 Apply<TFunction>(Float8 v)
         where TFunction : struct, IGpuUnary
         => new(Apply<TFunction>(v.Low), Apply<TFunction>(v.High));
 

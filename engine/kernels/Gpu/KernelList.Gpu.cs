@@ -25,15 +25,21 @@ internal sealed class KernelList
         var list = new KernelList();
         AdamWKernels.Register(list);
         AttentionKernels.Register(list);
+        AttentionGradientKernels.Register(list);
         CrossEntropyKernels.Register(list);
         DropoutKernels.Register(list);
         ElementwiseKernels.Register(list);
+        ElementwiseGradientKernels.Register(list);
         EmbeddingKernels.Register(list);
+        EmbeddingGradientKernels.Register(list);
         LayerNormKernels.Register(list);
+        LayerNormGradientKernels.Register(list);
         MatMulKernels.Register(list);
         MatMulTensorCoreKernels.Register(list);
         PoolingKernels.Register(list);
+        PoolingGradientKernels.Register(list);
         RowsKernels.Register(list);
+        SumRowsKernels.Register(list);
         return list;
     }
 }

@@ -161,6 +161,13 @@ internal static class Ptx
         """), IntrinsicImplementation]
     public static UInt4 LoadConstant(ref UInt4 source, bool inside) => throw Compiled;
 
+    /// <summary>One float that no kernel writes meanwhile, where <paramref name="inside"/>; else 0.</summary>
+    [PtxInstruction("""
+        mov.f32 $r, 0f00000000;
+        	@$1 ld.global.nc.f32 $r, [$0];
+        """), IntrinsicImplementation]
+    public static float LoadConstant(ref float source, bool inside) => throw Compiled;
+
     /// <summary>Writes 16 bytes where <paramref name="inside"/>.</summary>
     [PtxInstruction("@$1 st.global.v4.f32 [$0], {$2};"), IntrinsicImplementation]
     public static void Store(ref Float4 destination, bool inside, Float4 value) => throw Compiled;
@@ -182,6 +189,16 @@ internal static class Ptx
     /// <summary>The value of a lane.</summary>
     [PtxInstruction("shfl.sync.idx.b32 $r, $0, $1, 0x1f, 0xffffffff;"), IntrinsicImplementation]
     public static float Shuffle(float value, int lane) => throw Compiled;
+
+    /// <summary>One bit a lane: whether its condition holds.</summary>
+    [PtxInstruction("vote.sync.ballot.b32 $r, $0, 0xffffffff;"), IntrinsicImplementation]
+    public static uint Ballot(bool condition) => throw Compiled;
+
+    /// <summary>The position of the lowest bit that is set, of a word that is not 0.</summary>
+    public static int LowestBit(uint word) => LeadingZeros(word & (0u - word)) ^ 31;
+
+    [PtxInstruction("clz.b32 $r, $0;"), IntrinsicImplementation]
+    public static int LeadingZeros(uint word) => throw Compiled;
 
     /// <summary>Ends the kernel with an error: an operand would have made it read or write where it must not.</summary>
     [PtxInstruction("trap;"), IntrinsicImplementation]

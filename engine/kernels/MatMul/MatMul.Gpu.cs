@@ -34,52 +34,125 @@ internal readonly struct GegluEpilogue : IEpilogue
     public static float Apply(float x) => GpuMath.Gelu(x);
 }
 
+/// <summary>How a factor of a matrix product lies in memory, and how the 256 threads of a block read a tile of 128 × 16 of it.</summary>
+internal interface IFactorLayout
+{
+    /// <summary>The position within the tile of what this thread reads.</summary>
+    static abstract int Place { get; }
+
+    /// <summary>
+    /// This thread's eight elements, 0 outside the factor.
+    /// </summary>
+    /// <param name="factor">The elements.</param>
+    /// <param name="place">The position within the factor: the tile's first, plus <see cref="Place"/>.</param>
+    /// <param name="extent">The extent that is not the depth.</param>
+    /// <param name="inside">Whether the position is within the factor.</param>
+    /// <param name="start">The depth at which the tile starts.</param>
+    /// <param name="depth">The extent over which products are summed.</param>
+    static abstract Float8 Load(ArrayView<float> factor, int place, int extent, bool inside, int start, int depth);
+
+    /// <summary>Writes them to the tile in shared memory, whose rows run along the extent.</summary>
+    static abstract void Place8(ArrayView<float> tile, int at, Float8 value);
+}
+
+/// <summary>[extent, depth]: a thread takes eight consecutive elements of one row.</summary>
+internal readonly struct ByRows : IFactorLayout
+{
+    public static int Place => Group.IdxX & (MatMulKernels.Tile - 1);
+
+    private static int K => (Group.IdxX >> 7) * 8;
+
+    public static Float8 Load(ArrayView<float> factor, int place, int extent, bool inside, int start, int depth)
+    {
+        ArrayView<float> row = factor.SubView((long)place * depth, depth);
+        return new(MatMulKernels.Quad(row, start + K, depth, inside), MatMulKernels.Quad(row, start + K + 4, depth, inside));
+    }
+
+    public static void Place8(ArrayView<float> tile, int at, Float8 value)
+    {
+        int first = at + (K * MatMulKernels.Stride) + Place;
+        tile[first] = value.Low.X;
+        tile[first + MatMulKernels.Stride] = value.Low.Y;
+        tile[first + (2 * MatMulKernels.Stride)] = value.Low.Z;
+        tile[first + (3 * MatMulKernels.Stride)] = value.Low.W;
+        tile[first + (4 * MatMulKernels.Stride)] = value.High.X;
+        tile[first + (5 * MatMulKernels.Stride)] = value.High.Y;
+        tile[first + (6 * MatMulKernels.Stride)] = value.High.Z;
+        tile[first + (7 * MatMulKernels.Stride)] = value.High.W;
+    }
+}
+
+/// <summary>[depth, extent]: a thread takes four consecutive elements of two rows, eight apart.</summary>
+internal readonly struct ByColumns : IFactorLayout
+{
+    public static int Place => (Group.IdxX & 31) * 4;
+
+    private static int K => Group.IdxX >> 5;
+
+    public static Float8 Load(ArrayView<float> factor, int place, int extent, bool inside, int start, int depth)
+    {
+        int k = start + K;
+        return new(
+            MatMulKernels.Quad(factor.SubView((long)k * extent, extent), place, extent, k < depth),
+            MatMulKernels.Quad(factor.SubView((long)(k + 8) * extent, extent), place, extent, k + 8 < depth));
+    }
+
+    public static void Place8(ArrayView<float> tile, int at, Float8 value)
+    {
+        ArrayView<Float4> quads = tile.Cast<Float4>();
+        int first = (at + (K * MatMulKernels.Stride) + Place) >> 2;
+        quads[first] = value.Low;
+        quads[first + (8 * MatMulKernels.Stride / 4)] = value.High;
+    }
+}
+
 /// <summary>
-/// The matrix product of a linear layer in fp32 on the GPU, <c>y = f(x wᵀ + bias) + residual</c>. A block of 256 threads computes
-/// 128 × 128 sums, each thread 8 × 8 in registers, from tiles of depth 16 in shared memory; the next tile is read from memory while the
-/// present one is multiplied. With GEGLU a tile holds 64 columns of either half, so that both meet in one thread.
+/// Matrix products in fp32 on the GPU: of a linear layer, <c>y = f(x wᵀ + bias) + residual</c>, and of its gradients. A block of 256
+/// threads computes 128 × 128 sums, each thread 8 × 8 in registers, from tiles of depth 16 in shared memory; the next tile is read from
+/// memory while the present one is multiplied. With GEGLU a tile holds 64 columns of either half, so that both meet in one thread.
 /// </summary>
 internal static class MatMulKernels
 {
     public const int Tile = 128, Depth = 16, Threads = 256;
 
-    // Columns of a tile in shared memory: four more than the tile has, so that rows start in different banks.
-    private const int Stride = Tile + 4;
+    /// <summary>Columns of a tile in shared memory: four more than the tile has, so that rows start in different banks.</summary>
+    public const int Stride = Tile + 4;
 
     public static void Register(KernelList list)
     {
-        list.Add("linear_f32", Forward<LinearEpilogue>, Threads);
-        list.Add("linear_gelu_f32", Forward<GeluEpilogue>, Threads);
-        list.Add("linear_geglu_f32", Forward<GegluEpilogue>, Threads);
+        list.Add("linear_f32", Product<LinearEpilogue, ByRows, ByRows>, Threads);
+        list.Add("linear_gelu_f32", Product<GeluEpilogue, ByRows, ByRows>, Threads);
+        list.Add("linear_geglu_f32", Product<GegluEpilogue, ByRows, ByRows>, Threads);
+        list.Add("linear_input_gradient_f32", Product<LinearEpilogue, ByRows, ByColumns>, Threads);
+        list.Add("linear_weight_gradient_f32", Product<LinearEpilogue, ByColumns, ByColumns>, Threads);
     }
 
     /// <summary>
-    /// x: [rows, depth]; w: [columns, depth], or [2 · columns, depth] with GEGLU; bias: a row of w's columns, or empty; residual and y:
-    /// [rows, columns], residual may be empty. Depth is a multiple of four. Grid: (⌈columns / 128⌉, or / 64 with GEGLU; ⌈rows / 128⌉).
+    /// y[r, c] = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual[r, c]. left: [rows, depth]; right: [columns, depth], or
+    /// [2 · columns, depth] with GEGLU; either transposed in the layout <see cref="ByColumns"/>; bias: a row of the right factor's columns,
+    /// or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to it. Grid: (⌈columns / 128⌉, or / 64 with
+    /// GEGLU; ⌈rows / 128⌉).
     /// </summary>
-    public static void Forward<TEpilogue>(
-        ArrayView<float> x, ArrayView<float> w, ArrayView<float> bias, ArrayView<float> residual, ArrayView<float> y, int rows, int columns, int depth)
+    public static void Product<TEpilogue, TLeft, TRight>(
+        ArrayView<float> left, ArrayView<float> right, ArrayView<float> bias, ArrayView<float> residual, ArrayView<float> y, int rows, int columns, int depth)
         where TEpilogue : struct, IEpilogue
+        where TLeft : struct, IFactorLayout
+        where TRight : struct, IFactorLayout
     {
         ArrayView<Float4> shared = SharedMemory.Allocate<Float4>(2 * 2 * Depth * Stride / 4);
         ArrayView<float> scalars = shared.Cast<float>();
         int thread = Group.IdxX, firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * (TEpilogue.Gated ? Tile / 2 : Tile);
-
-        // Loading: a thread takes eight consecutive elements of one row of either factor.
-        int line = thread & (Tile - 1), k = (thread >> 7) * 8;
-        int left = firstRow + line, right = firstColumn + line;
-        bool leftInside = left < rows, rightInside = right < columns;
-        if (TEpilogue.Gated && line >= Tile / 2)
+        int leftPlace = firstRow + TLeft.Place, rightPlace = firstColumn + TRight.Place;
+        bool leftInside = leftPlace < rows, rightInside = rightPlace < columns;
+        if (TEpilogue.Gated && TRight.Place >= Tile / 2)
         {
-            rightInside = right - (Tile / 2) < columns;
-            right += columns - (Tile / 2);
+            rightInside = rightPlace - (Tile / 2) < columns;
+            rightPlace += columns - (Tile / 2);
         }
 
-        ArrayView<Float4> leftRow = x.SubView((long)left * depth, depth).Cast<Float4>(), rightRow = w.SubView((long)right * depth, depth).Cast<Float4>();
-        Float4 a0 = Load(leftRow, k, depth, leftInside), a1 = Load(leftRow, k + 4, depth, leftInside);
-        Float4 b0 = Load(rightRow, k, depth, rightInside), b1 = Load(rightRow, k + 4, depth, rightInside);
-        Spread(scalars, (k * Stride) + line, a0, a1);
-        Spread(scalars, ((Depth + k) * Stride) + line, b0, b1);
+        Float8 a = TLeft.Load(left, leftPlace, rows, leftInside, 0, depth), b = TRight.Load(right, rightPlace, columns, rightInside, 0, depth);
+        TLeft.Place8(scalars, 0, a);
+        TRight.Place8(scalars, Depth * Stride, b);
         Group.Barrier();
 
         int i = thread >> 4, j = thread & 15, stage = 0;
@@ -89,10 +162,8 @@ internal static class MatMulKernels
             bool more = start + Depth < depth;
             if (more)
             {
-                a0 = Load(leftRow, start + Depth + k, depth, leftInside);
-                a1 = Load(leftRow, start + Depth + k + 4, depth, leftInside);
-                b0 = Load(rightRow, start + Depth + k, depth, rightInside);
-                b1 = Load(rightRow, start + Depth + k + 4, depth, rightInside);
+                a = TLeft.Load(left, leftPlace, rows, leftInside, start + Depth, depth);
+                b = TRight.Load(right, rightPlace, columns, rightInside, start + Depth, depth);
             }
 
             int at = stage * 2 * Depth * (Stride / 4);
@@ -105,8 +176,8 @@ internal static class MatMulKernels
             stage ^= 1;
             if (more)
             {
-                Spread(scalars, (((stage * 2 * Depth) + k) * Stride) + line, a0, a1);
-                Spread(scalars, (((stage * 2 * Depth) + Depth + k) * Stride) + line, b0, b1);
+                TLeft.Place8(scalars, stage * 2 * Depth * Stride, a);
+                TRight.Place8(scalars, ((stage * 2) + 1) * Depth * Stride, b);
             }
 
             Group.Barrier();
@@ -124,19 +195,13 @@ internal static class MatMulKernels
         epilogue.Write(row + 67, sums.R7L, sums.R7H);
     }
 
-    private static Float4 Load(ArrayView<Float4> row, int k, int depth, bool inside) => Ptx.LoadConstant(ref row[k >> 2], inside & (k < depth));
-
-    /// <summary>Writes eight elements of a row below each other: the tiles of shared memory are transposed.</summary>
-    private static void Spread(ArrayView<float> shared, int at, Float4 low, Float4 high)
+    /// <summary>Four elements of a row from a multiple of four on, 0 from <paramref name="end"/> on or where not inside.</summary>
+    public static Float4 Quad(ArrayView<float> row, int start, int end, bool inside)
     {
-        shared[at] = low.X;
-        shared[at + Stride] = low.Y;
-        shared[at + (2 * Stride)] = low.Z;
-        shared[at + (3 * Stride)] = low.W;
-        shared[at + (4 * Stride)] = high.X;
-        shared[at + (5 * Stride)] = high.Y;
-        shared[at + (6 * Stride)] = high.Z;
-        shared[at + (7 * Stride)] = high.W;
+        if ((end & 3) == 0) return Ptx.LoadConstant(ref row.Cast<Float4>()[start >> 2], inside & (start < end));
+        return new(
+            Ptx.LoadConstant(ref row[start], inside & (start < end)), Ptx.LoadConstant(ref row[start + 1], inside & (start + 1 < end)),
+            Ptx.LoadConstant(ref row[start + 2], inside & (start + 2 < end)), Ptx.LoadConstant(ref row[start + 3], inside & (start + 3 < end)));
     }
 
     /// <summary>The 8 × 8 sums of a thread: rows 4i … 4i + 3 and 64 more, columns 4j … 4j + 3 (L) and 64 more (H).</summary>
