@@ -6,7 +6,7 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// The optimizer on the GPU: gradient norm, and AdamW (Loshchilov and Hutter, arXiv 1711.05101) with clipping in one pass over flat
-/// arrays in fp32, so that a step is three launches whatever the number of parameters. Lengths are multiples of eight.
+/// arrays in fp32, so that a step is three launches whatever the number of parameters.
 /// </summary>
 internal static class AdamWKernels
 {
@@ -28,9 +28,12 @@ internal static class AdamWKernels
         Float8 sum = Float8.Broadcast(0);
         for (long start = ((long)Grid.IdxX * Flat.PerBlock) + (Warp.Index * Warp.Chunk); start < count; start += (long)NormBlocks * Flat.PerBlock)
         {
-            int length = count - start < Warp.Chunk ? (int)(count - start) : Warp.Chunk;
-            Float8 v = F32.Load(x.SubView(start, length), 0, Warp.Lane, length, 0);
+            int length = count - start < Warp.Chunk ? (int)(count - start) : Warp.Chunk, whole = length & ~7;
+            ArrayView<float> share = x.SubView(start, length);
+            Float8 v = F32.Load(share, 0, Warp.Lane, whole, 0);
             sum = Float8.Fma(v, v, sum);
+            float single = Ptx.LoadConstant(ref share[whole + Warp.Lane], whole + Warp.Lane < length);
+            sum.Low.X = Ptx.Fma(single, single, sum.Low.X);
         }
 
         float total = Warp.BlockSum(Float8.Sum(sum), shared);
@@ -67,21 +70,39 @@ internal static class AdamWKernels
             if (size > maxNorm) clip = maxNorm / norm[0];
         }
 
-        int lane = Warp.Lane, length = share.Length;
-        Float8 g = F32.Load(share.Of(gradient), 0, lane, length, 0) * clip;
-        Float8 first = F32.Load(share.Of(m), 0, lane, length, 0), second = F32.Load(share.Of(v), 0, lane, length, 0);
+        int lane = Warp.Lane, whole = share.Whole;
+        Float8 g = F32.Load(share.Of(gradient), 0, lane, whole, 0) * clip;
+        Float8 first = F32.Load(share.Of(m), 0, lane, whole, 0), second = F32.Load(share.Of(v), 0, lane, whole, 0);
         first = Float8.Fma(Float8.Broadcast(1f - beta1), g, first * beta1);
         second = Float8.Fma(Float8.Broadcast(1f - beta2), g * g, second * beta2);
-        Float8 weight = F32.Load(share.Of(w), 0, lane, length, 0) * keep;
-        weight.Low = Move(weight.Low, first.Low, second.Low, rate, rootCorrection, eps);
-        weight.High = Move(weight.High, first.High, second.High, rate, rootCorrection, eps);
-        F32.Store(share.Of(m), 0, lane, length, first);
-        F32.Store(share.Of(v), 0, lane, length, second);
-        F32.Store(share.Of(w), 0, lane, length, weight);
-        if (!TRounded.Value) return;
-        ArrayView<UInt2> pairs = share.Of(rounded).Cast<UInt2>();
-        if (F32.Low(0, lane) < length) pairs[F32.Low(0, lane) >> 2] = BF16.Pack(weight.Low);
-        if (F32.High(0, lane) < length) pairs[F32.High(0, lane) >> 2] = BF16.Pack(weight.High);
+        Float8 weight = F32.Load(share.Of(w), 0, lane, whole, 0) * keep;
+        weight = new(Move(weight.Low, first.Low, second.Low, rate, rootCorrection, eps), Move(weight.High, first.High, second.High, rate, rootCorrection, eps));
+        F32.Store(share.Of(m), 0, lane, whole, first);
+        F32.Store(share.Of(v), 0, lane, whole, second);
+        F32.Store(share.Of(w), 0, lane, whole, weight);
+        if (TRounded.Value)
+        {
+            ArrayView<UInt2> pairs = share.Of(rounded).Cast<UInt2>();
+            if (F32.Low(0, lane) < whole) pairs[F32.Low(0, lane) >> 2] = BF16.Pack(weight.Low);
+            if (F32.High(0, lane) < whole) pairs[F32.High(0, lane) >> 2] = BF16.Pack(weight.High);
+        }
+
+        if (share.Single >= 0)
+            One<TRounded>(share.Of(w), share.Of(gradient), share.Of(m), share.Of(v), rounded, share, clip, keep, rate, beta1, beta2, rootCorrection, eps);
+    }
+
+    private static void One<TRounded>(
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, Flat share,
+        float clip, float keep, float rate, float beta1, float beta2, float rootCorrection, float eps)
+        where TRounded : struct, IChoice
+    {
+        int i = share.Single;
+        float g = gradient[i] * clip, first = Ptx.Fma(1f - beta1, g, m[i] * beta1), second = Ptx.Fma(1f - beta2, g * g, v[i] * beta2);
+        float weight = Move(w[i] * keep, first, second, rate, rootCorrection, eps);
+        m[i] = first;
+        v[i] = second;
+        w[i] = weight;
+        if (TRounded.Value) BF16.Set(share.Of(rounded), i, weight);
     }
 
     private static Float4 Move(Float4 w, Float4 m, Float4 v, float rate, float rootCorrection, float eps) => new(
