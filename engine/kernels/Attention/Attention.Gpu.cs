@@ -30,12 +30,12 @@ internal static class AttentionKernels
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * AttentionTile.Rows;
         if (firstQuery >= length) return;
-        int hidden = Grid.DimY * headSize, quads = headSize >> 2, tile = AttentionTile.Rows * (quads + 1);
+        int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> queries = SharedMemory.GetDynamic<Float4>();
         ArrayView<Float4> keys = queries.SubView(tile, tile), values = queries.SubView(2 * tile, tile);
         ArrayView<Float4> probabilities = queries.SubView(3 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), 1);
-        AttentionTile.Fill<TE, T>(queries, source, firstQuery, length, quads, 3 * hidden);
+        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
+        AttentionTile.Fill<TE, T>(queries, source, firstQuery, length, headSize, 3 * hidden);
 
         TMod mod = mods[head];
         int lastQuery = firstQuery + AttentionTile.Rows < length ? firstQuery + AttentionTile.Rows : length;
@@ -45,8 +45,8 @@ internal static class AttentionKernels
         for (int key = firstKey; key < endKey; key += AttentionTile.Rows)
         {
             Group.Barrier();
-            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, 1), key, endKey, quads, 3 * hidden);
-            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, 1), key, endKey, quads, 3 * hidden);
+            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
+            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
             Group.Barrier();
             ScoreTile scores = Modified(ScoreTile.Products(queries, keys, quads), mod, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J, endKey, scale);
             Float4 higher = Float4.Max(maximum, scores.RowMax()), shrink = AttentionTile.Exp(maximum - higher);
@@ -63,7 +63,7 @@ internal static class AttentionKernels
         }
 
         result.Scale(new(Factor(sum.X), Factor(sum.Y), Factor(sum.Z), Factor(sum.W)));
-        result.Write<TE, T>(y.SubView(((long)start * hidden) + ((long)head * headSize), 1), firstQuery, length, hidden, headSize);
+        result.Write<TE, T>(y.SubView(((long)start * hidden) + ((long)head * headSize), headSize), firstQuery, length, hidden, headSize);
         if (logSumExp.Length > 0 && AttentionTile.J == 0)
             WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
     }
@@ -73,6 +73,7 @@ internal static class AttentionKernels
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_{name}_bf16", Forward<BF16, ushort, TMod>, AttentionTile.Threads, shared);
     }
 

@@ -15,6 +15,7 @@ internal static class AttentionGradientKernels
     public static void Register(KernelList list)
     {
         list.Add("attention_delta_f32", Delta<F32, float>, Flat.Threads);
+        list.Add("attention_delta_any_f32", Delta<F32Any, float>, Flat.Threads);
         list.Add("attention_delta_bf16", Delta<BF16, ushort>, Flat.Threads);
         Add<Alibi>(list, "alibi");
         Add<NoModification>(list, "nomodification");
@@ -32,7 +33,7 @@ internal static class AttentionGradientKernels
         if (token >= tokens) return;
         long offset = ((long)token * Grid.DimY * headSize) + ((long)Grid.IdxY * headSize);
         bool inside = column < headSize;
-        float sum = Warp.Sum(Float4.Dot(TE.LoadQuad(y.SubView(offset, 1), column, inside), TE.LoadQuad(dy.SubView(offset, 1), column, inside)));
+        float sum = Warp.Sum(Float4.Dot(TE.LoadQuad(y.SubView(offset, headSize), column, inside), TE.LoadQuad(dy.SubView(offset, headSize), column, inside)));
         if (Warp.Lane == 0) delta[((long)Grid.IdxY * tokens) + token] = sum;
     }
 
@@ -49,15 +50,15 @@ internal static class AttentionGradientKernels
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * AttentionTile.Rows;
         if (firstKey >= length) return;
-        int hidden = Grid.DimY * headSize, quads = headSize >> 2, tile = AttentionTile.Rows * (quads + 1);
+        int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> keys = SharedMemory.GetDynamic<Float4>();
         ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile), gradients = keys.SubView(3 * tile, tile);
         ArrayView<Float4> scores = keys.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
         long column = (long)head * headSize;
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, 1), dySource = dy.SubView(((long)start * hidden) + column, 1);
+        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize), dySource = dy.SubView(((long)start * hidden) + column, headSize);
         ArrayView<float> rowLogSumExp = logSumExp.SubView(((long)head * tokens) + start, length), rowDelta = delta.SubView(((long)head * tokens) + start, length);
-        AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, 1), firstKey, length, quads, 3 * hidden);
-        AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, 1), firstKey, length, quads, 3 * hidden);
+        AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), firstKey, length, headSize, 3 * hidden);
+        AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
 
         TMod mod = mods[head];
         var dKeys = default(ResultTile);
@@ -69,8 +70,8 @@ internal static class AttentionGradientKernels
             if (end > firstKey && first < firstKey + AttentionTile.Rows)
             {
                 Group.Barrier();
-                AttentionTile.Fill<TE, T>(queries, source, query, length, quads, 3 * hidden);
-                AttentionTile.Fill<TE, T>(gradients, dySource, query, length, quads, hidden);
+                AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
+                AttentionTile.Fill<TE, T>(gradients, dySource, query, length, headSize, hidden);
                 Group.Barrier();
                 Gradients<TMod> g = Gradients<TMod>.Compute(queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, firstKey, length, scale);
                 g.Probabilities.Store(scores.Cast<float>());
@@ -83,9 +84,9 @@ internal static class AttentionGradientKernels
             }
         }
 
-        ArrayView<T> target = dqkv.SubView(((long)start * 3 * hidden) + column, 1);
-        dKeys.Write<TE, T>(target.SubView(hidden, 1), firstKey, length, 3 * hidden, headSize);
-        dValues.Write<TE, T>(target.SubView(2 * hidden, 1), firstKey, length, 3 * hidden, headSize);
+        ArrayView<T> target = dqkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        dKeys.Write<TE, T>(target.SubView(hidden, headSize), firstKey, length, 3 * hidden, headSize);
+        dValues.Write<TE, T>(target.SubView(2 * hidden, headSize), firstKey, length, 3 * hidden, headSize);
     }
 
     /// <summary>The gradients of queries; operands as for <see cref="KeysValues"/>.</summary>
@@ -98,15 +99,15 @@ internal static class AttentionGradientKernels
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, query = Grid.IdxX * AttentionTile.Rows;
         if (query >= length) return;
-        int hidden = Grid.DimY * headSize, quads = headSize >> 2, tile = AttentionTile.Rows * (quads + 1);
+        int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> keys = SharedMemory.GetDynamic<Float4>();
         ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile), gradients = keys.SubView(3 * tile, tile);
         ArrayView<Float4> scores = keys.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
         long column = (long)head * headSize;
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, 1);
+        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
         ArrayView<float> rowLogSumExp = logSumExp.SubView(((long)head * tokens) + start, length), rowDelta = delta.SubView(((long)head * tokens) + start, length);
-        AttentionTile.Fill<TE, T>(queries, source, query, length, quads, 3 * hidden);
-        AttentionTile.Fill<TE, T>(gradients, dy.SubView(((long)start * hidden) + column, 1), query, length, quads, hidden);
+        AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
+        AttentionTile.Fill<TE, T>(gradients, dy.SubView(((long)start * hidden) + column, headSize), query, length, headSize, hidden);
 
         TMod mod = mods[head];
         int lastQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
@@ -115,8 +116,8 @@ internal static class AttentionGradientKernels
         for (int key = firstKey; key < endKey; key += AttentionTile.Rows)
         {
             Group.Barrier();
-            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, 1), key, endKey, quads, 3 * hidden);
-            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, 1), key, endKey, quads, 3 * hidden);
+            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
+            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
             Group.Barrier();
             Gradients<TMod> g = Gradients<TMod>.Compute(queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, key, endKey, scale);
             g.Scores.Store(scores.Cast<float>());
@@ -124,7 +125,7 @@ internal static class AttentionGradientKernels
             dQueries.Add(scores, keys, quads);
         }
 
-        dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, 1), query, length, 3 * hidden, headSize);
+        dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, headSize), query, length, 3 * hidden, headSize);
     }
 
     private static void Add<TMod>(KernelList list, string name)
@@ -132,8 +133,10 @@ internal static class AttentionGradientKernels
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.Add($"attention_keys_values_gradient_{name}_f32", KeysValues<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_keys_values_gradient_{name}_any_f32", KeysValues<F32Any, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<BF16, ushort, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_f32", Queries<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_queries_gradient_{name}_any_f32", Queries<F32Any, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_bf16", Queries<BF16, ushort, TMod>, AttentionTile.Threads, shared);
     }
 

@@ -7,7 +7,7 @@ namespace Engine.Kernels;
 /// The parts of attention on the GPU in fp32 arithmetic. A block of 256 threads works on tiles of 64 rows of a head in shared memory, rows
 /// being four floats longer than their content so that reads meet no bank conflicts. Thread (i, j) of 16 × 16 holds, of a 64 × 64 tile of
 /// scores, rows 4i … 4i + 3 at columns j, j + 16, j + 32, j + 48, and of a result 64 rows long the rows 4i … 4i + 3 at columns
-/// 4j … 4j + 3 and 64 more. Head sizes are multiples of four up to 128.
+/// 4j … 4j + 3 and 64 more. Head sizes go up to 128, and for 16-byte accesses are multiples of four.
 /// </summary>
 internal static class AttentionTile
 {
@@ -21,17 +21,18 @@ internal static class AttentionTile
     public static int J => Group.IdxX & 15;
 
     /// <summary>Bytes of shared memory for so many tiles of a head size, and one of scores.</summary>
-    public static int SharedBytes(int tiles, int headSize) => 4 * Rows * ((tiles * (headSize + 4)) + ScoreStride);
+    public static int SharedBytes(int tiles, int headSize) => 4 * Rows * ((tiles * ((headSize + 7) & ~3)) + ScoreStride);
 
     /// <summary>Reads 64 rows of a head, those from <paramref name="end"/> on as 0.</summary>
-    public static void Fill<TE, T>(ArrayView<Float4> target, ArrayView<T> source, int first, int end, int quads, int sourceStride)
+    public static void Fill<TE, T>(ArrayView<Float4> target, ArrayView<T> source, int first, int end, int headSize, int sourceStride)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
+        int quads = (headSize + 3) >> 2;
         for (int i = Group.IdxX; i < Rows * quads; i += Threads)
         {
             int row = i / quads, quad = i - (row * quads);
-            target[(row * (quads + 1)) + quad] = TE.LoadQuad(source.SubView((long)(first + row) * sourceStride, 1), quad * 4, first + row < end);
+            target[(row * (quads + 1)) + quad] = TE.LoadQuad(source.SubView((long)(first + row) * sourceStride, headSize), quad * 4, first + row < end);
         }
     }
 

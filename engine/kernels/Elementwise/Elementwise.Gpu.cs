@@ -32,6 +32,7 @@ internal static class ElementwiseKernels
         list.Add("add_f32", Add<F32, float>, Flat.Threads);
         list.Add("add_bf16", Add<BF16, ushort>, Flat.Threads);
         list.Add("geglu_f32", Geglu<F32, float>, Flat.Threads);
+        list.Add("geglu_any_f32", Geglu<F32Any, float>, Flat.Threads);
         list.Add("geglu_bf16", Geglu<BF16, ushort>, Flat.Threads);
         list.Add("cast_f32_bf16", ToBF16, Flat.Threads);
         list.Add("cast_bf16_f32", ToF32, Flat.Threads);

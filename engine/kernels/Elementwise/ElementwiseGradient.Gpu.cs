@@ -32,6 +32,7 @@ internal static class ElementwiseGradientKernels
         list.Add("tanh_gradient_f32", Map<F32, float, GpuTanhGradient>, Flat.Threads);
         list.Add("tanh_gradient_bf16", Map<BF16, ushort, GpuTanhGradient>, Flat.Threads);
         list.Add("geglu_gradient_f32", Geglu<F32, float>, Flat.Threads);
+        list.Add("geglu_gradient_any_f32", Geglu<F32Any, float>, Flat.Threads);
         list.Add("geglu_gradient_bf16", Geglu<BF16, ushort>, Flat.Threads);
     }
 

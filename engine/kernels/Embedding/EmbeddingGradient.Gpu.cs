@@ -14,6 +14,7 @@ internal static class EmbeddingGradientKernels
     public static void Register(KernelList list)
     {
         list.Add("embedding_gradient_f32", Gradient<F32, float>, Flat.Threads);
+        list.Add("embedding_gradient_any_f32", Gradient<F32Any, float>, Flat.Threads);
         list.Add("embedding_gradient_bf16", Gradient<BF16, ushort>, Flat.Threads);
     }
 

@@ -27,7 +27,7 @@ internal interface IElement<T>
     /// <summary>Writes a lane's eight elements.</summary>
     static abstract void Store(ArrayView<T> row, int chunk, int lane, int width, Float8 value);
 
-    /// <summary>Four elements from a multiple of four on, where <paramref name="inside"/>; else 0.</summary>
+    /// <summary>Four elements from a multiple of four on, where <paramref name="inside"/>; else 0. The view ends with the row.</summary>
     static abstract Float4 LoadQuad(ArrayView<T> row, int start, bool inside);
 
     /// <summary>Writes four elements.</summary>
@@ -76,6 +76,47 @@ internal readonly struct F32 : IElement<float>
     public static float Get(ArrayView<float> row, int index) => row[index];
 
     public static void Set(ArrayView<float> row, int index, float value) => row[index] = value;
+}
+
+/// <summary>
+/// Elements of 32 bits in rows of any length, which need not start at a multiple of 16 bytes: they are read and written one by one.
+/// </summary>
+internal readonly struct F32Any : IElement<float>
+{
+    public static int Low(int chunk, int lane) => F32.Low(chunk, lane);
+
+    public static int High(int chunk, int lane) => F32.High(chunk, lane);
+
+    public static Float8 Load(ArrayView<float> row, int chunk, int lane, int width, float filling) =>
+        new(Quad(row, Low(chunk, lane), width, filling), Quad(row, High(chunk, lane), width, filling));
+
+    public static Float8 LoadConstant(ArrayView<float> row, int chunk, int lane, int width) => Load(row, chunk, lane, width, 0);
+
+    public static void Store(ArrayView<float> row, int chunk, int lane, int width, Float8 value)
+    {
+        StoreQuad(row, Low(chunk, lane), width, value.Low);
+        StoreQuad(row, High(chunk, lane), width, value.High);
+    }
+
+    public static Float4 LoadQuad(ArrayView<float> row, int start, bool inside) => Quad(row, start, inside ? (int)row.Length : 0, 0);
+
+    public static void StoreQuad(ArrayView<float> row, int start, Float4 value) => StoreQuad(row, start, (int)row.Length, value);
+
+    public static float Get(ArrayView<float> row, int index) => row[index];
+
+    public static void Set(ArrayView<float> row, int index, float value) => row[index] = value;
+
+    private static Float4 Quad(ArrayView<float> row, int start, int end, float filling) => new(
+        Ptx.Load(ref row[start], start < end, filling), Ptx.Load(ref row[start + 1], start + 1 < end, filling),
+        Ptx.Load(ref row[start + 2], start + 2 < end, filling), Ptx.Load(ref row[start + 3], start + 3 < end, filling));
+
+    private static void StoreQuad(ArrayView<float> row, int start, int end, Float4 value)
+    {
+        Ptx.Store(ref row[start], start < end, value.X);
+        Ptx.Store(ref row[start + 1], start + 1 < end, value.Y);
+        Ptx.Store(ref row[start + 2], start + 2 < end, value.Z);
+        Ptx.Store(ref row[start + 3], start + 3 < end, value.W);
+    }
 }
 
 /// <summary>bfloat16, held in 16-bit words.</summary>

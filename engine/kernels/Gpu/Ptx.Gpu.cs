@@ -161,6 +161,17 @@ internal static class Ptx
         """), IntrinsicImplementation]
     public static UInt4 LoadConstant(ref UInt4 source, bool inside) => throw Compiled;
 
+    /// <summary>One float where <paramref name="inside"/>; else the filling.</summary>
+    [PtxInstruction("""
+        mov.f32 $r, $2;
+        	@$1 ld.global.f32 $r, [$0];
+        """), IntrinsicImplementation]
+    public static float Load(ref float source, bool inside, float filling) => throw Compiled;
+
+    /// <summary>Writes one float where <paramref name="inside"/>.</summary>
+    [PtxInstruction("@$1 st.global.f32 [$0], $2;"), IntrinsicImplementation]
+    public static void Store(ref float destination, bool inside, float value) => throw Compiled;
+
     /// <summary>One float that no kernel writes meanwhile, where <paramref name="inside"/>; else 0.</summary>
     [PtxInstruction("""
         mov.f32 $r, 0f00000000;

@@ -19,8 +19,10 @@ internal static class LayerNormKernels
         list.Add("layer_norm_residual_f32", Forward<F32, float, Yes>, Threads);
         list.Add("layer_norm_residual_bf16", Forward<BF16, ushort, Yes>, Threads);
         list.Add("layer_norm_wide_f32", Wide<F32, float, No>, Threads);
+        list.Add("layer_norm_any_f32", Wide<F32Any, float, No>, Threads);
         list.Add("layer_norm_wide_bf16", Wide<BF16, ushort, No>, Threads);
         list.Add("layer_norm_residual_wide_f32", Wide<F32, float, Yes>, Threads);
+        list.Add("layer_norm_residual_any_f32", Wide<F32Any, float, Yes>, Threads);
         list.Add("layer_norm_residual_wide_bf16", Wide<BF16, ushort, Yes>, Threads);
     }
 

@@ -16,8 +16,10 @@ internal static class LayerNormGradientKernels
         list.Add("layer_norm_gradient_f32", Rows<F32, float>, LayerNormKernels.Threads);
         list.Add("layer_norm_gradient_bf16", Rows<BF16, ushort>, LayerNormKernels.Threads);
         list.Add("layer_norm_gradient_wide_f32", WideRows<F32, float>, LayerNormKernels.Threads);
+        list.Add("layer_norm_gradient_any_f32", WideRows<F32Any, float>, LayerNormKernels.Threads);
         list.Add("layer_norm_gradient_wide_bf16", WideRows<BF16, ushort>, LayerNormKernels.Threads);
         list.Add("layer_norm_parameters_f32", Parameters<F32, float>, Flat.Threads);
+        list.Add("layer_norm_parameters_any_f32", Parameters<F32Any, float>, Flat.Threads);
         list.Add("layer_norm_parameters_bf16", Parameters<BF16, ushort>, Flat.Threads);
     }
 
