@@ -14,7 +14,8 @@ internal static partial class PtxText
 {
     /// <summary>
     /// The compiler's text with one entry under our name, parameters under the source's names and labels numbered from 0. The empty
-    /// functions that stand for instructions are left out.
+    /// functions that stand for instructions are left out. Conditional branches lose the claim that all threads take them: the compiler
+    /// believes it of conditions that come from our instructions.
     /// </summary>
     public static string Clean(string assembly, string entry, IReadOnlyList<string> parameters)
     {
@@ -26,6 +27,7 @@ internal static partial class PtxText
         var labels = new Dictionary<string, string>();
         foreach (Match label in Label().Matches(text)) labels.TryAdd(label.Value, $"L{labels.Count}");
         text = Label().Replace(text, label => labels[label.Value]);
+        text = ClaimedUniform().Replace(text, "$1");
         return BlankLines().Replace(text, "\n\n").Trim() + "\n";
     }
 
@@ -65,6 +67,9 @@ internal static partial class PtxText
 
     [GeneratedRegex(@"\bL_\d+\b")]
     private static partial Regex Label();
+
+    [GeneratedRegex(@"(@!?%p\d+ bra)\.uni")]
+    private static partial Regex ClaimedUniform();
 
     [GeneratedRegex(@"\n{3,}")]
     private static partial Regex BlankLines();
