@@ -18,6 +18,9 @@ internal interface IElement<T>
     /// <summary>The position in the row of the first of a lane's upper four elements.</summary>
     static abstract int High(int chunk, int lane);
 
+    /// <summary>A value in those of a lane's eight elements that are in the row, 0 in the others.</summary>
+    static abstract Float8 Inside(int chunk, int lane, int width, float value);
+
     /// <summary>A lane's eight elements, read once.</summary>
     static abstract Float8 Load(ArrayView<T> row, int chunk, int lane, int width, float filling);
 
@@ -46,6 +49,9 @@ internal readonly struct F32 : IElement<float>
     public static int Low(int chunk, int lane) => (chunk * Warp.Chunk) + (lane * 4);
 
     public static int High(int chunk, int lane) => (chunk * Warp.Chunk) + 128 + (lane * 4);
+
+    public static Float8 Inside(int chunk, int lane, int width, float value) =>
+        new(Float4.Broadcast(Low(chunk, lane) < width ? value : 0), Float4.Broadcast(High(chunk, lane) < width ? value : 0));
 
     public static Float8 Load(ArrayView<float> row, int chunk, int lane, int width, float filling)
     {
@@ -87,6 +93,9 @@ internal readonly struct F32Any : IElement<float>
 
     public static int High(int chunk, int lane) => F32.High(chunk, lane);
 
+    public static Float8 Inside(int chunk, int lane, int width, float value) =>
+        new(Inside(Low(chunk, lane), width, value), Inside(High(chunk, lane), width, value));
+
     public static Float8 Load(ArrayView<float> row, int chunk, int lane, int width, float filling) =>
         new(Quad(row, Low(chunk, lane), width, filling), Quad(row, High(chunk, lane), width, filling));
 
@@ -105,6 +114,9 @@ internal readonly struct F32Any : IElement<float>
     public static float Get(ArrayView<float> row, int index) => row[index];
 
     public static void Set(ArrayView<float> row, int index, float value) => row[index] = value;
+
+    private static Float4 Inside(int start, int end, float value) =>
+        new(start < end ? value : 0, start + 1 < end ? value : 0, start + 2 < end ? value : 0, start + 3 < end ? value : 0);
 
     private static Float4 Quad(ArrayView<float> row, int start, int end, float filling) => new(
         Ptx.Load(ref row[start], start < end, filling), Ptx.Load(ref row[start + 1], start + 1 < end, filling),
@@ -125,6 +137,8 @@ internal readonly struct BF16 : IElement<ushort>
     public static int Low(int chunk, int lane) => (chunk * Warp.Chunk) + (lane * 8);
 
     public static int High(int chunk, int lane) => Low(chunk, lane) + 4;
+
+    public static Float8 Inside(int chunk, int lane, int width, float value) => Float8.Broadcast(Low(chunk, lane) < width ? value : 0);
 
     public static Float8 Load(ArrayView<ushort> row, int chunk, int lane, int width, float filling)
     {

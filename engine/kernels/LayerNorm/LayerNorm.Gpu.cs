@@ -119,10 +119,7 @@ internal static class LayerNormKernels
     private static Float8 Center<TE, T>(Float8 value, float mean, int chunk, int width)
         where TE : struct, IElement<T>
         where T : unmanaged
-    {
-        float low = TE.Low(chunk, Warp.Lane) < width ? mean : 0, high = TE.High(chunk, Warp.Lane) < width ? mean : 0;
-        return value - new Float8(Float4.Broadcast(low), Float4.Broadcast(high));
-    }
+        => value - TE.Inside(chunk, Warp.Lane, width, mean);
 
     private static void Store<TE, T>(Float8 centered, float scale, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int chunk, int width)
         where TE : struct, IElement<T>
