@@ -16,11 +16,10 @@ internal sealed unsafe partial class CudaBackend
     private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
-        RequireMultiple(width, 8, "the hidden size");
         if (width > LargestRegisterRow) throw new NotSupportedException($"the hidden size is {width}; on the GPU embeddings have at most {LargestRegisterRow}");
         lock (_operation)
         {
-            KernelArguments a = Begin(typeIds.IsAbsent ? EmbedEntries : EmbedTypesEntries, y.DType);
+            KernelArguments a = Begin(typeIds.IsAbsent ? EmbedEntries : EmbedTypesEntries, y.DType, width);
             a.View(ids);
             a.View(typeIds);
             a.View(word);
@@ -42,7 +41,6 @@ internal sealed unsafe partial class CudaBackend
     private protected override void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y)
     {
         int rows = y.Shape[0], columns = y.Shape[1];
-        RequireMultiple(weight.Inputs, x.DType == DType.F32 ? 4 : 8, "the depth of a linear layer");
         Entries entries = activation switch
         {
             Activation.None => LinearEntries,
@@ -67,13 +65,12 @@ internal sealed unsafe partial class CudaBackend
     private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
     {
         int headSize = y.Shape[1] / heads;
-        RequireMultiple(headSize, 4, "the head size");
         if (headSize > LargestHead) throw new NotSupportedException($"the head size is {headSize}; on the GPU it is at most {LargestHead}");
         lock (_operation)
         {
             _cuda.Enter();
             Tensor mods = Heads(mod, heads);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward, qkv.DType);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward, qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -82,7 +79,7 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            int shared = sizeof(float) * AttentionTile * ((3 * (headSize + 4)) + AttentionTile + 4);
+            int shared = sizeof(float) * AttentionTile * ((3 * ((headSize + 7) & ~3)) + AttentionTile + 4);
             _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, shared);
         }
     }
@@ -90,11 +87,10 @@ internal sealed unsafe partial class CudaBackend
     private protected override void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y)
     {
         int rows = x.Shape[0], width = x.Shape[1];
-        RequireMultiple(width, 8, "the width of a layer normalisation");
-        bool wide = width > LargestRegisterRow;
+        bool wide = width > LargestRegisterRow && width % 8 == 0;
         lock (_operation)
         {
-            KernelArguments a = Begin(residual.IsAbsent ? (wide ? NormWideEntries : NormEntries) : wide ? NormResidualWideEntries : NormResidualEntries, x.DType);
+            KernelArguments a = Begin(residual.IsAbsent ? (wide ? NormWideEntries : NormEntries) : wide ? NormResidualWideEntries : NormResidualEntries, x.DType, width);
             a.View(x);
             a.View(residual);
             a.View(norm.Weight);
@@ -111,10 +107,9 @@ internal sealed unsafe partial class CudaBackend
     private protected override void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y)
     {
         int width = y.Shape[1];
-        RequireMultiple(width, 8, "the width of pooled vectors");
         lock (_operation)
         {
-            KernelArguments a = Begin(pooling == Pooling.Mean ? PoolMeanEntries : PoolMaxEntries, x.DType);
+            KernelArguments a = Begin(pooling == Pooling.Mean ? PoolMeanEntries : PoolMaxEntries, x.DType, width);
             a.View(x);
             a.View(cuSeqlens.Borders);
             a.View(y);

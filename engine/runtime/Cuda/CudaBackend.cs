@@ -29,6 +29,16 @@ internal sealed unsafe partial class CudaBackend : Backend
         }
     }
 
+    /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
+    public double Time(Action work)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            return _cuda.Time(work);
+        }
+    }
+
     private protected override nint AllocateMemory(long bytes)
     {
         lock (_operation)
@@ -88,20 +98,18 @@ internal sealed unsafe partial class CudaBackend : Backend
     }
 
     /// <summary>Starts a launch. Every operation is between this and the end of the lock.</summary>
-    private KernelArguments Begin(in Entries entries, DType dtype)
+    /// <param name="entries">The kernel.</param>
+    /// <param name="dtype">The element type of its operands.</param>
+    /// <param name="width">The width of their rows: a multiple of eight is read 16 bytes at a time.</param>
+    private KernelArguments Begin(in Entries entries, DType dtype, int width = 8)
     {
         _cuda.Enter();
-        return _cuda.Begin(entries.For(dtype));
+        return _cuda.Begin(entries.For(dtype, width % 8 == 0));
     }
 
     private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
 
     private static int Chunks(int width) => (width + Chunk - 1) / Chunk;
-
-    private static void RequireMultiple(int width, int multiple, string what)
-    {
-        if (width % multiple != 0) throw new NotSupportedException($"{what} is {width}; on the GPU it must be a multiple of {multiple}");
-    }
 
     /// <summary>
     /// The parameters of a score modification for each head, in the memory of the GPU. They are computed once; a model uses one or two.
@@ -126,12 +134,13 @@ internal sealed unsafe partial class CudaBackend : Backend
     /// <summary>The names of a kernel in its element types.</summary>
     private readonly struct Entries(string name)
     {
-        private readonly string _f32 = name + "_f32", _bf16 = name + "_bf16";
+        private readonly string _f32 = name + "_f32", _anyF32 = name + "_any_f32", _bf16 = name + "_bf16";
 
-        public string For(DType dtype) => dtype switch
+        public string For(DType dtype, bool aligned) => dtype switch
         {
-            DType.F32 => _f32,
-            DType.BF16 => _bf16,
+            DType.F32 => aligned ? _f32 : _anyF32,
+            DType.BF16 when aligned => _bf16,
+            DType.BF16 => throw new NotSupportedException("in bf16, rows on the GPU have a multiple of eight elements"),
             _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
         };
     }

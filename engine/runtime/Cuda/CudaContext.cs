@@ -132,6 +132,26 @@ internal sealed unsafe class CudaContext : GpuDevice
         return new CudaGraph(this, graph);
     }
 
+    public override double Time(Action work)
+    {
+        Check(CudaDriver.EventCreate(out nint start, 0), "cuEventCreate");
+        Check(CudaDriver.EventCreate(out nint end, 0), "cuEventCreate");
+        try
+        {
+            CheckWork(CudaDriver.EventRecord(start, Stream), "cuEventRecord");
+            work();
+            CheckWork(CudaDriver.EventRecord(end, Stream), "cuEventRecord");
+            Synchronize();
+            Check(CudaDriver.EventElapsedTime(out float milliseconds, start, end), "cuEventElapsedTime");
+            return milliseconds;
+        }
+        finally
+        {
+            _ = CudaDriver.EventDestroy(start);
+            _ = CudaDriver.EventDestroy(end);
+        }
+    }
+
     /// <summary>Throws what is against a call on the stream. It may be the failure of a kernel launched before: that is final.</summary>
     public void CheckWork(CudaResult result, string call)
     {

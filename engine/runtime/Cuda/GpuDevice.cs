@@ -34,6 +34,9 @@ internal abstract unsafe class GpuDevice : IDisposable
     /// <summary>Records what the action launches, without running it.</summary>
     public abstract CudaGraph Record(Action step);
 
+    /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
+    public abstract double Time(Action work);
+
     /// <summary>Starts the arguments of a launch; <see cref="Launch(long, int, int, int)"/> ends them.</summary>
     /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
     public KernelArguments Begin(string entry)
