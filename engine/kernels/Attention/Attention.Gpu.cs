@@ -1,0 +1,115 @@
+using Engine.Kernels.Gpu;
+using ILGPU;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// Attention over packed sequences on the GPU in fp32 arithmetic; see <see cref="Attention"/>. A block takes 64 queries of a head and
+/// passes over the keys in tiles of 64 with a running softmax; see <see cref="AttentionTile"/> for what each thread holds.
+/// </summary>
+internal static class AttentionKernels
+{
+    public static void Register(KernelList list)
+    {
+        Add<Alibi>(list, "alibi");
+        Add<NoModification>(list, "nomodification");
+        Add<Causal>(list, "causal");
+        Add<SlidingWindow>(list, "slidingwindow");
+        Add<SoftCap>(list, "softcap");
+    }
+
+    /// <summary>
+    /// qkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead; logSumExp: [heads, tokens] or empty;
+    /// y: [tokens, heads · headSize]. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
+    /// </summary>
+    public static void Forward<TE, T, TMod>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * AttentionTile.Rows;
+        if (firstQuery >= length) return;
+        int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
+        ArrayView<Float4> queries = SharedMemory.GetDynamic<Float4>();
+        ArrayView<Float4> keys = queries.SubView(tile, tile), values = queries.SubView(2 * tile, tile);
+        ArrayView<Float4> probabilities = queries.SubView(3 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
+        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
+        AttentionTile.Fill<TE, T>(queries, source, firstQuery, length, headSize, 3 * hidden);
+
+        TMod mod = mods[head];
+        int lastQuery = firstQuery + AttentionTile.Rows < length ? firstQuery + AttentionTile.Rows : length;
+        (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, lastQuery, length);
+        var result = default(ResultTile);
+        Float4 maximum = Float4.Broadcast(Attention.LowestMaximum), sum = Float4.Broadcast(0);
+        for (int key = firstKey; key < endKey; key += AttentionTile.Rows)
+        {
+            Group.Barrier();
+            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
+            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
+            Group.Barrier();
+            ScoreTile scores = Modified(ScoreTile.Products(queries, keys, quads), mod, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J, endKey, scale);
+            Float4 higher = Float4.Max(maximum, scores.RowMax()), shrink = AttentionTile.Exp(maximum - higher);
+            maximum = higher;
+            scores.S0 = AttentionTile.Exp(scores.S0 - Float4.Broadcast(maximum.X));
+            scores.S1 = AttentionTile.Exp(scores.S1 - Float4.Broadcast(maximum.Y));
+            scores.S2 = AttentionTile.Exp(scores.S2 - Float4.Broadcast(maximum.Z));
+            scores.S3 = AttentionTile.Exp(scores.S3 - Float4.Broadcast(maximum.W));
+            sum = Float4.Fma(sum, shrink, scores.RowSum());
+            result.Scale(shrink);
+            scores.Store(probabilities.Cast<float>());
+            Group.Barrier();
+            result.Add(probabilities, values, quads);
+        }
+
+        result.Scale(new(Factor(sum.X), Factor(sum.Y), Factor(sum.Z), Factor(sum.W)));
+        result.Write<TE, T>(y.SubView(((long)start * hidden) + ((long)head * headSize), headSize), firstQuery, length, hidden, headSize);
+        if (logSumExp.Length > 0 && AttentionTile.J == 0)
+            WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
+    }
+
+    private static void Add<TMod>(KernelList list, string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
+        list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_{name}_bf16", Forward<BF16, ushort, TMod>, AttentionTile.Threads, shared);
+    }
+
+    /// <summary>The scores scaled and modified; keys from <paramref name="end"/> on are hidden.</summary>
+    private static ScoreTile Modified<TMod>(ScoreTile s, TMod mod, int query, int key, int end, float scale)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        s.S0 = Modified(s.S0, mod, query, key, end, scale);
+        s.S1 = Modified(s.S1, mod, query + 1, key, end, scale);
+        s.S2 = Modified(s.S2, mod, query + 2, key, end, scale);
+        s.S3 = Modified(s.S3, mod, query + 3, key, end, scale);
+        return s;
+    }
+
+    private static Float4 Modified<TMod>(Float4 s, TMod mod, int query, int key, int end, float scale)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => new(Modified(s.X, mod, query, key, end, scale), Modified(s.Y, mod, query, key + 16, end, scale),
+            Modified(s.Z, mod, query, key + 32, end, scale), Modified(s.W, mod, query, key + 48, end, scale));
+
+    private static float Modified<TMod>(float score, TMod mod, int query, int key, int end, float scale)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        float modified = TMod.Score<GpuMath, float>(mod, score * scale, query, key);
+        return key < end ? modified : float.NegativeInfinity;
+    }
+
+    private static float Factor(float sum) => sum > 0f ? Ptx.Reciprocal(sum) : 0f;
+
+    private static void WriteLogSumExp(ArrayView<float> logSumExp, int query, int length, Float4 maximum, Float4 sum)
+    {
+        if (query < length) logSumExp[query] = LogSumExp(maximum.X, sum.X);
+        if (query + 1 < length) logSumExp[query + 1] = LogSumExp(maximum.Y, sum.Y);
+        if (query + 2 < length) logSumExp[query + 2] = LogSumExp(maximum.Z, sum.Z);
+        if (query + 3 < length) logSumExp[query + 3] = LogSumExp(maximum.W, sum.W);
+    }
+
+    // A query that sees no key has a log-sum-exp of −∞.
+    private static float LogSumExp(float maximum, float sum) => sum > 0f ? maximum + GpuMath.Log(sum) : float.NegativeInfinity;
+}

@@ -1,0 +1,80 @@
+using Engine.Kernels.Gpu;
+using ILGPU;
+using Warp = Engine.Kernels.Gpu.Warp;
+
+namespace Engine.Kernels;
+
+/// <summary>The gradient of a function of one value: dx from what the forward pass kept and dy.</summary>
+internal interface IGpuUnaryGradient
+{
+    static abstract float Apply(float kept, float dy);
+}
+
+/// <summary>GELU keeps its operand.</summary>
+internal readonly struct GpuGeluGradient : IGpuUnaryGradient
+{
+    public static float Apply(float kept, float dy) => dy * GpuMath.GeluDerivative(kept);
+}
+
+/// <summary>tanh keeps its result.</summary>
+internal readonly struct GpuTanhGradient : IGpuUnaryGradient
+{
+    public static float Apply(float kept, float dy) => dy * Ptx.Fma(-kept, kept, 1f);
+}
+
+/// <summary>The gradients of element-by-element operations on the GPU.</summary>
+internal static class ElementwiseGradientKernels
+{
+    public static void Register(KernelList list)
+    {
+        list.Add("gelu_gradient_f32", Map<F32, float, GpuGeluGradient>, Flat.Threads);
+        list.Add("gelu_gradient_bf16", Map<BF16, ushort, GpuGeluGradient>, Flat.Threads);
+        list.Add("tanh_gradient_f32", Map<F32, float, GpuTanhGradient>, Flat.Threads);
+        list.Add("tanh_gradient_bf16", Map<BF16, ushort, GpuTanhGradient>, Flat.Threads);
+        list.Add("geglu_gradient_f32", Geglu<F32, float>, Flat.Threads);
+        list.Add("geglu_gradient_any_f32", Geglu<F32Any, float>, Flat.Threads);
+        list.Add("geglu_gradient_bf16", Geglu<BF16, ushort>, Flat.Threads);
+    }
+
+    /// <summary>dx (+)= f'(kept, dy); dx may be either operand. Grid: elements / 2048.</summary>
+    public static void Map<TE, T, TFunction>(ArrayView<T> kept, ArrayView<T> dy, ArrayView<T> dx, long count, int accumulate)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TFunction : struct, IGpuUnaryGradient
+    {
+        Flat share = Flat.Share(count);
+        if (share.Length <= 0) return;
+        ArrayView<T> first = share.Of(kept), second = share.Of(dy), result = share.Of(dx);
+        Float8 k = TE.Load(first, 0, Warp.Lane, share.Whole, 0), d = TE.Load(second, 0, Warp.Lane, share.Whole, 0);
+        Float8 value = new(Apply<TFunction>(k.Low, d.Low), Apply<TFunction>(k.High, d.High));
+        if (accumulate != 0) value += TE.Load(result, 0, Warp.Lane, share.Whole, 0);
+        TE.Store(result, 0, Warp.Lane, share.Whole, value);
+        if (share.Single < 0) return;
+        float one = TFunction.Apply(TE.Get(first, share.Single), TE.Get(second, share.Single));
+        if (accumulate != 0) one += TE.Get(result, share.Single);
+        TE.Set(result, share.Single, one);
+    }
+
+    /// <summary>
+    /// dg[r, i] = du · g[r, width + i] · gelu'(g[r, i]), dg[r, width + i] = du · gelu(g[r, i]). g, dg: [rows, 2 · width], may be one; du:
+    /// [rows, width]. Grid: rows · ⌈width / 256⌉ / 8.
+    /// </summary>
+    public static void Geglu<TE, T>(ArrayView<T> g, ArrayView<T> du, ArrayView<T> dg, int rows, int width)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
+        int index = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, row = index / chunks, chunk = index - (row * chunks);
+        if (row >= rows) return;
+        long gate = (long)row * 2 * width, value = gate + width;
+        Float8 a = TE.Load(g.SubView(gate, width), chunk, Warp.Lane, width, 0), b = TE.Load(g.SubView(value, width), chunk, Warp.Lane, width, 0);
+        Float8 d = TE.Load(du.SubView((long)row * width, width), chunk, Warp.Lane, width, 0);
+        TE.Store(dg.SubView(gate, width), chunk, Warp.Lane, width,
+            new(Apply<GpuGeluGradient>(a.Low, d.Low * b.Low), Apply<GpuGeluGradient>(a.High, d.High * b.High)));
+        TE.Store(dg.SubView(value, width), chunk, Warp.Lane, width, d * ElementwiseKernels.Apply<GpuGelu>(a));
+    }
+
+    private static Float4 Apply<TFunction>(Float4 k, Float4 d)
+        where TFunction : struct, IGpuUnaryGradient
+        => new(TFunction.Apply(k.X, d.X), TFunction.Apply(k.Y, d.Y), TFunction.Apply(k.Z, d.Z), TFunction.Apply(k.W, d.W));
+}

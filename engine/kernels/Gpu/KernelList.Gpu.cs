@@ -1,0 +1,45 @@
+using System.Reflection;
+
+namespace Engine.Kernels.Gpu;
+
+/// <summary>A kernel to compile: one method, closed over its type parameters.</summary>
+/// <param name="Entry">The name under which it is launched.</param>
+/// <param name="Method">The static method.</param>
+/// <param name="Threads">The threads of a block.</param>
+/// <param name="DynamicShared">Bytes of shared memory that the launch provides, beside those the kernel declares.</param>
+/// <param name="BlocksPerMultiprocessor">Blocks that are to fit a multiprocessor at a time; it bounds the registers.</param>
+internal sealed record KernelSource(string Entry, MethodInfo Method, int Threads, int DynamicShared, int BlocksPerMultiprocessor);
+
+/// <summary>All kernels that are compiled ahead: every kernel in every element type and variant.</summary>
+internal sealed class KernelList
+{
+    private readonly List<KernelSource> _kernels = [];
+
+    public IReadOnlyList<KernelSource> Kernels => _kernels;
+
+    public void Add(string entry, Delegate kernel, int threads, int dynamicShared = 0, int blocksPerMultiprocessor = 1) =>
+        _kernels.Add(new(entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor));
+
+    public static KernelList All()
+    {
+        var list = new KernelList();
+        AdamWKernels.Register(list);
+        AttentionKernels.Register(list);
+        AttentionGradientKernels.Register(list);
+        CrossEntropyKernels.Register(list);
+        DropoutKernels.Register(list);
+        ElementwiseKernels.Register(list);
+        ElementwiseGradientKernels.Register(list);
+        EmbeddingKernels.Register(list);
+        EmbeddingGradientKernels.Register(list);
+        LayerNormKernels.Register(list);
+        LayerNormGradientKernels.Register(list);
+        MatMulKernels.Register(list);
+        MatMulTensorCoreKernels.Register(list);
+        PoolingKernels.Register(list);
+        PoolingGradientKernels.Register(list);
+        RowsKernels.Register(list);
+        SumRowsKernels.Register(list);
+        return list;
+    }
+}

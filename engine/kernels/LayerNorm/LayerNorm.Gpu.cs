@@ -1,0 +1,131 @@
+using Engine.Kernels.Gpu;
+using ILGPU;
+using Warp = Engine.Kernels.Gpu.Warp;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// <see cref="LayerNorm"/> on the GPU: a warp a row. Rows of up to 1024 elements stay in registers between the two passes, so every
+/// tensor is read and written once; wider ones are read three times, from the cache after the first. Width is a multiple of eight.
+/// </summary>
+internal static class LayerNormKernels
+{
+    public const int Threads = 256, RowsPerBlock = Threads / Warp.Size, RegisterWidth = 4 * Warp.Chunk;
+
+    public static void Register(KernelList list)
+    {
+        list.Add("layer_norm_f32", Forward<F32, float, No>, Threads);
+        list.Add("layer_norm_bf16", Forward<BF16, ushort, No>, Threads);
+        list.Add("layer_norm_residual_f32", Forward<F32, float, Yes>, Threads);
+        list.Add("layer_norm_residual_bf16", Forward<BF16, ushort, Yes>, Threads);
+        list.Add("layer_norm_wide_f32", Wide<F32, float, No>, Threads);
+        list.Add("layer_norm_any_f32", Wide<F32Any, float, No>, Threads);
+        list.Add("layer_norm_wide_bf16", Wide<BF16, ushort, No>, Threads);
+        list.Add("layer_norm_residual_wide_f32", Wide<F32, float, Yes>, Threads);
+        list.Add("layer_norm_residual_any_f32", Wide<F32Any, float, Yes>, Threads);
+        list.Add("layer_norm_residual_wide_bf16", Wide<BF16, ushort, Yes>, Threads);
+    }
+
+    /// <summary>
+    /// x, residual, y: [rows, width]; weight, bias: [width]; statistics: [rows, 2] or empty. Grid: rows / 8. y may be x.
+    /// </summary>
+    public static void Forward<TE, T, TResidual>(
+        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int rows, int width, float eps)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TResidual : struct, IChoice
+    {
+        int row = (Grid.IdxX * RowsPerBlock) + Warp.Index;
+        if (row >= rows) return;
+        ArrayView<T> xRow = x.SubView((long)row * width, width), residualRow = residual;
+        if (TResidual.Value) residualRow = residual.SubView((long)row * width, width);
+        Float8 a = Load<TE, T, TResidual>(xRow, residualRow, 0, width), b = Load<TE, T, TResidual>(xRow, residualRow, 1, width);
+        Float8 c = Load<TE, T, TResidual>(xRow, residualRow, 2, width), d = Load<TE, T, TResidual>(xRow, residualRow, 3, width);
+        Normalise<TE, T>(a, b, c, d, weight, bias, statistics, y, row, width, eps);
+    }
+
+    /// <summary>Normalises and writes a row that its warp holds in four chunks; what lies past the end of the row is 0.</summary>
+    public static void Normalise<TE, T>(
+        Float8 a, Float8 b, Float8 c, Float8 d, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int row, int width, float eps)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        float mean = Warp.Sum(Float8.Sum(a + b + (c + d))) / width;
+        a = Center<TE, T>(a, mean, 0, width);
+        b = Center<TE, T>(b, mean, 1, width);
+        c = Center<TE, T>(c, mean, 2, width);
+        d = Center<TE, T>(d, mean, 3, width);
+        float variance = Warp.Sum(Float8.Dot(a, a) + Float8.Dot(b, b) + (Float8.Dot(c, c) + Float8.Dot(d, d))) / width;
+        float scale = GpuMath.ReciprocalSqrt(variance + eps);
+        Keep(statistics, row, mean, scale);
+        ArrayView<T> yRow = y.SubView((long)row * width, width);
+        Store<TE, T>(a, scale, weight, bias, yRow, 0, width);
+        Store<TE, T>(b, scale, weight, bias, yRow, 1, width);
+        Store<TE, T>(c, scale, weight, bias, yRow, 2, width);
+        Store<TE, T>(d, scale, weight, bias, yRow, 3, width);
+    }
+
+    /// <summary>As <see cref="Forward"/>, for rows of any width.</summary>
+    public static void Wide<TE, T, TResidual>(
+        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+        int rows, int width, float eps)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TResidual : struct, IChoice
+    {
+        int row = (Grid.IdxX * RowsPerBlock) + Warp.Index;
+        if (row >= rows) return;
+        ArrayView<T> xRow = x.SubView((long)row * width, width), residualRow = residual, yRow = y.SubView((long)row * width, width);
+        if (TResidual.Value) residualRow = residual.SubView((long)row * width, width);
+        int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
+        Float8 sum = Float8.Broadcast(0);
+        for (int i = 0; i < chunks; i++) sum += Load<TE, T, TResidual>(xRow, residualRow, i, width);
+        float mean = Warp.Sum(Float8.Sum(sum)) / width;
+        sum = Float8.Broadcast(0);
+        for (int i = 0; i < chunks; i++)
+        {
+            Float8 centered = Center<TE, T>(Load<TE, T, TResidual>(xRow, residualRow, i, width), mean, i, width);
+            sum = Float8.Fma(centered, centered, sum);
+        }
+
+        float scale = GpuMath.ReciprocalSqrt((Warp.Sum(Float8.Sum(sum)) / width) + eps);
+        Keep(statistics, row, mean, scale);
+        for (int i = 0; i < chunks; i++)
+        {
+            Float8 centered = Center<TE, T>(Load<TE, T, TResidual>(xRow, residualRow, i, width), mean, i, width);
+            Store<TE, T>(centered, scale, weight, bias, yRow, i, width);
+        }
+    }
+
+    private static void Keep(ArrayView<float> statistics, int row, float mean, float scale)
+    {
+        if (statistics.Length == 0 || Warp.Lane > 0) return;
+        statistics[2 * row] = mean;
+        statistics[(2 * row) + 1] = scale;
+    }
+
+    private static Float8 Load<TE, T, TResidual>(ArrayView<T> x, ArrayView<T> residual, int chunk, int width)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TResidual : struct, IChoice
+    {
+        Float8 value = TE.Load(x, chunk, Warp.Lane, width, 0);
+        if (TResidual.Value) value += TE.Load(residual, chunk, Warp.Lane, width, 0);
+        return value;
+    }
+
+    private static Float8 Center<TE, T>(Float8 value, float mean, int chunk, int width)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        => value - TE.Inside(chunk, Warp.Lane, width, mean);
+
+    private static void Store<TE, T>(Float8 centered, float scale, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int chunk, int width)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        Float8 w = TE.LoadConstant(weight, chunk, Warp.Lane, width), b = TE.LoadConstant(bias, chunk, Warp.Lane, width);
+        TE.Store(y, chunk, Warp.Lane, width, Float8.Fma(centered * scale, w, b));
+    }
+}

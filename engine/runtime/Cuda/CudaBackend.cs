@@ -1,0 +1,159 @@
+using System.Runtime.InteropServices;
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
+
+namespace Engine.Runtime.Cuda;
+
+/// <summary>The backend on a GPU. Operations are launched and not waited for; a download waits.</summary>
+internal sealed unsafe partial class CudaBackend : Backend
+{
+    private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk;
+    private readonly Lock _operation = new();
+    private readonly GpuDevice _cuda;
+    private readonly List<HeadParameters> _heads = [];
+    private Arena? _constants;
+
+    /// <summary>A backend on a device, which it owns.</summary>
+    public CudaBackend(GpuDevice device) => _cuda = device;
+
+    public override string Description => _cuda.Description;
+
+    /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
+    /// <param name="step">Only launches: no download, no allocation.</param>
+    public CudaGraph Record(Action step)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            return _cuda.Record(step);
+        }
+    }
+
+    /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
+    public double Time(Action work)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            return _cuda.Time(work);
+        }
+    }
+
+    private protected override nint AllocateMemory(long bytes)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            return _cuda.Allocate(bytes);
+        }
+    }
+
+    private protected override void FreeMemory(nint address)
+    {
+        lock (_operation) _cuda.Free(address);
+    }
+
+    private protected override void CopyIn(ReadOnlySpan<byte> source, Tensor destination)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            _cuda.Upload(source, (nint)destination.Address);
+        }
+    }
+
+    private protected override void CopyOut(Tensor source, Span<byte> destination)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            _cuda.Download((nint)source.Address, destination);
+        }
+    }
+
+    private protected override void CopyCore(Tensor source, Tensor destination)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            _cuda.Copy((nint)source.Address, (nint)destination.Address, source.Bytes);
+        }
+    }
+
+    private protected override void ReleaseScratch()
+    {
+        _constants?.Dispose();
+        _constants = null;
+        _heads.Clear();
+    }
+
+    private protected override void Close() => _cuda.Dispose();
+
+    /// <summary>The kernels read weights as they are.</summary>
+    private protected override Weight PackCore(in Weight weight, Activation activation, Arena arena)
+    {
+        Tensor copy = arena.Rent(weight.Data.Shape, weight.Data.DType);
+        CopyCore(weight.Data, copy);
+        return new Weight(copy, weight.Outputs, weight.Inputs, activation);
+    }
+
+    /// <summary>Starts a launch. Every operation is between this and the end of the lock.</summary>
+    /// <param name="entries">The kernel.</param>
+    /// <param name="dtype">The element type of its operands.</param>
+    /// <param name="width">The width of their rows: a multiple of eight is read 16 bytes at a time.</param>
+    private KernelArguments Begin(in Entries entries, DType dtype, int width = 8)
+    {
+        _cuda.Enter();
+        return _cuda.Begin(entries.For(dtype, width % 8 == 0));
+    }
+
+    private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
+
+    private static int Chunks(int width) => (width + Chunk - 1) / Chunk;
+
+    /// <summary>
+    /// The parameters of a score modification for each head, in the memory of the GPU. They are computed once; a model uses one or two.
+    /// </summary>
+    private Tensor Heads<TMod>(in TMod mod, int heads)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<TMod>(in mod));
+        foreach (HeadParameters known in _heads)
+            if (known.Type == typeof(TMod) && known.Heads == heads && bytes.SequenceEqual(known.Modification)) return known.Values;
+        var perHead = new TMod[heads];
+        for (int head = 0; head < heads; head++) perHead[head] = TMod.ForHead(mod, head, heads);
+        _constants ??= new Arena(this);
+        Tensor values = _constants.Rent(new Shape(heads * sizeof(TMod)), DType.U8);
+        Upload<byte>(MemoryMarshal.AsBytes(perHead.AsSpan()), values);
+        _heads.Add(new(typeof(TMod), heads, bytes.ToArray(), values));
+        return values;
+    }
+
+    private sealed record HeadParameters(Type Type, int Heads, byte[] Modification, Tensor Values);
+
+    /// <summary>The names of a kernel in its element types.</summary>
+    private readonly struct Entries(string name)
+    {
+        private readonly string _f32 = name + "_f32", _anyF32 = name + "_any_f32", _bf16 = name + "_bf16";
+
+        public string For(DType dtype, bool aligned) => dtype switch
+        {
+            DType.F32 => aligned ? _f32 : _anyF32,
+            DType.BF16 when aligned => _bf16,
+            DType.BF16 => throw new NotSupportedException("in bf16, rows on the GPU have a multiple of eight elements"),
+            _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
+        };
+    }
+
+    private static class AttentionEntries<TMod>
+    {
+        public static readonly Entries Forward = new("attention_" + typeof(TMod).Name.ToLowerInvariant());
+    }
+}
+
+/// <summary>Tensors as arguments.</summary>
+internal static unsafe class TensorArguments
+{
+    /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
+    public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+}

@@ -1,0 +1,100 @@
+using Engine.KernelCompiler;
+using Engine.Kernels.Gpu;
+
+namespace Tests.Gpu;
+
+public sealed class CompiledKernelTests
+{
+    private static readonly string Folder = KernelSources.FindFolder(AppContext.BaseDirectory)!;
+
+    [Fact]
+    public void Kernels_are_compiled_from_the_sources_as_they_are()
+    {
+        KernelManifest manifest = KernelManifest.Read(File.ReadAllBytes(Path.Combine(Folder, "ptx", KernelManifest.FileName)));
+        SortedDictionary<string, string> present = KernelSources.Hashes(Folder);
+        string[] changed = [.. present.Keys.Union(manifest.Sources.Keys)
+            .Where(path => present.GetValueOrDefault(path) != manifest.Sources.GetValueOrDefault(path))];
+        Assert.True(changed.Length == 0, "changed since the kernels were compiled (kernelc compile): " + string.Join(", ", changed));
+    }
+
+    [Fact]
+    public void Every_text_beside_the_manifest_is_in_it_and_in_the_assembly()
+    {
+        IEnumerable<string> texts = Directory.EnumerateFiles(Path.Combine(Folder, "ptx"), "*.ptx").Select(f => Path.GetFileNameWithoutExtension(f)).Order();
+        Assert.Equal(KernelManifest.Compiled.Keys.Order(), texts);
+        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
+            Assert.Equal(File.ReadAllBytes(Path.Combine(Folder, "ptx", kernel.Entry + ".ptx")), KernelManifest.Text(kernel)[..^1]);
+    }
+
+    [Fact]
+    public void Entry_block_shared_memory_and_parameters_of_the_manifest_are_those_of_the_text()
+    {
+        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
+        {
+            PtxHeader header = PtxText.ReadHeader(System.Text.Encoding.ASCII.GetString(KernelManifest.Text(kernel)));
+            Assert.Equal(kernel.Entry, header.Entry);
+            Assert.Equal(kernel.Threads, header.Threads);
+            Assert.Equal(kernel.StaticShared, header.StaticShared);
+            Assert.Equal(kernel.Parameters.Select(p => (p.Name, p.Offset, p.Size)), header.Parameters);
+        }
+    }
+
+    [Fact]
+    public void A_manifest_reads_as_it_was_written()
+    {
+        byte[] file = File.ReadAllBytes(Path.Combine(Folder, "ptx", KernelManifest.FileName));
+        Assert.Equal(file, KernelManifest.Read(file).Write());
+    }
+
+    [SkippableTheory]
+    [InlineData("sm_80")]
+    [InlineData("sm_90")]
+    public void Every_kernel_assembles_without_spills_or_stack(string architecture)
+    {
+        Skip.IfNot(Assembler.IsPresent(), "ptxas is not on the path");
+        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
+        {
+            AssembledKernel assembled = Assembler.Assemble(Path.Combine(Folder, "ptx", kernel.Entry + ".ptx"), architecture);
+            Assert.True(assembled.IsClean, $"{kernel.Entry} for {architecture}: {assembled}");
+            Assert.Equal(kernel.StaticShared, assembled.Shared);
+        }
+    }
+
+    [Fact]
+    public void Cleaned_text_does_not_depend_on_the_numbers_that_the_compiler_gave()
+    {
+        const string Text = """
+            //
+            .visible .func (.param .f32 retval_1) Fma_1(
+            	.param .f32 _a_2
+            )
+            ;
+            .visible .func (.param .f32 retval_1) Fma_1(
+            	.param .f32 _a_2
+            )
+            {
+            	ret;
+            }
+
+            .visible .entry Kernel_Scale(
+            	.param .align 8 .b8 _x_71[16],
+            	.param .b32 _n_73
+            )
+            .maxntid 64, 1, 1
+            {
+            	.shared .align 16 .b8 __shared_alloca0[100];
+            	.shared .align 16 .b8 __shared_alloca1[8];
+            	ld.param.b32	%r1, [_n_73];
+            	@%p1 bra	L_901;
+            	L_901:
+            	ret;
+            }
+            """;
+        string cleaned = PtxText.Clean(Text, "scale", ["x", "n"]);
+        Assert.Equal(cleaned, PtxText.Clean(Text.Replace("901", "17").Replace("_73", "_5").Replace("71", "3"), "scale", ["x", "n"]));
+        Assert.DoesNotContain("Fma", cleaned);
+        PtxHeader header = PtxText.ReadHeader(cleaned);
+        Assert.Equal(("scale", 64, 120), (header.Entry, header.Threads, header.StaticShared));
+        Assert.Equal([("x", 0, 16), ("n", 16, 4)], header.Parameters);
+    }
+}
