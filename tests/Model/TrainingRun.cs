@@ -17,9 +17,9 @@ internal sealed class TrainingRun : IDisposable
     {
     }
 
-    public TrainingRun(Golden golden, string loss, bool recompute)
+    public TrainingRun(Golden golden, string loss, bool recompute, Backend? backend = null)
     {
-        (Golden, _loss, Backend) = (golden, loss, CpuBackend.Create());
+        (Golden, _loss, Backend) = (golden, loss, backend ?? CpuBackend.Create());
         (_activations, _gradients) = (new Arena(Backend), new Arena(Backend));
         Model = golden.TrainableModel(Backend, loss == "mlm" ? ModelParts.MlmHead : ModelParts.Pooler | ModelParts.Classifier);
         _tape = Tape.ForTraining(_activations, _gradients, recompute);

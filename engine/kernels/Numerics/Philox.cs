@@ -23,6 +23,15 @@ public readonly struct Philox
         (_counter2, _counter3) = (site, step);
     }
 
+    /// <summary>The seed.</summary>
+    internal ulong Seed => ((ulong)_key1 << 32) | _key0;
+
+    /// <summary>The upper counter word.</summary>
+    internal uint Step => _counter3;
+
+    /// <summary>The third counter word.</summary>
+    internal uint Site => _counter2;
+
     /// <summary>The four words of block <paramref name="index"/>.</summary>
     public (uint X, uint Y, uint Z, uint W) Block(ulong index)
     {

@@ -9,11 +9,12 @@ internal sealed unsafe partial class CudaBackend
 
     private static readonly Entries EmbedEntries = new("embedding"), EmbedTypesEntries = new("embedding_types"),
         NormEntries = new("layer_norm"), NormWideEntries = new("layer_norm_wide"),
-        NormResidualEntries = new("layer_norm_residual"), NormResidualWideEntries = new("layer_norm_residual_wide"),
         LinearEntries = new("linear"), LinearGeluEntries = new("linear_gelu"), LinearGegluEntries = new("linear_geglu"),
-        PoolMeanEntries = new("pool_mean"), PoolMaxEntries = new("pool_max"), TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy");
+        PoolMeanEntries = new("pool_mean"), PoolMaxEntries = new("pool_max"), PadEntries = new("pad"), GatherEntries = new("gather_rows"),
+        DropoutEntries = new("dropout"), DropoutResidualEntries = new("dropout_residual"), GeluEntries = new("gelu"), GegluEntries = new("geglu"),
+        TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy");
 
-    private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor y)
+    private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
         if (width > LargestRegisterRow) throw new NotSupportedException($"the hidden size is {width}; on the GPU embeddings have at most {LargestRegisterRow}");
@@ -26,8 +27,8 @@ internal sealed unsafe partial class CudaBackend
             a.View(type);
             a.View(norm.Weight);
             a.View(norm.Bias);
-            a.View(default);
-            a.View(default);
+            a.View((void*)sum.Address == (void*)y.Address ? default : sum);
+            a.View(statistics);
             a.View(y);
             a.I32(tokens);
             a.I32(word.Shape[0]);
@@ -64,8 +65,7 @@ internal sealed unsafe partial class CudaBackend
 
     private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
     {
-        int headSize = y.Shape[1] / heads;
-        if (headSize > LargestHead) throw new NotSupportedException($"the head size is {headSize}; on the GPU it is at most {LargestHead}");
+        int headSize = HeadSize(y, heads);
         lock (_operation)
         {
             _cuda.Enter();
@@ -79,23 +79,31 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            int shared = sizeof(float) * AttentionTile * ((3 * ((headSize + 7) & ~3)) + AttentionTile + 4);
-            _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, shared);
+            _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
     }
 
-    private protected override void LayerNormCore(Tensor x, Tensor residual, in Norm norm, Tensor y)
+    /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>
+    private static int AttentionShared(int tiles, int headSize) => sizeof(float) * AttentionTile * ((tiles * ((headSize + 7) & ~3)) + AttentionTile + 4);
+
+    private static int HeadSize(Tensor y, int heads)
+    {
+        int headSize = y.Shape[1] / heads;
+        return headSize <= LargestHead ? headSize : throw new NotSupportedException($"the head size is {headSize}; on the GPU it is at most {LargestHead}");
+    }
+
+    private protected override void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y)
     {
         int rows = x.Shape[0], width = x.Shape[1];
-        bool wide = width > LargestRegisterRow && width % 8 == 0;
+        bool wide = width > LargestRegisterRow;
         lock (_operation)
         {
-            KernelArguments a = Begin(residual.IsAbsent ? (wide ? NormWideEntries : NormEntries) : wide ? NormResidualWideEntries : NormResidualEntries, x.DType, width);
+            KernelArguments a = Begin(wide && width % 8 == 0 ? NormWideEntries : NormEntries, x.DType, width);
             a.View(x);
-            a.View(residual);
+            a.View(default);
             a.View(norm.Weight);
             a.View(norm.Bias);
-            a.View(default);
+            a.View(statistics);
             a.View(y);
             a.I32(rows);
             a.I32(width);
@@ -119,11 +127,79 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void TanhCore(Tensor x, Tensor y)
+    private protected override void GatherRowsCore(Tensor x, Tensor rows, Tensor y)
+    {
+        int count = y.Shape[0], width = y.Shape[1];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(GatherEntries, x.DType, width);
+            a.View(x);
+            a.View(rows);
+            a.View(y);
+            a.I32(count);
+            a.I32(x.Shape[0]);
+            a.I32(width);
+            _cuda.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
+        }
+    }
+
+    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
     {
         lock (_operation)
         {
-            KernelArguments a = Begin(TanhEntries, x.DType);
+            KernelArguments a = Begin(residual.IsAbsent ? DropoutEntries : DropoutResidualEntries, x.DType);
+            a.View(x);
+            a.View(residual);
+            a.View(y);
+            a.I64(x.Count);
+            a.U32((uint)(probability * 4294967296.0));
+            a.F32(1 / (1 - probability));
+            a.U32((uint)random.Seed);
+            a.U32((uint)(random.Seed >> 32));
+            a.U32(random.Step);
+            a.U32(random.Site);
+            _cuda.Launch(Blocks(x.Count, FlatBlock));
+        }
+    }
+
+    private protected override void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y)
+    {
+        int longest = y.Shape[1], width = y.Shape[2];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(PadEntries, x.DType, width);
+            a.View(x);
+            a.View(cuSeqlens.Borders);
+            a.View(y);
+            a.I32(longest);
+            a.I32(width);
+            _cuda.Launch(Blocks((long)longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
+        }
+    }
+
+    private protected override void GegluCore(Tensor g, Tensor u)
+    {
+        int rows = u.Shape[0], width = u.Shape[1];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(GegluEntries, g.DType, width);
+            a.View(g);
+            a.View(u);
+            a.I32(rows);
+            a.I32(width);
+            _cuda.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
+        }
+    }
+
+    private protected override void GeluCore(Tensor x, Tensor y) => Map(GeluEntries, x, y);
+
+    private protected override void TanhCore(Tensor x, Tensor y) => Map(TanhEntries, x, y);
+
+    private void Map(in Entries entries, Tensor x, Tensor y)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(entries, x.DType);
             a.View(x);
             a.View(y);
             a.I64(x.Count);

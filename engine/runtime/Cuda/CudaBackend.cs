@@ -12,11 +12,15 @@ internal sealed unsafe partial class CudaBackend : Backend
     private readonly GpuDevice _cuda;
     private readonly List<HeadParameters> _heads = [];
     private Arena? _constants;
+    private Arena? _scratch;
 
     /// <summary>A backend on a device, which it owns.</summary>
     public CudaBackend(GpuDevice device) => _cuda = device;
 
     public override string Description => _cuda.Description;
+
+    // Memory that is taken back while kernels still use it is only given to kernels that run after them.
+    private Arena Scratch => _scratch ??= new Arena(this);
 
     /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
     /// <param name="step">Only launches: no download, no allocation.</param>
@@ -83,7 +87,8 @@ internal sealed unsafe partial class CudaBackend : Backend
     private protected override void ReleaseScratch()
     {
         _constants?.Dispose();
-        _constants = null;
+        _scratch?.Dispose();
+        (_constants, _scratch) = (null, null);
         _heads.Clear();
     }
 
@@ -147,7 +152,10 @@ internal sealed unsafe partial class CudaBackend : Backend
 
     private static class AttentionEntries<TMod>
     {
-        public static readonly Entries Forward = new("attention_" + typeof(TMod).Name.ToLowerInvariant());
+        private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
+
+        public static readonly Entries Forward = new("attention_" + Name), KeysValues = new("attention_keys_values_gradient_" + Name),
+            Queries = new("attention_queries_gradient_" + Name);
     }
 }
 

@@ -1,0 +1,320 @@
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
+
+namespace Engine.Runtime.Cuda;
+
+internal sealed unsafe partial class CudaBackend
+{
+    private const int NormBlocks = 1024, RowsPerPart = 256, MaxParts = 64;
+
+    private static readonly Entries InputGradientEntries = new("linear_input_gradient"), WeightGradientEntries = new("linear_weight_gradient"),
+        SumRowsEntries = new("sum_rows"), GeluGradientEntries = new("gelu_gradient"), GegluGradientEntries = new("geglu_gradient"),
+        TanhGradientEntries = new("tanh_gradient"), DeltaEntries = new("attention_delta"), NormGradientEntries = new("layer_norm_gradient"),
+        NormGradientWideEntries = new("layer_norm_gradient_wide"), NormParametersEntries = new("layer_norm_parameters"),
+        EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
+        CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"), AdamWEntries = new("adamw");
+
+    public override void Clear(Tensor y)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            _cuda.Clear((nint)y.Address, y.Bytes);
+        }
+    }
+
+    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx) =>
+        Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
+
+    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) => Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+
+    private protected override void SumRowsCore(Tensor x, Tensor y)
+    {
+        lock (_operation)
+        {
+            int parts = Parts(x.Shape[0]);
+            if (parts == 1)
+            {
+                SumRows(x, y, x.Shape[0], x.Shape[1], 1, accumulate: true);
+                return;
+            }
+
+            Tensor partial = Scratch.Rent(new Shape(parts, x.Shape[1]), DType.F32);
+            SumRows(x, partial, x.Shape[0], x.Shape[1], parts, accumulate: false);
+            SumRows(partial, y, parts, x.Shape[1], 1, accumulate: true);
+            Scratch.Reset();
+        }
+    }
+
+    private protected override void GeluGradientCore(Tensor x, Tensor dy, Tensor dx) => MapGradient(GeluGradientEntries, x, dy, dx, accumulate: false);
+
+    private protected override void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx) => MapGradient(TanhGradientEntries, y, dy, dx, accumulate);
+
+    private protected override void GegluGradientCore(Tensor g, Tensor du, Tensor dg)
+    {
+        int rows = du.Shape[0], width = du.Shape[1];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(GegluGradientEntries, g.DType, width);
+            a.View(g);
+            a.View(du);
+            a.View(dg);
+            a.I32(rows);
+            a.I32(width);
+            _cuda.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
+        }
+    }
+
+    private protected override void AttentionGradientCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+    {
+        int headSize = HeadSize(y, heads), tokens = cuSeqlens.Tokens;
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor mods = Heads(mod, heads), delta = Scratch.Rent(logSumExp.Shape, DType.F32);
+            KernelArguments a = Begin(DeltaEntries, y.DType, 2 * headSize);
+            a.View(y);
+            a.View(dy);
+            a.View(delta);
+            a.I32(tokens);
+            a.I32(headSize);
+            _cuda.Launch(Blocks(tokens, WarpsPerBlock), heads);
+            AttentionGradient(AttentionEntries<TMod>.KeysValues, qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            AttentionGradient(AttentionEntries<TMod>.Queries, qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            Scratch.Reset();
+        }
+    }
+
+    private protected override void LayerNormGradientCore(
+        Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx)
+    {
+        int rows = x.Shape[0], width = x.Shape[1];
+        lock (_operation)
+        {
+            if (!dweight.IsAbsent) NormParameters(x, dy, statistics, dweight, dbias);
+            if (dx.IsAbsent) return;
+            KernelArguments a = Begin(width > LargestRegisterRow && width % 8 == 0 ? NormGradientWideEntries : NormGradientEntries, x.DType, width);
+            a.View(x);
+            a.View(dy);
+            a.View(weight);
+            a.View(statistics);
+            a.View(dx);
+            a.I32(rows);
+            a.I32(width);
+            a.I32(accumulate ? 1 : 0);
+            _cuda.Launch(Blocks(rows, WarpsPerBlock));
+        }
+    }
+
+    private protected override void EmbedGradientCore(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype)
+    {
+        lock (_operation)
+        {
+            if (!dword.IsAbsent) EmbedGradient(ids, dy, dword);
+            if (dtype.IsAbsent) return;
+            if (typeIds.IsAbsent) SumRowsCore(dy, dtype.Slice(0, new Shape(1, dtype.Shape[1])));
+            else EmbedGradient(typeIds, dy, dtype);
+        }
+    }
+
+    private protected override void ScatterRowsCore(Tensor dy, Tensor rows, Tensor dx)
+    {
+        int count = dy.Shape[0], width = dy.Shape[1];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(ScatterEntries, dy.DType, width);
+            a.View(dy);
+            a.View(rows);
+            a.View(dx);
+            a.I32(count);
+            a.I32(dx.Shape[0]);
+            a.I32(width);
+            _cuda.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
+        }
+    }
+
+    private protected override void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx)
+    {
+        int width = dy.Shape[1];
+        lock (_operation)
+        {
+            KernelArguments a = Begin(PoolGradientEntries, dy.DType, width);
+            a.View(dy);
+            a.View(cuSeqlens.Borders);
+            a.View(dx);
+            a.I32(width);
+            a.I32(pooling == Pooling.Cls ? 1 : int.MaxValue);
+            a.I32(accumulate ? 1 : 0);
+            _cuda.Launch(Blocks((long)cuSeqlens.Longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
+        }
+    }
+
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(CrossEntropyGradientEntries, logits.DType);
+            a.View(logits);
+            a.View(labels);
+            a.View(dlogits);
+            a.I32(logits.Shape[1]);
+            a.F32(scale);
+            _cuda.Launch(logits.Shape[0]);
+        }
+    }
+
+    private protected override void AddCore(Tensor x, Tensor z, Tensor y)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(AddEntries, x.DType);
+            a.View(x);
+            a.View(z);
+            a.View(y);
+            a.I64(x.Count);
+            _cuda.Launch(Blocks(x.Count, FlatBlock));
+        }
+    }
+
+    private protected override double SumOfSquaresCore(Tensor x)
+    {
+        Span<float> parts = stackalloc float[NormBlocks];
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32);
+            KernelArguments a = _cuda.Begin("sum_of_squares");
+            a.View(x);
+            a.View(partial);
+            a.I64(x.Count);
+            _cuda.Launch(NormBlocks);
+            Download(partial, parts);
+            Scratch.Reset();
+        }
+
+        double sum = 0;
+        foreach (float part in parts) sum += part;
+        return sum;
+    }
+
+    private protected override void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(AdamWEntries, w.DType);
+            a.View(w);
+            a.View(g);
+            a.View(m);
+            a.View(v);
+            a.View(default(Tensor));
+            a.View(default(Tensor));
+            a.I64(w.Count);
+            a.F32(step.GradientScale);
+            a.F32(0);
+            a.F32(1 - (step.LearningRate * step.WeightDecay));
+            a.F32((float)(step.LearningRate / (1 - Math.Pow(step.Beta1, step.Step))));
+            a.F32(step.Beta1);
+            a.F32(step.Beta2);
+            a.F32((float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Step))));
+            a.F32(step.Epsilon);
+            _cuda.Launch(Blocks(w.Count, FlatBlock));
+        }
+    }
+
+    private void AttentionGradient(
+        in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv)
+    {
+        int headSize = dy.Shape[1] / heads;
+        KernelArguments a = Begin(entries, qkv.DType, 2 * headSize);
+        a.View(qkv);
+        a.View(cuSeqlens.Borders);
+        a.View((nint)mods.Address, heads);
+        a.View(logSumExp);
+        a.View(delta);
+        a.View(dy);
+        a.View(dqkv);
+        a.I32(headSize);
+        a.I32(cuSeqlens.Tokens);
+        a.F32((float)(1 / Math.Sqrt(headSize)));
+        _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(4, headSize));
+    }
+
+    /// <summary>Parts of the rows that are summed on their own.</summary>
+    private static int Parts(int rows) => (int)Math.Clamp(Blocks(rows, RowsPerPart), 1, MaxParts);
+
+    private void SumRows(Tensor x, Tensor y, int rows, int width, int parts, bool accumulate)
+    {
+        KernelArguments a = Begin(SumRowsEntries, x.DType);
+        a.View(x);
+        a.View(y);
+        a.I32(rows);
+        a.I32(width);
+        a.I32((int)Blocks(rows, parts));
+        a.I32(accumulate ? 1 : 0);
+        _cuda.Launch(Chunks(width), parts);
+    }
+
+    private void NormParameters(Tensor x, Tensor dy, Tensor statistics, Tensor dweight, Tensor dbias)
+    {
+        int rows = x.Shape[0], width = x.Shape[1], parts = Parts(rows);
+        _cuda.Enter();
+        Tensor weights = Scratch.Rent(new Shape(parts, width), DType.F32), biases = Scratch.Rent(new Shape(parts, width), DType.F32);
+        KernelArguments a = Begin(NormParametersEntries, x.DType, width);
+        a.View(x);
+        a.View(dy);
+        a.View(statistics);
+        a.View(weights);
+        a.View(biases);
+        a.I32(rows);
+        a.I32(width);
+        a.I32((int)Blocks(rows, parts));
+        _cuda.Launch(Chunks(width), parts);
+        SumRows(weights, dweight, parts, width, 1, accumulate: true);
+        SumRows(biases, dbias, parts, width, 1, accumulate: true);
+        Scratch.Reset();
+    }
+
+    private void EmbedGradient(Tensor ids, Tensor dy, Tensor dtable)
+    {
+        int width = dy.Shape[1];
+        KernelArguments a = Begin(EmbedGradientEntries, dy.DType, width);
+        a.View(ids);
+        a.View(dy);
+        a.View(dtable);
+        a.I32(dy.Shape[0]);
+        a.I32(width);
+        _cuda.Launch(dtable.Shape[0], Chunks(width));
+    }
+
+    private void MapGradient(in Entries entries, Tensor kept, Tensor dy, Tensor dx, bool accumulate)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(entries, dy.DType);
+            a.View(kept);
+            a.View(dy);
+            a.View(dx);
+            a.I64(dx.Count);
+            a.I32(accumulate ? 1 : 0);
+            _cuda.Launch(Blocks(dx.Count, FlatBlock));
+        }
+    }
+
+    private void Product(in Entries entries, Tensor left, Tensor right, Tensor residual, Tensor y, int depth)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(entries, left.DType);
+            a.View(left);
+            a.View(right);
+            a.View(default(Tensor));
+            a.View(residual);
+            a.View(y);
+            a.I32(y.Shape[0]);
+            a.I32(y.Shape[1]);
+            a.I32(depth);
+            _cuda.Launch(Blocks(y.Shape[1], MatMulTile), (int)Blocks(y.Shape[0], MatMulTile));
+        }
+    }
+}

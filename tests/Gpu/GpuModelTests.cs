@@ -1,0 +1,39 @@
+using System.Text.Json;
+using Engine.Autograd;
+using Engine.Runtime.Cuda;
+using Tests.Model;
+using Tests.Ptx;
+
+namespace Tests.Gpu;
+
+/// <summary>The model on the GPU's backend, its kernels run by the PTX interpreter.</summary>
+public sealed class GpuModelTests
+{
+    [SkippableTheory]
+    [InlineData("tiny12h", "mlm")]
+    [InlineData("tiny3h", "cls")]
+    public void Loss_and_gradients_equal_the_reference(string name, string loss)
+    {
+        using var run = new TrainingRun(new Golden(name), loss, recompute: false, new CudaBackend(new InterpretedDevice()));
+        Assert.Equal(run.Golden.Value(loss + "_loss"), run.Backward(run.Golden.Root), 2e-5);
+        foreach (JsonProperty expected in run.Golden.Root.GetProperty($"grad_{loss}").EnumerateObject())
+        {
+            if (run.Find(expected.Name) is not { } parameter) continue;
+            double[] reference = [.. Golden.Flatten(expected.Value)];
+            float[] actual = run.Read(parameter.Gradient);
+            double norm = Math.Sqrt(reference.Sum(v => v * v)), error = Math.Sqrt(reference.Zip(actual, (e, a) => (e - a) * (e - a)).Sum());
+            Assert.True(error <= 2e-5 * Math.Max(norm, 1e-3), $"{expected.Name}: error {error:G3} of norm {norm:G3}");
+        }
+    }
+
+    [SkippableFact]
+    public void Kernels_that_memory_bounds_touch_no_sector_that_they_need_not()
+    {
+        var device = new InterpretedDevice();
+        using var run = new TrainingRun(new Golden("tiny12h"), "mlm", recompute: false, new CudaBackend(device));
+        run.Backward(run.Golden.Root);
+        string[] flat = ["gelu_f32", "geglu_f32", "geglu_gradient_f32", "gelu_gradient_f32", "add_f32", "dropout_f32"];
+        AccessSite[] wasteful = [.. device.Reports.Where(r => flat.Contains(r.Entry)).SelectMany(r => r.Report.Global).Where(s => s.Transactions > s.Ideal)];
+        Assert.Empty(wasteful);
+    }
+}
