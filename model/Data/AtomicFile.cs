@@ -3,13 +3,34 @@ namespace Dnabert2.Training;
 /// <summary>Files that are there wholly or not at all.</summary>
 internal static class AtomicFile
 {
-    /// <summary>Writes to a temporary file in the same folder, flushes it to the disk and renames it over the final name.</summary>
-    public static void Write(string path, ReadOnlySpan<byte> bytes)
+    /// <summary>
+    /// Opens a file that no other process can open meanwhile, and that is gone when it is closed. The system closes it for a process that
+    /// is killed.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="held">The error where another process holds it.</param>
+    public static FileStream Lock(string path, string held)
     {
-        string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
         try
         {
-            using (FileStream file = new(temporary, FileMode.CreateNew, FileAccess.Write))
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (e is not (FileNotFoundException or DirectoryNotFoundException))
+        {
+            throw new IOException(held, e);
+        }
+    }
+
+    /// <summary>
+    /// Writes to a temporary file in the same folder, flushes it to the disk and renames it over the final name. The temporary name is
+    /// always the same, so that what a killed process has left is overwritten; a file has one writer at a time.
+    /// </summary>
+    public static void Write(string path, ReadOnlySpan<byte> bytes)
+    {
+        string temporary = path + ".tmp";
+        try
+        {
+            using (FileStream file = new(temporary, FileMode.Create, FileAccess.Write))
             {
                 file.Write(bytes);
                 file.Flush(flushToDisk: true);

@@ -52,7 +52,10 @@ public static class CorpusBuilder
             throw new IOException($"{folder}: holds something that is no corpus; name a new or empty folder");
 
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
-        string temporary = $"{folder}.{Path.GetRandomFileName()}.tmp";
+        using FileStream held = AtomicFile.Lock(folder + ".lock", $"{folder}: another process builds this corpus; wait for its end");
+        string temporary = folder + ".tmp";
+        // What a killed process has left.
+        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
         Directory.CreateDirectory(temporary);
         try
         {

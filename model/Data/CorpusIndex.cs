@@ -84,8 +84,12 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
         JsonFields o = json.Object("options");
         var options = new CorpusOptions
         {
-            MinBases = o.Small("min_bases", 1), MaxBases = o.Small("max_bases", 1), MaxTokens = o.Small("max_tokens", 3, ushort.MaxValue),
-            HeldOut = o.Number("held_out", 0, 1), Seed = o.Unsigned("seed"), ShardTokens = o.Small("shard_tokens", 1, 1 << 29),
+            MinBases = o.Small("min_bases", 1),
+            MaxBases = o.Small("max_bases", 1),
+            MaxTokens = o.Small("max_tokens", 3, ushort.MaxValue),
+            HeldOut = o.Number("held_out", 0, 1),
+            Seed = o.Unsigned("seed"),
+            ShardTokens = o.Small("shard_tokens", 1, 1 << 29),
         };
         if (options.MaxBases < options.MinBases || options.HeldOut >= 1 || options.ShardTokens < options.MaxTokens)
             throw json.Fault("options", "contradict each other");

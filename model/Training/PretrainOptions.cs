@@ -88,7 +88,11 @@ public sealed record PretrainOptions
 
     internal AdamWOptions Optimizer => new()
     {
-        Beta1 = (float)Beta1, Beta2 = (float)Beta2, Epsilon = (float)Epsilon, WeightDecay = (float)WeightDecay, ClipNorm = (float?)ClipNorm,
+        Beta1 = (float)Beta1,
+        Beta2 = (float)Beta2,
+        Epsilon = (float)Epsilon,
+        WeightDecay = (float)WeightDecay,
+        ClipNorm = (float?)ClipNorm,
     };
 
     internal Schedule Schedule => new(LearningRate, WarmupSteps, Steps, Decay);

@@ -23,7 +23,8 @@ internal sealed class RunLog : IDisposable
     /// <param name="lengths">What to keep of the files that are there; default: nothing.</param>
     public RunLog(string folder, LogLengths lengths)
     {
-        _lock = Lock(folder);
+        // A file of its own: on Unix one is locked only if it is shared with nobody, and the log is to be read while it grows.
+        _lock = AtomicFile.Lock(Path.Combine(folder, ".lock"), $"{folder}: another process trains in it; wait for its end, or name another folder");
         try
         {
             _train = Open(folder, TrainFile, lengths.Train);
@@ -97,19 +98,6 @@ internal sealed class RunLog : IDisposable
     }
 
     private static void Line(FileStream file, string line) => file.Write(Encoding.UTF8.GetBytes(line));
-
-    // On Unix a file is locked only if it is shared with nobody, and the log is to be read while it grows.
-    private static FileStream Lock(string folder)
-    {
-        try
-        {
-            return new FileStream(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        }
-        catch (IOException e) when (e is not (FileNotFoundException or DirectoryNotFoundException))
-        {
-            throw new IOException($"{folder}: another process trains in it; wait for its end, or name another folder", e);
-        }
-    }
 
     private static FileStream Open(string folder, string name, long length)
     {

@@ -49,9 +49,14 @@ internal sealed class RunState
             throw new InvalidDataException($"{path}: the run was begun with other options: {difference}; resume with the same ones, or begin a new run in another folder");
         return new RunState
         {
-            Step = json.Small("step", 0), OptimizerSteps = json.Small("optimizer_steps", 0), Skipped = json.Small("skipped_steps", 0),
-            SkippedInRow = json.Small("skipped_in_row", 0), Tokens = json.Integer("tokens", 0), Seconds = json.Number("seconds", 0),
-            BestStep = json.Small("best_step", 0), BestLoss = json.Has("best_loss") ? json.Number("best_loss", 0) : double.PositiveInfinity,
+            Step = json.Small("step", 0),
+            OptimizerSteps = json.Small("optimizer_steps", 0),
+            Skipped = json.Small("skipped_steps", 0),
+            SkippedInRow = json.Small("skipped_in_row", 0),
+            Tokens = json.Integer("tokens", 0),
+            Seconds = json.Number("seconds", 0),
+            BestStep = json.Small("best_step", 0),
+            BestLoss = json.Has("best_loss") ? json.Number("best_loss", 0) : double.PositiveInfinity,
             Log = new LogLengths(json.Integer("train_csv_bytes", 0), json.Integer("evaluation_csv_bytes", 0), json.Integer("events_bytes", 0)),
         };
     });

@@ -33,7 +33,7 @@ internal sealed class TrainingStep : IDisposable
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
-        _losses = new float[Math.Max(options.MicroBatchTokens, corpus.Options.MaxTokens)];
+        _losses = new float[Math.Min(Math.Max(options.MicroBatchTokens, corpus.Options.MaxTokens), options.GlobalBatch * corpus.Options.MaxTokens)];
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, options.Optimizer);
         (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));

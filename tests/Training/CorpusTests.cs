@@ -129,6 +129,18 @@ public sealed class CorpusTests : IDisposable
     }
 
     [Fact]
+    public void What_a_killed_building_has_left_is_replaced_and_one_at_work_is_not_disturbed()
+    {
+        Directory.CreateDirectory(_toy["corpus.tmp"]);
+        _toy.Write("corpus.tmp/shard-00000.bin", "half");
+        using (var other = new FileStream(_toy["corpus.lock"], FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+            Assert.Contains("another process", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
+        Assert.True(File.Exists(_toy["corpus.tmp/shard-00000.bin"]));
+        _toy.Build().Dispose();
+        Assert.Equal(["alpha.fa", "beta.fa", "corpus"], _toy.Names);
+    }
+
+    [Fact]
     public void A_building_that_fails_or_is_interrupted_leaves_nothing()
     {
         _toy.Write("beta.fa", $">r\n{Toy.Bases(5, 3000)}\nAC?GT\n");

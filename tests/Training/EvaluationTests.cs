@@ -122,6 +122,36 @@ public sealed class EvaluationTests : IDisposable
         Assert.True(baselines[1].Total.Loss < baselines[0].Total.Loss - 0.1);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_baseline_sees_the_true_tokens_to_the_left(int order)
+    {
+        MarkovBaseline baseline = MarkovBaseline.Train(_corpus, order);
+        Masker masker = Masker.ForEvaluation(Toy.Tokenizer, 0.5);
+        var p = new double[64];
+        double nats = 0;
+        long correct = 0;
+        for (long w = 0; w < _corpus.Species[0].HeldOut.Windows; w++)
+        {
+            ReadOnlySpan<ushort> window = _corpus.Window(Split.HeldOut, 0, w);
+            int[] ids = new int[window.Length + 2], rows = new int[window.Length], labels = new int[window.Length];
+            int masked = masker.Mask(w, window, ids, 0, rows, labels);
+            int[] seen = [1, 1, .. window.ToArray().Select(t => (int)t)];
+            for (int m = 0; m < masked; m++)
+            {
+                // Row 1 is the first token, which stands at place 2.
+                baseline.Distribution(seen[rows[m] - 1], seen[rows[m]], p);
+                nats -= Math.Log(p[seen[rows[m] + 1]]);
+                correct += p[labels[m]] == p.Max() ? 1 : 0;
+            }
+        }
+
+        Score score = baseline.Evaluate(_corpus, windows: 1_000_000, maskProbability: 0.5).Species[0].Score;
+        Assert.Equal(nats, score.Nats, 1e-9 * nats);
+        Assert.Equal(correct, score.Correct);
+    }
+
     [Fact]
     public void A_baseline_of_one_species_knows_that_one_only()
     {

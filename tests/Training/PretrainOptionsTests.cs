@@ -24,10 +24,29 @@ public sealed class PretrainOptionsTests : IDisposable
     {
         var o = new PretrainOptions
         {
-            Steps = 2, GlobalBatch = 3, MicroBatchTokens = 5, LearningRate = 0.1, WarmupSteps = 7, Decay = Decay.Cosine, Beta1 = 0.11, Beta2 = 0.13,
-            Epsilon = 0.17, WeightDecay = 0.19, ClipNorm = 0.23, MaskProbability = 0.29, MaskShare = 0.31, RandomShare = 0.37, Seed = ulong.MaxValue,
-            SpeciesExponent = 0.41, SpeciesWeights = new Dictionary<string, double> { ["a b"] = 2, ["c"] = 0 }, Recompute = true, EvaluateEvery = 43,
-            EvaluationWindows = 47, CheckpointEvery = 53, KeepCheckpoints = 59, MaxNonFinite = 61,
+            Steps = 2,
+            GlobalBatch = 3,
+            MicroBatchTokens = 5,
+            LearningRate = 0.1,
+            WarmupSteps = 7,
+            Decay = Decay.Cosine,
+            Beta1 = 0.11,
+            Beta2 = 0.13,
+            Epsilon = 0.17,
+            WeightDecay = 0.19,
+            ClipNorm = 0.23,
+            MaskProbability = 0.29,
+            MaskShare = 0.31,
+            RandomShare = 0.37,
+            Seed = ulong.MaxValue,
+            SpeciesExponent = 0.41,
+            SpeciesWeights = new Dictionary<string, double> { ["a b"] = 2, ["c"] = 0 },
+            Recompute = true,
+            EvaluateEvery = 43,
+            EvaluationWindows = 47,
+            CheckpointEvery = 53,
+            KeepCheckpoints = 59,
+            MaxNonFinite = 61,
         };
         var none = new PretrainOptions();
         foreach (System.Reflection.PropertyInfo p in typeof(PretrainOptions).GetProperties())

@@ -189,13 +189,15 @@ public sealed class PretrainerTests : IDisposable
             }
 
             if (p.Step == 7) _backend.Upload<float>(good, bias.Value);
+            // A loss that is finite, and gradients that are not.
+            if (p.Step == 9) _backend.Upload<float>(Enumerable.Repeat(float.PositiveInfinity, good.Length).ToArray(), bias.Gradient);
         }));
-        Assert.Equal([6, 7], skipped);
-        Assert.Equal(2, result.SkippedSteps);
-        Assert.Equal(10, run.TrainingStep.Optimizer.Steps);
+        Assert.Equal([6, 7, 10], skipped);
+        Assert.Equal(3, result.SkippedSteps);
+        Assert.Equal(9, run.TrainingStep.Optimizer.Steps);
         Assert.All(Toy.Weights(model), w => Assert.True(float.IsFinite(w)));
         Assert.Equal(["NaN", "NaN"], Column("run/train.csv", 1)[6..8]);
-        Assert.Equal("1", Column("run/train.csv", 8)[6]);
+        Assert.Equal(["1", "1", "0", "0", "1", "0"], Column("run/train.csv", 8)[6..12]);
     }
 
     [Fact]

@@ -25,13 +25,25 @@ internal sealed class Toy : IDisposable
 
     public static PretrainOptions Recipe { get; } = new()
     {
-        Steps = 12, GlobalBatch = 6, MicroBatchTokens = 100, LearningRate = 2e-3, WarmupSteps = 3,
-        EvaluateEvery = 4, CheckpointEvery = 4, EvaluationWindows = 10, KeepCheckpoints = 2,
+        Steps = 12,
+        GlobalBatch = 6,
+        MicroBatchTokens = 100,
+        LearningRate = 2e-3,
+        WarmupSteps = 3,
+        EvaluateEvery = 4,
+        CheckpointEvery = 4,
+        EvaluationWindows = 10,
+        KeepCheckpoints = 2,
     };
 
     public static Dnabert2Config Config { get; } = new()
     {
-        VocabSize = 64, HiddenSize = 24, NumHiddenLayers = 2, NumAttentionHeads = 3, IntermediateSize = 20, HiddenDropoutProb = 0.1f,
+        VocabSize = 64,
+        HiddenSize = 24,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 3,
+        IntermediateSize = 20,
+        HiddenDropoutProb = 0.1f,
     };
 
     public string this[string name] => Path.Combine(_folder.FullName, name);

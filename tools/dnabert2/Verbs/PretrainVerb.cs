@@ -8,6 +8,7 @@ namespace Dnabert2.Tool;
 /// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling.</summary>
 internal sealed class PretrainVerb
 {
+    private const string Toy = "--hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 --held-out 0.2";
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT")
     {
@@ -33,10 +34,9 @@ internal sealed class PretrainVerb
         _terminal = terminal;
         Command = new Verb(
             "pretrain", "Pre-trains a model on genomes by masked language modelling; without options, by the recipe of the paper.",
-            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 --held-out 0.2", "a toy, in a second"),
-            ("dnabert2 pretrain -o run --resume", "go on with it after an interruption"),
-            ("dnabert2 pretrain yeast=yeast.fa.gz human=chr20.fa.gz --tokenizer tokenizer.json -o run --recipe recipe.json", "two species, with options from a file"),
-            ("dnabert2 pretrain reads.fa --from DNABERT-2-117M -o further --steps 100000 --batch 32 --lr 5e-5", "further pre-training of the published model"))
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --resume " + Toy, "a toy, in a second; it begins, or goes on after an interruption"),
+            ("dnabert2 pretrain first=tools/dnabert2/samples/sample.fa second=tools/dnabert2/samples/sample.fa --weight first=3 --weight second=1 --baselines --tokenizer tools/dnabert2/samples/tokenizer.json -o run " + Toy, "two species, and baselines to compare with"),
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 --batch 2 --max-bases 100", "further pre-training of a given model"))
         {
             _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
         };
