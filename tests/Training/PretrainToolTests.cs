@@ -28,12 +28,10 @@ public sealed class PretrainToolTests : IDisposable
             using Process process = ToolRun.Start(Arguments("killed", length + " --resume"));
             process.StandardInput.Close();
             Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-            // The first one at any moment, even before there is a checkpoint; the others when the run has got on a little.
-            if (kills < 5)
+            if (kills < 8)
             {
-                string? before = Pretrainer.LastCheckpointOf(_toy["killed"]);
-                while (kills > 0 && !process.HasExited && Pretrainer.LastCheckpointOf(_toy["killed"]) == before) await Task.Delay(1);
-                await Task.Delay(random.Next(0, kills == 0 ? 800 : 60));
+                if (kills > 0) await (kills % 2 == 0 ? NewCheckpoint(process) : BeginningCheckpoint(process));
+                await Task.Delay(random.Next(0, kills == 0 ? 800 : kills % 2 == 0 ? 60 : 4));
                 if (!process.HasExited) kills++;
                 process.Kill();
             }
@@ -44,7 +42,7 @@ public sealed class PretrainToolTests : IDisposable
         }
         while (code != 0);
 
-        Assert.True(kills >= 3, $"the run ended after {kills} kills: the test shows little");
+        Assert.True(kills >= 4, $"the run ended after {kills} kills: the test shows little");
         SortedDictionary<string, byte[]> whole = Toy.Files(_toy["whole"]), killed = Toy.Files(_toy["killed"]);
         Assert.Equal(whole.Keys, killed.Keys);
         foreach (string name in (string[])["model.safetensors", "optimizer.safetensors"])
@@ -119,6 +117,23 @@ public sealed class PretrainToolTests : IDisposable
         "pretrain", .. files ? new[] { _toy["alpha.fa"], _toy["beta.fa"], "--tokenizer", _toy["tokenizer.json"] } : [], "-o", _toy[run],
         .. options.Split(' '), .. $"{Shape} {Recipe} {(files ? Cuts : "")}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Where(o => !options.Contains(o[0] + ' ', StringComparison.Ordinal)).SelectMany(o => o),
     ];
+
+    // The run has got on.
+    private async Task NewCheckpoint(Process process)
+    {
+        string? before = Pretrainer.LastCheckpointOf(_toy["killed"]);
+        while (!process.HasExited && Pretrainer.LastCheckpointOf(_toy["killed"]) == before) await Task.Delay(1);
+    }
+
+    // A checkpoint is being written, under whatever name.
+    private async Task BeginningCheckpoint(Process process)
+    {
+        string folder = _toy["killed/checkpoints"];
+        HashSet<string> before = Names();
+        while (!process.HasExited && Names().IsSubsetOf(before)) await Task.Yield();
+
+        HashSet<string> Names() => Directory.Exists(folder) ? [.. Directory.EnumerateDirectories(folder)] : [];
+    }
 
     private string[] Losses(string run) => [.. File.ReadAllLines(_toy[run + "/train.csv"]).Select(line => line.Split(',')[1])];
 }
