@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using Dnabert2;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
@@ -44,8 +43,8 @@ internal static class ForwardBenchmark
     private static void Forward(Backend backend, int rounds, double peak)
     {
         var config = new Dnabert2Config();
-        byte[] json = Encoding.UTF8.GetBytes("""{"model":{"type":"BPE","vocab":{"A":0},"merges":[]}}""");
-        using Dnabert2Model model = Dnabert2Model.Initialize(config, BpeTokenizer.Parse(json, "one token"), seed: 1, backend, ModelParts.Encoder);
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        using Dnabert2Model model = Dnabert2Model.Initialize(config, tokenizer, seed: 1, backend, ModelParts.Encoder);
         using var arena = new Arena(backend);
         var tape = Tape.ForInference(arena);
         var seconds = Array.ConvertAll(Shapes, _ => new List<double>());

@@ -27,12 +27,12 @@ public enum Activation
 /// </summary>
 internal static partial class MatMul
 {
-    /// <summary>Columns of the reduction that are worked through at a time: a strip of 12 × 768 floats is 36 KB of the 48 KB L1.</summary>
-    public const int DepthBlock = 768;
+    /// <summary>Columns of the reduction that are worked through at a time: a strip of 12 × 384 floats is 18 KB of the 48 KB L1.</summary>
+    public const int DepthBlock = 384;
 
     /// <summary>Floats of right panels that a thread keeps in its L2 (590 KB of 1 MB).</summary>
-    private const int PanelGroupFloats = 192 * DepthBlock;
+    private const int PanelGroupFloats = 384 * DepthBlock;
 
     /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
-    public const int StripGroup = 16;
+    public const int StripGroup = 8;
 }
