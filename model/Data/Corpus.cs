@@ -28,7 +28,8 @@ public readonly record struct WindowCounts(long Windows, long Tokens, long Bases
 /// <param name="Training">Windows for training.</param>
 /// <param name="HeldOut">Windows held out.</param>
 public sealed record CorpusSpecies(
-    string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases, WindowCounts Training, WindowCounts HeldOut)
+    string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases,
+    WindowCounts Training, WindowCounts HeldOut)
 {
     /// <summary>The windows of a split.</summary>
     public WindowCounts Of(Split split) => split == Split.Training ? Training : HeldOut;
@@ -74,9 +75,11 @@ public sealed class Corpus : IDisposable
     public static Corpus Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"{folder}: there is no such folder; a corpus is built from sequence files first");
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"{folder}: there is no such folder; a corpus is built from sequence files first");
         string path = Path.Combine(folder, CorpusIndex.FileName);
-        if (!File.Exists(path)) throw new FileNotFoundException($"{path} is missing: the folder is no corpus; build one from sequence files");
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"{path} is missing: the folder is no corpus; build one from sequence files");
         byte[] json = File.ReadAllBytes(path);
         CorpusIndex index = CorpusIndex.Read(path, json);
         string tokenizerPath = Path.Combine(folder, CorpusBuilder.TokenizerFile);
@@ -107,7 +110,8 @@ public sealed class Corpus : IDisposable
         foreach (Shards? shards in _shards) shards?.Dispose();
     }
 
-    private static WindowCounts Count(ShardEntry[] shards) => new(shards.Sum(s => (long)s.Windows), shards.Sum(s => (long)s.Tokens), shards.Sum(s => s.Bases));
+    private static WindowCounts Count(ShardEntry[] shards) =>
+        new(shards.Sum(s => (long)s.Windows), shards.Sum(s => (long)s.Tokens), shards.Sum(s => s.Bases));
 
     private void OpenShards()
     {
@@ -118,7 +122,8 @@ public sealed class Corpus : IDisposable
         }
 
         if (Species.All(s => s.Training.Windows == 0))
-            throw new InvalidDataException($"{Path.Combine(Folder, CorpusIndex.FileName)}: it lists no window for training; {CorpusIndex.Remedy}");
+            throw new InvalidDataException(
+                $"{Path.Combine(Folder, CorpusIndex.FileName)}: it lists no window for training; {CorpusIndex.Remedy}");
     }
 
     /// <summary>The shards of one species and split, as one sequence of windows.</summary>
@@ -135,7 +140,8 @@ public sealed class Corpus : IDisposable
             {
                 try
                 {
-                    _shards[i] = Shard.Open(Path.Combine(corpus.Folder, entries[i].File), entries[i], corpus.Options.MaxTokens - 2, corpus.Tokenizer.VocabularySize);
+                    string path = Path.Combine(corpus.Folder, entries[i].File);
+                    _shards[i] = Shard.Open(path, entries[i], corpus.Options.MaxTokens - 2, corpus.Tokenizer.VocabularySize);
                 }
                 catch
                 {

@@ -21,12 +21,15 @@ internal sealed class CorpusBuild(
     {
         long bytes = sources.Sum(s => new FileInfo(s.Path).Length);
         string[] names = [.. sources.Select(s => s.Species).Distinct(StringComparer.Ordinal)];
-        SpeciesEntry[] species = [.. names.Select((name, number) => Species(name, number, [.. sources.Where(s => s.Species == name)], bytes))];
+        SpeciesEntry[] species =
+            [.. names.Select((name, number) => Species(name, number, [.. sources.Where(s => s.Species == name)], bytes))];
         if (species.Any(s => s.Training.Length > 0)) return species;
         SpeciesEntry first = species[0];
         throw new InvalidDataException(
-            $"{string.Join(", ", sources.Select(s => s.Path))}: no usable window of {options.MinBases} to {options.MaxBases} bases for training" +
-            $" ({first.Name}: {first.Bases:N0} bases in {first.Records:N0} records, {first.AmbiguousWindows:N0} windows dropped for letters other than A, C, G, T);" +
+            $"{string.Join(", ", sources.Select(s => s.Path))}: " +
+            $"no usable window of {options.MinBases} to {options.MaxBases} bases for training" +
+            $" ({first.Name}: {first.Bases:N0} bases in {first.Records:N0} records, " +
+            $"{first.AmbiguousWindows:N0} windows dropped for letters other than A, C, G, T);" +
             " give longer sequences, allow shorter windows or hold out fewer");
     }
 
@@ -38,14 +41,15 @@ internal sealed class CorpusBuild(
         var counts = new Counts();
         foreach (CorpusSource source in sources)
         {
-            using SequenceReader reader = SequenceReader.Open(source.Path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown }, cancellation);
+            var reading = new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown };
+            using SequenceReader reader = SequenceReader.Open(source.Path, reading, cancellation);
             while (reader.TryRead(out SequenceRecord? record))
             {
                 counts.Records++;
                 Cut(record.Sequence, random, counts, training, heldOut);
                 Cut(record.SecondSequence, random, counts, training, heldOut);
                 _basesRead += record.Length + record.SecondLength;
-                progress?.Report(new CorpusProgress(name, _basesRead, totalBytes == 0 ? 1 : (double)(_bytesBefore + reader.BytesRead) / totalBytes));
+                progress?.Report(new CorpusProgress(name, _basesRead, (double)(_bytesBefore + reader.BytesRead) / Math.Max(1, totalBytes)));
             }
 
             _bytesBefore += reader.BytesRead;
@@ -53,10 +57,13 @@ internal sealed class CorpusBuild(
 
         Close(_training, training);
         Close(_heldOut, heldOut);
-        return new SpeciesEntry(name, counts.Records, counts.Bases, counts.AmbiguousWindows, counts.AmbiguousBases, counts.Rest, [.. training], [.. heldOut]);
+        return new SpeciesEntry(
+            name, counts.Records, counts.Bases, counts.AmbiguousWindows, counts.AmbiguousBases, counts.Rest, [.. training], [.. heldOut]);
     }
 
-    /// <summary>Tiles a sequence with windows; the length and the split of each come from a block of the random stream of its own.</summary>
+    /// <summary>
+    /// Tiles a sequence with windows; the length and the split of each come from a block of the random stream of its own.
+    /// </summary>
     private void Cut(ReadOnlySpan<byte> sequence, Philox random, Counts counts, List<ShardEntry> training, List<ShardEntry> heldOut)
     {
         counts.Bases += sequence.Length;

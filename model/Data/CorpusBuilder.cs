@@ -43,7 +43,8 @@ public static class CorpusBuilder
         options ??= new CorpusOptions();
         options.Validate();
         if (sources.Count == 0) throw new ArgumentException("a corpus is built from at least one sequence file");
-        if (tokenizer.VocabularySize > ushort.MaxValue + 1) throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
+        if (tokenizer.VocabularySize > ushort.MaxValue + 1)
+            throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         InputEntry[] inputs = [.. sources.Select(Describe)];
         string hash = FileHash.Of(tokenizer);
@@ -78,8 +79,10 @@ public static class CorpusBuilder
     private static InputEntry Describe(CorpusSource source)
     {
         if (Directory.Exists(source.Path)) throw new IOException($"{source.Path}: is a folder; name the sequence files in it");
-        if (!File.Exists(source.Path)) throw new FileNotFoundException($"{source.Path}: there is no such file; name sequence files, or NAME=FILE");
-        return new InputEntry(source.Species, Path.GetFileName(source.Path), new FileInfo(source.Path).Length, FileHash.OfFile(source.Path));
+        if (!File.Exists(source.Path))
+            throw new FileNotFoundException($"{source.Path}: there is no such file; name sequence files, or NAME=FILE");
+        long bytes = new FileInfo(source.Path).Length;
+        return new InputEntry(source.Species, Path.GetFileName(source.Path), bytes, FileHash.OfFile(source.Path));
     }
 
     private static Corpus Reuse(string folder, InputEntry[] inputs, CorpusOptions options, string tokenizerHash)
@@ -97,8 +100,10 @@ public static class CorpusBuilder
         if (index.Inputs.Length != inputs.Length) return $"it was built from {index.Inputs.Length} files, not {inputs.Length}";
         for (int i = 0; i < inputs.Length; i++)
         {
-            if (index.Inputs[i].Species != inputs[i].Species) return $"file {i + 1} was of species '{index.Inputs[i].Species}', not '{inputs[i].Species}'";
-            if (index.Inputs[i].Sha256 != inputs[i].Sha256) return $"{inputs[i].File} has another content than the file it was built from, {index.Inputs[i].File}";
+            if (index.Inputs[i].Species != inputs[i].Species)
+                return $"file {i + 1} was of species '{index.Inputs[i].Species}', not '{inputs[i].Species}'";
+            if (index.Inputs[i].Sha256 != inputs[i].Sha256)
+                return $"{inputs[i].File} has another content than the file it was built from, {index.Inputs[i].File}";
         }
 
         return null;

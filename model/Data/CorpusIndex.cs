@@ -14,7 +14,9 @@ internal sealed record ShardEntry(string File, int Windows, int Tokens, long Bas
 internal sealed record InputEntry(string Species, string File, long Bytes, string Sha256);
 
 /// <summary>What became of a species' sequences.</summary>
-internal sealed record SpeciesEntry(string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases, ShardEntry[] Training, ShardEntry[] HeldOut);
+internal sealed record SpeciesEntry(
+    string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases,
+    ShardEntry[] Training, ShardEntry[] HeldOut);
 
 /// <summary>The file <c>corpus.json</c>: what a corpus was built from and how, and what its shards hold.</summary>
 internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256, InputEntry[] Inputs, SpeciesEntry[] Species)
@@ -61,7 +63,8 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
     {
         if (json.Text("format") != Format) throw json.Fault("format", $"is not {Format}");
         if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
-        InputEntry[] inputs = [.. json.Objects("inputs").Select(i => new InputEntry(i.Text("species"), i.Text("file"), i.Integer("bytes", 0), i.Text("sha256")))];
+        InputEntry[] inputs = [.. json.Objects("inputs").Select(i =>
+            new InputEntry(i.Text("species"), i.Text("file"), i.Integer("bytes", 0), i.Text("sha256")))];
         SpeciesEntry[] species = [.. json.Objects("species").Select(ReadSpecies)];
         if (species.Length is 0 or > ushort.MaxValue) throw json.Fault("species", $"has {species.Length} entries");
         return new CorpusIndex(ReadOptions(json), json.Text("tokenizer_sha256"), inputs, species);
@@ -132,5 +135,7 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
     }
 
     private static ShardEntry[] ReadShards(JsonFields json, string key) =>
-        [.. json.Objects(key).Select(s => new ShardEntry(s.FileName("file"), s.Small("windows", 1, 1 << 29), s.Small("tokens", 1, 1 << 29), s.Integer("bases", 1, 1L << 50), s.Text("sha256")))];
+        [.. json.Objects(key).Select(s => new ShardEntry(
+            s.FileName("file"), s.Small("windows", 1, 1 << 29), s.Small("tokens", 1, 1 << 29),
+            s.Integer("bases", 1, 1L << 50), s.Text("sha256")))];
 }

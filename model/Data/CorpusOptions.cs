@@ -9,7 +9,9 @@ public sealed record CorpusOptions
     /// <summary>The longest window, in bases: lengths are drawn uniformly up to it, and windows tile each record.</summary>
     public int MaxBases { get; init; } = 700;
 
-    /// <summary>The most tokens of a window, [CLS] and [SEP] included. A window of more ends earlier, and the next one begins there.</summary>
+    /// <summary>
+    /// The most tokens of a window, [CLS] and [SEP] included. A window of more ends earlier, and the next one begins there.
+    /// </summary>
     public int MaxTokens { get; init; } = 128;
 
     /// <summary>The part of the windows that is kept from training, for evaluation; each window is drawn on its own.</summary>
@@ -24,9 +26,13 @@ public sealed record CorpusOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        if (MinBases < 1 || MaxBases < MinBases) throw new ArgumentException($"windows of {MinBases} to {MaxBases} bases: the shortest has at least 1, the longest no fewer");
-        if (MaxTokens is < 3 or > ushort.MaxValue) throw new ArgumentException($"windows of at most {MaxTokens} tokens: from 3 ([CLS], [SEP] and one of the sequence) to {ushort.MaxValue} is meant");
+        if (MinBases < 1 || MaxBases < MinBases)
+            throw new ArgumentException($"windows of {MinBases} to {MaxBases} bases: the shortest has at least 1, the longest no fewer");
+        if (MaxTokens is < 3 or > ushort.MaxValue)
+            throw new ArgumentException(
+                $"windows of at most {MaxTokens} tokens: from 3 ([CLS], [SEP] and one of the sequence) to {ushort.MaxValue} is meant");
         if (!(HeldOut >= 0 && HeldOut < 1)) throw new ArgumentException($"a held-out part of {HeldOut}: from 0 to below 1 is meant");
-        if (ShardTokens < MaxTokens || ShardTokens > 1 << 29) throw new ArgumentException($"shards of {ShardTokens} tokens: from {MaxTokens} (a window) to {1 << 29} is meant");
+        if (ShardTokens < MaxTokens || ShardTokens > 1 << 29)
+            throw new ArgumentException($"shards of {ShardTokens} tokens: from {MaxTokens} (a window) to {1 << 29} is meant");
     }
 }

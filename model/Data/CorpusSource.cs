@@ -14,15 +14,17 @@ public sealed record CorpusSource(string Species, string Path)
         ArgumentException.ThrowIfNullOrWhiteSpace(text);
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals < 0 || File.Exists(text)) return new CorpusSource(NameOf(text), text);
-        if (equals == 0 || equals == text.Length - 1) throw new ArgumentException($"'{text}' is neither a path nor NAME=PATH", nameof(text));
+        if (equals == 0 || equals == text.Length - 1)
+            throw new ArgumentException($"'{text}' is neither a path nor NAME=PATH", nameof(text));
         return new CorpusSource(text[..equals], text[(equals + 1)..]);
     }
 
     private static string NameOf(string path)
     {
         string name = System.IO.Path.GetFileName(path);
-        while (Extensions.FirstOrDefault(e => name.Length > e.Length && name.EndsWith(e, StringComparison.OrdinalIgnoreCase)) is { } extension)
-            name = name[..^extension.Length];
+        while (Extensions.FirstOrDefault(EndsIn) is { } extension) name = name[..^extension.Length];
         return name;
+
+        bool EndsIn(string extension) => name.Length > extension.Length && name.EndsWith(extension, StringComparison.OrdinalIgnoreCase);
     }
 }

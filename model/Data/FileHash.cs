@@ -14,7 +14,9 @@ internal static class FileHash
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    /// <summary>The hash of the <c>tokenizer.json</c> that the tokenizer is written as: one tokenizer always gives the same bytes.</summary>
+    /// <summary>
+    /// The hash of the <c>tokenizer.json</c> that the tokenizer is written as: one tokenizer always gives the same bytes.
+    /// </summary>
     public static string Of(BpeTokenizer tokenizer)
     {
         string folder = Directory.CreateTempSubdirectory("tokenizer-").FullName;

@@ -11,7 +11,9 @@ internal readonly struct JsonFields
     private JsonFields(string path, string place, string remedy, JsonElement element)
     {
         (_path, _place, _remedy, _object) = (path, place, remedy, element);
-        if (element.ValueKind != JsonValueKind.Object) throw Fault(place.Length == 0 ? "it" : place.TrimEnd('.'), $"is {element.ValueKind}, expected an object");
+        if (element.ValueKind == JsonValueKind.Object) return;
+        string what = place.Length == 0 ? "it" : place.TrimEnd('.');
+        throw new InvalidDataException($"{path}: {what} is {element.ValueKind}, expected an object; {remedy}");
     }
 
     /// <summary>The keys in their order.</summary>
@@ -31,7 +33,8 @@ internal readonly struct JsonFields
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"{path}: not valid JSON at line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}; {remedy}", e);
+            throw new InvalidDataException(
+                $"{path}: not valid JSON at line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}; {remedy}", e);
         }
         catch (InvalidOperationException e)
         {
@@ -59,7 +62,8 @@ internal readonly struct JsonFields
     {
         JsonElement value = Find(key);
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= least && number <= most
-            ? number : throw Fault(key, $"is {Shown(value)}, expected a whole number from {least}{(most == long.MaxValue ? "" : $" to {most}")}");
+            ? number
+            : throw Fault(key, $"is {Shown(value)}, expected a whole number from {least}{(most == long.MaxValue ? "" : $" to {most}")}");
     }
 
     public int Small(string key, int least, int most = int.MaxValue) => (int)Integer(key, least, most);
@@ -75,13 +79,16 @@ internal readonly struct JsonFields
     {
         JsonElement value = Find(key);
         return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= least && number <= most
-            ? number : throw Fault(key, $"is {Shown(value)}, expected a number from {least}{(most == double.MaxValue ? "" : $" to {most}")}");
+            ? number
+            : throw Fault(key, $"is {Shown(value)}, expected a number from {least}{(most == double.MaxValue ? "" : $" to {most}")}");
     }
 
     public bool Truth(string key)
     {
         JsonElement value = Find(key);
-        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Fault(key, $"is {Shown(value)}, expected true or false");
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Fault(key, $"is {Shown(value)}, expected true or false");
     }
 
     public string Text(string key)

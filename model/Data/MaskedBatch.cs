@@ -63,7 +63,8 @@ internal sealed class MaskedBatch
         }
 
         int masked = _masker.Mask(
-            number, window, _ids.AsSpan(_end.Tokens, length), _end.Tokens - start.Tokens, _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked));
+            number, window, _ids.AsSpan(_end.Tokens, length), _end.Tokens - start.Tokens,
+            _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked));
         _lengths[_end.Sequences] = length;
         SquaredLengths += (long)length * length;
         _end = _ends[MicroBatches - 1] = new Part(_end.Sequences + 1, _end.Tokens + length, _end.Masked + masked);

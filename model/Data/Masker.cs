@@ -64,5 +64,6 @@ internal sealed class Masker
     private static ulong Threshold(double probability) => (ulong)Math.Round(probability * 4294967296.0);
 
     private static int Special(int? id, string token) =>
-        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which masked language modelling needs; train one with the usual special tokens");
+        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which masked language modelling needs; " +
+            "train one with the usual special tokens");
 }

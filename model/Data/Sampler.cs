@@ -58,17 +58,21 @@ internal sealed class Sampler
         return new Sample(species, order.At(drawn % windows));
     }
 
-    /// <summary>The weight of each species: as stated, or its training bases to the power of <see cref="PretrainOptions.SpeciesExponent"/>.</summary>
+    /// <summary>
+    /// The weight of each species: as stated, or its training bases to the power of <see cref="PretrainOptions.SpeciesExponent"/>.
+    /// </summary>
     internal static double[] Weights(Corpus corpus, PretrainOptions options)
     {
         var weights = new double[corpus.Species.Count];
         foreach (string name in options.SpeciesWeights.Keys)
             if (corpus.Species.All(s => s.Name != name))
-                throw new ArgumentException($"a weight is given for species '{name}', which the corpus does not have; it has {string.Join(", ", corpus.Species.Select(s => s.Name))}");
+                throw new ArgumentException($"a weight is given for species '{name}', which the corpus does not have; " +
+                    $"it has {string.Join(", ", corpus.Species.Select(s => s.Name))}");
         for (int s = 0; s < weights.Length; s++)
         {
             CorpusSpecies species = corpus.Species[s];
-            if (options.SpeciesWeights.Count == 0) weights[s] = species.Training.Bases == 0 ? 0 : Math.Pow(species.Training.Bases, options.SpeciesExponent);
+            long bases = species.Training.Bases;
+            if (options.SpeciesWeights.Count == 0) weights[s] = bases == 0 ? 0 : Math.Pow(bases, options.SpeciesExponent);
             else if (!options.SpeciesWeights.TryGetValue(species.Name, out weights[s]))
                 throw new ArgumentException($"species '{species.Name}' has no weight; give 0 to leave it out");
             else if (weights[s] > 0 && species.Training.Windows == 0)

@@ -85,8 +85,8 @@ internal sealed unsafe class Shard : IDisposable
     {
         var header = new ReadOnlySpan<byte>((byte*)_borders - HeaderBytes, HeaderBytes);
         if (!header.StartsWith("DNA2WIN1"u8) || BinaryPrimitives.ReadUInt32LittleEndian(header[8..]) != (uint)entry.Windows
-            || BinaryPrimitives.ReadUInt32LittleEndian(header[12..]) != (uint)entry.Tokens || _borders[0] != 0 || _borders[entry.Windows] != (uint)entry.Tokens)
-            return false;
+            || BinaryPrimitives.ReadUInt32LittleEndian(header[12..]) != (uint)entry.Tokens) return false;
+        if (_borders[0] != 0 || _borders[entry.Windows] != (uint)entry.Tokens) return false;
         for (int i = 0; i < entry.Windows; i++)
             if (_borders[i + 1] <= _borders[i] || _borders[i + 1] - _borders[i] > (uint)longest) return false;
         return TensorPrimitives.Max(new ReadOnlySpan<ushort>(_tokens, entry.Tokens)) < vocabulary;

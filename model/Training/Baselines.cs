@@ -34,7 +34,8 @@ public sealed class MarkovBaseline
         (int first, int end) = species is { } one ? (one, one + 1) : (0, corpus.Species.Count);
         long total = 0;
         for (int s = first; s < end; s++) total += corpus.Species[s].Training.Tokens;
-        if (total > Array.MaxLength) throw new ArgumentException($"{total:N0} tokens are more than this baseline can count; give one species");
+        if (total > Array.MaxLength)
+            throw new ArgumentException($"{total:N0} tokens are more than this baseline can count; give one species");
         var counts = new long[corpus.Tokenizer.VocabularySize];
         uint[] pairs = order >= 1 ? new uint[total] : [];
         ulong[] triples = order >= 2 ? new ulong[total] : [];

@@ -16,8 +16,8 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
     public Masker Masker { get; } = Masker.ForEvaluation(corpus.Tokenizer, maskProbability);
 
     /// <summary>The bases of each token; 0 for special ones.</summary>
-    public int[] BasesOf { get; } =
-        [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize).Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
+    public int[] BasesOf { get; } = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
+        .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
 
     /// <summary>How many windows of a species are evaluated.</summary>
     public int Count(int species) => (int)Math.Min(windows, Corpus.Species[species].HeldOut.Windows);

@@ -29,7 +29,8 @@ internal static class LossCurve
         double Y(double loss) => Top + ((highest - loss) / (highest - lowest) * (Height - Top - Bottom));
 
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
+        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" "));
+        svg.Append("font-family=\"sans-serif\" font-size=\"12\">\n");
         svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>\n"));
         for (double loss = lowest; loss <= highest + (tick / 2); loss += tick)
         {
@@ -41,14 +42,17 @@ internal static class LossCurve
         for (double step = 0; step <= lastStep; step += stepTick)
             svg.Append(Invariant($"<text x=\"{X(step):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\">{step:0}</text>\n"));
         svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>\n"));
-        svg.Append(Invariant($"<text x=\"{Left}\" y=\"16\">loss, nats a masked token: <tspan fill=\"#3366aa\">training</tspan>, <tspan fill=\"#cc4422\">held out</tspan></text>\n"));
+        svg.Append(Invariant($"<text x=\"{Left}\" y=\"16\">loss, nats a masked token: <tspan fill=\"#3366aa\">training</tspan>, "));
+        svg.Append("<tspan fill=\"#cc4422\">held out</tspan></text>\n");
         Line(svg, training, "#3366aa", X, Y);
         Line(svg, heldOut, "#cc4422", X, Y);
-        foreach ((double step, double loss) in heldOut) svg.Append(Invariant($"<circle cx=\"{X(step):F1}\" cy=\"{Y(loss):F1}\" r=\"2.5\" fill=\"#cc4422\"/>\n"));
+        foreach ((double step, double loss) in heldOut)
+            svg.Append(Invariant($"<circle cx=\"{X(step):F1}\" cy=\"{Y(loss):F1}\" r=\"2.5\" fill=\"#cc4422\"/>\n"));
         return svg.Append("</svg>\n").ToString();
     }
 
-    private static void Line(StringBuilder svg, List<(double Step, double Loss)> points, string colour, Func<double, double> x, Func<double, double> y)
+    private static void Line(
+        StringBuilder svg, List<(double Step, double Loss)> points, string colour, Func<double, double> x, Func<double, double> y)
     {
         if (points.Count == 0) return;
         svg.Append("<polyline fill=\"none\" stroke=\"").Append(colour).Append("\" points=\"");
@@ -70,14 +74,16 @@ internal static class LossCurve
         while (reader.ReadLine() is { } line)
         {
             string[] fields = line.Split(',');
-            if (fields.Length > column && wanted(fields) && TryRead(fields[0], out double step) && TryRead(fields[column], out double loss) && double.IsFinite(loss))
+            if (fields.Length <= column || !wanted(fields)) continue;
+            if (TryRead(fields[0], out double step) && TryRead(fields[column], out double loss) && double.IsFinite(loss))
                 points.Add((step, loss));
         }
 
         return points;
     }
 
-    private static bool TryRead(string text, out double number) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
+    private static bool TryRead(string text, out double number) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
 
     // 1, 2 or 5 times a power of ten, so that about five to ten ticks cover the range.
     private static double TickOf(double range)

@@ -112,9 +112,11 @@ public sealed record PretrainOptions
         Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
         Require(MaskProbability is > 0 and <= 1, nameof(MaskProbability), MaskProbability, "above 0, to 1");
         Require(MaskShare is >= 0 and <= 1, nameof(MaskShare), MaskShare, "from 0 to 1");
-        Require(RandomShare >= 0 && MaskShare + RandomShare <= 1 + 1e-9, nameof(RandomShare), RandomShare, "not negative, and with MaskShare at most 1");
+        bool fits = RandomShare >= 0 && MaskShare + RandomShare <= 1 + 1e-9;
+        Require(fits, nameof(RandomShare), RandomShare, "not negative, and with MaskShare at most 1");
         Require(Math.Abs(SpeciesExponent) <= 10, nameof(SpeciesExponent), SpeciesExponent, "from -10 to 10");
-        foreach ((string name, double weight) in SpeciesWeights) Require(weight >= 0 && double.IsFinite(weight), $"the weight of {name}", weight, "not negative");
+        foreach ((string name, double weight) in SpeciesWeights)
+            Require(weight >= 0 && double.IsFinite(weight), $"the weight of {name}", weight, "not negative");
         Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
         Require(EvaluationWindows >= 1, nameof(EvaluationWindows), EvaluationWindows, "at least 1");
         Require(CheckpointEvery >= 1, nameof(CheckpointEvery), CheckpointEvery, "at least 1");

@@ -10,7 +10,8 @@ internal static class PretrainOptionsJson
     private static readonly string[] Decays = ["constant", "linear", "cosine"];
 
     // These may change from one part of a run to the next: they do not change the weights.
-    private static readonly HashSet<string> Free = ["evaluate_every", "evaluation_windows", "checkpoint_every", "keep_checkpoints", "max_non_finite"];
+    private static readonly HashSet<string> Free =
+        ["evaluate_every", "evaluation_windows", "checkpoint_every", "keep_checkpoints", "max_non_finite"];
 
     public static byte[] Write(PretrainOptions options)
     {
@@ -40,7 +41,8 @@ internal static class PretrainOptionsJson
         json.WriteNumber("seed", o.Seed);
         json.WriteNumber("species_exponent", o.SpeciesExponent);
         json.WriteStartObject("species_weights");
-        foreach ((string name, double weight) in o.SpeciesWeights.OrderBy(w => w.Key, StringComparer.Ordinal)) json.WriteNumber(name, weight);
+        foreach ((string name, double weight) in o.SpeciesWeights.OrderBy(w => w.Key, StringComparer.Ordinal))
+            json.WriteNumber(name, weight);
         json.WriteEndObject();
         json.WriteBoolean("recompute", o.Recompute);
         json.WriteNumber("evaluate_every", o.EvaluateEvery);
@@ -72,6 +74,9 @@ internal static class PretrainOptionsJson
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
     public static string? Difference(PretrainOptions was, PretrainOptions now) => JsonFields.Difference(Write(was), Write(now), Free);
 
+    private static Dictionary<string, double> Weights(JsonFields json) =>
+        json.Keys.ToDictionary(name => name, name => json.Number(name, 0), StringComparer.Ordinal);
+
     private static PretrainOptions Set(PretrainOptions o, JsonFields json, string key) => key switch
     {
         "steps" => o with { Steps = json.Small(key, 1) },
@@ -80,7 +85,8 @@ internal static class PretrainOptionsJson
         "learning_rate" => o with { LearningRate = json.Number(key, 0) },
         "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },
         "decay" => Array.IndexOf(Decays, json.Text(key)) is >= 0 and int decay
-            ? o with { Decay = (Decay)decay } : throw json.Fault(key, $"is '{json.Text(key)}', expected one of {string.Join(", ", Decays)}"),
+            ? o with { Decay = (Decay)decay }
+            : throw json.Fault(key, $"is '{json.Text(key)}', expected one of {string.Join(", ", Decays)}"),
         "beta1" => o with { Beta1 = json.Number(key, 0, 1) },
         "beta2" => o with { Beta2 = json.Number(key, 0, 1) },
         "epsilon" => o with { Epsilon = json.Number(key, 0, 1) },
@@ -91,7 +97,7 @@ internal static class PretrainOptionsJson
         "random_share" => o with { RandomShare = json.Number(key, 0, 1) },
         "seed" => o with { Seed = json.Unsigned(key) },
         "species_exponent" => o with { SpeciesExponent = json.Number(key, -10, 10) },
-        "species_weights" => o with { SpeciesWeights = json.Object(key).Keys.ToDictionary(name => name, name => json.Object(key).Number(name, 0), StringComparer.Ordinal) },
+        "species_weights" => o with { SpeciesWeights = Weights(json.Object(key)) },
         "recompute" => o with { Recompute = json.Truth(key) },
         "evaluate_every" => o with { EvaluateEvery = json.Small(key, 1) },
         "evaluation_windows" => o with { EvaluationWindows = json.Small(key, 1) },

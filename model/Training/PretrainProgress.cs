@@ -18,8 +18,8 @@ namespace Dnabert2.Training;
 /// <param name="Evaluation">The evaluation that followed the step, or null.</param>
 /// <param name="Checkpoint">The folder of the checkpoint that followed it, or null.</param>
 public readonly record struct PretrainProgress(
-    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, bool Skipped, long Tokens, int StepTokens, double TokensPerSecond,
-    double FlopsPerSecond, TimeSpan Remaining, Evaluation? Evaluation, string? Checkpoint);
+    int Step, int Steps, double Loss, double LearningRate, double GradientNorm, bool Skipped, long Tokens, int StepTokens,
+    double TokensPerSecond, double FlopsPerSecond, TimeSpan Remaining, Evaluation? Evaluation, string? Checkpoint);
 
 /// <summary>A run that has come to its end.</summary>
 /// <param name="Checkpoint">The folder of the last checkpoint, itself a model folder.</param>
@@ -28,4 +28,5 @@ public readonly record struct PretrainProgress(
 /// <param name="Tokens">Tokens trained on.</param>
 /// <param name="SkippedSteps">Steps without an update.</param>
 /// <param name="Seconds">Seconds of training.</param>
-public sealed record PretrainResult(string Checkpoint, string? BestCheckpoint, Evaluation? Evaluation, long Tokens, int SkippedSteps, double Seconds);
+public sealed record PretrainResult(
+    string Checkpoint, string? BestCheckpoint, Evaluation? Evaluation, long Tokens, int SkippedSteps, double Seconds);

@@ -53,11 +53,14 @@ public sealed class Pretrainer : IDisposable
         (_model, _corpus, _folder, _options) = (model, corpus, folder, options ?? new PretrainOptions());
         _options.Validate();
         if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
-            throw new ArgumentException("the model needs a masked-language-model head, and weights initialised or loaded with trainable: true");
+            throw new ArgumentException("the model needs a masked-language-model head, " +
+                "and weights initialised or loaded with trainable: true");
         if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
-            throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; build it with the model's tokenizer.json");
+            throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
+                "build it with the model's tokenizer.json");
         if ((long)_options.GlobalBatch * corpus.Options.MaxTokens > 1 << 28)
-            throw new ArgumentException($"GlobalBatch is {_options.GlobalBatch}: at {corpus.Options.MaxTokens} tokens a window a step has room for {(1 << 28) / corpus.Options.MaxTokens}");
+            throw new ArgumentException($"GlobalBatch is {_options.GlobalBatch}: " +
+                $"at {corpus.Options.MaxTokens} tokens a window a step has room for {(1 << 28) / corpus.Options.MaxTokens}");
         _checkpoints = new CheckpointStore(folder);
         int[] steps = _checkpoints.Steps;
         if (steps.Length > 0 && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");
@@ -190,10 +193,13 @@ public sealed class Pretrainer : IDisposable
     {
         string config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
         foreach (string path in (string[])[config, state])
-            if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
+            if (!File.Exists(path))
+                throw new InvalidDataException($"{path} is missing: the checkpoint is damaged; " +
+                    "delete its folder to resume from the one before");
         byte[] was = ModelFolder.Config(Dnabert2Config.Load(config)), now = ModelFolder.Config(_model.Config);
         if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
-            throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; resume with the same one, or begin a new run in another folder");
+            throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
+                "resume with the same one, or begin a new run in another folder");
         RunState restored = RunState.Read(state, _corpus.Hash, _options);
         TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
@@ -216,8 +222,10 @@ public sealed class Pretrainer : IDisposable
         string more = last - first + 1 > most ? $" and {last - first + 1 - most} more" : "";
         _log.Flush();
         return new NotFiniteNumberException(
-            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: step {_state.Step} has {what} in samples {first} to {last}" +
-            $" (training windows {string.Join(", ", windows)}{more}); lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
+            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: " +
+            $"step {_state.Step} has {what} in samples {first} to {last}" +
+            $" (training windows {string.Join(", ", windows)}{more}); " +
+            "lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
             result.Loss);
     }
 }

@@ -24,7 +24,8 @@ internal sealed class RunLog : IDisposable
     public RunLog(string folder, LogLengths lengths)
     {
         // A file of its own: on Unix one is locked only if it is shared with nobody, and the log is to be read while it grows.
-        _lock = AtomicFile.Lock(Path.Combine(folder, ".lock"), $"{folder}: another process trains in it; wait for its end, or name another folder");
+        string held = $"{folder}: another process trains in it; wait for its end, or name another folder";
+        _lock = AtomicFile.Lock(Path.Combine(folder, ".lock"), held);
         try
         {
             _train = Open(folder, TrainFile, lengths.Train);
@@ -62,8 +63,10 @@ internal sealed class RunLog : IDisposable
     public void Add(int step, in StepResult result, double learningRate, double total, double seconds)
     {
         double speed = result.Tokens / seconds;
+        int skipped = result.Updated ? 0 : 1;
         Line(_train, string.Create(CultureInfo.InvariantCulture,
-            $"{step},{result.Loss},{learningRate},{result.GradientNorm},{result.Masked},{result.Tokens},{total:F3},{speed:F0},{(result.Updated ? 0 : 1)}\n"));
+            $"{step},{result.Loss},{learningRate},{result.GradientNorm},{result.Masked},{result.Tokens}," +
+            $"{total:F3},{speed:F0},{skipped}\n"));
         double now = Now;
         _events.Add(now, step, "train/loss", result.Loss);
         _events.Add(now, step, "train/learning_rate", learningRate);

@@ -39,27 +39,20 @@ internal sealed class RunState
 
     /// <summary>Reads the state of a checkpoint of this run.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or belongs to a run on other data or with other options.</exception>
-    public static RunState Read(string path, string corpusHash, PretrainOptions options) => JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json =>
+    public static RunState Read(string path, string corpusHash, PretrainOptions options)
     {
-        if (json.Text("format") != Format) throw json.Fault("format", $"is not {Format}");
-        if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
-        if (json.Text("corpus_sha256") != corpusHash)
-            throw new InvalidDataException($"{path}: the run was begun on another corpus; resume with the same sequence files, tokenizer and corpus options, or begin a new run in another folder");
-        if (PretrainOptionsJson.Difference(PretrainOptionsJson.Read(path, json.Object("options")), options) is { } difference)
-            throw new InvalidDataException($"{path}: the run was begun with other options: {difference}; resume with the same ones, or begin a new run in another folder");
-        return new RunState
-        {
-            Step = json.Small("step", 0),
-            OptimizerSteps = json.Small("optimizer_steps", 0),
-            Skipped = json.Small("skipped_steps", 0),
-            SkippedInRow = json.Small("skipped_in_row", 0),
-            Tokens = json.Integer("tokens", 0),
-            Seconds = json.Number("seconds", 0),
-            BestStep = json.Small("best_step", 0),
-            BestLoss = json.Has("best_loss") ? json.Number("best_loss", 0) : double.PositiveInfinity,
-            Log = new LogLengths(json.Integer("train_csv_bytes", 0), json.Integer("evaluation_csv_bytes", 0), json.Integer("events_bytes", 0)),
-        };
-    });
+        const string otherwise = "or begin a new run in another folder";
+        (RunState state, string corpus, PretrainOptions was) =
+            JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json => Read(path, json));
+        if (corpus != corpusHash)
+            throw new InvalidDataException(
+                $"{path}: the run was begun on another corpus; " +
+                $"resume with the same sequence files, tokenizer and corpus options, {otherwise}");
+        if (PretrainOptionsJson.Difference(was, options) is { } difference)
+            throw new InvalidDataException(
+                $"{path}: the run was begun with other options: {difference}; resume with the same ones, {otherwise}");
+        return state;
+    }
 
     public byte[] Write(string corpusHash, PretrainOptions options)
     {
@@ -88,5 +81,25 @@ internal sealed class RunState
         }
 
         return stream.ToArray();
+    }
+
+    private static (RunState State, string Corpus, PretrainOptions Options) Read(string path, JsonFields json)
+    {
+        if (json.Text("format") != Format) throw json.Fault("format", $"is not {Format}");
+        if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
+        var state = new RunState
+        {
+            Step = json.Small("step", 0),
+            OptimizerSteps = json.Small("optimizer_steps", 0),
+            Skipped = json.Small("skipped_steps", 0),
+            SkippedInRow = json.Small("skipped_in_row", 0),
+            Tokens = json.Integer("tokens", 0),
+            Seconds = json.Number("seconds", 0),
+            BestStep = json.Small("best_step", 0),
+            BestLoss = json.Has("best_loss") ? json.Number("best_loss", 0) : double.PositiveInfinity,
+            Log = new LogLengths(
+                json.Integer("train_csv_bytes", 0), json.Integer("evaluation_csv_bytes", 0), json.Integer("events_bytes", 0)),
+        };
+        return (state, json.Text("corpus_sha256"), PretrainOptionsJson.Read(path, json.Object("options")));
     }
 }

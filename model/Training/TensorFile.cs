@@ -10,7 +10,9 @@ internal static class TensorFile
     private const int Piece = 1 << 18;
 
     /// <summary>Writes the tensors, fp32, atomically.</summary>
-    public static void Write(string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(
+        string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var writer = new SafetensorsWriter(path, tensors.Select(t => new WeightEntry(t.Name, DType.F32, t.Tensor.Shape)), metadata);
         float[] buffer = new float[Piece];
@@ -35,7 +37,8 @@ internal static class TensorFile
         foreach ((string name, Tensor tensor) in tensors)
         {
             if (!file.TryGet(name, out WeightEntry? entry)) throw Other(path, $"there is no {name} {tensor.Shape}");
-            if (entry.Shape != tensor.Shape || entry.DType != DType.F32) throw Other(path, $"{entry} is not of type F32 and shape {tensor.Shape}");
+            if (entry.Shape != tensor.Shape || entry.DType != DType.F32)
+                throw Other(path, $"{entry} is not of type F32 and shape {tensor.Shape}");
             float[] values = new float[entry.Count];
             file.Read(entry, values);
             backend.Upload<float>(values, tensor);

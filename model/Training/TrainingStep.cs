@@ -33,7 +33,8 @@ internal sealed class TrainingStep : IDisposable
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
-        _losses = new float[Math.Min(Math.Max(options.MicroBatchTokens, corpus.Options.MaxTokens), options.GlobalBatch * corpus.Options.MaxTokens)];
+        int longest = corpus.Options.MaxTokens;
+        _losses = new float[Math.Min(Math.Max(options.MicroBatchTokens, longest), options.GlobalBatch * longest)];
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, options.Optimizer);
         (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));
@@ -42,7 +43,9 @@ internal sealed class TrainingStep : IDisposable
 
     public AdamW Optimizer { get; }
 
-    /// <summary>The first and the last sample of the micro-batch in which the loss was last not finite; of the whole step if it was the norm.</summary>
+    /// <summary>
+    /// The first and the last sample of the micro-batch in which the loss was last not finite; of the whole step if it was the norm.
+    /// </summary>
     public (long First, long Last) Culprit { get; private set; }
 
     /// <summary>Where a sample comes from.</summary>

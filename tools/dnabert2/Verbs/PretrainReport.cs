@@ -17,10 +17,12 @@ internal sealed class PretrainReport(Terminal terminal, bool quiet, int firstSte
         if (_tokensBefore < 0) _tokensBefore = value.Tokens - value.StepTokens;
         if (value.Skipped) Say($"step {value.Step:N0} skipped: loss {value.Loss}, gradient norm {value.GradientNorm}");
         if (!quiet && value.Evaluation is { } e)
-            Say($"step {value.Step:N0}, held out: loss {e.Total.Loss:F4}, accuracy {100 * e.Total.Accuracy:F2} %, {e.Total.BitsPerBase:F4} bits a base");
+            Say($"step {value.Step:N0}, held out: loss {e.Total.Loss:F4}, accuracy {100 * e.Total.Accuracy:F2} %, " +
+                $"{e.Total.BitsPerBase:F4} bits a base");
         if (!quiet && value.Checkpoint is { } checkpoint) Say($"checkpoint: {checkpoint}");
         if (!_line.IsDue) return;
-        string what = $"step {value.Step:N0} of {value.Steps:N0}, loss {value.Loss:F3}, learning rate {value.LearningRate:G3}, {value.FlopsPerSecond / 1e9:F0} GFLOP/s";
+        string what = $"step {value.Step:N0} of {value.Steps:N0}, loss {value.Loss:F3}, learning rate {value.LearningRate:G3}, " +
+            $"{value.FlopsPerSecond / 1e9:F0} GFLOP/s";
         _line.Show(what, value.Tokens - _tokensBefore, (double)(value.Step - firstStep) / (value.Steps - firstStep));
     }
 

@@ -8,7 +8,8 @@ namespace Dnabert2.Tool;
 /// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling.</summary>
 internal sealed class PretrainVerb
 {
-    private const string Toy = "--hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 --held-out 0.2";
+    private const string Toy = "--hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 " +
+        "--held-out 0.2";
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT")
     {
@@ -16,16 +17,49 @@ internal sealed class PretrainVerb
         Arity = ArgumentArity.ZeroOrMore,
     };
 
-    private readonly Option<string> _output = new("--output", "-o") { Description = "the folder of the run", HelpName = "RUN", Required = true };
-    private readonly Option<string> _corpusFolder = new("--corpus") { Description = "the folder of the corpus, built there unless it is there [default: corpus in RUN]", HelpName = "DIR" };
-    private readonly Option<string> _tokenizer = new("--tokenizer") { Description = "the tokenizer.json [default: that of --from, or of the corpus]", HelpName = "FILE" };
-    private readonly Option<string> _from = new("--from") { Description = "a model folder whose weights training continues from [default: new weights]", HelpName = "DIR" };
-    private readonly Option<string> _configFile = new("--config") { Description = "a config.json with the shape of a new model [default: the 117M model]", HelpName = "FILE" };
-    private readonly Option<string> _recipeFile = new("--recipe") { Description = "a JSON file of options, such as the pretrain.json of another run", HelpName = "FILE" };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the folder of the run",
+        HelpName = "RUN",
+        Required = true,
+    };
+    private readonly Option<string> _corpusFolder = new("--corpus")
+    {
+        Description = "the folder of the corpus, built there unless it is there [default: corpus in RUN]",
+        HelpName = "DIR",
+    };
+    private readonly Option<string> _tokenizer = new("--tokenizer")
+    {
+        Description = "the tokenizer.json [default: that of --from, or of the corpus]",
+        HelpName = "FILE",
+    };
+    private readonly Option<string> _from = new("--from")
+    {
+        Description = "a model folder whose weights training continues from [default: new weights]",
+        HelpName = "DIR",
+    };
+    private readonly Option<string> _configFile = new("--config")
+    {
+        Description = "a config.json with the shape of a new model [default: the 117M model]",
+        HelpName = "FILE",
+    };
+    private readonly Option<string> _recipeFile = new("--recipe")
+    {
+        Description = "a JSON file of options, such as the pretrain.json of another run",
+        HelpName = "FILE",
+    };
     private readonly Option<bool> _resume = new("--resume") { Description = "go on from the last checkpoint of RUN, if it has one" };
-    private readonly Option<bool> _baselines = new("--baselines") { Description = "score Markov models of tokens on the same held-out tokens in the end" };
+    private readonly Option<bool> _baselines = new("--baselines")
+    {
+        Description = "score Markov models of tokens on the same held-out tokens in the end",
+    };
     private readonly RecipeFlags _flags = new();
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "where to compute",
+        HelpName = "auto|cpu|cuda[:N]",
+        DefaultValueFactory = _ => "auto",
+    };
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -34,9 +68,13 @@ internal sealed class PretrainVerb
         _terminal = terminal;
         Command = new Verb(
             "pretrain", "Pre-trains a model on genomes by masked language modelling; without options, by the recipe of the paper.",
-            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --resume " + Toy, "a toy, in a second; it begins, or goes on after an interruption"),
-            ("dnabert2 pretrain first=tools/dnabert2/samples/sample.fa second=tools/dnabert2/samples/sample.fa --weight first=3 --weight second=1 --baselines --tokenizer tools/dnabert2/samples/tokenizer.json -o run " + Toy, "two species, and baselines to compare with"),
-            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 --batch 2 --max-bases 100", "further pre-training of a given model"))
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --resume " +
+                Toy, "a toy, in a second; it begins, or goes on after an interruption"),
+            ("dnabert2 pretrain first=tools/dnabert2/samples/sample.fa second=tools/dnabert2/samples/sample.fa --weight first=3 " +
+                "--weight second=1 --baselines --tokenizer tools/dnabert2/samples/tokenizer.json -o run " +
+                Toy, "two species, and baselines to compare with"),
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 " +
+                "--batch 2 --max-bases 100", "further pre-training of a given model"))
         {
             _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
         };
@@ -52,17 +90,22 @@ internal sealed class PretrainVerb
         string folder = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet), resume = parsed.GetValue(_resume);
         string? checkpoint = Pretrainer.LastCheckpointOf(folder);
-        if (checkpoint is not null && !resume) throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
+        if (checkpoint is not null && !resume)
+            throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
         using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
         using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
         using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);
-        if (!quiet) _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; {(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
+        if (!quiet)
+            _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
+                $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
         PretrainResult result;
         using (var report = new PretrainReport(_terminal, quiet, run.Step)) result = run.Run(report, _terminal.Cancellation);
-        if (!quiet) _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; the model: {result.Checkpoint}");
+        if (!quiet)
+            _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; " +
+                $"the model: {result.Checkpoint}");
         if (result.BestCheckpoint is { } best && best != result.Checkpoint) _terminal.Say($"the lowest held-out loss: {best}");
         if (result.Evaluation is { } evaluation) Print(evaluation, corpus, recipe, parsed.GetValue(_baselines));
         return CommandLineTool.Done;
@@ -74,21 +117,25 @@ internal sealed class PretrainVerb
         string[] inputs = parsed.GetValue(_inputs) ?? [];
         if (inputs.Length == 0)
         {
-            if (!Directory.Exists(folder)) throw new UsageException($"{folder}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
-            if (_flags.CutsWindows(parsed)) throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
+            if (!Directory.Exists(folder))
+                throw new UsageException($"{folder}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
+            if (_flags.CutsWindows(parsed))
+                throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
             return Training.Corpus.Open(folder);
         }
 
         CorpusSource[] sources = [.. inputs.Select(CorpusSource.Parse)];
         using var line = new ProgressLine(_terminal, quiet, "bases");
         var progress = new CorpusReport(line);
-        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, Tokenizer(parsed, folder), _flags.Apply(parsed, new CorpusOptions()), progress, _terminal.Cancellation);
+        CorpusOptions options = _flags.Apply(parsed, new CorpusOptions());
+        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, Tokenizer(parsed, folder), options, progress, _terminal.Cancellation);
         line.Dispose();
         foreach (CorpusSpecies species in corpus.Species)
         {
             if (species.Training.Windows == 0) _terminal.Say($"{species.Name}: no window to train on");
             else if (!quiet)
-                _terminal.Say($"{species.Name}: {species.Bases:N0} bases, {species.Training.Windows:N0} windows to train on, {species.HeldOut.Windows:N0} held out, {species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
+                _terminal.Say($"{species.Name}: {species.Bases:N0} bases, {species.Training.Windows:N0} windows to train on, " +
+                    $"{species.HeldOut.Windows:N0} held out, {species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
         }
 
         return corpus;
@@ -98,18 +145,24 @@ internal sealed class PretrainVerb
     {
         if (parsed.GetValue(_tokenizer) is { } path) return BpeTokenizer.Load(path);
         foreach (string? folder in (string?[])[parsed.GetValue(_from), corpus])
-            if (folder is not null && Path.Combine(folder, "tokenizer.json") is var file && File.Exists(file)) return BpeTokenizer.Load(file);
+            if (folder is not null && Path.Combine(folder, "tokenizer.json") is var file && File.Exists(file))
+                return BpeTokenizer.Load(file);
         throw new UsageException("--tokenizer is missing: name a tokenizer.json, such as 'dnabert2 train-tokenizer' makes");
     }
 
     private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, Training.Corpus corpus, PretrainOptions recipe, Backend backend)
     {
-        if (checkpoint is null && parsed.GetValue(_from) is { } from) return Dnabert2Model.Load(from, backend, ModelParts.MlmHead, trainable: true);
+        if (checkpoint is null && parsed.GetValue(_from) is { } from)
+            return Dnabert2Model.Load(from, backend, ModelParts.MlmHead, trainable: true);
         string? file = checkpoint is null ? parsed.GetValue(_configFile) : Path.Combine(checkpoint, "config.json");
-        Dnabert2Config config = file is null ? new Dnabert2Config { VocabSize = corpus.Tokenizer.VocabularySize } : Dnabert2Config.Load(file);
+        var config = new Dnabert2Config { VocabSize = corpus.Tokenizer.VocabularySize };
+        if (file is not null) config = Dnabert2Config.Load(file);
         config = _flags.Apply(parsed, config);
-        if (config.NumAttentionHeads < 1 || config.HiddenSize < 1 || config.NumHiddenLayers < 1 || config.IntermediateSize < 1 || config.HiddenSize % config.NumAttentionHeads != 0)
-            throw new UsageException($"--hidden {config.HiddenSize}, --layers {config.NumHiddenLayers}, --heads {config.NumAttentionHeads}, --intermediate {config.IntermediateSize}: all are at least 1, and the heads divide the hidden size");
+        int[] shape = [config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize];
+        if (shape.Min() < 1 || config.HiddenSize % config.NumAttentionHeads != 0)
+            throw new UsageException($"--hidden {config.HiddenSize}, --layers {config.NumHiddenLayers}, " +
+                $"--heads {config.NumAttentionHeads}, --intermediate {config.IntermediateSize}: all are at least 1, " +
+                "and the heads divide the hidden size");
         return Dnabert2Model.Initialize(config, corpus.Tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Dnabert2.Training;
 using Engine.Autograd;
 
@@ -10,7 +11,11 @@ internal sealed class RecipeFlags
     private readonly Setters<PretrainOptions> _recipe = new();
     private readonly Setters<CorpusOptions> _corpus = new();
     private readonly Setters<Dnabert2Config> _config = new();
-    private readonly Option<string[]> _weights = new("--weight") { Description = "a species' weight in training; give it for all [default: by --species-exponent]", HelpName = "NAME=W" };
+    private readonly Option<string[]> _weights = new("--weight")
+    {
+        Description = "a species' weight in training; give it for all [default: by --species-exponent]",
+        HelpName = "NAME=W",
+    };
 
     public RecipeFlags()
     {
@@ -35,13 +40,18 @@ internal sealed class RecipeFlags
         _recipe.Add<double>("--mask-share", "the part of these that becomes [MASK] [0.8]", (o, v) => o with { MaskShare = v });
         _recipe.Add<double>("--random-share", "the part of these that becomes a random token [0.1]", (o, v) => o with { RandomShare = v });
         _recipe.Add<ulong>("--seed", "decides initial weights, samples, masks and dropout [1]", (o, v) => o with { Seed = v });
-        _recipe.Add<double>("--species-exponent", "a species weighs its bases to this power: 1 all bases alike, 0 all species alike [1]", (o, v) => o with { SpeciesExponent = v });
-        _recipe.Add<bool>("--recompute", "compute activations again in the backward pass: less memory, a third more work", (o, v) => o with { Recompute = v });
-        _recipe.Add<int>("--evaluate-every", "steps between evaluations on held-out windows [1000]", (o, v) => o with { EvaluateEvery = v });
-        _recipe.Add<int>("--evaluation-windows", "the most windows of a species that are evaluated [1000]", (o, v) => o with { EvaluationWindows = v });
+        _recipe.Add<double>("--species-exponent", "a species weighs its bases to this power: 1 all bases alike, 0 all species alike [1]",
+            (o, v) => o with { SpeciesExponent = v });
+        _recipe.Add<bool>("--recompute", "compute activations again in the backward pass: less memory, a third more work",
+            (o, v) => o with { Recompute = v });
+        _recipe.Add<int>("--evaluate-every", "steps between evaluations on held-out windows [1000]",
+            (o, v) => o with { EvaluateEvery = v });
+        _recipe.Add<int>("--evaluation-windows", "the most windows of a species that are evaluated [1000]",
+            (o, v) => o with { EvaluationWindows = v });
         _recipe.Add<int>("--checkpoint-every", "steps between checkpoints [1000]", (o, v) => o with { CheckpointEvery = v });
         _recipe.Add<int>("--keep", "checkpoints to keep, the best one besides [2]", (o, v) => o with { KeepCheckpoints = v });
-        _recipe.Add<int>("--max-non-finite", "steps in a row whose loss is not finite after which the run stops [10]", (o, v) => o with { MaxNonFinite = v });
+        _recipe.Add<int>("--max-non-finite", "steps in a row whose loss is not finite after which the run stops [10]",
+            (o, v) => o with { MaxNonFinite = v });
 
         _corpus.Add<int>("--min-bases", "the shortest window, in bases [50]", (o, v) => o with { MinBases = v });
         _corpus.Add<int>("--max-bases", "the longest window, in bases [700]", (o, v) => o with { MaxBases = v });
@@ -69,7 +79,8 @@ internal sealed class RecipeFlags
         foreach (string text in weights)
         {
             int equals = text.LastIndexOf('=');
-            if (equals < 1 || !double.TryParse(text.AsSpan(equals + 1), System.Globalization.CultureInfo.InvariantCulture, out double weight) || !byName.TryAdd(text[..equals], weight))
+            if (equals < 1 || !double.TryParse(text.AsSpan(equals + 1), CultureInfo.InvariantCulture, out double weight)
+                || !byName.TryAdd(text[..equals], weight))
                 throw new UsageException($"--weight {text}: NAME=W is meant, once for each species, such as --weight yeast=2");
         }
 
@@ -85,8 +96,9 @@ internal sealed class RecipeFlags
         public void Add<T>(string name, string description, Func<TRecord, T, TRecord> set)
             where T : struct
         {
-            var option = new Option<T?>(name) { Description = description, HelpName = typeof(T) == typeof(bool) ? null : typeof(T).IsEnum ? "WORD" : "N" };
-            _all.Add((option, (parsed, record) => parsed.GetValue(option) is { } value ? set(record, value) : record));
+            string? value = typeof(T) == typeof(bool) ? null : typeof(T).IsEnum ? "WORD" : "N";
+            var option = new Option<T?>(name) { Description = description, HelpName = value };
+            _all.Add((option, (parsed, record) => parsed.GetValue(option) is { } given ? set(record, given) : record));
         }
 
         public bool AnyIn(ParseResult parsed) => _all.Any(o => parsed.GetResult(o.Option) is not null);
