@@ -6,7 +6,7 @@ namespace Bench.Kernels;
 
 /// <summary>The operations of the 117M model at 8 × 128 tokens, on all cores.</summary>
 [MemoryDiagnoser]
-public sealed class KernelBenchmarks : IDisposable
+public class KernelBenchmarks
 {
     private Backend _backend = null!;
     private Arena _arena = null!;
@@ -29,7 +29,7 @@ public sealed class KernelBenchmarks : IDisposable
     public void Run() => _run();
 
     [GlobalCleanup]
-    public void Dispose()
+    public void Cleanup()
     {
         _arena.Dispose();
         _backend.Dispose();

@@ -57,7 +57,7 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Bac
         new ReadOnlySpan<byte>(source.Address, destination.Length).CopyTo(destination);
 
     private protected override void CopyCore(Tensor source, Tensor destination) =>
-        Buffer.MemoryCopy(source.Address, destination.Address, destination.Bytes, source.Bytes);
+        Run(new CopyJob((byte*)source.Address, (byte*)destination.Address, source.Bytes));
 
     private protected override void ReleaseScratch()
     {

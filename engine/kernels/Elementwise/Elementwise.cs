@@ -103,3 +103,13 @@ internal readonly unsafe struct ElementwiseJob<TS, TV, TFunction>(float* a, floa
         Elementwise.Apply<TS, TV, TFunction>(a + start, b + start, y + start, end - start, accumulate);
     }
 }
+
+/// <summary>Copies bytes.</summary>
+internal readonly unsafe struct CopyJob(byte* source, byte* destination, long bytes) : IJob
+{
+    public void Run(int worker, int workers)
+    {
+        (long start, long end) = Partition.Share(bytes, 65536, worker, workers);
+        Buffer.MemoryCopy(source + start, destination + start, end - start, end - start);
+    }
+}
