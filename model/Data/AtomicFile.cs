@@ -21,6 +21,19 @@ internal static class AtomicFile
         }
     }
 
+    /// <summary>Removes the lock file that a killed process has left; one that is held, or may not be removed, stays.</summary>
+    public static void RemoveAbandonedLock(string path)
+    {
+        if (!File.Exists(path)) return;
+        try
+        {
+            Lock(path, path).Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
     /// <summary>
     /// Writes to a temporary file in the same folder, flushes it to the disk and renames it over the final name. The temporary name is
     /// always the same, so that what a killed process has left is overwritten; a file has one writer at a time.

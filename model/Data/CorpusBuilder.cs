@@ -48,12 +48,18 @@ public static class CorpusBuilder
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         InputEntry[] inputs = [.. sources.Select(Describe)];
         string hash = FileHash.Of(tokenizer);
-        if (File.Exists(Path.Combine(folder, CorpusIndex.FileName))) return Reuse(folder, inputs, options, hash);
+        string lockFile = folder + ".lock";
+        if (File.Exists(Path.Combine(folder, CorpusIndex.FileName)))
+        {
+            AtomicFile.RemoveAbandonedLock(lockFile);
+            return Reuse(folder, inputs, options, hash);
+        }
+
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
             throw new IOException($"{folder}: holds something that is no corpus; name a new or empty folder");
 
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
-        using FileStream held = AtomicFile.Lock(folder + ".lock", $"{folder}: another process builds this corpus; wait for its end");
+        using FileStream held = AtomicFile.Lock(lockFile, $"{folder}: another process builds this corpus; wait for its end");
         string temporary = folder + ".tmp";
         // What a killed process has left.
         if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);

@@ -100,6 +100,18 @@ public sealed class CorpusTests : IDisposable
     }
 
     [Fact]
+    public void A_lock_that_a_killed_build_has_left_beside_its_corpus_is_removed_and_a_held_one_is_not()
+    {
+        _toy.Build().Dispose();
+        File.WriteAllText(_toy["corpus.lock"], "");
+        _toy.Build().Dispose();
+        Assert.False(File.Exists(_toy["corpus.lock"]));
+        using var other = new FileStream(_toy["corpus.lock"], FileMode.Create, FileAccess.ReadWrite, FileShare.None);
+        _toy.Build().Dispose();
+        Assert.True(File.Exists(_toy["corpus.lock"]));
+    }
+
+    [Fact]
     public void A_changed_file_option_or_tokenizer_is_said_with_the_way_out()
     {
         _toy.Build().Dispose();
