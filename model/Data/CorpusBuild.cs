@@ -38,7 +38,7 @@ internal sealed class CorpusBuild(
         var random = new Philox(options.Seed, (uint)number, Site);
         var training = new List<ShardEntry>();
         var heldOut = new List<ShardEntry>();
-        var counts = new Counts();
+        var counts = new Counts { Due = random.Block(ulong.MaxValue).X / 4294967296.0 };
         foreach (CorpusSource source in sources)
         {
             var reading = new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown };
@@ -62,16 +62,15 @@ internal sealed class CorpusBuild(
     }
 
     /// <summary>
-    /// Tiles a sequence with windows; the length and the split of each come from a block of the random stream of its own.
+    /// Tiles a sequence with windows; the length of each comes from a block of the random stream of its own.
     /// </summary>
     private void Cut(ReadOnlySpan<byte> sequence, Philox random, Counts counts, List<ShardEntry> training, List<ShardEntry> heldOut)
     {
         counts.Bases += sequence.Length;
-        ulong held = (ulong)(options.HeldOut * 4294967296.0);
         while (sequence.Length >= options.MinBases)
         {
             cancellation.ThrowIfCancellationRequested();
-            (uint x, uint y, _, _) = random.Block(counts.Windows++);
+            (uint x, _, _, _) = random.Block(counts.Windows++);
             int length = options.MinBases + (int)(((ulong)x * (ulong)(options.MaxBases - options.MinBases + 1)) >> 32);
             length = Math.Min(length, sequence.Length);
             ReadOnlySpan<byte> window = sequence[..length];
@@ -82,7 +81,7 @@ internal sealed class CorpusBuild(
             }
             else
             {
-                bool isHeld = y < held;
+                bool isHeld = counts.NextIsHeldOut(options);
                 length = Add(window, isHeld ? _heldOut : _training, isHeld ? heldOut : training);
             }
 
@@ -126,8 +125,24 @@ internal sealed class CorpusBuild(
 
     private sealed class Counts
     {
-        public long Records, Bases, AmbiguousWindows, AmbiguousBases, Rest;
+        public long Records, Bases, AmbiguousWindows, AmbiguousBases, Rest, Used;
         public ulong Windows;
+
+        /// <summary>Begins at a random phase; whenever it reaches 1, a window is held out.</summary>
+        public double Due;
+
+        /// <summary>
+        /// Holds out evenly spaced windows, so that every species has some: a genome of few windows gives up to a quarter of them.
+        /// </summary>
+        public bool NextIsHeldOut(CorpusOptions options)
+        {
+            Used++;
+            if (options.HeldOut == 0) return false;
+            Due += Math.Max(options.HeldOut, Math.Min(CorpusOptions.SmallHeldOut, CorpusOptions.SmallWindows / Used));
+            if (Due < 1) return false;
+            Due--;
+            return true;
+        }
     }
 
     /// <summary>A shard that is still being filled.</summary>

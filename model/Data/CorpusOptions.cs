@@ -3,6 +3,8 @@ namespace Dnabert2.Training;
 /// <summary>How sequences are cut into windows, and which of these are held out.</summary>
 public sealed record CorpusOptions
 {
+    internal const double SmallHeldOut = 0.25, SmallWindows = 8;
+
     /// <summary>The shortest window, in bases.</summary>
     public int MinBases { get; init; } = 50;
 
@@ -14,7 +16,10 @@ public sealed record CorpusOptions
     /// </summary>
     public int MaxTokens { get; init; } = 128;
 
-    /// <summary>The part of the windows that is kept from training, for evaluation; each window is drawn on its own.</summary>
+    /// <summary>
+    /// The part of the windows of each species that is kept from training, for evaluation, evenly spaced. Of the first windows of a
+    /// species more are kept, so that small genomes have some: <c>max(HeldOut, min(1/4, 8/n))</c> at window n. 0: none.
+    /// </summary>
     public double HeldOut { get; init; } = 0.01;
 
     /// <summary>Decides lengths and hold-out.</summary>

@@ -53,6 +53,17 @@ public sealed class CorpusTests : IDisposable
     }
 
     [Fact]
+    public void A_genome_of_few_windows_has_held_out_ones_all_the_same()
+    {
+        using Corpus corpus = _toy.Build(Toy.Cuts with { HeldOut = 0.001 }, "few");
+        Assert.All(corpus.Species, s =>
+        {
+            long first = Math.Min(32, s.Training.Windows + s.HeldOut.Windows);
+            Assert.True(s.HeldOut.Windows >= first / 4, $"{s.Name}: {s.HeldOut.Windows} of {s.Training.Windows}");
+        });
+    }
+
+    [Fact]
     public void A_window_is_held_out_or_trained_on_and_never_both()
     {
         using Corpus all = _toy.Build(Toy.Cuts with { HeldOut = 0 }, "all");
