@@ -18,18 +18,20 @@ internal unsafe partial class CpuBackend<TS, TV>
         lock (_operation)
         {
             Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
+            MatMulTile tile = TileFor(activation);
             Product(new MatMulArguments
             {
                 Rows = x.Shape[0],
                 Columns = weight.Outputs,
                 Depth = weight.Inputs,
                 Left = F32(x),
-                PackedRight = F32(packed.Data),
+                Right = MatMulRight.At((uint*)packed.Data.Address, tile, weight.Outputs, weight.Inputs, activation),
                 Bias = F32(bias),
                 Residual = F32(residual),
                 Result = F32(y),
                 LeadingResult = y.Shape[1],
                 Activation = activation,
+                Tile = tile,
             });
         }
     }
@@ -78,13 +80,33 @@ internal unsafe partial class CpuBackend<TS, TV>
     }
 
     /// <summary>A matrix product whose right factor is packed; takes back the scratch memory.</summary>
-    private void Product(MatMulArguments arguments)
+    private void Product(MatMulArguments a)
     {
-        arguments.PackedLeft = Rent(MatMul.PackedLength(arguments.Rows, arguments.Depth, TS.TileRows));
-        long tiles = MatMulJob<TS, TV>.TilesPerWorker(arguments.Depth);
-        _pool.Run(new PackLeftJob<TS, TV>(arguments));
-        _pool.Run(new MatMulJob<TS, TV>(arguments, Rent(tiles * _pool.Workers), tiles));
+        MatMulTile tile = a.Tile;
+        a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
+        if (precision != Precision.F32 || (a.TransposeLeft && tile.IsMachineCode)) PrepareLeft(ref a);
+        if (!tile.IsMachineCode)
+        {
+            float* strips = Rent(MatMul.PackedLength(a.Rows, a.Depth, TS.TileRows));
+            _pool.Run(new PackLeftJob<TS, TV>(a, strips));
+            a.Prepared.Words = (uint*)strips;
+        }
+
+        long perWorker = MatMulJob<TS, TV>.TilesPerWorker(tile, a.Depth);
+        _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker));
         Scratch.Reset();
+    }
+
+    private void PrepareLeft(ref MatMulArguments a)
+    {
+        // Rows a multiple of 4 KB apart would share their sets of the cache. The compiled tiles take no rows that are apart.
+        long leading = a.Tile.Steps(a.Depth);
+        if (a.Tile.IsMachineCode) leading = leading % 1024 == 0 ? leading + 16 : (leading + 15) / 16 * 16;
+        var prepared = new MatMulLeft { Words = (uint*)Rent(leading * a.Rows), Leading = leading };
+        if (precision == Precision.I8) prepared.Scales = Rent(a.Rows);
+        _pool.Run(new PrepareLeftJob(a, prepared));
+        a.Left = (float*)prepared.Words;
+        (a.Prepared, a.TransposeLeft) = (prepared, false);
     }
 
     private static AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
