@@ -41,9 +41,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         lock (_operation)
         {
             AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y);
-            arguments.Packed = Rent(2 * AttentionPacking<TS, TV>.Length(cuSeqlens.Tokens, cuSeqlens.Sequences, heads, arguments.HeadSize));
             float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments.HeadSize) * _pool.Workers);
-            _pool.Run(new PackKeysValuesJob<TS, TV>(arguments));
             _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
             Scratch.Reset();
         }
@@ -84,14 +82,7 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         MatMulTile tile = a.Tile;
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
-        if (precision != Precision.F32 || (a.TransposeLeft && tile.IsMachineCode)) PrepareLeft(ref a);
-        if (!tile.IsMachineCode)
-        {
-            float* strips = Rent(MatMul.PackedLength(a.Rows, a.Depth, TS.TileRows));
-            _pool.Run(new PackLeftJob<TS, TV>(a, strips));
-            a.Prepared.Words = (uint*)strips;
-        }
-
+        if (precision != Precision.F32 || a.TransposeLeft) PrepareLeft(ref a);
         long perWorker = MatMulJob<TS, TV>.TilesPerWorker(tile, a.Depth);
         _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker));
         Scratch.Reset();
@@ -99,17 +90,15 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private void PrepareLeft(ref MatMulArguments a)
     {
-        // Rows a multiple of 4 KB apart would share their sets of the cache. The compiled tiles take no rows that are apart.
-        long leading = a.Tile.Steps(a.Depth);
-        if (a.Tile.IsMachineCode) leading = leading % 1024 == 0 ? leading + 16 : (leading + 15) / 16 * 16;
+        // Rows a multiple of 4 KB apart would share their sets of the cache.
+        long words = a.Tile.Steps(a.Depth), leading = words % 1024 == 0 ? words + 16 : (words + 15) / 16 * 16;
         var prepared = new MatMulLeft { Words = (uint*)Rent(leading * a.Rows), Leading = leading };
         if (precision == Precision.I8) prepared.Scales = Rent(a.Rows);
         _pool.Run(new PrepareLeftJob(a, prepared));
-        a.Left = (float*)prepared.Words;
-        (a.Prepared, a.TransposeLeft) = (prepared, false);
+        a.Prepared = prepared;
     }
 
-    private static AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
+    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
     {
         Qkv = F32(qkv),
         CuSeqlens = I32(cuSeqlens.Borders),
@@ -118,6 +107,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         HeadSize = y.Shape[1] / heads,
         Result = F32(y),
         LogSumExp = F32(logSumExp),
+        Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
     };
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)

@@ -96,7 +96,7 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     }
 
     private MatMulTile TileFor(Activation activation) =>
-        kernels?.For(activation) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1, null);
+        kernels?.For(activation) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1);
 
     private void Run<TJob>(in TJob job)
         where TJob : unmanaged, IJob

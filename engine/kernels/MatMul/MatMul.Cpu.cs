@@ -42,10 +42,10 @@ internal unsafe struct MatMulArguments
 /// <summary>The left factor as the kernels read it.</summary>
 internal unsafe struct MatMulLeft
 {
-    /// <summary>Rows of words; or, for the compiled kernels, strips packed by <see cref="PackLeftJob{TS, TV}"/>.</summary>
+    /// <summary>Rows of words.</summary>
     public uint* Words;
 
-    /// <summary>Words from a row to the next; not for strips.</summary>
+    /// <summary>Words from a row to the next.</summary>
     public long Leading;
 
     /// <summary>Null, or the scale of each row of integers.</summary>
@@ -123,31 +123,26 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
                 for (int p = p0; p < p1; p++, tile += tileFloats)
                 {
                     uint* panel = a.Right.Words + (((long)p * steps) + k) * a.Tile.Width;
-                    if (a.Tile.IsMachineCode) CallCode(s, k, depth, panel, p, tile, zeros);
-                    else
-                        MatMul.Tile<TS, TV>(
-                            depth, (float*)a.Prepared.Words + (((long)s * a.Depth) + k) * TS.TileRows, (float*)panel, tile, k > 0);
+                    Tile(s, k, depth, panel, p, tile, zeros);
                     if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
                 }
         }
     }
 
-    private void CallCode(int strip, int step, int steps, uint* panel, int p, float* tile, float* zeros)
+    private void Tile(int strip, int step, int steps, uint* panel, int p, float* tile, float* zeros)
     {
-        int row = strip * a.Tile.Rows, rows = Math.Min(a.Tile.Rows, a.Rows - row);
-        float* start = step > 0 ? tile : a.Right.Starts != null ? (float*)(a.Right.Starts + ((long)p * a.Tile.Width)) : zeros;
+        int row = strip * a.Tile.Rows;
         var arguments = new TileArguments
         {
             Left = a.Prepared.Words + (row * a.Prepared.Leading) + step,
             LeftStride = a.Prepared.Leading * sizeof(uint),
             Right = panel,
             Steps = steps,
-            Start = start,
+            Start = step > 0 ? tile : a.Right.Starts != null ? (float*)(a.Right.Starts + ((long)p * a.Tile.Width)) : zeros,
             StartStride = step > 0 ? a.Tile.Width * sizeof(float) : 0,
             Tile = tile,
         };
-        // A tile takes some microseconds and calls nothing back, so the runtime need not be told that the thread has left it.
-        ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)a.Tile.Code[rows - 1])(&arguments);
+        a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - row), &arguments);
     }
 }
 

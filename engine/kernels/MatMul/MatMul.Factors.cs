@@ -1,23 +1,5 @@
 namespace Engine.Kernels;
 
-/// <summary>Packs the left factor of a product, strip by strip, for the compiled tiles.</summary>
-internal readonly unsafe struct PackLeftJob<TS, TV>(MatMulArguments a, float* strips) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
-{
-    public void Run(int worker, int workers)
-    {
-        (int start, int end) = Partition.Share(a.Rows, TS.TileRows, worker, workers);
-        for (int row = start; row < end; row += TS.TileRows)
-        {
-            int rows = Math.Min(TS.TileRows, a.Rows - row);
-            float* strip = strips + ((long)row * a.Depth);
-            if (a.TransposeLeft) MatMul.PackColumns(a.Left + row, a.Rows, rows, a.Depth, strip, TS.TileRows);
-            else MatMul.PackRows(a.Left + ((long)row * a.Depth), a.Depth, rows, a.Depth, strip, TS.TileRows, TS.TileRows);
-        }
-    }
-}
-
 /// <summary>Makes the left factor of a product rows of words.</summary>
 /// <param name="a">The product.</param>
 /// <param name="target">Where to.</param>

@@ -21,21 +21,17 @@ public enum Activation
 /// <see cref="Activation"/>. It equals the composite of product, bias, activation and sum; only rounding order differs.
 ///
 /// The right factor is packed into panels that a tile of registers reads front to back, <c>[n / width][K][width]</c>, zero-padded at the
-/// edge; so is the left one for the compiled tiles, <c>[m / TileRows][K][TileRows]</c>, while those in machine code read its rows where
-/// they are. Orientation is a matter of packing alone, so the same loop serves <c>x·wᵀ</c>, <c>x·w</c> and <c>xᵀ·w</c>. The blocking is
-/// that of Goto and van de Geijn, «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a
+/// edge; the rows of the left one are read where they are. Orientation is a matter of packing alone, so the same loop serves <c>x·wᵀ</c>,
+/// <c>x·w</c> and, with the left factor transposed first, <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn, «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a
 /// group of right panels in L2.
 /// </summary>
 internal static partial class MatMul
 {
-    /// <summary>
-    /// Steps of the reduction that compiled tiles work through at a time: a strip of 12 × 384 floats is 18 KB of the 48 KB L1. Tiles in
-    /// machine code take twice as many, of 9 or 12 rows.
-    /// </summary>
-    public const int DepthBlock = 384;
+    /// <summary>Steps of the reduction that are worked through at a time: a strip of 9 × 768 words is 27 KB of the 48 KB L1.</summary>
+    public const int DepthBlock = 768;
 
     /// <summary>Words of right panels that a thread keeps in its L2 (590 KB of 1 MB).</summary>
-    private const int PanelGroupWords = 384 * DepthBlock;
+    private const int PanelGroupWords = 192 * DepthBlock;
 
     /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
     public const int StripGroup = 8;

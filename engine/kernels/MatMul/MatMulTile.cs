@@ -1,12 +1,15 @@
 namespace Engine.Kernels;
 
-/// <summary>What a tile kernel in machine code is given. The order of the fields is known to <see cref="TileAssembler"/>.</summary>
+/// <summary>What a tile kernel is given; <see cref="TileAssembler"/> knows the layout.</summary>
 internal unsafe struct TileArguments
 {
-    /// <summary>The first row of the strip at the first step; one step is four bytes.</summary>
+    /// <summary>The left factor at the first row and the first step.</summary>
     public uint* Left;
 
-    /// <summary>Bytes from a row of the left factor to the next.</summary>
+    /// <summary>
+    /// Bytes from a row of the left factor to the next, whose steps follow each other; or, by columns, from a step to the next, whose
+    /// rows follow each other.
+    /// </summary>
     public long LeftStride;
 
     /// <summary>The panel at the first step.</summary>
@@ -37,8 +40,10 @@ internal unsafe struct TileArguments
 /// Elements of the reduction in a step. One, of whatever precision: the machine lacks its instructions, and rounded floats take their
 /// place.
 /// </param>
-/// <param name="code">Entry r is the machine code for r + 1 rows; null: the compiled form, <see cref="MatMul.Tile"/>.</param>
-internal readonly unsafe struct MatMulTile(int rows, int registers, int lanes, Precision precision, int elements, nint* code)
+/// <param name="code">Entry r is the machine code for r + 1 rows; null: the compiled form.</param>
+/// <param name="columnsCode">The same for a left factor by columns.</param>
+internal readonly unsafe struct MatMulTile(
+    int rows, int registers, int lanes, Precision precision, int elements, nint* code = null, nint* columnsCode = null)
 {
     public int Rows { get; } = rows;
 
@@ -46,19 +51,25 @@ internal readonly unsafe struct MatMulTile(int rows, int registers, int lanes, P
 
     public Precision Precision { get; } = precision;
 
-    public nint* Code { get; } = code;
-
-    public bool IsMachineCode => Code != null;
-
     public int Elements { get; } = elements;
 
     /// <summary>Steps that are worked through before the next block of the reduction; sums of integers are not split.</summary>
-    public int StepBlock => !IsMachineCode ? MatMul.DepthBlock : Elements == 4 ? int.MaxValue : 2 * MatMul.DepthBlock;
+    public int StepBlock => Elements == 4 ? int.MaxValue : MatMul.DepthBlock;
 
     public int Steps(int depth) => (depth + Elements - 1) / Elements;
 
     /// <summary>Steps of a panel for <paramref name="depth"/> elements times its width: 32-bit words.</summary>
     public long PanelWords(int depth) => (long)Steps(depth) * Width;
+
+    /// <summary>Computes <c>tile[r, c] = start[r, c] + Σₛ left[r, s] · right[s, c]</c> for some rows, at most <see cref="Rows"/>.</summary>
+    public void Run<TS, TV>(int rows, TileArguments* arguments, bool byColumns = false)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+    {
+        // A tile takes some microseconds and calls nothing back, so the runtime need not be told that the thread has left it.
+        if (code != null) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)(byColumns ? columnsCode : code)[rows - 1])(arguments);
+        else MatMul.Tile<TS, TV>(rows, arguments, byColumns);
+    }
 
     public int Panels(int columns, Activation activation) =>
         activation == Activation.Geglu ? ((columns / 2) + (Width / 2) - 1) / (Width / 2) : (columns + Width - 1) / Width;

@@ -17,7 +17,13 @@ internal static class TileAssembler
     private static readonly Register[] Bases = [Register.R8, Register.R9, Register.R10, Register.R11];
 
     /// <summary>Appends the kernel for tiles of the given size.</summary>
-    public static void Write(Assembler code, int rows, int registers, bool wide, Precision precision)
+    /// <param name="code">Where to.</param>
+    /// <param name="rows">Rows of the tile, at most 12.</param>
+    /// <param name="registers">Registers of columns.</param>
+    /// <param name="wide">Whether these have 512 bits, not 256.</param>
+    /// <param name="precision">The instruction that multiplies.</param>
+    /// <param name="byColumns">Whether the rows of the left factor lie side by side, step after step.</param>
+    public static void Write(Assembler code, int rows, int registers, bool wide, Precision precision, bool byColumns)
     {
         var set = new InstructionSet(code, wide, precision);
         int sums = (wide ? 32 : 16) - (rows * registers);
@@ -25,22 +31,22 @@ internal static class TileAssembler
         SaveRegisters(code);
         code.mov(AssemblerRegisters.rbx, OperatingSystem.IsWindows() ? AssemblerRegisters.rcx : AssemblerRegisters.rdi);
         LoadStart(set, rows, registers, sums);
-        LoadPointers(code, rows);
+        LoadPointers(code, byColumns ? Unroll : rows);
 
         Label loop = code.CreateLabel(), rest = code.CreateLabel(), single = code.CreateLabel(), end = code.CreateLabel();
         code.sub(AssemblerRegisters.rdx, Unroll);
         code.jl(rest);
         code.Label(ref loop);
-        for (int u = 0; u < Unroll; u++) Step(set, rows, registers, sums, u);
-        Advance(code, rows, registers * set.Bytes, Unroll);
+        for (int u = 0; u < Unroll; u++) Step(set, rows, registers, sums, u, byColumns);
+        Advance(code, rows, registers * set.Bytes, Unroll, byColumns);
         code.sub(AssemblerRegisters.rdx, Unroll);
         code.jge(loop);
         code.Label(ref rest);
         code.add(AssemblerRegisters.rdx, Unroll);
         code.je(end);
         code.Label(ref single);
-        Step(set, rows, registers, sums, 0);
-        Advance(code, rows, registers * set.Bytes, 1);
+        Step(set, rows, registers, sums, 0, byColumns);
+        Advance(code, rows, registers * set.Bytes, 1, byColumns);
         code.dec(AssemblerRegisters.rdx);
         code.jne(single);
         code.Label(ref end);
@@ -65,14 +71,14 @@ internal static class TileAssembler
         }
     }
 
-    // rax: panel, rcx: stride of the left factor, rdx: steps, r8 to r11: every third row of the left factor.
-    private static void LoadPointers(Assembler code, int rows)
+    // rax: panel, rcx: stride of the left factor, rdx: steps, r8 to r11: every third row of the left factor, or column.
+    private static void LoadPointers(Assembler code, int count)
     {
         code.mov(AssemblerRegisters.rax, Field(nameof(TileArguments.Right)));
         code.mov(AssemblerRegisters.rcx, Field(nameof(TileArguments.LeftStride)));
         code.mov(AssemblerRegisters.rdx, Field(nameof(TileArguments.Steps)));
         code.mov(AssemblerRegisters.r8, Field(nameof(TileArguments.Left)));
-        for (int r = 3; r < rows; r += 3)
+        for (int r = 3; r < count; r += 3)
         {
             var before = new AssemblerRegister64(Bases[(r / 3) - 1]);
             var here = new AssemblerRegister64(Bases[r / 3]);
@@ -81,21 +87,29 @@ internal static class TileAssembler
         }
     }
 
-    private static void Step(InstructionSet set, int rows, int registers, int sums, int step)
+    private static void Step(InstructionSet set, int rows, int registers, int sums, int step, bool byColumns)
     {
         for (int v = 0; v < registers; v++) set.Load(v, AssemblerRegisters.rax, ((step * registers) + v) * set.Bytes);
         for (int r = 0; r < rows; r++)
         {
             int left = registers + (r % (sums - registers));
-            set.Broadcast(left, new MemoryOperand(Bases[r / 3], r % 3 == 0 ? Register.None : Register.RCX, Math.Max(1, r % 3), 4 * step, displSize: 1));
+            (int strided, int direct) = byColumns ? (step, r) : (r, step);
+            Register index = strided % 3 == 0 ? Register.None : Register.RCX;
+            set.Broadcast(left, new MemoryOperand(Bases[strided / 3], index, Math.Max(1, strided % 3), 4 * direct, displSize: 1));
             for (int v = 0; v < registers; v++) set.MultiplyAdd(sums + (r * registers) + v, left, v);
         }
     }
 
-    private static void Advance(Assembler code, int rows, int panelBytes, int steps)
+    private static void Advance(Assembler code, int rows, int panelBytes, int steps, bool byColumns)
     {
         code.add(AssemblerRegisters.rax, panelBytes * steps);
-        for (int r = 0; r < rows; r += 3) code.add(new AssemblerRegister64(Bases[r / 3]), 4 * steps);
+        for (int i = 0; i < (byColumns ? Unroll : rows); i += 3)
+        {
+            var pointer = new AssemblerRegister64(Bases[i / 3]);
+            if (!byColumns) code.add(pointer, 4 * steps);
+            else if (steps == Unroll) code.lea(pointer, AssemblerRegisters.__[pointer + (AssemblerRegisters.rcx * Unroll)]);
+            else code.add(pointer, AssemblerRegisters.rcx);
+        }
     }
 
     private static AssemblerMemoryOperand Field(string name) =>
