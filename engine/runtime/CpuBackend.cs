@@ -48,7 +48,10 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     {
         try
         {
-            return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+            bool large = (nuint)bytes >= HugePages.Size;
+            void* address = NativeMemory.AlignedAlloc((nuint)bytes, large ? HugePages.Size : 64);
+            if (large) HugePages.Advise(address, (nuint)bytes);
+            return (nint)address;
         }
         catch (OutOfMemoryException)
         {

@@ -53,21 +53,22 @@ public sealed class Linear : Op
         return new(set, tied, set.Declare(name + ".bias", ParameterKind.Bias, weight.Shape[0]), Activation.None, dropout: 0);
     }
 
-    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out].</summary>
+    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out]; in inference in the residual's place.</summary>
     public Variable Forward(Tape tape, Variable x, Variable residual = default)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Backend backend = tape.Backend;
         Tensor bias = Bias?.Value ?? default;
         int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
-        Tensor y = tape.Rent(rows, width);
         if (!tape.IsTraining)
         {
-            backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, y);
-            return y;
+            Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width) : residual.Data;
+            backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, result);
+            return result;
         }
 
         // The backward pass needs what was activated, so in training the activation is a step of its own.
+        Tensor y = tape.Rent(rows, width);
         bool activated = Activation != Activation.None, dropped = _dropout > 0, fused = !activated && !dropped;
         Tensor z = activated ? tape.Rent(rows, columns) : y;
         backend.Linear(x.Data, Weight.Weight, bias, Activation.None, fused ? residual.Data : default, z);
