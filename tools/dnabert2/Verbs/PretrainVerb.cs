@@ -54,12 +54,7 @@ internal sealed class PretrainVerb
         Description = "score Markov models of tokens on the same held-out tokens in the end",
     };
     private readonly RecipeFlags _flags = new();
-    private readonly Option<string> _device = new("--device")
-    {
-        Description = "where to compute",
-        HelpName = "auto|cpu|cuda[:N]",
-        DefaultValueFactory = _ => "auto",
-    };
+    private readonly Option<string> _device = Shared.DeviceOption();
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -95,7 +90,7 @@ internal sealed class PretrainVerb
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
         using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
         using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);
         if (!quiet)

@@ -80,14 +80,30 @@ internal static class Shared
     /// <summary>The folder of a model: a path, or that of the model that comes with the tool.</summary>
     public static string ModelFolder(string model) => model == "default" ? Dnabert2Model.DefaultFolder : model;
 
-    /// <summary>Where to compute.</summary>
-    public static Backend Device(string device, int threads)
+    /// <summary>The option that says where to compute; <see cref="Device"/> does as it says.</summary>
+    public static Option<string> DeviceOption() => new("--device")
     {
-        if (device is "auto" or "cpu") return CpuBackend.Create(threads);
-        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : "";
-        if (device != "cuda" && !(index.Length > 0 && index.All(char.IsAsciiDigit)))
+        Description = "where to compute; auto: on the first GPU that can be used, or else the CPU",
+        HelpName = "auto|cpu|cuda[:N]",
+        DefaultValueFactory = _ => "auto",
+    };
+
+    /// <summary>A backend where <c>--device</c> says, to be disposed.</summary>
+    /// <param name="device"><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</param>
+    /// <param name="threads">The threads of the CPU; 0: one a core.</param>
+    /// <param name="gpus">The GPUs there are; null: those of this machine.</param>
+    /// <exception cref="UsageException">It is none of these.</exception>
+    /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
+    public static Backend Device(string device, int threads, Gpus? gpus = null)
+    {
+        gpus ??= Gpus.OfMachine;
+        if (device == "cpu") return CpuBackend.Create(threads);
+        if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first).Backend : null) ?? CpuBackend.Create(threads);
+        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
+        if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
             throw new UsageException($"--device {device}: auto, cpu, cuda or cuda:0 (the number of a GPU) is meant");
-        throw new ArgumentException($"--device {device}: this build has no CUDA backend; use --device cpu");
+        (Backend? backend, string? obstacle) = gpus.Open(number);
+        return backend ?? throw new ArgumentException($"--device {device}: {obstacle}; use --device cpu");
     }
 
     private static int? Parse(ArgumentResult result, string name, int least, int most)
