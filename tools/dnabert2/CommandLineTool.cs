@@ -47,6 +47,7 @@ internal static class CommandLineTool
             new TokenizeVerb(terminal).Command,
             new TrainTokenizerVerb(terminal).Command,
             new PretrainVerb(terminal).Command,
+            new BenchVerb(terminal).Command,
             new FinetuneVerb(terminal).Command,
             new MergeLoraVerb(terminal).Command,
             new ConvertVerb(terminal).Command,

@@ -98,8 +98,9 @@ internal sealed class PretrainVerb
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
+        double peak = quiet ? 0 : 1e9 * backend.MeasurePeak();
         PretrainResult result;
-        using (var report = new PretrainReport(_terminal, quiet, run.Step)) result = run.Run(report, _terminal.Cancellation);
+        using (var report = new PretrainReport(_terminal, quiet, run.Step, peak)) result = run.Run(report, _terminal.Cancellation);
         if (!quiet)
             _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; " +
                 $"the model: {result.Checkpoint}");
