@@ -81,8 +81,7 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
             float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
             AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
             AttentionProduct.Run<TS, TV>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
-            Scores(headMod, b, 0, key, keys, left);
-            Scores(headMod, b, TS.Lanes, key, keys, right);
+            Scores(headMod, b, key, keys, left, right);
             AttentionProduct.Run<TS, TV>(
                 a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, key > firstKey ? b.QueryGradient : b.Zeros, b.QueryGradient);
             for (int p = 0; p < Panels; p++)
@@ -115,28 +114,46 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
 
         for (int q = 0; q < Block; q++)
         {
-            float sum = 0, logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
-            for (int d = 0; d < a.HeadSize && q < queries; d++) sum += gradient[((long)q * a.Hidden) + d] * result[((long)q * a.Hidden) + d];
+            float logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
+            float sum = q < queries ? Dot(gradient + ((long)q * a.Hidden), result + ((long)q * a.Hidden)) : 0;
             // A lane without a query, or a query that sees no key, has weights exp(score − ∞) = 0.
             (b.LogSumExp[q], b.Delta[q]) = (float.IsNegativeInfinity(logSumExp) ? float.PositiveInfinity : logSumExp, sum);
         }
     }
 
-    /// <summary>Turns one register column of scores into P, and of dO Vᵀ into dS / sqrt(d).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Scores(in TMod headMod, in Buffers b, int column, int firstKey, int keys, TV query)
+    private float Dot(float* x, float* y)
+    {
+        TV sum = TS.Constant(0);
+        int d = 0;
+        for (; d + TS.Lanes <= a.HeadSize; d += TS.Lanes) sum = TS.MultiplyAdd(TS.Load(x + d), TS.Load(y + d), sum);
+        float total = TS.Sum(sum);
+        for (; d < a.HeadSize; d++) total += x[d] * y[d];
+        return total;
+    }
+
+    /// <summary>Turns scores into P, and dO Vᵀ into dS / sqrt(d).</summary>
+    private void Scores(in TMod headMod, in Buffers b, int firstKey, int keys, TV leftQuery, TV rightQuery)
     {
         TV scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize)));
-        TV logSumExp = TS.Load(b.LogSumExp + column), delta = TS.Load(b.Delta + column);
-        float* score = b.Scores + column, gradient = b.ScoreGradient + column;
-        for (int k = 0; k < keys; k++, score += Block, gradient += Block)
+        TV leftLogSumExp = TS.Load(b.LogSumExp), rightLogSumExp = TS.Load(b.LogSumExp + TS.Lanes);
+        TV leftDelta = TS.Load(b.Delta), rightDelta = TS.Load(b.Delta + TS.Lanes);
+        for (int k = 0; k < keys; k++)
         {
-            TV raw = TS.Multiply(TS.Load(score), scale), key = TS.Broadcast(firstKey + k);
-            TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
-            TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
-            TS.Store(score, weight);
-            TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
+            TV key = TS.Broadcast(firstKey + k);
+            float* score = b.Scores + (k * Block), gradient = b.ScoreGradient + (k * Block);
+            Score(headMod, score, gradient, scale, leftQuery, key, leftLogSumExp, leftDelta);
+            Score(headMod, score + TS.Lanes, gradient + TS.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Score(in TMod headMod, float* score, float* gradient, TV scale, TV query, TV key, TV logSumExp, TV delta)
+    {
+        TV raw = TS.Multiply(TS.Load(score), scale);
+        TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
+        TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
+        TS.Store(score, weight);
+        TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
     }
 
     /// <summary>Copies panels [panels][length, Block] to rows.</summary>
