@@ -90,8 +90,8 @@ public sealed class HeatMap
         string of = classes.Length > 0 ? $", class {classes}" : "";
         Append($"<text x=\"{Left}\" y=\"16\" font-size=\"14\">{Escape(first.Id + of)}</text>\n<text x=\"{Left}\" y=\"34\">{Escape(_unit)}</text>\n");
         DrawLegend(scale);
-        for (int line = 0; line < lines; line++) DrawLine(line, first.Start, Math.Min(PerLine, bases - (line * PerLine)));
         foreach (SubstitutionEffects part in _panel) DrawCells(part, first.Start, scale);
+        for (int line = 0; line < lines; line++) DrawLine(line, first.Start, Math.Min(PerLine, bases - (line * PerLine)));
         Append($"</g>\n");
         Flush();
         _height += TitleHeight + (lines * LineHeight);
@@ -108,13 +108,14 @@ public sealed class HeatMap
         Append($"<text x=\"{X + LegendWidth}\" y=\"34\" text-anchor=\"middle\">{scale:G3}</text>\n");
     }
 
-    /// <summary>The frame of a line: the names of the rows, the numbers of the bases.</summary>
+    /// <summary>The frame of a line: the names of the rows, the number of the first base and of every tenth.</summary>
     private void DrawLine(int line, int start, int bases)
     {
         int top = TitleHeight + (line * LineHeight) + LetterHeight;
         for (int row = 0; row < Rows; row++)
             Append($"<text x=\"{Left - 8}\" y=\"{top + (row * Cell) + 9}\" text-anchor=\"end\" font-size=\"9\">{"ACGT"[row]}</text>");
-        Append($"\n<rect x=\"{Left}\" y=\"{top}\" width=\"{bases * Cell}\" height=\"{Rows * Cell}\" fill=\"#f7f7f7\" stroke=\"#bbb\"/>\n");
+        Append($"<text x=\"{Left - 8}\" y=\"{top - 3}\" text-anchor=\"end\" font-size=\"9\" fill=\"#666\">{start + (line * PerLine) + 1}</text>\n");
+        Append($"<rect x=\"{Left}\" y=\"{top}\" width=\"{bases * Cell}\" height=\"{Rows * Cell}\" fill=\"none\" stroke=\"#bbb\"/>\n");
         for (int i = 0; i < bases; i++)
         {
             int number = start + (line * PerLine) + i + 1;
