@@ -15,7 +15,7 @@ public class GenomeTests
         Assert.True(genome.TryGetLength("b", out int length));
         Assert.Equal(bases.Length, length);
         var random = new Random(1);
-        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_590, length - 40, .. Enumerable.Range(0, 200).Select(_ => random.Next(length - 40))])
+        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_560, length - 40, .. Enumerable.Range(0, 200).Select(_ => random.Next(length - 40))])
         {
             byte[] read = new byte[40];
             genome.Read("b", start, read);
@@ -42,7 +42,8 @@ public class GenomeTests
 
     [Theory]
     [InlineData(">a\nACGT\n>b\nAC\n>a\nGG\n", "test.fa: record 3, line 5: 'a' is there twice")]
-    [InlineData("ACGT\nACGT\n", "test.fa: this is Lines, not FASTA")]
+    [InlineData("sequence\nACGT\n", "test.fa: this is Csv, not FASTA")]
+    [InlineData("ACGT\nACGT\n", "test.fa: line 1: FASTA starts a record with '>'")]
     [InlineData("", "the file is empty")]
     public void A_file_that_is_no_genome_is_refused(string content, string message) =>
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Of(content)).Message, StringComparison.Ordinal);

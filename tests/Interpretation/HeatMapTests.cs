@@ -14,7 +14,7 @@ public class HeatMapTests
         float[] effects = [0, 2, -1, 0.5f, float.NaN, float.NaN, float.NaN, float.NaN, -2, 1, 0, 0];
         XElement panel = Draw(Effects("x", 1, 41, "ANG", effects)).Elements(Svg + "g").Single();
         string[] cells = [.. panel.Elements(Svg + "rect").Where(r => (string?)r.Attribute("width") == "10" && (string?)r.Attribute("height") == "10").Select(r => (string)r.Attribute("fill")!)];
-        Assert.Equal(["#b2182b", "#9099ce", "#ecc5ca", "#2166ac", "#d88c95", "#ffffff"], cells);
+        Assert.Equal(["#b2182b", "#90b2d6", "#ecc5ca", "#2166ac", "#d88c95", "#ffffff"], cells);
         Assert.Equal(2, panel.Elements(Svg + "circle").Count());
         string[] texts = [.. panel.Elements(Svg + "text").Select(t => t.Value)];
         foreach (string text in (string[])["x", "effect", "-2", "0", "2", "A", "N", "G", "42"]) Assert.Contains(text, texts);

@@ -97,8 +97,8 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         using var source = new CancellationTokenSource();
-        var input = new EndlessFasta(source.Cancel, 3000, text: n => n == 1 ? Header : "promoter\t1\tG\tC\n");
-        ToolRun run = ToolRun.Of(input, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]], source.Token);
+        var input = new EndlessFasta(source.Cancel, 700, text: n => n == 1 ? Header : "promoter\t1\tG\tC\n");
+        ToolRun run = ToolRun.Of(input, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]], source.Token);
         Assert.Equal((130, "dnabert2: interrupted"), (run.Code, run.Error.Trim()));
         Assert.Empty(folder.Names);
     }
