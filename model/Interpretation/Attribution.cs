@@ -12,7 +12,7 @@ namespace Dnabert2.Interpretation;
 /// stretch, r_1 … r_m in place of s_1 … s_n. Then the effect is Σ_j ln p(s_j | n masks there) − Σ_i ln p(r_i | m masks there), in nats,
 /// where p is the model's distribution at a place when the whole stretch is replaced by as many masks as it has tokens. Both sums are of
 /// the same bases in the same visible context, no changed token is seen while another one is predicted, and substitutions that change the
-/// same stretch share their forward passes: two a base or so, instead of one for each token.
+/// same stretch share their forward passes: about one a base, instead of one for each changed token of each substitution.
 /// </remarks>
 public sealed class Attribution
 {
@@ -63,7 +63,7 @@ public sealed class Attribution
             {
                 byte[] bases = record.Sequence[window.Start..window.End].ToArray();
                 IMutagenesis target = _ofClass ? new ClassMutagenesis(_model, _label) : new LikelihoodMutagenesis(_model.Model);
-                target.Prepare(bases, window.From - window.Start, window.To - window.Start);
+                target.Prepare(bases, window.From - window.Start, window.To - window.Start, cancellation);
                 Run(target, window.To - window.From);
                 yield return target.Finish(record, window);
                 done += window.To - window.From;

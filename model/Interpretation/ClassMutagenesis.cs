@@ -18,13 +18,14 @@ internal sealed class ClassMutagenesis(InterpretedModel model, int? label) : IMu
 
     public int Passes => _mutants.Count + 1;
 
-    public void Prepare(byte[] bases, int from, int to)
+    public void Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
     {
         _bases = bases;
         model.Model.Tokenizer.EncodeSequence(bases, _reference, _starts);
         // As in training, a sequence is cut to the most tokens; a substitution past them would show no effect where none was looked for.
         int seen = _reference.Count > _room ? Math.Clamp(_starts[_room], from, to) : to;
         (_from, _to, _unseen) = (from, seen, to - seen);
+        cancellation.ThrowIfCancellationRequested();
         for (int at = from; at < seen; at++)
         {
             if (!Substitutions.IsKnown(bases[at])) continue;

@@ -12,7 +12,8 @@ internal interface IMutagenesis
     /// <param name="bases">The bases of the window; kept.</param>
     /// <param name="from">The first base to substitute.</param>
     /// <param name="to">One past the last one.</param>
-    void Prepare(byte[] bases, int from, int to);
+    /// <param name="cancellation">Ends it between two bases.</param>
+    void Prepare(byte[] bases, int from, int to, CancellationToken cancellation);
 
     /// <summary>A pass, and its tokens without [CLS] and [SEP].</summary>
     ForwardPass Pass(int index, List<int> tokens);

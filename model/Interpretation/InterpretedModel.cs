@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Dnabert2.FineTuning;
 using Engine.Runtime;
 
@@ -16,7 +15,7 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>What it was fine-tuned for; null: it was not.</summary>
     public TaskKind? Task { get; }
 
-    /// <summary>The names of the classes in the order of its logits; empty where it was not fine-tuned.</summary>
+    /// <summary>The names of the classes in the order of its logits; of a regression, "value"; empty where it was not fine-tuned.</summary>
     public IReadOnlyList<string> Labels { get; }
 
     /// <summary>The most tokens it was fine-tuned on, [CLS] and [SEP] included, to which sequences are cut; null: no limit.</summary>
@@ -25,26 +24,25 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>Whether it gives the likelihood of masked tokens.</summary>
     public bool HasLikelihood => Model.MlmHead is not null;
 
-    /// <summary>Loads a model folder of either kind.</summary>
+    /// <summary>Loads a model folder: fine-tuned if it has a classifier or is an adapter with one, otherwise pre-trained.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
     /// <exception cref="IOException">The folder or a file in it is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
     public static InterpretedModel Load(string folder, Backend? backend = null)
     {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (IsFineTuned(folder))
+        {
+            // It owns nothing but the model, which is disposed here.
+            ClassifierModel classifier = ClassifierModel.Load(folder, backend);
+            return new InterpretedModel(classifier.Model, classifier.Kind, classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
+        }
+
         Dnabert2Model model = Dnabert2Model.Load(folder, backend);
-        try
-        {
-            string path = Path.Combine(folder, "config.json");
-            if (model.Classifier is not null && model.Pooler is not null) return OfClassifier(model, path);
-            return model.MlmHead is not null ? new InterpretedModel(model, null, [], null) : throw new InvalidDataException(
-                $"{folder}: the weights have neither a classifier with its pooler nor a masked-language-model head; give a fine-tuned or a pre-trained model");
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        if (model.MlmHead is not null) return new InterpretedModel(model, null, [], null);
+        model.Dispose();
+        throw new InvalidDataException($"{folder}: the weights have neither a classifier nor a masked-language-model head; give a fine-tuned or a pre-trained model");
     }
 
     /// <summary>The id of a class by its name.</summary>
@@ -60,23 +58,11 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose() => Model.Dispose();
 
-    private static InterpretedModel OfClassifier(Dnabert2Model model, string path)
+    private static bool IsFineTuned(string folder)
     {
-        using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(path));
-        int count = model.Config.NumLabels;
-        string[] labels = [.. Enumerable.Range(0, count).Select(i => i.ToString())];
-        if (config.RootElement.TryGetProperty("id2label", out JsonElement names) && names.ValueKind == JsonValueKind.Object)
-        {
-            foreach (JsonProperty name in names.EnumerateObject())
-                if (int.TryParse(name.Name, out int id) && id >= 0 && id < count && name.Value.ValueKind == JsonValueKind.String)
-                    labels[id] = name.Value.GetString()!;
-        }
-
-        TaskKind task = count == 1 ? TaskKind.Regression : TaskKind.SingleLabel;
-        if (config.RootElement.TryGetProperty("problem_type", out JsonElement type) && type.ValueKind == JsonValueKind.String)
-            task = ProblemTypes.Find(type.GetString()!) ?? throw new InvalidDataException($"{path}: problem_type {type.GetRawText()} is not known");
-        int? maxTokens = config.RootElement.TryGetProperty("dnabert2_max_tokens", out JsonElement most) && most.TryGetInt32(out int number) && number > 2
-            ? number : null;
-        return new InterpretedModel(model, task, labels, maxTokens);
+        if (!Directory.Exists(folder)) return false;
+        if (LoraAdapter.IsIn(folder)) return true;
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        return checkpoint.Parts.HasFlag(ModelParts.Classifier);
     }
 }

@@ -15,7 +15,7 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
 
     public int Passes => _passes.Count;
 
-    public void Prepare(byte[] bases, int from, int to)
+    public void Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
     {
         (_bases, _from, _to) = (bases, from, to);
         model.Tokenizer.EncodeSequence(bases, _reference);
@@ -23,6 +23,7 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
         var alternative = new List<int>();
         for (int at = from; at < to; at++)
         {
+            cancellation.ThrowIfCancellationRequested();
             byte original = bases[at];
             if (!Substitutions.IsKnown(original)) continue;
             for (int b = 0; b < 4; b++)

@@ -51,13 +51,13 @@ public sealed class SmallModels : IDisposable
     internal static void WriteFineTuned(string folder, string problemType = "single_label_classification", int maxTokens = 128)
     {
         using var backend = CpuBackend.Create(1);
-        using (var model = Dnabert2Model.Initialize(Config, Tokenizer, seed: 5, backend, ModelParts.Pooler | ModelParts.Classifier, trainable: true))
+        bool isValue = problemType == "regression";
+        using (var model = Dnabert2Model.Initialize(Config with { NumLabels = isValue ? 1 : 3 }, Tokenizer, seed: 5, backend, ModelParts.Pooler | ModelParts.Classifier, trainable: true))
             ModelFolder.Save(model, folder);
         string path = Path.Combine(folder, "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         (config["problem_type"], config["dnabert2_max_tokens"]) = (problemType, maxTokens);
-        config["id2label"] = JsonNode.Parse("""{"0":"none","1":"weak","2":"strong"}""");
-        config["label2id"] = JsonNode.Parse("""{"none":0,"weak":1,"strong":2}""");
+        config["id2label"] = JsonNode.Parse(isValue ? """{"0":"value"}""" : """{"0":"none","1":"weak","2":"strong"}""");
         File.WriteAllText(path, config.ToJsonString());
     }
 

@@ -13,6 +13,7 @@ public class StreamingTests
     [Theory]
     [InlineData("embed", "x.npy")]
     [InlineData("embed", "x.tsv")]
+    [InlineData("embed", "x.npy", "--pooling", "none")]
     [InlineData("tokenize", "x.txt")]
     [InlineData("attribute", "x.tsv", "--region", "2-2", "--picture", "PICTURE")]
     public void Memory_does_not_grow_with_the_number_of_records(string verb, string output, params string[] more)

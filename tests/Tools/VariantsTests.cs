@@ -75,7 +75,7 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         double[][] scores = [.. lines.Skip(1).Take(6).Select(line => line.Split('\t')[11..].Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
         Assert.All(scores, s => Assert.Equal((1, 0), (Math.Round(s[0] + s[2] + s[4], 5), Math.Round(s[1] + s[3] + s[5], 5))));
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        Assert.EndsWith("value_strong\tchange_strong", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
+        Assert.EndsWith("euclidean_distance\tvalue\tchange_value", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
     }
 
     [Fact]

@@ -112,7 +112,7 @@ internal sealed class AttributeRun(
             if (!quiet && bases >= LongWork && (region?.Record is null || region.Record == record.Id))
             {
                 // A token has about five bases; substitutions in one token share passes where likelihoods are wanted.
-                double tokens = (attribution.IsOfClass ? 3.0 : 2.0) * bases * Math.Min(record.Length, options.Window) / 5;
+                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * bases * Math.Min(record.Length, options.Window) / 5;
                 terminal.Say($"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about {tokens / 1e6:N0} million tokens to compute; "
                     + $"--region {record.Id}:START-END does a part, a smaller --window costs less");
             }

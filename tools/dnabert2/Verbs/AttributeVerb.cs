@@ -50,7 +50,7 @@ internal sealed class AttributeVerb
         Command = new Verb(
             "attribute",
             "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the sequence as it is. "
-            + "It takes about three passes a base through a classifier, two through a language model. At N nothing is substituted.",
+            + "Each base takes three passes through a classifier, about one through a language model. At N nothing is substituted.",
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
         {

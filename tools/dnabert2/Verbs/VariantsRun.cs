@@ -98,7 +98,7 @@ internal sealed class VariantsRun(InterpretedModel model, VariantScorer scorer, 
         bool value = model.Task == TaskKind.Regression;
         foreach (string label in model.Labels)
         {
-            row.Add((value ? "value_" : "p_") + label);
+            row.Add(value ? label : "p_" + label);
             row.Add("change_" + label);
         }
 
