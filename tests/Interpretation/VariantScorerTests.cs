@@ -85,6 +85,7 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     {
         Variant[] variants = [.. Enumerable.Range(1, 90).Select(i => new Variant(i, "one", i, $"v{i}", One.Substring(i - 1, 1), i % 7 == 0 ? "*" : One[i - 1] == 'A' ? "C" : "A"))];
         VariantScore[] few = [.. Score(small.PreTrained(), variants, 1)], many = [.. Score(small.PreTrained(), variants, 20_000)];
+        Assert.Equal(78, few.Count(s => s.Status == VariantStatus.Scored));
         Assert.Equal(variants, few.Select(s => s.Variant));
         Assert.Equal(variants, many.Select(s => s.Variant));
         for (int i = 0; i < variants.Length; i++) Assert.Equal(few[i].LikelihoodChange, many[i].LikelihoodChange, 1e-5);
