@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Dnabert2;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Cases;
 
@@ -9,7 +10,7 @@ namespace Bench.EndToEnd;
 
 /// <summary>
 /// Measures the operations of the 117M model and its whole forward pass on this machine, beside the machine's measured peaks:
-/// <c>forward [--threads N] [--rounds N]</c>. Every figure is the median of the rounds, and the rounds go through all shapes in turn.
+/// <c>forward [--threads N] [--rounds N] [--dtype f32|bf16|i8]</c>. Every figure is the median of the rounds, and the rounds go through all shapes in turn.
 /// </summary>
 internal static class ForwardBenchmark
 {
@@ -18,7 +19,8 @@ internal static class ForwardBenchmark
     public static int Run(string[] args)
     {
         int threads = Option(args, "--threads", Environment.ProcessorCount), rounds = Option(args, "--rounds", 7);
-        using Backend backend = CpuBackend.Create(threads);
+        Precision precision = Word(args, "--dtype") switch { "bf16" => Precision.BF16, "i8" => Precision.I8, _ => Precision.F32 };
+        using Backend backend = CpuBackend.Create(threads, precision);
         double peak = MachinePeak.Gflops(threads), bandwidth = MachinePeak.ReadBandwidth(threads);
         Console.WriteLine($"{backend.Description}; measured peaks: {peak:F0} GFLOP/s of fused multiply-adds, {bandwidth:F0} GB/s of reads; median of {rounds} rounds");
         foreach ((int sequences, int tokens) in ((int, int)[])[(8, 128), (1, 2048)]) Operations(backend, sequences, tokens, rounds, peak);
@@ -110,9 +112,12 @@ internal static class ForwardBenchmark
         return values[values.Count / 2];
     }
 
-    private static int Option(string[] args, string name, int otherwise)
+    private static int Option(string[] args, string name, int otherwise) =>
+        int.TryParse(Word(args, name), out int value) && value > 0 ? value : otherwise;
+
+    private static string? Word(string[] args, string name)
     {
         int at = Array.IndexOf(args, name);
-        return at >= 0 && at + 1 < args.Length && int.TryParse(args[at + 1], out int value) && value > 0 ? value : otherwise;
+        return at >= 0 && at + 1 < args.Length ? args[at + 1] : null;
     }
 }
