@@ -75,7 +75,7 @@ internal sealed class AttributeVerb
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         bool quiet = parsed.GetValue(_quiet);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
         using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);

@@ -73,7 +73,7 @@ internal sealed class VariantsVerb
 
         bool quiet = parsed.GetValue(_quiet);
         var options = new VariantOptions { Window = parsed.GetValue(_window), BatchTokens = parsed.GetValue(_batchTokens) };
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
         using VariantReader reader = OpenVariants(input);
         using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
         Genome genome = ReadGenome(genomePath, quiet);
