@@ -20,7 +20,13 @@ public sealed class SmallModels : IDisposable
 
     internal static Dnabert2Config Config { get; } = new()
     {
-        VocabSize = 80, HiddenSize = 24, NumHiddenLayers = 2, NumAttentionHeads = 3, IntermediateSize = 20, InitializerRange = 0.3f, NumLabels = 3,
+        VocabSize = 80,
+        HiddenSize = 24,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 3,
+        IntermediateSize = 20,
+        InitializerRange = 0.3f,
+        NumLabels = 3,
     };
 
     internal static BpeTokenizer Tokenizer { get; } = Train();
