@@ -88,6 +88,16 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     }
 
     [Fact]
+    public void Further_pre_training_comes_first_and_its_model_is_the_base_of_an_adapter()
+    {
+        ToolRun run = Finetune("run", "--further-steps 2 --lora r=2 --steps 2").Succeeds();
+        Assert.Contains("begin with new weights: pooler, classifier", run.Error, StringComparison.Ordinal);
+        Assert.Contains("further-pretraining/checkpoints/step-00000002", File.ReadAllText(this["run/adapter_config.json"]), StringComparison.Ordinal);
+        ClassifierModel.Load(this["run"]).Dispose();
+        Assert.Equal(run.Text, Finetune("run", "--further-steps 2 --lora r=2 --steps 2 --resume").Succeeds().Text);
+    }
+
+    [Fact]
     public void Duplicates_and_truncation_are_said()
     {
         Directory.CreateDirectory(this["data"]);
@@ -112,6 +122,8 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     [InlineData("--model nowhere", 1, "nowhere")]
     [InlineData("--data nowhere", 1, "nowhere")]
     [InlineData("--further-steps -1", 2, "--further-steps")]
+    [InlineData("--kind regression", 1, "train.csv")]
+    [InlineData("--class-weights none", 2, "--class-weights")]
     [InlineData("--device cuda", 1, "cuda")]
     public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
     {
