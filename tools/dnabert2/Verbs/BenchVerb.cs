@@ -40,7 +40,7 @@ internal sealed class BenchVerb
             "bench", "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU.",
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16", "training steps with products in bfloat16"),
-            ("dnabert2 bench", "the 117M model at six shapes; some minutes"))
+            ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
         {
             _model, _shapes, _training, _rounds, _json, _dtype.Option, _threads,
         };
