@@ -4,7 +4,6 @@ using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Cases;
-using Tests.Kernels;
 using Tests.Model;
 
 namespace Tests.Gpu;
@@ -18,11 +17,11 @@ public sealed class CudaContextTests
         var driver = new FakeDriver();
         using (Backend backend = Open(driver))
         {
-            ConformanceTests.Check(new LinearCase(9, 34, 20, Activation.Geglu, bias: true, residual: true, packed: true), backend);
-            ConformanceTests.Check(new AttentionCase<Alibi>([65, 0, 7], 3, 64, default), backend);
-            ConformanceTests.Check(new EmbeddingCase(5, 11, 24, types: true), backend);
-            ConformanceTests.Check(new EmbeddingCase(3, 11, 1048, types: true), backend);
-            ConformanceTests.Check(new EmbeddingCase(3, 11, 1027, types: false), backend);
+            OpCheck.Run(new LinearCase(9, 34, 20, Activation.Geglu, bias: true, residual: true, packed: true), backend);
+            OpCheck.Run(new AttentionCase<Alibi>([65, 0, 7], 3, 64, default), backend);
+            OpCheck.Run(new EmbeddingCase(5, 11, 24, types: true), backend);
+            OpCheck.Run(new EmbeddingCase(3, 11, 1048, types: true), backend);
+            OpCheck.Run(new EmbeddingCase(3, 11, 1027, types: false), backend);
         }
 
         Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
@@ -135,11 +134,11 @@ public sealed class CudaContextTests
         var op = new AttentionCase<Alibi>([9], 1, headSize, default);
         if (runs)
         {
-            ConformanceTests.Check(op, backend);
+            OpCheck.Run(op, backend);
             return;
         }
 
-        string message = Assert.Throws<NotSupportedException>(() => ConformanceTests.Check(op, backend)).Message;
+        string message = Assert.Throws<NotSupportedException>(() => OpCheck.Run(op, backend)).Message;
         Assert.Contains("attention_alibi_f32 needs 118784 bytes of shared memory", message, StringComparison.Ordinal);
         Assert.Contains("--device cpu", message, StringComparison.Ordinal);
     }

@@ -2,10 +2,12 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
+using Tests.Gpu;
 
 namespace Tests.Kernels;
 
-/// <summary>The CPU backend in each form that this machine, under the present switches, runs.</summary>
+/// <summary>The CPU backend in each form that this machine, under the present switches, runs; and the GPU's, interpreted.</summary>
 internal static class Backends
 {
     public static TheoryData<string> Names()
@@ -17,8 +19,17 @@ internal static class Backends
         return names;
     }
 
+    /// <summary>The forms of the CPU, and the GPU's kernels in the PTX interpreter.</summary>
+    public static TheoryData<string> NamesWithGpu()
+    {
+        TheoryData<string> names = Names();
+        names.Add("gpu");
+        return names;
+    }
+
     public static Backend Create(string name, int threads) => name switch
     {
+        "gpu" => new CudaBackend(new InterpretedDevice()),
         "512" => new GuardedBackend<Simd512, Vector512<float>>(threads),
         "256" => new GuardedBackend<Simd256, Vector256<float>>(threads),
         "128" => new GuardedBackend<Simd128, Vector128<float>>(threads),

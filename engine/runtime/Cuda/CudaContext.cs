@@ -197,14 +197,15 @@ internal sealed unsafe class CudaContext : GpuDevice
         return names;
     }
 
-    private static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
+    /// <summary>Whether a result is the failure of a kernel, after which a context is lost.</summary>
+    internal static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
         or CudaResult.HardwareStackError or CudaResult.IllegalInstruction or CudaResult.MisalignedAddress or CudaResult.InvalidAddressSpace
         or CudaResult.InvalidProgramCounter or CudaResult.LaunchFailed or CudaResult.EccUncorrectable or CudaResult.Unknown;
 
     private Function Load(CompiledKernel kernel)
     {
         if (_functions.TryGetValue(kernel.Entry, out Function function)) return function;
-        byte[] text = KernelManifest.Text(kernel);
+        byte[] text = Text(kernel);
         function = new(Compile(kernel, text), text.AsSpan().IndexOf("trap;"u8) >= 0);
 
         // A kernel whose need grows with a size is allowed what this GPU has; a launch that needs more is refused.
