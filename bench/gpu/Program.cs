@@ -26,7 +26,11 @@ if (gpu is null || obstacle is not null)
     return 1;
 }
 
-GpuDevice Open() => new CudaContext(CudaDriver.Native, gpu);
+// Held for the whole run: checks open and close the GPU, and making its context anew takes a while.
+ICudaDriver driver = CudaDriver.Native;
+driver.Check(driver.DeviceGet(out int device, Device), "cuDeviceGet");
+driver.Check(driver.DevicePrimaryContextRetain(out _, device), "cuDevicePrimaryCtxRetain");
+GpuDevice Open() => new CudaContext(driver, gpu);
 var journal = new Journal(path);
 if (args[0] == "report")
 {

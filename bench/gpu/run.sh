@@ -83,6 +83,8 @@ report() {
 command="${1:-all}"
 [ $# -eq 0 ] || shift
 mkdir -p "$out"
+# Where the driver keeps what it has compiled, so that each process need not compile again.
+export CUDA_CACHE_PATH="${CUDA_CACHE_PATH:-$out/cache}"
 failed=0
 case "$command" in
     publish) rmdir "$out" 2>/dev/null || true; publish ;;
@@ -96,6 +98,6 @@ case "$command" in
         memcheck || failed=1
         report
         ;;
-    *) sed -n '2,13p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,11p' "$0" >&2; exit 2 ;;
 esac
 exit "$failed"
