@@ -79,16 +79,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         yield return ("cast_bf16_f32", 6 * Flat, o => Cast(o, "cast_bf16_f32", true));
         yield return ("adamw_f32", 28 * Flat, o => AdamW(o, rounded: false));
         yield return ("adamw_bf16", 30 * Flat, o => AdamW(o, rounded: true));
-        yield return ("sum_of_squares", 4 * Flat, o =>
-        {
-            nint x = o.Floats(Flat), partial = o.Floats(NormBlocks);
-            return () => Launch(o, "sum_of_squares", a =>
-            {
-                a.View(x, Flat);
-                a.View(partial, NormBlocks);
-                a.I64(Flat);
-            }, NormBlocks);
-        });
+        yield return ("sum_of_squares", 4 * Flat, SumOfSquares);
     }
 
     private static void Launch(Operands o, string entry, Action<KernelArguments> arguments, long x, int y = 1)
@@ -229,6 +220,17 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
             a.I32((int)Blocks(Rows, parts));
             a.I32(0);
         }, Width / Chunk, parts);
+    }
+
+    private Action SumOfSquares(Operands o)
+    {
+        nint x = o.Floats(Flat), partial = o.Floats(NormBlocks);
+        return () => Launch(o, "sum_of_squares", a =>
+        {
+            a.View(x, Flat);
+            a.View(partial, NormBlocks);
+            a.I64(Flat);
+        }, NormBlocks);
     }
 
     private Action CrossEntropy(Operands o, bool bf16, bool gradient)

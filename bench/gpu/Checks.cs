@@ -42,7 +42,11 @@ internal static class Checks
 
         yield return Raw("attention 65+0+7", c => c.Attention([65, 0, 7], 2, 64));
         yield return Raw("attention 70, head of 128", c => c.Attention([70], 1, 128));
+        foreach ((int rows, int width) in ((int, int)[])[(9, 768), (3, 1032), (3, 13)])
+            yield return Raw($"layer norm of a sum in fp32 {rows}×{width}", c => c.LayerNormOfSum(rows, width));
         yield return Raw("casts", c => c.Cast());
+        yield return Raw("casts back", c => c.CastBack());
+        yield return Raw("the norm of the gradients", c => c.GradientNorm());
         yield return Raw("AdamW with a rounded copy", c => c.AdamW());
         foreach (BackendRun run in BackendRuns.All()) yield return Twin(run.Name, backend => run.On(backend));
         foreach (OpCase op in BFloat16Twin.Cases())

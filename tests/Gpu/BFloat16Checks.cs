@@ -5,7 +5,10 @@ using Tests.Cases;
 
 namespace Tests.Gpu;
 
-/// <summary>The kernels with operands in bf16 on a GPU: fp32 arithmetic, so the error is that of rounding the result.</summary>
+/// <summary>
+/// The kernels with operands in bf16 on a GPU: fp32 arithmetic, so the error is that of rounding the result. And those in fp32 that no
+/// operation of the backend launches.
+/// </summary>
 internal sealed class BFloat16Checks(GpuDevice device) : IDisposable
 {
     // Half a unit in the last of the eight bits.
@@ -147,6 +150,53 @@ internal sealed class BFloat16Checks(GpuDevice device) : IDisposable
         for (int i = 0; i < x.Length; i++) Check.That(((BFloat16)x[i]).Bits == bits[i], $"{x[i]:R} became 0x{bits[i]:x4}");
     }
 
+    /// <summary>Casts from bf16 are exact.</summary>
+    public void CastBack()
+    {
+        double[] x = Normal(301, 1);
+        nint y = Allocate(4L * x.Length);
+        KernelArguments a = Begin("cast_bf16_f32");
+        View(a, x);
+        a.View(y, x.Length);
+        a.I64(x.Length);
+        device.Launch(1);
+        Check.Near(x, Read(y, x.Length), 0, "the cast");
+    }
+
+    /// <summary>The norm of the gradients, from the sums of squares of 1024 blocks.</summary>
+    public void GradientNorm()
+    {
+        double[] x = Normal(5003, 1);
+        nint partial = Allocate(4096), norm = Allocate(4);
+        KernelArguments a = Begin("sum_of_squares");
+        Raw(a, Single(x));
+        a.View(partial, 1024);
+        a.I64(x.Length);
+        device.Launch(1024);
+        a = Begin("gradient_norm");
+        a.View(partial, 1024);
+        a.View(norm, 1);
+        device.Launch(1);
+        double expected = Math.Sqrt(x.Sum(v => v * v));
+        Check.Near([expected], Read(norm, 1), 1e-5 * expected, "the norm");
+    }
+
+    /// <summary>Layer normalisation of sums in fp32, by the kernel for rows of this width.</summary>
+    public void LayerNormOfSum(int rows, int width)
+    {
+        double[] x = Normal(rows * width, 1), r = Normal((rows * width) + 1, 1)[1..], w = Normal(width, 1), b = Normal(width, 1);
+        nint y = Allocate(4L * rows * width);
+        KernelArguments a = Begin($"layer_norm_residual_{(width % 8 != 0 ? "any_" : width > 1024 ? "wide_" : "")}f32");
+        foreach (double[] operand in (double[][])[x, r, w, b]) Raw(a, Single(operand));
+        a.View(0, 0);
+        a.View(y, (long)rows * width);
+        a.I32(rows);
+        a.I32(width);
+        a.F32(1e-5f);
+        device.Launch((rows + 7) / 8);
+        Check.NearRelative(Reference.LayerNorm([.. x.Zip(r, (u, v) => u + v)], w, b, 1e-5f), Read(y, rows * width), 3e-6, "the sum, normalised");
+    }
+
     /// <summary>An optimizer step writes its rounded copy.</summary>
     public void AdamW()
     {
@@ -205,6 +255,13 @@ internal sealed class BFloat16Checks(GpuDevice device) : IDisposable
     {
         if (values.Length == 0) a.View(0, 0);
         else Raw(a, Array.ConvertAll(values, v => (BFloat16)(float)v));
+    }
+
+    private float[] Read(nint address, int count)
+    {
+        var values = new float[count];
+        device.Download(address, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        return values;
     }
 
     private static float[] Single(double[] values) => Array.ConvertAll(values, v => (float)v);

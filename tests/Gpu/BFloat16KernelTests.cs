@@ -2,7 +2,7 @@ using Tests.Ptx;
 
 namespace Tests.Gpu;
 
-/// <summary>The kernels with operands in bf16, in the interpreter: fp32 arithmetic, so the error is that of rounding the result.</summary>
+/// <summary>The kernels of <see cref="BFloat16Checks"/> in the interpreter.</summary>
 public sealed class BFloat16KernelTests : IDisposable
 {
     private readonly InterpretedDevice _device = new();
@@ -17,7 +17,8 @@ public sealed class BFloat16KernelTests : IDisposable
     [InlineData("linear_gelu_bf16", 127, 128, 64, true, false)]
     [InlineData("linear_geglu_bf16", 130, 72, 96, false, true)]
     [InlineData("linear_geglu_bf16", 3, 65, 128, true, false)]
-    public void Linear_layers_on_tensor_cores(string entry, int rows, int columns, int depth, bool bias, bool residual) => Run(checks => checks.Linear(entry, rows, columns, depth, bias, residual));
+    public void Linear_layers_on_tensor_cores(string entry, int rows, int columns, int depth, bool bias, bool residual) =>
+        Run(checks => checks.Linear(entry, rows, columns, depth, bias, residual));
 
     [Theory]
     [InlineData("linear_bf16")]
@@ -58,6 +59,18 @@ public sealed class BFloat16KernelTests : IDisposable
 
     [Fact]
     public void Casts_round_to_nearest_even_as_on_the_CPU() => Run(checks => checks.Cast());
+
+    [Fact]
+    public void Casts_from_bf16_are_exact() => Run(checks => checks.CastBack());
+
+    [Fact]
+    public void The_norm_of_the_gradients_on_the_GPU() => Run(checks => checks.GradientNorm());
+
+    [Theory]
+    [InlineData(9, 768)]
+    [InlineData(3, 1032)]
+    [InlineData(3, 13)]
+    public void Layer_normalisation_of_sums_in_fp32(int rows, int width) => Run(checks => checks.LayerNormOfSum(rows, width));
 
     [Fact]
     public void An_optimizer_step_writes_its_rounded_copy() => Run(checks => checks.AdamW());

@@ -117,6 +117,26 @@ public sealed class CudaContextTests
     }
 
     [Fact]
+    public void A_kernel_that_fails_in_a_recording_is_named_too()
+    {
+        var driver = new FakeDriver();
+        using var backend = (CudaBackend)Open(driver);
+        using Storage storage = backend.Allocate(4096);
+        Tensor table = new(storage, 0, new Shape(4, 8), DType.F32), rows = new(storage, 1024, new Shape(2), DType.I32);
+        Tensor y = new(storage, 2048, new Shape(2, 8), DType.F32);
+        backend.Clear(table);
+        backend.Upload<int>([1, 3], rows);
+        backend.GatherRows(table, rows, y);
+        using CudaGraph graph = backend.Record(() => backend.GatherRows(table, rows, y));
+        graph.Replay();
+        backend.Upload<int>([1, 4], rows);
+        backend.Download<float>(table, new float[32]);
+        graph.Replay();
+        string message = Assert.Throws<CudaException>(() => backend.Download<float>(y, new float[16])).Message;
+        Assert.Contains("The kernel under way was gather_rows_f32", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Too_little_memory_is_told_in_figures()
     {
         using Backend backend = Open(new FakeDriver { MemoryBytes = 100 << 20 });

@@ -48,6 +48,15 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void Pretraining_looks_for_the_GPU_before_it_builds_a_corpus()
+    {
+        using var folder = new TempFolder();
+        ToolRun run = Run(new FakeDriver { IsInstalled = false }, [.. Pretraining(folder["run"]), "--device", "cuda", "--steps", "1", "--batch", "2"]);
+        Assert.Equal(1, run.Code);
+        Assert.False(Directory.Exists(folder["run"]), run.Error);
+    }
+
+    [Fact]
     public void Info_lists_the_GPUs_and_says_what_runs_where()
     {
         string text = Run(new FakeDriver { Devices = [("Old", 7, 5, true), ("New", 9, 0, true)] }, ["info"]).Succeeds().Text;
