@@ -50,6 +50,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     private IEnumerable<(string Name, Func<int, long> Bytes, Prepare Prepare)> Kernels()
     {
         yield return ("add", s => 3 * Flat * s, (o, h) => Elementwise(o, "add", h, 3));
+        yield return ("scale", s => 2 * Flat * s, (o, h) => Elementwise(o, "scale", h, 2, factor: 1.5f));
         yield return ("gelu", s => 2 * Flat * s, (o, h) => Elementwise(o, "gelu", h, 2));
         yield return ("tanh", s => 2 * Flat * s, (o, h) => Elementwise(o, "tanh", h, 2));
         yield return ("gelu_gradient", s => 3 * Flat * s, (o, h) => Elementwise(o, "gelu_gradient", h, 3, accumulates: true));
@@ -93,7 +94,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
 
     private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
 
-    private Action Elementwise(Operands o, string name, bool bf16, int operands, bool accumulates = false)
+    private Action Elementwise(Operands o, string name, bool bf16, int operands, bool accumulates = false, float? factor = null)
     {
         nint[] views = [.. Enumerable.Range(0, operands).Select(_ => o.Floats(Flat, bf16))];
         return () => Launch(o, Entry(name, bf16), a =>
@@ -101,6 +102,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
             foreach (nint view in views) a.View(view, Flat);
             a.I64(Flat);
             if (accumulates) a.I32(0);
+            if (factor is { } f) a.F32(f);
         }, Blocks(Flat, WarpsPerBlock * Chunk));
     }
 
@@ -241,6 +243,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         {
             a.View(logits, count);
             a.View(labels, GateRows);
+            a.View(0, 0);
             a.View(result, gradient ? count : GateRows);
             a.I32(Classes);
             if (gradient) a.F32(1e-3f);

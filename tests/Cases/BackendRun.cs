@@ -126,7 +126,7 @@ internal static class BackendRuns
         yield return new($"cross-entropy gradient {rows}×{width}", i =>
         {
             Tensor logits = i.Normal(rows, width), labels = i.Integers([.. Enumerable.Range(0, rows).Select(r => r % 4 == 3 ? -1 : r % width)]);
-            i.Backend.CrossEntropyGradient(logits, labels, 0.25f, logits);
+            i.Backend.CrossEntropyGradient(logits, labels, i.Normal(rows), 0.25f, logits);
             return [i.Read(logits)];
         });
         yield return new($"geglu {rows}×{width}", i =>
@@ -162,6 +162,7 @@ internal static class BackendRuns
         i.Backend.Dropout(x, random, 0.3f, default, dropped);
         i.Backend.Dropout(x, random, 0.3f, dy, added);
         i.Backend.Clear(zero);
+        i.Backend.Scale(gelu, -0.75f, gelu);
         Tensor w = i.Normal(count), m = i.Normal(count), v = i.Normal(count);
         i.Backend.Copy(zero, v);
         i.Backend.AdamW(new AdamWStep(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f), w, dy, m, v);

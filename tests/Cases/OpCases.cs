@@ -13,7 +13,9 @@ public static class OpCases
             foreach (OpCase linear in Linear(n)) yield return linear;
             yield return new TanhCase(n);
             yield return new LayerNormCase(n, 5, inPlace: false);
-            yield return new CrossEntropyCase(n, 3);
+            yield return new CrossEntropyCase(n, 3, weighted: n % 2 == 1);
+            yield return new ElementLossCase(n, 3, binary: n % 4 < 2, weighted: n % 2 == 0);
+            yield return new ScaleCase(n);
             yield return new EmbeddingCase(n, 11, 6, types: n % 2 == 0);
             yield return new AttentionCase<Alibi>([n], 3, 8, default);
             yield return new PoolingCase([n], 3, (Pooling)(n % 3));
@@ -62,7 +64,14 @@ public static class OpCases
                 yield return new PoolingCase([rows, 0, 3], width, (Pooling)(rows % 3));
                 yield return new CrossEntropyCase(rows, width);
             }
-        foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes);
+        foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes, weighted: classes % 2 == 0);
+        foreach (int n in (int[])[0, 1, 5, 86, 300])
+        {
+            yield return new ElementLossCase(n, 3, binary: true, weighted: n % 2 == 0);
+            yield return new ElementLossCase(n, 3, binary: false, weighted: n % 2 == 1);
+            yield return new ScaleCase(7 * n);
+        }
+
         int[][] batches = [[1], [64], [65], [130], [0, 7, 0, 0, 33, 1, 0]];
         foreach (int[] lengths in batches)
         {

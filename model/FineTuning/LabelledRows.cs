@@ -1,0 +1,141 @@
+using System.Globalization;
+using Dnabert2.Sequences;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>A labelled file as it was read: checked sequences, and labels that are still text.</summary>
+internal sealed class LabelledRows
+{
+    private readonly List<Row> _rows = [];
+    private readonly string _path;
+    private readonly TaskKind _kind;
+
+    private LabelledRows(string path, TaskKind kind) => (_path, _kind) = (path, kind);
+
+    /// <summary>Whether each row has two sequences.</summary>
+    public bool Pairs { get; private set; }
+
+    /// <summary>Reads a file and checks all that can be checked without knowing the names of the classes.</summary>
+    public static LabelledRows Read(string path, TaskKind kind, CancellationToken cancellation)
+    {
+        var rows = new LabelledRows(path, kind);
+        // N stays in the sequence and becomes [UNK], as in the model's own training.
+        using SequenceReader reader = SequenceReader.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown }, cancellation);
+        rows.CheckColumns(reader);
+        var texts = new Dictionary<string, string>(StringComparer.Ordinal);
+        while (reader.TryRead(out SequenceRecord? record))
+        {
+            string label = record.Column("label")!.Trim();
+            if (!texts.TryGetValue(label, out string? text)) texts[label] = text = label;
+            rows.Check(record, text);
+            rows._rows.Add(new Row(
+                record.Id, record.Number, record.Line, record.Sequence.ToArray(), rows.Pairs ? record.SecondSequence.ToArray() : null, text));
+        }
+
+        return rows;
+    }
+
+    /// <summary>The names of the classes found here, each once.</summary>
+    public IEnumerable<string> Names() => _rows.SelectMany(row => Split(row.Label)).Distinct(StringComparer.Ordinal);
+
+    /// <summary>The rows with their labels understood.</summary>
+    /// <param name="names">The classes; empty in regression.</param>
+    /// <param name="origin">Where the classes are from, for errors.</param>
+    /// <exception cref="InvalidDataException">A label is none of the classes.</exception>
+    public LabelledSet Resolve(LabelNames names, string origin)
+    {
+        var sequences = new LabelledSequence[_rows.Count];
+        for (int i = 0; i < sequences.Length; i++)
+        {
+            Row row = _rows[i];
+            Target target = _kind == TaskKind.Regression
+                ? Target.OfValue(ParseValue(row.Label))
+                : ToTarget([.. Split(row.Label).Select(name => IdOf(name, row, names, origin)).Order()]);
+            sequences[i] = new LabelledSequence(row.Id, row.Line, row.First, row.Second, target);
+        }
+
+        return new LabelledSet(_path, _kind, names, Pairs, sequences);
+    }
+
+    private Target ToTarget(int[] ids) => _kind == TaskKind.SingleLabel ? Target.OfClass(ids[0]) : Target.OfClasses(ids);
+
+    private int IdOf(string name, Row row, LabelNames names, string origin) =>
+        names.IdOf(name) is var id && id >= 0
+            ? id
+            : throw Fault(row.Number, row.Line, $"the label '{Show(name)}' is none of the classes of {origin} ({Listed(names)})",
+                "Correct the label, or add rows of this class to the training set");
+
+    private void CheckColumns(SequenceReader reader)
+    {
+        if (reader.Format is not (SequenceFormat.Csv or SequenceFormat.Tsv))
+            throw new InvalidDataException(
+                $"{_path}: this is {reader.Format} and has no labels. Give CSV or TSV with the columns 'sequence,label' or 'sequence1,sequence2,label'.");
+        if (!Has("label"))
+            throw new InvalidDataException(
+                $"{_path}: line 1: no column is named 'label'; found are {string.Join(", ", reader.Columns.Take(8).Select(c => $"'{Show(c)}'"))}. "
+                + "Name the columns in the first line, for example 'sequence,label'.");
+        Pairs = Has("sequence2");
+        if (!Pairs && Has("sequence1") && !Has("sequence"))
+            throw new InvalidDataException(
+                $"{_path}: line 1: there is a column 'sequence1', but none named 'sequence2'. Name the columns 'sequence1,sequence2,label' for pairs, 'sequence,label' otherwise.");
+
+        bool Has(string name) => reader.Columns.Contains(name, StringComparer.OrdinalIgnoreCase);
+    }
+
+    private void Check(SequenceRecord record, string label)
+    {
+        if (record.Ambiguous == record.Length || (record.HasSecond && record.SecondAmbiguous == record.SecondLength))
+            throw Fault(record.Number, record.Line, "the sequence has no A, C, G or T: it is empty after cleaning", "Remove the row or add its bases");
+        if (_kind == TaskKind.Regression)
+        {
+            if (!float.IsFinite(ParseValue(label)))
+                throw Fault(record.Number, record.Line, $"the label '{Show(label)}' is not a finite number", "Write a number like -1.25, with a point");
+            return;
+        }
+
+        if (_kind == TaskKind.SingleLabel && label.Length == 0)
+            throw Fault(record.Number, record.Line, "the label is empty", "Give every row its class, or remove the row");
+        if (_kind == TaskKind.SingleLabel && label.Contains(';'))
+            throw Fault(record.Number, record.Line, $"the label '{Show(label)}' names several classes, and the task is one class a row",
+                "Read it as a multi-label task, or give one class");
+        string[] parts = Split(label);
+        foreach (string part in parts) CheckName(record, part);
+        if (parts.Distinct(StringComparer.Ordinal).Count() < parts.Length)
+            throw Fault(record.Number, record.Line, $"the label '{Show(label)}' names a class twice", "Name each class once");
+    }
+
+    private void CheckName(SequenceRecord record, string name)
+    {
+        if (name.Length == 0)
+            throw Fault(record.Number, record.Line, "a class between two ';' is empty", "Remove the ';' or name the class");
+        if (double.TryParse(name, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
+            && !long.TryParse(name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
+            throw Fault(record.Number, record.Line, $"the label '{Show(name)}' is a number that is no class, and the task is classification",
+                "Write classes as whole numbers or names, or read it as a regression task");
+    }
+
+    /// <summary>The names in a label: one, or in a multi-label task any number, separated by <c>;</c>.</summary>
+    private string[] Split(string label)
+    {
+        if (_kind == TaskKind.Regression) return [];
+        if (_kind == TaskKind.SingleLabel) return [LabelNames.Canonical(label)];
+        return label.Length == 0 ? [] : [.. label.Split(';', StringSplitOptions.TrimEntries).Select(LabelNames.Canonical)];
+    }
+
+    private static float ParseValue(string label) =>
+        float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) ? value : float.NaN;
+
+    private static string Listed(LabelNames names) =>
+        string.Join(", ", names.Take(8).Select(Show)) + (names.Count > 8 ? $", … {names.Count} in all" : "");
+
+    private static string Show(string text)
+    {
+        string shown = text.Length > 60 ? text[..60] + "…" : text;
+        return string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c));
+    }
+
+    private InvalidDataException Fault(long record, long line, string what, string remedy) =>
+        new($"{_path}: record {record}, line {line}: {what}. {remedy}.");
+
+    private sealed record Row(string Id, long Number, long Line, byte[] First, byte[]? Second, string Label);
+}
