@@ -111,6 +111,22 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
     }
 
+    [Fact]
+    public void Fine_tuning_on_a_GPU_writes_a_model_and_says_when_its_memory_is_too_small()
+    {
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["task"]);
+        string rows = string.Concat(Enumerable.Range(0, 6).Select(i => $"ACGTTGCATTGACCAGTC{(i % 2 == 0 ? "AAAA" : "GGGG")},{i % 2}\n"));
+        foreach (string part in (string[])["train", "dev", "test"]) File.WriteAllText(folder[$"task/{part}.csv"], "sequence,label\n" + rows);
+        string[] args = ["finetune", "--data", folder["task"], "--model", toy.Folder, "--device", "cuda", "--steps", "2", "--batch", "4", "--warmup", "1", "--evaluate-every", "2", "--quiet"];
+        Run(new FakeDriver(), [.. args, "-o", folder["a"]]).Succeeds();
+        Assert.True(File.Exists(folder["a/model.safetensors"]) || Directory.GetFiles(folder["a"], "model.safetensors", SearchOption.AllDirectories).Length > 0);
+
+        ToolRun run = Run(new FakeDriver { MemoryBytes = 5 << 20 }, [.. args, "-o", folder["b"]]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains("were asked for on the GPU", run.Error, StringComparison.Ordinal);
+    }
+
     private static string[] Pretraining(string run) =>
     [
         "pretrain", ToyModel.SamplePath, "--tokenizer", ToyModel.TokenizerPath, "-o", run, "--hidden", "16", "--layers", "1", "--heads", "2",

@@ -45,12 +45,7 @@ internal sealed class FinetuneVerb
     private readonly Option<int> _further = Shared.Number(
         "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
     private readonly FinetuneFlags _flags = new();
-    private readonly Option<string> _device = new("--device")
-    {
-        Description = "where to compute",
-        HelpName = "auto|cpu|cuda[:N]",
-        DefaultValueFactory = _ => "auto",
-    };
+    private readonly Option<string> _device = Shared.DeviceOption();
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
