@@ -44,6 +44,8 @@ internal static class CommandLineTool
         var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.")
         {
             new EmbedVerb(terminal).Command,
+            new AttributeVerb(terminal).Command,
+            new VariantsVerb(terminal).Command,
             new TokenizeVerb(terminal).Command,
             new TrainTokenizerVerb(terminal).Command,
             new PretrainVerb(terminal).Command,

@@ -47,7 +47,10 @@ internal sealed class EmbedVerb
     {
         _terminal = terminal;
         Command = new Verb(
-            "embed", "Turns sequences into vectors, one for each record, in the order of the input.",
+            "embed",
+            "Turns sequences into vectors, one for each record, in the order of the input. With --pooling none there is one for each token, and the "
+            + "table gives its place in the record: index from 0, and the bases from start up to but not including end, counted from 0. Where chunks "
+            + "overlap, a token is taken from the one in which it is farther from the border, so each base belongs to one vector.",
             ("dnabert2 embed tools/dnabert2/samples/sample.fa -o sample.npy", "a NumPy matrix, and sample.ids.tsv that says what each row is"),
             ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors", "a vector for each token, with its place in the record"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
