@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
 
 namespace Dnabert2.FineTuning;
 
@@ -42,6 +43,7 @@ internal sealed class FineTuningStep : IDisposable
     private int Count { get; set; }
 
     /// <summary>Runs a step, counted from 0.</summary>
+    /// <exception cref="DeviceMemoryException">A micro-batch does not fit the GPU; the message says what would.</exception>
     public StepResult Run(int step, double learningRate)
     {
         Choose(step);
@@ -97,16 +99,40 @@ internal sealed class FineTuningStep : IDisposable
     /// <summary>Adds the gradients of a micro-batch and returns the sum of its losses.</summary>
     private double ForwardBackward(uint number, ReadOnlySpan<Target> targets, float scale)
     {
-        // Each pass draws dropout masks of its own; its first row's place in the run names it, so that a resumed run draws the same.
-        _tape.Reset(_options.Seed, number);
-        var batch = new Batch(_activations, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
-        Variable losses = _loss.Forward(_model, _tape, batch, targets, scale);
-        if (_losses.Length < losses.Data.Count) _losses = new float[losses.Data.Count];
-        Span<float> values = _losses.AsSpan(0, (int)losses.Data.Count);
-        _model.Backend.Download(losses.Data, values);
-        double sum = 0;
-        foreach (float loss in values) sum += loss;
-        if (double.IsFinite(sum)) _tape.Backward(losses);
-        return sum;
+        try
+        {
+            // Each pass draws dropout masks of its own; its first row's place in the run names it, so that a resumed run draws the same.
+            _tape.Reset(_options.Seed, number);
+            var batch = new Batch(_activations, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
+            Variable losses = _loss.Forward(_model, _tape, batch, targets, scale);
+            if (_losses.Length < losses.Data.Count) _losses = new float[losses.Data.Count];
+            Span<float> values = _losses.AsSpan(0, (int)losses.Data.Count);
+            _model.Backend.Download(losses.Data, values);
+            double sum = 0;
+            foreach (float loss in values) sum += loss;
+            if (double.IsFinite(sum)) _tape.Backward(losses);
+            return sum;
+        }
+        catch (DeviceMemoryException fault)
+        {
+            throw Explain(fault, [.. targets]);
+        }
+    }
+
+    // A method of its own, so that what its lambda captures is not allocated in steps that fit.
+    private DeviceMemoryException Explain(DeviceMemoryException fault, Target[] targets) => BatchMemory.Explain(
+        fault, _ids.Count, CollectionsMarshal.AsSpan(_lengths), [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(targets.AsSpan(0, sequences)));
+
+    /// <summary>The bytes that a pass over the first sequences takes. The gradients are of no use afterwards.</summary>
+    private long Probe(ReadOnlySpan<Target> targets)
+    {
+        using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
+        var tape = Tape.ForTraining(activations, gradients, _options.Recompute);
+        ReadOnlySpan<int> lengths = CollectionsMarshal.AsSpan(_lengths)[..targets.Length];
+        int tokens = 0;
+        foreach (int length in lengths) tokens += length;
+        var batch = new Batch(activations, CollectionsMarshal.AsSpan(_ids)[..tokens], lengths);
+        tape.Backward(_loss.Forward(_model, tape, batch, targets, 0));
+        return activations.HighWater + gradients.HighWater;
     }
 }

@@ -109,14 +109,16 @@ internal sealed class TrainingStep : IDisposable
         }
         catch (DeviceMemoryException fault)
         {
-            int[] ids = [.. part.Ids], lengths = [.. part.Lengths];
-            throw BatchMemory.Explain(
-                fault, ids.Length, lengths, [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(ids, lengths[..sequences]));
+            throw Explain(fault, [.. part.Ids], [.. part.Lengths]);
         }
 
         if (!double.IsFinite(sum)) Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
         return sum;
     }
+
+    // A method of its own, so that what its lambda captures is not allocated in steps that fit.
+    private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths) => BatchMemory.Explain(
+        fault, ids.Length, lengths, [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(ids, lengths[..sequences]));
 
     private Variable Loss(Tape tape, Arena arena, in Batch batch, ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale) =>
         Objectives.MaskedLanguageModel(_model, tape, batch, Upload(arena, rows), Upload(arena, labels), scale);

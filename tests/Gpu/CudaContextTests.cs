@@ -4,7 +4,6 @@ using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Cases;
-using Tests.Kernels;
 using Tests.Model;
 
 namespace Tests.Gpu;
@@ -18,11 +17,11 @@ public sealed class CudaContextTests
         var driver = new FakeDriver();
         using (Backend backend = Open(driver))
         {
-            ConformanceTests.Check(new LinearCase(9, 34, 20, Activation.Geglu, bias: true, residual: true, packed: true), backend);
-            ConformanceTests.Check(new AttentionCase<Alibi>([65, 0, 7], 3, 64, default), backend);
-            ConformanceTests.Check(new EmbeddingCase(5, 11, 24, types: true), backend);
-            ConformanceTests.Check(new EmbeddingCase(3, 11, 1048, types: true), backend);
-            ConformanceTests.Check(new EmbeddingCase(3, 11, 1027, types: false), backend);
+            OpCheck.Run(new LinearCase(9, 34, 20, Activation.Geglu, bias: true, residual: true, packed: true), backend);
+            OpCheck.Run(new AttentionCase<Alibi>([65, 0, 7], 3, 64, default), backend);
+            OpCheck.Run(new EmbeddingCase(5, 11, 24, types: true), backend);
+            OpCheck.Run(new EmbeddingCase(3, 11, 1048, types: true), backend);
+            OpCheck.Run(new EmbeddingCase(3, 11, 1027, types: false), backend);
         }
 
         Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
@@ -118,6 +117,26 @@ public sealed class CudaContextTests
     }
 
     [Fact]
+    public void A_kernel_that_fails_in_a_recording_is_named_too()
+    {
+        var driver = new FakeDriver();
+        using var backend = (CudaBackend)Open(driver);
+        using Storage storage = backend.Allocate(4096);
+        Tensor table = new(storage, 0, new Shape(4, 8), DType.F32), rows = new(storage, 1024, new Shape(2), DType.I32);
+        Tensor y = new(storage, 2048, new Shape(2, 8), DType.F32);
+        backend.Clear(table);
+        backend.Upload<int>([1, 3], rows);
+        backend.GatherRows(table, rows, y);
+        using CudaGraph graph = backend.Record(() => backend.GatherRows(table, rows, y));
+        graph.Replay();
+        backend.Upload<int>([1, 4], rows);
+        backend.Download<float>(table, new float[32]);
+        graph.Replay();
+        string message = Assert.Throws<CudaException>(() => backend.Download<float>(y, new float[16])).Message;
+        Assert.Contains("The kernel under way was gather_rows_f32", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Too_little_memory_is_told_in_figures()
     {
         using Backend backend = Open(new FakeDriver { MemoryBytes = 100 << 20 });
@@ -135,11 +154,11 @@ public sealed class CudaContextTests
         var op = new AttentionCase<Alibi>([9], 1, headSize, default);
         if (runs)
         {
-            ConformanceTests.Check(op, backend);
+            OpCheck.Run(op, backend);
             return;
         }
 
-        string message = Assert.Throws<NotSupportedException>(() => ConformanceTests.Check(op, backend)).Message;
+        string message = Assert.Throws<NotSupportedException>(() => OpCheck.Run(op, backend)).Message;
         Assert.Contains("attention_alibi_f32 needs 118784 bytes of shared memory", message, StringComparison.Ordinal);
         Assert.Contains("--device cpu", message, StringComparison.Ordinal);
     }

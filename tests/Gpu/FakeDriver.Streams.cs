@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using System.Text;
+using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using Tests.Ptx;
 
@@ -73,7 +75,11 @@ internal sealed unsafe partial class FakeDriver
     public CudaResult ModuleLoadData(out nint module, byte* image, uint optionCount, int* options, void** values)
     {
         PtxModule parsed = PtxModule.Parse(Marshal.PtrToStringUTF8((nint)image)!);
-        _modules.Add(++_names, parsed.Kernel(parsed.KernelNames.Single()));
+        string entry = parsed.KernelNames.Single();
+        PtxKernel kernel = entry != Replaced.Entry ? parsed.Kernel(entry)
+            : PtxModule.Parse(Encoding.ASCII.GetString(KernelManifest.Text(KernelManifest.Compiled[Replaced.By]).AsSpan()[..^1])).Kernel(Replaced.By);
+        _modules.Add(++_names, kernel);
+        _entries.Add(_names, entry);
         return Make(_names, out module);
     }
 
@@ -82,7 +88,7 @@ internal sealed unsafe partial class FakeDriver
     public CudaResult ModuleGetFunction(out nint function, nint module, string name)
     {
         function = module;
-        return _modules[module].Name == name ? CudaResult.Success : CudaResult.InvalidValue;
+        return _entries[module] == name ? CudaResult.Success : CudaResult.InvalidValue;
     }
 
     public CudaResult FunctionSetAttribute(nint function, int attribute, int value)

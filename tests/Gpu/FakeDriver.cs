@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using Tests.Ptx;
 
@@ -19,6 +18,7 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
     private readonly Dictionary<nint, long> _live = [];
     private readonly HashSet<nint> _host = [], _usable = [];
     private readonly Dictionary<nint, PtxKernel> _modules = [];
+    private readonly Dictionary<nint, string> _entries = [];
     private readonly Dictionary<nint, int> _sharedAllowed = [];
     private readonly Dictionary<nint, List<Action>> _graphs = [];
     private readonly Dictionary<nint, long> _events = [];
@@ -42,6 +42,9 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
 
     /// <summary>The most shared memory a block can have.</summary>
     public int MaxShared { get; init; } = 227 * 1024;
+
+    /// <summary>A kernel in whose place another one is run.</summary>
+    public (string Entry, string By) Replaced { get; init; }
 
     /// <summary>Bytes allocated and not returned.</summary>
     public long LiveBytes => _live.Values.Sum();
@@ -163,9 +166,8 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
         void** extra)
     {
         PtxKernel kernel = _modules[function];
-        CompiledKernel compiled = KernelManifest.Compiled[kernel.Name];
         if (sharedBytes > Math.Max(48 * 1024, _sharedAllowed.GetValueOrDefault(function))) return CudaResult.InvalidValue;
-        object[] values = [.. compiled.Parameters.Select((p, i) => new ReadOnlySpan<byte>(parameters[i], p.Size).ToArray())];
+        object[] values = [.. kernel.Function.Parameters.Select((p, i) => new ReadOnlySpan<byte>(parameters[i], p.Bytes).ToArray())];
         LaunchCalls++;
         return Enqueue(() => _machine.Launch(kernel, new Dim3((int)gridX, (int)gridY, (int)gridZ), (int)blockX, (int)sharedBytes, values));
     }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using Engine.Autograd;
 using Engine.Runtime.Cuda;
 using Tests.Model;
 using Tests.Ptx;
@@ -12,19 +10,8 @@ public sealed class GpuModelTests
     [SkippableTheory]
     [InlineData("tiny12h", "mlm")]
     [InlineData("tiny3h", "cls")]
-    public void Loss_and_gradients_equal_the_reference(string name, string loss)
-    {
-        using var run = new TrainingRun(new Golden(name), loss, recompute: false, new CudaBackend(new InterpretedDevice()));
-        Assert.Equal(run.Golden.Value(loss + "_loss"), run.Backward(run.Golden.Root), 2e-5);
-        foreach (JsonProperty expected in run.Golden.Root.GetProperty($"grad_{loss}").EnumerateObject())
-        {
-            if (run.Find(expected.Name) is not { } parameter) continue;
-            double[] reference = [.. Golden.Flatten(expected.Value)];
-            float[] actual = run.Read(parameter.Gradient);
-            double norm = Math.Sqrt(reference.Sum(v => v * v)), error = Math.Sqrt(reference.Zip(actual, (e, a) => (e - a) * (e - a)).Sum());
-            Assert.True(error <= 2e-5 * Math.Max(norm, 1e-3), $"{expected.Name}: error {error:G3} of norm {norm:G3}");
-        }
-    }
+    public void Loss_and_gradients_equal_the_reference(string name, string loss) =>
+        GoldenTrainingChecks.Gradients(name, loss, recompute: false, () => new CudaBackend(new InterpretedDevice()));
 
     [SkippableFact]
     public void Kernels_that_memory_bounds_touch_no_sector_that_they_need_not()

@@ -60,7 +60,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
     {
         if (!_kernels.TryGetValue(kernel.Entry, out PtxKernel? parsed))
         {
-            string text = Encoding.ASCII.GetString(KernelManifest.Text(kernel).AsSpan()[..^1]);
+            string text = Encoding.ASCII.GetString(Text(kernel).AsSpan()[..^1]);
             _kernels.Add(kernel.Entry, parsed = PtxModule.Parse(text).Kernel(kernel.Entry));
         }
 

@@ -1,8 +1,7 @@
-using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Cases;
-using Tests.Kernels;
 
 namespace Tests.Gpu;
 
@@ -11,7 +10,7 @@ public sealed class InterpretedKernelTests
     public static TheoryData<string> Names()
     {
         var data = new TheoryData<string>();
-        foreach (string name in Cases().Select(c => c.Name).Distinct()) data.Add(name);
+        foreach (string name in OpCases.Gpu().Select(c => c.Name).Distinct()) data.Add(name);
         return data;
     }
 
@@ -20,42 +19,38 @@ public sealed class InterpretedKernelTests
     public void Every_kernel_equals_the_float64_reference_in_the_interpreter(string name)
     {
         using Backend backend = new CudaBackend(new InterpretedDevice());
-        foreach (OpCase op in Cases().Where(c => c.Name == name)) ConformanceTests.Check(op, backend);
+        foreach (OpCase op in OpCases.Gpu().Where(c => c.Name == name)) OpCheck.Run(op, backend);
     }
 
-    private static IEnumerable<OpCase> Cases()
+    public static TheoryData<string> Runs()
     {
-        foreach (int n in (int[])[0, 1, 7, 128, 129])
-            foreach (Activation f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu])
-            {
-                yield return new LinearCase(n, 34, 20, f, n % 2 == 0, n % 3 == 0, n % 2 == 1);
-                yield return new LinearCase(5, 2 * n + 2, 36, f, n % 2 == 1, n % 3 == 1, n % 2 == 0);
-            }
-        foreach (int n in (int[])[1, 2, 8, 9, 255, 256, 257, 2050]) yield return new TanhCase(n);
-        foreach (int rows in (int[])[0, 1, 7, 9])
-            foreach (int width in (int[])[8, 24, 768, 1024, 1032])
-            {
-                yield return new LayerNormCase(rows, width, rows == 1);
-                if (width <= 1024) yield return new EmbeddingCase(rows, 11, width, types: rows > 1);
-                yield return new PoolingCase([rows, 0, 3], width, (Pooling)(rows % 3));
-                yield return new CrossEntropyCase(rows, width);
-            }
-        foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes, weighted: classes % 2 == 0);
-        foreach (int n in (int[])[0, 1, 5, 86, 300])
+        var data = new TheoryData<string>();
+        foreach (BackendRun run in BackendRuns.All()) data.Add(run.Name);
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Runs))]
+    public void Every_gradient_in_the_interpreter_equals_that_of_the_CPU(string name)
+    {
+        using Backend cpu = CpuBackend.Create(1), gpu = new CudaBackend(new InterpretedDevice());
+        BackendRuns.All().First(run => run.Name == name).Compare(cpu, gpu);
+    }
+
+    [Fact]
+    public void Every_kernel_in_bf16_equals_its_fp32_form_up_to_the_rounding_of_results()
+    {
+        var twin = new BFloat16Twin(new InterpretedDevice());
+        using Backend backend = new CudaBackend(twin);
+        foreach (BackendRun run in BackendRuns.All()) run.On(backend);
+        foreach (OpCase op in BFloat16Twin.Cases())
         {
-            yield return new ElementLossCase(n, 3, binary: true, weighted: n % 2 == 0);
-            yield return new ElementLossCase(n, 3, binary: false, weighted: n % 2 == 1);
-            yield return new ScaleCase(7 * n);
+            using var arena = new Arena(backend);
+            op.Prepare(backend, arena, arena.Rent).Run();
         }
-        int[][] batches = [[1], [64], [65], [130], [0, 7, 0, 0, 33, 1, 0]];
-        foreach (int[] lengths in batches)
-        {
-            yield return new AttentionCase<Alibi>(lengths, 12, 4, default);
-            yield return new AttentionCase<NoModification>(lengths, 2, 16, default);
-            yield return new AttentionCase<Causal>(lengths, 1, 8, default);
-            yield return new AttentionCase<SlidingWindow>(lengths, 2, 8, new SlidingWindow(20));
-            yield return new AttentionCase<SoftCap>(lengths, 2, 8, new SoftCap(1.5f));
-        }
-        foreach (int headSize in (int[])[4, 32, 64, 68, 128]) yield return new AttentionCase<Alibi>([40, 9], 3, headSize, default);
+
+        string[] expected = [.. KernelManifest.Compiled.Keys.Where(name => name.EndsWith("_bf16", StringComparison.Ordinal)
+            && KernelManifest.Compiled.ContainsKey(name[..^5] + "_f32") && !BFloat16Twin.NotCompared.Contains(name))];
+        Assert.Equal(expected.Order(StringComparer.Ordinal), twin.Compared);
     }
 }

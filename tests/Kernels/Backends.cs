@@ -3,10 +3,12 @@ using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
+using Tests.Gpu;
 
 namespace Tests.Kernels;
 
-/// <summary>The CPU backend in each form that this machine, under the present switches, runs.</summary>
+/// <summary>The CPU backend in each form that this machine, under the present switches, runs; and the GPU's, interpreted.</summary>
 internal static class Backends
 {
     private const string MachineCode = ", machine code";
@@ -25,8 +27,17 @@ internal static class Backends
         return names;
     }
 
+    /// <summary>The forms of the CPU, and the GPU's kernels in the PTX interpreter.</summary>
+    public static TheoryData<string> NamesWithGpu()
+    {
+        TheoryData<string> names = Names();
+        names.Add("gpu");
+        return names;
+    }
+
     public static Backend Create(string name, int threads, Precision precision = Precision.F32)
     {
+        if (name == "gpu") return new CudaBackend(new InterpretedDevice());
         TileKernels? kernels = null;
         if (name.EndsWith(MachineCode, StringComparison.Ordinal))
         {

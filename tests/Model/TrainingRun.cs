@@ -12,11 +12,6 @@ internal sealed class TrainingRun : IDisposable
     private readonly Tape _tape;
     private readonly string _loss;
 
-    public TrainingRun(string name, string loss, bool recompute)
-        : this(new Golden(name), loss, recompute)
-    {
-    }
-
     public TrainingRun(
         Golden golden, string loss, bool recompute, Backend? backend = null, Action<Dnabert2Model>? prepare = null, ParameterSource? source = null)
     {

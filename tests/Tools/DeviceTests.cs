@@ -48,6 +48,15 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void Pretraining_looks_for_the_GPU_before_it_builds_a_corpus()
+    {
+        using var folder = new TempFolder();
+        ToolRun run = Run(new FakeDriver { IsInstalled = false }, [.. Pretraining(folder["run"]), "--device", "cuda", "--steps", "1", "--batch", "2"]);
+        Assert.Equal(1, run.Code);
+        Assert.False(Directory.Exists(folder["run"]), run.Error);
+    }
+
+    [Fact]
     public void Info_lists_the_GPUs_and_says_what_runs_where()
     {
         string text = Run(new FakeDriver { Devices = [("Old", 7, 5, true), ("New", 9, 0, true)] }, ["info"]).Succeeds().Text;
@@ -100,6 +109,22 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.True(fits.Length > 0, run.Error);
         Run(driver, [.. Pretraining(folder["b"]), .. args, "--micro-batch-tokens", fits]).Succeeds();
         Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
+    }
+
+    [Fact]
+    public void Fine_tuning_on_a_GPU_writes_a_model_and_says_when_its_memory_is_too_small()
+    {
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["task"]);
+        string rows = string.Concat(Enumerable.Range(0, 6).Select(i => $"ACGTTGCATTGACCAGTC{(i % 2 == 0 ? "AAAA" : "GGGG")},{i % 2}\n"));
+        foreach (string part in (string[])["train", "dev", "test"]) File.WriteAllText(folder[$"task/{part}.csv"], "sequence,label\n" + rows);
+        string[] args = ["finetune", "--data", folder["task"], "--model", toy.Folder, "--device", "cuda", "--steps", "2", "--batch", "4", "--warmup", "1", "--evaluate-every", "2", "--quiet"];
+        Run(new FakeDriver(), [.. args, "-o", folder["a"]]).Succeeds();
+        Assert.True(File.Exists(folder["a/model.safetensors"]) || Directory.GetFiles(folder["a"], "model.safetensors", SearchOption.AllDirectories).Length > 0);
+
+        ToolRun run = Run(new FakeDriver { MemoryBytes = 5 << 20 }, [.. args, "-o", folder["b"]]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains("were asked for on the GPU", run.Error, StringComparison.Ordinal);
     }
 
     private static string[] Pretraining(string run) =>

@@ -15,10 +15,10 @@ internal static class Compiler
     private static readonly CudaArchitecture Target = CudaArchitecture.SM_80;
     private static readonly CudaInstructionSet Language = CudaInstructionSet.ISA_74;
 
-    /// <summary>Compiles all kernels, in parallel; the result does not depend on the order.</summary>
-    public static IReadOnlyList<(CompiledKernel Kernel, string Text)> CompileAll()
+    /// <summary>Compiles kernels, in parallel; the result does not depend on the order.</summary>
+    public static IReadOnlyList<(CompiledKernel Kernel, string Text)> Compile(KernelList list)
     {
-        IReadOnlyList<KernelSource> sources = KernelList.All().Kernels;
+        IReadOnlyList<KernelSource> sources = list.Kernels;
         var compiled = new (CompiledKernel Kernel, string Text)[sources.Count];
         Parallel.For(0, sources.Count, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));

@@ -27,7 +27,7 @@ static int Compile(string folder)
 {
 #if ILGPU
     string ptx = Path.Combine(folder, "ptx");
-    IReadOnlyList<(CompiledKernel Kernel, string Text)> compiled = Compiler.CompileAll();
+    IReadOnlyList<(CompiledKernel Kernel, string Text)> compiled = Compiler.Compile(KernelList.All());
     var manifest = new KernelManifest(KernelSources.Hashes(folder), [.. compiled.Select(c => c.Kernel)]);
     Directory.CreateDirectory(ptx);
     var written = new HashSet<string> { KernelManifest.FileName };

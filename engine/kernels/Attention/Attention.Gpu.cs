@@ -68,7 +68,8 @@ internal static class AttentionKernels
             WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
     }
 
-    private static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);

@@ -128,7 +128,8 @@ internal static class AttentionGradientKernels
         dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, headSize), query, length, 3 * hidden, headSize);
     }
 
-    private static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);

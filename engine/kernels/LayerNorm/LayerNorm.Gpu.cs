@@ -5,7 +5,7 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// <see cref="LayerNorm"/> on the GPU: a warp a row. Rows of up to 1024 elements stay in registers between the two passes, so every
+/// <see cref="LayerNormRow"/> on the GPU: a warp a row. Rows of up to 1024 elements stay in registers between the two passes, so every
 /// tensor is read and written once; wider ones are read three times, from the cache after the first. Width is a multiple of eight.
 /// </summary>
 internal static class LayerNormKernels

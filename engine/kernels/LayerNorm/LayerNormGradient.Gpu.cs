@@ -5,7 +5,7 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// The gradients of <see cref="LayerNorm"/> on the GPU. Those of the rows: a warp a row. Those of the parameters: a block sums 256 columns
+/// The gradients of <see cref="LayerNormRow"/> on the GPU. Those of the rows: a warp a row. Those of the parameters: a block sums 256 columns
 /// over a part of the rows, and <see cref="SumRowsKernels"/> sums the parts, so that the order is always the same. Width is a multiple of
 /// eight.
 /// </summary>

@@ -79,6 +79,8 @@ internal static class MatMulTensorCoreKernels
         int perRow = TEpilogue.Gated ? GatedThreadsPerRow : ThreadsPerRow;
         int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
         if (column >= columns) return;
+        // Eight lanes cover all banks when every other four begin with their second quad.
+        int second = (piece >> 2) & 1;
         bool whole = (columns & 7) == 0;
         Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
         if (bias.Length > 0) biasLow = Read(bias, column, columns, whole);
@@ -86,12 +88,22 @@ internal static class MatMulTensorCoreKernels
         for (int local = Group.IdxX / perRow; local < Tile && firstRow + local < rows; local += Threads / perRow)
         {
             int at = (local * (ResultStride / 4)) + (piece * 2);
-            Float8 value = Apply<TEpilogue>(new Float8(sums[at], sums[at + 1]) + biasLow);
-            if (TEpilogue.Gated) value *= new Float8(sums[at + (Tile / 8)], sums[at + (Tile / 8) + 1]) + biasHigh;
+            Float8 value = Apply<TEpilogue>(Sums(sums, at, second) + biasLow);
+            if (TEpilogue.Gated) value *= Sums(sums, at + (Tile / 8), second) + biasHigh;
             long offset = (long)(firstRow + local) * columns;
             if (residual.Length > 0) value += Read(residual.SubView(offset, columns), column, columns, whole);
             Write(y.SubView(offset, columns), column, columns, whole, value);
         }
+    }
+
+    /// <summary>Eight sums, the quads being read in the order that <paramref name="second"/> says.</summary>
+    private static Float8 Sums(ArrayView<Float4> sums, int at, int second)
+    {
+        Float4 a = sums[at + second], b = sums[at + 1 - second];
+        bool swap = second != 0;
+        return new(
+            new(swap ? b.X : a.X, swap ? b.Y : a.Y, swap ? b.Z : a.Z, swap ? b.W : a.W),
+            new(swap ? a.X : b.X, swap ? a.Y : b.Y, swap ? a.Z : b.Z, swap ? a.W : b.W));
     }
 
     private static Float8 Apply<TEpilogue>(Float8 v)

@@ -22,6 +22,12 @@ internal sealed unsafe partial class CudaBackend : Backend
     // Memory that is taken back while kernels still use it is only given to kernels that run after them.
     private Arena Scratch => _scratch ??= new Arena(this);
 
+    /// <summary>Adds a kernel that was compiled in this process; see <see cref="GpuDevice.Add"/>.</summary>
+    public void Add(CompiledKernel kernel, byte[] text)
+    {
+        lock (_operation) _cuda.Add(kernel, text);
+    }
+
     /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
     /// <param name="step">Only launches: no download, no allocation.</param>
     public CudaGraph Record(Action step)

@@ -23,7 +23,7 @@ internal sealed unsafe class CudaContext : GpuDevice
     private readonly PinnedStaging _staging;
     private long _launches;
     private CudaException? _fault;
-    private bool _capturing;
+    private List<CompiledKernel>? _captured;
 
     public CudaContext(ICudaDriver driver, CudaDevice device)
     {
@@ -66,7 +66,7 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     public override nint Allocate(long bytes)
     {
-        if (_capturing) throw new InvalidOperationException("memory is allocated while a graph is recorded: run the step once before, so that its arenas have grown");
+        if (_captured is not null) throw new InvalidOperationException("memory is allocated while a graph is recorded: run the step once before, so that its arenas have grown");
         CudaResult result = _driver.MemoryAllocateAsync(out nint address, (nuint)bytes, Stream);
         if (result == CudaResult.OutOfMemory)
         {
@@ -105,7 +105,7 @@ internal sealed unsafe class CudaContext : GpuDevice
     public override CudaGraph Record(Action step)
     {
         _driver.Check(_driver.StreamBeginCapture(Stream, ThreadLocalCapture), "cuStreamBeginCapture");
-        _capturing = true;
+        List<CompiledKernel> kernels = _captured = [];
         nint graph = 0;
         try
         {
@@ -113,13 +113,13 @@ internal sealed unsafe class CudaContext : GpuDevice
         }
         finally
         {
-            _capturing = false;
+            _captured = null;
             CudaResult ended = _driver.StreamEndCapture(Stream, out graph);
             if (ended != CudaResult.Success) graph = 0;
         }
 
         if (graph == 0) throw new InvalidOperationException("the step waits for the GPU while it is recorded: it can only launch");
-        return new CudaGraph(_driver, this, graph);
+        return new CudaGraph(_driver, this, graph, kernels);
     }
 
     public override double Time(Action work)
@@ -170,9 +170,16 @@ internal sealed unsafe class CudaContext : GpuDevice
         Function function = Load(kernel);
         CudaResult result = _driver.LaunchKernel(
             function.Handle, (uint)gridX, (uint)gridY, (uint)gridZ, (uint)kernel.Threads, 1, 1, (uint)dynamicShared, Stream, arguments.Pointers, null);
-        _recent[_launches++ % _recent.Length] = kernel.Entry;
-        if (function.ChecksIndices && !_checking.Contains(kernel.Entry)) _checking.Add(kernel.Entry);
+        if (_captured is null) Note(kernel);
+        else _captured.Add(kernel);
         CheckWork(result, kernel.Entry);
+    }
+
+    /// <summary>Remembers a kernel that is under way, to name it if something fails.</summary>
+    internal void Note(CompiledKernel kernel)
+    {
+        _recent[_launches++ % _recent.Length] = kernel.Entry;
+        if (_functions[kernel.Entry].ChecksIndices && !_checking.Contains(kernel.Entry)) _checking.Add(kernel.Entry);
     }
 
     /// <summary>The kernels that may have failed, for people.</summary>
@@ -197,14 +204,15 @@ internal sealed unsafe class CudaContext : GpuDevice
         return names;
     }
 
-    private static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
+    /// <summary>Whether a result is the failure of a kernel, after which a context is lost.</summary>
+    internal static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
         or CudaResult.HardwareStackError or CudaResult.IllegalInstruction or CudaResult.MisalignedAddress or CudaResult.InvalidAddressSpace
         or CudaResult.InvalidProgramCounter or CudaResult.LaunchFailed or CudaResult.EccUncorrectable or CudaResult.Unknown;
 
     private Function Load(CompiledKernel kernel)
     {
         if (_functions.TryGetValue(kernel.Entry, out Function function)) return function;
-        byte[] text = KernelManifest.Text(kernel);
+        byte[] text = Text(kernel);
         function = new(Compile(kernel, text), text.AsSpan().IndexOf("trap;"u8) >= 0);
 
         // A kernel whose need grows with a size is allowed what this GPU has; a launch that needs more is refused.

@@ -1,3 +1,5 @@
+using Engine.Kernels.Gpu;
+
 namespace Engine.Runtime.Cuda;
 
 /// <summary>
@@ -8,11 +10,12 @@ internal sealed class CudaGraph : IDisposable
 {
     private readonly ICudaDriver _driver;
     private readonly CudaContext _context;
+    private readonly IReadOnlyList<CompiledKernel> _kernels;
     private nint _executable;
 
-    internal CudaGraph(ICudaDriver driver, CudaContext context, nint graph)
+    internal CudaGraph(ICudaDriver driver, CudaContext context, nint graph, IReadOnlyList<CompiledKernel> kernels)
     {
-        (_driver, _context) = (driver, context);
+        (_driver, _context, _kernels) = (driver, context, kernels);
         CudaResult result = _driver.GraphInstantiate(out _executable, graph, 0);
         _ = _driver.GraphDestroy(graph);
         driver.Check(result, "cuGraphInstantiate");
@@ -23,6 +26,7 @@ internal sealed class CudaGraph : IDisposable
     {
         ObjectDisposedException.ThrowIf(_executable == 0, this);
         _context.Enter();
+        foreach (CompiledKernel kernel in _kernels) _context.Note(kernel);
         _context.CheckWork(_driver.GraphLaunch(_executable, _context.Stream), "cuGraphLaunch");
     }
 

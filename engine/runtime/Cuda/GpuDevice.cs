@@ -9,6 +9,7 @@ namespace Engine.Runtime.Cuda;
 internal abstract unsafe class GpuDevice : IDisposable
 {
     private readonly KernelArguments _arguments = new();
+    private readonly Dictionary<string, (CompiledKernel Kernel, byte[] Text)> _own = [];
 
     /// <summary>The GPU, for people.</summary>
     public abstract string Description { get; }
@@ -44,10 +45,19 @@ internal abstract unsafe class GpuDevice : IDisposable
     /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
     public KernelArguments Begin(string entry)
     {
-        if (!KernelManifest.Compiled.TryGetValue(entry, out CompiledKernel? kernel))
-            throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu.md says how one is added");
-        _arguments.Begin(kernel);
+        CompiledKernel? kernel = _own.TryGetValue(entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Kernel : KernelManifest.Compiled.GetValueOrDefault(entry);
+        _arguments.Begin(kernel ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu.md says how one is added"));
         return _arguments;
+    }
+
+    /// <summary>Adds a kernel that was compiled in this process.</summary>
+    /// <param name="kernel">What it is; its name is not that of another one.</param>
+    /// <param name="text">Its text: ASCII, closed by a zero.</param>
+    /// <exception cref="ArgumentException">There is a kernel of this name.</exception>
+    public void Add(CompiledKernel kernel, byte[] text)
+    {
+        if (KernelManifest.Compiled.ContainsKey(kernel.Entry) || !_own.TryAdd(kernel.Entry, (kernel, text)))
+            throw new ArgumentException($"there is a GPU kernel «{kernel.Entry}» already; give the struct another name");
     }
 
     /// <summary>Launches the kernel whose arguments were begun.</summary>
@@ -67,6 +77,9 @@ internal abstract unsafe class GpuDevice : IDisposable
                 $"({Description}) has {MaxSharedBytes}; run it on another GPU or on the CPU (--device cpu)");
         Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared);
     }
+
+    /// <summary>The text of a kernel: ASCII, closed by a zero.</summary>
+    protected byte[] Text(CompiledKernel kernel) => _own.TryGetValue(kernel.Entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Text : KernelManifest.Text(kernel);
 
     public virtual void Dispose() => _arguments.Dispose();
 

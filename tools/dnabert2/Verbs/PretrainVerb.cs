@@ -91,8 +91,9 @@ internal sealed class PretrainVerb
             throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
-        using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
+        // Before the corpus, which may take long to build.
         using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus, _dtype.Of(parsed));
+        using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
         using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);
         if (!quiet)

@@ -1,0 +1,126 @@
+using Engine.Kernels;
+using Engine.Runtime;
+using Engine.Runtime.Cuda;
+using Tests.Cases;
+using Tests.Gpu;
+using Tests.Model;
+
+namespace GpuBench;
+
+/// <summary>What must hold on a GPU.</summary>
+internal static class Checks
+{
+    /// <summary>All checks, in parts: ops, sizes, gradients, bf16, golden, trajectories, equal, cpu.</summary>
+    public static IEnumerable<WorkItem> All()
+    {
+        foreach (OpCase op in OpCases.Gpu().DistinctBy(c => c.Name)) yield return On("ops", op.Name, backend => OpCheck.Run(op, backend));
+        foreach (IGrouping<string, OpCase> group in OpCases.Small().Where(Fits).GroupBy(c => c.Name.Split(' ')[0]))
+            yield return On("sizes", $"{group.Key} at every size from 0 to 256", backend => All(group, backend));
+        foreach (BackendRun run in BackendRuns.All())
+            yield return On("gradients", run.Name, backend =>
+            {
+                using Backend cpu = CpuBackend.Create();
+                run.Compare(cpu, backend);
+            });
+        foreach (WorkItem task in BF16()) yield return task;
+        foreach (WorkItem task in Goldens()) yield return task;
+        foreach (WorkItem task in Bits.All(Bits.Small).Concat(Bits.All(Bits.Full))) yield return task;
+    }
+
+    private static IEnumerable<WorkItem> BF16()
+    {
+        foreach ((string entry, int rows, int columns, int depth, bool bias, bool residual) in ((string, int, int, int, bool, bool)[])
+            [("linear_bf16", 1, 2, 8, false, false), ("linear_bf16", 129, 136, 40, true, true), ("linear_bf16", 70, 200, 264, true, false),
+             ("linear_bf16", 5, 131, 24, true, true), ("linear_gelu_bf16", 127, 128, 64, true, false), ("linear_geglu_bf16", 130, 72, 96, false, true),
+             ("linear_geglu_bf16", 3, 65, 128, true, false)])
+            yield return Raw($"{entry} {rows}×{columns}×{depth}", c => c.Linear(entry, rows, columns, depth, bias, residual));
+        foreach ((int rows, int width) in ((int, int)[])[(1, 8), (9, 768), (3, 1024), (3, 1048)])
+        {
+            yield return Raw($"layer norm {rows}×{width}", c => c.LayerNorm(rows, width, residual: false));
+            yield return Raw($"layer norm of a sum {rows}×{width}", c => c.LayerNorm(rows, width, residual: true));
+        }
+
+        yield return Raw("attention 65+0+7", c => c.Attention([65, 0, 7], 2, 64));
+        yield return Raw("attention 70, head of 128", c => c.Attention([70], 1, 128));
+        foreach ((int rows, int width) in ((int, int)[])[(9, 768), (3, 1032), (3, 13)])
+            yield return Raw($"layer norm of a sum in fp32 {rows}×{width}", c => c.LayerNormOfSum(rows, width));
+        yield return Raw("casts", c => c.Cast());
+        yield return Raw("casts back", c => c.CastBack());
+        yield return Raw("the norm of the gradients", c => c.GradientNorm());
+        yield return Raw("AdamW with a rounded copy", c => c.AdamW());
+        foreach (BackendRun run in BackendRuns.All()) yield return Twin(run.Name, backend => run.On(backend));
+        foreach (OpCase op in BFloat16Twin.Cases())
+            yield return Twin(op.Name, backend =>
+            {
+                using var arena = new Arena(backend);
+                op.Prepare(backend, arena, arena.Rent).Run();
+            });
+    }
+
+    private static IEnumerable<WorkItem> Goldens()
+    {
+        foreach (string name in (string[])["tiny12h", "tiny3h"])
+        {
+            yield return Model("golden", $"forward pass of {name}", b => GoldenForwardChecks.Small(name, b));
+            foreach (string loss in (string[])["mlm", "cls"])
+                foreach (bool recompute in (bool[])[false, true])
+                    yield return Model("golden", $"gradients of {name}, {loss}{(recompute ? ", recomputed" : "")}",
+                        b => GoldenTrainingChecks.Gradients(name, loss, recompute, b));
+        }
+
+        yield return Model("golden", "forward pass of full117m", GoldenForwardChecks.Full);
+        yield return Model("golden", "forward pass of long1500", GoldenForwardChecks.Long);
+        foreach ((string name, string loss) in ((string, string)[])[("full117m", "mlm"), ("full117m", "cls"), ("long1500", "mlm")])
+            yield return Model("golden", $"gradients of {name}, {loss}", b => GoldenTrainingChecks.GradientNorms(name, loss, b));
+        foreach (string name in (string[])["train_mlm_pretrain", "train_mlm_clip_nodecay", "train_cls_finetune"])
+            yield return Model("trajectories", name, b => GoldenTrainingChecks.Trajectory(name, b));
+    }
+
+    private static bool Fits(OpCase op) => !op.Name.EndsWith("heads of 200", StringComparison.Ordinal);
+
+    private static void All(IEnumerable<OpCase> ops, Backend backend)
+    {
+        var wrong = new List<string>();
+        foreach (OpCase op in ops)
+        {
+            try
+            {
+                OpCheck.Run(op, backend);
+            }
+            catch (CheckFailedException fault)
+            {
+                wrong.Add(fault.Message);
+            }
+        }
+
+        Check.That(wrong.Count == 0, $"{wrong.Count} wrong: {string.Join("; ", wrong.Take(3))}");
+    }
+
+    private static WorkItem On(string part, string name, Action<Backend> check) => new(part, name, open =>
+    {
+        using Backend backend = new CudaBackend(open());
+        check(backend);
+        return null;
+    });
+
+    private static WorkItem Raw(string name, Action<BFloat16Checks> check) => new("bf16", name, open =>
+    {
+        using GpuDevice device = open();
+        using var checks = new BFloat16Checks(device);
+        check(checks);
+        return null;
+    });
+
+    private static WorkItem Twin(string name, Action<Backend> run) => new("bf16", name + ", beside fp32", open =>
+    {
+        using Backend backend = new CudaBackend(new BFloat16Twin(open()));
+        run(backend);
+        return null;
+    });
+
+    private static WorkItem Model(string part, string name, Action<Func<Backend>> check) => new(part, name, open =>
+    {
+        check(() => new CudaBackend(open()));
+        return null;
+    });
+}

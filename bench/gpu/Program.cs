@@ -1,0 +1,43 @@
+using Engine.Runtime.Cuda;
+using GpuBench;
+
+const string Usage = """
+    GpuBench — checks and measures the kernels and the model on a GPU; bench/gpu/run.sh calls it
+
+      GpuBench check   JOURNAL [PART ...]    ops, sizes, gradients, bf16, golden, trajectories, equal, cpu; without a part, all
+      GpuBench measure JOURNAL [PART ...]    bandwidth, throughput, model
+      GpuBench report  JOURNAL [PEERS.json]  the journal as Markdown on standard output
+
+    The journal keeps what was done; what is in it is not done again. Exit code 3: the GPU has stopped, run the same again to go on.
+    """;
+
+if (args is not ["check" or "measure" or "report", var path, ..])
+{
+    Console.Error.WriteLine(Usage);
+    return 2;
+}
+
+const int Device = 0;
+CudaDevice? gpu = CudaDevices.List(out string? obstacle).ElementAtOrDefault(Device);
+obstacle ??= gpu?.Obstacle;
+if (gpu is null || obstacle is not null)
+{
+    Console.Error.WriteLine($"GpuBench: {obstacle}");
+    return 1;
+}
+
+// Held for the whole run: checks open and close the GPU, and making its context anew takes a while.
+ICudaDriver driver = CudaDriver.Native;
+driver.Check(driver.DeviceGet(out int device, Device), "cuDeviceGet");
+driver.Check(driver.DevicePrimaryContextRetain(out _, device), "cuDevicePrimaryCtxRetain");
+GpuDevice Open() => new CudaContext(driver, gpu);
+var journal = new Journal(path);
+if (args[0] == "report")
+{
+    Console.Write(Report.Write(journal, gpu.Name, args.Length > 2 ? File.ReadAllText(args[2]) : null));
+    return 0;
+}
+
+IEnumerable<WorkItem> tasks = args[0] == "check" ? Checks.All() : [.. new Bandwidth(65536).All(), .. Throughput.Full.All()];
+string[] parts = [.. args.Skip(2)];
+return Runner.Run(parts.Length > 0 ? tasks.Where(t => parts.Contains(t.Part)) : tasks, journal, Open);

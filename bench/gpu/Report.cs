@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace GpuBench;
+
+/// <summary>The journal as Markdown.</summary>
+internal static class Report
+{
+    private const double Goal = 0.85;
+
+    /// <param name="journal">What was checked and measured.</param>
+    /// <param name="gpu">The GPU, for people.</param>
+    /// <param name="peers">A JSON object of PyTorch's figures by name, or null.</param>
+    public static string Write(Journal journal, string gpu, string? peers)
+    {
+        var text = new StringBuilder($"# {gpu}\n\nWritten by `bench/gpu/run.sh`.\n\n## Checks\n\n| part | passed | failed | skipped |\n|---|---:|---:|---:|\n");
+        JournalLine[] checks = [.. journal.Results.Where(l => l.Result != Journal.Figure)];
+        foreach (IGrouping<string, JournalLine> part in checks.GroupBy(l => l.Part))
+            text.Append(CultureInfo.InvariantCulture, $"| {part.Key} | {Count(part, Journal.Passed)} | {Count(part, Journal.Failed)} | {Count(part, Journal.Skipped)} |\n");
+        foreach (JournalLine line in checks.Where(l => l.Result != Journal.Passed)) text.Append($"\n- {line.Result} {line.Part}: {line.Name}: {line.Detail}");
+        Dictionary<string, double> torch = Peers(peers);
+        double copy = journal.Find("bandwidth", Bandwidth.Copy) is { Result: Journal.Figure } c ? Number(c) : double.NaN;
+        text.Append(CultureInfo.InvariantCulture,
+            $"\n\n## Kernels bounded by memory\n\nBytes that must be moved at least, over the time on the GPU. A copy of the GPU's own moves {copy:F0} GB/s; the goal is {Goal:P0} of it.\n\n")
+            .Append("| kernel | GB/s | of the copy | |\n|---|---:|---:|---|\n");
+        foreach (JournalLine line in Figures(journal, "bandwidth").Where(l => l.Name != Bandwidth.Copy))
+            text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
+        Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
+        Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
+        return text.ToString();
+    }
+
+    private static void Table(StringBuilder text, Journal journal, Dictionary<string, double> torch, string part, string title, string unit)
+    {
+        text.Append($"\n{title}\n\n| | {unit} | PyTorch | ratio |\n|---|---:|---:|---:|\n");
+        foreach (JournalLine line in Figures(journal, part))
+        {
+            bool known = torch.TryGetValue(line.Name.Replace(", recorded", "", StringComparison.Ordinal), out double peer);
+            string beside = known ? FormattableString.Invariant($"{peer:N1} | {Number(line) / peer:F2}") : "– | –";
+            text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):N1} | {beside} |\n");
+        }
+    }
+
+    private static IEnumerable<JournalLine> Figures(Journal journal, string part) => journal.Results.Where(l => l.Part == part && l.Result == Journal.Figure);
+
+    private static double Number(JournalLine line) => double.Parse(line.Detail, CultureInfo.InvariantCulture);
+
+    private static int Count(IEnumerable<JournalLine> lines, string result) => lines.Count(l => l.Result == result);
+
+    private static Dictionary<string, double> Peers(string? json)
+    {
+        var figures = new Dictionary<string, double>();
+        if (json is null) return figures;
+        using JsonDocument document = JsonDocument.Parse(json);
+        foreach (JsonProperty figure in document.RootElement.EnumerateObject())
+            if (figure.Value.ValueKind == JsonValueKind.Number) figures[figure.Name] = figure.Value.GetDouble();
+        return figures;
+    }
+}

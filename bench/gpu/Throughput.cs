@@ -1,0 +1,154 @@
+using System.Runtime.CompilerServices;
+using Dnabert2;
+using Engine.Autograd;
+using Engine.Kernels;
+using Engine.Runtime;
+using Engine.Runtime.Cuda;
+using Tests.Model;
+
+namespace GpuBench;
+
+/// <summary>TFLOP/s of matrix products and attention, and tokens a second of the whole model. The names are those of the peer's figures.</summary>
+/// <param name="Config">The model.</param>
+/// <param name="Products">Rows, columns and depth of products.</param>
+/// <param name="Attentions">Sequences and tokens of attention.</param>
+/// <param name="Batches">Sequences and tokens of the model.</param>
+/// <param name="Calls">Calls that are timed together.</param>
+internal sealed record Throughput(
+    Dnabert2Config Config, (int Rows, int Columns, int Depth)[] Products, (int Sequences, int Tokens)[] Attentions, (int Sequences, int Tokens)[] Batches,
+    int Calls = 10)
+{
+    private const int Tile = 128, QueryTile = 64;
+
+    /// <summary>What is measured of the 117M model.</summary>
+    public static Throughput Full { get; } = new(
+        new Dnabert2Config { HiddenDropoutProb = 0 },
+        [(4096, 768, 768), (4096, 2304, 768), (4096, 6144, 768), (4096, 768, 3072), (16384, 2304, 768), (16384, 768, 3072), (8192, 8192, 8192)],
+        [(32, 128), (32, 512), (8, 2048)], [(32, 128), (8, 512), (64, 512)]);
+
+    public IEnumerable<WorkItem> All()
+    {
+        foreach ((int rows, int columns, int depth) in Products)
+            foreach (string type in (string[])["f32", "bf16"])
+                yield return new("throughput", $"linear {type} {rows}×{columns}×{depth}", open => With(open, o => Linear(o, type, rows, columns, depth)));
+        foreach ((int sequences, int tokens) in Attentions)
+            foreach (string type in (string[])["f32", "bf16"])
+            {
+                yield return new("throughput", $"attention {type} {sequences}×{tokens}", open => With(open, o => Attention(o, type, sequences, tokens, false)));
+                yield return new("throughput", $"attention gradient {type} {sequences}×{tokens}",
+                    open => With(open, o => Attention(o, type, sequences, tokens, true)));
+            }
+
+        foreach ((int sequences, int tokens) in Batches)
+        {
+            yield return new("model", $"inference f32 {sequences}×{tokens}", open => Inference(open, sequences, tokens, recorded: false));
+            yield return new("model", $"inference f32 {sequences}×{tokens}, recorded", open => Inference(open, sequences, tokens, recorded: true));
+            yield return new("model", $"training step f32 {sequences}×{tokens}", open => Training(open, sequences, tokens));
+        }
+    }
+
+    private string With(Func<GpuDevice> open, Func<Operands, string> measure)
+    {
+        using GpuDevice device = open();
+        using var o = new Operands(device, Calls);
+        return measure(o);
+    }
+
+    private static string Figure(double value) => FormattableString.Invariant($"{value:F2}");
+
+    private static string Linear(Operands o, string type, int rows, int columns, int depth)
+    {
+        bool bf16 = type == "bf16";
+        nint x = o.Floats((long)rows * depth, bf16), w = o.Floats((long)columns * depth, bf16), y = o.Floats((long)rows * columns, bf16);
+        double ms = o.Time(() =>
+        {
+            KernelArguments a = o.Device.Begin("linear_" + type);
+            a.View(x, (long)rows * depth);
+            a.View(w, (long)columns * depth);
+            a.View(0, 0);
+            a.View(0, 0);
+            a.View(y, (long)rows * columns);
+            a.I32(rows);
+            a.I32(columns);
+            a.I32(depth);
+            o.Device.Launch((columns + Tile - 1) / Tile, (rows + Tile - 1) / Tile);
+        });
+        return Figure(2.0 * rows * columns * depth / ms / 1e9);
+    }
+
+    private string Attention(Operands o, string type, int sequences, int tokens, bool gradient)
+    {
+        bool bf16 = type == "bf16";
+        int heads = Config.NumAttentionHeads, hidden = Config.HiddenSize, size = hidden / heads, total = sequences * tokens, quads = (size + 7) & ~3;
+        nint qkv = o.Floats(3L * total * hidden, bf16), y = o.Floats((long)total * hidden, bf16), dy = o.Floats((long)total * hidden, bf16);
+        nint dqkv = o.Floats(gradient ? 3L * total * hidden : 1, bf16), lse = o.Floats((long)heads * total), delta = o.Floats((long)heads * total);
+        nint borders = o.Integers(sequences + 1, i => i * tokens), mods = Mods(o, heads);
+        void Run(string kernel, int tiles, params (nint Address, long Count)[] views)
+        {
+            KernelArguments a = o.Device.Begin($"{kernel}_alibi_{type}");
+            foreach ((nint address, long count) in views) a.View(address, count);
+            a.I32(size);
+            a.I32(total);
+            a.F32((float)(1 / Math.Sqrt(size)));
+            o.Device.Launch((tokens + QueryTile - 1) / QueryTile, heads, sequences, 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
+        }
+
+        (nint, long)[] common = [(qkv, 3L * total * hidden), (borders, sequences + 1), (mods, heads), (lse, (long)heads * total)];
+        void Forward() => Run("attention", 3, [.. common, (y, (long)total * hidden)]);
+        void Backward()
+        {
+            (nint, long)[] views = [.. common, (delta, (long)heads * total), (dy, (long)total * hidden), (dqkv, 3L * total * hidden)];
+            Run("attention_keys_values_gradient", 4, views);
+            Run("attention_queries_gradient", 4, views);
+        }
+
+        Forward();
+        double ms = o.Time(gradient ? Backward : Forward);
+        // As is customary: two products forward, five backward; that some are computed twice does not count.
+        return Figure((gradient ? 10.0 : 4.0) * sequences * tokens * tokens * hidden / ms / 1e9);
+    }
+
+    private static unsafe nint Mods(Operands o, int heads)
+    {
+        var mods = new Alibi[heads];
+        for (int head = 0; head < heads; head++) mods[head] = Alibi.ForHead(default, head, heads);
+        return o.Bytes(new ReadOnlySpan<byte>(Unsafe.AsPointer(ref mods[0]), heads * sizeof(Alibi)).ToArray());
+    }
+
+    private string Inference(Func<GpuDevice> open, int sequences, int tokens, bool recorded)
+    {
+        using var backend = new CudaBackend(open());
+        using Dnabert2Model model = Dnabert2Model.Initialize(Config, Golden.TinyTokenizer(), 3, backend, ModelParts.Encoder);
+        using Arena inputs = new(backend), arena = new(backend);
+        var tape = Tape.ForInference(arena);
+        int[] ids = [.. Enumerable.Range(0, sequences * tokens).Select(i => (int)((uint)i * 2654435761u % (uint)Config.VocabSize))];
+        var batch = new Batch(inputs, ids, [.. Enumerable.Repeat(tokens, sequences)]);
+        void Pass()
+        {
+            tape.Reset();
+            model.Encoder.Forward(tape, batch);
+        }
+
+        Pass();
+        Pass();
+        if (!recorded) return Rate(backend, Pass, sequences * tokens);
+        using CudaGraph graph = backend.Record(Pass);
+        return Rate(backend, graph.Replay, sequences * tokens);
+    }
+
+    private string Training(Func<GpuDevice> open, int sequences, int tokens)
+    {
+        using var run = new StepRun(new CudaBackend(open()), Config, sequences, tokens);
+        int step = 0;
+        run.Step(step++);
+        run.Step(step++);
+        return Rate((CudaBackend)run.Backend, () => run.Step(step++), sequences * tokens);
+    }
+
+    /// <summary>Tokens a second, the median of seven.</summary>
+    private static string Rate(CudaBackend backend, Action pass, int tokens)
+    {
+        double[] times = [.. Enumerable.Range(0, 7).Select(_ => backend.Time(pass)).Order()];
+        return Figure(tokens / times[3] * 1e3);
+    }
+}

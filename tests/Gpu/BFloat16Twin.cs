@@ -1,0 +1,179 @@
+using System.Runtime.InteropServices;
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
+using Engine.Runtime.Cuda;
+using Tests.Cases;
+
+namespace Tests.Gpu;
+
+/// <summary>
+/// A GPU that runs each fp32 kernel's bf16 form beside it, on copies of the operands, and compares. The operands of both are rounded to
+/// bf16 first, and arithmetic is fp32 in both, so results differ by the rounding of what is written.
+/// </summary>
+internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
+{
+    /// <summary>
+    /// Kernels in bf16 that are not compared: no operation of the backend launches the sum of a residual inside the normalisation, and
+    /// AdamW has no form in bf16 but one that writes a rounded copy. <see cref="BFloat16Checks"/> has them.
+    /// </summary>
+    public static readonly string[] NotCompared = ["adamw_bf16", "layer_norm_residual_bf16", "layer_norm_residual_wide_bf16"];
+
+    private readonly List<nint> _copies = [];
+
+    /// <summary>The bf16 kernels that were compared.</summary>
+    public SortedSet<string> Compared { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Cases of the forward kernels.</summary>
+    public static IEnumerable<OpCase> Cases()
+    {
+        foreach (Activation f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu])
+            foreach (int rows in (int[])[1, 129]) yield return new LinearCase(rows, 34, 40, f, bias: rows > 1, residual: true, packed: false);
+        foreach (int width in (int[])[8, 768, 1024, 1032])
+        {
+            yield return new LayerNormCase(5, width, inPlace: false);
+            yield return new EmbeddingCase(5, 11, width, types: true);
+            yield return new EmbeddingCase(5, 11, width, types: false);
+            yield return new PoolingCase([3, 0, 2], width, Pooling.Max);
+            yield return new CrossEntropyCase(3, width);
+        }
+    }
+
+    public override string Description => inner.Description + ", in bf16 beside fp32";
+
+    public override int MaxSharedBytes => inner.MaxSharedBytes;
+
+    public override void Enter() => inner.Enter();
+
+    public override nint Allocate(long bytes)
+    {
+        // A copy reads whole operands, of which a kernel may write a part.
+        nint address = inner.Allocate(bytes);
+        inner.Clear(address, bytes);
+        return address;
+    }
+
+    public override void Free(nint address) => inner.Free(address);
+
+    public override void Upload(ReadOnlySpan<byte> source, nint destination) => inner.Upload(source, destination);
+
+    public override void Download(nint source, Span<byte> destination) => inner.Download(source, destination);
+
+    public override void Copy(nint source, nint destination, long bytes) => inner.Copy(source, destination, bytes);
+
+    public override void Clear(nint destination, long bytes) => inner.Clear(destination, bytes);
+
+    public override CudaGraph Record(Action step) => throw new NotSupportedException("a comparison cannot be recorded");
+
+    public override double Time(Action work) => throw new NotSupportedException("a comparison takes no time of interest");
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        inner.Dispose();
+    }
+
+    protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)
+    {
+        byte[] block = arguments.Block.ToArray();
+        CompiledKernel? twin = kernel.Entry.EndsWith("_f32", StringComparison.Ordinal)
+            ? KernelManifest.Compiled.GetValueOrDefault(kernel.Entry[..^4] + "_bf16") : null;
+        if (twin is null || !Fits(twin, block))
+        {
+            Launch(kernel, block, new Dictionary<nint, nint>(), gridX, gridY, gridZ, dynamicShared);
+            return;
+        }
+
+        var operands = new List<(KernelParameter Parameter, nint Address, int Count)>();
+        for (int i = 0; i < twin.Parameters.Count; i++)
+        {
+            KernelParameter p = twin.Parameters[i];
+            (nint address, int count) = p.Kind == KernelParameterKind.View ? View(block, p) : default;
+            if (count > 0 && !operands.Any(o => o.Address == address)) operands.Add((p, address, count));
+        }
+
+        var copies = operands.ToDictionary(o => o.Address, Round);
+        Launch(kernel, block, new Dictionary<nint, nint>(), gridX, gridY, gridZ, dynamicShared);
+        Launch(twin, block, copies, gridX, gridY, gridZ, dynamicShared == kernel.DynamicShared ? twin.DynamicShared : dynamicShared);
+        foreach ((KernelParameter p, nint address, int count) in operands) Compare(twin.Entry, p, address, copies[address], count);
+        foreach (nint copy in _copies) inner.Free(copy);
+        _copies.Clear();
+        Compared.Add(twin.Entry);
+    }
+
+    // Tensor cores and 16-byte accesses want rows of a multiple of eight.
+    private static bool Fits(CompiledKernel twin, byte[] block)
+    {
+        if (NotCompared.Contains(twin.Entry)) return false;
+        foreach (KernelParameter p in twin.Parameters)
+            if (p.Name is "depth" or "width" or "headSize" && BitConverter.ToInt32(block, p.Offset) % 8 != 0) return false;
+        return true;
+    }
+
+    private static (nint Address, int Count) View(byte[] block, KernelParameter p) =>
+        ((nint)BitConverter.ToInt64(block, p.Offset), checked((int)BitConverter.ToInt64(block, p.Offset + 8)));
+
+    private void Launch(CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared)
+    {
+        KernelArguments a = inner.Begin(kernel.Entry);
+        foreach (KernelParameter p in kernel.Parameters)
+        {
+            ReadOnlySpan<byte> value = block.AsSpan(p.Offset);
+            switch (p.Kind)
+            {
+                case KernelParameterKind.View:
+                    (nint address, int count) = View(block, p);
+                    a.View(copies.GetValueOrDefault(address, address), count);
+                    break;
+                case KernelParameterKind.I32: a.I32(MemoryMarshal.Read<int>(value)); break;
+                case KernelParameterKind.U32: a.U32(MemoryMarshal.Read<uint>(value)); break;
+                case KernelParameterKind.I64: a.I64(MemoryMarshal.Read<long>(value)); break;
+                default: a.F32(MemoryMarshal.Read<float>(value)); break;
+            }
+        }
+
+        inner.Launch(gridX, gridY, gridZ, dynamicShared);
+    }
+
+    /// <summary>Rounds an operand to bf16 in its place, and copies it for the other kernel.</summary>
+    private nint Round((KernelParameter Parameter, nint Address, int Count) operand)
+    {
+        bool rounded = operand.Parameter.Element == "bf16";
+        int size = operand.Parameter.Element is "f32" or "i32" or "u32" or "bf16" ? 4 : 0;
+        if (size == 0) return operand.Address;
+        var bytes = new byte[size * operand.Count];
+        inner.Download(operand.Address, bytes);
+        Span<float> values = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
+        var narrow = new BFloat16[rounded ? values.Length : 0];
+        for (int i = 0; i < narrow.Length; i++)
+        {
+            narrow[i] = (BFloat16)values[i];
+            values[i] = (float)narrow[i];
+        }
+
+        inner.Upload(bytes, operand.Address);
+        ReadOnlySpan<byte> copied = rounded ? MemoryMarshal.AsBytes(narrow.AsSpan()) : bytes;
+        _copies.Add(inner.Allocate(copied.Length));
+        inner.Upload(copied, _copies[^1]);
+        return _copies[^1];
+    }
+
+    private void Compare(string entry, KernelParameter p, nint address, nint copy, int count)
+    {
+        if (p.Element is not ("bf16" or "f32")) return;
+        var wide = new float[count];
+        inner.Download(address, MemoryMarshal.AsBytes(wide.AsSpan()));
+        var narrow = new float[count];
+        if (p.Element == "f32") inner.Download(copy, MemoryMarshal.AsBytes(narrow.AsSpan()));
+        else
+        {
+            var bits = new BFloat16[count];
+            inner.Download(copy, MemoryMarshal.AsBytes(bits.AsSpan()));
+            narrow = Array.ConvertAll(bits, b => (float)b);
+        }
+
+        // Half a unit in the last of bf16's eight bits; sums of many terms have other orders, as with tensor cores.
+        double relative = p.Element == "f32" ? 1e-5 : 1.0 / 256, largest = wide.Where(float.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
+        for (int i = 0; i < count; i++)
+            Check.Near(wide[i], narrow[i], (relative * Math.Abs(wide[i])) + (1e-5 * Math.Max(1, largest)), $"{entry}, {p.Name}[{i}]");
+    }
+}
