@@ -42,15 +42,31 @@ internal sealed class Checkpoint : IDisposable
     /// <param name="set">The declared parameters of the parts in use.</param>
     /// <param name="parts">The parts in use; weights of other parts are not looked at.</param>
     /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
+    /// <param name="others">Gives what the file is not asked for: the parts <paramref name="ofOthers"/>, and low-rank additions.</param>
+    /// <param name="ofOthers">The parts in use that come from <paramref name="others"/>.</param>
+    /// <param name="change">Changes values that were read.</param>
     /// <exception cref="InvalidDataException">The file does not hold exactly these parameters, or a value is not finite.</exception>
-    public void Fill(ParameterSet set, ModelParts parts, bool trainable)
+    public void Fill(
+        ParameterSet set, ModelParts parts, bool trainable, ParameterSource? others = null, ModelParts ofOthers = ModelParts.Encoder,
+        ParameterSource? change = null)
     {
-        CheckNames(set, parts);
+        CheckNames(set, parts, ofOthers);
         if (trainable) set.FillFlat(Source);
         else set.FillPacked(Source);
 
-        void Source(Parameter parameter, int index, Span<float> destination) => Read(parameter, destination);
+        void Source(Parameter parameter, int index, Span<float> destination)
+        {
+            if (IsOfOthers(parameter, ofOthers)) others!(parameter, index, destination);
+            else
+            {
+                Read(parameter, destination);
+                change?.Invoke(parameter, index, destination);
+            }
+        }
     }
+
+    private static bool IsOfOthers(Parameter parameter, ModelParts ofOthers) =>
+        parameter.Kind is ParameterKind.LowRankDown or ParameterKind.LowRankUp || (PartOf(parameter.Name) & ofOthers) != 0;
 
     public void Dispose() => _file.Dispose();
 
@@ -63,13 +79,14 @@ internal sealed class Checkpoint : IDisposable
             throw new InvalidDataException($"{_file.Path}: tensor {entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
     }
 
-    private void CheckNames(ParameterSet set, ModelParts parts)
+    private void CheckNames(ParameterSet set, ModelParts parts, ModelParts ofOthers)
     {
         var faults = new StringBuilder();
         var known = new HashSet<string>();
         foreach (Parameter parameter in set.Parameters)
         {
             known.Add(parameter.Name);
+            if (IsOfOthers(parameter, ofOthers)) continue;
             if (Find(parameter.Name) is not { } entry)
             {
                 if (parameter.TiedTo is null) faults.Append($"\n  missing: {parameter.Name} {parameter.Shape}");
@@ -108,7 +125,8 @@ internal sealed class Checkpoint : IDisposable
     private string NameInModel(string stored) =>
         _bare && !stored.StartsWith("cls.", StringComparison.Ordinal) && !stored.StartsWith("classifier.", StringComparison.Ordinal) ? Prefix + stored : stored;
 
-    private static ModelParts PartOf(string name) =>
+    /// <summary>The part that a parameter belongs to.</summary>
+    public static ModelParts PartOf(string name) =>
         name.StartsWith("bert.pooler.", StringComparison.Ordinal) ? ModelParts.Pooler
         : name.StartsWith("cls.predictions.", StringComparison.Ordinal) ? ModelParts.MlmHead
         : name.StartsWith("classifier.", StringComparison.Ordinal) ? ModelParts.Classifier

@@ -102,7 +102,15 @@ public sealed class Dnabert2Model : IDisposable
     }
 
     /// <summary>A model whose parameters the given action fills.</summary>
-    internal static Dnabert2Model Make(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill)
+    /// <param name="config">The hyper-parameters.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="backend">See <see cref="Load"/>.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="fill">Fills the declared parameters.</param>
+    /// <param name="prepare">Adds to the declared parameters, or freezes some, before they are filled.</param>
+    internal static Dnabert2Model Make(
+        Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+        Action<Dnabert2Model>? prepare = null)
     {
         if (tokenizer.VocabularySize > config.VocabSize)
             throw new InvalidDataException($"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and config.json are not of one model");
@@ -110,6 +118,7 @@ public sealed class Dnabert2Model : IDisposable
         var model = new Dnabert2Model(config, tokenizer, backend ?? owned!, owned, parts);
         try
         {
+            prepare?.Invoke(model);
             fill(model.Parameters);
             return model;
         }
@@ -127,7 +136,7 @@ public sealed class Dnabert2Model : IDisposable
         _owned?.Dispose();
     }
 
-    private static string Existing(string folder, string name)
+    internal static string Existing(string folder, string name)
     {
         string path = Path.Combine(folder, name);
         return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");

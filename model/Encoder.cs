@@ -27,6 +27,9 @@ public sealed class Encoder
     /// <summary>The layers, first to last.</summary>
     public IReadOnlyList<EncoderLayer> Layers => _layers;
 
+    /// <summary>Its linear layers, in the order of their declaration.</summary>
+    internal IEnumerable<Linear> Linears => _layers.SelectMany(layer => layer.Linears);
+
     /// <summary>The word embeddings, to which the decoder of the MLM head is tied.</summary>
     public Parameter WordEmbeddings => _embedding.Word;
 
@@ -54,6 +57,8 @@ public sealed class EncoderLayer
         _feedForward = new FeedForwardBlock(set, config, name);
     }
 
+    internal IEnumerable<Linear> Linears => [.. _attention.Linears, .. _feedForward.Linears];
+
     /// <summary>[tokens, hidden] → [tokens, hidden].</summary>
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
@@ -70,6 +75,8 @@ public sealed class EncoderLayer
             Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "attention.output.LayerNorm", c.HiddenSize, c.LayerNormEps);
 
+        public Linear[] Linears => [_qkv, _output];
+
         public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {
             Variable qkv = _qkv.Forward(tape, x);                                   // [tokens, 3 · hidden]
@@ -84,6 +91,8 @@ public sealed class EncoderLayer
             Linear.Declare(set, name + "mlp.gated_layers", c.HiddenSize, c.IntermediateSize, Activation.Geglu, bias: false, c.HiddenDropoutProb);
         private readonly Linear _output = Linear.Declare(set, name + "mlp.wo", c.IntermediateSize, c.HiddenSize);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "mlp.layernorm", c.HiddenSize, c.LayerNormEps);
+
+        public Linear[] Linears => [_gated, _output];
 
         public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {

@@ -23,6 +23,12 @@ public enum ParameterKind
 
     /// <summary>The addend of a layer normalisation, initially 0.</summary>
     NormBias,
+
+    /// <summary>The first factor [rank, in] of a low-rank addition to a linear layer. Initialised from a uniform distribution.</summary>
+    LowRankDown,
+
+    /// <summary>The second factor [out, rank] of a low-rank addition to a linear layer, initially 0.</summary>
+    LowRankUp,
 }
 
 /// <summary>A named array of a model. Its values live in the arena of its <see cref="ParameterSet"/>.</summary>
@@ -32,9 +38,11 @@ public sealed class Parameter
     private Tensor _value;
     private Tensor _gradient;
 
-    internal Parameter(string name, Shape shape, ParameterKind kind, Parameter? tiedTo, long offset)
+    private long _offset;
+
+    internal Parameter(string name, Shape shape, ParameterKind kind, Parameter? tiedTo)
     {
-        (Name, Shape, Kind, TiedTo, Offset) = (name, shape, kind, tiedTo, offset);
+        (Name, Shape, Kind, TiedTo) = (name, shape, kind, tiedTo);
     }
 
     /// <summary>The name in checkpoints.</summary>
@@ -49,8 +57,8 @@ public sealed class Parameter
     /// <summary>The parameter whose values these are, or null.</summary>
     public Parameter? TiedTo { get; }
 
-    /// <summary>The first element within the set's flat tensors.</summary>
-    public long Offset { get; }
+    /// <summary>The first element within the set's flat tensors; after <see cref="ParameterSet.FillFlat"/>.</summary>
+    public long Offset => TiedTo?.Offset ?? _offset;
 
     /// <summary>The values, row-major.</summary>
     /// <exception cref="InvalidOperationException">There are none yet, or they were packed for inference.</exception>
@@ -68,12 +76,17 @@ public sealed class Parameter
     /// <summary>Whether it is trained: it has a gradient and is not frozen.</summary>
     public bool IsTrained => TiedTo is { } original ? original.IsTrained : !_gradient.IsAbsent && !IsFrozen;
 
-    /// <summary>Whether training leaves it as it is.</summary>
+    /// <summary>
+    /// Whether training leaves it as it is. Frozen before <see cref="ParameterSet.FillFlat"/>, it takes no memory for a gradient and
+    /// moments either, and stays frozen.
+    /// </summary>
     public bool IsFrozen { get; set; }
 
     internal bool IsLinear => Kind is ParameterKind.Linear or ParameterKind.GatedLinear;
 
     internal Activation Activation => Kind == ParameterKind.GatedLinear ? Activation.Geglu : Activation.None;
+
+    internal void Place(long offset) => _offset = offset;
 
     internal void Set(Tensor value)
     {

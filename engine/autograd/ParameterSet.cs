@@ -16,16 +16,22 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     internal const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
     private readonly Arena _arena = new(backend);
-    private long _length;
+    // Elements of the flat tensors: of all parameters, and of those that are not frozen, which come first.
+    private long _length, _trainedLength;
     private int _sites;
 
     /// <summary>All parameters, tied ones included.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>All values in one tensor, each parameter at its <see cref="Parameter.Offset"/>; after <see cref="FillFlat"/>.</summary>
+    /// <summary>
+    /// All values in one tensor, each parameter at its <see cref="Parameter.Offset"/>; after <see cref="FillFlat"/>. Frozen parameters lie
+    /// behind the others, where gradients and moments end.
+    /// </summary>
     public Tensor Values { get; private set; }
 
-    /// <summary>All gradients in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.</summary>
+    /// <summary>
+    /// The gradients of all parameters that are not frozen, in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.
+    /// </summary>
     public Tensor Gradients { get; private set; }
 
     /// <summary>The backend they live on.</summary>
@@ -43,13 +49,13 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     }
 
     /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
-    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null, _length));
+    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
 
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>
     public Parameter Tie(string name, ParameterKind kind, Parameter to)
     {
         ArgumentNullException.ThrowIfNull(to);
-        return Add(new Parameter(name, to.Shape, kind, to, to.Offset));
+        return Add(new Parameter(name, to.Shape, kind, to));
     }
 
     /// <summary>
@@ -82,7 +88,8 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     public void FillFlat(ParameterSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        Values = AllocateFlat();
+        Arrange();
+        Values = Allocate(_length);
         for (int i = 0; i < _parameters.Count; i++)
         {
             Parameter p = _parameters[i];
@@ -91,21 +98,16 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         }
     }
 
-    /// <summary>Gives every parameter a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>
+    /// <summary>Gives every parameter that is not frozen a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>
     public void AllocateGradients()
     {
         Gradients = AllocateFlat();
         foreach (Parameter p in _parameters)
-            if (p.TiedTo is null) p.SetGradient(Gradients.Slice(p.Offset, p.Shape));
+            if (p.TiedTo is null && p.Offset < _trainedLength) p.SetGradient(Gradients.Slice(p.Offset, p.Shape));
     }
 
-    /// <summary>A flat tensor of the layout of the values, all 0: for the moments of an optimizer.</summary>
-    public Tensor AllocateFlat()
-    {
-        Tensor flat = _arena.Rent(new Shape(checked((int)_length)), DType.F32);
-        Backend.Clear(flat);
-        return flat;
-    }
+    /// <summary>A flat tensor of the layout of the gradients, all 0: for the moments of an optimizer.</summary>
+    public Tensor AllocateFlat() => Allocate(_trainedLength);
 
     /// <summary>A number for an operation that draws random numbers, by the order of declaration.</summary>
     internal int NextSite() => _sites++;
@@ -118,8 +120,30 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         foreach (Parameter p in _parameters)
             if (p.Name == parameter.Name) throw new ArgumentException($"{p.Name} is declared already");
         _parameters.Add(parameter);
-        if (parameter.TiedTo is null) _length += (parameter.Shape.Count + Alignment - 1) / Alignment * Alignment;
         return parameter;
+    }
+
+    private void Arrange()
+    {
+        _length = 0;
+        foreach (bool frozen in (ReadOnlySpan<bool>)[false, true])
+        {
+            foreach (Parameter p in _parameters)
+            {
+                if (p.TiedTo is not null || p.IsFrozen != frozen) continue;
+                p.Place(_length);
+                _length += (p.Shape.Count + Alignment - 1) / Alignment * Alignment;
+            }
+
+            if (!frozen) _trainedLength = _length;
+        }
+    }
+
+    private Tensor Allocate(long length)
+    {
+        Tensor flat = _arena.Rent(new Shape(checked((int)length)), DType.F32);
+        Backend.Clear(flat);
+        return flat;
     }
 
     private void Receive(ParameterSource source, Parameter parameter, int index, Tensor value)

@@ -159,16 +159,50 @@ public abstract partial class Backend
         PoolGradientCore(dy, cuSeqlens, pooling, accumulate, dx);
     }
 
-    /// <summary>The gradient of the cross-entropies, each times <paramref name="scale"/>; 0 where the label is negative.</summary>
+    /// <summary>The gradient of the weighted cross-entropies, each times <paramref name="scale"/>; 0 where the label is negative.</summary>
     /// <param name="logits">[rows, classes].</param>
     /// <param name="labels">I32 [rows].</param>
+    /// <param name="weights">[rows], or absent: all 1.</param>
     /// <param name="scale">One over the number of labels, for the gradient of their mean.</param>
     /// <param name="dlogits">The shape of logits; may be logits.</param>
-    public void CrossEntropyGradient(Tensor logits, Tensor labels, float scale, Tensor dlogits)
+    public void CrossEntropyGradient(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
     {
         Expect(labels, "labels", DType.I32, new Shape(logits.Shape[0]));
         Expect(dlogits, "dlogits", DType.F32, logits.Shape);
-        CrossEntropyGradientCore(logits, labels, scale, dlogits);
+        if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, labels.Shape);
+        CrossEntropyGradientCore(logits, labels, weights, scale, dlogits);
+    }
+
+    /// <summary>The gradient of <see cref="BinaryCrossEntropy"/>, <c>scale · weight · (σ(x) − t)</c>.</summary>
+    /// <param name="logits">x, of any shape.</param>
+    /// <param name="targets">t, of the same shape.</param>
+    /// <param name="weights">The same shape, or absent: all 1.</param>
+    /// <param name="scale">The factor of all.</param>
+    /// <param name="dlogits">The same shape; may be logits.</param>
+    public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits)
+    {
+        ExpectLike(logits, targets, weights, dlogits);
+        BinaryCrossEntropyGradientCore(logits, targets, weights, scale, dlogits);
+    }
+
+    /// <summary>The gradient of <see cref="SquaredError"/>, <c>scale · weight · 2 (x − t)</c>.</summary>
+    /// <param name="x">Of any shape.</param>
+    /// <param name="targets">t, of the same shape.</param>
+    /// <param name="weights">The same shape, or absent: all 1.</param>
+    /// <param name="scale">The factor of all.</param>
+    /// <param name="dx">The same shape; may be x.</param>
+    public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx)
+    {
+        ExpectLike(x, targets, weights, dx);
+        SquaredErrorGradientCore(x, targets, weights, scale, dx);
+    }
+
+    /// <summary><c>y = factor · x</c>; y may be x.</summary>
+    public void Scale(Tensor x, float factor, Tensor y)
+    {
+        Expect(x, "x", DType.F32, x.Shape);
+        Expect(y, "y", DType.F32, x.Shape);
+        ScaleCore(x, factor, y);
     }
 
     /// <summary><c>y = x + z</c>; y may be either.</summary>
@@ -228,7 +262,13 @@ public abstract partial class Backend
 
     private protected abstract void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx);
 
-    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits);
+    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits);
+
+    private protected abstract void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits);
+
+    private protected abstract void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx);
+
+    private protected abstract void ScaleCore(Tensor x, float factor, Tensor y);
 
     private protected abstract void AddCore(Tensor x, Tensor z, Tensor y);
 

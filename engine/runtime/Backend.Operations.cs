@@ -172,18 +172,42 @@ public abstract partial class Backend
     }
 
     /// <summary>
-    /// The cross-entropy of each row, <c>logsumexp(logits) − logits[label]</c>; 0 where the label is negative (ignored).
+    /// The cross-entropy of each row, <c>weight · (logsumexp(logits) − logits[label])</c>; 0 where the label is negative (ignored).
     /// </summary>
     /// <param name="logits">[rows, classes].</param>
     /// <param name="labels">I32 [rows], below classes.</param>
+    /// <param name="weights">[rows], or absent: all 1.</param>
     /// <param name="losses">[rows].</param>
-    public void CrossEntropy(Tensor logits, Tensor labels, Tensor losses)
+    public void CrossEntropy(Tensor logits, Tensor labels, Tensor weights, Tensor losses)
     {
         Shape rows = new(logits.Shape[0]);
         Expect(logits, "logits", DType.F32, new Shape(logits.Shape[0], logits.Shape[1]));
         Expect(labels, "labels", DType.I32, rows);
+        if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, rows);
         Expect(losses, "losses", DType.F32, rows);
-        CrossEntropyCore(logits, labels, losses);
+        CrossEntropyCore(logits, labels, weights, losses);
+    }
+
+    /// <summary>The binary cross-entropy of each logit, <c>weight · (max(x, 0) − x t + log(1 + exp(−|x|)))</c>.</summary>
+    /// <param name="logits">x, of any shape.</param>
+    /// <param name="targets">t, of the same shape; from 0 to 1.</param>
+    /// <param name="weights">The same shape, or absent: all 1.</param>
+    /// <param name="losses">The same shape.</param>
+    public void BinaryCrossEntropy(Tensor logits, Tensor targets, Tensor weights, Tensor losses)
+    {
+        ExpectLike(logits, targets, weights, losses);
+        BinaryCrossEntropyCore(logits, targets, weights, losses);
+    }
+
+    /// <summary>The squared error of each prediction, <c>weight · (x − t)²</c>.</summary>
+    /// <param name="x">Of any shape.</param>
+    /// <param name="targets">t, of the same shape.</param>
+    /// <param name="weights">The same shape, or absent: all 1.</param>
+    /// <param name="losses">The same shape.</param>
+    public void SquaredError(Tensor x, Tensor targets, Tensor weights, Tensor losses)
+    {
+        ExpectLike(x, targets, weights, losses);
+        SquaredErrorCore(x, targets, weights, losses);
     }
 
     private protected abstract Weight PackCore(in Weight weight, Activation activation, Arena arena);
@@ -211,7 +235,19 @@ public abstract partial class Backend
 
     private protected abstract void TanhCore(Tensor x, Tensor y);
 
-    private protected abstract void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses);
+    private protected abstract void CrossEntropyCore(Tensor logits, Tensor labels, Tensor weights, Tensor losses);
+
+    private protected abstract void BinaryCrossEntropyCore(Tensor logits, Tensor targets, Tensor weights, Tensor losses);
+
+    private protected abstract void SquaredErrorCore(Tensor x, Tensor targets, Tensor weights, Tensor losses);
+
+    private static void ExpectLike(Tensor x, Tensor targets, Tensor weights, Tensor result)
+    {
+        Expect(x, "x", DType.F32, x.Shape);
+        Expect(targets, "targets", DType.F32, x.Shape);
+        if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, x.Shape);
+        Expect(result, "the result", DType.F32, x.Shape);
+    }
 
     private static void Expect(Tensor tensor, string name, DType dtype, Shape shape)
     {

@@ -81,8 +81,17 @@ internal unsafe partial class CpuBackend<TS, TV>
     private protected override void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) =>
         Run(new PoolingGradientJob<TS, TV>(F32(dy), I32(cuSeqlens.Borders), cuSeqlens.Sequences, dy.Shape[1], pooling, F32(dx), accumulate));
 
-    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits) =>
-        Run(new CrossEntropyGradientJob<TS, TV>(F32(logits), I32(labels), scale, F32(dlogits), logits.Shape[0], logits.Shape[1]));
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits) =>
+        Run(new CrossEntropyGradientJob<TS, TV>(
+            F32(logits), I32(labels), F32(weights), scale, F32(dlogits), logits.Shape[0], logits.Shape[1]));
+
+    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits) =>
+        Run(new ElementLossGradientJob<BinaryCrossEntropyLoss>(F32(logits), F32(targets), F32(weights), scale, F32(dlogits), logits.Count));
+
+    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx) =>
+        Run(new ElementLossGradientJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), scale, F32(dx), x.Count));
+
+    private protected override void ScaleCore(Tensor x, float factor, Tensor y) => Run(new ScaleJob<TS, TV>(F32(x), factor, F32(y), x.Count));
 
     private protected override void AddCore(Tensor x, Tensor z, Tensor y) => Map<AddFunction>(x, z, y);
 

@@ -71,11 +71,17 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private protected override void TanhCore(Tensor x, Tensor y) => Map<TanhFunction>(x, x, y);
 
-    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses)
+    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor weights, Tensor losses)
     {
         CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
-        Run(new CrossEntropyJob<TS, TV>(F32(logits), I32(labels), F32(losses), logits.Shape[0], logits.Shape[1]));
+        Run(new CrossEntropyJob<TS, TV>(F32(logits), I32(labels), F32(weights), F32(losses), logits.Shape[0], logits.Shape[1]));
     }
+
+    private protected override void BinaryCrossEntropyCore(Tensor logits, Tensor targets, Tensor weights, Tensor losses) =>
+        Run(new ElementLossJob<BinaryCrossEntropyLoss>(F32(logits), F32(targets), F32(weights), F32(losses), logits.Count));
+
+    private protected override void SquaredErrorCore(Tensor x, Tensor targets, Tensor weights, Tensor losses) =>
+        Run(new ElementLossJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), F32(losses), x.Count));
 
     /// <summary>A matrix product whose right factor is packed; takes back the scratch memory.</summary>
     private void Product(MatMulArguments arguments)

@@ -82,7 +82,7 @@ public sealed class Evaluator : IDisposable
         Variable picked = GatherRows.Instance.Forward(_tape, x, Upload(part.Rows));         // [masked, hidden]
         Tensor logits = _head.Forward(_tape, picked).Data;                                  // [masked, vocabulary]
         Tensor losses = _arena.Rent(new Shape(masked), DType.F32);
-        _model.Backend.CrossEntropy(logits, Upload(part.Labels), losses);
+        _model.Backend.CrossEntropy(logits, Upload(part.Labels), weights: default, losses);
         return Tally(part, Read(losses, ref _losses), Read(logits, ref _logits));
     }
 

@@ -10,9 +10,11 @@ public static class ModelFolder
     /// <param name="folder">The folder; made if there is none.</param>
     /// <exception cref="IOException">A file cannot be written, or the disk is full.</exception>
     /// <exception cref="InvalidOperationException">The weights are laid out for inference.</exception>
-    public static void Save(Dnabert2Model model, string folder)
+    public static void Save(Dnabert2Model model, string folder) =>
+        Save(model, folder, Config((model ?? throw new ArgumentNullException(nameof(model))).Config));
+
+    internal static void Save(Dnabert2Model model, string folder, byte[] config)
     {
-        ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
         // As Hugging Face's tools do, a tied weight is written once, and the metadata names the one that stands for it.
@@ -20,7 +22,7 @@ public static class ModelFolder
         foreach (Parameter p in model.Parameters.Parameters)
             if (p.TiedTo is { } original) tied[p.Name] = original.Name;
         TensorFile.Write(Path.Combine(folder, "model.safetensors"), model.Backend, TensorFile.Parameters(model.Parameters), tied);
-        AtomicFile.Write(Path.Combine(folder, "config.json"), Config(model.Config));
+        AtomicFile.Write(Path.Combine(folder, "config.json"), config);
         model.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
     }
 

@@ -24,20 +24,49 @@ public static class Objectives
         return CrossEntropy.Instance.Forward(tape, logits, labels, scale);          // [masked]
     }
 
+    /// <summary>The outputs of a classifier.</summary>
+    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <returns>[sequences, labels].</returns>
+    public static Variable Logits(Dnabert2Model model, Tape tape, in Batch batch)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model.Pooler is null || model.Classifier is null) throw new InvalidOperationException("the model has no pooler and classifier");
+        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
+        Variable pooled = model.Pooler.Forward(tape, x, batch.CuSeqlens);           // [sequences, hidden]
+        return model.Classifier.Forward(tape, pooled);                              // [sequences, labels]
+    }
+
     /// <summary>The loss of a single-label classifier: the cross-entropy of each sequence.</summary>
     /// <param name="model">A model with a pooler and a classifier.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="labels">I32 [sequences].</param>
     /// <param name="scale">The factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <param name="weights">[sequences], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences].</returns>
-    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, float scale)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        if (model.Pooler is null || model.Classifier is null) throw new InvalidOperationException("the model has no pooler and classifier");
-        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
-        Variable pooled = model.Pooler.Forward(tape, x, batch.CuSeqlens);           // [sequences, hidden]
-        Variable logits = model.Classifier.Forward(tape, pooled);                   // [sequences, labels]
-        return CrossEntropy.Instance.Forward(tape, logits, labels, scale);          // [sequences]
-    }
+    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, float scale, Tensor weights = default) =>
+        CrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), labels, scale, weights);
+
+    /// <summary>The loss of a multi-label classifier: the binary cross-entropy of each label of each sequence.</summary>
+    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="targets">[sequences, labels], 0 or 1.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of labels of all sequences of the whole step.</param>
+    /// <param name="weights">[sequences, labels], the factor of each loss, or absent: all 1.</param>
+    /// <returns>[sequences, labels].</returns>
+    public static Variable MultiLabel(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, float scale, Tensor weights = default) =>
+        BinaryCrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
+
+    /// <summary>The loss of a regression: the squared error of each sequence.</summary>
+    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="targets">[sequences, values].</param>
+    /// <param name="scale">The factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <returns>[sequences, values].</returns>
+    public static Variable Regression(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, float scale) =>
+        SquaredError.Instance.Forward(tape, Logits(model, tape, batch), targets, scale);
 }

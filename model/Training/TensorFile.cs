@@ -51,9 +51,13 @@ internal static class TensorFile
     public static List<(string Name, Tensor Tensor)> Parameters(ParameterSet set) =>
         [.. set.Parameters.Where(p => p.TiedTo is null).Select(p => (p.Name, p.Value))];
 
+    /// <summary>The parameters that are trained.</summary>
+    public static List<(string Name, Tensor Tensor)> Trained(ParameterSet set) =>
+        [.. set.Parameters.Where(p => p.TiedTo is null && p.IsTrained).Select(p => (p.Name, p.Value))];
+
     /// <summary>The moments of an optimizer, under PyTorch's names for them.</summary>
     public static List<(string Name, Tensor Tensor)> Moments(ParameterSet set, AdamW optimizer) =>
-        [.. set.Parameters.Where(p => p.TiedTo is null).SelectMany(p => ((string, Tensor)[])
+        [.. set.Parameters.Where(p => p.TiedTo is null && p.IsTrained).SelectMany(p => ((string, Tensor)[])
         [
             ("exp_avg." + p.Name, optimizer.FirstMoment.Slice(p.Offset, p.Shape)),
             ("exp_avg_sq." + p.Name, optimizer.SecondMoment.Slice(p.Offset, p.Shape)),

@@ -52,6 +52,7 @@ internal sealed class GradientCheck : IDisposable
             double[] values = Normal(destination.Length, 0.5);
             for (int i = 0; i < values.Length; i++) destination[i] = (float)values[i];
             all.Add(values);
+            if (parameter.IsFrozen) return;
             _inputs.Add((parameter.Name, values, () => Read(parameter.Gradient, values.Length)));
         });
         Parameters.AllocateGradients();
@@ -63,6 +64,14 @@ internal sealed class GradientCheck : IDisposable
     {
         Tensor tensor = _activations.Rent(new Shape(values.Length), DType.I32);
         Backend.Upload<int>(values, tensor);
+        return tensor;
+    }
+
+    /// <summary>Constants as a tensor.</summary>
+    public Tensor Numbers(ReadOnlySpan<int> extents, params float[] values)
+    {
+        Tensor tensor = _activations.Rent(new Shape(extents), DType.F32);
+        Backend.Upload<float>(values, tensor);
         return tensor;
     }
 

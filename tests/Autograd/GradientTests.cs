@@ -153,6 +153,78 @@ public class GradientTests
 
     [Theory]
     [MemberData(nameof(Forms))]
+    public void Weighted_cross_entropy(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable x, double[] xs) = check.Input("logits", 3, 5, deviation: 3);
+        int[] labels = [2, -1, 4];
+        float[] weights = [0.5f, 3, 2];
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3, check.Numbers([3], weights));
+        check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 3).Where(r => labels[r] >= 0)
+            .Sum(r => weights[r] * (Math.Log(xs.Skip(r * 5).Take(5).Sum(Math.Exp)) - xs[(r * 5) + labels[r]])) / 3);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Weighted_binary_cross_entropy(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable x, double[] xs) = check.Input("logits", 2, 3, deviation: 3);
+        float[] targets = [0, 1, 0.25f, 1, 0, 1], weights = [1, 2, 0.5f, 0, 3, 1];
+        Variable losses = BinaryCrossEntropy.Instance.Forward(
+            check.Tape, x, check.Numbers([2, 3], targets), scale: 1f / 6, check.Numbers([2, 3], weights));
+        check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) =>
+            weights[i] * ((targets[i] * Math.Log(1 + Math.Exp(-v))) + ((1 - targets[i]) * Math.Log(1 + Math.Exp(v))))).Sum() / 6);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Squared_errors(string form)
+    {
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        (Variable x, double[] xs) = check.Input("x", 4, 2, deviation: 3);
+        float[] targets = [0, 1, -2, 0.5f, 3, 1, 0, -1];
+        Variable losses = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([4, 2], targets), scale: 1f / 8);
+        check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) => Math.Pow(v - targets[i], 2)).Sum() / 8);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void A_low_rank_addition_before_activation_dropout_and_residual(string form)
+    {
+        foreach ((Activation f, float dropout) in ((Activation, float)[])[(Activation.None, 0), (Activation.None, 0.4f), (Activation.Geglu, 0.4f), (Activation.Gelu, 0)])
+        {
+            using var check = new GradientCheck(Backends.Create(form, 2));
+            const int rows = 5, inputs = 7, rank = 3;
+            int outputs = f == Activation.Geglu ? 4 : 6, columns = f == Activation.Geglu ? 8 : 6;
+            Linear linear = Linear.Declare(check.Parameters, "linear", inputs, outputs, f);
+            linear.Add(check.Parameters, rank, scale: 1.5f, dropout);
+            linear.Weight.IsFrozen = linear.Bias!.IsFrozen = true;
+            double[][] p = check.Fill();
+            Assert.Equal(2, check.Parameters.Parameters.Count(q => q.IsTrained));
+            (Variable x, double[] xs) = check.Input("x", rows, inputs);
+            (Variable residual, double[] rs) = check.Input("residual", rows, outputs);
+            // The sites are numbered in the order of declaration: the layer's own dropout is 0, the addition's 1.
+            Engine.Kernels.Philox random = check.Tape.Random(1);
+            double[] mask = [.. Enumerable.Range(0, rows * inputs).Select(i => random.Word((ulong)i) >= (uint)(dropout * 4294967296.0) ? 1 / (1 - (double)dropout) : 0)];
+            Variable y = linear.Forward(check.Tape, x, residual);
+            check.Compare(y, () =>
+            {
+                double[] low = Reference.MatMul([.. xs.Zip(mask, (v, m) => v * m)], p[2], rows, rank, inputs);
+                double[] added = Reference.MatMul(low, p[3], rows, columns, rank), z = Reference.MatMul(xs, p[0], rows, columns, inputs);
+                for (int i = 0; i < z.Length; i++) z[i] += p[1][i % columns] + (1.5 * added[i]);
+                return [.. Enumerable.Range(0, rows * outputs).Select(i => rs[i] + f switch
+                {
+                    Activation.Gelu => Reference.Gelu(z[i]),
+                    Activation.Geglu => Reference.Gelu(z[(i / outputs * columns) + (i % outputs)]) * z[(i / outputs * columns) + outputs + (i % outputs)],
+                    _ => z[i],
+                })];
+            });
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
     public void A_variable_that_is_used_twice_gets_the_sum_of_its_gradients(string form)
     {
         using var check = new GradientCheck(Backends.Create(form, 2));

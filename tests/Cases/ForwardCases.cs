@@ -191,33 +191,35 @@ internal sealed class TanhCase(int count) : OpCase($"tanh {count}")
 }
 
 /// <summary>The cross-entropy of each row; the label of row 0 is ignored.</summary>
-internal sealed class CrossEntropyCase(int rows, int classes) : OpCase($"cross-entropy {rows}×{classes}")
+internal sealed class CrossEntropyCase(int rows, int classes, bool weighted = false)
+    : OpCase($"cross-entropy {rows}×{classes}{(weighted ? " weighted" : "")}")
 {
-    private (double[] Logits, double[] Labels)? _inputs;
+    private (double[] Logits, double[] Labels, double[] Weights)? _inputs;
 
     public override double Bytes => 4.0 * rows * classes;
 
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
-        (double[] logits, double[] labels) = Inputs();
+        (double[] logits, double[] labels, double[] weights) = Inputs();
         Tensor tl = Upload(backend, rent, logits, rows, classes), ty = UploadIntegers(backend, rent, labels), losses = rent(new Shape(rows), DType.F32);
-        return (() => backend.CrossEntropy(tl, ty, losses), [losses]);
+        Tensor tw = weighted ? Upload(backend, rent, weights, rows) : default;
+        return (() => backend.CrossEntropy(tl, ty, tw, losses), [losses]);
     }
 
     protected override double[][] Reference()
     {
-        (double[] logits, double[] labels) = Inputs();
+        (double[] logits, double[] labels, double[] weights) = Inputs();
         var losses = new double[rows];
         for (int r = 0; r < rows; r++)
-            if (labels[r] >= 0) losses[r] = Math.Log(logits.Skip(r * classes).Take(classes).Sum(Math.Exp)) - logits[(r * classes) + (int)labels[r]];
+            if (labels[r] >= 0) losses[r] = (weighted ? weights[r] : 1) * (Math.Log(logits.Skip(r * classes).Take(classes).Sum(Math.Exp)) - logits[(r * classes) + (int)labels[r]]);
         return [losses];
     }
 
-    private (double[] Logits, double[] Labels) Inputs()
+    private (double[] Logits, double[] Labels, double[] Weights) Inputs()
     {
         if (_inputs is { } made) return made;
-        double[] logits = Normal(rows * classes, 4), labels = Integers(rows, classes);
+        double[] logits = Normal(rows * classes, 4), labels = Integers(rows, classes), weights = Normal(rows);
         if (rows > 0) labels[0] = -1;
-        return (_inputs = (logits, labels)).Value;
+        return (_inputs = (logits, labels, weights)).Value;
     }
 }

@@ -13,7 +13,9 @@ public static class OpCases
             foreach (OpCase linear in Linear(n)) yield return linear;
             yield return new TanhCase(n);
             yield return new LayerNormCase(n, 5, inPlace: false);
-            yield return new CrossEntropyCase(n, 3);
+            yield return new CrossEntropyCase(n, 3, weighted: n % 2 == 1);
+            yield return new ElementLossCase(n, 3, binary: n % 4 < 2, weighted: n % 2 == 0);
+            yield return new ScaleCase(n);
             yield return new EmbeddingCase(n, 11, 6, types: n % 2 == 0);
             yield return new AttentionCase<Alibi>([n], 3, 8, default);
             yield return new PoolingCase([n], 3, (Pooling)(n % 3));

@@ -40,7 +40,13 @@ public sealed class InterpretedKernelTests
                 yield return new PoolingCase([rows, 0, 3], width, (Pooling)(rows % 3));
                 yield return new CrossEntropyCase(rows, width);
             }
-        foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes);
+        foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes, weighted: classes % 2 == 0);
+        foreach (int n in (int[])[0, 1, 5, 86, 300])
+        {
+            yield return new ElementLossCase(n, 3, binary: true, weighted: n % 2 == 0);
+            yield return new ElementLossCase(n, 3, binary: false, weighted: n % 2 == 1);
+            yield return new ScaleCase(7 * n);
+        }
         int[][] batches = [[1], [64], [65], [130], [0, 7, 0, 0, 33, 1, 0]];
         foreach (int[] lengths in batches)
         {

@@ -65,12 +65,13 @@ internal sealed class Golden : IDisposable
         Dnabert2Model.Make(Config, TinyTokenizer(), backend, AllParts, set => set.FillPacked(Fill));
 
     /// <summary>The same, without dropout, to be trained.</summary>
-    public Dnabert2Model TrainableModel(Backend backend, ModelParts parts) =>
+    public Dnabert2Model TrainableModel(
+        Backend backend, ModelParts parts, Action<Dnabert2Model>? prepare = null, ParameterSource? source = null) =>
         Dnabert2Model.Make(Config with { HiddenDropoutProb = 0 }, TinyTokenizer(), backend, parts, set =>
         {
-            set.FillFlat(Fill);
+            set.FillFlat(source ?? Fill);
             set.AllocateGradients();
-        });
+        }, prepare);
 
     public Batch Batch(Arena arena) => new(arena, PackedIds, Lengths);
 

@@ -17,11 +17,12 @@ internal sealed class TrainingRun : IDisposable
     {
     }
 
-    public TrainingRun(Golden golden, string loss, bool recompute, Backend? backend = null)
+    public TrainingRun(
+        Golden golden, string loss, bool recompute, Backend? backend = null, Action<Dnabert2Model>? prepare = null, ParameterSource? source = null)
     {
         (Golden, _loss, Backend) = (golden, loss, backend ?? CpuBackend.Create());
         (_activations, _gradients) = (new Arena(Backend), new Arena(Backend));
-        Model = golden.TrainableModel(Backend, loss == "mlm" ? ModelParts.MlmHead : ModelParts.Pooler | ModelParts.Classifier);
+        Model = golden.TrainableModel(Backend, loss == "mlm" ? ModelParts.MlmHead : ModelParts.Pooler | ModelParts.Classifier, prepare, source);
         _tape = Tape.ForTraining(_activations, _gradients, recompute);
     }
 

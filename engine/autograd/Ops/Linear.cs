@@ -3,7 +3,10 @@ using Engine.Runtime;
 
 namespace Engine.Autograd;
 
-/// <summary>A linear layer with what follows it, <c>y = dropout(f(x wᵀ + bias)) + residual</c>.</summary>
+/// <summary>
+/// A linear layer with what follows it, <c>y = dropout(f(x wᵀ + bias)) + residual</c>. A low-rank addition, where it has one, comes before
+/// f.
+/// </summary>
 public sealed class Linear : Op
 {
     private readonly float _dropout;
@@ -23,8 +26,14 @@ public sealed class Linear : Op
     /// <summary>f.</summary>
     public Activation Activation { get; }
 
+    /// <summary>The name under which its parameters are declared.</summary>
+    public string Prefix => Weight.Name[..^".weight".Length];
+
+    /// <summary>What is added to the product with the weight, or null.</summary>
+    public LowRank? Addition { get; private set; }
+
     /// <inheritdoc/>
-    public override bool IsTrained => Weight.IsTrained || Bias is { IsTrained: true };
+    public override bool IsTrained => Weight.IsTrained || Bias is { IsTrained: true } || Addition is { IsTrained: true };
 
     /// <summary>Declares <c>NAME.weight</c> and, unless left out, <c>NAME.bias</c>.</summary>
     /// <param name="set">Where.</param>
@@ -53,6 +62,22 @@ public sealed class Linear : Op
         return new(set, tied, set.Declare(name + ".bias", ParameterKind.Bias, weight.Shape[0]), Activation.None, dropout: 0);
     }
 
+    /// <summary>
+    /// Gives the layer a low-rank addition, <c>scale · dropout(x) Aᵀ Bᵀ</c>, and declares its factors <c>NAME.lora_A.weight</c> and
+    /// <c>NAME.lora_B.weight</c>. The values are then laid out for training, even if it is only run.
+    /// </summary>
+    /// <param name="set">The set of the layer's parameters, not filled yet.</param>
+    /// <param name="rank">The width between the two factors.</param>
+    /// <param name="scale">The factor of the addition.</param>
+    /// <param name="dropout">The probability, in training.</param>
+    /// <exception cref="InvalidOperationException">It has one already.</exception>
+    public void Add(ParameterSet set, int rank, float scale, float dropout)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        if (Addition is not null) throw new InvalidOperationException($"{Prefix} has a low-rank addition already");
+        Addition = new LowRank(set, Prefix, Weight.Shape[1], Weight.Shape[0], rank, scale, dropout);
+    }
+
     /// <summary>x [rows, in], residual [rows, out] or none → [rows, out].</summary>
     public Variable Forward(Tape tape, Variable x, Variable residual = default)
     {
@@ -61,20 +86,22 @@ public sealed class Linear : Op
         Tensor bias = Bias?.Value ?? default;
         int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
         Tensor y = tape.Rent(rows, width);
-        if (!tape.IsTraining)
+        if (!tape.IsTraining && Addition is null)
         {
             backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, y);
             return y;
         }
 
-        // The backward pass needs what was activated, so in training the activation is a step of its own.
-        bool activated = Activation != Activation.None, dropped = _dropout > 0, fused = !activated && !dropped;
+        // The backward pass needs what was activated, so in training the activation is a step of its own; what is added precedes it.
+        bool activated = Activation != Activation.None, dropped = tape.IsTraining && _dropout > 0, fused = !activated && !dropped;
         Tensor z = activated ? tape.Rent(rows, columns) : y;
         backend.Linear(x.Data, Weight.Weight, bias, Activation.None, fused ? residual.Data : default, z);
+        Tensor low = Addition?.Forward(tape, x.Data, z) ?? default;
         if (Activation == Activation.Gelu) backend.Gelu(z, y);
         if (Activation == Activation.Geglu) backend.Geglu(z, y);
-        if (!fused && (dropped || !residual.Data.IsAbsent)) backend.Dropout(y, tape.Random(_site), _dropout, residual.Data, y);
-        return tape.Record(this, y, x, residual, saved: (z, default, default, default));
+        if (!fused && (dropped || !residual.Data.IsAbsent))
+            backend.Dropout(y, tape.Random(_site), dropped ? _dropout : 0, residual.Data, y);
+        return tape.Record(this, y, x, residual, saved: (z, low, default, default));
     }
 
     /// <inheritdoc/>
@@ -95,12 +122,14 @@ public sealed class Linear : Op
 
         if (Weight.IsTrained) backend.LinearWeightGradient(dz, entry.A.Data, Weight.Gradient);
         if (Bias is { IsTrained: true }) backend.SumRows(dz, Bias.Gradient);
+        Tensor dx = default;
         if (entry.A.IsTracked)
         {
-            bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
+            bool accumulate = tape.Accumulate(entry.A, out dx);
             backend.LinearInputGradient(dz, Weight.Value, accumulate, dx);
         }
 
+        Addition?.Backward(tape, entry.A.Data, entry.Saved.Second, dz, dx);
         tape.Pass(entry.B, dy);
     }
 }

@@ -75,30 +75,3 @@ public sealed class Tanh : Op
         tape.Backend.TanhGradient(entry.Output.Data, tape.GradientOf(entry.Output), accumulate, dx);
     }
 }
-
-/// <summary>The cross-entropy of each row. It is a loss: the backward pass begins here.</summary>
-public sealed class CrossEntropy : Op
-{
-    /// <summary>The operation.</summary>
-    public static CrossEntropy Instance { get; } = new();
-
-    /// <summary>logits [rows, classes], labels I32 [rows] → losses [rows]; 0 where the label is negative.</summary>
-    /// <param name="tape">The tape.</param>
-    /// <param name="logits">The logits; the backward pass overwrites them.</param>
-    /// <param name="labels">The labels.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of labels for their mean.</param>
-    public Variable Forward(Tape tape, Variable logits, Tensor labels, float scale)
-    {
-        ArgumentNullException.ThrowIfNull(tape);
-        Tensor losses = tape.Activations.Rent(labels.Shape, DType.F32);
-        tape.Backend.CrossEntropy(logits.Data, labels, losses);
-        return tape.Record(this, losses, logits, saved: (labels, default, default, default), scalar: scale);
-    }
-
-    /// <inheritdoc/>
-    protected internal override void Backward(Tape tape, in TapeEntry entry)
-    {
-        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Scalar, entry.A.Data);
-        tape.Pass(entry.A, entry.A.Data);
-    }
-}

@@ -92,7 +92,7 @@ public sealed class AdamW
 
     private void Add(Parameter p)
     {
-        bool decayed = _options.DecayBiasAndNorm || p.Kind is ParameterKind.Embedding or ParameterKind.Linear or ParameterKind.GatedLinear;
+        bool decayed = _options.DecayBiasAndNorm || p.Kind is not (ParameterKind.Bias or ParameterKind.NormWeight or ParameterKind.NormBias);
         float decay = decayed ? _options.WeightDecay : 0;
         if (_runs.Count > 0 && _runs[^1] is var (start, count, before) && before == decay && p.Offset - (start + count) is >= 0 and < ParameterSet.Alignment
             && p.Offset + p.Shape.Count - start <= int.MaxValue)

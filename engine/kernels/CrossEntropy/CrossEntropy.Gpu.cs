@@ -19,10 +19,10 @@ internal static class CrossEntropyKernels
     }
 
     /// <summary>
-    /// logits: [rows, classes]; labels: [rows], negative for rows that count as 0; losses: [rows]. Grid: rows. A label that is no class
-    /// ends the kernel with an error.
+    /// logits: [rows, classes]; labels: [rows], negative for rows that count as 0; weights: [rows], or empty: all 1; losses: [rows]. Grid:
+    /// rows. A label that is no class ends the kernel with an error.
     /// </summary>
-    public static void Forward<TE, T>(ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> losses, int classes)
+    public static void Forward<TE, T>(ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<float> losses, int classes)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
@@ -33,14 +33,16 @@ internal static class CrossEntropyKernels
         if (Group.IdxX > 0) return;
         float loss = 0;
         if (label >= 0) loss = logSumExp - TE.Get(x, label);
+        if (weights.Length > 0) loss *= weights[row];
         losses[row] = loss;
     }
 
     /// <summary>
-    /// dlogits = scale · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes], may be one;
-    /// labels: [rows]. Grid: rows.
+    /// dlogits = scale · weight · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes], may
+    /// be one; labels, weights: [rows]. Grid: rows.
     /// </summary>
-    public static void Gradient<TE, T>(ArrayView<T> logits, ArrayView<int> labels, ArrayView<T> dlogits, int classes, float scale)
+    public static void Gradient<TE, T>(
+        ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<T> dlogits, int classes, float scale)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
@@ -48,6 +50,7 @@ internal static class CrossEntropyKernels
         if (label >= classes) Ptx.Trap();
         ArrayView<T> x = logits.SubView((long)row * classes, classes), dx = dlogits.SubView((long)row * classes, classes);
         float logSumExp = LogSumExp<TE, T>(x, classes), factor = label < 0 ? 0 : scale;
+        if (weights.Length > 0) factor *= weights[row];
         if ((classes & 7) == 0)
         {
             int chunks = (classes + Warp.Chunk - 1) / Warp.Chunk;

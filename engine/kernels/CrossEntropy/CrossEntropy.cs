@@ -1,10 +1,10 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// The cross-entropy of each row, <c>loss[r] = log Σ exp(logits[r, c]) − logits[r, label[r]]</c>, and 0 where the label is negative.
-/// logits: [rows, classes]; the sum is taken in float64 over exponentials of the distance to the row's maximum.
+/// The cross-entropy of each row, <c>loss[r] = weight[r] · (log Σ exp(logits[r, c]) − logits[r, label[r]])</c>, and 0 where the label is
+/// negative. logits: [rows, classes]; weights: [rows], or null: all 1; the sum is taken in float64 over exponentials of the distance to the row's maximum.
 /// </summary>
-internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labels, float* losses, int rows, int classes) : IJob
+internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labels, float* weights, float* losses, int rows, int classes) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -12,15 +12,19 @@ internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labe
     {
         (int start, int end) = Partition.Share(rows, 1, worker, workers);
         for (int r = start; r < end; r++)
-            losses[r] = labels[r] < 0 ? 0 : (float)(CrossEntropyRow.LogSumExp<TS, TV>(logits + ((long)r * classes), classes) - logits[((long)r * classes) + labels[r]]);
+            losses[r] = labels[r] < 0 ? 0 : (float)((weights == null ? 1 : weights[r]) * Loss(logits + ((long)r * classes), labels[r]));
     }
+
+    private double Loss(float* row, int label) => CrossEntropyRow.LogSumExp<TS, TV>(row, classes) - row[label];
 }
 
 /// <summary>
-/// The gradient of the cross-entropies, each times <c>scale</c>: <c>dlogits[r, c] = scale · (softmax(logits[r])[c] − [c = label[r]])</c>,
-/// and 0 where the label is negative. dlogits may be logits.
+/// The gradient of the cross-entropies, each times <c>scale</c>:
+/// <c>dlogits[r, c] = scale · weight[r] · (softmax(logits[r])[c] − [c = label[r]])</c>, and 0 where the label is negative. dlogits may be
+/// logits.
 /// </summary>
-internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(float* logits, int* labels, float scale, float* dlogits, int rows, int classes) : IJob
+internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(
+    float* logits, int* labels, float* weights, float scale, float* dlogits, int rows, int classes) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -36,12 +40,12 @@ internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(float* logits, i
                 continue;
             }
 
-            float shift = (float)CrossEntropyRow.LogSumExp<TS, TV>(row, classes);
+            float weight = weights == null ? scale : scale * weights[r], shift = (float)CrossEntropyRow.LogSumExp<TS, TV>(row, classes);
             int c = 0;
-            TV lanes = TS.Broadcast(shift), factor = TS.Broadcast(scale);
+            TV lanes = TS.Broadcast(shift), factor = TS.Broadcast(weight);
             for (; c + TS.Lanes <= classes; c += TS.Lanes) TS.Store(result + c, TS.Multiply(factor, TS.Exp(TS.Subtract(TS.Load(row + c), lanes))));
-            for (; c < classes; c++) result[c] = scale * SimdScalar.Exp(row[c] - shift);
-            result[labels[r]] -= scale;
+            for (; c < classes; c++) result[c] = weight * SimdScalar.Exp(row[c] - shift);
+            result[labels[r]] -= weight;
         }
     }
 }

@@ -31,6 +31,8 @@ internal static class ElementwiseKernels
         list.Add("tanh_bf16", Map<BF16, ushort, GpuTanh>, Flat.Threads);
         list.Add("add_f32", Add<F32, float>, Flat.Threads);
         list.Add("add_bf16", Add<BF16, ushort>, Flat.Threads);
+        list.Add("scale_f32", Scale<F32, float>, Flat.Threads);
+        list.Add("scale_bf16", Scale<BF16, ushort>, Flat.Threads);
         list.Add("geglu_f32", Geglu<F32, float>, Flat.Threads);
         list.Add("geglu_any_f32", Geglu<F32Any, float>, Flat.Threads);
         list.Add("geglu_bf16", Geglu<BF16, ushort>, Flat.Threads);
@@ -62,6 +64,18 @@ internal static class ElementwiseKernels
         TE.Store(destination, 0, Warp.Lane, share.Whole,
             TE.Load(first, 0, Warp.Lane, share.Whole, 0) + TE.Load(second, 0, Warp.Lane, share.Whole, 0));
         if (share.Single >= 0) TE.Set(destination, share.Single, TE.Get(first, share.Single) + TE.Get(second, share.Single));
+    }
+
+    /// <summary>y = factor · x; y may be x.</summary>
+    public static void Scale<TE, T>(ArrayView<T> x, ArrayView<T> y, long count, float factor)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+    {
+        Flat share = Flat.Share(count);
+        if (share.Length <= 0) return;
+        ArrayView<T> source = share.Of(x), destination = share.Of(y);
+        TE.Store(destination, 0, Warp.Lane, share.Whole, TE.Load(source, 0, Warp.Lane, share.Whole, 0) * factor);
+        if (share.Single >= 0) TE.Set(destination, share.Single, TE.Get(source, share.Single) * factor);
     }
 
     /// <summary>

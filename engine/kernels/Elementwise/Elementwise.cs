@@ -104,6 +104,20 @@ internal readonly unsafe struct ElementwiseJob<TS, TV, TFunction>(float* a, floa
     }
 }
 
+/// <summary><c>y = factor · x</c>; y may be x.</summary>
+internal readonly unsafe struct ScaleJob<TS, TV>(float* x, float factor, float* y, long count) : IJob
+    where TS : struct, ISimd<TV>
+    where TV : unmanaged
+{
+    public void Run(int worker, int workers)
+    {
+        (long i, long end) = Partition.Share(count, 1024, worker, workers);
+        TV factors = TS.Broadcast(factor);
+        for (; i + TS.Lanes <= end; i += TS.Lanes) TS.Store(y + i, TS.Multiply(TS.Load(x + i), factors));
+        for (; i < end; i++) y[i] = x[i] * factor;
+    }
+}
+
 /// <summary>Copies bytes.</summary>
 internal readonly unsafe struct CopyJob(byte* source, byte* destination, long bytes) : IJob
 {

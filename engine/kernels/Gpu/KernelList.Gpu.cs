@@ -28,6 +28,7 @@ internal sealed class KernelList
         AttentionGradientKernels.Register(list);
         CrossEntropyKernels.Register(list);
         DropoutKernels.Register(list);
+        ElementLossKernels.Register(list);
         ElementwiseKernels.Register(list);
         ElementwiseGradientKernels.Register(list);
         EmbeddingKernels.Register(list);

@@ -63,6 +63,12 @@ public readonly struct Philox
         for (int i = 0; i < words.Length; i += 16, firstBlock += 4) FourBlocks(firstBlock, MemoryMarshal.Cast<uint, ulong>(words.Slice(i, 16)));
     }
 
+    /// <summary>Fills with values uniform in [−<paramref name="bound"/>, <paramref name="bound"/>): element i is word i · 2⁻³¹ − 1, times the bound.</summary>
+    public void FillUniform(Span<float> destination, float bound)
+    {
+        for (int i = 0; i < destination.Length; i++) destination[i] = (float)(((Word((ulong)i) / 2147483648.0) - 1) * bound);
+    }
+
     /// <summary>Fills with normal deviates (Box–Muller on pairs of words), element i from words i and its partner of block i / 4.</summary>
     /// <param name="destination">The values.</param>
     /// <param name="deviation">The standard deviation.</param>

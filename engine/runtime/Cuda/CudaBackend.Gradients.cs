@@ -12,7 +12,9 @@ internal sealed unsafe partial class CudaBackend
         TanhGradientEntries = new("tanh_gradient"), DeltaEntries = new("attention_delta"), NormGradientEntries = new("layer_norm_gradient"),
         NormGradientWideEntries = new("layer_norm_gradient_wide"), NormParametersEntries = new("layer_norm_parameters"),
         EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
-        CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"), AdamWEntries = new("adamw");
+        CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"),
+        BinaryCrossEntropyGradientEntries = new("binary_cross_entropy_gradient"),
+        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"), AdamWEntries = new("adamw");
 
     public override void Clear(Tensor y)
     {
@@ -150,17 +152,37 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, float scale, Tensor dlogits)
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
     {
         lock (_operation)
         {
             KernelArguments a = Begin(CrossEntropyGradientEntries, logits.DType);
             a.View(logits);
             a.View(labels);
+            a.View(weights);
             a.View(dlogits);
             a.I32(logits.Shape[1]);
             a.F32(scale);
             _cuda.Launch(logits.Shape[0]);
+        }
+    }
+
+    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits) =>
+        ElementLoss(BinaryCrossEntropyGradientEntries, logits, targets, weights, dlogits, scale);
+
+    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx) =>
+        ElementLoss(SquaredErrorGradientEntries, x, targets, weights, dx, scale);
+
+    private protected override void ScaleCore(Tensor x, float factor, Tensor y)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(ScaleEntries, x.DType);
+            a.View(x);
+            a.View(y);
+            a.I64(x.Count);
+            a.F32(factor);
+            _cuda.Launch(Blocks(x.Count, FlatBlock));
         }
     }
 

@@ -12,7 +12,8 @@ internal sealed unsafe partial class CudaBackend
         LinearEntries = new("linear"), LinearGeluEntries = new("linear_gelu"), LinearGegluEntries = new("linear_geglu"),
         PoolMeanEntries = new("pool_mean"), PoolMaxEntries = new("pool_max"), PadEntries = new("pad"), GatherEntries = new("gather_rows"),
         DropoutEntries = new("dropout"), DropoutResidualEntries = new("dropout_residual"), GeluEntries = new("gelu"), GegluEntries = new("geglu"),
-        TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy");
+        TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy"),
+        BinaryCrossEntropyEntries = new("binary_cross_entropy"), SquaredErrorEntries = new("squared_error");
 
     private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
@@ -207,16 +208,39 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor losses)
+    private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor weights, Tensor losses)
     {
         lock (_operation)
         {
             KernelArguments a = Begin(CrossEntropyEntries, logits.DType);
             a.View(logits);
             a.View(labels);
+            a.View(weights);
             a.View(losses);
             a.I32(logits.Shape[1]);
             _cuda.Launch(logits.Shape[0]);
+        }
+    }
+
+    private protected override void BinaryCrossEntropyCore(Tensor logits, Tensor targets, Tensor weights, Tensor losses) =>
+        ElementLoss(BinaryCrossEntropyEntries, logits, targets, weights, losses);
+
+    private protected override void SquaredErrorCore(Tensor x, Tensor targets, Tensor weights, Tensor losses) =>
+        ElementLoss(SquaredErrorEntries, x, targets, weights, losses);
+
+    /// <summary>An element-by-element loss, or with a scale its gradient.</summary>
+    private void ElementLoss(in Entries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, float? scale = null)
+    {
+        lock (_operation)
+        {
+            KernelArguments a = Begin(entries, x.DType);
+            a.View(x);
+            a.View(targets);
+            a.View(weights);
+            a.View(result);
+            a.I32(checked((int)x.Count));
+            if (scale is { } factor) a.F32(factor);
+            _cuda.Launch(Blocks(x.Count, ElementLossBlock));
         }
     }
 }

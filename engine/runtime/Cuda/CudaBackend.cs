@@ -7,7 +7,7 @@ namespace Engine.Runtime.Cuda;
 /// <summary>The backend on a GPU. Operations are launched and not waited for; a download waits.</summary>
 internal sealed unsafe partial class CudaBackend : Backend
 {
-    private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk;
+    private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk, ElementLossBlock = 256;
     private readonly Lock _operation = new();
     private readonly GpuDevice _cuda;
     private readonly List<HeadParameters> _heads = [];

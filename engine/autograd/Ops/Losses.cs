@@ -1,0 +1,86 @@
+using Engine.Runtime;
+
+namespace Engine.Autograd;
+
+/// <summary>The cross-entropy of each row. It is a loss: the backward pass begins here.</summary>
+public sealed class CrossEntropy : Op
+{
+    /// <summary>The operation.</summary>
+    public static CrossEntropy Instance { get; } = new();
+
+    /// <summary>logits [rows, classes], labels I32 [rows] → losses [rows]; 0 where the label is negative.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="logits">The logits; the backward pass overwrites them.</param>
+    /// <param name="labels">The labels.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of labels for their mean.</param>
+    /// <param name="weights">[rows], the factor of each row's loss, or absent: all 1.</param>
+    public Variable Forward(Tape tape, Variable logits, Tensor labels, float scale, Tensor weights = default)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor losses = tape.Activations.Rent(labels.Shape, DType.F32);
+        tape.Backend.CrossEntropy(logits.Data, labels, weights, losses);
+        return tape.Record(this, losses, logits, saved: (labels, weights, default, default), scalar: scale);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Scalar, entry.A.Data);
+        tape.Pass(entry.A, entry.A.Data);
+    }
+}
+
+/// <summary>The binary cross-entropy of each logit with a target from 0 to 1. It is a loss: the backward pass begins here.</summary>
+public sealed class BinaryCrossEntropy : Op
+{
+    /// <summary>The operation.</summary>
+    public static BinaryCrossEntropy Instance { get; } = new();
+
+    /// <summary>logits [rows, labels], targets [rows, labels] → losses [rows, labels].</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="logits">The logits; the backward pass overwrites them.</param>
+    /// <param name="targets">The targets.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of logits for the mean.</param>
+    /// <param name="weights">[rows, labels], the factor of each loss, or absent: all 1.</param>
+    public Variable Forward(Tape tape, Variable logits, Tensor targets, float scale, Tensor weights = default)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
+        tape.Backend.BinaryCrossEntropy(logits.Data, targets, weights, losses);
+        return tape.Record(this, losses, logits, saved: (targets, weights, default, default), scalar: scale);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        tape.Backend.BinaryCrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Scalar, entry.A.Data);
+        tape.Pass(entry.A, entry.A.Data);
+    }
+}
+
+/// <summary>The squared error of each prediction. It is a loss: the backward pass begins here.</summary>
+public sealed class SquaredError : Op
+{
+    /// <summary>The operation.</summary>
+    public static SquaredError Instance { get; } = new();
+
+    /// <summary>x [rows, values], targets [rows, values] → losses [rows, values].</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="x">The predictions; the backward pass overwrites them.</param>
+    /// <param name="targets">The targets.</param>
+    /// <param name="scale">The factor of the gradient: one over the number of predictions for the mean.</param>
+    public Variable Forward(Tape tape, Variable x, Tensor targets, float scale)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
+        tape.Backend.SquaredError(x.Data, targets, weights: default, losses);
+        return tape.Record(this, losses, x, saved: (targets, default, default, default), scalar: scale);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        tape.Backend.SquaredErrorGradient(entry.A.Data, entry.Saved.First, weights: default, entry.Scalar, entry.A.Data);
+        tape.Pass(entry.A, entry.A.Data);
+    }
+}

@@ -1,0 +1,69 @@
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>Runs a model with a classifier on token sequences, in packed batches. Not for several threads at once.</summary>
+internal sealed class Classification : IDisposable
+{
+    // The borders of more sequences than this would be put together on the heap.
+    private const int MostSequences = 1000;
+    private readonly Dnabert2Model _model;
+    private readonly Arena _arena;
+    private readonly Tape _tape;
+    private readonly int _budget;
+
+    /// <summary>Runs the model as it is at each call.</summary>
+    /// <param name="model">With pooler and classifier.</param>
+    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more.</param>
+    public Classification(Dnabert2Model model, int batchTokens)
+    {
+        (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
+        _tape = Tape.ForInference(_arena);
+    }
+
+    /// <summary>The logits of all sequences.</summary>
+    /// <param name="sequences">The sequences.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <returns>[sequences, labels], in the order of the sequences.</returns>
+    public float[] Run(TokenSequences sequences, CancellationToken cancellation = default)
+    {
+        int labels = _model.Config.NumLabels;
+        var logits = new float[checked(sequences.Count * labels)];
+        // Like lengths together: attention is then well divided among the threads, and batches are of one size.
+        int[] order = [.. Enumerable.Range(0, sequences.Count).OrderByDescending(i => sequences[i].Length).ThenBy(i => i)];
+        var ids = new List<int>();
+        var lengths = new List<int>();
+        for (int start = 0; start < order.Length; start += lengths.Count)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            ids.Clear();
+            lengths.Clear();
+            for (int i = start; i < order.Length && lengths.Count < MostSequences; i++)
+            {
+                ReadOnlySpan<int> sequence = sequences[order[i]];
+                if (lengths.Count > 0 && ids.Count + sequence.Length > _budget) break;
+                ids.AddRange(sequence);
+                lengths.Add(sequence.Length);
+            }
+
+            Run(ids, lengths, order.AsSpan(start, lengths.Count), logits);
+        }
+
+        return logits;
+    }
+
+    /// <summary>Returns the memory.</summary>
+    public void Dispose() => _arena.Dispose();
+
+    private void Run(List<int> ids, List<int> lengths, ReadOnlySpan<int> places, float[] logits)
+    {
+        int labels = _model.Config.NumLabels;
+        _tape.Reset();
+        var batch = new Batch(_arena, [.. ids], [.. lengths]);
+        Tensor result = Objectives.Logits(_model, _tape, batch).Data;
+        var values = new float[result.Count];
+        _model.Backend.Download<float>(result, values);
+        for (int i = 0; i < places.Length; i++) values.AsSpan(i * labels, labels).CopyTo(logits.AsSpan(places[i] * labels));
+    }
+}
