@@ -46,6 +46,7 @@ internal static class CommandLineTool
             new TokenizeVerb(terminal).Command,
             new TrainTokenizerVerb(terminal).Command,
             new PretrainVerb(terminal).Command,
+            new PredictVerb(terminal).Command,
             new ConvertVerb(terminal).Command,
             new InfoVerb(terminal).Command,
             debug,
