@@ -47,6 +47,7 @@ internal static class CommandLineTool
             new TrainTokenizerVerb(terminal).Command,
             new PretrainVerb(terminal).Command,
             new PredictVerb(terminal).Command,
+            new EvaluateVerb(terminal).Command,
             new ConvertVerb(terminal).Command,
             new InfoVerb(terminal).Command,
             debug,

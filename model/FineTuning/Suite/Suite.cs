@@ -32,6 +32,9 @@ internal sealed class Suite(string data, string folder, Func<SuiteRun, LabelledT
 {
     private readonly SuiteStore _store = new(folder);
 
+    /// <summary>Told the folder of a run whose result was just kept, and all results so far.</summary>
+    public Action<string, IReadOnlyList<SuiteResult>>? Finished { get; init; }
+
     /// <summary>The tasks of which all parts are there.</summary>
     public static IReadOnlyList<GueTask> TasksIn(string data) =>
         [.. GueTasks.All.Where(task => new[] { "train", "dev", "test" }.All(part => LabelledTask.HasPart(Path.Combine(data, task.Name), part)))];
@@ -61,6 +64,7 @@ internal sealed class Suite(string data, string folder, Func<SuiteRun, LabelledT
 
             SuiteResult result = _store.Read(runs[i]);
             results.Add(result);
+            if (!kept) Finished?.Invoke(_store.FolderOf(runs[i]), results);
             progress?.Report(new SuiteProgress(runs[i], i + 1, runs.Length, 100 * result.Scores[runs[i].Task.Metric], kept));
         }
 
