@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -60,7 +61,7 @@ internal sealed class Classification : IDisposable
     {
         int labels = _model.Config.NumLabels;
         _tape.Reset();
-        var batch = new Batch(_arena, [.. ids], [.. lengths]);
+        var batch = new Batch(_arena, CollectionsMarshal.AsSpan(ids), CollectionsMarshal.AsSpan(lengths));
         Tensor result = Objectives.Logits(_model, _tape, batch).Data;
         var values = new float[result.Count];
         _model.Backend.Download<float>(result, values);

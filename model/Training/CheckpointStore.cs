@@ -61,6 +61,12 @@ internal sealed class CheckpointStore
         }
     }
 
+    /// <summary>Deletes all checkpoints of a run that is not to be resumed any more.</summary>
+    public void Delete()
+    {
+        if (Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+    }
+
     private static string Hidden(string path) =>
         Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
 }

@@ -11,14 +11,20 @@ internal static class LossCurve
     private const int MostPoints = 600;
 
     /// <summary>Reads <c>train.csv</c> and <c>evaluation.csv</c> of a run and writes <c>loss.svg</c> beside them.</summary>
-    public static void Draw(string folder)
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="column">The column of the loss in <c>evaluation.csv</c>.</param>
+    /// <param name="row">The second field of the rows to draw.</param>
+    /// <param name="unit">What the loss is counted in.</param>
+    /// <param name="held">The name of what is evaluated on.</param>
+    public static void Draw(string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out")
     {
         List<(double Step, double Loss)> training = Thin(Read(Path.Combine(folder, RunLog.TrainFile), 1, _ => true));
-        List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), 5, line => line[1] == "all");
-        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut)));
+        List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), column, line => line[1] == row);
+        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)));
     }
 
-    internal static string Draw(List<(double Step, double Loss)> training, List<(double Step, double Loss)> heldOut)
+    internal static string Draw(
+        List<(double Step, double Loss)> training, List<(double Step, double Loss)> heldOut, string unit = "nats a masked token", string held = "held out")
     {
         (double Step, double Loss)[] all = [.. training, .. heldOut];
         double lastStep = all.Length == 0 ? 1 : Math.Max(1, all.Max(p => p.Step));
@@ -42,8 +48,8 @@ internal static class LossCurve
         for (double step = 0; step <= lastStep; step += stepTick)
             svg.Append(Invariant($"<text x=\"{X(step):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\">{step:0}</text>\n"));
         svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>\n"));
-        svg.Append(Invariant($"<text x=\"{Left}\" y=\"16\">loss, nats a masked token: <tspan fill=\"#3366aa\">training</tspan>, "));
-        svg.Append("<tspan fill=\"#cc4422\">held out</tspan></text>\n");
+        svg.Append(Invariant($"<text x=\"{Left}\" y=\"16\">loss, {unit}: <tspan fill=\"#3366aa\">training</tspan>, "));
+        svg.Append(Invariant($"<tspan fill=\"#cc4422\">{held}</tspan></text>\n"));
         Line(svg, training, "#3366aa", X, Y);
         Line(svg, heldOut, "#cc4422", X, Y);
         foreach ((double step, double loss) in heldOut)

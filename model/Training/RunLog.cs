@@ -6,22 +6,33 @@ namespace Dnabert2.Training;
 /// <summary>The lengths of the files of a log, in bytes.</summary>
 internal readonly record struct LogLengths(long Train, long Evaluation, long Events);
 
+/// <summary>What the log of a kind of run is like.</summary>
+/// <param name="EventsFile">The name of the TensorBoard events.</param>
+/// <param name="Targets">What the loss of a step is the mean of, in the header of <c>train.csv</c>.</param>
+/// <param name="EvaluationHeader">The header of <c>evaluation.csv</c>.</param>
+internal sealed record LogLayout(string EventsFile, string Targets, string EvaluationHeader)
+{
+    public static readonly LogLayout Pretraining = new(
+        "events.out.tfevents.pretrain", "masked_tokens", "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base");
+
+    public static readonly LogLayout FineTuning = new("events.out.tfevents.finetune", "sequences", "step,part,sequences,loss");
+}
+
 /// <summary>
-/// The log of a run: <c>train.csv</c> with a line a step, <c>evaluation.csv</c> with a line for each species and one for all, and both
-/// as a TensorBoard event file. Resumed, the files are cut back to what the checkpoint had seen.
+/// The log of a run: <c>train.csv</c> with a line a step, <c>evaluation.csv</c> with a line for each species and one for all, or one for
+/// the dev set, and both as a TensorBoard event file. Resumed, the files are cut back to what the checkpoint had seen.
 /// </summary>
 internal sealed class RunLog : IDisposable
 {
-    public const string TrainFile = "train.csv", EvaluationFile = "evaluation.csv", EventsFile = "events.out.tfevents.pretrain";
-    private const string TrainHeader = "step,loss,learning_rate,gradient_norm,masked_tokens,tokens,seconds,tokens_per_second,skipped\n";
-    private const string EvaluationHeader = "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base\n";
+    public const string TrainFile = "train.csv", EvaluationFile = "evaluation.csv";
     private readonly FileStream _lock, _train, _evaluation, _eventStream;
     private readonly EventFile _events;
 
     /// <summary>Opens the log; no other process may write it meanwhile.</summary>
     /// <param name="folder">The run's folder.</param>
     /// <param name="lengths">What to keep of the files that are there; default: nothing.</param>
-    public RunLog(string folder, LogLengths lengths)
+    /// <param name="layout">What it is like.</param>
+    public RunLog(string folder, LogLengths lengths, LogLayout layout)
     {
         // A file of its own: on Unix one is locked only if it is shared with nobody, and the log is to be read while it grows.
         string held = $"{folder}: another process trains in it; wait for its end, or name another folder";
@@ -30,10 +41,11 @@ internal sealed class RunLog : IDisposable
         {
             _train = Open(folder, TrainFile, lengths.Train);
             _evaluation = Open(folder, EvaluationFile, lengths.Evaluation);
-            _eventStream = Open(folder, EventsFile, lengths.Events);
+            _eventStream = Open(folder, layout.EventsFile, lengths.Events);
             _events = new EventFile(_eventStream);
-            if (_train.Length == 0) _train.Write(Encoding.UTF8.GetBytes(TrainHeader));
-            if (_evaluation.Length == 0) _evaluation.Write(Encoding.UTF8.GetBytes(EvaluationHeader));
+            if (_train.Length == 0)
+                Line(_train, $"step,loss,learning_rate,gradient_norm,{layout.Targets},tokens,seconds,tokens_per_second,skipped\n");
+            if (_evaluation.Length == 0) Line(_evaluation, layout.EvaluationHeader + "\n");
             if (_eventStream.Length == 0) _events.Begin(Now);
         }
         catch
@@ -65,7 +77,7 @@ internal sealed class RunLog : IDisposable
         double speed = result.Tokens / seconds;
         int skipped = result.Updated ? 0 : 1;
         Line(_train, string.Create(CultureInfo.InvariantCulture,
-            $"{step},{result.Loss},{learningRate},{result.GradientNorm},{result.Masked},{result.Tokens}," +
+            $"{step},{result.Loss},{learningRate},{result.GradientNorm},{result.Targets},{result.Tokens}," +
             $"{total:F3},{speed:F0},{skipped}\n"));
         double now = Now;
         _events.Add(now, step, "train/loss", result.Loss);
@@ -79,6 +91,13 @@ internal sealed class RunLog : IDisposable
     {
         foreach (SpeciesScore species in evaluation.Species) Add(step, species.Name, species.Score, $"held_out/{species.Name}");
         Add(step, "all", evaluation.Total, "held_out");
+    }
+
+    /// <summary>Logs the loss on the dev set.</summary>
+    public void Add(int step, int sequences, double loss)
+    {
+        Line(_evaluation, string.Create(CultureInfo.InvariantCulture, $"{step},dev,{sequences},{loss}\n"));
+        _events.Add(Now, step, "dev/loss", loss);
     }
 
     public void Dispose()

@@ -2,11 +2,28 @@ using System.Text.Json;
 
 namespace Dnabert2.Training;
 
+/// <summary>What a run is on, and how: a checkpoint is only of use to a run that agrees with it in both.</summary>
+/// <param name="Format">The format of the state's file.</param>
+/// <param name="DataKey">The key of <paramref name="Data"/> in the state's file.</param>
+/// <param name="Data">The hash of the data and the start.</param>
+/// <param name="OtherData">What to say of a checkpoint on other data.</param>
+/// <param name="Difference">The first option of a checkpoint that differs, in words, or null.</param>
+/// <param name="Options">Writes the options.</param>
+internal sealed record RunIdentity(
+    string Format, string DataKey, string Data, string OtherData, Func<JsonFields, string?> Difference, Action<Utf8JsonWriter> Options)
+{
+    /// <summary>The identity of a pre-training.</summary>
+    public static RunIdentity Of(string corpusHash, PretrainOptions options, string path) => new(
+        "dnabert2-pretraining", "corpus_sha256", corpusHash,
+        "another corpus; resume with the same sequence files, tokenizer and corpus options",
+        json => PretrainOptionsJson.Difference(PretrainOptionsJson.Read(path, json), options),
+        json => PretrainOptionsJson.Write(json, options));
+}
+
 /// <summary>Where a run stands: the file <c>state.json</c> of a checkpoint.</summary>
 internal sealed class RunState
 {
     public const string FileName = "state.json";
-    private const string Format = "dnabert2-pretraining";
     private const int Version = 1;
     private const string Remedy = "the checkpoint is damaged: delete its folder to resume from the one before";
 
@@ -39,28 +56,25 @@ internal sealed class RunState
 
     /// <summary>Reads the state of a checkpoint of this run.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or belongs to a run on other data or with other options.</exception>
-    public static RunState Read(string path, string corpusHash, PretrainOptions options)
+    public static RunState Read(string path, RunIdentity identity)
     {
         const string otherwise = "or begin a new run in another folder";
-        (RunState state, string corpus, PretrainOptions was) =
-            JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json => Read(path, json));
-        if (corpus != corpusHash)
-            throw new InvalidDataException(
-                $"{path}: the run was begun on another corpus; " +
-                $"resume with the same sequence files, tokenizer and corpus options, {otherwise}");
-        if (PretrainOptionsJson.Difference(was, options) is { } difference)
+        (RunState state, string data, string? difference) =
+            JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json => Read(json, identity));
+        if (data != identity.Data) throw new InvalidDataException($"{path}: the run was begun on {identity.OtherData}, {otherwise}");
+        if (difference is not null)
             throw new InvalidDataException(
                 $"{path}: the run was begun with other options: {difference}; resume with the same ones, {otherwise}");
         return state;
     }
 
-    public byte[] Write(string corpusHash, PretrainOptions options)
+    public byte[] Write(RunIdentity identity)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
         {
             json.WriteStartObject();
-            json.WriteString("format", Format);
+            json.WriteString("format", identity.Format);
             json.WriteNumber("version", Version);
             json.WriteNumber("step", Step);
             json.WriteNumber("optimizer_steps", OptimizerSteps);
@@ -74,18 +88,18 @@ internal sealed class RunState
             json.WriteNumber("train_csv_bytes", Log.Train);
             json.WriteNumber("evaluation_csv_bytes", Log.Evaluation);
             json.WriteNumber("events_bytes", Log.Events);
-            json.WriteString("corpus_sha256", corpusHash);
+            json.WriteString(identity.DataKey, identity.Data);
             json.WritePropertyName("options");
-            PretrainOptionsJson.Write(json, options);
+            identity.Options(json);
             json.WriteEndObject();
         }
 
         return stream.ToArray();
     }
 
-    private static (RunState State, string Corpus, PretrainOptions Options) Read(string path, JsonFields json)
+    private static (RunState State, string Data, string? Difference) Read(JsonFields json, RunIdentity identity)
     {
-        if (json.Text("format") != Format) throw json.Fault("format", $"is not {Format}");
+        if (json.Text("format") != identity.Format) throw json.Fault("format", $"is not {identity.Format}");
         if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
         var state = new RunState
         {
@@ -100,6 +114,6 @@ internal sealed class RunState
             Log = new LogLengths(
                 json.Integer("train_csv_bytes", 0), json.Integer("evaluation_csv_bytes", 0), json.Integer("events_bytes", 0)),
         };
-        return (state, json.Text("corpus_sha256"), PretrainOptionsJson.Read(path, json.Object("options")));
+        return (state, json.Text(identity.DataKey), identity.Difference(json.Object("options")));
     }
 }

@@ -4,13 +4,13 @@ using Engine.Runtime;
 namespace Dnabert2.Training;
 
 /// <summary>What a step did.</summary>
-/// <param name="Loss">The mean cross-entropy of the masked tokens, in nats; not finite in a skipped step.</param>
+/// <param name="Loss">The mean loss, in nats or squares of the values; not finite in a skipped step.</param>
 /// <param name="GradientNorm">The global norm of the gradients before clipping; NaN where the loss is not finite.</param>
 /// <param name="Updated">Whether the parameters were updated: with a loss or norm that is not finite they stay.</param>
 /// <param name="Tokens">Tokens, special ones included.</param>
-/// <param name="Masked">Masked tokens.</param>
-/// <param name="Flops">See <see cref="TrainingFlops"/>.</param>
-internal readonly record struct StepResult(double Loss, double GradientNorm, bool Updated, int Tokens, int Masked, double Flops);
+/// <param name="Targets">What the loss is the mean of: masked tokens, or sequences.</param>
+/// <param name="Flops">See <see cref="TrainingFlops"/>; 0 where it is not counted.</param>
+internal readonly record struct StepResult(double Loss, double GradientNorm, bool Updated, int Tokens, int Targets, double Flops);
 
 /// <summary>
 /// One step of pre-training: the samples of a global batch, forward and backward in micro-batches, and the optimizer. What it computes

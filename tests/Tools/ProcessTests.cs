@@ -83,8 +83,14 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
             || (line.Contains(" tokenize ", StringComparison.Ordinal) && !line.Contains("--tokenizer", StringComparison.Ordinal));
         Skip.If(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")), "the model that comes with the tool is not in this build");
         using var folder = new TempFolder();
-        Directory.CreateDirectory(folder["tools/dnabert2/samples"]);
-        foreach (string path in Directory.GetFiles(Path.GetDirectoryName(ToyModel.SamplePath)!)) File.Copy(path, folder["tools/dnabert2/samples/" + Path.GetFileName(path)]);
+        string samples = Path.GetDirectoryName(ToyModel.SamplePath)!;
+        foreach (string path in Directory.GetFiles(samples, "*", SearchOption.AllDirectories))
+        {
+            string copy = folder["tools/dnabert2/samples/" + Path.GetRelativePath(samples, path)];
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(path, copy);
+        }
+
         ToyModel.Write(folder["DNABERT-2-117M"], "pytorch_model.bin");
         Shell(folder["."], line);
     }

@@ -14,14 +14,14 @@ public sealed class LogTests : IDisposable
     [Fact]
     public void Events_are_read_back_by_a_reader_of_the_format()
     {
-        using (var log = new RunLog(_toy[""], default))
+        using (var log = new RunLog(_toy[""], default, LogLayout.Pretraining))
         {
             log.Add(1, new StepResult(5.25, 1.5, true, 1000, 150, 1e9), 2e-4, 10, 0.5);
             log.Add(300, new StepResult(double.NaN, double.NaN, false, 1000, 150, 1e9), 1e-4, 20, 0.5);
             log.Add(300, new Evaluation(new Score(2, 10, 50, 20, 4), [new SpeciesScore("a,\"b", new Score(2, 10, 50, 20, 4))]));
         }
 
-        List<Event> events = Read(File.ReadAllBytes(_toy[RunLog.EventsFile]));
+        List<Event> events = Read(File.ReadAllBytes(_toy[LogLayout.Pretraining.EventsFile]));
         Assert.Equal("brain.Event:2", events[0].Version);
         Assert.All(events, e => Assert.InRange(e.Time, 1.6e9, 1e11));
         Assert.Equal(
@@ -47,7 +47,7 @@ public sealed class LogTests : IDisposable
     public void A_resumed_log_is_cut_back_to_what_the_checkpoint_had_seen()
     {
         LogLengths lengths;
-        using (var log = new RunLog(_toy[""], default))
+        using (var log = new RunLog(_toy[""], default, LogLayout.Pretraining))
         {
             log.Add(1, Step(5), 1, 1, 1);
             lengths = log.Flush();
@@ -55,12 +55,12 @@ public sealed class LogTests : IDisposable
             log.Add(2, new Evaluation(new Score(1, 1, 1, 1, 1), []));
         }
 
-        using (var log = new RunLog(_toy[""], lengths)) log.Add(2, Step(3), 1, 1, 1);
+        using (var log = new RunLog(_toy[""], lengths, LogLayout.Pretraining)) log.Add(2, Step(3), 1, 1, 1);
         Assert.Equal(["step", "1", "2"], File.ReadAllLines(_toy[RunLog.TrainFile]).Select(l => l.Split(',')[0]));
         Assert.Equal("3", File.ReadAllLines(_toy[RunLog.TrainFile])[2].Split(',')[1]);
         Assert.Single(File.ReadAllLines(_toy[RunLog.EvaluationFile]));
-        Assert.Equal([5f, 3f], Read(File.ReadAllBytes(_toy[RunLog.EventsFile])).Where(e => e.Tag == "train/loss").Select(e => e.Value));
-        using (new RunLog(_toy[""], lengths)) Assert.Throws<IOException>(() => new RunLog(_toy[""], lengths));
+        Assert.Equal([5f, 3f], Read(File.ReadAllBytes(_toy[LogLayout.Pretraining.EventsFile])).Where(e => e.Tag == "train/loss").Select(e => e.Value));
+        using (new RunLog(_toy[""], lengths, LogLayout.Pretraining)) Assert.Throws<IOException>(() => new RunLog(_toy[""], lengths, LogLayout.Pretraining));
 
         static StepResult Step(double loss) => new(loss, 1, true, 1, 1, 1);
     }
@@ -91,7 +91,7 @@ public sealed class LogTests : IDisposable
     [Fact]
     public void A_curve_is_drawn_from_a_log_however_long()
     {
-        using (var log = new RunLog(_toy[""], default))
+        using (var log = new RunLog(_toy[""], default, LogLayout.Pretraining))
         {
             for (int i = 1; i <= 5000; i++) log.Add(i, new StepResult(i == 7 ? double.NaN : 5, 1, true, 1, 1, 1), 1, 1, 1);
             log.Add(5000, new Evaluation(new Score(1, 1, 1, 4, 1), [new SpeciesScore("x", new Score(1, 1, 1, 3, 1))]));

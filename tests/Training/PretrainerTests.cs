@@ -55,7 +55,7 @@ public sealed class PretrainerTests : IDisposable
         Dnabert2Config plain = Toy.Config with { HiddenDropoutProb = 0 };
         (StepResult one, float[] expected) = FirstStep(whole, plain);
         (StepResult many, float[] actual) = FirstStep(whole with { MicroBatchTokens = 70 }, plain);
-        Assert.Equal((one.Tokens, one.Masked, one.Flops), (many.Tokens, many.Masked, many.Flops));
+        Assert.Equal((one.Tokens, one.Targets, one.Flops), (many.Tokens, many.Targets, many.Flops));
         Assert.Equal(one.Loss, many.Loss, 1e-6);
         Assert.Equal(one.GradientNorm, many.GradientNorm, 1e-5 * one.GradientNorm);
         double distance = Math.Sqrt(expected.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2))), norm = Math.Sqrt(expected.Sum(g => (double)g * g));
@@ -266,7 +266,7 @@ public sealed class PretrainerTests : IDisposable
             File.WriteAllBytes(Path.Combine(checkpoint, "state.json"), bad);
             try
             {
-                RunState.Read(Path.Combine(checkpoint, "state.json"), _corpus.Hash, Toy.Recipe);
+                RunState.Read(Path.Combine(checkpoint, "state.json"), RunIdentity.Of(_corpus.Hash, Toy.Recipe, "state.json"));
             }
             catch (InvalidDataException e)
             {

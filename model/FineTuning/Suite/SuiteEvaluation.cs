@@ -56,6 +56,7 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
+        FineTuneModel.Open(_model);
         byte[] settings = _recipe.Settings(FineTuneModel.HashOf(_model, new FineTuneOptions()), _data);
         Directory.CreateDirectory(_folder);
         using FileStream held = AtomicFile.Lock(Path.Combine(_folder, ".lock"), $"{_folder}: another process works in this folder; wait for it, or name another folder");

@@ -1,0 +1,111 @@
+using System.Text.Json;
+using Dnabert2.Training;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>The JSON form of <see cref="FineTuneOptions"/>.</summary>
+internal static class FineTuneOptionsJson
+{
+    private const string Remedy = "correct it, or leave it out for its default";
+    private static readonly string[] Methods = ["full", "lora", "head"], Weightings = ["even", "balanced"];
+
+    // This may change from one part of a run to the next: it does not change the weights.
+    private static readonly HashSet<string> Free = ["max_non_finite"];
+
+    public static void Write(Utf8JsonWriter json, FineTuneOptions o)
+    {
+        json.WriteStartObject();
+        json.WriteString("method", Methods[(int)o.Method]);
+        json.WriteNumber("lora_r", o.Lora.Rank);
+        json.WriteNumber("lora_alpha", o.Lora.Alpha);
+        json.WriteNumber("lora_dropout", o.Lora.Dropout);
+        json.WriteString("lora_targets", string.Join(',', o.Lora.Targets));
+        json.WriteBoolean("random_initialization", o.RandomInitialization);
+        Optional(json, "dropout", o.Dropout);
+        json.WriteNumber("epochs", o.Epochs);
+        Optional(json, "steps", o.Steps);
+        json.WriteNumber("batch", o.Batch);
+        json.WriteNumber("max_tokens", o.MaxTokens);
+        json.WriteNumber("micro_batch_tokens", o.MicroBatchTokens);
+        json.WriteNumber("learning_rate", o.PeakLearningRate);
+        json.WriteNumber("warmup_steps", o.WarmupSteps);
+        json.WriteNumber("beta1", o.Beta1);
+        json.WriteNumber("beta2", o.Beta2);
+        json.WriteNumber("epsilon", o.Epsilon);
+        json.WriteNumber("weight_decay", o.WeightDecay);
+        Optional(json, "clip_norm", o.ClipNorm);
+        json.WriteString("class_weights", Weightings[(int)o.ClassWeights]);
+        json.WriteNumber("seed", o.Seed);
+        json.WriteNumber("evaluate_every", o.EvaluateEvery);
+        Optional(json, "patience", o.Patience);
+        json.WriteBoolean("recompute", o.Recompute);
+        json.WriteNumber("max_non_finite", o.MaxNonFinite);
+        json.WriteEndObject();
+    }
+
+    public static FineTuneOptions Read(string path, JsonFields json)
+    {
+        var options = new FineTuneOptions();
+        foreach (string key in json.Keys) options = Set(options, json, key);
+        try
+        {
+            options.Validate();
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{path}: {e.Message}; {Remedy}", e);
+        }
+
+        return options;
+    }
+
+    /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
+    public static string? Difference(FineTuneOptions was, FineTuneOptions now) => JsonFields.Difference(Bytes(was), Bytes(now), Free);
+
+    private static byte[] Bytes(FineTuneOptions options)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream)) Write(json, options);
+        return stream.ToArray();
+    }
+
+    private static void Optional(Utf8JsonWriter json, string key, double? value)
+    {
+        if (value is { } number) json.WriteNumber(key, number);
+        else json.WriteNull(key);
+    }
+
+    private static int Index(JsonFields json, string key, string[] names) =>
+        Array.IndexOf(names, json.Text(key)) is >= 0 and int index
+            ? index : throw json.Fault(key, $"is '{json.Text(key)}', expected one of {string.Join(", ", names)}");
+
+    private static FineTuneOptions Set(FineTuneOptions o, JsonFields json, string key) => key switch
+    {
+        "method" => o with { Method = (FineTuneMethod)Index(json, key, Methods) },
+        "lora_r" => o with { Lora = o.Lora with { Rank = json.Small(key, 1) } },
+        "lora_alpha" => o with { Lora = o.Lora with { Alpha = json.Number(key, 0) } },
+        "lora_dropout" => o with { Lora = o.Lora with { Dropout = json.Number(key, 0, 1) } },
+        "lora_targets" => o with { Lora = o.Lora with { Targets = json.Text(key).Split(',') } },
+        "random_initialization" => o with { RandomInitialization = json.Truth(key) },
+        "dropout" => o with { Dropout = json.Has(key) ? json.Number(key, 0, 1) : null },
+        "epochs" => o with { Epochs = json.Small(key, 1) },
+        "steps" => o with { Steps = json.Has(key) ? json.Small(key, 1) : null },
+        "batch" => o with { Batch = json.Small(key, 1) },
+        "max_tokens" => o with { MaxTokens = json.Small(key, 1) },
+        "micro_batch_tokens" => o with { MicroBatchTokens = json.Small(key, 1) },
+        "learning_rate" => o with { LearningRate = json.Number(key, 0) },
+        "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },
+        "beta1" => o with { Beta1 = json.Number(key, 0, 1) },
+        "beta2" => o with { Beta2 = json.Number(key, 0, 1) },
+        "epsilon" => o with { Epsilon = json.Number(key, 0, 1) },
+        "weight_decay" => o with { WeightDecay = json.Number(key, 0, 1) },
+        "clip_norm" => o with { ClipNorm = json.Has(key) ? json.Number(key, 0) : null },
+        "class_weights" => o with { ClassWeights = (ClassWeighting)Index(json, key, Weightings) },
+        "seed" => o with { Seed = json.Unsigned(key) },
+        "evaluate_every" => o with { EvaluateEvery = json.Small(key, 1) },
+        "patience" => o with { Patience = json.Has(key) ? json.Small(key, 1) : null },
+        "recompute" => o with { Recompute = json.Truth(key) },
+        "max_non_finite" => o with { MaxNonFinite = json.Small(key, 1) },
+        _ => throw json.Fault(key, "is not an option of fine-tuning"),
+    };
+}

@@ -1,0 +1,286 @@
+using System.Diagnostics;
+using Dnabert2.Metrics;
+using Dnabert2.Training;
+using Engine.Runtime;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>
+/// Fine-tunes a DNABERT-2 on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
+/// in the end the model of the lowest dev loss is measured on the test set and written to the folder as <see cref="ClassifierModel.Load"/>
+/// reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>, TensorBoard events and <c>loss.svg</c> beside it. A run
+/// that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same machine.
+/// </summary>
+/// <example>
+/// <code>
+/// LabelledTask task = LabelledTask.Read("GUE/mouse/0");
+/// FineTuneOptions options = GueTasks.Find("mouse/0")!.Apply(new FineTuneOptions { Method = FineTuneMethod.Lora });
+/// using var run = new FineTuner(Dnabert2Model.DefaultFolder, task, "run", options);
+/// FineTuneResult result = run.Run();
+/// using ClassifierModel classifier = ClassifierModel.Load("run");
+/// </code>
+/// </example>
+public sealed class FineTuner : IDisposable
+{
+    private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors", BaseFolder = "base";
+    private readonly string _start, _folder, _taskFolder, _hash;
+    private readonly FineTuneOptions _options;
+    private readonly TaskData _data;
+    private readonly TaskLoss _loss;
+    private readonly Backend? _owned;
+    private readonly Dnabert2Model? _model;
+    private readonly FineTuningStep? _step;
+    private readonly Classification? _classification;
+    private readonly CheckpointStore _checkpoints;
+    private readonly RunState _state = new();
+    private readonly RunLog? _log;
+    private readonly FineTuneResult? _finished;
+
+    /// <summary>Prepares a run.</summary>
+    /// <param name="start">The folder of the model to begin with: a plain model folder, pre-trained or fine-tuned before.</param>
+    /// <param name="task">The data, with train, dev and test.</param>
+    /// <param name="folder">The run's folder; made if there is none.</param>
+    /// <param name="options">The recipe; null: the paper's.</param>
+    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the run.</param>
+    /// <param name="resume">Whether to go on from the folder's last checkpoint, where it has one; a finished run is finished.</param>
+    /// <exception cref="InvalidDataException">
+    /// The model's folder is damaged, or the checkpoint is damaged or of another model, data or recipe.
+    /// </exception>
+    /// <exception cref="IOException">A file is missing; the folder holds a run that is not to be resumed, or is in use by another process.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public FineTuner(
+        string start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(start);
+        ArgumentNullException.ThrowIfNull(task);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        (_start, _folder, _taskFolder, _options) = (start, folder, task.Folder, options ?? new FineTuneOptions());
+        _options.Validate();
+        _checkpoints = new CheckpointStore(folder);
+        bool begun = HoldsRun(folder);
+        if (begun && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");
+        if (!begun && File.Exists(Path.Combine(folder, "config.json"))) throw new IOException($"{folder}: holds a model; name another folder");
+        _data = new TaskData(task, FineTuneModel.Open(start).Tokenizer, _options.MaxTokens);
+        _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
+        Steps = _options.StepsOf(_data.Train.Count);
+        _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
+        if (FineTuneRecord.Read(folder) is { } record)
+        {
+            Check(record);
+            (_finished, NewWeights) = (record.Result, record.Fresh);
+            _checkpoints.Delete();
+            return;
+        }
+
+        if (backend is null) backend = _owned = CpuBackend.Create();
+        try
+        {
+            _model = FineTuneModel.Create(start, _data.Config, _options, backend, out IReadOnlyList<string> fresh);
+            NewWeights = fresh;
+            Directory.CreateDirectory(folder);
+            _step = new FineTuningStep(_model, _data.Train, _loss, _options);
+            _classification = new Classification(_model, _options.MicroBatchTokens);
+            if (_checkpoints.Steps is [.., int last]) _state = Restore(_checkpoints.PathOf(last));
+            _log = new RunLog(folder, _state.Log, LogLayout.FineTuning);
+            _checkpoints.CleanUp();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether a run was begun in a folder, or has come to its end there.</summary>
+    public static bool HoldsRun(string folder) =>
+        File.Exists(Path.Combine(folder, FineTuneRecord.FileName)) || new CheckpointStore(folder).Steps.Length > 0;
+
+    /// <summary>Steps of the whole run.</summary>
+    public int Steps { get; }
+
+    /// <summary>Steps done.</summary>
+    public int Step => _finished?.Steps ?? _state.Step;
+
+    /// <summary>What began with new weights: of encoder, pooler and classifier.</summary>
+    public IReadOnlyList<string> NewWeights { get; } = [];
+
+    /// <summary>The number of trained values, and that of all; 0 of a run that was finished before.</summary>
+    public (long Trained, long All) Parameters => _model is null ? default :
+        (_model.Parameters.Parameters.Where(p => p.TiedTo is null && p.IsTrained).Sum(p => p.Shape.Count), _model.Parameters.Count);
+
+    /// <summary>What was truncated, a line for each part; none where nothing was.</summary>
+    public IEnumerable<string> Truncation => _data.DescribeTruncation();
+
+    /// <summary>Told the name of each file of a checkpoint, and of the finished model, before it is written.</summary>
+    internal Action<string>? BeforeFile { get; init; }
+
+    private RunIdentity Identity(string path) => new(
+        "dnabert2-fine-tuning", "data_sha256", _hash, "other data or another model; resume with the same files",
+        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(path, json), _options), json => FineTuneOptionsJson.Write(json, _options));
+
+    /// <summary>Whether the dev loss has not fallen for as long as the options bear.</summary>
+    private bool IsStopped =>
+        _options.Patience is { } patience && _state.Step % _options.EvaluateEvery == 0 && (_state.Step - _state.BestStep) / _options.EvaluateEvery >= patience;
+
+    /// <summary>Trains to the end and measures the best model.</summary>
+    /// <param name="progress">Told after each step, on this thread.</param>
+    /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
+    /// <exception cref="NotFiniteNumberException">
+    /// Loss or gradients were not finite <see cref="FineTuneOptions.MaxNonFinite"/> times in a row, or no dev loss was; the message names the rows.
+    /// </exception>
+    /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
+    public FineTuneResult Run(IProgress<FineTuneProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        if (_finished is not null) return _finished;
+        while (_state.Step < Steps && !IsStopped)
+        {
+            FineTuneProgress done = RunStep();
+            bool last = _state.Step == Steps, cancelled = cancellation.IsCancellationRequested;
+            if (last || _state.Step % _options.EvaluateEvery == 0)
+            {
+                // Not to be cancelled: a resumed run would lack it.
+                double loss = _loss.Mean(_data.Dev.Targets, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
+                _log!.Add(_state.Step, _data.Dev.Count, loss);
+                bool best = loss < _state.BestLoss;
+                if (best) (_state.BestStep, _state.BestLoss) = (_state.Step, loss);
+                done = done with { DevLoss = loss, IsBest = best, Checkpoint = Save() };
+            }
+            else if (cancelled) done = done with { Checkpoint = Save() };
+
+            progress?.Report(done);
+            if (cancelled) throw new OperationCanceledException(cancellation);
+        }
+
+        return Finish(cancellation);
+    }
+
+    /// <summary>Returns the memory and closes the files.</summary>
+    public void Dispose()
+    {
+        _step?.Dispose();
+        _classification?.Dispose();
+        _log?.Dispose();
+        _model?.Dispose();
+        _owned?.Dispose();
+    }
+
+    private FineTuneProgress RunStep()
+    {
+        double learningRate = new Engine.Autograd.Schedule(_options.PeakLearningRate, _options.WarmupSteps, Steps).At(_state.Step);
+        long start = Stopwatch.GetTimestamp();
+        StepResult result = _step!.Run(_state.Step, learningRate);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _state.Step++;
+        _state.Tokens += result.Tokens;
+        _state.Seconds += seconds;
+        _state.OptimizerSteps = _step.Optimizer.Steps;
+        _state.Skipped += result.Updated ? 0 : 1;
+        _state.SkippedInRow = result.Updated ? 0 : _state.SkippedInRow + 1;
+        _log!.Add(_state.Step, result, learningRate, _state.Seconds, seconds);
+        if (_state.SkippedInRow >= _options.MaxNonFinite) throw Diverged(result);
+        return new FineTuneProgress(
+            _state.Step, Steps, result.Loss, learningRate, result.GradientNorm, !result.Updated, _state.Tokens, null, false, null);
+    }
+
+    /// <summary>Writes a checkpoint, and deletes older ones.</summary>
+    private string Save()
+    {
+        _state.Log = _log!.Flush();
+        _checkpoints.Write(_state.Step, folder =>
+        {
+            BeforeFile?.Invoke(TrainedFile);
+            TensorFile.Write(Path.Combine(folder, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+            BeforeFile?.Invoke(OptimizerFile);
+            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
+            BeforeFile?.Invoke(RunState.FileName);
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity(RunState.FileName)));
+        });
+        _checkpoints.Keep(newest: 1, _state.BestStep);
+        return _checkpoints.PathOf(_state.Step);
+    }
+
+    private RunState Restore(string checkpoint)
+    {
+        string state = Path.Combine(checkpoint, RunState.FileName);
+        if (!File.Exists(state))
+            throw new InvalidDataException($"{state} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
+        RunState restored = RunState.Read(state, Identity(state));
+        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
+        _step.Optimizer.Steps = restored.OptimizerSteps;
+        return restored;
+    }
+
+    /// <summary>Measures the best model, writes it, and then removes the checkpoints.</summary>
+    private FineTuneResult Finish(CancellationToken cancellation)
+    {
+        if (_state.BestStep == 0)
+            throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and begin anew");
+        TensorFile.Read(Path.Combine(_checkpoints.PathOf(_state.BestStep), TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation), test = _classification.Run(_data.Test.Sequences, cancellation);
+        var result = new FineTuneResult(
+            _state.Step, _state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
+            FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
+            FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), _state.Seconds);
+        _log!.Flush();
+        string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
+        LossCurve.Draw(_folder, column: 3, "dev", unit, "dev");
+        WriteModel();
+        BeforeFile?.Invoke(FineTuneRecord.FileName);
+        TaskPart[] parts = [_data.Train, _data.Dev, _data.Test];
+        new FineTuneRecord(
+            _hash, _start, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
+            Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder);
+        _checkpoints.Delete();
+        return result;
+    }
+
+    private void WriteModel()
+    {
+        BeforeFile?.Invoke("model");
+        byte[] config = _data.Config.Write(_model!.Config);
+        if (_options.Method != FineTuneMethod.Lora)
+        {
+            ModelFolder.Save(_model, _folder, config);
+            return;
+        }
+
+        string named = Path.GetFullPath(_start) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : Path.GetFullPath(_start);
+        if (_options.RandomInitialization)
+        {
+            // The base is nobody's but this run's.
+            string folder = Path.Combine(_folder, named = BaseFolder);
+            Directory.CreateDirectory(folder);
+            var frozen = _model.Parameters.Parameters.Where(p => p.IsFrozen).Select(p => (p.Name, p.Value)).ToList();
+            TensorFile.Write(Path.Combine(folder, "model.safetensors"), _model.Backend, frozen);
+            AtomicFile.Write(Path.Combine(folder, "config.json"), ModelFolder.Config(_model.Config));
+            _model.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+        }
+
+        AtomicFile.Write(Path.Combine(_folder, "config.json"), config);
+        _model.Tokenizer.Save(Path.Combine(_folder, "tokenizer.json"));
+        LoraAdapter.Write(_model, _options.Lora, named, _folder);
+    }
+
+    private void Check(FineTuneRecord record)
+    {
+        const string otherwise = "or begin a new run in another folder";
+        string path = Path.Combine(_folder, FineTuneRecord.FileName);
+        if (record.Data != _hash)
+            throw new InvalidDataException($"{path}: the run was on other data or another model; resume with the same files, {otherwise}");
+        if (FineTuneOptionsJson.Difference(record.Options, _options) is { } difference)
+            throw new InvalidDataException($"{path}: the run was made with other options: {difference}; resume with the same ones, {otherwise}");
+    }
+
+    private NotFiniteNumberException Diverged(StepResult result)
+    {
+        string what = double.IsFinite(result.Loss) ? $"gradient norm {result.GradientNorm}" : $"loss {result.Loss}";
+        _log!.Flush();
+        return new NotFiniteNumberException(
+            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: step {_state.Step} has {what} in training " +
+            $"rows {string.Join(", ", _step!.Rows.ToArray().Take(8).Select(row => row + 1))} and others; " +
+            "lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
+            result.Loss);
+    }
+}

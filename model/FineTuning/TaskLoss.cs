@@ -1,0 +1,133 @@
+using System.Runtime.InteropServices;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>
+/// The loss of a task: the mean cross-entropy of a single-label task, weighted by class as in PyTorch (the weights of the rows sum to one),
+/// the mean binary cross-entropy of all labels of a multi-label task, or the mean squared error.
+/// </summary>
+internal sealed class TaskLoss
+{
+    private readonly TaskKind _kind;
+    private readonly int _outputs;
+    private readonly float[]? _weights;
+    private readonly List<int> _classes = [];
+    private readonly List<float> _targets = [], _factors = [];
+
+    /// <summary>The loss of a task.</summary>
+    /// <param name="config">The task.</param>
+    /// <param name="weighting">How its classes weigh.</param>
+    /// <param name="train">The labels of the training set, which decide the weights.</param>
+    public TaskLoss(TaskConfig config, ClassWeighting weighting, Target[] train)
+    {
+        (_kind, _outputs) = (config.Kind, config.Outputs);
+        if (weighting == ClassWeighting.Balanced && _kind != TaskKind.Regression) _weights = Balanced(train);
+    }
+
+    /// <summary>What the sum of losses of rows is divided by for their mean.</summary>
+    public double Weight(ReadOnlySpan<Target> targets)
+    {
+        if (_kind == TaskKind.MultiLabel) return (double)targets.Length * _outputs;
+        if (_weights is null) return targets.Length;
+        double sum = 0;
+        foreach (Target target in targets) sum += _weights[target.Class];
+        return sum;
+    }
+
+    /// <summary>The losses of a batch, weighted; their sum over <see cref="Weight"/> is the mean.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="targets">Their labels.</param>
+    /// <param name="scale">The factor of the gradient.</param>
+    public Variable Forward(Dnabert2Model model, Tape tape, in Batch batch, ReadOnlySpan<Target> targets, float scale)
+    {
+        Assemble(targets);
+        Tensor factors = _factors.Count == 0 ? default : Upload<float>(tape, CollectionsMarshal.AsSpan(_factors), DType.F32, Shape());
+        if (_kind == TaskKind.SingleLabel)
+            return Objectives.Classification(
+                model, tape, batch, Upload<int>(tape, CollectionsMarshal.AsSpan(_classes), DType.I32, new Shape(targets.Length)), scale, factors);
+        Tensor values = Upload<float>(tape, CollectionsMarshal.AsSpan(_targets), DType.F32, new Shape(targets.Length, _outputs));
+        return _kind == TaskKind.MultiLabel
+            ? Objectives.MultiLabel(model, tape, batch, values, scale, factors)
+            : Objectives.Regression(model, tape, batch, values, scale);
+
+        Shape Shape() => _kind == TaskKind.SingleLabel ? new Shape(_factors.Count) : new Shape(_factors.Count / _outputs, _outputs);
+    }
+
+    /// <summary>The mean loss of predictions, in float64.</summary>
+    /// <param name="targets">The labels.</param>
+    /// <param name="logits">[rows, outputs].</param>
+    public double Mean(ReadOnlySpan<Target> targets, ReadOnlySpan<float> logits)
+    {
+        double sum = 0;
+        for (int row = 0; row < targets.Length; row++) sum += Sum(targets[row], logits.Slice(row * _outputs, _outputs));
+        return sum / Weight(targets);
+    }
+
+    private double Sum(in Target target, ReadOnlySpan<float> logits)
+    {
+        if (_kind == TaskKind.Regression) return Math.Pow((double)logits[0] - target.Value, 2);
+        double sum = 0;
+        if (_kind == TaskKind.SingleLabel)
+        {
+            double highest = double.NegativeInfinity;
+            foreach (float logit in logits) highest = Math.Max(highest, logit);
+            foreach (float logit in logits) sum += Math.Exp(logit - highest);
+            return (_weights?[target.Class] ?? 1) * (highest + Math.Log(sum) - logits[target.Class]);
+        }
+
+        for (int c = 0; c < logits.Length; c++)
+        {
+            bool present = target.Classes.Contains(c);
+            double x = present ? -logits[c] : logits[c];
+            sum += (present ? _weights?[c] ?? 1 : 1) * (Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x))));
+        }
+
+        return sum;
+    }
+
+    private void Assemble(ReadOnlySpan<Target> targets)
+    {
+        _classes.Clear();
+        _targets.Clear();
+        _factors.Clear();
+        foreach (Target target in targets)
+        {
+            if (_kind == TaskKind.SingleLabel) _classes.Add(target.Class);
+            if (_kind == TaskKind.SingleLabel && _weights is not null) _factors.Add(_weights[target.Class]);
+            if (_kind == TaskKind.Regression) _targets.Add(target.Value);
+            if (_kind != TaskKind.MultiLabel) continue;
+            for (int c = 0; c < _outputs; c++)
+            {
+                bool present = target.Classes.Contains(c);
+                _targets.Add(present ? 1 : 0);
+                if (_weights is not null) _factors.Add(present ? _weights[c] : 1);
+            }
+        }
+    }
+
+    private float[] Balanced(Target[] train)
+    {
+        var counts = new int[_outputs];
+        foreach (Target target in train)
+        {
+            if (target.Class >= 0) counts[target.Class]++;
+            foreach (int c in target.Classes) counts[c]++;
+        }
+
+        // A class without rows has no loss to weigh; one that all rows have is not to weigh nothing.
+        return Array.ConvertAll(counts, count => (float)(count == 0 ? 1
+            : _kind == TaskKind.SingleLabel ? (double)train.Length / ((double)_outputs * count) : Math.Max(1, train.Length - count) / (double)count));
+    }
+
+    private static Tensor Upload<T>(Tape tape, ReadOnlySpan<T> values, DType dtype, Shape shape)
+        where T : unmanaged
+    {
+        Tensor tensor = tape.Activations.Rent(shape, dtype);
+        tape.Backend.Upload(values, tensor);
+        return tensor;
+    }
+}

@@ -1,0 +1,163 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using Dnabert2.FineTuning;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>finetune</c>: labelled sequences in, a classifier or regression out.</summary>
+internal sealed class FinetuneVerb
+{
+    private const string Sample = "--data tools/dnabert2/samples/task", Toy = "--steps 12 --batch 8 --warmup 2 --evaluate-every 6 --lr 1e-3";
+    private readonly Terminal _terminal;
+    private readonly Option<string> _data = new("--data")
+    {
+        Description = "a folder with train, dev and test, each .csv or .tsv, gzipped or not: columns sequence,label or sequence1,sequence2,label; " +
+            "with --task the folder that holds the task's folder",
+        HelpName = "DIR",
+        Required = true,
+    };
+    private readonly Option<string> _task = new("--task")
+    {
+        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's epochs and limit of tokens",
+        HelpName = "NAME",
+    };
+    private readonly Choice<TaskKind> _kind = new(
+        "--kind", "what a label says: one class; any number of classes, separated by ';'; or a number",
+        ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "the folder of the model to begin with, or 'default' for the one that comes with the tool",
+        HelpName = "DIR",
+        DefaultValueFactory = _ => "default",
+    };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the folder of the run, which becomes that of the fine-tuned model",
+        HelpName = "RUN",
+        Required = true,
+    };
+    private readonly Option<bool> _resume = new("--resume")
+    {
+        Description = "go on from the last checkpoint of RUN, if it has one; the other options are to be those of before",
+    };
+    private readonly Option<int> _further = Shared.Number(
+        "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
+    private readonly FinetuneFlags _flags = new();
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "where to compute",
+        HelpName = "auto|cpu|cuda[:N]",
+        DefaultValueFactory = _ => "auto",
+    };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public FinetuneVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "finetune", "Fine-tunes a model on labelled sequences; without options, by the recipe of the paper.",
+            ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata {Toy}", "all of a model; the fine-tuned one is in the folder tata"),
+            ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata-lora --lora r=4,targets=attention.self.Wqkv,mlp.* {Toy} && " +
+                "dnabert2 merge-lora tata-lora -o tata-merged", "low-rank additions, and a plain model made of them"),
+            ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o seeds --seeds 1,2,3 --method head --resume {Toy}",
+                "the heads alone with three seeds, mean and standard deviation; goes on after an interruption"),
+            ("mkdir -p GUE/mouse && cp -r tools/dnabert2/samples/task GUE/mouse/0 && " +
+                $"dnabert2 finetune --task mouse/0 --data GUE --model DNABERT-2-117M -o mouse-0 --init random --steps 4 --batch 8",
+                "a data set of GUE by the paper's recipe, here without pre-training"))
+        {
+            _data, _task, _kind.Option, _model, _output, _resume, _further,
+        };
+        foreach (Option option in _flags.Options) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_device, _threads, _quiet]) Command.Add(option);
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string output = parsed.GetRequiredValue(_output), start = Shared.ModelFolder(parsed.GetRequiredValue(_model));
+        bool quiet = parsed.GetValue(_quiet);
+        (string data, FineTuneOptions recipe) = Recipe(parsed);
+        (ulong[] seeds, bool several) = _flags.Seeds(parsed);
+        string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
+        if (!parsed.GetValue(_resume) && folders.FirstOrDefault(FineTuner.HoldsRun) is { } taken)
+            throw new UsageException($"-o {output}: {taken} holds a run already; --resume goes on with it, another folder begins a new one");
+        LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
+        foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        if (parsed.GetValue(_further) is > 0 and int steps)
+        {
+            using var report = new FinetuneReport(_terminal, quiet, 0);
+            start = FurtherPretraining.Run(
+                start, task, Path.Combine(output, "further-pretraining"), steps, seeds[0], backend, report, _terminal.Cancellation);
+        }
+
+        var results = new List<FineTuneResult>();
+        for (int i = 0; i < seeds.Length; i++)
+        {
+            using var run = new FineTuner(start, task, folders[i], recipe with { Seed = seeds[i] }, backend, parsed.GetValue(_resume));
+            if (results.Count == 0)
+                foreach (string line in run.Truncation) _terminal.Say(line);
+            if (!quiet) Introduce(run, seeds[i], backend);
+            using var report = new FinetuneReport(_terminal, quiet, run.Step);
+            results.Add(run.Run(report, _terminal.Cancellation));
+            if (!quiet) _terminal.Say($"the model: {folders[i]}");
+        }
+
+        Print(seeds, results);
+        return CommandLineTool.Done;
+    }
+
+    private (string Data, FineTuneOptions Recipe) Recipe(ParseResult parsed)
+    {
+        string data = parsed.GetRequiredValue(_data);
+        var recipe = new FineTuneOptions();
+        if (parsed.GetValue(_task) is { } name)
+        {
+            GueTask task = GueTasks.Find(name)
+                ?? throw new UsageException($"--task {name}: is none of GUE and GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
+            recipe = task.Apply(recipe);
+            data = Path.Combine(data, name);
+        }
+
+        return (data, _flags.Apply(parsed, recipe));
+    }
+
+    private void Introduce(FineTuner run, ulong seed, Backend backend)
+    {
+        (long trained, long all) = run.Parameters;
+        string state = all == 0 ? "finished before" : run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning";
+        string size = all == 0 ? "" : $"{trained:N0} of {all:N0} parameters trained on {backend.Description}; ";
+        _terminal.Say($"seed {seed}: {size}{state}");
+        if (run.NewWeights.Count > 0 && all > 0) _terminal.Say($"begin with new weights: {string.Join(", ", run.NewWeights)}");
+    }
+
+    /// <summary>A line for each seed and, of several, their mean and standard deviation (of a sample).</summary>
+    private void Print(ulong[] seeds, List<FineTuneResult> results)
+    {
+        var table = new StringBuilder();
+        string[] metrics = [.. results[0].Test.Keys];
+        table.Append("seed\tsteps\tbest_step\tdev_loss\ttest_loss");
+        foreach (string metric in metrics) table.Append("\ttest_").Append(metric);
+        for (int i = 0; i < seeds.Length; i++)
+            table.Append(CultureInfo.InvariantCulture, $"\n{seeds[i]}\t{results[i].Steps}\t{results[i].BestStep}").Append(Values(Of(results[i])));
+        if (seeds.Length > 1)
+        {
+            double[][] all = [.. results.Select(r => Of(r).ToArray())];
+            double[] mean = [.. Enumerable.Range(0, all[0].Length).Select(c => all.Average(row => row[c]))];
+            double[] sd = [.. mean.Select((m, c) => Math.Sqrt(all.Sum(row => (row[c] - m) * (row[c] - m)) / (all.Length - 1)))];
+            table.Append("\nmean\t\t").Append(Values(mean)).Append("\nsd\t\t").Append(Values(sd));
+        }
+
+        _terminal.Output.Write(Encoding.UTF8.GetBytes(table.Append('\n').ToString()));
+        _terminal.Output.Flush();
+
+        IEnumerable<double> Of(FineTuneResult r) => [r.DevLoss, r.TestLoss, .. metrics.Select(m => r.Test[m])];
+
+        static string Values(IEnumerable<double> values) => string.Concat(values.Select(v => FormattableString.Invariant($"\t{v:F4}")));
+    }
+}
