@@ -78,7 +78,7 @@ public sealed class SuiteTests : IDisposable
         var suite = new Suite(_folder["data"], _folder["out"], Train);
         Assert.Contains("the label '9' is none of the classes", Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message, StringComparison.Ordinal);
         WriteTask("splice/reconstructed", 2);
-        Assert.Contains("the classes are not 0 to 2, as in splice/reconstructed", Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message, StringComparison.Ordinal);
+        Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message, StringComparison.Ordinal);
         Assert.Empty(_trained);
         Assert.False(Directory.Exists(_folder["out"]));
     }

@@ -1,4 +1,6 @@
+using Dnabert2.FineTuning;
 using Dnabert2.Tool;
+using Tests.FineTuning;
 using Tests.Weights;
 
 namespace Tests.Tools;
@@ -14,11 +16,18 @@ public class StreamingTests
     [InlineData("embed", "x.npy")]
     [InlineData("embed", "x.tsv")]
     [InlineData("tokenize", "x.txt")]
+    [InlineData("predict", "x.csv")]
     public void Memory_does_not_grow_with_the_number_of_records(string verb, string output)
     {
         using var toy = new ToyModel();
         using var folder = new TempFolder();
-        string[] args = verb == "embed" ? ["embed", "-", "--model", toy.Folder, "-o", folder[output]] : [verb, "-", "--tokenizer", toy.Folder, "-o", folder[output]];
+        ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 20, "0", "1");
+        string[] args = verb switch
+        {
+            "embed" => [verb, "-", "--model", toy.Folder, "-o", folder[output]],
+            "predict" => [verb, "-", "--model", folder["run"], "--batch-tokens", "512", "-o", folder[output]],
+            _ => [verb, "-", "--tokenizer", toy.Folder, "-o", folder[output]],
+        };
         Embed(args, 2_000);
         long few = Embed(args, 2_000), many = Embed(args, 20_000);
         // What is written of 18,000 more records is at least 0.5 MB; a list of them would be more.

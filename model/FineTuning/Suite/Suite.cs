@@ -90,9 +90,12 @@ internal sealed class Suite(string data, string folder, Func<SuiteRun, LabelledT
     private LabelledTask Read(GueTask task, CancellationToken cancellation)
     {
         LabelledTask read = LabelledTask.Read(Path.Combine(data, task.Name), cancellation: cancellation);
-        if (!read.Names.SequenceEqual(Enumerable.Range(0, task.Classes).Select(c => $"{c}")))
+        if (read.Names.Count != task.Classes)
             throw new InvalidDataException(
-                $"{read.Train!.Path}: the classes are not 0 to {task.Classes - 1}, as in {task.Name}, but {read.Names.Count} others; check that this is its data");
+                $"{read.Train!.Path}: there are {read.Names.Count} classes, and {task.Name} has {task.Classes}; check that this is its data");
+        // Names are fields of predictions.tsv.
+        if (read.Names.FirstOrDefault(name => name.Any(char.IsControl)) is { } odd)
+            throw new InvalidDataException($"{read.Train!.Path}: class {read.Names.IdOf(odd)} has a tab or line break in its name; rename it");
         return read;
     }
 }
