@@ -35,7 +35,7 @@ internal static class SuitePage
 
     private static void Plots(StringBuilder html, GueTask task, SuiteCell[] cells)
     {
-        html.Append($"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves and matrices are of each method's first seed");
+        html.Append($"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves and matrices are of each method's first seed, dev losses of all seeds");
         html.Append(task.Classes > 2 ? "; the curves show the mean over each class against the others.</p>\n" : "; the curves are of class 1.</p>\n");
         html.Append("<div class=\"plots\">\n");
         html.Append(SvgPlot.Lines("ROC", "false positive rate", "true positive rate", [.. cells.Select(cell => Curve(cell, Metric.Auroc))], unit: true));
@@ -43,7 +43,7 @@ internal static class SuitePage
         PlotLine[] losses =
         [
             .. cells.SelectMany(cell => cell.Results).Where(result => result.Outcome.DevLosses.Count > 0).Select(result => new PlotLine(
-                $"{result.Run.Method.Title()}, seed {result.Run.Seed}", [.. result.Outcome.DevLosses.Select(p => ((double)p.Step, p.Loss))])),
+                result.Run.Method.Title(), [.. result.Outcome.DevLosses.Select(p => ((double)p.Step, p.Loss))], (int)result.Run.Method)),
         ];
         if (losses.Length > 0) html.Append(SvgPlot.Lines("dev loss", "step", "nats", losses, unit: false));
         foreach (SuiteCell cell in cells) html.Append(SvgPlot.Matrix(cell.Method.Title(), cell.Results[0].Confusion(), cell.Results[0].Names));
@@ -56,11 +56,11 @@ internal static class SuitePage
         int classes = result.Names.Count;
         double area = result.Scores[metric];
         string name = $"{cell.Method.Title()}, {(metric == Metric.Auroc ? "AUROC" : "average precision")} {area.ToString("F3", CultureInfo.InvariantCulture)}";
-        if (classes == 2) return new PlotLine(name, Points(result, 1, metric));
+        if (classes == 2) return new PlotLine(name, Points(result, 1, metric), (int)cell.Method);
         IReadOnlyList<(double X, double Y)>[] curves = [.. Enumerable.Range(0, classes).Select(c => Points(result, c, metric)).Where(c => c.Count > 0)];
         const int steps = 200;
         return new PlotLine(name, curves.Length == 0 ? [] :
-            [.. Enumerable.Range(0, steps + 1).Select(i => ((double)i / steps, curves.Average(c => At(c, (double)i / steps))))]);
+            [.. Enumerable.Range(0, steps + 1).Select(i => ((double)i / steps, curves.Average(c => At(c, (double)i / steps))))], (int)cell.Method);
     }
 
     private static IReadOnlyList<(double X, double Y)> Points(SuiteResult result, int c, Metric metric)

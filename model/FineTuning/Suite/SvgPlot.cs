@@ -7,19 +7,17 @@ namespace Dnabert2.FineTuning;
 /// <summary>A line of a plot.</summary>
 /// <param name="Name">Its name in the legend.</param>
 /// <param name="Points">Its points.</param>
-internal sealed record PlotLine(string Name, IReadOnlyList<(double X, double Y)> Points);
+/// <param name="Colour">The number of its colour; lines of one name have one colour and one place in the legend.</param>
+internal sealed record PlotLine(string Name, IReadOnlyList<(double X, double Y)> Points, int Colour);
 
 /// <summary>Draws lines and matrices as SVG.</summary>
 internal static class SvgPlot
 {
-    private const double Width = 360, Height = 300, Left = 48, Right = 12, Top = 28, Bottom = 40;
+    private const double Width = 360, Height = 300, Left = 60, Right = 12, Top = 28, Bottom = 40;
     private const int MostPoints = 400;
 
     // Okabe and Ito's colours, which people of any colour vision tell apart.
-    private static readonly string[] Colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
-
-    /// <summary>The colour of a line.</summary>
-    public static string Colour(int index) => Colours[index % Colours.Length];
+    private static readonly string[] Colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
     /// <summary>A plot of lines.</summary>
     /// <param name="title">The title.</param>
@@ -36,7 +34,8 @@ internal static class SvgPlot
         double PlaceX(double value) => Left + (value / right * (Width - Left - Right));
         double PlaceY(double value) => Top + ((high - value) / (high - low) * (Height - Top - Bottom));
 
-        StringBuilder svg = Begin(title, Width, Height + (16 * lines.Count));
+        PlotLine[] legend = [.. lines.DistinctBy(line => line.Name)];
+        StringBuilder svg = Begin(title, Width, Height + (16 * legend.Length) + 4);
         for (int i = 0; i <= 4; i++)
         {
             double value = low + (i * (high - low) / 4), step = right * i / 4;
@@ -48,14 +47,18 @@ internal static class SvgPlot
         svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{Text(x)}</text>"));
         svg.Append(Invariant($"<text x=\"12\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
         svg.Append(Invariant($"transform=\"rotate(-90 12 {(Top + Height - Bottom) / 2})\">{Text(y)}</text>\n"));
-        for (int i = 0; i < lines.Count; i++)
+        foreach (PlotLine line in lines)
         {
-            svg.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colour(i)).Append("\" points=\"");
-            foreach ((double px, double py) in Thin(lines[i].Points)) svg.Append(Invariant($"{PlaceX(px):F1},{PlaceY(py):F1} "));
-            svg.Append("\"/>");
-            double row = Height + (16 * i) + 4;
-            svg.Append(Invariant($"<path d=\"M{Left} {row - 4}h20\" stroke-width=\"2\" stroke=\"{Colour(i)}\"/>"));
-            svg.Append(Invariant($"<text x=\"{Left + 26}\" y=\"{row}\">{Text(lines[i].Name)}</text>\n"));
+            svg.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colours[line.Colour]).Append("\" points=\"");
+            foreach ((double px, double py) in Thin(line.Points)) svg.Append(Invariant($"{PlaceX(px):F1},{PlaceY(py):F1} "));
+            svg.Append("\"/>\n");
+        }
+
+        for (int i = 0; i < legend.Length; i++)
+        {
+            double row = Height + (16 * i) + 10;
+            svg.Append(Invariant($"<path d=\"M{Left} {row - 4}h20\" stroke-width=\"2\" stroke=\"{Colours[legend[i].Colour]}\"/>"));
+            svg.Append(Invariant($"<text x=\"{Left + 26}\" y=\"{row}\">{Text(legend[i].Name)}</text>\n"));
         }
 
         return svg.Append("</svg>\n").ToString();
