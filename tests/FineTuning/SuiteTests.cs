@@ -125,6 +125,22 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void A_run_is_fine_tuned_as_its_method_and_task_say()
+    {
+        GueTask mouse = GueTasks.Find("mouse/0")!, splice = GueTasks.Find("splice/reconstructed")!;
+        var recipe = new SuiteRecipe { Common = new FineTuneOptions { LearningRate = 2e-4, Batch = 16 }, LoraLearningRate = 3e-4 };
+        FineTuneOptions full = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Full, 7)), lora = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Lora, 7));
+        Assert.Equal((FineTuneMethod.Full, false, 7ul, 1000, 30, 2e-4, 16), (full.Method, full.RandomInitialization, full.Seed, full.Steps, full.MaxTokens, full.LearningRate, full.Batch));
+        Assert.Equal((FineTuneMethod.Lora, false, 3e-4), (lora.Method, lora.RandomInitialization, lora.LearningRate));
+        Assert.Equal(full with { RandomInitialization = true }, recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Random, 7)));
+        FineTuneOptions epochs = (recipe with { Epochs = 2 }).OptionsOf(new SuiteRun(mouse, SuiteMethod.Full, 7));
+        Assert.Equal((2, (int?)null, 30), (epochs.Epochs, epochs.Steps, epochs.MaxTokens));
+        Assert.Equal((5, (int?)null, 80), (recipe.OptionsOf(new SuiteRun(splice, SuiteMethod.Full, 7)) is var o ? (o.Epochs, o.Steps, o.MaxTokens) : default));
+        Assert.Equal(9, (recipe with { Steps = 9 }).OptionsOf(new SuiteRun(splice, SuiteMethod.Full, 7)).Steps);
+        Assert.Throws<ArgumentException>(() => recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Kmer, 0)));
+    }
+
+    [Fact]
     public void Tasks_that_are_not_whole_are_not_taken_for_granted()
     {
         File.Delete(_folder["data/mouse/0/train.csv"]);
