@@ -87,7 +87,7 @@ public class KmerBaselineTests
         LabelledTask task = LabelledTask.Read(SharedData.Path("gue/prom/prom_core_tata"));
         KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { Lambdas = [1e-2, 1e-3], Tolerance = 1e-4 });
         TaskScores scores = TaskScores.Compute(TaskKind.SingleLabel, [.. task.Test!.Select(r => r.Target)], baseline.Logits(task.Test!));
-        Assert.InRange(scores[Metric.Mcc], 0.5, 0.9);
+        Assert.InRange(scores[Metric.Mcc], 0.4, 0.6);
     }
 
     [Fact]
