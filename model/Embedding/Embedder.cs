@@ -210,7 +210,7 @@ public sealed class Embedder
     }
 
     /// <summary>A chunk whose vectors are on their way.</summary>
-    private readonly record struct TokenPiece(string Id, long Number, bool Truncated, int[] Starts, int[] Ends, int[] Ids, int First)
+    private readonly record struct TokenPiece(string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
     {
         public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
         {
@@ -224,10 +224,10 @@ public sealed class Embedder
             }
 
             // Row 0 of a chunk is [CLS].
-            return new(record.Id, record.Number, tokens.Truncated, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
+            return new(record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
         }
 
         public TokenEmbeddings With(ReadOnlySpan<float> rows, int width) =>
-            new(Id, Number, Truncated, Starts, Ends, Ids, rows.Slice(First * width, Starts.Length * width).ToArray());
+            new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.Slice(FirstRow * width, Starts.Length * width).ToArray());
     }
 }

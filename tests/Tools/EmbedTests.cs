@@ -49,12 +49,14 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
 
         Dictionary<string, string> bases = SequenceReader.Read(ToyModel.SamplePath).ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
         string[] lines = File.ReadAllLines(folder["out.ids.tsv"]);
-        Assert.Equal("record\tid\ttoken\ttoken_id\tstart\tend", lines[0]);
+        Assert.Equal("record\tid\tindex\ttoken\ttoken_id\tstart\tend", lines[0]);
         Assert.Equal(actual.Rows, lines.Length - 1);
         foreach (string[] field in lines.Skip(1).Select(line => line.Split('\t')))
-            Assert.Equal(field[2], bases[field[1]][int.Parse(field[4], CultureInfo.InvariantCulture)..int.Parse(field[5], CultureInfo.InvariantCulture)]);
+            Assert.Equal(field[3], bases[field[1]][int.Parse(field[5], CultureInfo.InvariantCulture)..int.Parse(field[6], CultureInfo.InvariantCulture)]);
+        foreach (IGrouping<string, string[]> record in lines.Skip(1).Select(line => line.Split('\t')).GroupBy(field => field[1]))
+            Assert.Equal(Enumerable.Range(0, record.Count()).Select(i => $"{i}"), record.Select(field => field[2]));
         // Every known base of every record is in exactly one token.
-        Assert.Equal(bases.Values.Sum(b => b.Count(c => c != 'N')), lines.Skip(1).Sum(line => line.Split('\t')[2].Length));
+        Assert.Equal(bases.Values.Sum(b => b.Count(c => c != 'N')), lines.Skip(1).Sum(line => line.Split('\t')[3].Length));
     }
 
     [Theory]

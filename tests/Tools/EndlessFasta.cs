@@ -2,8 +2,8 @@ using System.Text;
 
 namespace Tests.Tools;
 
-/// <summary>Short FASTA records made while they are read; something happens before one of them, and they may end.</summary>
-internal sealed class EndlessFasta(Action act, long afterRecords, long end = long.MaxValue) : Stream
+/// <summary>Short FASTA records, or other text, made while they are read; something happens before one of them, and they may end.</summary>
+internal sealed class EndlessFasta(Action act, long afterRecords, long end = long.MaxValue, Func<long, string>? text = null) : Stream
 {
     private byte[] _rest = [];
     private long _records;
@@ -23,7 +23,7 @@ internal sealed class EndlessFasta(Action act, long afterRecords, long end = lon
         if (_rest.Length == 0 && _records < end)
         {
             if (_records++ == afterRecords) act();
-            _rest = Encoding.ASCII.GetBytes($">r{_records}\nGATTACACCGGTT\n");
+            _rest = Encoding.ASCII.GetBytes(text?.Invoke(_records) ?? $">r{_records}\nGATTACACCGGTT\n");
         }
 
         int n = Math.Min(buffer.Length, _rest.Length);

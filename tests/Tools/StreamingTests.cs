@@ -15,31 +15,46 @@ public class StreamingTests
     [Theory]
     [InlineData("embed", "x.npy")]
     [InlineData("embed", "x.tsv")]
+    [InlineData("embed", "x.npy", "--pooling", "none")]
     [InlineData("tokenize", "x.txt")]
-    [InlineData("predict", "x.csv")]
-    public void Memory_does_not_grow_with_the_number_of_records(string verb, string output)
+    [InlineData("attribute", "x.tsv", "--region", "2-2", "--picture", "PICTURE")]
+    [InlineData("predict", "x.csv", "--batch-tokens", "512")]
+    public void Memory_does_not_grow_with_the_number_of_records(string verb, string output, params string[] more)
     {
         using var toy = new ToyModel();
         using var folder = new TempFolder();
         ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 20, "0", "1");
-        string[] args = verb switch
-        {
-            "embed" => [verb, "-", "--model", toy.Folder, "-o", folder[output]],
-            "predict" => [verb, "-", "--model", folder["run"], "--batch-tokens", "512", "-o", folder[output]],
-            _ => [verb, "-", "--tokenizer", toy.Folder, "-o", folder[output]],
-        };
-        Embed(args, 2_000);
-        long few = Embed(args, 2_000), many = Embed(args, 20_000);
+        string model = verb == "predict" ? folder["run"] : toy.Folder;
+        string[] args = [verb, "-", verb == "tokenize" ? "--tokenizer" : "--model", model, "-o", folder[output], .. more.Select(word => word == "PICTURE" ? folder["x.svg"] : word)];
+        Check(args, folder[output], text: null);
+    }
+
+    [Fact]
+    public void Memory_does_not_grow_with_the_number_of_variants()
+    {
+        using var toy = new ToyModel();
+        using var folder = new TempFolder();
+        string genome = folder.Write("g.fa", System.Text.Encoding.ASCII.GetBytes($">one\n{string.Concat(Enumerable.Repeat("GATTACACCGGTT", 20))}\n"));
+        // Every fourth line is of the genome, and the others are left out for four reasons.
+        string[] lines = ["one\t14\tG\tC\n", "one\t14\tG\t<DEL>\n", "one\t14\tC\tG\n", "two\t14\tG\tC\n"];
+        Check(["variants", "-", "-g", genome, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]], folder["x.tsv"],
+            n => n == 1 ? "chrom\tpos\tref\talt\n" : lines[n % 4]);
+    }
+
+    private static void Check(string[] args, string output, Func<long, string>? text)
+    {
+        Embed(args, 2_000, text);
+        long few = Embed(args, 2_000, text), many = Embed(args, 20_000, text);
         // What is written of 18,000 more records is at least 0.5 MB; a list of them would be more.
-        Assert.True(new FileInfo(folder[output]).Length > 500_000);
+        Assert.True(new FileInfo(output).Length > 500_000);
         Assert.True(many - few < 200_000, $"with 2,000 records {few} bytes are live at the end, with 20,000 {many}");
     }
 
     /// <summary>Runs the tool on records that are made as it reads them, and returns the bytes that are live when the last one is read.</summary>
-    private static long Embed(string[] args, long records)
+    private static long Embed(string[] args, long records, Func<long, string>? text)
     {
         long live = 0;
-        var input = new EndlessFasta(() => live = GC.GetTotalMemory(forceFullCollection: true), records - 1, records);
+        var input = new EndlessFasta(() => live = GC.GetTotalMemory(forceFullCollection: true), records - 1, records, text);
         Assert.Equal(0, CommandLineTool.Run(args, new Terminal { Input = input, Output = Stream.Null, Error = TextWriter.Null }));
         Assert.True(live > 0);
         return live;

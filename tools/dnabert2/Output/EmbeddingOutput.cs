@@ -6,7 +6,7 @@ namespace Dnabert2.Tool;
 internal readonly record struct EmbeddingLayout(int Width, bool OfTokens)
 {
     private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
-    private static readonly string[] TokenColumns = ["record", "id", "token", "token_id", "start", "end"];
+    private static readonly string[] TokenColumns = ["record", "id", "index", "token", "token_id", "start", "end"];
 
     /// <summary>The columns that say what a row is of.</summary>
     public string[] Columns => OfTokens ? TokenColumns : RecordColumns;
@@ -84,6 +84,7 @@ internal abstract class EmbeddingOutput : IDisposable
         int id = embedding.Ids.Span[token];
         row.Add(embedding.Number);
         row.Add(embedding.Id);
+        row.Add(embedding.FirstToken + (long)token);
         row.Add(tokens(id));
         row.Add(id);
         row.Add(embedding.Starts.Span[token]);

@@ -1,0 +1,51 @@
+namespace Dnabert2.Interpretation;
+
+/// <summary>What the effect of a substitution is measured on.</summary>
+public enum AttributionTarget
+{
+    /// <summary>The classifier if the model has one, otherwise the likelihood.</summary>
+    Auto,
+
+    /// <summary>The probability of a class, or the value of a regression.</summary>
+    Class,
+
+    /// <summary>The likelihood of masked tokens.</summary>
+    Likelihood,
+}
+
+/// <summary>A part of a record.</summary>
+/// <param name="Record">The id of the record; null: every record.</param>
+/// <param name="Start">The first base, counted from 0.</param>
+/// <param name="End">One past the last base.</param>
+public sealed record SequenceRegion(string? Record, int Start, int End);
+
+/// <summary>How the effects of substitutions are computed.</summary>
+public sealed record AttributionOptions
+{
+    /// <summary>What the effect is measured on.</summary>
+    public AttributionTarget Target { get; init; } = AttributionTarget.Auto;
+
+    /// <summary>The name of the class; null: for each sequence the one that is the most probable for it as it stands.</summary>
+    public string? Class { get; init; }
+
+    /// <summary>
+    /// The most bases that the model sees at once. A longer record is cut into windows that overlap by half, and each base is substituted
+    /// in the window in whose middle half it lies; at the ends of the record, in the first and the last one.
+    /// </summary>
+    public int Window { get; init; } = 1000;
+
+    /// <summary>The bases that are substituted; null: all.</summary>
+    public SequenceRegion? Region { get; init; }
+
+    /// <summary>The most tokens in a batch; memory grows with it.</summary>
+    public int BatchTokens { get; init; } = 4096;
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        if (Window < 8) throw new ArgumentException($"a window of {Window} bases: at least 8");
+        if (BatchTokens < 1) throw new ArgumentException($"{BatchTokens} tokens in a batch: at least 1");
+        if (Region is { } region && (region.Start < 0 || region.End <= region.Start))
+            throw new ArgumentException($"a region from base {region.Start} up to {region.End}: it holds at least one base");
+    }
+}

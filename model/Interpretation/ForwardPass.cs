@@ -1,0 +1,57 @@
+namespace Dnabert2.Interpretation;
+
+/// <summary>What is wanted of a forward pass.</summary>
+[Flags]
+internal enum PassOutputs
+{
+    /// <summary>The logarithms of the probabilities that are asked of it.</summary>
+    Likelihood = 1,
+
+    /// <summary>The mean of the token vectors.</summary>
+    Embedding = 2,
+
+    /// <summary>The logits of the classifier.</summary>
+    Logits = 4,
+}
+
+/// <summary>One sequence on its way through a model: the questions about it before, the answers after.</summary>
+/// <param name="outputs">What is wanted besides the answers.</param>
+internal sealed class ForwardPass(PassOutputs outputs)
+{
+    private readonly List<(int Row, int Token)> _questions = [];
+
+    /// <summary>What is wanted.</summary>
+    public PassOutputs Outputs { get; } = outputs;
+
+    /// <summary>Places, [CLS] not counted, and the tokens whose probability there is wanted.</summary>
+    public IReadOnlyList<(int Row, int Token)> Questions => _questions;
+
+    /// <summary>ln p of each question.</summary>
+    public double[] Answers { get; set; } = [];
+
+    /// <summary>[hidden], if wanted.</summary>
+    public float[] Embedding { get; set; } = [];
+
+    /// <summary>[labels], if wanted.</summary>
+    public float[] Logits { get; set; } = [];
+
+    /// <summary>Whether it has been run.</summary>
+    public bool IsDone { get; set; }
+
+    /// <summary>Asks for the probabilities of tokens at successive masked places.</summary>
+    /// <returns>Where the answers will be.</returns>
+    public Range Ask(int firstRow, ReadOnlySpan<int> tokens)
+    {
+        int first = _questions.Count;
+        for (int i = 0; i < tokens.Length; i++) _questions.Add((firstRow + i, tokens[i]));
+        return first..(first + tokens.Length);
+    }
+
+    /// <summary>The sum of some answers: the log-likelihood of these tokens.</summary>
+    public double LogLikelihood(Range answers)
+    {
+        double sum = 0;
+        foreach (double answer in Answers.AsSpan(answers)) sum += answer;
+        return sum;
+    }
+}

@@ -1,0 +1,68 @@
+using Dnabert2.FineTuning;
+using Engine.Runtime;
+
+namespace Dnabert2.Interpretation;
+
+/// <summary>A model whose predictions are to be understood: fine-tuned, with classes or a value, or pre-trained, with a likelihood.</summary>
+public sealed class InterpretedModel : IDisposable
+{
+    internal InterpretedModel(Dnabert2Model model, TaskKind? task, IReadOnlyList<string> labels, int? maxTokens) =>
+        (Model, Task, Labels, MaxTokens) = (model, task, labels, maxTokens);
+
+    /// <summary>The model.</summary>
+    public Dnabert2Model Model { get; }
+
+    /// <summary>What it was fine-tuned for; null: it was not.</summary>
+    public TaskKind? Task { get; }
+
+    /// <summary>The names of the classes in the order of its logits; of a regression, "value"; empty where it was not fine-tuned.</summary>
+    public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>The most tokens it was fine-tuned on, [CLS] and [SEP] included, to which sequences are cut; null: no limit.</summary>
+    public int? MaxTokens { get; }
+
+    /// <summary>Whether it gives the likelihood of masked tokens.</summary>
+    public bool HasLikelihood => Model.MlmHead is not null;
+
+    /// <summary>Loads a model folder: fine-tuned if it has a classifier or is an adapter with one, otherwise pre-trained.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
+    /// <exception cref="IOException">The folder or a file in it is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
+    public static InterpretedModel Load(string folder, Backend? backend = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (IsFineTuned(folder))
+        {
+            // It owns nothing but the model, which is disposed here.
+            ClassifierModel classifier = ClassifierModel.Load(folder, backend);
+            return new InterpretedModel(classifier.Model, classifier.Kind, classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
+        }
+
+        Dnabert2Model model = Dnabert2Model.Load(folder, backend);
+        if (model.MlmHead is not null) return new InterpretedModel(model, null, [], null);
+        model.Dispose();
+        throw new InvalidDataException($"{folder}: the weights have neither a classifier nor a masked-language-model head; give a fine-tuned or a pre-trained model");
+    }
+
+    /// <summary>The id of a class by its name.</summary>
+    /// <exception cref="ArgumentException">There is no such class; the message lists those there are.</exception>
+    public int LabelOf(string name)
+    {
+        for (int i = 0; i < Labels.Count; i++)
+            if (Labels[i] == name) return i;
+        throw new ArgumentException(Labels.Count == 0 ? $"class '{name}': the model is not fine-tuned and has no classes"
+            : $"class '{name}': the model has {string.Join(", ", Labels)}");
+    }
+
+    /// <summary>Returns the memory of the weights.</summary>
+    public void Dispose() => Model.Dispose();
+
+    private static bool IsFineTuned(string folder)
+    {
+        if (!Directory.Exists(folder)) return false;
+        if (LoraAdapter.IsIn(folder)) return true;
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        return checkpoint.Parts.HasFlag(ModelParts.Classifier);
+    }
+}

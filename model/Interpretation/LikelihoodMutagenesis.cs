@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Interpretation;
+
+/// <summary>The effects of substitutions on the likelihood of masked tokens; see <see cref="Attribution"/> for the formula.</summary>
+internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
+{
+    private readonly List<int> _reference = [];
+    private readonly List<(TokenDifference Difference, int Masks, ForwardPass Pass)> _passes = [];
+    private readonly Dictionary<(int Prefix, int Reference, int Masks), int> _places = [];
+    private readonly List<Mutant> _mutants = [];
+    private byte[] _bases = [];
+    private int _from, _to;
+
+    public int Passes => _passes.Count;
+
+    public void Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
+    {
+        (_bases, _from, _to) = (bases, from, to);
+        model.Tokenizer.EncodeSequence(bases, _reference);
+        ReadOnlySpan<int> reference = CollectionsMarshal.AsSpan(_reference);
+        var alternative = new List<int>();
+        for (int at = from; at < to; at++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            byte original = bases[at];
+            if (!Substitutions.IsKnown(original)) continue;
+            for (int b = 0; b < 4; b++)
+            {
+                if (Substitutions.Bases[b] == original) continue;
+                bases[at] = Substitutions.Bases[b];
+                alternative.Clear();
+                model.Tokenizer.EncodeSequence(bases, alternative);
+                Add(4 * (at - from) + b, reference, CollectionsMarshal.AsSpan(alternative));
+            }
+
+            bases[at] = original;
+        }
+    }
+
+    public ForwardPass Pass(int index, List<int> tokens)
+    {
+        (TokenDifference difference, int masks, ForwardPass pass) = _passes[index];
+        difference.AppendMasked(CollectionsMarshal.AsSpan(_reference), masks, model.Tokenizer.MaskId!.Value, tokens);
+        return pass;
+    }
+
+    public SubstitutionEffects Finish(SequenceRecord record, AttributionWindow window)
+    {
+        byte[] bases = _bases[_from.._to];
+        float[] effects = Substitutions.Empty(bases);
+        foreach (Mutant mutant in _mutants)
+        {
+            double reference = _passes[mutant.ReferencePass].Pass.LogLikelihood(mutant.Reference);
+            effects[mutant.Place] = (float)(_passes[mutant.AlternativePass].Pass.LogLikelihood(mutant.Alternative) - reference);
+        }
+
+        return new SubstitutionEffects(record.Id, record.Number, window.From, bases, null, effects, default, Unseen: 0);
+    }
+
+    private void Add(int place, ReadOnlySpan<int> reference, ReadOnlySpan<int> alternative)
+    {
+        TokenDifference difference = TokenDifference.Between(reference, alternative);
+        int ofReference = PassOf(difference, difference.Reference), ofAlternative = PassOf(difference, difference.Alternative);
+        Range here = _passes[ofReference].Pass.Ask(difference.Prefix, reference.Slice(difference.Prefix, difference.Reference));
+        Range there = _passes[ofAlternative].Pass.Ask(difference.Prefix, alternative.Slice(difference.Prefix, difference.Alternative));
+        _mutants.Add(new Mutant(place, ofReference, here, ofAlternative, there));
+    }
+
+    /// <summary>The pass with so many masks in place of the tokens that differ; substitutions with the same masked tokens share it.</summary>
+    private int PassOf(TokenDifference difference, int masks)
+    {
+        (int, int, int) key = (difference.Prefix, difference.Reference, masks);
+        if (_places.TryGetValue(key, out int place)) return place;
+        _places.Add(key, _passes.Count);
+        _passes.Add((difference, masks, new ForwardPass(PassOutputs.Likelihood)));
+        return _passes.Count - 1;
+    }
+
+    private readonly record struct Mutant(int Place, int ReferencePass, Range Reference, int AlternativePass, Range Alternative);
+}

@@ -1,0 +1,26 @@
+namespace Dnabert2.Interpretation;
+
+/// <summary>How variants are scored.</summary>
+public sealed record VariantOptions
+{
+    /// <summary>The widest window that is chosen for a model without a limit.</summary>
+    private const int WidestByDefault = 512;
+
+    /// <summary>
+    /// The bases of the genome that the model sees: the reference allele in the middle, less at the end of a chromosome. Null: 512, or four
+    /// times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases.
+    /// </summary>
+    public int? Window { get; init; }
+
+    /// <summary>The most tokens in a batch; memory grows with it.</summary>
+    public int BatchTokens { get; init; } = 4096;
+
+    internal int WindowFor(InterpretedModel model) => Window ?? (int)Math.Min(WidestByDefault, 4L * (model.MaxTokens ?? WidestByDefault));
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        if (Window < 8) throw new ArgumentException($"a window of {Window} bases: at least 8");
+        if (BatchTokens < 1) throw new ArgumentException($"{BatchTokens} tokens in a batch: at least 1");
+    }
+}

@@ -1,0 +1,69 @@
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Interpretation;
+
+/// <summary>What became of a variant.</summary>
+public enum VariantStatus
+{
+    /// <summary>It is scored.</summary>
+    Scored,
+
+    /// <summary>The alternative allele is symbolic, such as <c>&lt;DEL&gt;</c>: its bases are not given.</summary>
+    Symbolic,
+
+    /// <summary>The alternative allele is <c>*</c>: a deletion that another line gives.</summary>
+    SpanningDeletion,
+
+    /// <summary>The alternative allele is a breakend, such as <c>G]17:198982]</c>.</summary>
+    Breakend,
+
+    /// <summary>There is no alternative allele, or it is the reference allele.</summary>
+    NoAlternative,
+
+    /// <summary>An allele holds other letters than A, C, G and T.</summary>
+    NotBases,
+
+    /// <summary>An allele does not fit into the window.</summary>
+    TooLong,
+
+    /// <summary>The variant lies past the most tokens the model takes.</summary>
+    Unseen,
+
+    /// <summary>The genome has no such chromosome.</summary>
+    UnknownChromosome,
+
+    /// <summary>The chromosome ends before, or the position is below 1.</summary>
+    OutOfRange,
+
+    /// <summary>The genome has other bases there than the reference allele.</summary>
+    ReferenceMismatch,
+}
+
+/// <summary>The score of a variant. All changes are of the sequence with the alternative allele, minus that of the genome as it is.</summary>
+/// <param name="Variant">The variant.</param>
+/// <param name="Status">What became of it.</param>
+/// <param name="Reason">Why it is not scored, in words; empty if it is.</param>
+public sealed record VariantScore(Variant Variant, VariantStatus Status, string Reason)
+{
+    /// <summary>Bases of the window that are not known; to the model they are [UNK].</summary>
+    public int UnknownBases { get; init; }
+
+    /// <summary>1 − cos of the two mean vectors, from 0 to 2; NaN if not scored.</summary>
+    public double CosineDistance { get; init; } = double.NaN;
+
+    /// <summary>The Euclidean distance of the two mean vectors; NaN if not scored.</summary>
+    public double EuclideanDistance { get; init; } = double.NaN;
+
+    /// <summary>The change of the log-likelihood in nats, as <see cref="Attribution"/> defines it; NaN if not scored, or without such a head.</summary>
+    public double LikelihoodChange { get; init; } = double.NaN;
+
+    /// <summary>[labels]: the probability of each class, or the value, for the genome as it is; empty if not fine-tuned or not scored.</summary>
+    public IReadOnlyList<double> Probabilities { get; init; } = [];
+
+    /// <summary>[labels]: their changes.</summary>
+    public IReadOnlyList<double> ProbabilityChanges { get; init; } = [];
+
+    /// <summary>Whether the variant contradicts the genome: another build, or names that differ.</summary>
+    public bool ContradictsGenome =>
+        Status is VariantStatus.UnknownChromosome or VariantStatus.OutOfRange or VariantStatus.ReferenceMismatch;
+}

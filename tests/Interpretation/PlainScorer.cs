@@ -1,0 +1,80 @@
+using System.Text;
+using Dnabert2;
+using Dnabert2.Interpretation;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Tests.Interpretation;
+
+/// <summary>What a model says of one sequence at a time, in plain loops: the reference for all that is batched and shared.</summary>
+internal sealed class PlainScorer(Dnabert2Model model)
+{
+    /// <summary>A token and the bases it stands for.</summary>
+    internal readonly record struct Token(int Id, int Start, int End);
+
+    public List<Token> Tokens(string bases)
+    {
+        List<int> ids = [], starts = [];
+        model.Tokenizer.EncodeSequence(Encoding.ASCII.GetBytes(bases), ids, starts);
+        return [.. ids.Select((id, i) => new Token(id, starts[i], i + 1 < starts.Count ? starts[i + 1] : bases.Length))];
+    }
+
+    /// <summary>The classifier's logits of a sequence cut to so many tokens.</summary>
+    public double[] Logits(string bases, int maxTokens = int.MaxValue) => Run(Ids(bases, maxTokens), (tape, x, batch) =>
+        model.Classifier!.Forward(tape, model.Pooler!.Forward(tape, x, batch.CuSeqlens)))[0];
+
+    /// <summary>The mean of the token vectors.</summary>
+    public double[] Mean(string bases, int maxTokens = int.MaxValue)
+    {
+        double[][] rows = Run(Ids(bases, maxTokens), (_, x, _) => x);
+        return [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Average(row => row[c]))];
+    }
+
+    /// <summary>
+    /// The log-likelihoods of both sequences over the tokens that differ, by coordinates: tokens that end before the first base from which
+    /// they differ, or begin behind the last one, are the same in both.
+    /// </summary>
+    public (double Reference, double Alternative) LogLikelihoods(string reference, string alternative)
+    {
+        List<Token> a = Tokens(reference), b = Tokens(alternative);
+        int shift = alternative.Length - reference.Length, before = 0, after = 0, least = Math.Min(a.Count, b.Count);
+        while (before < least && a[before] == b[before]) before++;
+        while (after < least - before && Shifted(a[a.Count - 1 - after]) == b[b.Count - 1 - after]) after++;
+        if (a.Count - before - after == 0 || b.Count - before - after == 0) _ = before > 0 ? before-- : after--;
+        return (Masked(a, a, before, after), Masked(a, b, before, after));
+
+        Token Shifted(Token t) => new(t.Id, t.Start + shift, t.End + shift);
+    }
+
+    /// <summary>ln p of the differing tokens of one sequence, where masks stand for all of them, between the same neighbours.</summary>
+    private double Masked(List<Token> reference, List<Token> tokens, int before, int after)
+    {
+        int masks = tokens.Count - before - after;
+        int[] ids =
+        [
+            model.Tokenizer.ClsId!.Value, .. reference.Take(before).Select(t => t.Id), .. Enumerable.Repeat(model.Tokenizer.MaskId!.Value, masks),
+            .. reference.TakeLast(after).Select(t => t.Id), model.Tokenizer.SepId!.Value,
+        ];
+        double[][] logits = Run(ids, (tape, x, _) => model.MlmHead!.Forward(tape, x));
+        return Enumerable.Range(0, masks).Sum(i =>
+        {
+            double[] row = logits[1 + before + i];
+            double highest = row.Max();
+            return row[tokens[before + i].Id] - highest - Math.Log(row.Sum(z => Math.Exp(z - highest)));
+        });
+    }
+
+    private int[] Ids(string bases, int maxTokens) =>
+        [model.Tokenizer.ClsId!.Value, .. Tokens(bases).Select(t => t.Id).Take(maxTokens - 2), model.Tokenizer.SepId!.Value];
+
+    private double[][] Run(int[] ids, Func<Tape, Variable, Batch, Variable> head)
+    {
+        using var arena = new Arena(model.Backend);
+        Tape tape = Tape.ForInference(arena);
+        var batch = new Batch(arena, ids, [ids.Length]);
+        Tensor y = head(tape, model.Encoder.Forward(tape, batch), batch).Data;
+        float[] values = new float[y.Count];
+        model.Backend.Download(y, values);
+        return [.. values.Chunk(y.Shape[1]).Select(row => row.Select(v => (double)v).ToArray())];
+    }
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Xml.Linq;
+using Dnabert2.Interpretation;
+using Dnabert2.Sequences;
+using Tests.Interpretation;
+using Tests.Weights;
+
+namespace Tests.Tools;
+
+public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
+{
+    private const string Records = ">b second letter\nacgttgcaaaccnggguu\n>a\nGATTACAGATTACA\n";
+
+    [Fact]
+    public void The_table_holds_every_substitution_of_every_base_and_the_picture_is_one()
+    {
+        using var folder = new TempFolder();
+        string input = folder.Write("in.fa", System.Text.Encoding.ASCII.GetBytes(Records));
+        ToolRun run = ToolRun.Of("attribute", input, "--model", toy.Folder, "-o", folder["x.tsv"], "--picture", folder["x.svg"]).Succeeds();
+        Assert.Equal("", run.Text);
+        Assert.Contains("32 bases of 2 records", run.Error, StringComparison.Ordinal);
+        using InterpretedModel model = InterpretedModel.Load(toy.Folder);
+        var expected = new List<string> { "id\tposition\tref\talt\teffect" };
+        foreach (SubstitutionEffects e in new Attribution(model).Run(SequenceReader.Read(input, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown })))
+            for (int i = 0; i < 4 * e.Bases.Length; i++)
+                if ((char)e.Bases.Span[i / 4] is not 'N' and var original)
+                    expected.Add(string.Create(CultureInfo.InvariantCulture, $"{e.Id}\t{(i / 4) + 1}\t{original}\t{"ACGT"[i % 4]}\t{e.Effects.Span[i]}"));
+        Assert.Equal(expected, File.ReadAllLines(folder["x.tsv"]));
+        Assert.Equal(1 + (4 * 31), expected.Count);
+        Assert.Contains("b\t1\tA\tA\t0", expected);
+        Assert.Equal(2, XDocument.Load(folder["x.svg"]).Root!.Elements().Count());
+        Assert.Equal(["in.fa", "x.svg", "x.tsv"], folder.Names);
+    }
+
+    [Fact]
+    public void Of_a_fine_tuned_folder_the_effect_is_on_the_class_that_is_asked_for_or_predicted()
+    {
+        using var folder = new TempFolder();
+        SmallModels.WriteFineTuned(folder["m"], maxTokens: 12);
+        string dna = SmallModels.Dna(1, 200);
+        ToolRun asked = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--class", "weak"]).Succeeds();
+        Assert.Equal("id\tposition\tref\talt\teffect\teffect_logit\tclass", asked.Lines[0]);
+        Assert.All(asked.Lines.Skip(1), line => Assert.EndsWith("\tweak", line));
+        Assert.Contains("past the 12 tokens that the model takes were not substituted", asked.Error, StringComparison.Ordinal);
+        ToolRun predicted = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--region", "3-3"]).Succeeds();
+        Assert.Equal(5, predicted.Lines.Length);
+        Assert.Matches("\t(none|weak|strong)$", predicted.Lines[1]);
+        Fails("class 'huge': the model has none, weak, strong", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--class", "huge");
+        Fails("no masked-language-model head", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--target", "likelihood");
+        SmallModels.WriteFineTuned(folder["r"], "regression");
+        Assert.Equal("id\tposition\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"]).Succeeds().Lines[0]);
+        SmallModels.WriteFineTuned(folder["w"], "ranking");
+        Fails("ranking", "attribute", ToyModel.SamplePath, "--model", folder["w"]);
+    }
+
+    [Fact]
+    public void What_costs_much_is_said_beforehand_and_what_is_not_drawn_afterwards()
+    {
+        using var folder = new TempFolder();
+        string fasta = $">big\n{SmallModels.Dna(1, 5000)}\n";
+        ToolRun run = ToolRun.Of(fasta, ["attribute", "-", "--model", toy.Folder, "--window", "8", "-o", folder["x.tsv"], "--batch-tokens", "20000"]).Succeeds();
+        Assert.Contains("record 1 'big': 5,000 bases, 15,000 substitutions, about 0 million tokens to compute; --region big:START-END does a part", run.Error, StringComparison.Ordinal);
+        Assert.Equal(20_001, File.ReadLines(folder["x.tsv"]).Count());
+        Assert.DoesNotContain("million", ToolRun.Of(fasta, ["attribute", "-", "--model", toy.Folder, "--region", "big:9-10"]).Succeeds().Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bad_input_is_named_and_nothing_is_written()
+    {
+        using var folder = new TempFolder();
+        Fails("no.fa: there is no such file", "attribute", folder["no.fa"], "-o", folder["x.tsv"]);
+        Fails("no: no such folder", "attribute", ToyModel.SamplePath, "--model", folder["no"], "-o", folder["x.tsv"]);
+        Fails("the model is not fine-tuned", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--target", "class", "-o", folder["x.tsv"]);
+        Fails("there is no record 'none'", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--region", "none:1-2", "-o", folder["x.tsv"], "--picture", folder["x.svg"]);
+        Fails("record 1 'promoter', line 1: it has 240 bases, and the region ends at 241", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--region", "promoter:9-241", "-o", folder["x.tsv"]);
+        Assert.Empty(folder.Names);
+    }
+
+    [Fact]
+    public void An_interruption_leaves_no_file()
+    {
+        using var folder = new TempFolder();
+        using var source = new CancellationTokenSource();
+        var input = new EndlessFasta(source.Cancel, afterRecords: 100);
+        ToolRun run = ToolRun.Of(input, ["attribute", "-", "--model", toy.Folder, "-o", folder["x.tsv"], "--picture", folder["x.svg"]], source.Token);
+        Assert.Equal((130, "dnabert2: interrupted"), (run.Code, run.Error.Trim()));
+        Assert.Empty(folder.Names);
+    }
+
+    [Theory]
+    [InlineData("attribute a --region 5", "--region 5: START-END or ID:START-END is meant")]
+    [InlineData("attribute a --region 0-5", "bases are counted from 1")]
+    [InlineData("attribute a --region 7-5", "--region 7-5")]
+    [InlineData("attribute a --region :1-5", "--region :1-5")]
+    [InlineData("attribute a --region x:1-5-6", "--region x:1-5-6")]
+    [InlineData("attribute a --window 7", "--window 7: a whole number from 8 is meant")]
+    [InlineData("attribute a --target probability", "--target probability: auto, class or likelihood is meant")]
+    [InlineData("attribute a -o x.tsv --picture x.tsv", "--picture x.tsv: this is the table")]
+    [InlineData("attribute a --picture -", "a picture goes to a file")]
+    [InlineData("attribute x.fa -o x.fa", "-o x.fa: this is the input")]
+    [InlineData("variants a", "--genome")]
+    [InlineData("variants - -g -", "standard input is only one of them")]
+    [InlineData("variants a -g b -o b", "-o b: this is the input")]
+    [InlineData("variants a -g b --on-mismatch stop", "--on-mismatch stop: skip or error is meant")]
+    [InlineData("variants a -g b --window 3", "--window 3: a whole number from 8 is meant")]
+    public void Misuse_is_told_from_failure_and_named(string line, string message)
+    {
+        ToolRun run = ToolRun.Of(line.Split(' '));
+        Assert.Equal(2, run.Code);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Output);
+    }
+
+    private static void Fails(string message, params string[] args)
+    {
+        ToolRun run = ToolRun.Of(args);
+        Assert.True(run.Code == 1, $"exit code {run.Code}: {run.Error}");
+        Assert.StartsWith("dnabert2: error: ", run.Error);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+    }
+}

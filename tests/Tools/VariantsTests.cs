@@ -1,0 +1,119 @@
+using System.IO.Compression;
+using System.Text;
+using Tests.Interpretation;
+using Tests.Weights;
+
+namespace Tests.Tools;
+
+public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
+{
+    private const string Header = "chrom\tpos\tref\talt\n";
+
+    private static string SampleVcf => Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "sample.vcf");
+
+    [Fact]
+    public void Each_allele_has_a_row_in_the_order_of_the_input_and_what_is_left_out_says_why()
+    {
+        using var folder = new TempFolder();
+        ToolRun run = ToolRun.Of("variants", SampleVcf, "--genome", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]).Succeeds();
+        string[] lines = File.ReadAllLines(folder["x.tsv"]);
+        Assert.Equal("line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance\tlikelihood_change", lines[0]);
+        Assert.Equal(
+            ["4 rs1 C scored", "5 . G scored", "5 . C scored", "6 box T scored", "7 . GGATTACA scored", "8 near_n T scored", "9 . * spanning_deletion", "10 . <DEL> symbolic", "11 wrong T reference_mismatch"],
+            lines.Skip(1).Select(line => line.Split('\t')).Select(f => $"{f[0]} {f[3]} {f[5]} {f[6]}"));
+        Assert.All(lines, line => Assert.Equal(12, line.Split('\t').Length));
+        Assert.All(lines.Skip(1).Take(6), line => Assert.True(double.IsFinite(double.Parse(line.Split('\t')[11], System.Globalization.CultureInfo.InvariantCulture))));
+        Assert.Equal("50", lines[6].Split('\t')[8]);
+        Assert.Contains($"{SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; left out", run.Error, StringComparison.Ordinal);
+        Assert.Contains("9 variants in ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("6 scored in windows of 512 bases, left out: 1 symbolic, 1 spanning_deletion, 1 reference_mismatch", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Gzipped_variants_from_a_pipe_and_a_gzipped_genome_give_the_same()
+    {
+        using var folder = new TempFolder();
+        string genome = folder.Write("g.fa.gz", Gzip(File.ReadAllBytes(ToyModel.SamplePath)));
+        ToolRun plain = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder).Succeeds();
+        ToolRun piped = ToolRun.Of(new MemoryStream(Gzip(File.ReadAllBytes(SampleVcf))), ["variants", "-", "-g", genome, "--model", toy.Folder]).Succeeds();
+        Assert.Equal(plain.Text, piped.Text);
+    }
+
+    [Fact]
+    public void A_variant_that_contradicts_the_genome_stops_where_that_is_asked_for()
+    {
+        using var folder = new TempFolder();
+        ToolRun run = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--on-mismatch", "error", "-o", folder["x.tsv"]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains($"error: {SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; mend the line", run.Error, StringComparison.Ordinal);
+        Assert.Empty(folder.Names);
+    }
+
+    [Fact]
+    public void Where_no_variant_fits_the_genome_the_run_fails_and_says_what_the_first_one_lacks()
+    {
+        using var folder = new TempFolder();
+        string lines = Header + string.Concat(Enumerable.Range(1, 25).Select(i => $"chrpromoter\t{i}\tA\tC\n"));
+        ToolRun run = ToolRun.Of(lines, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains("error: no variant could be scored. standard input: line 2: the genome has no 'chrpromoter', but 'promoter': the names of chromosomes have to agree", run.Error, StringComparison.Ordinal);
+        Assert.Equal(10, run.Error.Split('\n').Count(line => line.EndsWith("left out", StringComparison.Ordinal)));
+        Assert.Contains("15 more variants contradict the genome", run.Error, StringComparison.Ordinal);
+        Assert.Empty(folder.Names);
+        // Symbolic alleles contradict nothing, and a file of none is no failure.
+        Assert.Equal(2, ToolRun.Of(Header + "promoter\t1\tG\t<DEL>\n", ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder]).Succeeds().Lines.Length);
+        Assert.Single(ToolRun.Of(Header, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder]).Succeeds().Lines);
+    }
+
+    [Fact]
+    public void Of_a_fine_tuned_folder_each_class_has_its_probability_and_change()
+    {
+        using var folder = new TempFolder();
+        SmallModels.WriteFineTuned(folder["m"]);
+        string[] lines = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["m"]).Succeeds().Lines;
+        Assert.EndsWith("euclidean_distance\tp_none\tchange_none\tp_weak\tchange_weak\tp_strong\tchange_strong", lines[0]);
+        double[][] scores = [.. lines.Skip(1).Take(6).Select(line => line.Split('\t')[11..].Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        Assert.All(scores, s => Assert.Equal((1, 0), (Math.Round(s[0] + s[2] + s[4], 5), Math.Round(s[1] + s[3] + s[5], 5))));
+        SmallModels.WriteFineTuned(folder["r"], "regression");
+        Assert.EndsWith("euclidean_distance\tvalue\tchange_value", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
+    }
+
+    [Fact]
+    public void Bad_input_is_named_and_nothing_is_written()
+    {
+        using var folder = new TempFolder();
+        string broken = folder.Write("b.vcf", Encoding.ASCII.GetBytes(File.ReadAllText(SampleVcf) + "long\tmany\t.\tA\tC\n"));
+        Fails(folder, "b.vcf: line 12: the position 'many' is not a whole number", broken, ToyModel.SamplePath);
+        Fails(folder, "no.vcf: there is no such file; give VCF", folder["no.vcf"], ToyModel.SamplePath);
+        Fails(folder, "no.fa: there is no such file", SampleVcf, folder["no.fa"]);
+        Fails(folder, "sample.vcf: ", SampleVcf, SampleVcf);
+        Fails(folder, "there is no column 'chrom'", ToyModel.SamplePath, ToyModel.SamplePath);
+        Fails(folder, "this is a folder", SampleVcf, toy.Folder);
+        Assert.Equal(["b.vcf"], folder.Names);
+    }
+
+    [Fact]
+    public void An_interruption_leaves_no_file()
+    {
+        using var folder = new TempFolder();
+        using var source = new CancellationTokenSource();
+        var input = new EndlessFasta(source.Cancel, 700, text: n => n == 1 ? Header : "promoter\t1\tG\tC\n");
+        ToolRun run = ToolRun.Of(input, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]], source.Token);
+        Assert.Equal((130, "dnabert2: interrupted"), (run.Code, run.Error.Trim()));
+        Assert.Empty(folder.Names);
+    }
+
+    private void Fails(TempFolder folder, string message, string variants, string genome)
+    {
+        ToolRun run = ToolRun.Of("variants", variants, "-g", genome, "--model", toy.Folder, "-o", folder["x.tsv"]);
+        Assert.True(run.Code == 1, $"exit code {run.Code}: {run.Error}");
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+    }
+
+    private static byte[] Gzip(byte[] bytes)
+    {
+        using var stream = new MemoryStream();
+        using (var gzip = new GZipStream(stream, CompressionLevel.Optimal)) gzip.Write(bytes);
+        return stream.ToArray();
+    }
+}

@@ -1,0 +1,203 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+
+namespace Dnabert2.Sequences;
+
+/// <summary>
+/// Reads variants from VCF 4 or from a table with tabs whose first line names the columns <c>chrom</c>, <c>pos</c>, <c>ref</c>,
+/// <c>alt</c> and, if there is one, <c>id</c>; gzipped or not. A line with several alternative alleles, separated by commas, gives a
+/// variant for each. Other columns are passed over. Memory does not depend on the number of lines.
+/// </summary>
+/// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
+public sealed class VariantReader : IDisposable
+{
+    // What no allele needs is a sign of a wrong or damaged file.
+    private const int LongestField = 1 << 20, MostNames = 1000;
+    private static readonly string[] Needed = ["chrom", "pos", "ref", "alt"];
+
+    private readonly Faults _faults;
+    private readonly ByteSource _source;
+    private readonly ArrayBufferWriter<byte> _text = new();
+    private readonly List<string> _fields = [];
+    private readonly Queue<Variant> _alleles = new();
+    private readonly int _chromosome, _position, _reference, _alternative, _id, _columns;
+
+    private VariantReader(Stream stream, bool leaveOpen, string name, CancellationToken cancellation)
+    {
+        Name = name;
+        _faults = new Faults(name, new RecordDraft());
+        _source = new ByteSource(stream, leaveOpen, _faults, cancellation);
+        try
+        {
+            string[] header = ReadHeader();
+            (_chromosome, _position, _reference, _alternative) = (Column(header, 0), Column(header, 1), Column(header, 2), Column(header, 3));
+            _id = Array.IndexOf(header, "id");
+            _columns = 1 + Math.Max(Math.Max(Math.Max(_chromosome, _position), Math.Max(_reference, _alternative)), _id);
+        }
+        catch
+        {
+            _source.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file's name in messages.</summary>
+    public string Name { get; }
+
+    /// <summary>Variants read so far; a line with several alternative alleles has as many.</summary>
+    public long VariantsRead { get; private set; }
+
+    /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress.</summary>
+    public long BytesRead => _source.BytesRead;
+
+    /// <summary>Bytes of the file in all, as stored; null where unknown, as for a pipe.</summary>
+    public long? TotalBytes => _source.TotalBytes;
+
+    /// <summary>Opens a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="IOException">There is no such file, the path is a folder, or reading failed.</exception>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, line and remedy.</exception>
+    public static VariantReader Open(string path, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan });
+        return new VariantReader(file, leaveOpen: false, path, cancellation);
+    }
+
+    /// <summary>Opens a stream, which is left open.</summary>
+    /// <param name="stream">Stored bytes, gzipped or not.</param>
+    /// <param name="name">The name in messages.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, line and remedy.</exception>
+    public static VariantReader Open(Stream stream, string name, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return new VariantReader(stream, leaveOpen: true, name, cancellation);
+    }
+
+    /// <summary>Reads the next variant; false at the end of the file.</summary>
+    /// <exception cref="InvalidDataException">The line is at fault; the message names file, line and remedy.</exception>
+    /// <exception cref="OperationCanceledException">The token given on opening was cancelled.</exception>
+    public bool TryRead([NotNullWhen(true)] out Variant? variant)
+    {
+        while (_alleles.Count == 0)
+        {
+            SkipBlankLines();
+            variant = null;
+            if (!_source.HasMore) return false;
+            ReadLine();
+        }
+
+        variant = _alleles.Dequeue();
+        VariantsRead++;
+        return true;
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _source.Dispose();
+
+    private void ReadLine()
+    {
+        long line = _source.Line;
+        ReadFields(_columns);
+        if (_fields.Count < _columns)
+            throw _faults.Line(line, $"{_fields.Count} columns, but {_columns} are needed", "Columns are separated by tabs; complete the line or remove it");
+        string place = _fields[_position], reference = _fields[_reference];
+        if (!long.TryParse(place, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long position))
+            throw _faults.Line(line, $"the position '{Faults.Show(place)}' is not a whole number", "Positions count bases from 1; mend the line or remove it");
+        if (_fields[_chromosome].Length == 0 || reference.Length == 0)
+            throw _faults.Line(line, "the chromosome or the reference allele is empty", "Mend the line or remove it");
+        string id = _id < 0 || _fields[_id].Length == 0 ? "." : _fields[_id];
+        foreach (string allele in _fields[_alternative].Split(','))
+        {
+            if (allele.Length == 0) throw _faults.Line(line, "an alternative allele is empty", "Write '.' where there is none; alleles are separated by one comma");
+            _alleles.Enqueue(new Variant(line, _fields[_chromosome], position, id, reference, allele));
+        }
+    }
+
+    private string[] ReadHeader()
+    {
+        if (!_source.HasMore) throw _faults.File("the file is empty", "Give a VCF, or a table with the columns chrom, pos, ref and alt");
+        while (_source.Window.Length < 1 << 12 && _source.FillMore()) { }
+        if (_source.Window[..Math.Min(_source.Window.Length, 1 << 12)].Contains((byte)0))
+            throw _faults.File("this is binary data, not text", _source.Window.StartsWith("BCF"u8)
+                ? "It is BCF: convert it with 'bcftools view'" : "Give a VCF, or a table with the columns chrom, pos, ref and alt, gzipped or not");
+        SkipBlankLines();
+        while (IsMetaLine())
+        {
+            while (_source.TryReadPiece(out _)) { }
+            SkipBlankLines();
+        }
+
+        if (!_source.HasMore) throw _faults.File("there is no line with the names of the columns", "A VCF has one that begins with '#CHROM'");
+        long line = _source.Line;
+        ReadFields(MostNames);
+        string[] header = [.. _fields.Select(name => name.Trim().TrimStart('#').ToLowerInvariant())];
+        foreach (string name in Needed)
+        {
+            if (header.Contains(name)) continue;
+            throw _faults.Line(line, $"there is no column '{name}'; the line begins '{Faults.Show(string.Join(' ', _fields))}'",
+                "Give a VCF, or a table whose first line names the columns chrom, pos, ref and alt, separated by tabs");
+        }
+
+        return header;
+    }
+
+    private int Column(string[] header, int needed)
+    {
+        int first = Array.IndexOf(header, Needed[needed]);
+        if (Array.LastIndexOf(header, Needed[needed]) != first)
+            throw _faults.File($"two columns are named '{Needed[needed]}'", "Rename one of them");
+        return first;
+    }
+
+    private bool IsMetaLine()
+    {
+        while (_source.Window.Length < 2 && _source.FillMore()) { }
+        return _source.Window.StartsWith("##"u8);
+    }
+
+    private void SkipBlankLines()
+    {
+        for (int length; (length = _source.LineEnd()) > 0;) _source.SkipLineEnd(length);
+    }
+
+    /// <summary>Reads a line into its first fields; the rest of it is passed over.</summary>
+    private void ReadFields(int most)
+    {
+        long line = _source.Line;
+        _fields.Clear();
+        while (_source.TryReadPiece(out ReadOnlySpan<byte> piece))
+        {
+            while (_fields.Count < most)
+            {
+                int tab = piece.IndexOf((byte)'\t');
+                Add(tab < 0 ? piece : piece[..tab], line);
+                if (tab < 0) break;
+                _fields.Add(Take(line));
+                piece = piece[(tab + 1)..];
+            }
+        }
+
+        if (_fields.Count < most) _fields.Add(Take(line));
+    }
+
+    private void Add(ReadOnlySpan<byte> piece, long line)
+    {
+        if (_text.WrittenCount + piece.Length > LongestField)
+            throw _faults.Line(line, $"a field is longer than {LongestField} bytes", "Check that the file is a VCF or a table with tabs, and that its line ends are whole");
+        _text.Write(piece);
+    }
+
+    private string Take(long line)
+    {
+        string text = Encoding.UTF8.GetString(_text.WrittenSpan);
+        _text.ResetWrittenCount();
+        if (text.Contains('\r')) throw _faults.LoneCarriageReturn(line);
+        return text.Contains('\0') ? throw _faults.Line(line, "a field holds a zero byte: this is binary data", "Give a VCF or a table, gzipped or not") : text;
+    }
+}

@@ -1,0 +1,123 @@
+using Dnabert2.Interpretation;
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Tool;
+
+/// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
+internal sealed class AttributeRun(
+    InterpretedModel model, Attribution attribution, AttributionOptions options, SequenceReader reader, Terminal terminal, bool quiet) : IProgress<AttributionProgress>
+{
+    // Work from here on takes long enough that one wants to know beforehand.
+    private const long LongWork = 5_000;
+    private ProgressLine? _line;
+    private TimeSpan _time;
+    private HeatMap? _map;
+    private long _records, _bases, _tokens, _unseen, _lastRecord;
+
+    /// <summary>Computes and writes everything.</summary>
+    /// <param name="table">Where the table goes.</param>
+    /// <param name="picture">Where the picture goes, or null.</param>
+    /// <param name="line">Shows the progress.</param>
+    public void Run(Stream table, Stream? picture, ProgressLine line)
+    {
+        _line = line;
+        bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
+        string unit = hasLogit ? "change of the probability of the class" : attribution.IsOfClass ? "change of the value" : "change of the log-likelihood of masked tokens, nats";
+        if (picture is not null) _map = new HeatMap(picture, unit);
+        var row = new RowWriter(table, '\t');
+        foreach (string column in (ReadOnlySpan<string>)["id", "position", "ref", "alt", "effect"]) row.Add(column);
+        if (hasLogit)
+        {
+            row.Add("effect_logit");
+            row.Add("class");
+        }
+
+        row.EndRow();
+        foreach (SubstitutionEffects effects in attribution.Run(Records(), this, terminal.Cancellation))
+        {
+            Write(row, effects);
+            _map?.Add(effects);
+            Count(effects);
+        }
+
+        row.Flush();
+        _map?.Finish();
+        _time = line.Elapsed;
+    }
+
+    /// <summary>Shows the progress of a batch.</summary>
+    public void Report(AttributionProgress value)
+    {
+        _tokens = value.TokensDone;
+        if (!_line!.IsDue) return;
+        double? share = Shared.ShareOf(reader) * value.BasesDone / value.BasesFound;
+        _line.Show($"{Shared.Count(reader.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
+    }
+
+    /// <summary>Says what was done, and what was left out.</summary>
+    public void Report(string path, string? picture)
+    {
+        if (_unseen > 0)
+            terminal.Say($"{reader.Name}: {Shared.Count(_unseen, "base")} past the {model.MaxTokens} tokens that the model takes were not substituted; a smaller --window shows them to the model");
+        if (_map is { BasesLeftOut: > 0 })
+            terminal.Say($"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn, {_map.BasesLeftOut:N0} are in the table alone; --region chooses others");
+        if (quiet) return;
+        string target = path == "-" ? "standard output" : path;
+        terminal.Say($"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
+    }
+
+    private static void Write(RowWriter row, SubstitutionEffects effects)
+    {
+        ReadOnlySpan<byte> bases = effects.Bases.Span;
+        Span<char> letter = stackalloc char[1];
+        for (int i = 0; i < bases.Length; i++)
+        {
+            for (int b = 0; b < 4; b++)
+            {
+                float effect = effects.Effects.Span[(4 * i) + b];
+                if (float.IsNaN(effect)) continue;
+                row.Add(effects.Id);
+                row.Add(effects.Start + i + 1L);
+                letter[0] = (char)bases[i];
+                row.Add(letter);
+                letter[0] = "ACGT"[b];
+                row.Add(letter);
+                row.Add([effect]);
+                if (effects.Class is not null)
+                {
+                    row.Add([effects.LogitEffects.Span[(4 * i) + b]]);
+                    row.Add(effects.Class);
+                }
+
+                row.EndRow();
+            }
+        }
+    }
+
+    private void Count(SubstitutionEffects effects)
+    {
+        if (effects.Number != _lastRecord) _records++;
+        _lastRecord = effects.Number;
+        _bases += effects.Bases.Length;
+        _unseen += effects.Unseen;
+    }
+
+    /// <summary>The records; of one that will take long, it is said beforehand what it takes.</summary>
+    private IEnumerable<SequenceRecord> Records()
+    {
+        foreach (SequenceRecord record in Shared.Records(reader))
+        {
+            SequenceRegion? region = options.Region;
+            long bases = region is null ? record.Length : Math.Max(0, Math.Min(record.Length, region.End) - region.Start);
+            if (!quiet && bases >= LongWork && (region?.Record is null || region.Record == record.Id))
+            {
+                // A token has about five bases; substitutions in one token share passes where likelihoods are wanted.
+                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * bases * Math.Min(record.Length, options.Window) / 5;
+                terminal.Say($"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about {tokens / 1e6:N0} million tokens to compute; "
+                    + $"--region {record.Id}:START-END does a part, a smaller --window costs less");
+            }
+
+            yield return record;
+        }
+    }
+}

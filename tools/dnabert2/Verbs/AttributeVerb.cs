@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Globalization;
+using Dnabert2.Interpretation;
+using Dnabert2.Sequences;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>attribute</c>: sequences in, the effect of every substitution out.</summary>
+internal sealed class AttributeVerb
+{
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = Shared.Input();
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the table, TSV with the columns id, position (from 1), ref, alt, effect, and of a class also effect_logit and class; '-' is standard output",
+        HelpName = "OUT",
+        DefaultValueFactory = _ => "-",
+    };
+
+    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map, a panel for each record, as SVG", HelpName = "FILE" };
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "a fine-tuned or pre-trained model folder; 'default' comes with the tool, and is pre-trained",
+        HelpName = "DIR|default",
+        DefaultValueFactory = _ => "default",
+    };
+
+    private readonly Choice<AttributionTarget> _target = new(
+        "--target", "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: the class if the model has one",
+        ("auto", AttributionTarget.Auto), ("class", AttributionTarget.Class), ("likelihood", AttributionTarget.Likelihood));
+
+    private readonly Option<string?> _class = new("--class") { Description = "the class [default: for each sequence, the one that is predicted for it]", HelpName = "NAME" };
+    private readonly Option<string?> _region = new("--region")
+    {
+        Description = "substitute these bases only, counted from 1, both ends included; the model sees the rest all the same",
+        HelpName = "[ID:]START-END",
+    };
+
+    private readonly Option<int> _window = Shared.Number("--window", "the most bases the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public AttributeVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "attribute",
+            "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the sequence as it is. "
+            + "Each base takes three passes through a classifier, about one through a language model. At N nothing is substituted.",
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
+        {
+            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _batchTokens, _device, _threads, _format.Option, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        string? picture = parsed.GetValue(_picture);
+        Check(input, path, picture);
+        var options = new AttributionOptions
+        {
+            Target = _target.Of(parsed),
+            Class = parsed.GetValue(_class),
+            Window = parsed.GetValue(_window),
+            Region = parsed.GetValue(_region) is { } region ? ParseRegion(region) : null,
+            BatchTokens = parsed.GetValue(_batchTokens),
+        };
+        bool quiet = parsed.GetValue(_quiet);
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
+        // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
+        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
+        using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
+        var attribution = new Attribution(model, options);
+        using var files = new ResultFiles();
+        var run = new AttributeRun(model, attribution, options, reader, _terminal, quiet);
+        using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
+            run.Run(path == "-" ? _terminal.Output : files.Add(path), picture is null ? null : files.Add(picture), line);
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        files.Commit();
+        run.Report(path, picture);
+        return CommandLineTool.Done;
+    }
+
+    private static void Check(string input, string path, string? picture)
+    {
+        if (picture is not null && picture != "-" && Path.GetFullPath(picture) == Path.GetFullPath(path)) throw new UsageException($"--picture {picture}: this is the table; name another file");
+        if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
+        foreach (string? file in (string?[])[path == "-" ? null : path, picture])
+        {
+            if (file is null) continue;
+            Shared.CheckApart(input, file);
+            ResultFiles.Check(file);
+        }
+    }
+
+    /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>
+    private static SequenceRegion ParseRegion(string text)
+    {
+        int colon = text.LastIndexOf(':');
+        string[] ends = text[(colon + 1)..].Split('-');
+        if (ends.Length == 2 && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out int start)
+            && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start && colon != 0)
+            return new SequenceRegion(colon < 0 ? null : text[..colon], start - 1, end);
+        throw new UsageException($"--region {text}: START-END or ID:START-END is meant, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+    }
+}

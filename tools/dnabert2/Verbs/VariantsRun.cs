@@ -1,0 +1,139 @@
+using Dnabert2.FineTuning;
+using Dnabert2.Interpretation;
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Tool;
+
+/// <summary>One run of <c>variants</c>: variants stream through, and what became of them is counted.</summary>
+/// <param name="model">The model.</param>
+/// <param name="scorer">Scores with it.</param>
+/// <param name="reader">The variants.</param>
+/// <param name="terminal">Where is said what was left out.</param>
+/// <param name="stopAtMismatch">Whether a variant that contradicts the genome is an error.</param>
+internal sealed class VariantsRun(InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch) : IProgress<long>
+{
+    private const int MostSaid = 10;
+    private readonly SortedDictionary<VariantStatus, long> _counts = [];
+    private ProgressLine? _line;
+    private TimeSpan _time;
+    private long _variants, _contradictions;
+
+    /// <summary>Scores and writes everything.</summary>
+    /// <param name="table">Where the table goes.</param>
+    /// <param name="line">Shows the progress.</param>
+    /// <exception cref="InvalidDataException">A variant contradicts the genome and that is an error, or all do.</exception>
+    public void Run(Stream table, ProgressLine line)
+    {
+        _line = line;
+        var row = new RowWriter(table, '\t');
+        WriteHeader(row);
+        string first = "";
+        foreach (VariantScore score in scorer.Score(Variants(), this, terminal.Cancellation))
+        {
+            if (score.ContradictsGenome)
+            {
+                string place = $"{reader.Name}: line {score.Variant.Line}: {score.Reason}";
+                if (stopAtMismatch) throw new InvalidDataException($"{place}; mend the line, take the genome the variants are of, or leave such lines out with --on-mismatch skip");
+                if (_contradictions++ == 0) first = place;
+                if (_contradictions <= MostSaid) terminal.Say(place + "; left out");
+            }
+
+            Write(row, score);
+            _variants++;
+            _counts[score.Status] = _counts.GetValueOrDefault(score.Status) + 1;
+        }
+
+        if (_contradictions > MostSaid)
+            terminal.Say($"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the column 'reason' says of each why");
+        if (_contradictions > 0 && !_counts.ContainsKey(VariantStatus.Scored))
+            throw new InvalidDataException($"no variant could be scored. {first}. Take the genome that the variants are of");
+        row.Flush();
+        _time = line.Elapsed;
+    }
+
+    /// <summary>Shows the progress of a batch.</summary>
+    public void Report(long value)
+    {
+        if (!_line!.IsDue) return;
+        double? share = reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
+        _line.Show(Shared.Count(reader.VariantsRead, "variant"), value, share);
+    }
+
+    /// <summary>Says what was done, and what was left out.</summary>
+    public void Report(string path)
+    {
+        long scored = _counts.GetValueOrDefault(VariantStatus.Scored);
+        string leftOut = string.Join(", ", _counts.Where(c => c.Key != VariantStatus.Scored).Select(c => $"{c.Value:N0} {Name(c.Key)}"));
+        terminal.Say($"{Shared.Count(_variants, "variant")} in {_time.TotalSeconds:F1} s, {scored:N0} scored in windows of {scorer.Window} bases"
+            + $"{(leftOut.Length > 0 ? $", left out: {leftOut}" : "")}: to {(path == "-" ? "standard output" : path)}");
+    }
+
+    private static string Name(VariantStatus status) => status switch
+    {
+        VariantStatus.Scored => "scored",
+        VariantStatus.Symbolic => "symbolic",
+        VariantStatus.SpanningDeletion => "spanning_deletion",
+        VariantStatus.Breakend => "breakend",
+        VariantStatus.NoAlternative => "no_alternative",
+        VariantStatus.NotBases => "not_bases",
+        VariantStatus.TooLong => "too_long",
+        VariantStatus.Unseen => "unseen",
+        VariantStatus.UnknownChromosome => "unknown_chromosome",
+        VariantStatus.OutOfRange => "out_of_range",
+        VariantStatus.ReferenceMismatch => "reference_mismatch",
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "not a status"),
+    };
+
+    private IEnumerable<Variant> Variants()
+    {
+        while (reader.TryRead(out Variant? variant)) yield return variant;
+    }
+
+    private void WriteHeader(RowWriter row)
+    {
+        foreach (string column in (ReadOnlySpan<string>)
+            ["line", "chrom", "pos", "id", "ref", "alt", "status", "reason", "unknown_bases", "cosine_distance", "euclidean_distance"])
+            row.Add(column);
+        if (scorer.HasLikelihood) row.Add("likelihood_change");
+        bool value = model.Task == TaskKind.Regression;
+        foreach (string label in model.Labels)
+        {
+            row.Add(value ? label : "p_" + label);
+            row.Add("change_" + label);
+        }
+
+        row.EndRow();
+    }
+
+    private void Write(RowWriter row, VariantScore score)
+    {
+        Variant variant = score.Variant;
+        bool scored = score.Status == VariantStatus.Scored;
+        row.Add(variant.Line);
+        row.Add(variant.Chromosome);
+        row.Add(variant.Position);
+        row.Add(variant.Id);
+        row.Add(variant.Reference);
+        row.Add(variant.Alternative);
+        row.Add(Name(score.Status));
+        row.Add(score.Reason);
+        if (scored) row.Add(score.UnknownBases);
+        else row.Add("");
+        Number(score.CosineDistance);
+        Number(score.EuclideanDistance);
+        if (scorer.HasLikelihood) Number(score.LikelihoodChange);
+        for (int i = 0; i < model.Labels.Count; i++)
+        {
+            Number(scored ? score.Probabilities[i] : double.NaN);
+            Number(scored ? score.ProbabilityChanges[i] : double.NaN);
+        }
+
+        row.EndRow();
+
+        void Number(double number)
+        {
+            if (scored) row.Add([(float)number]);
+            else row.Add("");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using System.CommandLine;
+using Dnabert2.Interpretation;
+using Dnabert2.Sequences;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>variants</c>: variants and a genome in, a score for each out.</summary>
+internal sealed class VariantsVerb
+{
+    private const string VariantKinds = "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzipped or not; '-' is standard input";
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
+    private readonly Option<string> _genome = new("--genome", "-g")
+    {
+        Description = "the genome, FASTA, gzipped or not; it is held in memory at a quarter of a byte a base, 0.8 GB for a human one",
+        HelpName = "FASTA",
+        Required = true,
+    };
+
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the table, TSV, a row for each alternative allele in the order of the input; '-' is standard output",
+        HelpName = "OUT",
+        DefaultValueFactory = _ => "-",
+    };
+
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "a fine-tuned or pre-trained model folder; 'default' comes with the tool, and is pre-trained",
+        HelpName = "DIR|default",
+        DefaultValueFactory = _ => "default",
+    };
+
+    private readonly Choice<bool> _onMismatch = new(
+        "--on-mismatch", "variants that contradict the genome (another base, an unknown chromosome, a position past its end): leave them out and say so, or stop",
+        ("skip", false), ("error", true));
+
+    private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases the model sees around a variant [default: 512; four times the tokens a fine-tuned model takes if that is less]", 8);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public VariantsVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "variants",
+            "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the cosine and the "
+            + "Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a masked-language-model head (of an insertion or "
+            + "deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS for the genome as it is and change_CLASS.",
+            ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv", "a score for each allele, and what was left out"),
+            ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa --window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
+        {
+            _input, _genome, _output, _model, _onMismatch.Option, _window, _batchTokens, _device, _threads, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
+        if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: standard input is only one of them");
+        if (path != "-")
+        {
+            Shared.CheckApart(input, path);
+            Shared.CheckApart(genomePath, path);
+            ResultFiles.Check(path);
+        }
+
+        bool quiet = parsed.GetValue(_quiet);
+        var options = new VariantOptions { Window = parsed.GetValue(_window), BatchTokens = parsed.GetValue(_batchTokens) };
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
+        using VariantReader reader = OpenVariants(input);
+        using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
+        Genome genome = ReadGenome(genomePath, quiet);
+        using var files = new ResultFiles();
+        var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed));
+        using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
+            run.Run(path == "-" ? _terminal.Output : files.Add(path), line);
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        files.Commit();
+        if (!quiet) run.Report(path);
+        return CommandLineTool.Done;
+    }
+
+    private VariantReader OpenVariants(string path)
+    {
+        if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", _terminal.Cancellation);
+        if (!File.Exists(path) && !Directory.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
+        return VariantReader.Open(path, _terminal.Cancellation);
+    }
+
+    private Genome ReadGenome(string path, bool quiet)
+    {
+        using SequenceReader reader = Shared.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
+        using var line = new ProgressLine(_terminal, quiet, "bases");
+        return Genome.Read(reader, new GenomeProgress(line, reader));
+    }
+
+    private sealed class GenomeProgress(ProgressLine line, SequenceReader reader) : IProgress<long>
+    {
+        public void Report(long value)
+        {
+            if (line.IsDue) line.Show($"{Shared.Count(reader.RecordsRead, "sequence")} of the genome", value, Shared.ShareOf(reader));
+        }
+    }
+}
