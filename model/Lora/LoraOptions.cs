@@ -74,7 +74,7 @@ public sealed record LoraOptions
         if (Rank is < 1 or > 4096) throw new ArgumentException($"LoRA's r is {Rank}: 1 to 4096 is meant");
         if (!(Alpha > 0 && double.IsFinite(Alpha))) throw new ArgumentException($"LoRA's alpha is {Alpha}: above 0 is meant");
         if (!(Dropout >= 0 && Dropout < 1)) throw new ArgumentException($"LoRA's dropout is {Dropout}: from 0 to below 1 is meant");
-        if (Targets.Count == 0) throw new ArgumentException("LoRA has no targets: name linear layers, such as attention.self.Wqkv");
+        if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no targets, or an empty one: name linear layers, such as attention.self.Wqkv");
     }
 
     private static double Number(string item, string value) =>

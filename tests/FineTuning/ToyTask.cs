@@ -70,6 +70,6 @@ internal sealed class ToyTask : IDisposable
     private static string Bases(ulong seed, int richness)
     {
         var random = new Philox(seed, 1, 0);
-        return string.Concat(Enumerable.Range(0, 40).Select(i => random.Word((ulong)i) % 4 < (uint)richness ? 'A' : "CGT"[(int)(random.Word((ulong)i + 100) % 3)]));
+        return string.Concat(Enumerable.Range(0, 40).Select(i => random.Word((ulong)i) % 8 < 3 * (uint)richness ? 'A' : "CGT"[(int)(random.Word((ulong)i + 100) % 3)]));
     }
 }
