@@ -91,9 +91,15 @@ public sealed class LabelledTask
         return new LabelledTask(folder, names, train, rows[1]?.Resolve(names, origin), rows[2]?.Resolve(names, origin));
     }
 
+    /// <summary>Whether a folder has a file of that part.</summary>
+    internal static bool HasPart(string folder, string name) => FilesOf(folder, name).Any();
+
+    private static IEnumerable<string> FilesOf(string folder, string name) =>
+        Extensions.Select(extension => Path.Combine(folder, name + extension)).Where(File.Exists);
+
     private static string? Find(string folder, string name)
     {
-        string[] found = [.. Extensions.Select(extension => Path.Combine(folder, name + extension)).Where(File.Exists)];
+        string[] found = [.. FilesOf(folder, name)];
         return found.Length <= 1
             ? found.FirstOrDefault()
             : throw new InvalidDataException($"{folder}: both {Path.GetFileName(found[0])} and {Path.GetFileName(found[1])} are there; remove or rename one of them");

@@ -67,6 +67,14 @@ public class LabelledTaskTests
     }
 
     [Fact]
+    public void A_sequence_of_three_labels_is_one_contradiction()
+    {
+        using var folder = new TaskFolder("ACGT,0\nACGT,1\nACGT,2\nACGT,2\n", "AC,0\n", "ACGT,1\n");
+        DataOverlap found = LabelledTask.Read(folder.Path).Overlap;
+        Assert.Equal((new PartOverlap(4, 1, 1), new SharedRows(1, 0)), (found.Train, found.TestInTrain));
+    }
+
+    [Fact]
     public void Every_form_of_file_reads_the_same()
     {
         using var folder = new TaskFolder();

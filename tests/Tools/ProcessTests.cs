@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dnabert2;
+using Dnabert2.FineTuning;
 using Dnabert2.Tool;
+using Tests.FineTuning;
 using Tests.Weights;
 
 namespace Tests.Tools;
@@ -92,6 +94,7 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
         }
 
         ToyModel.Write(folder["DNABERT-2-117M"], "pytorch_model.bin");
+        ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 70, "0", "1");
         Shell(folder["."], line);
     }
 

@@ -1,4 +1,6 @@
+using Dnabert2.FineTuning;
 using Dnabert2.Tool;
+using Tests.FineTuning;
 using Tests.Weights;
 
 namespace Tests.Tools;
@@ -16,11 +18,14 @@ public class StreamingTests
     [InlineData("embed", "x.npy", "--pooling", "none")]
     [InlineData("tokenize", "x.txt")]
     [InlineData("attribute", "x.tsv", "--region", "2-2", "--picture", "PICTURE")]
+    [InlineData("predict", "x.csv", "--batch-tokens", "512")]
     public void Memory_does_not_grow_with_the_number_of_records(string verb, string output, params string[] more)
     {
         using var toy = new ToyModel();
         using var folder = new TempFolder();
-        string[] args = [verb, "-", verb == "tokenize" ? "--tokenizer" : "--model", toy.Folder, "-o", folder[output], .. more.Select(word => word == "PICTURE" ? folder["x.svg"] : word)];
+        ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 20, "0", "1");
+        string model = verb == "predict" ? folder["run"] : toy.Folder;
+        string[] args = [verb, "-", verb == "tokenize" ? "--tokenizer" : "--model", model, "-o", folder[output], .. more.Select(word => word == "PICTURE" ? folder["x.svg"] : word)];
         Check(args, folder[output], text: null);
     }
 

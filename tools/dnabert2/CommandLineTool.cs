@@ -51,6 +51,8 @@ internal static class CommandLineTool
             new PretrainVerb(terminal).Command,
             new BenchVerb(terminal).Command,
             new FinetuneVerb(terminal).Command,
+            new PredictVerb(terminal).Command,
+            new EvaluateVerb(terminal).Command,
             new MergeLoraVerb(terminal).Command,
             new ConvertVerb(terminal).Command,
             new InfoVerb(terminal).Command,

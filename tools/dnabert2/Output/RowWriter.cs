@@ -5,11 +5,12 @@ namespace Dnabert2.Tool;
 
 /// <summary>Writes rows of fields as UTF-8 text, without allocating for numbers. Disposing does not write what is left: <see cref="Flush"/> does.</summary>
 /// <param name="stream">Where the text goes; it is left open.</param>
-/// <param name="separator">What stands between the fields of a row: a tab or a space.</param>
+/// <param name="separator">What stands between the fields of a row: a tab, a comma or a space.</param>
 internal sealed class RowWriter(Stream stream, char separator)
 {
     private const int MostOfNumber = 32;
     private readonly byte[] _buffer = new byte[1 << 16];
+    private readonly string _quoted = separator == ',' ? ",\r\n\"" : "\t\r\n\"";
     private int _length;
     private bool _rowBegun;
 
@@ -19,7 +20,7 @@ internal sealed class RowWriter(Stream stream, char separator)
     /// </summary>
     public void Add(ReadOnlySpan<char> text)
     {
-        if (text.ContainsAny("\t\r\n\"")) text = $"\"{text.ToString().Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+        if (text.ContainsAny(_quoted)) text = $"\"{text.ToString().Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
         Separate();
         while (text.Length > 0)
         {

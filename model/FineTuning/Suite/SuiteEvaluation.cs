@@ -1,0 +1,121 @@
+using System.Globalization;
+using Dnabert2.Training;
+using Engine.Runtime;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>
+/// Measures a model on tasks of GUE beside the results of the paper. In the folder of the results are <c>table.tsv</c>, <c>table.md</c> and
+/// <c>report.html</c>, written anew after each run, and below <c>runs/</c> each run's <c>result.json</c> and <c>predictions.tsv</c>. A run
+/// that is finished is not run again, and one that was interrupted goes on from its last checkpoint.
+/// </summary>
+public sealed class SuiteEvaluation
+{
+    private const string ModelFolderName = "model";
+    private readonly string _model, _data, _folder;
+    private readonly SuiteRecipe _recipe;
+    private readonly Backend _backend;
+    private readonly int _threads;
+
+    /// <summary>Prepares it.</summary>
+    /// <param name="model">The folder of the model that is measured.</param>
+    /// <param name="data">The folder of the tasks: <c>mouse/0</c> and so on are folders in it.</param>
+    /// <param name="folder">The folder of the results; made if there is none.</param>
+    /// <param name="recipe">How models are fine-tuned; the paper's recipe if null.</param>
+    /// <param name="backend">Where to run.</param>
+    /// <param name="threads">Threads of the baseline; 0: one a core.</param>
+    public SuiteEvaluation(string model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(backend);
+        if (!Directory.Exists(data))
+            throw new DirectoryNotFoundException($"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
+        (_model, _data, _folder, _recipe, _backend, _threads) = (model, data, folder, recipe ?? new SuiteRecipe(), backend, threads);
+    }
+
+    /// <summary>Whether the fine-tuned models are kept, in the folder <c>model</c> of each run.</summary>
+    public bool KeepModels { get; init; }
+
+    /// <summary>The tasks in a folder of data that have train, dev and test.</summary>
+    public static IReadOnlyList<GueTask> TasksIn(string data) => Suite.TasksIn(data);
+
+    /// <summary>Runs what is not finished.</summary>
+    /// <param name="options">What to run.</param>
+    /// <param name="progress">Told before and after each run.</param>
+    /// <param name="steps">Told after each step of fine-tuning.</param>
+    /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
+    /// <returns>The table, as in <c>table.tsv</c>.</returns>
+    /// <exception cref="InvalidDataException">
+    /// The data of a task is at fault, found before any training; the folder holds results of other settings; a result is damaged.
+    /// </exception>
+    /// <exception cref="IOException">A file is missing, cannot be written, or the folder is in use.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public byte[] Run(
+        SuiteOptions options, IProgress<SuiteProgress>? progress = null, IProgress<FineTuneProgress>? steps = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        FineTuneModel.Open(_model);
+        byte[] settings = _recipe.Settings(FineTuneModel.HashOf(_model, new FineTuneOptions()), _data);
+        Directory.CreateDirectory(_folder);
+        using FileStream held = AtomicFile.Lock(Path.Combine(_folder, ".lock"), $"{_folder}: another process works in this folder; wait for it, or name another folder");
+        var suite = new Suite(_data, _folder, (run, task, folder, token) => Train(run, task, folder, steps, token))
+        {
+            Finished = Report,
+        };
+        IReadOnlyList<SuiteResult> results = suite.Run(options, settings, progress, cancellation);
+        return Write(results);
+
+        void Report(string folder, IReadOnlyList<SuiteResult> results)
+        {
+            Write(results);
+            string model = Path.Combine(folder, ModelFolderName);
+            if (!KeepModels && Directory.Exists(model)) Directory.Delete(model, recursive: true);
+        }
+    }
+
+    private byte[] Write(IReadOnlyList<SuiteResult> results)
+    {
+        var table = new SuiteTable(results);
+        byte[] tsv = table.Tsv();
+        AtomicFile.Write(Path.Combine(_folder, "table.tsv"), tsv);
+        AtomicFile.Write(Path.Combine(_folder, "table.md"), table.Markdown());
+        AtomicFile.Write(Path.Combine(_folder, "report.html"), SuitePage.Draw(table));
+        return tsv;
+    }
+
+    private SuiteOutcome Train(
+        SuiteRun run, LabelledTask task, string folder, IProgress<FineTuneProgress>? steps, CancellationToken cancellation)
+    {
+        if (run.Method == SuiteMethod.Kmer)
+        {
+            KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { Threads = _threads }, cancellation);
+            return new SuiteOutcome(baseline.Logits(task.Test!), [], baseline.DevLoss, 0);
+        }
+
+        string model = Path.Combine(folder, ModelFolderName);
+        FineTuneOptions options = _recipe.OptionsOf(run);
+        double devLoss;
+        using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) devLoss = tuner.Run(steps, cancellation).DevLoss;
+        using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
+        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens);
+        return new SuiteOutcome(
+            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)), devLoss, test.Truncated);
+    }
+
+    /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>
+    private static List<DevLoss> DevLosses(string path)
+    {
+        var losses = new List<DevLoss>();
+        foreach (string line in File.ReadLines(path).Skip(1))
+        {
+            string[] fields = line.Split(',');
+            if (fields.Length > 3 && long.TryParse(fields[0], CultureInfo.InvariantCulture, out long step)
+                && double.TryParse(fields[3], CultureInfo.InvariantCulture, out double loss) && double.IsFinite(loss))
+                losses.Add(new DevLoss(step, loss));
+        }
+
+        return losses;
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text.Json;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>How the models of a suite are fine-tuned. What is null is as each task has it in the paper.</summary>
+public sealed record SuiteRecipe
+{
+    /// <summary>What is the same for all tasks. Method, initialisation, limit of tokens and seed are set for each run.</summary>
+    public FineTuneOptions Common { get; init; } = new();
+
+    /// <summary>Passes over the training set; null: the task's.</summary>
+    public int? Epochs { get; init; }
+
+    /// <summary>Optimizer steps, in place of epochs; null: the task's.</summary>
+    public int? Steps { get; init; }
+
+    /// <summary>The highest learning rate of <see cref="SuiteMethod.Lora"/>; null: the default of LoRA.</summary>
+    public double? LoraLearningRate { get; init; }
+
+    /// <summary>The options of a run.</summary>
+    /// <exception cref="ArgumentException">The method is not one of fine-tuning.</exception>
+    public FineTuneOptions OptionsOf(SuiteRun run)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        if (run.Method == SuiteMethod.Kmer) throw new ArgumentException($"{run}: nothing is fine-tuned");
+        FineTuneOptions options = run.Task.Apply(Common) with
+        {
+            Method = run.Method == SuiteMethod.Lora ? FineTuneMethod.Lora : FineTuneMethod.Full,
+            RandomInitialization = run.Method == SuiteMethod.Random,
+            Seed = run.Seed,
+        };
+        if (run.Method == SuiteMethod.Lora) options = options with { LearningRate = LoraLearningRate };
+        if (Epochs is { } epochs) options = options with { Epochs = epochs, Steps = null };
+        return Steps is { } steps ? options with { Steps = steps } : options;
+    }
+
+    /// <summary>All that results depend on, as JSON.</summary>
+    internal byte[] Settings(string modelHash, string data)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteString("model_sha256", modelHash);
+            json.WriteString("data", Path.GetFullPath(data));
+            Write(json, "epochs", Epochs);
+            Write(json, "steps", Steps);
+            Write(json, "lora_learning_rate", LoraLearningRate);
+            json.WritePropertyName("recipe");
+            FineTuneOptionsJson.Write(json, Common);
+            json.WriteEndObject();
+        }
+
+        return stream.ToArray();
+    }
+
+    private static void Write(Utf8JsonWriter json, string key, double? value)
+    {
+        if (value is { } number) json.WriteNumber(key, number);
+        else json.WriteNull(key);
+    }
+}

@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Dnabert2.Metrics;
+using Dnabert2.Training;
+
+namespace Dnabert2.FineTuning;
+
+/// <summary>
+/// The results of a suite on disk. Each run has a folder with <c>predictions.tsv</c> (the true label and the outputs of each test row)
+/// and, written last, <c>result.json</c>: a run is finished when it is there.
+/// </summary>
+internal sealed class SuiteStore(string folder)
+{
+    private const string ResultFile = "result.json", PredictionFile = "predictions.tsv", SettingsFile = "suite.json";
+    private const string Remedy = "remove the folder of this run, and it will be run again";
+
+    /// <summary>The folder of a run.</summary>
+    public string FolderOf(SuiteRun run) => Path.Combine(folder, run.Folder);
+
+    /// <summary>Holds the settings against those of the results that are there; the first time, keeps them.</summary>
+    /// <exception cref="InvalidDataException">They are not the same: the table would mix results of different kinds.</exception>
+    public void CheckSettings(byte[] settings)
+    {
+        Directory.CreateDirectory(folder);
+        string path = Path.Combine(folder, SettingsFile);
+        if (!File.Exists(path))
+        {
+            AtomicFile.Write(path, settings);
+            return;
+        }
+
+        byte[] before = File.ReadAllBytes(path);
+        if (before.AsSpan().SequenceEqual(settings)) return;
+        throw new InvalidDataException(
+            $"{path}: the results in this folder are of other settings{Difference(before, settings)}; give the same model and options, or name another folder");
+    }
+
+    /// <summary>Whether a run is finished.</summary>
+    public bool Has(SuiteRun run) => File.Exists(Path.Combine(FolderOf(run), ResultFile));
+
+    /// <summary>Keeps a result.</summary>
+    public void Write(SuiteResult result)
+    {
+        string target = FolderOf(result.Run);
+        Directory.CreateDirectory(target);
+        AtomicFile.Write(Path.Combine(target, PredictionFile), Predictions(result));
+        AtomicFile.Write(Path.Combine(target, ResultFile), Summary(result));
+    }
+
+    /// <summary>Reads a result.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public SuiteResult Read(SuiteRun run)
+    {
+        string path = Path.Combine(FolderOf(run), ResultFile);
+        (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile));
+        return JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json =>
+        {
+            DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", double.MinValue)))];
+            string[] notes = [.. json.Objects("notes").Select(o => o.Text("note"))];
+            var outcome = new SuiteOutcome(logits, losses, json.Number("best_dev_loss", double.MinValue), json.Small("truncated_test_rows", 0));
+            return new SuiteResult(run, names, targets, outcome, notes);
+        });
+    }
+
+    private static byte[] Predictions(SuiteResult result)
+    {
+        int classes = result.Names.Count;
+        var text = new StringBuilder("label");
+        foreach (string name in result.Names) text.Append("\tlogit_").Append(name);
+        text.Append('\n');
+        for (int i = 0; i < result.Targets.Length; i++)
+        {
+            text.Append(result.Names[result.Targets[i].Class]);
+            foreach (float logit in result.Outcome.Logits.AsSpan(i * classes, classes)) text.Append('\t').Append(logit.ToString("R", CultureInfo.InvariantCulture));
+            text.Append('\n');
+        }
+
+        return Encoding.UTF8.GetBytes(text.ToString());
+    }
+
+    private static (LabelNames Names, Target[] Targets, float[] Logits) ReadPredictions(string path)
+    {
+        string[] lines = File.Exists(path) ? File.ReadAllLines(path) : throw new InvalidDataException($"{path} is missing; {Remedy}");
+        if (lines.Length < 2) throw new InvalidDataException($"{path}: there are no rows; {Remedy}");
+        var names = new LabelNames(lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column));
+        var targets = new Target[lines.Length - 1];
+        float[] logits = new float[targets.Length * names.Count];
+        for (int i = 0; i < targets.Length; i++)
+        {
+            string[] fields = lines[i + 1].Split('\t');
+            int id = names.IdOf(fields[0]);
+            bool sound = id >= 0 && fields.Length == names.Count + 1;
+            for (int c = 0; sound && c < names.Count; c++)
+                sound = float.TryParse(fields[c + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out logits[(i * names.Count) + c]);
+            if (!sound) throw new InvalidDataException($"{path}: line {i + 2} is damaged; {Remedy}");
+            targets[i] = Target.OfClass(id);
+        }
+
+        return (names, targets, logits);
+    }
+
+    private static byte[] Summary(SuiteResult result)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteString("task", result.Run.Task.Name);
+            json.WriteString("method", result.Run.Method.Name());
+            json.WriteNumber("seed", result.Run.Seed);
+            json.WriteNumber("test_rows", result.Targets.Length);
+            json.WriteNumber("truncated_test_rows", result.Outcome.Truncated);
+            json.WriteStartObject("test");
+            foreach (Metric metric in result.Scores.Metrics)
+                if (double.IsFinite(result.Scores[metric])) json.WriteNumber(metric.Name(), result.Scores[metric]);
+            json.WriteEndObject();
+            json.WriteNumber("best_dev_loss", result.Outcome.BestDevLoss);
+            json.WriteStartArray("dev_losses");
+            foreach (DevLoss loss in result.Outcome.DevLosses)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("step", loss.Step);
+                json.WriteNumber("loss", loss.Loss);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("notes");
+            foreach (string note in result.Notes)
+            {
+                json.WriteStartObject();
+                json.WriteString("note", note);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return stream.ToArray();
+    }
+
+    private static string Difference(byte[] before, byte[] now)
+    {
+        try
+        {
+            return JsonFields.Difference(before, now, new HashSet<string>()) is { } difference ? $" ({difference})" : "";
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return "";
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using Dnabert2.FineTuning;
+using Engine.Runtime;
+using Tests.Tools;
+using Tests.Weights;
+
+namespace Tests.FineTuning;
+
+public sealed class EvaluateToolTests : IDisposable
+{
+    private static readonly string Sample = Path.Combine(SharedData.Checkout, "tools", "dnabert2", "samples", "task");
+    private readonly ToyModel _toy = new();
+    private readonly TempFolder _folder = new();
+
+    public EvaluateToolTests()
+    {
+        foreach (string task in new[] { "mouse/0", "tf/2" })
+        {
+            Directory.CreateDirectory(_folder["data/" + task]);
+            foreach (string part in new[] { "train.csv", "dev.csv", "test.csv" }) File.Copy(Path.Combine(Sample, part), _folder[$"data/{task}/{part}"]);
+        }
+    }
+
+    [Fact]
+    public void An_interrupted_evaluation_ends_with_the_numbers_of_one_that_was_not()
+    {
+        string whole = Evaluate("whole", "--tasks", "mouse/0", "--methods", "full,random").Succeeds().Text;
+        Assert.Equal(3, whole.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        using var source = new CancellationTokenSource();
+        using Backend backend = CpuBackend.Create(1);
+        var options = new SuiteOptions { Tasks = [GueTasks.Find("mouse/0")!], Methods = [SuiteMethod.Full, SuiteMethod.Random], Seeds = [1, 2] };
+        var recipe = new SuiteRecipe { Steps = 8, Common = new FineTuneOptions { Batch = 8, EvaluateEvery = 4, WarmupSteps = 2, LearningRate = 1e-2 }, LoraLearningRate = 1e-2 };
+        int steps = 0;
+        var stop = new Act<FineTuneProgress>(_ =>
+        {
+            if (++steps == 13) source.Cancel();
+        });
+        var evaluation = new SuiteEvaluation(_toy.Folder, _folder["data"], _folder["stopped"], recipe, backend);
+        Assert.Throws<OperationCanceledException>(() => evaluation.Run(options, null, stop, source.Token));
+        Assert.True(File.Exists(_folder["stopped/runs/mouse_0/full/seed-1/result.json"]));
+        Assert.True(Directory.Exists(_folder["stopped/runs/mouse_0/full/seed-2/model/checkpoints"]));
+        evaluation.Run(options, null, new Act<FineTuneProgress>(_ => steps++));
+        Assert.Equal(4 * 8, steps);
+        Assert.Equal(whole, File.ReadAllText(_folder["stopped/table.tsv"]));
+        foreach (string method in new[] { "full", "random" })
+            Assert.Equal(
+                File.ReadAllText(_folder[$"whole/runs/mouse_0/{method}/seed-2/predictions.tsv"]),
+                File.ReadAllText(_folder[$"stopped/runs/mouse_0/{method}/seed-2/predictions.tsv"]));
+    }
+
+    [Fact]
+    public void Predictions_are_those_of_the_fine_tuned_model_that_is_kept()
+    {
+        Evaluate("out", "--tasks", "mouse/0", "--methods", "lora", "--seeds", "3", "--keep-models").Succeeds();
+        using ClassifierModel model = ClassifierModel.Load(_folder["out/runs/mouse_0/lora/seed-3/model"]);
+        LabelledTask task = LabelledTask.Read(_folder["data/mouse/0"]);
+        float[] logits = model.Logits(TokenSequences.Of(task.Test!, model.Model.Tokenizer, GueTasks.Find("mouse/0")!.MaxTokens));
+        string[][] rows = [.. File.ReadLines(_folder["out/runs/mouse_0/lora/seed-3/predictions.tsv"]).Skip(1).Select(l => l.Split('\t'))];
+        Assert.Equal(task.Test!.Select(row => task.Names[row.Target.Class]), rows.Select(row => row[0]));
+        for (int i = 0; i < rows.Length; i++) Assert.InRange(float.Parse(rows[i][2]) - logits[(2 * i) + 1], -1e-5f, 1e-5f);
+        FineTuneResult result = FineTuneResult.Of(_folder["out/runs/mouse_0/lora/seed-3/model"])!;
+        Assert.Contains($"\"mcc\": {result.Test["mcc"]:R}", File.ReadAllText(_folder["out/runs/mouse_0/lora/seed-3/result.json"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Models_are_removed_once_their_results_are_kept()
+    {
+        Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
+        Assert.Equal(
+            ["predictions.tsv", "result.json"],
+            Directory.EnumerateFiles(_folder["out/runs"], "*", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)!).Distinct().Order());
+        Assert.Equal(["report.html", "suite.json", "table.md", "table.tsv"], Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
+        ToolRun again = Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
+        Assert.Equal(4, again.Error.Split("finished before").Length - 1);
+    }
+
+    [Fact]
+    public void What_goes_wrong_is_named()
+    {
+        Check(1, "nowhere: no such folder; the data of GUE", null, "--data", _folder["nowhere"]);
+        Check(1, "no task has train, dev and test in it", null, "--data", _folder["data/mouse"]);
+        Check(2, "--tasks mouse/9: 'mouse/9' is none; the tasks are EMP/H3, ", null, "--data", _folder["data"], "--tasks", "mouse/9");
+        Check(2, "--methods full,full: 'full' is there twice", null, "--data", _folder["data"], "--methods", "full,full");
+        Check(2, "--methods cnn: 'cnn' is none; full, lora, random or kmer is meant", null, "--data", _folder["data"], "--methods", "cnn");
+        Check(2, "--seeds -1: '-1' is none; whole numbers are meant", null, "--data", _folder["data"], "--seeds", "-1");
+        Check(1, "no such folder; a model is a folder", null, "--data", _folder["data"], "--model", _folder["no-model"]);
+        Check(1, "mouse/4: no such folder; a task is", null, "--data", _folder["data"], "--tasks", "mouse/4");
+        Check(2, "this is a file; name a folder", Path.Combine(Sample, "dev.csv"), "--data", _folder["data"]);
+        Assert.False(Directory.Exists(_folder["out/runs"]));
+        Directory.CreateDirectory(_folder["data/EMP/H3"]);
+        File.Copy(Path.Combine(Sample, "dev.csv"), _folder["data/EMP/H3/dev.csv"]);
+        ToolRun run = Evaluate("out", "--methods", "kmer").Succeeds();
+        Assert.Contains("passed over, since train, dev or test is missing: EMP/H3", run.Error, StringComparison.Ordinal);
+        run = Evaluate("out", "--methods", "kmer", "--batch", "4");
+        Assert.True(run.Code == 1 && run.Error.Contains("are of other settings (recipe was", StringComparison.Ordinal), run.Error);
+    }
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _toy.Dispose();
+    }
+
+    private ToolRun Evaluate(string output, params string[] more)
+    {
+        string[] recipe = ["--batch", "8", "--evaluate-every", "4", "--warmup", "2", "--lr", "1e-2", "--lora-lr", "1e-2"];
+        List<string> args = ["evaluate", "--data", _folder["data"], "--model", _toy.Folder, "-o", _folder[output], .. more];
+        Default("--methods", "full,lora,random");
+        Default("--seeds", "1,2");
+        Default("--steps", "8");
+        for (int i = 0; i < recipe.Length; i += 2) Default(recipe[i], recipe[i + 1]);
+        return ToolRun.Of([.. args]);
+
+        void Default(string option, string value)
+        {
+            if (!more.Contains(option)) args.AddRange([option, value]);
+        }
+    }
+
+    private void Check(int code, string expected, string? output, params string[] args)
+    {
+        ToolRun run = ToolRun.Of(["evaluate", "-o", output ?? _folder["out"], .. args]);
+        Assert.True(run.Code == code && run.Error.Contains(expected, StringComparison.Ordinal), $"{run.Code}: {run.Error}");
+    }
+
+    private sealed class Act<T>(Action<T> act) : IProgress<T>
+    {
+        public void Report(T value) => act(value);
+    }
+}

@@ -1,0 +1,134 @@
+using System.CommandLine;
+using System.Globalization;
+using Dnabert2.FineTuning;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>evaluate</c>: a model on the tasks of a benchmark, beside published results.</summary>
+internal sealed class EvaluateVerb
+{
+    private const string Sample = "mkdir -p GUE/mouse && cp -r tools/dnabert2/samples/task GUE/mouse/0 && ";
+    private readonly Terminal _terminal;
+    private readonly Choice<bool> _suite = new("--suite", "the benchmark: GUE and GUE+ (arXiv 2306.15006)", ("gue", true));
+    private readonly Option<string> _data = new("--data")
+    {
+        Description = "the folder of the benchmark's data, with a folder for each task: mouse/0, prom/prom_core_tata, …",
+        HelpName = "DIR",
+        Required = true,
+    };
+
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the folder of the results: table.tsv, table.md, report.html; what is finished in it is not run again",
+        HelpName = "OUT",
+        Required = true,
+    };
+
+    private readonly Option<string> _tasks = new("--tasks") { Description = "the tasks, such as mouse/0,tf/2 [all that have train, dev and test]", HelpName = "A,B" };
+    private readonly Option<string> _methods = new("--methods")
+    {
+        Description = "full: fine-tuning; lora: low-rank additions; random: fine-tuning of the same architecture without pre-training; "
+            + "kmer: 6-mer logistic regression",
+        HelpName = "A,B",
+        DefaultValueFactory = _ => "full,lora,random,kmer",
+    };
+
+    private readonly Option<string> _seeds = new("--seeds") { Description = "a run for each of these seeds", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "the folder of the model to measure, or 'default' for the one that comes with the tool",
+        HelpName = "DIR",
+        DefaultValueFactory = _ => "default",
+    };
+
+    private readonly Setters<SuiteRecipe> _recipe = new();
+    private readonly Option<bool> _keepModels = new("--keep-models") { Description = "keep the fine-tuned models, below OUT/runs" };
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public EvaluateVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        _recipe.Add<int>("--epochs", "passes over the training set [the task's in the paper]", (r, v) => r with { Epochs = v });
+        _recipe.Add<int>("--steps", "optimizer steps, in place of epochs [the task's]", (r, v) => r with { Steps = v });
+        _recipe.Add<int>("--batch", "sequences of a step [32]", (r, v) => r with { Common = r.Common with { Batch = v } });
+        _recipe.Add<double>("--lr", "the highest learning rate of full and random [3e-5]", (r, v) => r with { Common = r.Common with { LearningRate = v } });
+        _recipe.Add<double>("--lora-lr", "the highest learning rate of lora [1e-4]", (r, v) => r with { LoraLearningRate = v });
+        _recipe.Add<int>("--warmup", "steps over which the learning rate rises [50]", (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
+        _recipe.Add<double>("--dropout", "dropout of the models [their own]", (r, v) => r with { Common = r.Common with { Dropout = v } });
+        _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set [200]", (r, v) => r with { Common = r.Common with { EvaluateEvery = v } });
+        _recipe.Add<int>(
+            "--micro-batch-tokens", "the most tokens computed together [8192]", (r, v) => r with { Common = r.Common with { MicroBatchTokens = v } });
+        Command = new Verb(
+            "evaluate", "Fine-tunes a model on the tasks of a benchmark and writes the results beside published ones. What was interrupted goes on when the same line is typed again.",
+            (Sample + "dnabert2 evaluate --suite gue --data GUE --tasks mouse/0 --methods kmer -o results", "the baseline on one task, in seconds"),
+            (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 --steps 4 --batch 8 -o results",
+                "two seeds with and without pre-training, here of very few steps"))
+        {
+            _suite.Option, _data, _output, _tasks, _methods, _seeds, _model,
+        };
+        foreach (Option option in _recipe.Options) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _device, _threads, _quiet]) Command.Add(option);
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string data = parsed.GetRequiredValue(_data), output = parsed.GetRequiredValue(_output);
+        if (File.Exists(output)) throw new UsageException($"-o {output}: this is a file; name a folder");
+        bool quiet = parsed.GetValue(_quiet);
+        int threads = parsed.GetValue(_threads);
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), threads);
+        var evaluation = new SuiteEvaluation(Shared.ModelFolder(parsed.GetRequiredValue(_model)), data, output, _recipe.Apply(parsed, new SuiteRecipe()), backend, threads)
+        {
+            KeepModels = parsed.GetValue(_keepModels),
+        };
+        var options = new SuiteOptions { Tasks = Tasks(parsed, data), Methods = Methods(parsed), Seeds = Seeds(parsed) };
+        using var report = new EvaluateReport(_terminal, quiet);
+        byte[] table = evaluation.Run(options, report, report, _terminal.Cancellation);
+        report.Dispose();
+        _terminal.Output.Write(table);
+        _terminal.Output.Flush();
+        if (!quiet) _terminal.Say($"the report: {Path.Combine(output, "report.html")}");
+        return CommandLineTool.Done;
+    }
+
+    private IReadOnlyList<GueTask> Tasks(ParseResult parsed, string data)
+    {
+        if (parsed.GetValue(_tasks) is { } names)
+            return List("--tasks", names, GueTasks.Find, $"the tasks are {string.Join(", ", GueTasks.All.Select(task => task.Name))}");
+        IReadOnlyList<GueTask> found = SuiteEvaluation.TasksIn(data);
+        if (found.Count == 0) throw new FileNotFoundException($"{data}: no task has train, dev and test in it; give the folder that holds folders such as mouse/0 and prom/prom_core_tata");
+        string[] passed = [.. GueTasks.All.Where(task => !found.Contains(task) && Directory.Exists(Path.Combine(data, task.Name))).Select(task => task.Name)];
+        if (passed.Length > 0) _terminal.Say($"passed over, since train, dev or test is missing: {string.Join(", ", passed)}");
+        return found;
+    }
+
+    private IReadOnlyList<SuiteMethod> Methods(ParseResult parsed)
+    {
+        string names = parsed.GetRequiredValue(_methods);
+        return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "full, lora, random or kmer is meant").Cast<SuiteMethod>()];
+    }
+
+    private IReadOnlyList<ulong> Seeds(ParseResult parsed) =>
+        [.. List<object>("--seeds", parsed.GetRequiredValue(_seeds), text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
+            "whole numbers are meant, such as 1,2,3").Cast<ulong>()];
+
+    private static List<T> List<T>(string option, string text, Func<string, T?> find, string meant)
+        where T : class
+    {
+        var items = new List<T>();
+        foreach (string word in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            T item = find(word) ?? throw new UsageException($"{option} {text}: '{word}' is none; {meant}");
+            if (items.Contains(item)) throw new UsageException($"{option} {text}: '{word}' is there twice");
+            items.Add(item);
+        }
+
+        return items;
+    }
+}

@@ -1,0 +1,98 @@
+using System.CommandLine;
+using Dnabert2.FineTuning;
+using Dnabert2.Sequences;
+using Engine.Runtime;
+
+namespace Dnabert2.Tool;
+
+/// <summary><c>predict</c>: sequences in, labels out.</summary>
+internal sealed class PredictVerb
+{
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _input = Shared.Input();
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "the result: .csv or .tsv; '-' is TSV on standard output",
+        HelpName = "OUT",
+        DefaultValueFactory = _ => "-",
+    };
+
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "a fine-tuned model, whole or a LoRA adapter: the folder that 'dnabert2 finetune' writes",
+        HelpName = "DIR",
+        Required = true,
+    };
+
+    private readonly Option<int?> _maxTokens = Shared.OptionalNumber("--max-tokens", "the most tokens of a sequence, [CLS] and [SEP] included; what is longer is truncated and marked [default: as in training]", 4);
+    private readonly Choice<AmbiguousBases> _onN = new(
+        "--on-n", "N and IUPAC codes: keep them as [UNK], as in training, leave the record out, or stop",
+        ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error));
+
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Option<bool> _quiet = Shared.Quiet();
+
+    public PredictVerb(Terminal terminal)
+    {
+        _terminal = terminal;
+        Command = new Verb(
+            "predict", "Says for each record, in the order of the input, which class a fine-tuned model sees in it, and how surely.",
+            ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
+            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
+        {
+            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _device, _threads, _format.Option, _quiet,
+        };
+        Command.SetAction(Run);
+    }
+
+    public Verb Command { get; }
+
+    private int Run(ParseResult parsed)
+    {
+        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        char separator = Separator(path);
+        if (path != "-")
+        {
+            Shared.CheckApart(input, path);
+            ResultFiles.Check(path);
+        }
+
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
+        using ClassifierModel model = ClassifierModel.Load(parsed.GetRequiredValue(_model), backend);
+        var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens));
+        using var files = new ResultFiles();
+        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model);
+        long records = 0, truncated = 0;
+        bool quiet = parsed.GetValue(_quiet);
+        using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");
+        foreach (Prediction prediction in predictor.Predict(Shared.Records(reader), _terminal.Cancellation))
+        {
+            table.Write(prediction);
+            records++;
+            if (prediction.Truncated) truncated++;
+            if (progress.IsDue) progress.Show(Shared.Count(records, "record"), records, Shared.ShareOf(reader));
+        }
+
+        _terminal.Cancellation.ThrowIfCancellationRequested();
+        table.Flush();
+        files.Commit();
+        progress.Dispose();
+        Shared.WarnOfDropped(reader, _terminal);
+        if (truncated > 0)
+            _terminal.Say($"{reader.Name}: {Shared.Count(truncated, "record")} longer than {predictor.MaxTokens} tokens, of which only the beginning was looked at (column 'truncated')");
+        if (!quiet) _terminal.Say($"{Shared.Count(records, "record")} in {progress.Elapsed.TotalSeconds:F1} s to {(path == "-" ? "standard output" : path)}");
+        return CommandLineTool.Done;
+    }
+
+    private static char Separator(string path) => Path.GetExtension(path).ToLowerInvariant() switch
+    {
+        ".csv" => ',',
+        ".tsv" => '\t',
+        _ when path == "-" => '\t',
+        _ => throw new UsageException($"-o {path}: the extension decides the format: .csv or .tsv"),
+    };
+}
