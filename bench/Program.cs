@@ -1,7 +1,7 @@
-using Bench.EndToEnd;
+using Bench.Peers;
 using BenchmarkDotNet.Running;
 
-// `forward` measures operations and the whole forward pass; anything else is BenchmarkDotNet's: --filter '*Tokenizer*', --list flat, …
-if (args is ["forward", ..]) return ForwardBenchmark.Run(args[1..]);
+// `peer …` takes one sample beside other programs, see bench/peers; anything else is BenchmarkDotNet's: --filter '*Tokenizer*', --list flat, …
+if (args is ["peer", .. string[] peer]) return PeerSample.Run(peer);
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

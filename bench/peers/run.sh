@@ -26,8 +26,13 @@ build() {
     mkdir -p "$work/onnx" "$work/data"
     cc -O2 -Wall -Wextra -pthread peak.c -o "$work/peak"
     /usr/bin/python3 write_model.py "$shared" "$work/model"
+    # the same without dropout, for training
+    mkdir -p "$work/model-training"
+    ln -sf ../model/model.safetensors ../model/tokenizer.json "$work/model-training/"
+    sed 's/\("[a-z_]*dropout[a-z_]*": *\)0\.1/\10.0/' "$work/model/config.json" > "$work/model-training/config.json"
     /usr/bin/python3 onnx_graph.py "$work/model/model.safetensors" "$work/onnx"
     /usr/bin/python3 prepare_data.py "$shared" "$work/data"
+    { echo ">one"; head -c 650 "$work/data/yeast_1000bp.txt"; echo; } > "$work/data/one.fa"
     for name in splice mixed; do
         node tokenizer_peer.mjs ids --text "$work/data/$name.txt" --out "$work/data/$name.ids"
     done
@@ -37,7 +42,20 @@ check() { /usr/bin/python3 check.py "$shared" "$work"; }
 
 measure() {
     if [ $# -eq 0 ]; then set -- inference training real start encode bpe; fi
-    /usr/bin/python3 compare.py "$@"
+    dotnet build ../Bench.csproj -c Release --nologo -v quiet
+    dotnet build ../../tools/dnabert2/dnabert2.csproj -c Release --nologo -v quiet
+    sample="dotnet ../bin/Release/net10.0/Bench.dll peer"
+    for dtype in f32 bf16 i8; do
+        set -- "$@" --engine "engine:$dtype:inference=$sample infer --model .work/model --dtype $dtype --shape {shape}"
+    done
+    for dtype in f32 bf16; do
+        set -- "$@" --engine "engine:$dtype:training=$sample train --model .work/model-training --dtype $dtype --shape {shape}"
+    done
+    /usr/bin/python3 compare.py "$@" \
+        --engine "engine:f32:real=$sample real --model .work/model --ids {ids} --rows {rows}" \
+        --engine "engine:any:start=../../tools/dnabert2/bin/Release/net10.0/dnabert2 embed .work/data/one.fa --model .work/model -o .work/one.npy && echo '{\"ms\":0}'" \
+        --engine "engine:any:encode=$sample encode --tokenizer .work/model/tokenizer.json --text {text} --rows {rows}" \
+        --engine "engine:any:bpe=$sample bpe --text {text}"
 }
 
 command="${1:-all}"

@@ -117,7 +117,8 @@ public sealed class Tape
         Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
         ArenaMark mark = Activations.Mark();
         _recording = false;
-        Backend.Copy(segment.Forward(this, x, cuSeqlens).Data, result);
+        Tensor forward = segment.Forward(this, x, cuSeqlens).Data;
+        if (!forward.IsSameAs(result)) Backend.Copy(forward, result);
         _recording = recording;
         Activations.Reset(mark);
         if (!recording) return result;

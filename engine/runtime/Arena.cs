@@ -22,6 +22,17 @@ public sealed class Arena(Backend backend) : IDisposable
     /// <summary>The most bytes that were in use at one time.</summary>
     public long HighWater { get; private set; }
 
+    /// <summary>Bytes it holds of its backend's memory, in use or not.</summary>
+    public long Bytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (Storage chunk in _chunks) bytes += chunk.Bytes;
+            return bytes;
+        }
+    }
+
     /// <summary>A tensor of uninitialised elements, valid until the arena is reset below it.</summary>
     public Tensor Rent(Shape shape, DType dtype)
     {

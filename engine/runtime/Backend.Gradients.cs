@@ -15,6 +15,7 @@ public abstract partial class Backend
         Expect(dy, "dy", DType.F32, new Shape(dx.Shape[0], weight.Shape[0]));
         Expect(weight, "weight", DType.F32, new Shape(weight.Shape[0], dx.Shape[1]));
         Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        using OperationTimer timer = Time("linear, input gradient", new Shape(dy.Shape[0], weight.Shape[1], weight.Shape[0]), 2.0 * dy.Count * weight.Shape[1], 4.0 * (dy.Count + dx.Count + weight.Count));
         LinearInputGradientCore(dy, weight, accumulate, dx);
     }
 
@@ -27,6 +28,7 @@ public abstract partial class Backend
         Expect(dy, "dy", DType.F32, new Shape(x.Shape[0], dw.Shape[0]));
         Expect(x, "x", DType.F32, new Shape(x.Shape[0], dw.Shape[1]));
         Expect(dw, "dw", DType.F32, new Shape(dw.Shape[0], dw.Shape[1]));
+        using OperationTimer timer = Time("linear, weight gradient", new Shape(dw.Shape[0], dw.Shape[1], x.Shape[0]), 2.0 * dy.Count * dw.Shape[1], 4.0 * (dy.Count + x.Count + (2.0 * dw.Count)));
         LinearWeightGradientCore(dy, x, dw);
     }
 
@@ -37,6 +39,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[0]));
         Expect(y, "y", DType.F32, new Shape(y.Shape[0]));
+        using OperationTimer timer = Time("sum of rows", x.Shape, 0, 4.0 * x.Count);
         SumRowsCore(x, y);
     }
 
@@ -48,6 +51,7 @@ public abstract partial class Backend
     {
         Expect(dy, "dy", DType.F32, x.Shape);
         Expect(dx, "dx", DType.F32, x.Shape);
+        using OperationTimer timer = Time("gelu, gradient", dx.Shape, 0, 12.0 * dx.Count);
         GeluGradientCore(x, dy, dx);
     }
 
@@ -60,6 +64,7 @@ public abstract partial class Backend
         Expect(du, "du", DType.F32, new Shape(du.Shape[0], du.Shape[1]));
         Expect(g, "g", DType.F32, new Shape(du.Shape[0], 2 * du.Shape[1]));
         Expect(dg, "dg", DType.F32, g.Shape);
+        using OperationTimer timer = Time("geglu, gradient", du.Shape, 0, 20.0 * du.Count);
         GegluGradientCore(g, du, dg);
     }
 
@@ -72,6 +77,7 @@ public abstract partial class Backend
     {
         Expect(dy, "dy", DType.F32, y.Shape);
         Expect(dx, "dx", DType.F32, y.Shape);
+        using OperationTimer timer = Time("tanh, gradient", dx.Shape, 0, 12.0 * dx.Count);
         TanhGradientCore(y, dy, accumulate, dx);
     }
 
@@ -94,6 +100,7 @@ public abstract partial class Backend
         Expect(y, "y", DType.F32, new Shape(tokens, hidden));
         Expect(dy, "dy", DType.F32, y.Shape);
         Expect(dqkv, "dqkv", DType.F32, qkv.Shape);
+        using OperationTimer timer = Time("attention, gradient", y.Shape, 8.0 * y.Shape[1] * cuSeqlens.SquaredLengths, 32.0 * y.Count);
         AttentionGradientCore(qkv, cuSeqlens, heads, mod, logSumExp, y, dy, dqkv);
     }
 
@@ -115,6 +122,7 @@ public abstract partial class Backend
         if (!dweight.IsAbsent) Expect(dweight, "dweight", DType.F32, weight.Shape);
         if (!dweight.IsAbsent) Expect(dbias, "dbias", DType.F32, weight.Shape);
         if (!dx.IsAbsent) Expect(dx, "dx", DType.F32, x.Shape);
+        using OperationTimer timer = Time("layer norm, gradient", dy.Shape, 0, 12.0 * dy.Count);
         LayerNormGradientCore(x, dy, weight, statistics, dweight, dbias, accumulate, dx);
     }
 
@@ -130,6 +138,7 @@ public abstract partial class Backend
         if (!typeIds.IsAbsent) Expect(typeIds, "type ids", DType.I32, ids.Shape);
         if (!dword.IsAbsent) Expect(dword, "dword", DType.F32, new Shape(dword.Shape[0], dy.Shape[1]));
         if (!dtype.IsAbsent) Expect(dtype, "dtype", DType.F32, new Shape(dtype.Shape[0], dy.Shape[1]));
+        using OperationTimer timer = Time("embedding, gradient", dy.Shape, 0, 12.0 * dy.Count);
         EmbedGradientCore(ids, typeIds, dy, dword, dtype);
     }
 
@@ -142,6 +151,7 @@ public abstract partial class Backend
         Expect(dy, "dy", DType.F32, new Shape(rows.Shape[0], dx.Shape[1]));
         Expect(rows, "rows", DType.I32, new Shape(rows.Shape[0]));
         Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        using OperationTimer timer = Time("scatter rows", dy.Shape, 0, 12.0 * dy.Count);
         ScatterRowsCore(dy, rows, dx);
     }
 
@@ -156,6 +166,7 @@ public abstract partial class Backend
         if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient");
         Expect(dy, "dy", DType.F32, new Shape(cuSeqlens.Sequences, dx.Shape[1]));
         Expect(dx, "dx", DType.F32, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
+        using OperationTimer timer = Time("pool, gradient", dx.Shape, 0, 4.0 * dx.Count);
         PoolGradientCore(dy, cuSeqlens, pooling, accumulate, dx);
     }
 
@@ -170,6 +181,7 @@ public abstract partial class Backend
         Expect(labels, "labels", DType.I32, new Shape(logits.Shape[0]));
         Expect(dlogits, "dlogits", DType.F32, logits.Shape);
         if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, labels.Shape);
+        using OperationTimer timer = Time("cross-entropy, gradient", logits.Shape, 0, 8.0 * logits.Count);
         CrossEntropyGradientCore(logits, labels, weights, scale, dlogits);
     }
 
@@ -210,6 +222,7 @@ public abstract partial class Backend
     {
         Expect(z, "z", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
+        using OperationTimer timer = Time("add", y.Shape, 0, 12.0 * y.Count);
         AddCore(x, z, y);
     }
 
@@ -220,6 +233,7 @@ public abstract partial class Backend
     public double SumOfSquares(Tensor x)
     {
         Expect(x, "x", DType.F32, x.Shape);
+        using OperationTimer timer = Time("gradient norm", x.Shape, 0, 4.0 * x.Count);
         return SumOfSquaresCore(x);
     }
 
@@ -234,6 +248,7 @@ public abstract partial class Backend
         Expect(g, "g", DType.F32, w.Shape);
         Expect(m, "m", DType.F32, w.Shape);
         Expect(v, "v", DType.F32, w.Shape);
+        using OperationTimer timer = Time("AdamW", w.Shape, 0, 28.0 * w.Count);
         AdamWCore(step, w, g, m, v);
     }
 

@@ -36,6 +36,7 @@ public abstract partial class Backend
         if (!sum.IsAbsent) Expect(sum, "sum", DType.F32, y.Shape);
         if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(y.Shape[0], 2));
         Expect(norm, hidden);
+        using OperationTimer timer = Time("embedding", y.Shape, 0, 8.0 * y.Count);
         EmbedCore(ids, typeIds, word, type, norm, sum.IsAbsent ? y : sum, statistics, y);
     }
 
@@ -57,6 +58,7 @@ public abstract partial class Backend
         if (!bias.IsAbsent) Expect(bias, "bias", DType.F32, new Shape(weight.Outputs));
         if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, y.Shape);
         Expect(y, "y", DType.F32, new Shape(rows, width));
+        using OperationTimer timer = Time("linear", new Shape(rows, weight.Outputs, weight.Inputs), 2.0 * rows * weight.Outputs * weight.Inputs, 4.0 * (x.Count + y.Count + ((double)weight.Outputs * weight.Inputs)));
         LinearCore(x, weight, bias, activation, residual, y);
     }
 
@@ -78,6 +80,7 @@ public abstract partial class Backend
         Expect(qkv, "qkv", DType.F32, new Shape(tokens, 3 * hidden));
         Expect(y, "y", DType.F32, new Shape(tokens, hidden));
         if (!logSumExp.IsAbsent) Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
+        using OperationTimer timer = Time("attention", y.Shape, 4.0 * hidden * cuSeqlens.SquaredLengths, 16.0 * y.Count);
         AttentionCore(qkv, cuSeqlens, heads, mod, logSumExp, y);
     }
 
@@ -92,6 +95,7 @@ public abstract partial class Backend
         if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(x.Shape[0], 2));
         Expect(y, "y", DType.F32, x.Shape);
         Expect(norm, x.Shape[1]);
+        using OperationTimer timer = Time("layer norm", y.Shape, 0, 8.0 * y.Count);
         LayerNormCore(x, norm, statistics, y);
     }
 
@@ -104,6 +108,7 @@ public abstract partial class Backend
         Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[1]));
         Expect(rows, "rows", DType.I32, new Shape(y.Shape[0]));
         Expect(y, "y", DType.F32, new Shape(y.Shape[0], y.Shape[1]));
+        using OperationTimer timer = Time("gather rows", y.Shape, 0, 8.0 * y.Count);
         GatherRowsCore(x, rows, y);
     }
 
@@ -119,6 +124,7 @@ public abstract partial class Backend
         Expect(x, "x", DType.F32, x.Shape);
         if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
+        using OperationTimer timer = Time("dropout", y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
         DropoutCore(x, random, probability, residual, y);
     }
 
@@ -127,6 +133,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
+        using OperationTimer timer = Time("gelu", y.Shape, 0, 8.0 * y.Count);
         GeluCore(x, y);
     }
 
@@ -137,6 +144,7 @@ public abstract partial class Backend
     {
         Expect(u, "u", DType.F32, new Shape(u.Shape[0], u.Shape[1]));
         Expect(g, "g", DType.F32, new Shape(u.Shape[0], 2 * u.Shape[1]));
+        using OperationTimer timer = Time("geglu", u.Shape, 0, 12.0 * u.Count);
         GegluCore(g, u);
     }
 
@@ -149,6 +157,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[1]));
         Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, y.Shape[1]));
+        using OperationTimer timer = Time("pool", y.Shape, 0, 4.0 * x.Count);
         PoolCore(x, cuSeqlens, pooling, y);
     }
 
@@ -160,6 +169,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[2]));
         Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2]));
+        using OperationTimer timer = Time("pad", y.Shape, 0, 8.0 * y.Count);
         PadCore(x, cuSeqlens, y);
     }
 
@@ -168,6 +178,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
+        using OperationTimer timer = Time("tanh", y.Shape, 0, 8.0 * y.Count);
         TanhCore(x, y);
     }
 
@@ -185,6 +196,7 @@ public abstract partial class Backend
         Expect(labels, "labels", DType.I32, rows);
         if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, rows);
         Expect(losses, "losses", DType.F32, rows);
+        using OperationTimer timer = Time("cross-entropy", logits.Shape, 0, 4.0 * logits.Count);
         CrossEntropyCore(logits, labels, weights, losses);
     }
 

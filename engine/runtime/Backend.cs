@@ -22,6 +22,18 @@ public abstract partial class Backend : IDisposable
     /// <summary>Storages that are not yet disposed.</summary>
     public int LiveStorages => Volatile.Read(ref _liveStorages);
 
+    /// <summary>
+    /// Measures the most operations of matrix products that the machine does, in 10⁹ a second; see <see cref="MachinePeak"/>. 0 where that
+    /// is not known.
+    /// </summary>
+    public virtual double MeasurePeak() => 0;
+
+    /// <summary>
+    /// Where each operation notes its time; null: nowhere. While there is one, the backend is used by one thread alone. On a GPU it is the
+    /// time of the launch, not that of the work.
+    /// </summary>
+    public Profile? Profile { get; set; }
+
     /// <summary>Uninitialised memory of at least one byte, aligned to 64.</summary>
     /// <exception cref="InsufficientMemoryException">The backend has no such memory; the message says how much was asked.</exception>
     public Storage Allocate(long bytes)
@@ -49,6 +61,7 @@ public abstract partial class Backend : IDisposable
     public void Copy(Tensor source, Tensor destination)
     {
         Expect(destination, "destination", source.DType, source.Shape);
+        using OperationTimer timer = Time("copy", source.Shape, 0, 2.0 * source.Bytes);
         CopyCore(source, destination);
     }
 
@@ -89,6 +102,8 @@ public abstract partial class Backend : IDisposable
 
     /// <summary>Releases threads, contexts and the like.</summary>
     private protected abstract void Close();
+
+    private OperationTimer Time(string name, Shape shape, double flops, double bytes) => new(Profile, name, shape, flops, bytes);
 
     private static Tensor SameSize(Tensor tensor, int bytes) =>
         tensor.Bytes == bytes ? tensor : throw new ArgumentException($"{tensor} has {tensor.Bytes} bytes, the span {bytes}");

@@ -114,10 +114,14 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private void ProductWithRight(float* right, MatMulArguments arguments)
     {
+        if (precision == Precision.I8) throw new InvalidOperationException("8-bit integers are for inference: train in F32 or BF16");
         lock (_operation)
         {
-            arguments.PackedRight = Rent(MatMul.PackedLength(arguments.Columns, arguments.Depth, 2 * TS.Lanes));
-            _pool.Run(new PackRightJob<TS, TV>(right, arguments.Columns, arguments.Depth, arguments.PackedRight));
+            MatMulTile tile = TileFor(Activation.None);
+            var packed = (uint*)Rent(MatMulRight.Length(tile, arguments.Columns, arguments.Depth, Activation.None));
+            _pool.Run(new PackRightJob(right, arguments.Columns, arguments.Depth, tile, packed));
+            arguments.Tile = tile;
+            arguments.Right = MatMulRight.At(packed, tile, arguments.Columns, arguments.Depth, Activation.None);
             Product(arguments);
         }
     }

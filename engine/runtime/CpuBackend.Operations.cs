@@ -18,18 +18,20 @@ internal unsafe partial class CpuBackend<TS, TV>
         lock (_operation)
         {
             Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
+            MatMulTile tile = TileFor(activation);
             Product(new MatMulArguments
             {
                 Rows = x.Shape[0],
                 Columns = weight.Outputs,
                 Depth = weight.Inputs,
                 Left = F32(x),
-                PackedRight = F32(packed.Data),
+                Right = MatMulRight.At((uint*)packed.Data.Address, tile, weight.Outputs, weight.Inputs, activation),
                 Bias = F32(bias),
                 Residual = F32(residual),
                 Result = F32(y),
                 LeadingResult = y.Shape[1],
                 Activation = activation,
+                Tile = tile,
             });
         }
     }
@@ -39,9 +41,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         lock (_operation)
         {
             AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y);
-            arguments.Packed = Rent(2 * AttentionPacking<TS, TV>.Length(cuSeqlens.Tokens, cuSeqlens.Sequences, heads, arguments.HeadSize));
             float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments.HeadSize) * _pool.Workers);
-            _pool.Run(new PackKeysValuesJob<TS, TV>(arguments));
             _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
             Scratch.Reset();
         }
@@ -84,16 +84,27 @@ internal unsafe partial class CpuBackend<TS, TV>
         Run(new ElementLossJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), F32(losses), x.Count));
 
     /// <summary>A matrix product whose right factor is packed; takes back the scratch memory.</summary>
-    private void Product(MatMulArguments arguments)
+    private void Product(MatMulArguments a)
     {
-        arguments.PackedLeft = Rent(MatMul.PackedLength(arguments.Rows, arguments.Depth, TS.TileRows));
-        long tiles = MatMulJob<TS, TV>.TilesPerWorker(arguments.Depth);
-        _pool.Run(new PackLeftJob<TS, TV>(arguments));
-        _pool.Run(new MatMulJob<TS, TV>(arguments, Rent(tiles * _pool.Workers), tiles));
+        MatMulTile tile = a.Tile;
+        a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
+        if (precision != Precision.F32 || a.TransposeLeft) PrepareLeft(ref a);
+        long perWorker = MatMulJob<TS, TV>.TilesPerWorker(tile, a.Depth);
+        _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker));
         Scratch.Reset();
     }
 
-    private static AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
+    private void PrepareLeft(ref MatMulArguments a)
+    {
+        // Rows a multiple of 4 KB apart would share their sets of the cache.
+        long words = a.Tile.Steps(a.Depth), leading = words % 1024 == 0 ? words + 16 : (words + 15) / 16 * 16;
+        var prepared = new MatMulLeft { Words = (uint*)Rent(leading * a.Rows), Leading = leading };
+        if (precision == Precision.I8) prepared.Scales = Rent(a.Rows);
+        _pool.Run(new PrepareLeftJob(a, prepared));
+        a.Prepared = prepared;
+    }
+
+    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
     {
         Qkv = F32(qkv),
         CuSeqlens = I32(cuSeqlens.Borders),
@@ -102,6 +113,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         HeadSize = y.Shape[1] / heads,
         Result = F32(y),
         LogSumExp = F32(logSumExp),
+        Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
     };
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)

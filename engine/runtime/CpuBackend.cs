@@ -12,19 +12,26 @@ public static class CpuBackend
     /// <c>DOTNET_EnableAVX2=0</c> and <c>DOTNET_EnableHWIntrinsic=0</c> force the narrower ones.
     /// </summary>
     /// <param name="threads">The number of threads; 0 for one a core.</param>
-    public static Backend Create(int threads = 0)
+    /// <param name="precision">What the factors of matrix products are rounded to.</param>
+    public static Backend Create(int threads = 0, Precision precision = Precision.F32)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
         if (threads == 0) threads = Environment.ProcessorCount;
-        if (Vector512.IsHardwareAccelerated) return new CpuBackend<Simd512, Vector512<float>>("AVX-512", threads);
-        if (Vector256.IsHardwareAccelerated) return new CpuBackend<Simd256, Vector256<float>>("AVX2", threads);
-        if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128, Vector128<float>>("128-bit SIMD", threads);
-        return new CpuBackend<SimdScalar, float>("no SIMD", threads);
+        if (Vector512.IsHardwareAccelerated)
+            return new CpuBackend<Simd512, Vector512<float>>("AVX-512", threads, precision, TileKernels.TryCreate(precision, wide: true));
+        if (Vector256.IsHardwareAccelerated)
+            return new CpuBackend<Simd256, Vector256<float>>("AVX2", threads, precision, TileKernels.TryCreate(precision, wide: false));
+        if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128, Vector128<float>>("128-bit SIMD", threads, precision, null);
+        return new CpuBackend<SimdScalar, float>("no SIMD", threads, precision, null);
     }
 }
 
 /// <summary>The CPU backend in one SIMD form.</summary>
-internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Backend
+/// <param name="simd">Its name.</param>
+/// <param name="threads">The number of threads.</param>
+/// <param name="precision">What the factors of matrix products are rounded to.</param>
+/// <param name="kernels">Tiles in machine code, or null: the compiled ones. The backend owns them.</param>
+internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Precision precision, TileKernels? kernels) : Backend
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -32,7 +39,10 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Bac
     private readonly WorkerPool _pool = new(threads);
     private Arena? _scratch;
 
-    public override string Description { get; } = $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}";
+    public override string Description { get; } = 
+        $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
+
+    public override double MeasurePeak() => MachinePeak.Gflops(threads, precision);
 
     private Arena Scratch => _scratch ??= new Arena(this);
 
@@ -40,7 +50,10 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Bac
     {
         try
         {
-            return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+            bool large = (nuint)bytes >= HugePages.Size;
+            void* address = NativeMemory.AlignedAlloc((nuint)bytes, large ? HugePages.Size : 64);
+            if (large) HugePages.Advise(address, (nuint)bytes);
+            return (nint)address;
         }
         catch (OutOfMemoryException)
         {
@@ -65,7 +78,11 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Bac
         _scratch = null;
     }
 
-    private protected override void Close() => _pool.Dispose();
+    private protected override void Close()
+    {
+        _pool.Dispose();
+        kernels?.Dispose();
+    }
 
     private protected override Weight PackCore(in Weight weight, Activation activation, Arena arena)
     {
@@ -75,13 +92,16 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads) : Bac
     private Weight PackInto(in Weight weight, Activation activation, Arena arena)
     {
         int outputs = weight.Outputs, inputs = weight.Inputs;
-        bool geglu = activation == Activation.Geglu;
-        if (geglu && outputs % 2 != 0) throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
-        long length = geglu ? 2 * MatMul.PackedLength(outputs / 2, inputs, TS.Lanes) : MatMul.PackedLength(outputs, inputs, 2 * TS.Lanes);
-        Tensor data = arena.Rent(FlatShape(length), DType.F32);
-        _pool.Run(new PackWeightJob<TS, TV>(F32(weight.Data), outputs, inputs, activation, F32(data)));
+        if (activation == Activation.Geglu && outputs % 2 != 0) throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
+        MatMulTile tile = TileFor(activation);
+        Tensor data = arena.Rent(FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
+        MatMulRight right = MatMulRight.At((uint*)data.Address, tile, outputs, inputs, activation);
+        _pool.Run(new PackWeightJob(F32(weight.Data), outputs, inputs, activation, tile, right));
         return new Weight(data, outputs, inputs, activation);
     }
+
+    private MatMulTile TileFor(Activation activation) =>
+        kernels?.For(activation) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1);
 
     private void Run<TJob>(in TJob job)
         where TJob : unmanaged, IJob

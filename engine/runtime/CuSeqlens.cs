@@ -23,6 +23,7 @@ public readonly struct CuSeqlens
             if (lengths[i] < 0 || total > int.MaxValue) throw new ArgumentException($"sequence {i}: a length of {lengths[i]} tokens after {total - lengths[i]}");
             borders[i + 1] = (int)total;
             Longest = Math.Max(Longest, lengths[i]);
+            SquaredLengths += (double)lengths[i] * lengths[i];
         }
 
         Tokens = (int)total;
@@ -38,6 +39,9 @@ public readonly struct CuSeqlens
 
     /// <summary>The number of tokens of all sequences.</summary>
     public int Tokens { get; }
+
+    /// <summary>The sum of the squares of the numbers of tokens: what attention's work is proportional to.</summary>
+    internal double SquaredLengths { get; }
 
     /// <summary>The number of tokens of the longest sequence.</summary>
     public int Longest { get; }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
 
 namespace Dnabert2;
 
@@ -45,15 +46,20 @@ internal sealed class ChunkBatch : IDisposable
 
     /// <summary>Runs the encoder.</summary>
     /// <param name="destination">Receives [chunks, hidden], or [tokens, hidden]; it grows as needed.</param>
+    /// <exception cref="DeviceMemoryException">The batch does not fit the GPU; the message says what would.</exception>
     public void Run(ref float[] destination)
     {
-        var batch = new Batch(_arena, Ids, Lengths);
-        Variable output = _model.Encoder.Forward(_tape, batch);
-        if (_pool is not null) output = _pool.Forward(_tape, output, batch.CuSeqlens);
-        Tensor x = output.Data;
-        if (destination.Length < x.Count) destination = new float[x.Count];
-        _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
-        _arena.Reset();
+        try
+        {
+            Tensor x = Forward(_arena, _tape, Lengths.Length);
+            if (destination.Length < x.Count) destination = new float[x.Count];
+            _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
+            _arena.Reset();
+        }
+        catch (DeviceMemoryException fault)
+        {
+            throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], "--batch-tokens", Probe);
+        }
     }
 
     /// <summary>Empties the batch.</summary>
@@ -64,6 +70,25 @@ internal sealed class ChunkBatch : IDisposable
     }
 
     public void Dispose() => _arena.Dispose();
+
+    /// <summary>The encoder's result for the first so many chunks.</summary>
+    private Tensor Forward(Arena arena, Tape tape, int chunks)
+    {
+        ReadOnlySpan<int> lengths = Lengths[..chunks];
+        int tokens = 0;
+        foreach (int length in lengths) tokens += length;
+        var batch = new Batch(arena, Ids[..tokens], lengths);
+        Variable output = _model.Encoder.Forward(tape, batch);
+        if (_pool is not null) output = _pool.Forward(tape, output, batch.CuSeqlens);
+        return output.Data;
+    }
+
+    private long Probe(int chunks)
+    {
+        using var arena = new Arena(_model.Backend);
+        Forward(arena, Tape.ForInference(arena), chunks);
+        return arena.HighWater;
+    }
 
     private static int Special(int? id, string token) =>
         id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");

@@ -1,5 +1,6 @@
 using Engine.Autograd;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Training;
 
@@ -52,6 +53,7 @@ internal sealed class TrainingStep : IDisposable
     public Sample SampleAt(long number) => _sampler.At(number);
 
     /// <summary>Runs a step, counted from 0.</summary>
+    /// <exception cref="DeviceMemoryException">A micro-batch does not fit the GPU; the message says what would.</exception>
     public StepResult Run(int step, double learningRate)
     {
         long first = (long)step * _options.GlobalBatch;
@@ -94,21 +96,45 @@ internal sealed class TrainingStep : IDisposable
     {
         if (part.Labels.IsEmpty) return 0;
         // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
-        _tape.Reset(_options.Seed, (uint)(first + part.FirstSequence));
-        var batch = new Batch(_activations, part.Ids, part.Lengths);
-        Variable losses = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(part.Rows), Upload(part.Labels), scale);
-        Span<float> values = _losses.AsSpan(0, part.Labels.Length);
-        _model.Backend.Download(losses.Data, values);
         double sum = 0;
-        foreach (float loss in values) sum += loss;
-        if (double.IsFinite(sum)) _tape.Backward(losses);
-        else Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
+        try
+        {
+            _tape.Reset(_options.Seed, (uint)(first + part.FirstSequence));
+            var batch = new Batch(_activations, part.Ids, part.Lengths);
+            Variable losses = Loss(_tape, _activations, batch, part.Rows, part.Labels, scale);
+            Span<float> values = _losses.AsSpan(0, part.Labels.Length);
+            _model.Backend.Download(losses.Data, values);
+            foreach (float loss in values) sum += loss;
+            if (double.IsFinite(sum)) _tape.Backward(losses);
+        }
+        catch (DeviceMemoryException fault)
+        {
+            int[] ids = [.. part.Ids], lengths = [.. part.Lengths];
+            throw BatchMemory.Explain(
+                fault, ids.Length, lengths, [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(ids, lengths[..sequences]));
+        }
+
+        if (!double.IsFinite(sum)) Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
         return sum;
     }
 
-    private Tensor Upload(ReadOnlySpan<int> values)
+    private Variable Loss(Tape tape, Arena arena, in Batch batch, ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale) =>
+        Objectives.MaskedLanguageModel(_model, tape, batch, Upload(arena, rows), Upload(arena, labels), scale);
+
+    /// <summary>The bytes that a pass over sequences takes, as many tokens masked as on average. The gradients are of no use afterwards.</summary>
+    private long Probe(int[] ids, int[] lengths)
     {
-        Tensor tensor = _activations.Rent(new Shape(values.Length), DType.I32);
+        using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
+        var tape = Tape.ForTraining(activations, gradients, _options.Recompute);
+        var batch = new Batch(activations, ids.AsSpan(0, lengths.Sum()), lengths);
+        int masked = Math.Max(1, (int)Math.Ceiling(batch.CuSeqlens.Tokens * _options.MaskProbability));
+        tape.Backward(Loss(tape, activations, batch, [.. Enumerable.Range(0, masked)], new int[masked], 0));
+        return activations.HighWater + gradients.HighWater;
+    }
+
+    private Tensor Upload(Arena arena, ReadOnlySpan<int> values)
+    {
+        Tensor tensor = arena.Rent(new Shape(values.Length), DType.I32);
         _model.Backend.Upload(values, tensor);
         return tensor;
     }

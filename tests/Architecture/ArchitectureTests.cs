@@ -43,7 +43,7 @@ public class ArchitectureTests
     [Fact]
     public void Libraries_need_no_package_beyond_the_ones_agreed()
     {
-        string[] agreed = ["System.Numerics.Tensors", "CommunityToolkit.HighPerformance", "CsvHelper"];
+        string[] agreed = ["System.Numerics.Tensors", "CommunityToolkit.HighPerformance", "CsvHelper", "Iced"];
         foreach (string path in ProjectFiles("engine", "model", "tokenizer"))
         {
             IEnumerable<string> packages = XDocument.Load(path).Descendants("PackageReference")

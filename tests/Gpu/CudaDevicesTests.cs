@@ -8,7 +8,7 @@ public sealed class CudaDevicesTests
     [SkippableFact]
     public void Without_a_driver_a_sentence_says_so_and_nothing_is_thrown()
     {
-        Skip.If(CudaDriver.IsInstalled, "there is a driver");
+        Skip.If(CudaDriver.Native.IsInstalled, "there is a driver");
         Assert.False(CudaDevices.TryOpen(0, out Backend? backend, out string? obstacle));
         Assert.Null(backend);
         Assert.Equal("there is no NVIDIA driver on this machine", obstacle);
@@ -37,6 +37,31 @@ public sealed class CudaDevicesTests
     [InlineData(11040, null)]
     [InlineData(12040, null)]
     public void A_driver_that_is_too_old_is_named(int version, string? expected) => Assert.Equal(expected, CudaDevices.DriverObstacle(version));
+
+    [Theory]
+    [InlineData(false, 12040, 9, "there is no NVIDIA driver on this machine")]
+    [InlineData(true, 11030, 9, "the NVIDIA driver knows CUDA 11.3; the kernels need a driver for CUDA 11.4 (470) or newer")]
+    [InlineData(true, 12040, 0, "the NVIDIA driver finds no GPU")]
+    [InlineData(true, 12040, 7, "Fake has compute capability 7.0; the kernels need 8.0 (Ampere) or newer")]
+    public void What_stands_in_the_way_of_a_GPU_is_one_sentence(bool installed, int version, int major, string expected)
+    {
+        var driver = new FakeDriver { IsInstalled = installed, Version = version, Devices = major == 0 ? [] : [("Fake", major, 0, true)] };
+        Assert.False(CudaDevices.TryOpen(driver, 0, out _, out string? obstacle));
+        Assert.Equal(expected, obstacle);
+        Assert.Equal(0, driver.Held);
+    }
+
+    [Fact]
+    public void The_second_GPU_is_opened_by_its_number_and_one_that_does_not_exist_is_refused()
+    {
+        var driver = new FakeDriver { Devices = [("Old", 7, 5, true), ("New", 9, 0, true)] };
+        Assert.True(CudaDevices.TryOpen(driver, 1, out Backend? backend, out _));
+        Assert.Equal("New, compute capability 9.0, 1024 MiB", backend.Description);
+        backend.Dispose();
+        Assert.Equal(0, driver.Held);
+        Assert.False(CudaDevices.TryOpen(driver, 2, out _, out string? obstacle));
+        Assert.Equal("there is no GPU 2; the driver finds 2, numbered from 0", obstacle);
+    }
 
     [Fact]
     public void The_message_of_a_failure_names_the_kernels_that_were_under_way()

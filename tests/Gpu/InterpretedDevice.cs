@@ -6,12 +6,14 @@ using Tests.Ptx;
 namespace Tests.Gpu;
 
 /// <summary>A GPU whose kernels run in the PTX interpreter, every access checked: the backend's launches are proven without a GPU.</summary>
-internal sealed class InterpretedDevice : GpuDevice
+internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDevice
 {
     private readonly PtxMachine _machine = new() { SharedMemoryLimit = 227 * 1024, InstructionBudget = 2_000_000_000 };
     private readonly Dictionary<string, PtxKernel> _kernels = [];
 
     public override string Description => "PTX interpreter";
+
+    public override int MaxSharedBytes => maxSharedBytes;
 
     /// <summary>What each launch did, in order.</summary>
     public List<(string Entry, LaunchReport Report)> Reports { get; } = [];

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Engine.Kernels;
 using Engine.Runtime;
 
@@ -8,29 +9,48 @@ namespace Tests.Kernels;
 /// <summary>The CPU backend in each form that this machine, under the present switches, runs.</summary>
 internal static class Backends
 {
+    private const string MachineCode = ", machine code";
+
     public static TheoryData<string> Names()
     {
         var names = new TheoryData<string> { "scalar" };
         if (Vector128.IsHardwareAccelerated) names.Add("128");
-        if (Vector256.IsHardwareAccelerated) names.Add("256");
-        if (Vector512.IsHardwareAccelerated) names.Add("512");
+        foreach ((bool accelerated, string name) in new[] { (Vector256.IsHardwareAccelerated, "256"), (Vector512.IsHardwareAccelerated, "512") })
+        {
+            if (!accelerated) continue;
+            names.Add(name);
+            if (X86Base.X64.IsSupported) names.Add(name + MachineCode);
+        }
+
         return names;
     }
 
-    public static Backend Create(string name, int threads) => name switch
+    public static Backend Create(string name, int threads, Precision precision = Precision.F32)
     {
-        "512" => new GuardedBackend<Simd512, Vector512<float>>(threads),
-        "256" => new GuardedBackend<Simd256, Vector256<float>>(threads),
-        "128" => new GuardedBackend<Simd128, Vector128<float>>(threads),
-        _ => new GuardedBackend<SimdScalar, float>(threads),
-    };
+        TileKernels? kernels = null;
+        if (name.EndsWith(MachineCode, StringComparison.Ordinal))
+        {
+            name = name[..^MachineCode.Length];
+            kernels = TileKernels.TryCreate(precision, name == "512");
+            Assert.NotNull(kernels);
+        }
+
+        return name switch
+        {
+            "512" => new GuardedBackend<Simd512, Vector512<float>>(threads, precision, kernels),
+            "256" => new GuardedBackend<Simd256, Vector256<float>>(threads, precision, kernels),
+            "128" => new GuardedBackend<Simd128, Vector128<float>>(threads, precision, kernels),
+            _ => new GuardedBackend<SimdScalar, float>(threads, precision, kernels),
+        };
+    }
 }
 
 /// <summary>
 /// A backend whose every storage ends at a page that must not be touched, so that reading or writing past a tensor ends the process.
 /// On systems other than Linux, memory is ordinary.
 /// </summary>
-internal sealed partial class GuardedBackend<TS, TV>(int threads) : CpuBackend<TS, TV>("guarded", threads)
+internal sealed partial class GuardedBackend<TS, TV>(int threads, Precision precision, TileKernels? kernels)
+    : CpuBackend<TS, TV>("guarded", threads, precision, kernels)
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {

@@ -40,18 +40,23 @@ public class ConformanceTests
             return new Tensor(storages[^1], 0, shape, dtype);
         }
 
-        (Action run, Tensor[] outputs) = op.Prepare(backend, arena, Guarded);
-        run();
-        double[][] expected = op.Expected;
-        Assert.Equal(expected.Length, outputs.Length);
-        for (int i = 0; i < expected.Length; i++)
+        try
         {
-            var actual = new float[outputs[i].Count];
-            backend.Download<float>(outputs[i], actual);
-            Compare($"{op.Name}, output {i}, {backend.Description}", expected[i], actual, op.Tolerance);
+            (Action run, Tensor[] outputs) = op.Prepare(backend, arena, Guarded);
+            run();
+            double[][] expected = op.Expected;
+            Assert.Equal(expected.Length, outputs.Length);
+            for (int i = 0; i < expected.Length; i++)
+            {
+                var actual = new float[outputs[i].Count];
+                backend.Download<float>(outputs[i], actual);
+                Compare($"{op.Name}, output {i}, {backend.Description}", expected[i], actual, op.Tolerance);
+            }
         }
-
-        foreach (Storage storage in storages) storage.Dispose();
+        finally
+        {
+            foreach (Storage storage in storages) storage.Dispose();
+        }
     }
 
     private static int LiveStoragesWithoutScratch(Backend backend)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Text;
+using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Tool;
 
@@ -46,6 +47,7 @@ internal static class CommandLineTool
             new TokenizeVerb(terminal).Command,
             new TrainTokenizerVerb(terminal).Command,
             new PretrainVerb(terminal).Command,
+            new BenchVerb(terminal).Command,
             new FinetuneVerb(terminal).Command,
             new MergeLoraVerb(terminal).Command,
             new ConvertVerb(terminal).Command,
@@ -71,6 +73,8 @@ internal static class CommandLineTool
         OperationCanceledException => ("interrupted", Interrupted),
         IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
         InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException => ("error: " + e.Message, Failed),
+        CudaException or NotSupportedException => ("error: " + e.Message, Failed),
+        DeviceMemoryException => ("error: there is not enough GPU memory: " + e.Message, Failed),
         OutOfMemoryException => ("error: there is not enough memory: " + e.Message, Failed),
         _ => ($"error: this should not have happened: {e.Message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
     };

@@ -30,6 +30,9 @@ internal sealed class Terminal
     /// <summary>The clock that paces progress.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>The GPUs that can be computed on.</summary>
+    public Gpus Gpus { get; init; } = Gpus.OfMachine;
+
     /// <summary>The terminal of this process.</summary>
     public static Terminal OfProcess(CancellationToken cancellation)
     {

@@ -78,22 +78,23 @@ public sealed class Linear : Op
         Addition = new LowRank(set, Prefix, Weight.Shape[1], Weight.Shape[0], rank, scale, dropout);
     }
 
-    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out].</summary>
+    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out]; in inference in the residual's place.</summary>
     public Variable Forward(Tape tape, Variable x, Variable residual = default)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Backend backend = tape.Backend;
         Tensor bias = Bias?.Value ?? default;
         int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
-        Tensor y = tape.Rent(rows, width);
         if (!tape.IsTraining && Addition is null)
         {
-            backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, y);
-            return y;
+            Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width) : residual.Data;
+            backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, result);
+            return result;
         }
 
         // The backward pass needs what was activated, so in training the activation is a step of its own; what is added precedes it.
         bool activated = Activation != Activation.None, dropped = tape.IsTraining && _dropout > 0, fused = !activated && !dropped;
+        Tensor y = tape.Rent(rows, width);
         Tensor z = activated ? tape.Rent(rows, columns) : y;
         backend.Linear(x.Data, Weight.Weight, bias, Activation.None, fused ? residual.Data : default, z);
         Tensor low = Addition?.Forward(tape, x.Data, z) ?? default;

@@ -23,61 +23,15 @@ internal unsafe struct AttentionArguments
     /// <summary>Null, or [heads, tokens].</summary>
     public float* LogSumExp;
 
-    /// <summary>Room for the packed keys, then the packed values: twice <see cref="AttentionPacking{TS, TV}.Length"/>.</summary>
-    public float* Packed;
+    /// <summary>The tile of its products, in floats, of two registers.</summary>
+    public MatMulTile Tile;
 
     public readonly int Hidden => Heads * HeadSize;
 
     public readonly int Tokens => CuSeqlens[Sequences];
 }
 
-/// <summary>Where the packed keys and values of a (sequence, head) lie.</summary>
-internal static unsafe class AttentionPacking<TS, TV>
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
-{
-    /// <summary>The head size, rounded up to whole strips of <c>Vᵀ</c>.</summary>
-    public static int PaddedHead(int headSize) => (headSize + TS.TileRows - 1) / TS.TileRows * TS.TileRows;
-
-    /// <summary>Floats for all keys, or all values: every sequence is padded to whole strips of keys.</summary>
-    public static long Length(int tokens, int sequences, int heads, int headSize) =>
-        (tokens + ((long)sequences * (TS.TileRows - 1))) * heads * PaddedHead(headSize);
-
-    /// <summary>The packed keys of a head; the values lie <see cref="Length"/> further.</summary>
-    public static float* At(in AttentionArguments a, int sequence, int head)
-    {
-        int length = a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence];
-        long before = a.CuSeqlens[sequence] + ((long)sequence * (TS.TileRows - 1));
-        return a.Packed + (((before * a.Heads) + ((long)head * (length + TS.TileRows - 1))) * PaddedHead(a.HeadSize));
-    }
-}
-
-/// <summary>Packs keys (as strips of keys) and values (as strips of <c>Vᵀ</c>) of every sequence and head.</summary>
-internal readonly unsafe struct PackKeysValuesJob<TS, TV>(AttentionArguments a) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
-{
-    public void Run(int worker, int workers)
-    {
-        long valuesOffset = AttentionPacking<TS, TV>.Length(a.Tokens, a.Sequences, a.Heads, a.HeadSize);
-        (int start, int end) = Partition.Share(a.Sequences * a.Heads, 1, worker, workers);
-        for (int i = start; i < end; i++)
-        {
-            int sequence = i / a.Heads, head = i % a.Heads;
-            int length = a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence];
-            float* keys = a.Qkv + ((a.CuSeqlens[sequence] * 3L) + 1) * a.Hidden + ((long)head * a.HeadSize);
-            float* packed = AttentionPacking<TS, TV>.At(a, sequence, head);
-            for (int k = 0; k < length; k += TS.TileRows)
-                MatMul.PackRows(keys + (k * 3L * a.Hidden), 3L * a.Hidden, Math.Min(TS.TileRows, length - k), a.HeadSize,
-                    packed + ((long)k * a.HeadSize), TS.TileRows, TS.TileRows);
-            for (int d = 0; d < a.HeadSize; d += TS.TileRows)
-                MatMul.PackColumns(keys + a.Hidden + d, 3L * a.Hidden, Math.Min(TS.TileRows, a.HeadSize - d), length,
-                    packed + valuesOffset + ((long)d * length), TS.TileRows);
-        }
-    }
-}
-
-/// <summary>The attention of blocks of <c>2·Lanes</c> queries over packed keys and values.</summary>
+/// <summary>The attention of blocks of <c>2·Lanes</c> queries.</summary>
 internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a, TMod mod, float* scratch) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
@@ -85,9 +39,9 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
 {
     private static int Block => 2 * TS.Lanes;
 
-    /// <summary>Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator.</summary>
+    /// <summary>Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros.</summary>
     public static long ScratchPerWorker(int headSize) =>
-        Block * (headSize + Attention.KeyTile + (long)AttentionPacking<TS, TV>.PaddedHead(headSize));
+        Block * (headSize + Attention.KeyTile + (long)headSize + 1);
 
     public void Run(int worker, int workers)
     {
@@ -115,82 +69,90 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
 
     private void QueryBlock(int sequence, int head, int first, in TMod headMod, float* query)
     {
-        float* scores = query + (Block * a.HeadSize);
-        float* result = scores + (Block * Attention.KeyTile);
-        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
-        int queries = Math.Min(Block, length - first);
-        float* packedKeys = AttentionPacking<TS, TV>.At(a, sequence, head);
-        float* packedValues = packedKeys + AttentionPacking<TS, TV>.Length(a.Tokens, a.Sequences, a.Heads, a.HeadSize);
-        MatMul.PackRows(a.Qkv + (((start + first) * 3L) * a.Hidden) + ((long)head * a.HeadSize), 3L * a.Hidden, queries, a.HeadSize, query, Block, Block);
+        float* scores = query + (Block * a.HeadSize), result = scores + (Block * Attention.KeyTile), zeros = result + (Block * a.HeadSize);
+        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start, queries = Math.Min(Block, length - first);
+        float* keyRows = a.Qkv + (((start * 3L) + 1) * a.Hidden) + ((long)head * a.HeadSize), valueRows = keyRows + a.Hidden;
+        MatMul.PackRows(keyRows - a.Hidden + (first * 3L * a.Hidden), 3L * a.Hidden, queries, a.HeadSize, query, Block, Block);
+        new Span<float>(zeros, Block).Clear();
 
-        TV scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize)));
-        TV leftPosition = TS.Add(TS.LaneIndices(), TS.Broadcast(first)), rightPosition = TS.Add(leftPosition, TS.Broadcast(TS.Lanes));
-        TV leftMaximum = TS.Broadcast(Attention.LowestMaximum), rightMaximum = leftMaximum;
-        TV leftSum = TS.Constant(0), rightSum = TS.Constant(0);
-        new Span<float>(result, Block * AttentionPacking<TS, TV>.PaddedHead(a.HeadSize)).Clear();
-
+        var softmax = new RunningSoftmax
+        {
+            Scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize))),
+            LeftQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first)),
+            RightQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first + TS.Lanes)),
+            LeftMaximum = TS.Broadcast(Attention.LowestMaximum),
+            RightMaximum = TS.Broadcast(Attention.LowestMaximum),
+            LeftSum = TS.Constant(0),
+            RightSum = TS.Constant(0),
+        };
         (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
-        firstKey -= firstKey % TS.TileRows;
+        if (firstKey >= endKey) new Span<float>(result, Block * a.HeadSize).Clear();
         for (int key = firstKey; key < endKey; key += Attention.KeyTile)
         {
             int keys = Math.Min(Attention.KeyTile, endKey - key);
-            for (int k = 0; k < keys; k += TS.TileRows)
-                MatMul.Tile<TS, TV>(a.HeadSize, packedKeys + ((long)(key + k) * a.HeadSize), query, scores + (k * Block), accumulate: false);
-
-            TV leftOld = leftMaximum, rightOld = rightMaximum;
-            Modify(headMod, scores, key, keys, scale, leftPosition, ref leftMaximum);
-            Modify(headMod, scores + TS.Lanes, key, keys, scale, rightPosition, ref rightMaximum);
-            TV leftShrink = TS.Exp(TS.Subtract(leftOld, leftMaximum)), rightShrink = TS.Exp(TS.Subtract(rightOld, rightMaximum));
-            leftSum = TS.Add(TS.Multiply(leftSum, leftShrink), Exponentiate(scores, keys, leftMaximum));
-            rightSum = TS.Add(TS.Multiply(rightSum, rightShrink), Exponentiate(scores + TS.Lanes, keys, rightMaximum));
-            for (int d = 0; d < a.HeadSize; d++)
-            {
-                float* row = result + (d * Block);
-                TS.Store(row, TS.Multiply(TS.Load(row), leftShrink));
-                TS.Store(row + TS.Lanes, TS.Multiply(TS.Load(row + TS.Lanes), rightShrink));
-            }
-
-            for (int d = 0; d < a.HeadSize; d += TS.TileRows)
-                MatMul.Tile<TS, TV>(keys, packedValues + ((long)d * length) + ((long)key * TS.TileRows), scores, result + (d * Block), accumulate: true);
+            AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows + (key * 3L * a.Hidden), 3 * a.Hidden, false, query, a.HeadSize, zeros, scores);
+            (TV leftShrink, TV rightShrink) = softmax.Apply(headMod, scores, key, keys);
+            if (key > firstKey) Rescale(result, leftShrink, rightShrink);
+            AttentionProduct.Run<TS, TV>(
+                a.Tile, a.HeadSize, valueRows + (key * 3L * a.Hidden), 3 * a.Hidden, true, scores, keys, key > firstKey ? result : zeros, result);
         }
 
-        Finish(result, leftSum, rightSum, a.Result + ((long)(start + first) * a.Hidden) + ((long)head * a.HeadSize), queries);
+        Finish(result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + first) * a.Hidden) + ((long)head * a.HeadSize), queries);
         if (a.LogSumExp != null)
         {
             float* logSumExp = a.LogSumExp + ((long)head * a.Tokens) + start + first;
-            SaveLogSumExp(leftMaximum, leftSum, logSumExp, Math.Min(queries, TS.Lanes));
-            SaveLogSumExp(rightMaximum, rightSum, logSumExp + TS.Lanes, queries - TS.Lanes);
+            SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(queries, TS.Lanes));
+            SaveLogSumExp(softmax.RightMaximum, softmax.RightSum, logSumExp + TS.Lanes, queries - TS.Lanes);
         }
     }
 
-    /// <summary>Scales and modifies one register column of a score tile, and raises the running maximum.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Modify(in TMod headMod, float* scores, int firstKey, int keys, TV scale, TV query, ref TV maximum)
+    /// <summary>Maxima and sums of the scores so far, of a block of queries in two registers.</summary>
+    private struct RunningSoftmax
     {
-        TV max = maximum;
-        for (int k = 0; k < keys; k++, scores += Block)
-        {
-            TV score = TMod.Score<TS, TV>(headMod, TS.Multiply(TS.Load(scores), scale), query, TS.Broadcast(firstKey + k));
-            TS.Store(scores, score);
-            max = TS.Max(max, score);
-        }
+        public TV Scale, LeftQuery, RightQuery, LeftMaximum, RightMaximum, LeftSum, RightSum;
 
-        maximum = max;
+        /// <summary>Turns scores into weights <c>exp(mod(score) − maximum)</c>.</summary>
+        /// <returns>By how much the sums so far, and what belongs to them, have shrunk.</returns>
+        public (TV Left, TV Right) Apply(in TMod headMod, float* scores, int firstKey, int keys)
+        {
+            TV leftMaximum = LeftMaximum, rightMaximum = RightMaximum;
+            float* row = scores;
+            for (int k = 0; k < keys; k++, row += Block)
+            {
+                TV key = TS.Broadcast(firstKey + k);
+                TV left = TMod.Score<TS, TV>(headMod, TS.Multiply(TS.Load(row), Scale), LeftQuery, key);
+                TV right = TMod.Score<TS, TV>(headMod, TS.Multiply(TS.Load(row + TS.Lanes), Scale), RightQuery, key);
+                TS.Store(row, left);
+                TS.Store(row + TS.Lanes, right);
+                leftMaximum = TS.Max(leftMaximum, left);
+                rightMaximum = TS.Max(rightMaximum, right);
+            }
+
+            TV leftSum = TS.Constant(0), rightSum = TS.Constant(0);
+            row = scores;
+            for (int k = 0; k < keys; k++, row += Block)
+            {
+                TV left = TS.Exp(TS.Subtract(TS.Load(row), leftMaximum)), right = TS.Exp(TS.Subtract(TS.Load(row + TS.Lanes), rightMaximum));
+                TS.Store(row, left);
+                TS.Store(row + TS.Lanes, right);
+                leftSum = TS.Add(leftSum, left);
+                rightSum = TS.Add(rightSum, right);
+            }
+
+            TV leftShrink = TS.Exp(TS.Subtract(LeftMaximum, leftMaximum)), rightShrink = TS.Exp(TS.Subtract(RightMaximum, rightMaximum));
+            (LeftMaximum, RightMaximum) = (leftMaximum, rightMaximum);
+            (LeftSum, RightSum) = (TS.MultiplyAdd(LeftSum, leftShrink, leftSum), TS.MultiplyAdd(RightSum, rightShrink, rightSum));
+            return (leftShrink, rightShrink);
+        }
     }
 
-    /// <summary>Turns one register column of scores into exp(score − maximum) and returns their sum.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TV Exponentiate(float* scores, int keys, TV maximum)
+    private void Rescale(float* result, TV left, TV right)
     {
-        TV sum = TS.Constant(0);
-        for (int k = 0; k < keys; k++, scores += Block)
+        for (int d = 0; d < a.HeadSize; d++, result += Block)
         {
-            TV weight = TS.Exp(TS.Subtract(TS.Load(scores), maximum));
-            TS.Store(scores, weight);
-            sum = TS.Add(sum, weight);
+            TS.Store(result, TS.Multiply(TS.Load(result), left));
+            TS.Store(result + TS.Lanes, TS.Multiply(TS.Load(result + TS.Lanes), right));
         }
-
-        return sum;
     }
 
     /// <summary>Divides the accumulated <c>[headSize, Block]</c> by the sums and writes it, transposed, to the result's rows.</summary>
@@ -198,13 +160,7 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
     {
         TV zero = TS.Constant(0), one = TS.Constant(1);
         TV left = TS.IfLess(zero, leftSum, TS.Divide(one, leftSum), zero), right = TS.IfLess(zero, rightSum, TS.Divide(one, rightSum), zero);
-        for (int d = 0; d < a.HeadSize; d++)
-        {
-            float* row = accumulated + (d * Block);
-            TS.Store(row, TS.Multiply(TS.Load(row), left));
-            TS.Store(row + TS.Lanes, TS.Multiply(TS.Load(row + TS.Lanes), right));
-        }
-
+        Rescale(accumulated, left, right);
         MatMul.PackRows(accumulated, Block, a.HeadSize, queries, destination, a.HeadSize, a.Hidden);
     }
 
@@ -214,5 +170,43 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         TS.Store(values, maximum);
         TS.Store(values + TS.Lanes, sum);
         for (int i = 0; i < count; i++) destination[i] = values[i] + MathF.Log(values[TS.Lanes + i]);
+    }
+}
+
+/// <summary>The products of attention: a panel of <c>2·Lanes</c> columns times rows of any number.</summary>
+internal static unsafe class AttentionProduct
+{
+    /// <summary><c>result[r, c] = start[r, c] + Σₛ left[r, s] · right[s, c]</c>, in strips of nearly equal height.</summary>
+    /// <param name="tile">The tile; c runs over its width.</param>
+    /// <param name="rows">Rows of the result.</param>
+    /// <param name="left">The left factor.</param>
+    /// <param name="leading">Floats from one of its rows to the next; or, by columns, from a step to the next.</param>
+    /// <param name="byColumns">Whether the rows of the left factor lie side by side.</param>
+    /// <param name="right">[steps, width].</param>
+    /// <param name="steps">Length of the reduction.</param>
+    /// <param name="start">The result itself, or a row that all of its rows begin with.</param>
+    /// <param name="result">[rows, width].</param>
+    public static void Run<TS, TV>(
+        in MatMulTile tile, int rows, float* left, long leading, bool byColumns, float* right, int steps, float* start, float* result)
+        where TS : struct, ISimd<TV>
+        where TV : unmanaged
+    {
+        int strips = (rows + tile.Rows - 1) / tile.Rows, row = 0;
+        for (int strip = 0; strip < strips; strip++)
+        {
+            int height = (rows - row + strips - strip - 1) / (strips - strip);
+            var arguments = new TileArguments
+            {
+                Left = (uint*)(left + (byColumns ? row : row * leading)),
+                LeftStride = leading * sizeof(float),
+                Right = (uint*)right,
+                Steps = steps,
+                Start = start == result ? result + ((long)row * tile.Width) : start,
+                StartStride = start == result ? tile.Width * sizeof(float) : 0,
+                Tile = result + ((long)row * tile.Width),
+            };
+            tile.Run<TS, TV>(height, &arguments, byColumns);
+            row += height;
+        }
     }
 }

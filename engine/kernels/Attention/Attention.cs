@@ -10,7 +10,7 @@ namespace Engine.Kernels;
 ///
 /// On the CPU the scores are computed transposed: keys down the rows, queries in the SIMD lanes. Maximum, exponential and sum are then
 /// lane-wise, and the probabilities come out in the very layout in which the matrix product wants its right factor for <c>Vᵀ Pᵀ</c>.
-/// Keys, values and queries are packed once per call as factors of <see cref="MatMul.Tile"/>.
+/// Keys and values are read where they are, values by columns; only the queries of a block are transposed.
 /// </summary>
 internal static class Attention
 {

@@ -24,7 +24,7 @@ internal unsafe struct AttentionGradientArguments
 /// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One (sequence, head) is the work of one worker, so sums have one order.
 ///
 /// As in the forward pass scores are held transposed, keys down the rows and queries in the lanes: dSᵀ is then a right factor as it
-/// stands (<c>dQᵀ = Kᵀ dSᵀ</c>); as the left factor of dK and dV it is repacked strip by strip.
+/// stands (<c>dQᵀ = Kᵀ dSᵀ</c>), and a left factor of dK and dV.
 /// </summary>
 internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGradientArguments g, TMod mod, float* scratch) : IJob
     where TS : struct, ISimd<TV>
@@ -59,52 +59,38 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
     {
         int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
         float* query = a.Qkv + (start * Stride) + ((long)head * a.HeadSize);
-        PackHead(query + a.Hidden, query + (2 * a.Hidden), length, b);
-        int strips = (length + TS.TileRows - 1) / TS.TileRows;
-        long tiles = (long)strips * Panels * TS.TileRows * Block;
-        new Span<float>(b.KeyGradient, checked((int)tiles)).Clear();
-        new Span<float>(b.ValueGradient, checked((int)tiles)).Clear();
-        for (int first = 0; first < length; first += Block) QueryBlock(start, length, head, first, headMod, b);
+        new Span<float>(b.KeyGradient, checked(Panels * length * Block)).Clear();
+        new Span<float>(b.ValueGradient, Panels * length * Block).Clear();
+        new Span<float>(b.Zeros, Block).Clear();
+        for (int first = 0; first < length; first += Block) QueryBlock(query, start, length, head, first, headMod, b);
         float* gradient = g.QkvGradient + (start * Stride) + ((long)head * a.HeadSize);
         Unpack(b.KeyGradient, length, gradient + a.Hidden);
         Unpack(b.ValueGradient, length, gradient + (2 * a.Hidden));
     }
 
-    private void PackHead(float* keys, float* values, int length, in Buffers b)
-    {
-        for (int k = 0; k < length; k += TS.TileRows)
-        {
-            int rows = Math.Min(TS.TileRows, length - k);
-            MatMul.PackRows(keys + (k * Stride), Stride, rows, a.HeadSize, b.Keys + ((long)k * a.HeadSize), TS.TileRows, TS.TileRows);
-            MatMul.PackRows(values + (k * Stride), Stride, rows, a.HeadSize, b.Values + ((long)k * a.HeadSize), TS.TileRows, TS.TileRows);
-        }
-
-        for (int d = 0; d < a.HeadSize; d += TS.TileRows)
-            MatMul.PackColumns(keys + d, Stride, Math.Min(TS.TileRows, a.HeadSize - d), length, b.KeysTransposed + ((long)d * length), TS.TileRows);
-    }
-
-    private void QueryBlock(int start, int length, int head, int first, in TMod headMod, in Buffers b)
+    private void QueryBlock(float* queryRows, int start, int length, int head, int first, in TMod headMod, in Buffers b)
     {
         int queries = Math.Min(Block, length - first);
         PackQueries(start + first, head, queries, b);
-        new Span<float>(b.QueryGradient, Block * AttentionPacking<TS, TV>.PaddedHead(a.HeadSize)).Clear();
         TV left = TS.Add(TS.LaneIndices(), TS.Broadcast(first)), right = TS.Add(left, TS.Broadcast(TS.Lanes));
         (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
-        firstKey -= firstKey % TS.TileRows;
+        if (firstKey >= endKey) new Span<float>(b.QueryGradient, Block * a.HeadSize).Clear();
         for (int key = firstKey; key < endKey; key += Attention.KeyTile)
         {
             int keys = Math.Min(Attention.KeyTile, endKey - key);
-            for (int k = 0; k < keys; k += TS.TileRows)
+            float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
+            AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
+            AttentionProduct.Run<TS, TV>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
+            Scores(headMod, b, key, keys, left, right);
+            AttentionProduct.Run<TS, TV>(
+                a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, key > firstKey ? b.QueryGradient : b.Zeros, b.QueryGradient);
+            for (int p = 0; p < Panels; p++)
             {
-                MatMul.Tile<TS, TV>(a.HeadSize, b.Keys + ((long)(key + k) * a.HeadSize), b.Query, b.Scores + (k * Block), accumulate: false);
-                MatMul.Tile<TS, TV>(a.HeadSize, b.Values + ((long)(key + k) * a.HeadSize), b.OutputGradient, b.ScoreGradient + (k * Block), accumulate: false);
+                float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
+                long panel = (long)p * Block * Block;
+                AttentionProduct.Run<TS, TV>(a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
+                AttentionProduct.Run<TS, TV>(a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
             }
-
-            Scores(headMod, b, 0, key, keys, left);
-            Scores(headMod, b, TS.Lanes, key, keys, right);
-            for (int d = 0; d < a.HeadSize; d += TS.TileRows)
-                MatMul.Tile<TS, TV>(keys, b.KeysTransposed + ((long)d * length) + ((long)key * TS.TileRows), b.ScoreGradient, b.QueryGradient + (d * Block), accumulate: true);
-            AddKeysValues(key, keys, queries, b);
         }
 
         float* gradient = g.QkvGradient + ((start + first) * Stride) + ((long)head * a.HeadSize);
@@ -128,86 +114,80 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
 
         for (int q = 0; q < Block; q++)
         {
-            float sum = 0, logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
-            for (int d = 0; d < a.HeadSize && q < queries; d++) sum += gradient[((long)q * a.Hidden) + d] * result[((long)q * a.Hidden) + d];
+            float logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
+            float sum = q < queries ? Dot(gradient + ((long)q * a.Hidden), result + ((long)q * a.Hidden)) : 0;
             // A lane without a query, or a query that sees no key, has weights exp(score − ∞) = 0.
             (b.LogSumExp[q], b.Delta[q]) = (float.IsNegativeInfinity(logSumExp) ? float.PositiveInfinity : logSumExp, sum);
         }
     }
 
-    /// <summary>Turns one register column of scores into P, and of dO Vᵀ into dS / sqrt(d).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Scores(in TMod headMod, in Buffers b, int column, int firstKey, int keys, TV query)
+    private float Dot(float* x, float* y)
+    {
+        TV sum = TS.Constant(0);
+        int d = 0;
+        for (; d + TS.Lanes <= a.HeadSize; d += TS.Lanes) sum = TS.MultiplyAdd(TS.Load(x + d), TS.Load(y + d), sum);
+        float total = TS.Sum(sum);
+        for (; d < a.HeadSize; d++) total += x[d] * y[d];
+        return total;
+    }
+
+    /// <summary>Turns scores into P, and dO Vᵀ into dS / sqrt(d).</summary>
+    private void Scores(in TMod headMod, in Buffers b, int firstKey, int keys, TV leftQuery, TV rightQuery)
     {
         TV scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize)));
-        TV logSumExp = TS.Load(b.LogSumExp + column), delta = TS.Load(b.Delta + column);
-        float* score = b.Scores + column, gradient = b.ScoreGradient + column;
-        for (int k = 0; k < keys; k++, score += Block, gradient += Block)
+        TV leftLogSumExp = TS.Load(b.LogSumExp), rightLogSumExp = TS.Load(b.LogSumExp + TS.Lanes);
+        TV leftDelta = TS.Load(b.Delta), rightDelta = TS.Load(b.Delta + TS.Lanes);
+        for (int k = 0; k < keys; k++)
         {
-            TV raw = TS.Multiply(TS.Load(score), scale), key = TS.Broadcast(firstKey + k);
-            TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
-            TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
-            TS.Store(score, weight);
-            TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
+            TV key = TS.Broadcast(firstKey + k);
+            float* score = b.Scores + (k * Block), gradient = b.ScoreGradient + (k * Block);
+            Score(headMod, score, gradient, scale, leftQuery, key, leftLogSumExp, leftDelta);
+            Score(headMod, score + TS.Lanes, gradient + TS.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
         }
     }
 
-    /// <summary><c>dV += Pᵀ dO</c> and <c>dK += dSᵀ Q</c> for the keys of a tile.</summary>
-    private void AddKeysValues(int key, int keys, int queries, in Buffers b)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Score(in TMod headMod, float* score, float* gradient, TV scale, TV query, TV key, TV logSumExp, TV delta)
     {
-        for (int k = 0; k < keys; k += TS.TileRows)
-        {
-            int rows = Math.Min(TS.TileRows, keys - k);
-            long tile = (long)((key + k) / TS.TileRows) * Panels * TS.TileRows * Block;
-            AddProduct(b.Scores + (k * Block), rows, queries, b.OutputGradientRows, b.Strip, b.ValueGradient + tile);
-            AddProduct(b.ScoreGradient + (k * Block), rows, queries, b.QueryRows, b.Strip, b.KeyGradient + tile);
-        }
+        TV raw = TS.Multiply(TS.Load(score), scale);
+        TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
+        TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
+        TS.Store(score, weight);
+        TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
     }
 
-    private void AddProduct(float* left, int rows, int depth, float* right, float* strip, float* tile)
+    /// <summary>Copies panels [panels][length, Block] to rows.</summary>
+    private void Unpack(float* panels, int length, float* destination)
     {
-        MatMul.PackRows(left, Block, rows, depth, strip, TS.TileRows, TS.TileRows);
         for (int p = 0; p < Panels; p++)
-            MatMul.Tile<TS, TV>(depth, strip, right + (p * Block * Block), tile + (p * TS.TileRows * Block), accumulate: true);
-    }
-
-    /// <summary>Copies tiles [strips][panels][TileRows, Block] to rows.</summary>
-    private void Unpack(float* tiles, int length, float* destination)
-    {
-        for (int k = 0; k < length; k++)
-            for (int p = 0; p < Panels; p++)
-            {
-                int columns = Math.Min(Block, a.HeadSize - (p * Block));
-                long tile = (((long)(k / TS.TileRows) * Panels) + p) * TS.TileRows * Block;
-                new ReadOnlySpan<float>(tiles + tile + (k % TS.TileRows * Block), columns).CopyTo(new Span<float>(destination + (k * Stride) + (p * Block), columns));
-            }
+        {
+            int columns = Math.Min(Block, a.HeadSize - (p * Block));
+            for (int k = 0; k < length; k++, panels += Block)
+                new ReadOnlySpan<float>(panels, columns).CopyTo(new Span<float>(destination + (k * Stride) + (p * Block), columns));
+        }
     }
 
     /// <summary>A worker's scratch memory.</summary>
     private readonly struct Buffers
     {
-        public readonly float* Keys, Values, KeysTransposed, KeyGradient, ValueGradient;
-        public readonly float* Query, OutputGradient, QueryRows, OutputGradientRows, QueryGradient, Scores, ScoreGradient, Strip, LogSumExp, Delta;
+        public readonly float* KeyGradient, ValueGradient, Zeros;
+        public readonly float* Query, OutputGradient, QueryRows, OutputGradientRows, QueryGradient, Scores, ScoreGradient, LogSumExp, Delta;
         public readonly long Length;
 
         public Buffers(float* start, int headSize, int longest)
         {
-            int head = AttentionPacking<TS, TV>.PaddedHead(headSize), panels = (headSize + Block - 1) / Block;
-            long keys = (longest + TS.TileRows - 1L) / TS.TileRows * TS.TileRows;
+            int panels = (headSize + Block - 1) / Block;
             float* next = start;
-            Keys = Take(ref next, keys * headSize);
-            Values = Take(ref next, keys * headSize);
-            KeysTransposed = Take(ref next, (long)head * longest);
-            KeyGradient = Take(ref next, keys * panels * Block);
-            ValueGradient = Take(ref next, keys * panels * Block);
+            KeyGradient = Take(ref next, (long)longest * panels * Block);
+            ValueGradient = Take(ref next, (long)longest * panels * Block);
+            Zeros = Take(ref next, Block);
             Query = Take(ref next, (long)headSize * Block);
             OutputGradient = Take(ref next, (long)headSize * Block);
             QueryRows = Take(ref next, (long)panels * Block * Block);
             OutputGradientRows = Take(ref next, (long)panels * Block * Block);
-            QueryGradient = Take(ref next, (long)head * Block);
+            QueryGradient = Take(ref next, (long)headSize * Block);
             Scores = Take(ref next, (long)Attention.KeyTile * Block);
             ScoreGradient = Take(ref next, (long)Attention.KeyTile * Block);
-            Strip = Take(ref next, (long)Block * TS.TileRows);
             LogSumExp = Take(ref next, Block);
             Delta = Take(ref next, Block);
             Length = next - start;

@@ -1,4 +1,4 @@
-using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Engine.Kernels;
 
@@ -19,11 +19,10 @@ internal unsafe struct MatMulArguments
 
     public bool TransposeLeft;
 
-    /// <summary>Room for the packed left factor: <see cref="MatMul.PackedLength"/> floats.</summary>
-    public float* PackedLeft;
+    /// <summary>What the kernels read: the left factor itself, or what it was made into.</summary>
+    public MatMulLeft Prepared;
 
-    /// <summary>The packed right factor.</summary>
-    public float* PackedRight;
+    public MatMulRight Right;
 
     /// <summary>Null, or one value a column of the product.</summary>
     public float* Bias;
@@ -36,132 +35,122 @@ internal unsafe struct MatMulArguments
     public long LeadingResult;
 
     public Activation Activation;
+
+    public MatMulTile Tile;
 }
 
-/// <summary>Packs the left factor of a product, strip by strip.</summary>
-internal readonly unsafe struct PackLeftJob<TS, TV>(MatMulArguments a) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+/// <summary>The left factor as the kernels read it.</summary>
+internal unsafe struct MatMulLeft
 {
-    public void Run(int worker, int workers)
-    {
-        (int start, int end) = Partition.Share(a.Rows, TS.TileRows, worker, workers);
-        for (int row = start; row < end; row += TS.TileRows)
-        {
-            int rows = Math.Min(TS.TileRows, a.Rows - row);
-            float* strip = a.PackedLeft + ((long)row * a.Depth);
-            if (a.TransposeLeft) MatMul.PackColumns(a.Left + row, a.Rows, rows, a.Depth, strip, TS.TileRows);
-            else MatMul.PackRows(a.Left + ((long)row * a.Depth), a.Depth, rows, a.Depth, strip, TS.TileRows, TS.TileRows);
-        }
-    }
+    /// <summary>Rows of words.</summary>
+    public uint* Words;
+
+    /// <summary>Words from a row to the next.</summary>
+    public long Leading;
+
+    /// <summary>Null, or the scale of each row of integers.</summary>
+    public float* Scales;
 }
 
-/// <summary>Packs a weight <c>[columns, depth]</c>, row-major, as the right factor of a product.</summary>
-internal readonly unsafe struct PackWeightJob<TS, TV>(float* weight, int columns, int depth, Activation activation, float* packed) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+/// <summary>The right factor as the kernels read it.</summary>
+internal unsafe struct MatMulRight
 {
-    public void Run(int worker, int workers)
+    /// <summary>The panels, <c>[panels][steps][width]</c>.</summary>
+    public uint* Words;
+
+    /// <summary>
+    /// For integers, <c>[panels][width]</c>: what the sums of a column begin with, to make up for the left factor's offset; else null.
+    /// </summary>
+    public int* Starts;
+
+    /// <summary>For integers, <c>[panels][width]</c>: the scale of each column; else null.</summary>
+    public float* Scales;
+
+    /// <summary>The parts of a packed right factor, one after the other.</summary>
+    public static MatMulRight At(uint* memory, in MatMulTile tile, int columns, int depth, Activation activation)
     {
-        if (activation == Activation.Geglu) PackInterleaved(worker, workers);
-        else
-        {
-            int width = 2 * TS.Lanes;
-            (int start, int end) = Partition.Share(columns, width, worker, workers);
-            for (int c = start; c < end; c += width)
-                MatMul.PackRows(weight + ((long)c * depth), depth, Math.Min(width, columns - c), depth, packed + ((long)c * depth), width, width);
-        }
+        long panels = tile.Panels(columns, activation);
+        var right = new MatMulRight { Words = memory };
+        if (tile.Precision != Precision.I8) return right;
+        right.Starts = (int*)(memory + (panels * tile.PanelWords(depth)));
+        right.Scales = (float*)(right.Starts + (panels * tile.Width));
+        return right;
     }
 
-    // The left register of a panel takes Lanes columns of the first half, the right one the same columns of the second half.
-    private void PackInterleaved(int worker, int workers)
-    {
-        int half = columns / 2;
-        (int start, int end) = Partition.Share(half, TS.Lanes, worker, workers);
-        for (int c = start; c < end; c += TS.Lanes)
-        {
-            float* panel = packed + (2L * c * depth);
-            int valid = Math.Min(TS.Lanes, half - c);
-            MatMul.PackRows(weight + ((long)c * depth), depth, valid, depth, panel, TS.Lanes, 2 * TS.Lanes);
-            MatMul.PackRows(weight + ((long)(half + c) * depth), depth, valid, depth, panel + TS.Lanes, TS.Lanes, 2 * TS.Lanes);
-        }
-    }
+    /// <summary>Words of a packed right factor.</summary>
+    public static long Length(in MatMulTile tile, int columns, int depth, Activation activation) =>
+        tile.Panels(columns, activation) * (tile.PanelWords(depth) + (tile.Precision == Precision.I8 ? 2L * tile.Width : 0));
 }
 
-/// <summary>Packs a matrix <c>[depth, columns]</c>, row-major, as the right factor of a product.</summary>
-internal readonly unsafe struct PackRightJob<TS, TV>(float* right, int columns, int depth, float* packed) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
-{
-    public void Run(int worker, int workers)
-    {
-        int width = 2 * TS.Lanes;
-        (int start, int end) = Partition.Share(columns, width, worker, workers);
-        for (int c = start; c < end; c += width)
-            MatMul.PackColumns(right + c, columns, Math.Min(width, columns - c), depth, packed + ((long)c * depth), width);
-    }
-}
-
-/// <summary>The product of packed factors with its epilogue.</summary>
+/// <summary>The product of prepared factors with its epilogue.</summary>
 internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tiles, long tilesPerWorker) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
+    // No tile is wider.
+    private const int MostWidth = 64;
+
     /// <summary>Floats of partial sums that each worker needs.</summary>
-    public static long TilesPerWorker(int depth) =>
-        (depth <= MatMul.DepthBlock ? 1L : MatMul.StripGroup * MatMul.GroupPanels<TS, TV>(depth)) * TS.TileRows * 2 * TS.Lanes;
+    public static long TilesPerWorker(in MatMulTile tile, int depth) =>
+        (tile.Steps(depth) <= tile.StepBlock ? 1L : MatMul.StripGroup * MatMul.GroupPanels(tile, depth)) * tile.Rows * tile.Width;
 
     public void Run(int worker, int workers)
     {
-        int strips = (a.Rows + TS.TileRows - 1) / TS.TileRows;
-        int panels = MatMul.Panels<TS, TV>(a);
+        int strips = (a.Rows + a.Tile.Rows - 1) / a.Tile.Rows;
+        int panels = a.Tile.Panels(a.Columns, a.Activation);
         (int across, int down) = MatMul.Grid(strips, panels, workers);
         (int p0, int p1) = Partition.Share(panels, 1, worker % across, across);
         (int s0, int s1) = Partition.Share(strips, 1, worker / across, down);
         float* scratch = tiles + (worker * tilesPerWorker);
-        int groupPanels = MatMul.GroupPanels<TS, TV>(a.Depth);
+        float* zeros = stackalloc float[MostWidth];
+        NativeMemory.Clear(zeros, MostWidth * sizeof(float));
+        int groupPanels = MatMul.GroupPanels(a.Tile, a.Depth);
         for (int p = p0; p < p1; p += groupPanels)
             for (int s = s0; s < s1; s += MatMul.StripGroup)
-                Block(s, Math.Min(s1, s + MatMul.StripGroup), p, Math.Min(p1, p + groupPanels), scratch);
+                Block(s, Math.Min(s1, s + MatMul.StripGroup), p, Math.Min(p1, p + groupPanels), scratch, zeros);
     }
 
-    private void Block(int s0, int s1, int p0, int p1, float* scratch)
+    private void Block(int s0, int s1, int p0, int p1, float* scratch, float* zeros)
     {
         // Partial sums are kept per tile; when one pass over the reduction suffices, a single tile serves all.
-        int tileFloats = a.Depth <= MatMul.DepthBlock ? 0 : TS.TileRows * 2 * TS.Lanes;
-        for (int k = 0; k < a.Depth; k += MatMul.DepthBlock)
+        int steps = a.Tile.Steps(a.Depth), tileFloats = steps <= a.Tile.StepBlock ? 0 : a.Tile.Rows * a.Tile.Width;
+        for (int k = 0; k < steps; k += Math.Min(a.Tile.StepBlock, steps - k))
         {
-            int depth = Math.Min(MatMul.DepthBlock, a.Depth - k);
-            bool last = k + depth == a.Depth;
+            int depth = Math.Min(a.Tile.StepBlock, steps - k);
+            bool last = k + depth == steps;
             float* tile = scratch;
             for (int s = s0; s < s1; s++)
-            {
-                float* left = a.PackedLeft + (((long)s * a.Depth) + k) * TS.TileRows;
                 for (int p = p0; p < p1; p++, tile += tileFloats)
                 {
-                    MatMul.Tile<TS, TV>(depth, left, a.PackedRight + (((long)p * a.Depth) + k) * 2 * TS.Lanes, tile, k > 0);
-                    if (last) MatMul.Finish<TS, TV>(a, s * TS.TileRows, p, tile);
+                    uint* panel = a.Right.Words + (((long)p * steps) + k) * a.Tile.Width;
+                    Tile(s, k, depth, panel, p, tile, zeros);
+                    if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
                 }
-            }
         }
+    }
+
+    private void Tile(int strip, int step, int steps, uint* panel, int p, float* tile, float* zeros)
+    {
+        int row = strip * a.Tile.Rows;
+        var arguments = new TileArguments
+        {
+            Left = a.Prepared.Words + (row * a.Prepared.Leading) + step,
+            LeftStride = a.Prepared.Leading * sizeof(uint),
+            Right = panel,
+            Steps = steps,
+            Start = step > 0 ? tile : a.Right.Starts != null ? (float*)(a.Right.Starts + ((long)p * a.Tile.Width)) : zeros,
+            StartStride = step > 0 ? a.Tile.Width * sizeof(float) : 0,
+            Tile = tile,
+        };
+        a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - row), &arguments);
     }
 }
 
 internal static unsafe partial class MatMul
 {
-    /// <summary>Panels of the packed right factor.</summary>
-    public static int Panels<TS, TV>(in MatMulArguments a)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => a.Activation == Activation.Geglu
-            ? ((a.Columns / 2) + TS.Lanes - 1) / TS.Lanes
-            : (a.Columns + (2 * TS.Lanes) - 1) / (2 * TS.Lanes);
-
     /// <summary>Right panels worked on together, so that they stay in L2.</summary>
-    public static int GroupPanels<TS, TV>(int depth)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => Math.Max(1, PanelGroupFloats / (Math.Min(depth, DepthBlock) * 2 * TS.Lanes));
+    public static int GroupPanels(in MatMulTile tile, int depth) =>
+        Math.Max(1, PanelGroupWords / (Math.Min(tile.Steps(depth), tile.StepBlock) * tile.Width));
 
     /// <summary>
     /// Splits the result among workers: as many as possible across the columns (a worker's right panels then stay its own), the rest
@@ -180,73 +169,5 @@ internal static unsafe partial class MatMul
         }
 
         return best;
-    }
-
-    /// <summary>Applies bias, activation and residual to one tile and writes it to the result.</summary>
-    public static void Finish<TS, TV>(in MatMulArguments a, int row, int panel, float* tile)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-    {
-        int rows = Math.Min(TS.TileRows, a.Rows - row);
-        bool geglu = a.Activation == Activation.Geglu;
-        int width = geglu ? TS.Lanes : 2 * TS.Lanes;
-        int column = panel * width;
-        int columns = Math.Min(width, (geglu ? a.Columns / 2 : a.Columns) - column);
-        for (int r = 0; r < rows; r++, tile += 2 * TS.Lanes)
-        {
-            long offset = ((row + r) * a.LeadingResult) + column;
-            float* residual = a.Residual == null ? null : a.Residual + offset;
-            if (geglu) FinishGated<TS, TV>(a, column, columns, tile, residual, a.Result + offset);
-            else FinishRow<TS, TV>(a, column, columns, tile, residual, a.Result + offset);
-        }
-    }
-
-    private static void FinishRow<TS, TV>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-    {
-        float* bias = a.Bias == null ? null : a.Bias + column;
-        int c = 0;
-        for (; c + TS.Lanes <= columns; c += TS.Lanes)
-            FinishValue<TS, TV>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
-        for (; c < columns; c++)
-            FinishValue<SimdScalar, float>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishValue<TS, TV>(float* tile, float* bias, Activation activation, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-    {
-        TV v = TS.Load(tile);
-        if (bias != null) v = TS.Add(v, TS.Load(bias));
-        if (activation == Activation.Gelu) v = Elementary.Gelu<TS, TV>(v);
-        if (residual != null) v = TS.Add(v, TS.Load(residual));
-        TS.Store(result, v);
-    }
-
-    private static void FinishGated<TS, TV>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-    {
-        float* gateBias = a.Bias == null ? null : a.Bias + column;
-        float* upBias = a.Bias == null ? null : a.Bias + (a.Columns / 2) + column;
-        if (columns == TS.Lanes) FinishGatedValue<TS, TV>(tile, TS.Lanes, gateBias, upBias, residual, result);
-        else
-            for (int c = 0; c < columns; c++)
-                FinishGatedValue<SimdScalar, float>(tile + c, TS.Lanes, gateBias == null ? null : gateBias + c,
-                    upBias == null ? null : upBias + c, residual == null ? null : residual + c, result + c);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishGatedValue<TS, TV>(float* tile, int toUp, float* gateBias, float* upBias, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-    {
-        TV gate = TS.Load(tile), up = TS.Load(tile + toUp);
-        if (gateBias != null) (gate, up) = (TS.Add(gate, TS.Load(gateBias)), TS.Add(up, TS.Load(upBias)));
-        TV v = TS.Multiply(Elementary.Gelu<TS, TV>(gate), up);
-        if (residual != null) v = TS.Add(v, TS.Load(residual));
-        TS.Store(result, v);
     }
 }

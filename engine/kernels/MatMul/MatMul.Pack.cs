@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -15,16 +16,8 @@ internal static unsafe partial class MatMul
     /// </summary>
     public static void PackRows(float* source, long leading, int rows, int depth, float* panel, int width, int stride)
     {
-        int r = 0;
-        if (Vector128.IsHardwareAccelerated)
-            for (; r + 4 <= rows; r += 4) PackFourRows(source + (r * leading), leading, depth, panel + r, stride);
-        for (; r < rows; r++)
-        {
-            float* row = source + (r * leading);
-            for (int k = 0; k < depth; k++) panel[((long)k * stride) + r] = row[k];
-        }
-
-        for (; r < width; r++)
+        Transpose((uint*)source, leading, rows, depth, (uint*)panel, stride);
+        for (int r = rows; r < width; r++)
             for (int k = 0; k < depth; k++) panel[((long)k * stride) + r] = 0;
     }
 
@@ -42,30 +35,29 @@ internal static unsafe partial class MatMul
         }
     }
 
-    private static void PackFourRows(float* source, long leading, int depth, float* panel, int stride)
+    private static void PackFourRows(float* source, long leading, int depth, float* panel, long stride)
     {
-        float* a = source;
-        float* b = a + leading;
-        float* c = b + leading;
-        float* d = c + leading;
         int k = 0;
         for (; k + 4 <= depth; k += 4, panel += 4 * stride)
         {
-            Vector128<float> va = Vector128.Load(a + k), vb = Vector128.Load(b + k), vc = Vector128.Load(c + k), vd = Vector128.Load(d + k);
-            Vector128<float> acLow = ZipLow(va, vc), acHigh = ZipHigh(va, vc), bdLow = ZipLow(vb, vd), bdHigh = ZipHigh(vb, vd);
-            ZipLow(acLow, bdLow).Store(panel);
-            ZipHigh(acLow, bdLow).Store(panel + stride);
-            ZipLow(acHigh, bdHigh).Store(panel + (2 * stride));
-            ZipHigh(acHigh, bdHigh).Store(panel + (3 * stride));
+            (Vector128<float> r0, Vector128<float> r1, Vector128<float> r2, Vector128<float> r3) = TransposeFour(source + k, leading);
+            r0.Store(panel);
+            r1.Store(panel + stride);
+            r2.Store(panel + (2 * stride));
+            r3.Store(panel + (3 * stride));
         }
 
         for (; k < depth; k++, panel += stride)
-        {
-            panel[0] = a[k];
-            panel[1] = b[k];
-            panel[2] = c[k];
-            panel[3] = d[k];
-        }
+            for (int r = 0; r < 4; r++) panel[r] = source[(r * leading) + k];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<float> R0, Vector128<float> R1, Vector128<float> R2, Vector128<float> R3) TransposeFour(float* source, long leading)
+    {
+        Vector128<float> a = Vector128.Load(source), b = Vector128.Load(source + leading);
+        Vector128<float> c = Vector128.Load(source + (2 * leading)), d = Vector128.Load(source + (3 * leading));
+        Vector128<float> acLow = ZipLow(a, c), acHigh = ZipHigh(a, c), bdLow = ZipLow(b, d), bdHigh = ZipHigh(b, d);
+        return (ZipLow(acLow, bdLow), ZipHigh(acLow, bdLow), ZipLow(acHigh, bdHigh), ZipHigh(acHigh, bdHigh));
     }
 
     // Sse.UnpackLow and AdvSimd.ZipLow are the same operation: a0 b0 a1 b1.

@@ -20,18 +20,18 @@ public enum Activation
 /// The matrix product of a linear layer, <c>y[m, n] = f(Σₖ x[m, k] · w[n, k] + bias[n]) + residual[m, n]</c>, with f of
 /// <see cref="Activation"/>. It equals the composite of product, bias, activation and sum; only rounding order differs.
 ///
-/// Both factors are packed into panels that the register tile reads front to back: the left one <c>[m / TileRows][K][TileRows]</c>,
-/// the right one <c>[n / TileColumns][K][TileColumns]</c>, zero-padded at the edge. Orientation is a matter of packing alone, so the
-/// same loop serves <c>x·wᵀ</c>, <c>x·w</c> and <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn, «Anatomy of
-/// high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a group of right panels in L2.
+/// The right factor is packed into panels that a tile of registers reads front to back, <c>[n / width][K][width]</c>, zero-padded at the
+/// edge; the rows of the left one are read where they are. Orientation is a matter of packing alone, so the same loop serves <c>x·wᵀ</c>,
+/// <c>x·w</c> and, with the left factor transposed first, <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn, «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a
+/// group of right panels in L2.
 /// </summary>
 internal static partial class MatMul
 {
-    /// <summary>Columns of the reduction that are worked through at a time: a strip of 12 × 384 floats is 18 KB of the 48 KB L1.</summary>
-    public const int DepthBlock = 384;
+    /// <summary>Steps of the reduction that are worked through at a time: a strip of 9 × 768 words is 27 KB of the 48 KB L1.</summary>
+    public const int DepthBlock = 768;
 
-    /// <summary>Floats of right panels that a thread keeps in its L2 (590 KB of 1 MB).</summary>
-    private const int PanelGroupFloats = 384 * DepthBlock;
+    /// <summary>Words of right panels that a thread keeps in its L2 (590 KB of 1 MB).</summary>
+    private const int PanelGroupWords = 192 * DepthBlock;
 
     /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
     public const int StripGroup = 8;

@@ -26,7 +26,7 @@ internal static class Elementary
         p = TS.MultiplyAdd(p, r, TS.Constant(1.6666665459e-1));
         p = TS.MultiplyAdd(p, r, TS.Constant(5.0000001201e-1));
         TV y = TS.Add(TS.MultiplyAdd(p, TS.Multiply(r, r), r), TS.Constant(1));
-        return TS.IfLess(x, lowest, TS.Constant(0), TS.Multiply(y, TS.PowerOfTwo(n)));
+        return TS.IfLess(x, lowest, TS.Constant(0), TS.Scale(y, n));
     }
 
     /// <summary><c>tanh x</c> within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above.</summary>

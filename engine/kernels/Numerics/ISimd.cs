@@ -33,6 +33,6 @@ internal unsafe interface ISimd<TV> : IMath<TV>
     /// <summary>The nearest integer.</summary>
     static abstract TV Round(TV value);
 
-    /// <summary><c>2^n</c> for an integer <paramref name="n"/> in [−126, 127].</summary>
-    static abstract TV PowerOfTwo(TV n);
+    /// <summary><c>value · 2^n</c> for an integer <paramref name="n"/> in [−126, 127].</summary>
+    static abstract TV Scale(TV value, TV n);
 }

@@ -28,7 +28,7 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
     public static float Round(float value) => MathF.Round(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float PowerOfTwo(float n) => BitConverter.Int32BitsToSingle(((int)n + 127) << 23);
+    public static float Scale(float value, float n) => value * BitConverter.Int32BitsToSingle(((int)n + 127) << 23);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Constant(double value) => (float)value;

@@ -18,7 +18,12 @@ internal sealed unsafe partial class CudaBackend
     private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
-        if (width > LargestRegisterRow) throw new NotSupportedException($"the hidden size is {width}; on the GPU embeddings have at most {LargestRegisterRow}");
+        if (width > LargestRegisterRow)
+        {
+            EmbedWide(ids, typeIds, word, type, norm, sum, statistics, y);
+            return;
+        }
+
         lock (_operation)
         {
             KernelArguments a = Begin(typeIds.IsAbsent ? EmbedEntries : EmbedTypesEntries, y.DType, width);
@@ -37,6 +42,27 @@ internal sealed unsafe partial class CudaBackend
             a.I32(width);
             a.F32(norm.Epsilon);
             _cuda.Launch(Blocks(tokens, WarpsPerBlock));
+        }
+    }
+
+    /// <summary>The embedding layer in rows that no warp holds in registers: gathered, added and normalised one after the other.</summary>
+    private void EmbedWide(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor types = Scratch.Rent(y.Shape, y.DType);
+            if (typeIds.IsAbsent)
+            {
+                typeIds = Scratch.Rent(ids.Shape, DType.I32);
+                Clear(typeIds);
+            }
+
+            GatherRowsCore(word, ids, sum);
+            GatherRowsCore(type, typeIds, types);
+            AddCore(sum, types, sum);
+            LayerNormCore(sum, norm, statistics, y);
+            Scratch.Reset();
         }
     }
 
@@ -90,7 +116,8 @@ internal sealed unsafe partial class CudaBackend
     private static int HeadSize(Tensor y, int heads)
     {
         int headSize = y.Shape[1] / heads;
-        return headSize <= LargestHead ? headSize : throw new NotSupportedException($"the head size is {headSize}; on the GPU it is at most {LargestHead}");
+        return headSize <= LargestHead ? headSize : throw new NotSupportedException(
+            $"attention heads of {headSize}: on the GPU their size is at most {LargestHead}; use more heads, or the CPU (--device cpu)");
     }
 
     private protected override void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y)

@@ -13,83 +13,73 @@ internal sealed unsafe class CudaContext : GpuDevice
     private const uint NonBlockingStream = 1;
     private const int LogBytes = 8192;
 
+    private readonly ICudaDriver _driver;
     private readonly int _device;
     private readonly nint _context, _pool;
-    private readonly Dictionary<string, nint> _functions = [];
+    private readonly Dictionary<string, Function> _functions = [];
     private readonly List<nint> _modules = [];
     private readonly string[] _recent = new string[8];
+    private readonly List<string> _checking = [];
     private readonly PinnedStaging _staging;
     private long _launches;
-    private string? _fault;
+    private CudaException? _fault;
     private bool _capturing;
 
-    public CudaContext(CudaDevice device)
+    public CudaContext(ICudaDriver driver, CudaDevice device)
     {
+        _driver = driver;
         Description = $"{device.Name}, compute capability {device.ComputeCapability}, {device.MemoryBytes >> 20} MiB";
-        Check(CudaDriver.DeviceGet(out _device, device.Index), "cuDeviceGet");
-        Check(CudaDriver.DevicePrimaryContextRetain(out _context, _device), "cuDevicePrimaryCtxRetain");
+        driver.Check(driver.DeviceGet(out _device, device.Index), "cuDeviceGet");
+        driver.Check(driver.DevicePrimaryContextRetain(out _context, _device), "cuDevicePrimaryCtxRetain");
         Enter();
-        Check(CudaDriver.StreamCreate(out nint stream, NonBlockingStream), "cuStreamCreate");
+        driver.Check(driver.StreamCreate(out nint stream, NonBlockingStream), "cuStreamCreate");
         Stream = stream;
-        Check(CudaDriver.DeviceGetDefaultMemoryPool(out _pool, _device), "cuDeviceGetDefaultMemPool");
+        driver.Check(driver.DeviceGetDefaultMemoryPool(out _pool, _device), "cuDeviceGetDefaultMemPool");
 
         // Memory that was returned stays with the pool: allocating it again costs nothing.
         ulong everything = ulong.MaxValue;
-        Check(CudaDriver.MemoryPoolSetAttribute(_pool, ReleaseThreshold, &everything), "cuMemPoolSetAttribute");
-        MaxSharedBytes = Attribute(_device, CudaDeviceAttribute.MaxSharedMemoryPerBlockOptIn);
-        _staging = new PinnedStaging(this);
+        driver.Check(driver.MemoryPoolSetAttribute(_pool, ReleaseThreshold, &everything), "cuMemPoolSetAttribute");
+        MaxSharedBytes = driver.Attribute(_device, CudaDeviceAttribute.MaxSharedMemoryPerBlockOptIn);
+        _staging = new PinnedStaging(driver, this);
     }
 
     public override string Description { get; }
 
     public nint Stream { get; }
 
-    /// <summary>The most shared memory that a block can have.</summary>
-    public int MaxSharedBytes { get; }
-
-    /// <summary>Throws what the driver has against a call that no kernel's failure can be behind.</summary>
-    public static void Check(CudaResult result, string call)
-    {
-        if (result != CudaResult.Success) throw new CudaException(result, $"{call}: {CudaDriver.Describe(result)}");
-    }
-
-    public static int Attribute(int device, CudaDeviceAttribute attribute)
-    {
-        Check(CudaDriver.DeviceGetAttribute(out int value, attribute, device), "cuDeviceGetAttribute");
-        return value;
-    }
+    public override int MaxSharedBytes { get; }
 
     /// <summary>Makes the context this thread's, unless it was lost.</summary>
     public override void Enter()
     {
-        if (_fault is not null) throw new CudaException(CudaResult.LaunchFailed, _fault);
-        Check(CudaDriver.ContextSetCurrent(_context), "cuCtxSetCurrent");
+        if (_fault is not null) throw new CudaException((CudaResult)_fault.Code, _fault.Message);
+        _driver.Check(_driver.ContextSetCurrent(_context), "cuCtxSetCurrent");
     }
 
     /// <summary>Waits until everything has run.</summary>
     public void Synchronize()
     {
-        CheckWork(CudaDriver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        CheckWork(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
         _launches = 0;
+        _checking.Clear();
     }
 
     public override nint Allocate(long bytes)
     {
         if (_capturing) throw new InvalidOperationException("memory is allocated while a graph is recorded: run the step once before, so that its arenas have grown");
-        CudaResult result = CudaDriver.MemoryAllocateAsync(out nint address, (nuint)bytes, Stream);
+        CudaResult result = _driver.MemoryAllocateAsync(out nint address, (nuint)bytes, Stream);
         if (result == CudaResult.OutOfMemory)
         {
             // What the pool keeps may be in pieces that do not fit.
             Synchronize();
-            Check(CudaDriver.MemoryPoolTrimTo(_pool, 0), "cuMemPoolTrimTo");
-            result = CudaDriver.MemoryAllocateAsync(out address, (nuint)bytes, Stream);
+            _driver.Check(_driver.MemoryPoolTrimTo(_pool, 0), "cuMemPoolTrimTo");
+            result = _driver.MemoryAllocateAsync(out address, (nuint)bytes, Stream);
         }
 
         if (result == CudaResult.OutOfMemory)
         {
-            Check(CudaDriver.MemoryGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
-            throw new InsufficientMemoryException(
-                $"no GPU memory for {Mebibytes(bytes)}: {Mebibytes((long)free)} of {Mebibytes((long)total)} are free; fewer tokens a batch need less (--batch-tokens)");
+            _driver.Check(_driver.MemoryGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
+            throw new DeviceMemoryException(bytes, (long)free, (long)total);
         }
 
         CheckWork(result, "cuMemAllocAsync");
@@ -99,8 +89,8 @@ internal sealed unsafe class CudaContext : GpuDevice
     /// <summary>Returns memory; after a failure there is nothing to return it to.</summary>
     public override void Free(nint address)
     {
-        if (_fault is not null || CudaDriver.ContextSetCurrent(_context) != CudaResult.Success) return;
-        CheckWork(CudaDriver.MemoryFreeAsync(address, Stream), "cuMemFreeAsync");
+        if (_fault is not null || _driver.ContextSetCurrent(_context) != CudaResult.Success) return;
+        CheckWork(_driver.MemoryFreeAsync(address, Stream), "cuMemFreeAsync");
     }
 
     public override void Upload(ReadOnlySpan<byte> source, nint destination) => _staging.Upload(source, destination);
@@ -108,13 +98,13 @@ internal sealed unsafe class CudaContext : GpuDevice
     public override void Download(nint source, Span<byte> destination) => _staging.Download(source, destination);
 
     public override void Copy(nint source, nint destination, long bytes) =>
-        CheckWork(CudaDriver.CopyDeviceToDeviceAsync(destination, source, (nuint)bytes, Stream), "cuMemcpyDtoDAsync");
+        CheckWork(_driver.CopyDeviceToDeviceAsync(destination, source, (nuint)bytes, Stream), "cuMemcpyDtoDAsync");
 
-    public override void Clear(nint destination, long bytes) => CheckWork(CudaDriver.SetBytesAsync(destination, 0, (nuint)bytes, Stream), "cuMemsetD8Async");
+    public override void Clear(nint destination, long bytes) => CheckWork(_driver.SetBytesAsync(destination, 0, (nuint)bytes, Stream), "cuMemsetD8Async");
 
     public override CudaGraph Record(Action step)
     {
-        Check(CudaDriver.StreamBeginCapture(Stream, ThreadLocalCapture), "cuStreamBeginCapture");
+        _driver.Check(_driver.StreamBeginCapture(Stream, ThreadLocalCapture), "cuStreamBeginCapture");
         _capturing = true;
         nint graph = 0;
         try
@@ -124,31 +114,31 @@ internal sealed unsafe class CudaContext : GpuDevice
         finally
         {
             _capturing = false;
-            CudaResult ended = CudaDriver.StreamEndCapture(Stream, out graph);
+            CudaResult ended = _driver.StreamEndCapture(Stream, out graph);
             if (ended != CudaResult.Success) graph = 0;
         }
 
         if (graph == 0) throw new InvalidOperationException("the step waits for the GPU while it is recorded: it can only launch");
-        return new CudaGraph(this, graph);
+        return new CudaGraph(_driver, this, graph);
     }
 
     public override double Time(Action work)
     {
-        Check(CudaDriver.EventCreate(out nint start, 0), "cuEventCreate");
-        Check(CudaDriver.EventCreate(out nint end, 0), "cuEventCreate");
+        _driver.Check(_driver.EventCreate(out nint start, 0), "cuEventCreate");
+        _driver.Check(_driver.EventCreate(out nint end, 0), "cuEventCreate");
         try
         {
-            CheckWork(CudaDriver.EventRecord(start, Stream), "cuEventRecord");
+            CheckWork(_driver.EventRecord(start, Stream), "cuEventRecord");
             work();
-            CheckWork(CudaDriver.EventRecord(end, Stream), "cuEventRecord");
+            CheckWork(_driver.EventRecord(end, Stream), "cuEventRecord");
             Synchronize();
-            Check(CudaDriver.EventElapsedTime(out float milliseconds, start, end), "cuEventElapsedTime");
+            _driver.Check(_driver.EventElapsedTime(out float milliseconds, start, end), "cuEventElapsedTime");
             return milliseconds;
         }
         finally
         {
-            _ = CudaDriver.EventDestroy(start);
-            _ = CudaDriver.EventDestroy(end);
+            _ = _driver.EventDestroy(start);
+            _ = _driver.EventDestroy(end);
         }
     }
 
@@ -156,32 +146,32 @@ internal sealed unsafe class CudaContext : GpuDevice
     public void CheckWork(CudaResult result, string call)
     {
         if (result == CudaResult.Success) return;
-        string message = $"{call}: {CudaDriver.Describe(result)}";
+        string message = $"{call}: {_driver.Describe(result)}";
         if (!IsFinal(result)) throw new CudaException(result, message);
-        _fault = $"the GPU has stopped: {message}. {Suspects()}";
-        throw new CudaException(result, _fault);
+        throw _fault = new CudaException(result, $"the GPU has stopped: {message}. {Suspects()}");
     }
 
     public override void Dispose()
     {
         base.Dispose();
-        if (CudaDriver.ContextSetCurrent(_context) == CudaResult.Success && _fault is null)
+        if (_driver.ContextSetCurrent(_context) == CudaResult.Success && _fault is null)
         {
             _staging.Dispose();
-            foreach (nint module in _modules) _ = CudaDriver.ModuleUnload(module);
-            _ = CudaDriver.StreamDestroy(Stream);
-            _ = CudaDriver.MemoryPoolTrimTo(_pool, 0);
+            foreach (nint module in _modules) _ = _driver.ModuleUnload(module);
+            _ = _driver.StreamDestroy(Stream);
+            _ = _driver.MemoryPoolTrimTo(_pool, 0);
         }
 
-        _ = CudaDriver.DevicePrimaryContextRelease(_device);
+        _ = _driver.DevicePrimaryContextRelease(_device);
     }
 
     protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)
     {
-        nint function = Function(kernel);
-        CudaResult result = CudaDriver.LaunchKernel(
-            function, (uint)gridX, (uint)gridY, (uint)gridZ, (uint)kernel.Threads, 1, 1, (uint)dynamicShared, Stream, arguments.Pointers, null);
+        Function function = Load(kernel);
+        CudaResult result = _driver.LaunchKernel(
+            function.Handle, (uint)gridX, (uint)gridY, (uint)gridZ, (uint)kernel.Threads, 1, 1, (uint)dynamicShared, Stream, arguments.Pointers, null);
         _recent[_launches++ % _recent.Length] = kernel.Entry;
+        if (function.ChecksIndices && !_checking.Contains(kernel.Entry)) _checking.Add(kernel.Entry);
         CheckWork(result, kernel.Entry);
     }
 
@@ -193,7 +183,12 @@ internal sealed unsafe class CudaContext : GpuDevice
         _ => $"Of the kernels under way the last were {string.Join(", ", Last(recent, launches))}; with CUDA_LAUNCH_BLOCKING=1 in the environment the message names the one that failed",
     };
 
-    private string Suspects() => Suspects(_recent, _launches);
+    /// <summary>Where kernels check the indices they are given, what that may mean; else nothing.</summary>
+    internal static string Checking(IReadOnlyList<string> kernels) => kernels.Count == 0
+        ? ""
+        : $". {string.Join(" and ", kernels)} stop the GPU so at an index outside a table: a token id beyond the vocabulary, or a label beyond the classes";
+
+    private string Suspects() => Suspects(_recent, _launches) + Checking(_checking);
 
     private static List<string> Last(ReadOnlySpan<string> recent, long launches)
     {
@@ -204,39 +199,41 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     private static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
         or CudaResult.HardwareStackError or CudaResult.IllegalInstruction or CudaResult.MisalignedAddress or CudaResult.InvalidAddressSpace
-        or CudaResult.InvalidProgramCounter or CudaResult.LaunchFailed;
+        or CudaResult.InvalidProgramCounter or CudaResult.LaunchFailed or CudaResult.EccUncorrectable or CudaResult.Unknown;
 
-    private static string Mebibytes(long bytes) => $"{bytes / 1048576.0:N0} MiB";
-
-    private nint Function(CompiledKernel kernel)
+    private Function Load(CompiledKernel kernel)
     {
-        if (_functions.TryGetValue(kernel.Entry, out nint function)) return function;
-        if (kernel.DynamicShared + kernel.StaticShared > MaxSharedBytes)
-            throw new NotSupportedException($"{kernel.Entry} needs {kernel.DynamicShared + kernel.StaticShared} bytes of shared memory, this GPU has {MaxSharedBytes}");
-        function = Load(kernel);
-        if (kernel.DynamicShared > 0)
-            Check(CudaDriver.FunctionSetAttribute(function, MaxDynamicSharedAttribute, kernel.DynamicShared), "cuFuncSetAttribute");
+        if (_functions.TryGetValue(kernel.Entry, out Function function)) return function;
+        byte[] text = KernelManifest.Text(kernel);
+        function = new(Compile(kernel, text), text.AsSpan().IndexOf("trap;"u8) >= 0);
+
+        // A kernel whose need grows with a size is allowed what this GPU has; a launch that needs more is refused.
+        int dynamic = Math.Min(kernel.DynamicShared, MaxSharedBytes - kernel.StaticShared);
+        if (dynamic > 0) _driver.Check(_driver.FunctionSetAttribute(function.Handle, MaxDynamicSharedAttribute, dynamic), "cuFuncSetAttribute");
         _functions.Add(kernel.Entry, function);
         return function;
     }
 
-    private nint Load(CompiledKernel kernel)
+    private nint Compile(CompiledKernel kernel, byte[] text)
     {
         // CU_JIT_ERROR_LOG_BUFFER and its size, which comes back as what was written.
         int* options = stackalloc int[] { 5, 6 };
         void** values = stackalloc void*[2];
         byte[] log = new byte[LogBytes];
-        fixed (byte* text = KernelManifest.Text(kernel))
+        fixed (byte* image = text)
         fixed (byte* buffer = log)
         {
             values[0] = buffer;
             values[1] = (void*)LogBytes;
-            CudaResult result = CudaDriver.ModuleLoadData(out nint module, text, 2, options, values);
+            CudaResult result = _driver.ModuleLoadData(out nint module, image, 2, options, values);
             if (result != CudaResult.Success)
-                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {CudaDriver.Describe(result)}. {Marshal.PtrToStringUTF8((nint)buffer)}".TrimEnd());
+                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {Marshal.PtrToStringUTF8((nint)buffer)}".TrimEnd());
             _modules.Add(module);
-            Check(CudaDriver.ModuleGetFunction(out nint function, module, kernel.Entry), "cuModuleGetFunction");
+            _driver.Check(_driver.ModuleGetFunction(out nint function, module, kernel.Entry), "cuModuleGetFunction");
             return function;
         }
     }
+
+    /// <summary>A loaded kernel, and whether it stops the GPU at an index outside a table.</summary>
+    private readonly record struct Function(nint Handle, bool ChecksIndices);
 }

@@ -25,19 +25,22 @@ public static class CudaDevices
 
     /// <summary>All GPUs, those that cannot be used included.</summary>
     /// <param name="obstacle">When there are none: why, in a sentence.</param>
-    public static IReadOnlyList<CudaDevice> List(out string? obstacle)
+    public static IReadOnlyList<CudaDevice> List(out string? obstacle) => List(CudaDriver.Native, out obstacle);
+
+    /// <summary>All GPUs of a driver.</summary>
+    internal static IReadOnlyList<CudaDevice> List(ICudaDriver driver, out string? obstacle)
     {
-        obstacle = DriverObstacle();
+        obstacle = DriverObstacle(driver);
         if (obstacle is not null) return [];
-        CudaResult result = CudaDriver.DeviceGetCount(out int count);
+        CudaResult result = driver.DeviceGetCount(out int count);
         if (result != CudaResult.Success || count == 0)
         {
-            obstacle = result == CudaResult.Success ? "the NVIDIA driver finds no GPU" : "the NVIDIA driver cannot list the GPUs: " + CudaDriver.Describe(result);
+            obstacle = result == CudaResult.Success ? "the NVIDIA driver finds no GPU" : "the NVIDIA driver cannot list the GPUs: " + driver.Describe(result);
             return [];
         }
 
         var devices = new List<CudaDevice>();
-        for (int i = 0; i < count; i++) devices.Add(Describe(i));
+        for (int i = 0; i < count; i++) devices.Add(Describe(driver, i));
         return devices;
     }
 
@@ -50,10 +53,14 @@ public static class CudaDevices
     /// <param name="index">The number of the GPU.</param>
     /// <param name="backend">The backend, to be disposed.</param>
     /// <param name="obstacle">Otherwise: why not, in a sentence.</param>
-    public static bool TryOpen(int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle)
+    public static bool TryOpen(int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle) =>
+        TryOpen(CudaDriver.Native, index, out backend, out obstacle);
+
+    /// <summary>A backend on a GPU of a driver.</summary>
+    internal static bool TryOpen(ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle)
     {
         backend = null;
-        IReadOnlyList<CudaDevice> devices = List(out obstacle);
+        IReadOnlyList<CudaDevice> devices = List(driver, out obstacle);
         if (obstacle is not null) return false;
         if (index < 0 || index >= devices.Count)
         {
@@ -65,7 +72,7 @@ public static class CudaDevices
         if (obstacle is not null) return false;
         try
         {
-            backend = new CudaBackend(new CudaContext(devices[index]));
+            backend = new CudaBackend(new CudaContext(driver, devices[index]));
             return true;
         }
         catch (CudaException fault)
@@ -88,29 +95,29 @@ public static class CudaDevices
         ? null
         : $"the NVIDIA driver knows CUDA {Text(version)}; the kernels need a driver for CUDA {Text(OldestDriver)} (470) or newer";
 
-    private static string? DriverObstacle()
+    private static string? DriverObstacle(ICudaDriver driver)
     {
-        if (!CudaDriver.IsInstalled) return "there is no NVIDIA driver on this machine";
-        CudaResult result = CudaDriver.Init(0);
+        if (!driver.IsInstalled) return "there is no NVIDIA driver on this machine";
+        CudaResult result = driver.Init(0);
         if (result == CudaResult.NoDevice) return "the NVIDIA driver finds no GPU";
-        if (result != CudaResult.Success) return "the NVIDIA driver does not start: " + CudaDriver.Describe(result);
-        result = CudaDriver.DriverGetVersion(out int version);
-        return result == CudaResult.Success ? DriverObstacle(version) : "the NVIDIA driver does not tell its version: " + CudaDriver.Describe(result);
+        if (result != CudaResult.Success) return "the NVIDIA driver does not start: " + driver.Describe(result);
+        result = driver.DriverGetVersion(out int version);
+        return result == CudaResult.Success ? DriverObstacle(version) : "the NVIDIA driver does not tell its version: " + driver.Describe(result);
     }
 
     private static string Text(int version) => $"{version / 1000}.{version % 1000 / 10}";
 
-    private static unsafe CudaDevice Describe(int index)
+    private static unsafe CudaDevice Describe(ICudaDriver driver, int index)
     {
-        CudaContext.Check(CudaDriver.DeviceGet(out int device, index), "cuDeviceGet");
+        driver.Check(driver.DeviceGet(out int device, index), "cuDeviceGet");
         Span<byte> name = stackalloc byte[256];
-        fixed (byte* buffer = name) CudaContext.Check(CudaDriver.DeviceGetName(buffer, name.Length, device), "cuDeviceGetName");
-        CudaContext.Check(CudaDriver.DeviceTotalMemory(out nuint bytes, device), "cuDeviceTotalMem");
+        fixed (byte* buffer = name) driver.Check(driver.DeviceGetName(buffer, name.Length, device), "cuDeviceGetName");
+        driver.Check(driver.DeviceTotalMemory(out nuint bytes, device), "cuDeviceTotalMem");
         string text = Encoding.UTF8.GetString(name[..name.IndexOf((byte)0)]);
         var capability = new Version(
-            CudaContext.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor), CudaContext.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
-        bool pools = CudaContext.Attribute(device, CudaDeviceAttribute.MemoryPoolsSupported) != 0;
-        return new CudaDevice(index, text, capability, (long)bytes, CudaContext.Attribute(device, CudaDeviceAttribute.MultiprocessorCount))
+            driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor), driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
+        bool pools = driver.Attribute(device, CudaDeviceAttribute.MemoryPoolsSupported) != 0;
+        return new CudaDevice(index, text, capability, (long)bytes, driver.Attribute(device, CudaDeviceAttribute.MultiprocessorCount))
         {
             Obstacle = Obstacle(text, capability, pools),
         };

@@ -6,15 +6,16 @@ namespace Engine.Runtime.Cuda;
 /// </summary>
 internal sealed class CudaGraph : IDisposable
 {
+    private readonly ICudaDriver _driver;
     private readonly CudaContext _context;
     private nint _executable;
 
-    internal CudaGraph(CudaContext context, nint graph)
+    internal CudaGraph(ICudaDriver driver, CudaContext context, nint graph)
     {
-        _context = context;
-        CudaResult result = CudaDriver.GraphInstantiate(out _executable, graph, 0);
-        _ = CudaDriver.GraphDestroy(graph);
-        CudaContext.Check(result, "cuGraphInstantiate");
+        (_driver, _context) = (driver, context);
+        CudaResult result = _driver.GraphInstantiate(out _executable, graph, 0);
+        _ = _driver.GraphDestroy(graph);
+        driver.Check(result, "cuGraphInstantiate");
     }
 
     /// <summary>Runs the launches again, in their order on the context's stream.</summary>
@@ -22,12 +23,12 @@ internal sealed class CudaGraph : IDisposable
     {
         ObjectDisposedException.ThrowIf(_executable == 0, this);
         _context.Enter();
-        _context.CheckWork(CudaDriver.GraphLaunch(_executable, _context.Stream), "cuGraphLaunch");
+        _context.CheckWork(_driver.GraphLaunch(_executable, _context.Stream), "cuGraphLaunch");
     }
 
     public void Dispose()
     {
         nint executable = Interlocked.Exchange(ref _executable, 0);
-        if (executable != 0) _ = CudaDriver.GraphExecutableDestroy(executable);
+        if (executable != 0) _ = _driver.GraphExecutableDestroy(executable);
     }
 }

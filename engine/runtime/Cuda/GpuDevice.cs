@@ -13,11 +13,14 @@ internal abstract unsafe class GpuDevice : IDisposable
     /// <summary>The GPU, for people.</summary>
     public abstract string Description { get; }
 
+    /// <summary>The most shared memory that a block can have: 99 KiB on compute capability 8.6 and 8.9, 163 on 8.0, 227 on 9.0.</summary>
+    public abstract int MaxSharedBytes { get; }
+
     /// <summary>Makes the device this thread's.</summary>
     public abstract void Enter();
 
     /// <summary>Memory aligned to 64 bytes.</summary>
-    /// <exception cref="InsufficientMemoryException">There is none.</exception>
+    /// <exception cref="DeviceMemoryException">There is none.</exception>
     public abstract nint Allocate(long bytes);
 
     public abstract void Free(nint address);
@@ -58,7 +61,11 @@ internal abstract unsafe class GpuDevice : IDisposable
         if (gridX == 0 || gridY == 0 || gridZ == 0) return;
         if (gridX > int.MaxValue || gridY > 65535 || gridZ > 65535)
             throw new ArgumentException($"{kernel.Entry}: a grid of {gridX} × {gridY} × {gridZ} blocks is too large; a smaller batch needs fewer");
-        Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared < 0 ? kernel.DynamicShared : dynamicShared);
+        if (dynamicShared < 0) dynamicShared = kernel.DynamicShared;
+        if (kernel.StaticShared + dynamicShared > MaxSharedBytes)
+            throw new NotSupportedException($"{kernel.Entry} needs {kernel.StaticShared + dynamicShared} bytes of shared memory a block at this size, the GPU " +
+                $"({Description}) has {MaxSharedBytes}; run it on another GPU or on the CPU (--device cpu)");
+        Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared);
     }
 
     public virtual void Dispose() => _arguments.Dispose();

@@ -8,17 +8,18 @@ internal sealed unsafe class PinnedStaging : IDisposable
 {
     private const int HalfBytes = 4 << 20;
     private const uint NoTiming = 2;
+    private readonly ICudaDriver _driver;
     private readonly CudaContext _context;
     private readonly nint _memory;
     private readonly nint[] _arrived = new nint[2];
     private int _half;
     private int _used;
 
-    public PinnedStaging(CudaContext context)
+    public PinnedStaging(ICudaDriver driver, CudaContext context)
     {
-        _context = context;
-        CudaContext.Check(CudaDriver.MemoryHostAllocate(out _memory, 2 * HalfBytes, 0), "cuMemHostAlloc");
-        for (int i = 0; i < 2; i++) CudaContext.Check(CudaDriver.EventCreate(out _arrived[i], NoTiming), "cuEventCreate");
+        (_driver, _context) = (driver, context);
+        driver.Check(driver.MemoryHostAllocate(out _memory, 2 * HalfBytes, 0), "cuMemHostAlloc");
+        for (int i = 0; i < 2; i++) driver.Check(driver.EventCreate(out _arrived[i], NoTiming), "cuEventCreate");
     }
 
     public void Upload(ReadOnlySpan<byte> source, nint destination)
@@ -29,7 +30,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
             int length = Math.Min(source.Length, HalfBytes - _used);
             nint place = _memory + (_half * HalfBytes) + _used;
             source[..length].CopyTo(new Span<byte>((void*)place, length));
-            _context.CheckWork(CudaDriver.CopyHostToDeviceAsync(destination, place, (nuint)length, _context.Stream), "cuMemcpyHtoDAsync");
+            _context.CheckWork(_driver.CopyHostToDeviceAsync(destination, place, (nuint)length, _context.Stream), "cuMemcpyHtoDAsync");
             _used += length;
             destination += length;
             source = source[length..];
@@ -43,7 +44,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
         {
             _context.Synchronize();
             int length = Math.Min(destination.Length, 2 * HalfBytes);
-            _context.CheckWork(CudaDriver.CopyDeviceToHostAsync(_memory, source, (nuint)length, _context.Stream), "cuMemcpyDtoHAsync");
+            _context.CheckWork(_driver.CopyDeviceToHostAsync(_memory, source, (nuint)length, _context.Stream), "cuMemcpyDtoHAsync");
             _context.Synchronize();
             new ReadOnlySpan<byte>((void*)_memory, length).CopyTo(destination);
             source += length;
@@ -55,15 +56,15 @@ internal sealed unsafe class PinnedStaging : IDisposable
 
     public void Dispose()
     {
-        foreach (nint e in _arrived) _ = CudaDriver.EventDestroy(e);
-        _ = CudaDriver.MemoryHostFree(_memory);
+        foreach (nint e in _arrived) _ = _driver.EventDestroy(e);
+        _ = _driver.MemoryHostFree(_memory);
     }
 
     private void Turn()
     {
-        _context.CheckWork(CudaDriver.EventRecord(_arrived[_half], _context.Stream), "cuEventRecord");
+        _context.CheckWork(_driver.EventRecord(_arrived[_half], _context.Stream), "cuEventRecord");
         _half = 1 - _half;
         _used = 0;
-        _context.CheckWork(CudaDriver.EventSynchronize(_arrived[_half]), "cuEventSynchronize");
+        _context.CheckWork(_driver.EventSynchronize(_arrived[_half]), "cuEventSynchronize");
     }
 }

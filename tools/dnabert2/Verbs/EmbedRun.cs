@@ -40,7 +40,7 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, Sequen
         if (_inPieces > 0)
             terminal.Say($"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} tokens or cut at unknown bases");
         string target = path == "-" ? "standard output" : string.Join(" and ", EmbeddingOutput.FilesOf(path));
-        terminal.Say($"{Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: [{output.Rows}, {layout.Width}] to {target}");
+        terminal.Say($"{Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s on {model.Backend.Description}: [{output.Rows}, {layout.Width}] to {target}");
     }
 
     private void RunRecords()

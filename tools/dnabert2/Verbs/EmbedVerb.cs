@@ -37,8 +37,8 @@ internal sealed class EmbedVerb
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = new("--rc-average") { Description = "average each vector with that of the reverse complement" };
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private readonly Choice<DType> _dtype = new("--dtype", "the type to compute in", ("f32", DType.F32));
+    private readonly Option<string> _device = Shared.DeviceOption();
+    private readonly Choice<Precision> _dtype = Shared.Dtype(inference: true);
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -76,7 +76,7 @@ internal sealed class EmbedVerb
         };
         Check(input, path, pooling, options);
 
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus, _dtype.Of(parsed));
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
         using Dnabert2Model model = Dnabert2Model.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend, ModelParts.Encoder);
         var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null);

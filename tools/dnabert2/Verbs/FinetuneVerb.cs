@@ -45,12 +45,7 @@ internal sealed class FinetuneVerb
     private readonly Option<int> _further = Shared.Number(
         "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
     private readonly FinetuneFlags _flags = new();
-    private readonly Option<string> _device = new("--device")
-    {
-        Description = "where to compute",
-        HelpName = "auto|cpu|cuda[:N]",
-        DefaultValueFactory = _ => "auto",
-    };
+    private readonly Option<string> _device = Shared.DeviceOption();
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -88,7 +83,7 @@ internal sealed class FinetuneVerb
             throw new UsageException($"-o {output}: {taken} holds a run already; --resume goes on with it, another folder begins a new one");
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);

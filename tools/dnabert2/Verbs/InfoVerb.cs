@@ -5,6 +5,7 @@ using System.Text;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Tool;
 
@@ -22,7 +23,7 @@ internal sealed class InfoVerb
         _terminal = terminal;
         Command = new Verb(
             "info", "Tells about the engine and this machine, and checks a model by loading it.",
-            ("dnabert2 info", "the engine, the processor and its memory"),
+            ("dnabert2 info", "the engine, the processor and its memory, and the GPUs"),
             ("dnabert2 info default", "the model that comes with the tool"),
             ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is missing"))
         {
@@ -40,8 +41,21 @@ internal sealed class InfoVerb
         Print("processor", $"{ProcessorName()}, {Shared.Count(Environment.ProcessorCount, "core")}");
         Print("backend", backend.Description);
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
+        DescribeGpus();
         if (parsed.GetValue(_model) is { } model) Describe(Shared.ModelFolder(model), backend);
         return CommandLineTool.Done;
+    }
+
+    /// <summary>Prints the GPUs and what runs where.</summary>
+    private void DescribeGpus()
+    {
+        (IReadOnlyList<CudaDevice> devices, string? obstacle) = _terminal.Gpus.List();
+        if (obstacle is not null) Print("gpu", "none: " + obstacle);
+        foreach (CudaDevice d in devices)
+            Print($"cuda:{d.Index}", d.Obstacle is { } why ? $"cannot be used: {why}"
+                : $"{d.Name}, compute capability {d.ComputeCapability}, {Size(d.MemoryBytes)}, {d.Multiprocessors} multiprocessors");
+        string first = _terminal.Gpus.First() is { } index ? $"cuda:{index}" : "the CPU";
+        Print("runs on", $"verbs that take --device: {first}, unless told otherwise, in float32; all others: the CPU");
     }
 
     /// <summary>Prints what the folder has before it is loaded, so that a damaged model is described as far as it can be read.</summary>

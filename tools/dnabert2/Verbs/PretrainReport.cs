@@ -6,7 +6,8 @@ namespace Dnabert2.Tool;
 /// <param name="terminal">Where it is shown.</param>
 /// <param name="quiet">Whether only skipped steps are.</param>
 /// <param name="firstStep">Steps done before.</param>
-internal sealed class PretrainReport(Terminal terminal, bool quiet, int firstStep) : IProgress<PretrainProgress>, IDisposable
+/// <param name="peak">The most operations a second that the machine was seen to do; 0 where that is not known.</param>
+internal sealed class PretrainReport(Terminal terminal, bool quiet, int firstStep, double peak) : IProgress<PretrainProgress>, IDisposable
 {
     private readonly ProgressLine _line = new(terminal, quiet, "tokens");
     private long _tokensBefore = -1;
@@ -22,7 +23,7 @@ internal sealed class PretrainReport(Terminal terminal, bool quiet, int firstSte
         if (!quiet && value.Checkpoint is { } checkpoint) Say($"checkpoint: {checkpoint}");
         if (!_line.IsDue) return;
         string what = $"step {value.Step:N0} of {value.Steps:N0}, loss {value.Loss:F3}, learning rate {value.LearningRate:G3}, " +
-            $"{value.FlopsPerSecond / 1e9:F0} GFLOP/s";
+            $"{value.FlopsPerSecond / 1e9:F0} GFLOP/s{(peak > 0 ? $" ({value.FlopsPerSecond / peak:P0} of peak)" : "")}";
         _line.Show(what, value.Tokens - _tokensBefore, (double)(value.Step - firstStep) / (value.Steps - firstStep));
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool;
@@ -54,12 +55,8 @@ internal sealed class PretrainVerb
         Description = "score Markov models of tokens on the same held-out tokens in the end",
     };
     private readonly RecipeFlags _flags = new();
-    private readonly Option<string> _device = new("--device")
-    {
-        Description = "where to compute",
-        HelpName = "auto|cpu|cuda[:N]",
-        DefaultValueFactory = _ => "auto",
-    };
+    private readonly Option<string> _device = Shared.DeviceOption();
+    private readonly Choice<Precision> _dtype = Shared.Dtype(inference: false);
     private readonly Option<int> _threads = Shared.Threads();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -79,7 +76,7 @@ internal sealed class PretrainVerb
             _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
         };
         foreach (Option option in _flags.Options) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_device, _threads, _quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_device, _dtype.Option, _threads, _quiet]) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -95,14 +92,15 @@ internal sealed class PretrainVerb
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
         using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus, _dtype.Of(parsed));
         using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
+        double peak = quiet ? 0 : 1e9 * backend.MeasurePeak();
         PretrainResult result;
-        using (var report = new PretrainReport(_terminal, quiet, run.Step)) result = run.Run(report, _terminal.Cancellation);
+        using (var report = new PretrainReport(_terminal, quiet, run.Step, peak)) result = run.Run(report, _terminal.Cancellation);
         if (!quiet)
             _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; " +
                 $"the model: {result.Checkpoint}");

@@ -3,35 +3,51 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Engine.Kernels;
-using Engine.Runtime;
 
-namespace Bench.EndToEnd;
+namespace Engine.Runtime;
 
-/// <summary>What the machine can do at most, measured: fused multiply-adds in registers, and reading memory.</summary>
-internal static unsafe class MachinePeak
+/// <summary>
+/// What the processor can do at most, measured: multiplications and additions on operands in registers or the first cache, and reading
+/// memory.
+/// </summary>
+public static unsafe class MachinePeak
 {
-    private const int Steps = 2_000_000;
+    private const int Steps = 400_000;
 
-    /// <summary>GFLOP/s of independent fused multiply-adds on so many threads, the best of several runs.</summary>
-    public static double Gflops(int threads)
+    /// <summary>
+    /// The most operations of a matrix product, in 10⁹ a second, a multiplication and an addition counted as two: the best of several
+    /// runs of independent fused multiply-adds, or, in lower precision where the machine has instructions for it, of a tile whose factors
+    /// stay in the first cache.
+    /// </summary>
+    /// <param name="threads">The number of threads.</param>
+    /// <param name="precision">The type of the factors.</param>
+    public static double Gflops(int threads, Precision precision = Precision.F32)
     {
         using var pool = new WorkerPool(threads);
         double best = 0;
+        if (precision != Precision.F32 && TileKernels.TryCreate(precision, Vector512.IsHardwareAccelerated) is { } kernels)
+        {
+            MatMulTile tile = kernels.For(Activation.Geglu);
+            double operations = 2.0 * tile.Rows * tile.Width * tile.Elements * TileJob.Steps * TileJob.Calls * threads;
+            for (int run = 0; run < 20; run++) best = Math.Max(best, operations / Time(pool, new TileJob(tile)) / 1e9);
+            kernels.Dispose();
+            return best;
+        }
+
         for (int run = 0; run < 20; run++)
         {
-            long start = Stopwatch.GetTimestamp();
-            if (Vector512.IsHardwareAccelerated) pool.Run(default(FmaJob<Simd512, Vector512<float>>));
-            else if (Vector256.IsHardwareAccelerated) pool.Run(default(FmaJob<Simd256, Vector256<float>>));
-            else if (Vector128.IsHardwareAccelerated) pool.Run(default(FmaJob<Simd128, Vector128<float>>));
-            else pool.Run(default(FmaJob<SimdScalar, float>));
-            int lanes = Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : Vector128.IsHardwareAccelerated ? 4 : 1;
-            best = Math.Max(best, 2.0 * 12 * lanes * Steps * threads / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9);
+            (double seconds, int lanes) = Vector512.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd512, Vector512<float>>)), 16)
+                : Vector256.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd256, Vector256<float>>)), 8)
+                : Vector128.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd128, Vector128<float>>)), 4)
+                : (Time(pool, default(FmaJob<SimdScalar, float>)), 1);
+            best = Math.Max(best, 2.0 * 12 * lanes * Steps * threads / seconds / 1e9);
         }
 
         return best;
     }
 
-    /// <summary>GB/s of reading 256 MB on so many threads, the best of several runs.</summary>
+    /// <summary>10⁹ bytes a second of reading 256 MB on so many threads, the best of several runs.</summary>
+    /// <param name="threads">The number of threads.</param>
     public static double ReadBandwidth(int threads)
     {
         const long Bytes = 256L << 20;
@@ -48,6 +64,30 @@ internal static unsafe class MachinePeak
 
         NativeMemory.AlignedFree(memory);
         return best;
+    }
+
+    private static double Time<TJob>(WorkerPool pool, in TJob job)
+        where TJob : unmanaged, IJob
+    {
+        long start = Stopwatch.GetTimestamp();
+        pool.Run(job);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private readonly struct TileJob(MatMulTile tile) : IJob
+    {
+        public const int Steps = 64, Calls = 50_000;
+
+        public void Run(int worker, int workers)
+        {
+            uint* left = stackalloc uint[Steps * 16], right = stackalloc uint[Steps * 64];
+            float* result = stackalloc float[16 * 64];
+            new Span<uint>(left, Steps * 16).Clear();
+            new Span<uint>(right, Steps * 64).Clear();
+            new Span<float>(result, 16 * 64).Clear();
+            var arguments = new TileArguments { Left = left, LeftStride = Steps * sizeof(uint), Right = right, Steps = Steps, Start = result, Tile = result };
+            for (int call = 0; call < Calls; call++) tile.Run<SimdScalar, float>(tile.Rows, &arguments);
+        }
     }
 
     private readonly struct FmaJob<TS, TV> : IJob

@@ -1,0 +1,98 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Iced.Intel;
+
+namespace Engine.Kernels;
+
+/// <summary>The tile kernels in machine code, for every number of rows.</summary>
+internal sealed unsafe class TileKernels : IDisposable
+{
+    // With 512 bits, 9 × 48 leaves five registers of 32 for the factors. GEGLU pairs two halves of a weight, and attention two registers
+    // of queries, so they take 12 × 32.
+    private const int WideRows = 9, WideRegisters = 3, PairedRows = 12, NarrowRows = 6, Paired = 2;
+    private readonly ExecutableMemory _memory;
+    private readonly nint* _entries;
+    private readonly bool _wide;
+    private readonly Precision _precision;
+    private readonly int _elements;
+
+    private TileKernels(ExecutableMemory memory, nint* entries, bool wide, Precision precision, int elements)
+    {
+        _entries = entries;
+        (_memory, _wide, _precision, _elements) = (memory, wide, precision, elements);
+    }
+
+    // Entries: float tiles by rows, then by columns, of as many rows as a pair of registers allows; then the tiles of products.
+    private int Most => _wide ? PairedRows : NarrowRows;
+
+    /// <summary>The tile of products between activations, in floats.</summary>
+    public MatMulTile Floats => new(Most, Paired, _wide ? 16 : 8, Precision.F32, 1, _entries, _entries + Most);
+
+    /// <summary>
+    /// The kernels, or null if this machine lacks even the instructions for floats or allows no executable memory. The switches of .NET
+    /// that turn instructions off count.
+    /// </summary>
+    /// <param name="precision">What the factors are rounded to; without instructions for it, the kernels are those for floats.</param>
+    /// <param name="wide">Whether registers have 512 bits, not 256.</param>
+    public static TileKernels? TryCreate(Precision precision, bool wide)
+    {
+        if (!IsSupported(Precision.F32, wide)) return null;
+        Precision instructions = IsSupported(precision, wide) ? precision : Precision.F32;
+        var code = new Assembler(64);
+        var labels = new List<Label>();
+        int most = wide ? PairedRows : NarrowRows;
+        Append(code, labels, most, Paired, wide, Precision.F32, byColumns: false);
+        Append(code, labels, most, Paired, wide, Precision.F32, byColumns: true);
+        if (wide) Append(code, labels, WideRows, WideRegisters, wide, instructions, byColumns: false);
+        if (wide) Append(code, labels, PairedRows, Paired, wide, instructions, byColumns: false);
+
+        using var bytes = new MemoryStream();
+        AssemblerResult result = code.Assemble(new StreamCodeWriter(bytes), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
+        if (ExecutableMemory.TryCreate(bytes.GetBuffer().AsSpan(0, (int)bytes.Length)) is not { } memory) return null;
+        var entries = (nint*)NativeMemory.Alloc((nuint)labels.Count, (nuint)sizeof(nint));
+        for (int i = 0; i < labels.Count; i++) entries[i] = memory.Address + (nint)result.GetLabelRIP(labels[i]);
+        return new TileKernels(memory, entries, wide, precision, instructions switch { Precision.BF16 => 2, Precision.I8 => 4, _ => 1 });
+    }
+
+    /// <summary>The tile of products with a weight.</summary>
+    public MatMulTile For(Activation activation)
+    {
+        if (!_wide) return new MatMulTile(NarrowRows, Paired, 8, _precision, _elements, _entries);
+        nint* products = _entries + (2 * PairedRows);
+        return activation == Activation.Geglu
+            ? new MatMulTile(PairedRows, Paired, 16, _precision, _elements, products + WideRows)
+            : new MatMulTile(WideRows, WideRegisters, 16, _precision, _elements, products);
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.Free(_entries);
+        _memory.Dispose();
+    }
+
+    private static void Append(Assembler code, List<Label> labels, int most, int registers, bool wide, Precision precision, bool byColumns)
+    {
+        for (int rows = 1; rows <= most; rows++)
+        {
+            Label label = code.CreateLabel();
+            code.Label(ref label);
+            TileAssembler.Write(code, rows, registers, wide, precision, byColumns);
+            labels.Add(label);
+        }
+    }
+
+    private static bool IsSupported(Precision precision, bool wide)
+    {
+        if (!X86Base.X64.IsSupported || !Fma.X64.IsSupported) return false;
+        if (!wide) return precision == Precision.F32 && Vector256.IsHardwareAccelerated;
+        if (!Vector512.IsHardwareAccelerated) return false;
+        // CPUID leaf 7: AVX512_VNNI is bit 11 of ECX, AVX512_BF16 bit 5 of EAX in subleaf 1.
+        return precision switch
+        {
+            Precision.BF16 => (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0,
+            Precision.I8 => (X86Base.CpuId(7, 0).Ecx & (1 << 11)) != 0,
+            _ => true,
+        };
+    }
+}

@@ -1,0 +1,129 @@
+using System.Diagnostics;
+using Dnabert2.Training;
+using Engine.Autograd;
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Dnabert2.Benchmarking;
+
+/// <summary>One measured forward pass or training step.</summary>
+/// <param name="Seconds">Its time.</param>
+/// <param name="Flops">
+/// The floating-point operations it has to do, a multiplication and an addition counted as two: 2 (in training 6) for each token and
+/// weight of a linear layer, and 4 (12) · s² · hidden · layers for each sequence of s tokens.
+/// </param>
+/// <param name="Check">
+/// A forward pass: the mean over sequences of <c>Σ_d ((d mod 7) − 3) · mean_t hidden[t, d]</c>. A step: its loss, in nats.
+/// </param>
+public readonly record struct BenchmarkSample(double Seconds, double Flops, double Check);
+
+/// <summary>
+/// Times the forward pass of an encoder, or whole training steps (forward, backward, AdamW) of masked language modelling, on batches
+/// of sequences of one length. Token i of a batch is a hash of i, and in training every token i with <c>i mod 7 = 3</c> is masked, so
+/// that other programs can compute the same.
+/// </summary>
+public sealed class ModelBenchmark : IDisposable
+{
+    private const double LearningRate = 1e-4;
+    private const int Cls = 1, Sep = 2, Mask = 4, Special = 5;
+    private readonly Dnabert2Model _model;
+    private readonly Arena _activations, _gradients;
+    private readonly Tape _tape;
+    private readonly AdamW? _optimizer;
+
+    /// <summary>A benchmark of a model.</summary>
+    /// <param name="model">The model; to be trained, it has an MLM head and its weights are laid out for training. It is trained.</param>
+    /// <param name="training">Whether training steps are measured, not forward passes.</param>
+    public ModelBenchmark(Dnabert2Model model, bool training)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _model = model;
+        (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));
+        _tape = training ? Tape.ForTraining(_activations, _gradients) : Tape.ForInference(_activations);
+        if (!training) return;
+        model.Parameters.AllocateGradients();
+        _optimizer = new AdamW(
+            model.Parameters, new AdamWOptions { Beta2 = 0.98f, Epsilon = 1e-6f, WeightDecay = 1e-5f, DecayBiasAndNorm = true });
+    }
+
+    /// <summary>Runs a forward pass or a training step.</summary>
+    /// <param name="sequences">Sequences of the batch.</param>
+    /// <param name="tokens">Tokens of each, [CLS] and [SEP] included; at least 2.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no sequence, or it has fewer than 2 tokens.</exception>
+    public BenchmarkSample Run(int sequences, int tokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 2);
+        int[] ids = Ids(sequences, tokens), lengths = new int[sequences];
+        Array.Fill(lengths, tokens);
+        _tape.Reset();
+        return _optimizer is null ? Forward(ids, lengths) : Train(ids, lengths);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _activations.Dispose();
+        _gradients.Dispose();
+    }
+
+    private BenchmarkSample Forward(int[] ids, int[] lengths)
+    {
+        int hidden = _model.Config.HiddenSize;
+        long start = Stopwatch.GetTimestamp();
+        var batch = new Batch(_activations, ids, lengths);
+        Variable x = _model.Encoder.Forward(_tape, batch);                          // [tokens, hidden]
+        Variable pooled = new Pool(Pooling.Mean).Forward(_tape, x, batch.CuSeqlens); // [sequences, hidden]
+        var values = new float[lengths.Length * hidden];
+        _model.Backend.Download<float>(pooled.Data, values);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds, check = 0;
+        for (int i = 0; i < values.Length; i++) check += ((i % hidden % 7) - 3) * values[i];
+        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3, check / lengths.Length);
+    }
+
+    private BenchmarkSample Train(int[] ids, int[] lengths)
+    {
+        int tokens = lengths[0];
+        var rows = new List<int>();
+        var labels = new List<int>();
+        for (int i = 3; i < ids.Length; i += 7)
+        {
+            if (i % tokens == 0 || i % tokens == tokens - 1) continue;
+            rows.Add(i);
+            labels.Add(ids[i]);
+            ids[i] = Mask;
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        var batch = new Batch(_activations, ids, lengths);
+        var losses = new float[rows.Count];
+        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), 1f / rows.Count);
+        _model.Backend.Download<float>(loss.Data, losses);
+        _tape.Backward(loss);
+        _optimizer!.Step(LearningRate, out _);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Config, ids.Length, rows.Count, Squares(lengths)), losses.Average());
+    }
+
+    private Tensor Upload(List<int> values)
+    {
+        Tensor tensor = _activations.Rent(new Shape(values.Count), DType.I32);
+        _model.Backend.Upload<int>(values.ToArray(), tensor);
+        return tensor;
+    }
+
+    private static long Squares(int[] lengths) => lengths.Sum(length => (long)length * length);
+
+    private int[] Ids(int sequences, int tokens)
+    {
+        var ids = new int[sequences * tokens];
+        for (uint i = 0; i < ids.Length; i++)
+        {
+            uint position = i % (uint)tokens;
+            ids[i] = position == 0 ? Cls : position == tokens - 1 ? Sep
+                : Special + (int)(((i * 2654435761u) + 374761393u >> 8) % (uint)(_model.Config.VocabSize - Special));
+        }
+
+        return ids;
+    }
+}

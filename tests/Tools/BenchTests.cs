@@ -1,0 +1,70 @@
+using System.Text.Json;
+using Dnabert2;
+using Dnabert2.Benchmarking;
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Tests.Tools;
+
+public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
+{
+    [Fact]
+    public void The_table_has_every_shape_and_every_operation_with_its_share_of_the_peak()
+    {
+        var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "2x16,1x5", "--rounds", "1", "--threads", "1");
+        Assert.Equal(0, run.Code);
+        foreach (string expected in (string[])["measured peaks", "2×16", "1×5", "operations at 2×16", "linear [", "attention [", "layer norm [", "embedding [", " %"])
+            Assert.Contains(expected, run.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("NaN", run.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Json_lines_can_be_parsed_and_repeat_the_same_check()
+    {
+        var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "2x16", "--rounds", "1", "--json", "--training");
+        Assert.Equal(0, run.Code);
+        JsonElement line = JsonDocument.Parse(run.Text).RootElement;
+        Assert.Equal(("train", "2x16"), (line.GetProperty("what").GetString(), line.GetProperty("shape").GetString()));
+        Assert.True(line.GetProperty("ms").GetDouble() > 0 && line.GetProperty("gflops").GetDouble() > 0);
+    }
+
+    [Theory]
+    [InlineData("8by128", "--shapes 8by128: sequences x tokens is meant")]
+    [InlineData("1x1", "--shapes 1x1: sequences x tokens is meant")]
+    [InlineData("99999x99999", "--shapes 99999x99999: sequences x tokens is meant")]
+    public void A_shape_that_is_none_is_refused(string shape, string message)
+    {
+        var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", shape);
+        Assert.Equal(2, run.Code);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Training_in_8_bit_integers_is_refused_before_anything_is_measured()
+    {
+        var run = ToolRun.Of("bench", "--model", toy.Folder, "--training", "--dtype", "i8");
+        Assert.Equal(2, run.Code);
+        Assert.Contains("8-bit integers are for inference", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_profile_counts_the_operations_and_their_work()
+    {
+        using Backend backend = CpuBackend.Create(1);
+        using Dnabert2Model model = Dnabert2Model.Load(toy.Folder, backend, ModelParts.Encoder);
+        using var benchmark = new ModelBenchmark(model, training: false);
+        backend.Profile = new Profile();
+        BenchmarkSample sample = benchmark.Run(3, 7);
+        IReadOnlyCollection<OperationTime> operations = backend.Profile.Operations;
+        Assert.Equal(4 * model.Config.NumHiddenLayers, operations.Where(o => o.Name == "linear").Sum(o => o.Calls));
+        Assert.Equal(model.Config.NumHiddenLayers, operations.Single(o => o.Name == "attention").Calls);
+        Assert.Equal(sample.Flops, operations.Sum(o => o.Flops), sample.Flops * 1e-9);
+        Assert.All(operations, o => Assert.True(o.Seconds > 0 && o.Bytes > 0));
+    }
+
+    [Fact]
+    public void The_measured_peak_is_not_zero_in_any_precision()
+    {
+        foreach (Precision precision in Enum.GetValues<Precision>()) Assert.True(MachinePeak.Gflops(1, precision) > 0);
+    }
+}
