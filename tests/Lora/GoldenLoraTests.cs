@@ -63,6 +63,26 @@ public class GoldenLoraTests
             Near([.. Golden.Flatten(golden.Root.GetProperty("grad_cls").GetProperty(head))], run.Read(run.Find(head)!.Gradient), head);
     }
 
+    /// <summary>
+    /// The adapters in the golden folder's weight file are those after the last step. Those before the first follow the rule of all golden
+    /// weights, with t = 5000, 5001, … in the order of the file, A of amplitude 0.5 and B of 0.3: with them, and only with them, every loss
+    /// of the trajectory comes out.
+    /// </summary>
+    [SkippableFact]
+    public void Twenty_steps_of_adapters_and_classifier_follow_the_trajectory_of_the_reference()
+    {
+        using var golden = new Golden("train_cls_lora", batched: true);
+        uint factors = 0;
+        using var run = new TrainingRun(golden, "cls", recompute: false, prepare: model => Dnabert2.Lora.Attach(model, Options, ModelParts.Classifier),
+            source: (p, index, values) =>
+            {
+                if (!Dnabert2.Lora.IsFactor(p)) golden.Fill(p, index, values);
+                else Golden.Fill(5000 + factors++, p.Kind == ParameterKind.LowRankDown ? 0.5 : 0.3, 0, values);
+            });
+        GoldenTrainingChecks.Trajectory(run);
+        Assert.Equal(24u, factors);
+    }
+
     [Fact]
     public void Frozen_weights_have_no_gradient_and_no_moment_and_factors_begin_as_in_PEFT()
     {

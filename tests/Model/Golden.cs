@@ -88,16 +88,21 @@ internal sealed class Golden : IDisposable
     {
         int t = _names.IndexOf(parameter.Name);
         if (t < 0) throw new InvalidOperationException($"{parameter.Name} is not in the golden file");
+        Fill((uint)t + _offset, _amp, parameter.Kind == ParameterKind.NormWeight ? 1 : 0, destination);
+    }
+
+    /// <summary>The values of tensor number <paramref name="t"/>.</summary>
+    public static void Fill(uint t, double amp, double centre, Span<float> destination)
+    {
         for (int i = 0; i < destination.Length; i++)
         {
-            uint u = unchecked(((uint)i * 2654435761u) + (((uint)t + _offset) * 2246822519u) + 374761393u);
+            uint u = unchecked(((uint)i * 2654435761u) + (t * 2246822519u) + 374761393u);
             u ^= u >> 15;
             u *= 2246822519u;
             u ^= u >> 13;
             u *= 3266489917u;
             u ^= u >> 16;
-            double value = ((u / 4294967296.0) - 0.5) * _amp;
-            destination[i] = (float)(parameter.Kind == ParameterKind.NormWeight ? value + 1 : value);
+            destination[i] = (float)((((u / 4294967296.0) - 0.5) * amp) + centre);
         }
     }
 

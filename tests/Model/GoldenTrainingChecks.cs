@@ -44,8 +44,14 @@ internal static class GoldenTrainingChecks
     public static void Trajectory(string name, Func<Backend> backend)
     {
         using var golden = new Golden(name, batched: true);
-        string task = golden.Root.GetProperty("task").GetString()!;
-        using var run = new TrainingRun(golden, task, recompute: false, backend());
+        using var run = new TrainingRun(golden, golden.Root.GetProperty("task").GetString()!, recompute: false, backend());
+        Trajectory(run);
+    }
+
+    /// <summary>Losses, gradient norms and parameters of twenty steps of a model that is prepared.</summary>
+    public static void Trajectory(TrainingRun run)
+    {
+        Golden golden = run.Golden;
         JsonElement o = golden.Root.GetProperty("optimizer"), batches = golden.Root.GetProperty("batches");
         var optimizer = new AdamW(run.Model.Parameters, new AdamWOptions
         {
