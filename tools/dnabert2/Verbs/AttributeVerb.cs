@@ -39,14 +39,14 @@ internal sealed class AttributeVerb
 
     private readonly Option<int> _window = Shared.Number("--window", "the most bases the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public AttributeVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "attribute",
             "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the sequence as it is. "
@@ -54,8 +54,9 @@ internal sealed class AttributeVerb
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _batchTokens, _device, _threads, _format.Option, _quiet,
+            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _batchTokens, _format.Option, _quiet,
         };
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -75,7 +76,7 @@ internal sealed class AttributeVerb
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         bool quiet = parsed.GetValue(_quiet);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
+        using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
         using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);

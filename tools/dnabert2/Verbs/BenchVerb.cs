@@ -30,20 +30,21 @@ internal sealed class BenchVerb
     private readonly Option<bool> _training = new("--training") { Description = "whole training steps (forward, backward, AdamW) instead of forward passes" };
     private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each shape, of which the median counts", 7, 1);
     private readonly Option<bool> _json = new("--json") { Description = "one JSON object a line for each shape, and nothing else" };
-    private readonly Choice<Precision> _dtype = Shared.Dtype(inference: true);
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
 
     public BenchVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: false, onlyCpu: true);
         Command = new Verb(
             "bench", "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU.",
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16", "training steps with products in bfloat16"),
             ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
         {
-            _model, _shapes, _training, _rounds, _json, _dtype.Option, _threads,
+            _model, _shapes, _training, _rounds, _json,
         };
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -53,17 +54,17 @@ internal sealed class BenchVerb
     {
         bool training = parsed.GetValue(_training), json = parsed.GetValue(_json);
         (int Sequences, int Tokens)[] shapes = Shapes(parsed.GetValue(_shapes) ?? (training ? "8x128,32x128" : "1x128,8x128,32x128,1x512,4x512,1x2048"));
-        int rounds = parsed.GetValue(_rounds), threads = parsed.GetValue(_threads) is var n and > 0 ? n : Environment.ProcessorCount;
-        Precision precision = _dtype.Of(parsed);
-        if (training && precision == Precision.I8) throw new UsageException("--dtype i8: 8-bit integers are for inference; train in f32 or bf16");
-        using Backend backend = CpuBackend.Create(threads, precision);
+        int rounds = parsed.GetValue(_rounds), threads = _compute.Threads(parsed) is var n and > 0 ? n : Environment.ProcessorCount;
+        if (training && _compute.PrecisionOf(parsed) == Precision.I8)
+            throw new UsageException("--dtype i8: 8-bit integers are for inference; train in f32 or bf16");
+        using Backend backend = _compute.Open(parsed);
         using Dnabert2Model model = Load(parsed.GetRequiredValue(_model), backend, training);
         using var benchmark = new ModelBenchmark(model, training);
         double peak = 0;
         if (!json)
         {
             peak = backend.MeasurePeak();
-            Print($"{backend.Description}; measured peaks: {peak:F0} GFLOP/s in {precision}, {MachinePeak.ReadBandwidth(threads):F0} GB/s of reads");
+            Print($"{backend.Description}; measured peaks: {peak:F0} GFLOP/s, {MachinePeak.ReadBandwidth(threads):F0} GB/s of reads");
             Print($"{(training ? "training steps" : "forward passes")} of {model.Parameters.Count:N0} parameters, median of {rounds}\n");
         }
 

@@ -37,15 +37,14 @@ internal sealed class EmbedVerb
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = new("--rc-average") { Description = "average each vector with that of the reverse complement" };
-    private readonly Option<string> _device = Shared.DeviceOption();
-    private readonly Choice<Precision> _dtype = Shared.Dtype(inference: true);
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public EmbedVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "embed",
             "Turns sequences into vectors, one for each record, in the order of the input. With --pooling none there is one for each token, and the "
@@ -56,8 +55,9 @@ internal sealed class EmbedVerb
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
         {
             _input, _output, _model, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
-            _rcAverage, _device, _dtype.Option, _threads, _format.Option, _quiet,
+            _rcAverage, _format.Option, _quiet,
         };
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -79,7 +79,7 @@ internal sealed class EmbedVerb
         };
         Check(input, path, pooling, options);
 
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus, _dtype.Of(parsed));
+        using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
         using Dnabert2Model model = Dnabert2Model.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend, ModelParts.Encoder);
         var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null);

@@ -44,13 +44,13 @@ internal sealed class EvaluateVerb
 
     private readonly Setters<SuiteRecipe> _recipe = new();
     private readonly Option<bool> _keepModels = new("--keep-models") { Description = "keep the fine-tuned models, below OUT/runs" };
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public EvaluateVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: true);
         _recipe.Add<int>("--epochs", "passes over the training set [the task's in the paper]", (r, v) => r with { Epochs = v });
         _recipe.Add<int>("--steps", "optimizer steps, in place of epochs [the task's]", (r, v) => r with { Steps = v });
         _recipe.Add<int>("--batch", "sequences of a step [32]", (r, v) => r with { Common = r.Common with { Batch = v } });
@@ -70,7 +70,8 @@ internal sealed class EvaluateVerb
             _suite.Option, _data, _output, _tasks, _methods, _seeds, _model,
         };
         foreach (Option option in _recipe.Options) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _device, _threads, _quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _quiet]) Command.Add(option);
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -81,8 +82,8 @@ internal sealed class EvaluateVerb
         string data = parsed.GetRequiredValue(_data), output = parsed.GetRequiredValue(_output);
         if (File.Exists(output)) throw new UsageException($"-o {output}: this is a file; name a folder");
         bool quiet = parsed.GetValue(_quiet);
-        int threads = parsed.GetValue(_threads);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), threads);
+        int threads = _compute.Threads(parsed);
+        using Backend backend = _compute.Open(parsed);
         var evaluation = new SuiteEvaluation(Shared.ModelFolder(parsed.GetRequiredValue(_model)), data, output, _recipe.Apply(parsed, new SuiteRecipe()), backend, threads)
         {
             KeepModels = parsed.GetValue(_keepModels),

@@ -45,13 +45,13 @@ internal sealed class FinetuneVerb
     private readonly Option<int> _further = Shared.Number(
         "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
     private readonly FinetuneFlags _flags = new();
-    private readonly Option<string> _device = Shared.DeviceOption();
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public FinetuneVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: true);
         Command = new Verb(
             "finetune", "Fine-tunes a model on labelled sequences; without options, by the recipe of the paper.",
             ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata {Toy}", "all of a model; the fine-tuned one is in the folder tata"),
@@ -66,7 +66,8 @@ internal sealed class FinetuneVerb
             _data, _task, _kind.Option, _model, _output, _resume, _further,
         };
         foreach (Option option in _flags.Options) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_device, _threads, _quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -83,7 +84,7 @@ internal sealed class FinetuneVerb
             throw new UsageException($"-o {output}: {taken} holds a run already; --resume goes on with it, another folder begins a new one");
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
+        using Backend backend = _compute.Open(parsed);
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);

@@ -30,21 +30,22 @@ internal sealed class PredictVerb
         ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error));
 
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public PredictVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "predict", "Says for each record, in the order of the input, which class a fine-tuned model sees in it, and how surely.",
             ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
         {
-            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _device, _threads, _format.Option, _quiet,
+            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _format.Option, _quiet,
         };
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -60,7 +61,7 @@ internal sealed class PredictVerb
             ResultFiles.Check(path);
         }
 
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads));
+        using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
         using ClassifierModel model = ClassifierModel.Load(parsed.GetRequiredValue(_model), backend);
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens));

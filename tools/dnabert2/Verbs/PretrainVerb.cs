@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
-using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool;
@@ -55,14 +54,13 @@ internal sealed class PretrainVerb
         Description = "score Markov models of tokens on the same held-out tokens in the end",
     };
     private readonly RecipeFlags _flags = new();
-    private readonly Option<string> _device = Shared.DeviceOption();
-    private readonly Choice<Precision> _dtype = Shared.Dtype(inference: false);
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public PretrainVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: true);
         Command = new Verb(
             "pretrain", "Pre-trains a model on genomes by masked language modelling; without options, by the recipe of the paper.",
             ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --resume " +
@@ -76,7 +74,8 @@ internal sealed class PretrainVerb
             _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
         };
         foreach (Option option in _flags.Options) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_device, _dtype.Option, _threads, _quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -92,7 +91,7 @@ internal sealed class PretrainVerb
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
         // Before the corpus, which may take long to build.
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus, _dtype.Of(parsed));
+        using Backend backend = _compute.Open(parsed);
         using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
         using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);

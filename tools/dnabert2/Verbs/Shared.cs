@@ -2,8 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Dnabert2.Sequences;
-using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Dnabert2.Tool;
 
@@ -80,40 +78,6 @@ internal static class Shared
 
     /// <summary>The folder of a model: a path, or that of the model that comes with the tool.</summary>
     public static string ModelFolder(string model) => model == "default" ? Dnabert2Model.DefaultFolder : model;
-
-    /// <summary>The option that says where to compute; <see cref="Device"/> does as it says.</summary>
-    public static Option<string> DeviceOption() => new("--device")
-    {
-        Description = "where to compute; auto: on the first GPU that can be used, or else the CPU",
-        HelpName = "auto|cpu|cuda[:N]",
-        DefaultValueFactory = _ => "auto",
-    };
-
-    /// <summary>The option that says what the factors of matrix products are rounded to.</summary>
-    /// <param name="inference">Whether 8-bit integers will do.</param>
-    public static Choice<Precision> Dtype(bool inference) => new(
-        "--dtype", "the type of the factors of matrix products; sums and all else are f32",
-        [("f32", Precision.F32), ("bf16", Precision.BF16), .. inference ? [("i8", Precision.I8)] : Array.Empty<(string, Precision)>()]);
-
-    /// <summary>A backend where <c>--device</c> says, to be disposed.</summary>
-    /// <param name="device"><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</param>
-    /// <param name="threads">The threads of the CPU; 0: one a core.</param>
-    /// <param name="gpus">The GPUs there are; null: those of this machine.</param>
-    /// <param name="precision">What the factors of matrix products are rounded to; a GPU is not chosen for others than f32.</param>
-    /// <exception cref="UsageException">It is none of these.</exception>
-    /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
-    public static Backend Device(string device, int threads, Gpus? gpus = null, Precision precision = Precision.F32)
-    {
-        gpus ??= Gpus.OfMachine;
-        if (device == "cpu" || (device == "auto" && precision != Precision.F32)) return CpuBackend.Create(threads, precision);
-        if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first).Backend : null) ?? CpuBackend.Create(threads);
-        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
-        if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
-            throw new UsageException($"--device {device}: auto, cpu, cuda or cuda:0 (the number of a GPU) is meant");
-        if (precision != Precision.F32) throw new UsageException($"--device {device}: the GPU computes in f32 so far; leave out --dtype, or use --device cpu");
-        (Backend? backend, string? obstacle) = gpus.Open(number);
-        return backend ?? throw new ArgumentException($"--device {device}: {obstacle}; use --device cpu");
-    }
 
     private static int? Parse(ArgumentResult result, string name, int least, int most)
     {

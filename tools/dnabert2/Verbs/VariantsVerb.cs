@@ -38,13 +38,13 @@ internal sealed class VariantsVerb
 
     private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases the model sees around a variant [default: 512; four times the tokens a fine-tuned model takes if that is less]", 8);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
-    private readonly Option<string> _device = new("--device") { Description = "where to compute", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int> _threads = Shared.Threads();
+    private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public VariantsVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "variants",
             "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the cosine and the "
@@ -53,8 +53,9 @@ internal sealed class VariantsVerb
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv", "a score for each allele, and what was left out"),
             ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa --window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
         {
-            _input, _genome, _output, _model, _onMismatch.Option, _window, _batchTokens, _device, _threads, _quiet,
+            _input, _genome, _output, _model, _onMismatch.Option, _window, _batchTokens, _quiet,
         };
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -73,7 +74,7 @@ internal sealed class VariantsVerb
 
         bool quiet = parsed.GetValue(_quiet);
         var options = new VariantOptions { Window = parsed.GetValue(_window), BatchTokens = parsed.GetValue(_batchTokens) };
-        using Backend backend = Shared.Device(parsed.GetRequiredValue(_device), parsed.GetValue(_threads), _terminal.Gpus);
+        using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
         using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
         Genome genome = ReadGenome(genomePath, quiet);
