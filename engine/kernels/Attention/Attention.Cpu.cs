@@ -204,6 +204,7 @@ internal static unsafe class AttentionProduct
                 Start = start == result ? result + ((long)row * tile.Width) : start,
                 StartStride = start == result ? tile.Width * sizeof(float) : 0,
                 Tile = result + ((long)row * tile.Width),
+                Prefetch = right,
             };
             tile.Run<TS, TV>(height, &arguments, byColumns);
             row += height;

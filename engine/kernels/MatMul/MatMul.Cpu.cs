@@ -105,12 +105,16 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
         float* zeros = stackalloc float[MostWidth];
         NativeMemory.Clear(zeros, MostWidth * sizeof(float));
         int groupPanels = MatMul.GroupPanels(a.Tile, a.Depth);
+        int groupStrips = a.Tile.Steps(a.Depth) <= a.Tile.StepBlock ? strips : MatMul.StripGroup;
         for (int p = p0; p < p1; p += groupPanels)
-            for (int s = s0; s < s1; s += MatMul.StripGroup)
-                Block(s, Math.Min(s1, s + MatMul.StripGroup), p, Math.Min(p1, p + groupPanels), scratch, zeros);
+            for (int s = s0; s < s1; s += groupStrips)
+            {
+                int endStrip = Math.Min(s1, s + groupStrips), endPanel = Math.Min(p1, p + groupPanels);
+                Block(s, endStrip, p, endPanel, endStrip < s1 ? p : endPanel, scratch, zeros);
+            }
     }
 
-    private void Block(int s0, int s1, int p0, int p1, float* scratch, float* zeros)
+    private void Block(int s0, int s1, int p0, int p1, int nextPanel, float* scratch, float* zeros)
     {
         // Partial sums are kept per tile; when one pass over the reduction suffices, a single tile serves all.
         int steps = a.Tile.Steps(a.Depth), tileFloats = steps <= a.Tile.StepBlock ? 0 : a.Tile.Rows * a.Tile.Width;
@@ -118,29 +122,35 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
         {
             int depth = Math.Min(a.Tile.StepBlock, steps - k);
             bool last = k + depth == steps;
+            uint* next = last ? Panel(nextPanel, 0) : Panel(p0, k + depth);
             float* tile = scratch;
             for (int s = s0; s < s1; s++)
                 for (int p = p0; p < p1; p++, tile += tileFloats)
                 {
-                    uint* panel = a.Right.Words + (((long)p * steps) + k) * a.Tile.Width;
-                    Tile(s, k, depth, panel, p, tile, zeros);
+                    // Each strip brings in another part of the panels that come next.
+                    long ahead = 4L * (s - s0) * depth;
+                    uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(p - p0) * steps * a.Tile.Width) + ahead : Panel(p, k);
+                    Tile(s, k, depth, p, prefetch, tile, zeros);
                     if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
                 }
         }
     }
 
-    private void Tile(int strip, int step, int steps, uint* panel, int p, float* tile, float* zeros)
+    private uint* Panel(int panel, int step) => a.Right.Words + (((long)panel * a.Tile.Steps(a.Depth)) + step) * a.Tile.Width;
+
+    private void Tile(int strip, int step, int steps, int p, uint* prefetch, float* tile, float* zeros)
     {
         int row = strip * a.Tile.Rows;
         var arguments = new TileArguments
         {
             Left = a.Prepared.Words + (row * a.Prepared.Leading) + step,
             LeftStride = a.Prepared.Leading * sizeof(uint),
-            Right = panel,
+            Right = Panel(p, step),
             Steps = steps,
             Start = step > 0 ? tile : a.Right.Starts != null ? (float*)(a.Right.Starts + ((long)p * a.Tile.Width)) : zeros,
             StartStride = step > 0 ? a.Tile.Width * sizeof(float) : 0,
             Tile = tile,
+            Prefetch = prefetch,
         };
         a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - row), &arguments);
     }

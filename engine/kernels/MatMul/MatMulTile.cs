@@ -26,6 +26,9 @@ internal unsafe struct TileArguments
 
     /// <summary>Receives the sums, <c>[rows, width]</c>.</summary>
     public float* Tile;
+
+    /// <summary>What will be read soon: four bytes of it a step are brought into the second cache meanwhile. Any address will do.</summary>
+    public void* Prefetch;
 }
 
 /// <summary>

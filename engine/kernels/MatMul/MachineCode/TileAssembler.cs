@@ -12,7 +12,7 @@ namespace Engine.Kernels;
 /// </summary>
 internal static class TileAssembler
 {
-    private const int Unroll = 4, WindowsSaved = 10;
+    private const int Unroll = 4, WindowsSaved = 10, CacheLine = 64;
 
     private static readonly Register[] Bases = [Register.R8, Register.R9, Register.R10, Register.R11];
 
@@ -28,6 +28,7 @@ internal static class TileAssembler
         var set = new InstructionSet(code, wide, precision);
         int sums = (wide ? 32 : 16) - (rows * registers);
         code.push(AssemblerRegisters.rbx);
+        code.push(AssemblerRegisters.rsi);
         SaveRegisters(code);
         code.mov(AssemblerRegisters.rbx, OperatingSystem.IsWindows() ? AssemblerRegisters.rcx : AssemblerRegisters.rdi);
         LoadStart(set, rows, registers, sums);
@@ -37,6 +38,8 @@ internal static class TileAssembler
         code.sub(AssemblerRegisters.rdx, Unroll);
         code.jl(rest);
         code.Label(ref loop);
+        code.prefetcht1(AssemblerRegisters.__byte_ptr[AssemblerRegisters.rsi]);
+        code.add(AssemblerRegisters.rsi, CacheLine);
         for (int u = 0; u < Unroll; u++) Step(set, rows, registers, sums, u, byColumns);
         Advance(code, rows, registers * set.Bytes, Unroll, byColumns);
         code.sub(AssemblerRegisters.rdx, Unroll);
@@ -55,6 +58,7 @@ internal static class TileAssembler
         for (int i = 0; i < rows * registers; i++) set.Store(AssemblerRegisters.rax, i * set.Bytes, sums + i);
         code.vzeroupper();
         RestoreRegisters(code);
+        code.pop(AssemblerRegisters.rsi);
         code.pop(AssemblerRegisters.rbx);
         code.ret();
     }
@@ -71,12 +75,13 @@ internal static class TileAssembler
         }
     }
 
-    // rax: panel, rcx: stride of the left factor, rdx: steps, r8 to r11: every third row of the left factor, or column.
+    // rax: panel, rcx: stride of the left factor, rdx: steps, rsi: what to prefetch, r8 to r11: every third row of the left factor, or column.
     private static void LoadPointers(Assembler code, int count)
     {
         code.mov(AssemblerRegisters.rax, Field(nameof(TileArguments.Right)));
         code.mov(AssemblerRegisters.rcx, Field(nameof(TileArguments.LeftStride)));
         code.mov(AssemblerRegisters.rdx, Field(nameof(TileArguments.Steps)));
+        code.mov(AssemblerRegisters.rsi, Field(nameof(TileArguments.Prefetch)));
         code.mov(AssemblerRegisters.r8, Field(nameof(TileArguments.Left)));
         for (int r = 3; r < count; r += 3)
         {
