@@ -116,8 +116,8 @@ class Comparison:
         return taken
 
     def contestants(self, suite):
-        wanted = [peer for peer in PEERS[suite] if not self.options.only or peer[1] in self.options.only]
-        return wanted + [(name, group, command) for name, group, of, command in self.engines if of == suite]
+        engines = [(name, group, command) for name, group, of, command in self.engines if of == suite]
+        return [one for one in PEERS[suite] + engines if not self.options.only or one[1] in self.options.only]
 
     def peaks(self, groups):
         return [(f"peak-{group}", group, f"{shlex.quote(self.options.work)}/peak {group} {{threads}}")

@@ -46,10 +46,10 @@ measure() {
     dotnet build ../../tools/dnabert2/dnabert2.csproj -c Release --nologo -v quiet
     sample="dotnet ../bin/Release/net10.0/Bench.dll peer"
     for dtype in f32 bf16 i8; do
-        set -- "$@" --engine "engine:$dtype:inference=$sample infer --model .work/model --dtype $dtype --shape {shape}"
+        set -- "$@" --engine "engine-$dtype:$dtype:inference=$sample infer --model .work/model --dtype $dtype --shape {shape}"
     done
     for dtype in f32 bf16; do
-        set -- "$@" --engine "engine:$dtype:training=$sample train --model .work/model-training --dtype $dtype --shape {shape}"
+        set -- "$@" --engine "engine-$dtype:$dtype:training=$sample train --model .work/model-training --dtype $dtype --shape {shape}"
     done
     /usr/bin/python3 compare.py "$@" \
         --engine "engine:f32:real=$sample real --model .work/model --ids {ids} --rows {rows}" \
