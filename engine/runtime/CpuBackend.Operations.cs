@@ -90,7 +90,9 @@ internal unsafe partial class CpuBackend<TS, TV>
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
         if (precision != Precision.F32 || a.TransposeLeft) PrepareLeft(ref a);
         long perWorker = MatMulJob<TS, TV>.TilesPerWorker(tile, a.Depth);
-        _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker));
+        var taken = (int*)Rent(1);
+        *taken = 0;
+        _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker, taken));
         Scratch.Reset();
     }
 

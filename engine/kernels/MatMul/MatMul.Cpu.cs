@@ -82,8 +82,15 @@ internal unsafe struct MatMulRight
         tile.Panels(columns, activation) * (tile.PanelWords(depth) + (tile.Precision == Precision.I8 ? 2L * tile.Width : 0));
 }
 
-/// <summary>The product of prepared factors with its epilogue.</summary>
-internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tiles, long tilesPerWorker) : IJob
+/// <summary>
+/// The product of prepared factors with its epilogue. Workers take blocks of the result as they get to them, so that one that is held up
+/// does not hold up the others; which worker computes a block makes no difference to it.
+/// </summary>
+/// <param name="a">The product.</param>
+/// <param name="tiles">Room for partial sums, <paramref name="tilesPerWorker"/> floats each.</param>
+/// <param name="tilesPerWorker">See <see cref="TilesPerWorker"/>.</param>
+/// <param name="taken">The number of blocks that have been taken: 0.</param>
+internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tiles, long tilesPerWorker, int* taken) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
@@ -96,22 +103,21 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
 
     public void Run(int worker, int workers)
     {
-        int strips = (a.Rows + a.Tile.Rows - 1) / a.Tile.Rows;
-        int panels = a.Tile.Panels(a.Columns, a.Activation);
-        (int across, int down) = MatMul.Grid(strips, panels, workers);
-        (int p0, int p1) = Partition.Share(panels, 1, worker % across, across);
-        (int s0, int s1) = Partition.Share(strips, 1, worker / across, down);
+        var grid = new MatMulGrid(a, workers);
         float* scratch = tiles + (worker * tilesPerWorker);
         float* zeros = stackalloc float[MostWidth];
         NativeMemory.Clear(zeros, MostWidth * sizeof(float));
-        int groupPanels = MatMul.GroupPanels(a.Tile, a.Depth);
-        int groupStrips = a.Tile.Steps(a.Depth) <= a.Tile.StepBlock ? strips : MatMul.StripGroup;
-        for (int p = p0; p < p1; p += groupPanels)
+        int groupStrips = a.Tile.Steps(a.Depth) <= a.Tile.StepBlock ? grid.Strips : MatMul.StripGroup;
+        for (int block = Interlocked.Increment(ref *taken) - 1; block < grid.Blocks; block = Interlocked.Increment(ref *taken) - 1)
+        {
+            (int s0, int s1, int p0, int p1) = grid[block];
+            int probablyNext = grid[Math.Min(block + workers, grid.Blocks - 1)].FirstPanel;
             for (int s = s0; s < s1; s += groupStrips)
             {
-                int endStrip = Math.Min(s1, s + groupStrips), endPanel = Math.Min(p1, p + groupPanels);
-                Block(s, endStrip, p, endPanel, endStrip < s1 ? p : endPanel, scratch, zeros);
+                int end = Math.Min(s1, s + groupStrips);
+                Block(s, end, p0, p1, end < s1 ? p0 : probablyNext, scratch, zeros);
             }
+        }
     }
 
     private void Block(int s0, int s1, int p0, int p1, int nextPanel, float* scratch, float* zeros)
@@ -161,23 +167,37 @@ internal static unsafe partial class MatMul
     /// <summary>Right panels worked on together, so that they stay in L2.</summary>
     public static int GroupPanels(in MatMulTile tile, int depth) =>
         Math.Max(1, PanelGroupWords / (Math.Min(tile.Steps(depth), tile.StepBlock) * tile.Width));
+}
 
-    /// <summary>
-    /// Splits the result among workers: as many as possible across the columns (a worker's right panels then stay its own), the rest
-    /// down the rows.
-    /// </summary>
-    public static (int Across, int Down) Grid(int strips, int panels, int workers)
+/// <summary>The blocks of a product's result: a group of panels by a range of strips.</summary>
+internal readonly struct MatMulGrid
+{
+    // So many blocks a worker, where there is enough to do, even out what they take.
+    private const int BlocksPerWorker = 4;
+    private readonly int _panels, _groupPanels, _groups, _rangeStrips;
+
+    public MatMulGrid(in MatMulArguments a, int workers)
     {
-        (int Across, int Down) best = (1, workers);
-        long bestLoad = long.MaxValue;
-        for (int across = workers; across >= 1; across--)
-        {
-            if (workers % across != 0) continue;
-            int down = workers / across;
-            long load = (long)((panels + across - 1) / across) * ((strips + down - 1) / down);
-            if (load < bestLoad) (best, bestLoad) = ((across, down), load);
-        }
+        Strips = (a.Rows + a.Tile.Rows - 1) / a.Tile.Rows;
+        _panels = a.Tile.Panels(a.Columns, a.Activation);
+        _groupPanels = MatMul.GroupPanels(a.Tile, a.Depth);
+        _groups = (_panels + _groupPanels - 1) / _groupPanels;
+        if (Strips == 0 || _groups == 0) return;
+        int ranges = workers == 1 ? 1 : Math.Min(Strips, ((BlocksPerWorker * workers) + _groups - 1) / _groups);
+        _rangeStrips = (Strips + ranges - 1) / ranges;
+        Blocks = _groups * ((Strips + _rangeStrips - 1) / _rangeStrips);
+    }
 
-        return best;
+    public int Strips { get; }
+
+    public int Blocks { get; }
+
+    public (int FirstStrip, int EndStrip, int FirstPanel, int EndPanel) this[int block]
+    {
+        get
+        {
+            int strip = block / _groups * _rangeStrips, panel = block % _groups * _groupPanels;
+            return (strip, Math.Min(Strips, strip + _rangeStrips), panel, Math.Min(_panels, panel + _groupPanels));
+        }
     }
 }
