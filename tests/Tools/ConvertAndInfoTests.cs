@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Weights;
 
@@ -16,6 +17,29 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(WeightFormat.Safetensors, actual.Format);
         Assert.Equal(expected.Entries.Where(e => e.TiedTo is null).Select(e => e.ToString()).Order(StringComparer.Ordinal), actual.Entries.Select(e => e.ToString()).Order(StringComparer.Ordinal));
         Assert.All(actual.Entries, e => Assert.Equal(expected.Bytes(e.Name), actual.Bytes(e.Name)));
+    }
+
+    [SkippableTheory]
+    [InlineData("", "bf16")]
+    [InlineData(".fp16", "bf16")]
+    [InlineData(".fp16", "f32")]
+    [InlineData(".bf16", "f32")]
+    public void Numbers_are_rounded_to_the_type_that_is_asked_for(string type, string dtype)
+    {
+        string source = SharedData.Path($"golden/torch_bin/pytorch_model{type}.bin");
+        using var folder = new TempFolder();
+        ToolRun.Of("convert", source, "-o", folder["x.safetensors"], "--dtype", dtype).Succeeds();
+        using WeightFile expected = WeightFile.Open(source), actual = WeightFile.Open(folder["x.safetensors"]);
+        Assert.NotEmpty(actual.Entries);
+        foreach (WeightEntry entry in actual.Entries)
+        {
+            Assert.Equal(dtype.ToUpperInvariant(), entry.TypeName);
+            Assert.True(expected.TryGet(entry.Name, out WeightEntry? original));
+            float[] values = new float[entry.Count], written = new float[entry.Count];
+            expected.Read(original, values);
+            actual.Read(entry, written);
+            Assert.Equal(dtype == "f32" ? values : Array.ConvertAll(values, v => (float)(BFloat16)v), written);
+        }
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Engine.Kernels;
 
 namespace Engine.Runtime;
 
@@ -37,6 +38,20 @@ public static class FloatValues
             case WeightType.F64: TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(source), destination); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a floating-point type the engine reads");
         }
+    }
+
+    /// <summary>Converts little-endian elements to F32, or to BF16 with ties to even, in a buffer that grows as needed.</summary>
+    internal static ReadOnlySpan<byte> Convert(WeightType type, ReadOnlySpan<byte> source, DType dtype, ref byte[] buffer)
+    {
+        int count = source.Length / (type.Bits() / 8);
+        if (buffer.Length < count * sizeof(float)) buffer = new byte[count * sizeof(float)];
+        Span<float> values = MemoryMarshal.Cast<byte, float>(buffer.AsSpan())[..count];
+        ToSingle(type, source, values);
+        if (dtype == DType.F32) return MemoryMarshal.AsBytes(values);
+        // In place: each result lies at or before the value it is made from.
+        Span<BFloat16> halves = MemoryMarshal.Cast<byte, BFloat16>(buffer.AsSpan())[..count];
+        for (int i = 0; i < count; i++) halves[i] = (BFloat16)values[i];
+        return MemoryMarshal.AsBytes(halves);
     }
 
     // A bfloat16 is the upper half of its float.

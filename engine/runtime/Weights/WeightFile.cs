@@ -125,8 +125,8 @@ public sealed class WeightFile : IDisposable
     }
 
     /// <summary>
-    /// Writes the tensors as a safetensors file, each in its own type, atomically (see <see cref="SafetensorsWriter"/>) and within a few
-    /// megabytes of memory.
+    /// Writes the tensors as a safetensors file, each in its own type or those of floating-point numbers in a given one, atomically (see
+    /// <see cref="SafetensorsWriter"/>) and within a few megabytes of memory.
     /// </summary>
     /// <remarks>
     /// safetensors cannot tie names, so of tied ones only the first in ordinal order is written, as Hugging Face's tools do (of the
@@ -135,18 +135,21 @@ public sealed class WeightFile : IDisposable
     /// <c>safetensors.torch.load_model</c>, which refuses a file with both.
     /// </remarks>
     /// <param name="path">The final name.</param>
+    /// <param name="dtype">F32, or BF16 (rounded to nearest, ties to even), for tensors of floating-point numbers; null: their own.</param>
     /// <param name="cancellation">Ends the writing; what was there before is left.</param>
     /// <exception cref="IOException">The file cannot be written, or the disk is full; what was there before is left.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public void SaveAsSafetensors(string path, CancellationToken cancellation = default)
+    public void SaveAsSafetensors(string path, DType? dtype = null, CancellationToken cancellation = default)
     {
+        if (dtype is not (null or DType.F32 or DType.BF16)) throw new ArgumentException($"numbers are written as F32 or BF16, not as {dtype}");
         var metadata = new Dictionary<string, string>(_table.Metadata);
         foreach (WeightEntry entry in Entries)
             if (entry.TiedTo is { } first) metadata[entry.Name] = first.Name;
         List<WeightEntry> kept = [.. Entries.Where(e => e.TiedTo is null)];
         if (SafetensorsWriter.Header(kept, metadata).Length > SafetensorsHeader.MaxBytes)
             throw _file.Invalid("has names or metadata too long for a safetensors header");
-        using var writer = new SafetensorsWriter(path, kept, metadata);
+        using var writer = new SafetensorsWriter(path, kept.Select(e => Converts(e, dtype) ? new WeightEntry(e.Name, dtype!.Value, e.Shape!.Value) : e), metadata);
+        byte[] converted = [];
         foreach (WeightEntry entry in kept)
         {
             if (entry.Count == 0) continue;
@@ -155,11 +158,15 @@ public sealed class WeightFile : IDisposable
             while (reader.Next(out ReadOnlySpan<byte> piece))
             {
                 cancellation.ThrowIfCancellationRequested();
-                writer.Write(entry.Name, piece);
+                writer.Write(entry.Name, Converts(entry, dtype) ? FloatValues.Convert(entry.Type, piece, dtype!.Value, ref converted) : piece);
             }
         }
         writer.Commit();
     }
+
+    private static bool Converts(WeightEntry entry, DType? dtype) =>
+        dtype is not null && entry.DType != dtype && entry.Shape is not null
+        && entry.Type is (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64);
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();

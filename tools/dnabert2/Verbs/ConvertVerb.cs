@@ -17,17 +17,21 @@ internal sealed class ConvertVerb
         Required = true,
     };
 
+    private readonly Choice<DType?> _dtype = new(
+        "--dtype", "the type of the numbers that are written: that of the file, or another", ("own", null), ("f32", DType.F32), ("bf16", DType.BF16));
+
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public ConvertVerb(Terminal terminal)
     {
         _terminal = terminal;
         Command = new Verb(
-            "convert", "Writes weights as safetensors, each tensor in its own type; nothing in a .bin file is run.",
+            "convert", "Writes weights as safetensors; nothing in a .bin file is run.",
             ("dnabert2 convert DNABERT-2-117M/pytorch_model.bin -o DNABERT-2-117M/model.safetensors", "one file"),
-            ("dnabert2 convert DNABERT-2-117M -o dnabert2-safetensors", "a whole folder as downloaded from Hugging Face"))
+            ("dnabert2 convert DNABERT-2-117M -o dnabert2-safetensors", "a whole folder as downloaded from Hugging Face"),
+            ("dnabert2 convert DNABERT-2-117M -o half --dtype bf16", "the same in half the space"))
         {
-            _input, _output, _quiet,
+            _input, _output, _dtype.Option, _quiet,
         };
         Command.SetAction(Run);
     }
@@ -46,8 +50,9 @@ internal sealed class ConvertVerb
         Shared.CheckApart(weights, target);
 
         using WeightFile file = WeightFile.Open(weights);
-        if (toFolder) WriteFolder(file, weights == input ? null : input, Path.TrimEndingDirectorySeparator(Path.GetFullPath(output)));
-        else WriteFile(file, target);
+        DType? dtype = _dtype.Of(parsed);
+        if (toFolder) WriteFolder(file, dtype, weights == input ? null : input, Path.TrimEndingDirectorySeparator(Path.GetFullPath(output)));
+        else WriteFile(file, dtype, target);
         if (!parsed.GetValue(_quiet)) _terminal.Say($"{Shared.Count(file.Entries.Count(e => e.TiedTo is null), "tensor")} to {target}");
         return CommandLineTool.Done;
     }
@@ -59,14 +64,14 @@ internal sealed class ConvertVerb
         throw new FileNotFoundException($"{folder}: neither pytorch_model.bin nor {SafetensorsName} is there; name the file of the weights");
     }
 
-    private void WriteFile(WeightFile file, string path)
+    private void WriteFile(WeightFile file, DType? dtype, string path)
     {
         ResultFiles.Check(path);
-        file.SaveAsSafetensors(path, _terminal.Cancellation);
+        file.SaveAsSafetensors(path, dtype, _terminal.Cancellation);
     }
 
     /// <summary>Writes the weights and, from a folder, the other files of its model; a new folder appears when it is complete.</summary>
-    private void WriteFolder(WeightFile file, string? source, string output)
+    private void WriteFolder(WeightFile file, DType? dtype, string? source, string output)
     {
         bool isNew = !Directory.Exists(output);
         string folder = isNew ? Path.Combine(Path.GetDirectoryName(output)!, $".{Path.GetFileName(output)}.{Path.GetRandomFileName()}.tmp") : output;
@@ -81,7 +86,7 @@ internal sealed class ConvertVerb
             using var others = new ResultFiles();
             if (source is not null && Path.GetFullPath(source) != output)
                 foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal))) Copy(path, folder, others);
-            WriteFile(file, Path.Combine(folder, SafetensorsName));
+            WriteFile(file, dtype, Path.Combine(folder, SafetensorsName));
             others.Commit();
             if (isNew) Directory.Move(folder, output);
         }
