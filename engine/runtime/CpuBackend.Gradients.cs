@@ -117,7 +117,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         if (precision == Precision.I8) throw new InvalidOperationException("8-bit integers are for inference: train in F32 or BF16");
         lock (_operation)
         {
-            MatMulTile tile = TileFor(Activation.None);
+            MatMulTile tile = TileFor(Activation.None, arguments.Columns);
             var packed = (uint*)Rent(MatMulRight.Length(tile, arguments.Columns, arguments.Depth, Activation.None));
             _pool.Run(new PackRightJob(right, arguments.Columns, arguments.Depth, tile, packed));
             arguments.Tile = tile;

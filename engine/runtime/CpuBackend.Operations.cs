@@ -18,7 +18,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         lock (_operation)
         {
             Weight packed = weight.IsPacked ? weight : PackInto(weight, activation, Scratch);
-            MatMulTile tile = TileFor(activation);
+            MatMulTile tile = TileFor(activation, weight.Outputs);
             Product(new MatMulArguments
             {
                 Rows = x.Shape[0],

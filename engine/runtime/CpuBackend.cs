@@ -93,15 +93,15 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     {
         int outputs = weight.Outputs, inputs = weight.Inputs;
         if (activation == Activation.Geglu && outputs % 2 != 0) throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
-        MatMulTile tile = TileFor(activation);
+        MatMulTile tile = TileFor(activation, outputs);
         Tensor data = arena.Rent(FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
         MatMulRight right = MatMulRight.At((uint*)data.Address, tile, outputs, inputs, activation);
         _pool.Run(new PackWeightJob(F32(weight.Data), outputs, inputs, activation, tile, right));
         return new Weight(data, outputs, inputs, activation);
     }
 
-    private MatMulTile TileFor(Activation activation) =>
-        kernels?.For(activation) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1);
+    private MatMulTile TileFor(Activation activation, int columns) =>
+        kernels?.For(activation, columns) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1);
 
     private void Run<TJob>(in TJob job)
         where TJob : unmanaged, IJob

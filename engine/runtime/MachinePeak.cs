@@ -27,7 +27,7 @@ public static unsafe class MachinePeak
         double best = 0;
         if (precision != Precision.F32 && TileKernels.TryCreate(precision, Vector512.IsHardwareAccelerated) is { } kernels)
         {
-            MatMulTile tile = kernels.For(Activation.Geglu);
+            MatMulTile tile = kernels.For(Activation.Geglu, 0);
             double operations = 2.0 * tile.Rows * tile.Width * tile.Elements * TileJob.Steps * TileJob.Calls * threads;
             for (int run = 0; run < 20; run++) best = Math.Max(best, operations / Time(pool, new TileJob(tile)) / 1e9);
             kernels.Dispose();

@@ -56,14 +56,19 @@ internal sealed unsafe class TileKernels : IDisposable
     }
 
     /// <summary>The tile of products with a weight.</summary>
-    public MatMulTile For(Activation activation)
+    /// <param name="activation">What follows.</param>
+    /// <param name="columns">Columns of the product: the wider tile is not worth it where more of its last panel is empty.</param>
+    public MatMulTile For(Activation activation, int columns)
     {
         if (!_wide) return new MatMulTile(NarrowRows, Paired, 8, _precision, _elements, _entries);
         nint* products = _entries + (2 * PairedRows);
-        return activation == Activation.Geglu
+        bool paired = activation == Activation.Geglu || 50L * Empty(columns, 16 * WideRegisters) > columns + (50L * Empty(columns, 16 * Paired));
+        return paired
             ? new MatMulTile(PairedRows, Paired, 16, _precision, _elements, products + WideRows)
             : new MatMulTile(WideRows, WideRegisters, 16, _precision, _elements, products);
     }
+
+    private static int Empty(int columns, int width) => ((columns + width - 1) / width * width) - columns;
 
     public void Dispose()
     {
