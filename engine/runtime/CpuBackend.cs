@@ -39,7 +39,7 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     private readonly WorkerPool _pool = new(threads);
     private Arena? _scratch;
 
-    public override string Description { get; } = 
+    public override string Description { get; } =
         $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
 
     public override double MeasurePeak() => MachinePeak.Gflops(threads, precision);
