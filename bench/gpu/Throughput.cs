@@ -18,7 +18,7 @@ internal sealed record Throughput(
     Dnabert2Config Config, (int Rows, int Columns, int Depth)[] Products, (int Sequences, int Tokens)[] Attentions, (int Sequences, int Tokens)[] Batches,
     int Calls = 10)
 {
-    private const int Tile = 128, QueryTile = 64;
+    private const int Tile = 128, QueryTile = 64, DeltaTokens = 8;
 
     /// <summary>What is measured of the 117M model.</summary>
     public static Throughput Full { get; } = new(
@@ -131,13 +131,21 @@ internal sealed record Throughput(
             a.I32(size);
             a.I32(total);
             a.F32((float)(1 / Math.Sqrt(size)));
-            o.Device.Launch((tokens + QueryTile - 1) / QueryTile, heads, sequences, bf16 ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
+            int rows = bf16 && size <= 64 && kernel == "attention" ? 2 * QueryTile : QueryTile;
+            o.Device.Launch((tokens + rows - 1) / rows, heads, sequences, bf16 ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
         }
 
         (nint, long)[] common = [(qkv, 3L * total * hidden), (borders, sequences + 1), (mods, heads), (lse, (long)heads * total)];
         void Forward() => Run("attention", 3, [.. common, (y, (long)total * hidden)]);
         void Backward()
         {
+            KernelArguments a = o.Device.Begin("attention_delta_" + type);
+            a.View(y, (long)total * hidden);
+            a.View(dy, (long)total * hidden);
+            a.View(delta, (long)heads * total);
+            a.I32(total);
+            a.I32(size);
+            o.Device.Launch((total + DeltaTokens - 1) / DeltaTokens, heads);
             (nint, long)[] views = [.. common, (delta, (long)heads * total), (dy, (long)total * hidden), (dqkv, 3L * total * hidden)];
             Run("attention_keys_values_gradient", 4, views);
             Run("attention_queries_gradient", 4, views);

@@ -36,7 +36,7 @@ internal sealed partial class BFloat16Checks
             nint mods = Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))]);
             nint y = Allocate(2L * tokens * hidden), lse = Allocate(4L * heads * tokens), delta = Allocate(4L * heads * tokens);
             nint gradients = Upload(Narrow(dy)), dqkv = Allocate(6L * tokens * hidden);
-            Launch("attention", (y, (long)tokens * hidden));
+            Launch("attention", headSize <= 64 ? 128 : 64, (y, (long)tokens * hidden));
             if (gradient)
             {
                 KernelArguments a = Begin("attention_delta_bf16");
@@ -47,13 +47,13 @@ internal sealed partial class BFloat16Checks
                 a.I32(headSize);
                 device.Launch((tokens + 7) / 8, heads);
                 (nint, long)[] views = [(delta, (long)heads * tokens), (gradients, (long)tokens * hidden), (dqkv, 3L * tokens * hidden)];
-                Launch("attention_keys_values_gradient", views);
-                Launch("attention_queries_gradient", views);
+                Launch("attention_keys_values_gradient", 64, views);
+                Launch("attention_queries_gradient", 64, views);
             }
 
             return new(ReadNarrow(y, tokens * hidden), Read(lse, heads * tokens), gradient ? ReadNarrow(dqkv, 3 * tokens * hidden) : []);
 
-            void Launch(string kernel, params (nint Address, long Count)[] views)
+            void Launch(string kernel, int rows, params (nint Address, long Count)[] views)
             {
                 int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
                 KernelArguments a = Begin($"{kernel}_{typeof(TMod).Name.ToLowerInvariant()}_{size}_bf16");
@@ -65,7 +65,7 @@ internal sealed partial class BFloat16Checks
                 a.I32(headSize);
                 a.I32(tokens);
                 a.F32((float)(1 / Math.Sqrt(headSize)));
-                device.Launch((lengths.Max() + 63) / 64, heads, lengths.Length);
+                device.Launch((lengths.Max() + rows - 1) / rows, heads, lengths.Length);
             }
         }
     }

@@ -6,9 +6,11 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16, scores, softmax and sums in fp32,
-/// probabilities rounded to bf16 before they weight the values. A block of four warps takes 64 queries of a head, a warp 16 of them, and
-/// passes over the keys in tiles of 64 with a running softmax, which never leaves registers; the next tile is copied meanwhile. The
-/// running maximum is counted in units of log₂, so that an exponential is one <c>fma</c> and one <c>ex2</c>.
+/// probabilities rounded to bf16 before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a warp 16 of
+/// either, so that what it reads of keys and values serves both; where the sequence ends within the first, and with heads of more than 64,
+/// whose sums would not fit the registers, only one. It passes over the keys in tiles of 64 with a running softmax, which never leaves
+/// registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so that an exponential is one <c>fma</c>
+/// and one <c>ex2</c>.
 /// </summary>
 internal static class AttentionTensorCoreKernels
 {
@@ -27,69 +29,99 @@ internal static class AttentionTensorCoreKernels
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        list.Add($"attention_{name}_32_bf16", Forward<Head32, TMod>, HeadTile.Threads, 5 * HeadTile.Bytes<Head32>(), 4);
-        list.Add($"attention_{name}_64_bf16", Forward<Head64, TMod>, HeadTile.Threads, 5 * HeadTile.Bytes<Head64>(), 3);
-        list.Add($"attention_{name}_128_bf16", Forward<Head128, TMod>, HeadTile.Threads, 5 * HeadTile.Bytes<Head128>(), 2);
+        list.Add($"attention_{name}_32_bf16", Forward<Head32, TMod>, HeadTile.Threads, (QueryTiles<Head32>() + 4) * HeadTile.Bytes<Head32>(), 2);
+        list.Add($"attention_{name}_64_bf16", Forward<Head64, TMod>, HeadTile.Threads, (QueryTiles<Head64>() + 4) * HeadTile.Bytes<Head64>(), 2);
+        list.Add($"attention_{name}_128_bf16", Forward<Head128, TMod>, HeadTile.Threads, (QueryTiles<Head128>() + 4) * HeadTile.Bytes<Head128>(), 2);
     }
 
     /// <summary>
     /// qkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead; logSumExp: [heads, tokens] or empty;
-    /// y: [tokens, heads · headSize]. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest / 64⌉, heads,
-    /// sequences).
+    /// y: [tokens, heads · headSize]. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest / 128⌉, or / 64 for
+    /// heads of more than 64; heads; sequences).
     /// </summary>
     public static void Forward<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * HeadTile.Rows;
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead>() * HeadTile.Rows;
         if (firstQuery >= length) return;
+        int hidden = Grid.DimY * headSize;
+        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
+        ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
+        ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
+        if (QueryTiles<THead>() > 1 && firstQuery + HeadTile.Rows < length) Pass<THead, TMod, Yes>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+        else Pass<THead, TMod, No>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+    }
+
+    /// <summary>Passes over the keys for one tile of queries, or two.</summary>
+    private static void Pass<THead, TMod, TTwo>(
+        ArrayView<ushort> source, TMod mod, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length, int headSize, int hidden, float scale)
+        where THead : struct, IHeadSize
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TTwo : struct, IChoice
+    {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
+        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead>() * bytes), stage = 0;
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
-        int hidden = Grid.DimY * headSize, endQuery = firstQuery + HeadTile.Rows < length ? firstQuery + HeadTile.Rows : length;
-        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
-        TMod mod = mods[head];
+        int beyond = firstQuery + (TTwo.Value ? 2 * HeadTile.Rows : HeadTile.Rows), endQuery = beyond < length ? beyond : length;
         (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
         HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
-        KeysValues<THead>(source, queries + bytes, firstKey, endKey, headSize, hidden);
+        if (TTwo.Value) HeadTile.Load<THead>(source, queries + bytes, firstQuery + HeadTile.Rows, length, headSize, 3 * hidden);
+        KeysValues<THead>(source, tiles, firstKey, endKey, headSize, hidden);
 
-        HeadSums result = default;
-        float maximumLow = Attention.LowestMaximum, maximumHigh = Attention.LowestMaximum, sumLow = 0, sumHigh = 0;
+        HeadPair result = default;
+        RunningSoftmax upper = RunningSoftmax.Start(), lower = RunningSoftmax.Start();
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
-        uint left = HeadTile.Lines<THead>(queries, warpRow), stage = 0;
+        uint left = HeadTile.Lines<THead>(queries, warpRow);
         for (int key = firstKey; key < endKey; key += HeadTile.Rows)
         {
             Ptx.WaitForCopies();
             Group.Barrier();
-            uint keys = queries + bytes + stage;
+            uint keys = tiles + stage;
             stage = (2 * bytes) - stage;
-            KeysValues<THead>(source, queries + bytes + stage, key + HeadTile.Rows, endKey, headSize, hidden);
-            uint right = HeadTile.Columns<THead>(keys, 0), values = HeadTile.Lines<THead>(keys + bytes, 0);
-            Scores s = Scores.Compute<THead, TMod>(left, right, mod, query, key + WarpSums.Column, endKey, scale);
-            float higherLow = Ptx.Max(maximumLow, WarpSums.RowMax(Ptx.Max(s.First.MaxLow(), s.Second.MaxLow())) * Log2OfE);
-            float higherHigh = Ptx.Max(maximumHigh, WarpSums.RowMax(Ptx.Max(s.First.MaxHigh(), s.Second.MaxHigh())) * Log2OfE);
-            float shrinkLow = Ptx.Exp2(maximumLow - higherLow), shrinkHigh = Ptx.Exp2(maximumHigh - higherHigh);
-            (maximumLow, maximumHigh) = (higherLow, higherHigh);
-            var shift = WarpSums.OfRows(maximumLow, maximumHigh);
-            WarpSums first = s.First.Exp2(Log2OfE, shift), second = s.Second.Exp2(Log2OfE, shift);
-            sumLow = Ptx.Fma(sumLow, shrinkLow, first.SumLow() + second.SumLow());
-            sumHigh = Ptx.Fma(sumHigh, shrinkHigh, first.SumHigh() + second.SumHigh());
-            result = result.Scale(shrinkLow, shrinkHigh).Add<THead>(first, values).Add<THead>(second, values + (bytes / 2));
+            KeysValues<THead>(source, tiles + stage, key + HeadTile.Rows, endKey, headSize, hidden);
+            ScorePair s = ScorePair.Products<THead, TTwo>(left, HeadTile.Columns<THead>(keys, 0));
+            uint values = HeadTile.Lines<THead>(keys + bytes, 0);
+            Scores p = upper.Weigh(s.Upper.Modified(mod, query, key + WarpSums.Column, endKey, scale)), q = default;
+            result.Upper = result.Upper.Scale(upper.ShrinkLow, upper.ShrinkHigh);
+            if (TTwo.Value)
+            {
+                q = lower.Weigh(s.Lower.Modified(mod, query + HeadTile.Rows, key + WarpSums.Column, endKey, scale));
+                result.Lower = result.Lower.Scale(lower.ShrinkLow, lower.ShrinkHigh);
+            }
+
+            result = result.Add<THead, TTwo>(p.First.Left0(), q.First.Left0(), values);
+            result = result.Add<THead, TTwo>(p.First.Left1(), q.First.Left1(), values + (bytes / 4));
+            result = result.Add<THead, TTwo>(p.Second.Left0(), q.Second.Left0(), values + (bytes / 2));
+            result = result.Add<THead, TTwo>(p.Second.Left1(), q.Second.Left1(), values + (bytes / 4 * 3));
         }
 
-        (sumLow, sumHigh) = (WarpSums.RowSum(sumLow), WarpSums.RowSum(sumHigh));
         Ptx.WaitForCopies();
         Group.Barrier();
-        HeadTile.Write<THead>(
-            result.Scale(Factor(sumLow), Factor(sumHigh)), shared, 0, y.SubView(((long)start * hidden) + ((long)head * headSize), headSize),
-            firstQuery, length, headSize, hidden);
-        if (logSumExp.Length == 0 || WarpSums.Column != 0) return;
-        ArrayView<float> row = logSumExp.SubView(((long)head * tokens) + start, length);
-        if (query < length) row[query] = LogSumExp(maximumLow, sumLow);
-        if (query + 8 < length) row[query + 8] = LogSumExp(maximumHigh, sumHigh);
+        Finish<THead>(result.Upper, upper, shared, 0, logSumExp, y, firstQuery, length, headSize, hidden);
+        if (TTwo.Value) Finish<THead>(result.Lower, lower, shared, (int)bytes, logSumExp, y, firstQuery + HeadTile.Rows, length, headSize, hidden);
     }
+
+    /// <summary>Divides by the sums and writes a tile, and its log-sum-exp.</summary>
+    private static void Finish<THead>(
+        HeadSums result, RunningSoftmax softmax, ArrayView<UInt4> shared, int tile, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length,
+        int headSize, int hidden)
+        where THead : struct, IHeadSize
+    {
+        float sumLow = WarpSums.RowSum(softmax.SumLow), sumHigh = WarpSums.RowSum(softmax.SumHigh);
+        HeadTile.Write<THead>(result.Scale(Factor(sumLow), Factor(sumHigh)), shared, tile, y, firstQuery, length, headSize, hidden);
+        if (logSumExp.Length == 0 || WarpSums.Column != 0) return;
+        int query = firstQuery + (Warp.Index * HeadTile.WarpRows) + WarpSums.Row;
+        if (query < length) logSumExp[query] = LogSumExp(softmax.MaximumLow, sumLow);
+        if (query + 8 < length) logSumExp[query + 8] = LogSumExp(softmax.MaximumHigh, sumHigh);
+    }
+
+    /// <summary>The tiles of queries that a block takes.</summary>
+    public static int QueryTiles<THead>()
+        where THead : struct, IHeadSize
+        => THead.Value > 64 ? 1 : 2;
 
     /// <summary>Starts to copy a tile of keys and, behind it, one of values; nothing where no key is left.</summary>
     public static void KeysValues<THead>(ArrayView<ushort> source, uint tile, int key, int endKey, int headSize, int hidden)
@@ -109,27 +141,16 @@ internal static class AttentionTensorCoreKernels
     // A query that sees no key has a log-sum-exp of −∞.
     private static float LogSumExp(float maximum, float sum) => sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
 
-    /// <summary>The modified scores of a warp's 16 queries and 64 keys.</summary>
+    /// <summary>The scores, or the probabilities, of a warp's 16 queries and 64 keys.</summary>
     private struct Scores
     {
         public WarpSums First, Second;
 
-        public static Scores Compute<THead, TMod>(uint left, uint right, TMod mod, int query, int key, int end, float scale)
-            where THead : struct, IHeadSize
+        /// <summary>The scores modified; those of keys from <paramref name="end"/> on become −∞.</summary>
+        public readonly Scores Modified<TMod>(TMod mod, int query, int key, int end, float scale)
             where TMod : unmanaged, IScoreModification<TMod>
         {
-            WarpSums first = default, second = default;
-            for (uint k = 0; k < THead.Value * 2; k += 32)
-            {
-                const uint Rows16 = HeadTile.WarpRows * 2;
-                uint at = right ^ k, step = Rows16 * (uint)THead.Value;
-                UInt4 a = Ptx.LoadMatrix(left ^ k);
-                first = first.Add(a, Ptx.LoadMatrix(at), Ptx.LoadMatrix(at + step));
-                second = second.Add(a, Ptx.LoadMatrix(at + (2 * step)), Ptx.LoadMatrix(at + (3 * step)));
-            }
-
-            first = WarpScores.Modified<No, TMod>(first, mod, query, key, scale);
-            second = WarpScores.Modified<No, TMod>(second, mod, query, key + 32, scale);
+            WarpSums first = WarpScores.Modified<No, TMod>(First, mod, query, key, scale), second = WarpScores.Modified<No, TMod>(Second, mod, query, key + 32, scale);
             // The border of the keys, which only the last tile holds.
             if (key - WarpSums.Column + HeadTile.Rows > end)
             {
@@ -140,58 +161,85 @@ internal static class AttentionTensorCoreKernels
             return new() { First = first, Second = second };
         }
     }
-}
 
-/// <summary>A score modification on a warp's scores.</summary>
-internal static class WarpScores
-{
-    /// <summary>The scores scaled and modified; row and column are the positions of the lane's first.</summary>
-    /// <typeparam name="TTransposed">Whether the rows are keys and the columns queries.</typeparam>
-    /// <typeparam name="TMod">The modification.</typeparam>
-    public static WarpSums Modified<TTransposed, TMod>(WarpSums s, TMod mod, float row, float column, float scale)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => new()
+    /// <summary>The scores of both tiles of queries.</summary>
+    private struct ScorePair
+    {
+        public Scores Upper, Lower;
+
+        public static ScorePair Products<THead, TTwo>(uint left, uint right)
+            where THead : struct, IHeadSize
+            where TTwo : struct, IChoice
         {
-            C0 = Modified<TTransposed, TMod>(s.C0 * scale, mod, row, column),
-            C1 = Modified<TTransposed, TMod>(s.C1 * scale, mod, row, column + 8),
-            C2 = Modified<TTransposed, TMod>(s.C2 * scale, mod, row, column + 16),
-            C3 = Modified<TTransposed, TMod>(s.C3 * scale, mod, row, column + 24),
-        };
+            ScorePair r = default;
+            for (uint k = 0; k < THead.Value * 2; k += 32)
+            {
+                uint at = right ^ k, step = (uint)(HeadTile.WarpRows * THead.Value * 2);
+                UInt4 b0 = Ptx.LoadMatrix(at), b1 = Ptx.LoadMatrix(at + step), b2 = Ptx.LoadMatrix(at + (2 * step)), b3 = Ptx.LoadMatrix(at + (3 * step));
+                UInt4 a = Ptx.LoadMatrix(left ^ k);
+                r.Upper.First = r.Upper.First.Add(a, b0, b1);
+                r.Upper.Second = r.Upper.Second.Add(a, b2, b3);
+                if (TTwo.Value)
+                {
+                    a = Ptx.LoadMatrix((left ^ k) + (uint)HeadTile.Bytes<THead>());
+                    r.Lower.First = r.Lower.First.Add(a, b0, b1);
+                    r.Lower.Second = r.Lower.Second.Add(a, b2, b3);
+                }
+            }
 
-    /// <summary>The gradients of the scores, <c>p · (dp − delta) · mod'</c>; s are the products before scaling.</summary>
-    public static WarpSums Gradients<TTransposed, TMod>(WarpSums p, WarpSums dp, WarpSums delta, WarpSums s, TMod mod, float row, float column, float scale)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => new()
+            return r;
+        }
+    }
+
+    /// <summary>The results of both tiles.</summary>
+    private struct HeadPair
+    {
+        public HeadSums Upper, Lower;
+
+        /// <summary>The sums with 16 rows of values added, weighted for either tile.</summary>
+        public readonly HeadPair Add<THead, TTwo>(UInt4 upper, UInt4 lower, uint rows)
+            where THead : struct, IHeadSize
+            where TTwo : struct, IChoice
         {
-            C0 = p.C0 * (dp.C0 - delta.C0) * Derivative<TTransposed, TMod>(s.C0 * scale, mod, row, column),
-            C1 = p.C1 * (dp.C1 - delta.C1) * Derivative<TTransposed, TMod>(s.C1 * scale, mod, row, column + 8),
-            C2 = p.C2 * (dp.C2 - delta.C2) * Derivative<TTransposed, TMod>(s.C2 * scale, mod, row, column + 16),
-            C3 = p.C3 * (dp.C3 - delta.C3) * Derivative<TTransposed, TMod>(s.C3 * scale, mod, row, column + 24),
-        };
+            HeadPair r = this;
+            (r.Upper.S0, r.Lower.S0) = Add<TTwo>(Upper.S0, Lower.S0, upper, lower, rows);
+            if (THead.Value > 32) (r.Upper.S1, r.Lower.S1) = Add<TTwo>(Upper.S1, Lower.S1, upper, lower, rows ^ 64);
+            if (THead.Value > 64)
+            {
+                (r.Upper.S2, r.Lower.S2) = Add<TTwo>(Upper.S2, Lower.S2, upper, lower, rows ^ 128);
+                (r.Upper.S3, r.Lower.S3) = Add<TTwo>(Upper.S3, Lower.S3, upper, lower, rows ^ 192);
+            }
 
-    private static Float4 Modified<TTransposed, TMod>(Float4 s, TMod mod, float row, float column)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => new(
-            Modified<TTransposed, TMod>(s.X, mod, row, column), Modified<TTransposed, TMod>(s.Y, mod, row, column + 1),
-            Modified<TTransposed, TMod>(s.Z, mod, row + 8, column), Modified<TTransposed, TMod>(s.W, mod, row + 8, column + 1));
+            return r;
+        }
 
-    private static float Modified<TTransposed, TMod>(float s, TMod mod, float row, float column)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => TMod.Score<GpuMath, float>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column);
+        private static (WarpSums Upper, WarpSums Lower) Add<TTwo>(WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
+            where TTwo : struct, IChoice
+        {
+            UInt4 b0 = Ptx.LoadMatrixTransposed(rows), b1 = Ptx.LoadMatrixTransposed(rows ^ 32);
+            return (sums.Add(upper, b0, b1), TTwo.Value ? lowerSums.Add(lower, b0, b1) : lowerSums);
+        }
+    }
 
-    private static Float4 Derivative<TTransposed, TMod>(Float4 s, TMod mod, float row, float column)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => new(
-            Derivative<TTransposed, TMod>(s.X, mod, row, column), Derivative<TTransposed, TMod>(s.Y, mod, row, column + 1),
-            Derivative<TTransposed, TMod>(s.Z, mod, row + 8, column), Derivative<TTransposed, TMod>(s.W, mod, row + 8, column + 1));
+    /// <summary>What the softmax of 16 queries has seen: the largest score, in units of log₂, and this lane's sums.</summary>
+    private struct RunningSoftmax
+    {
+        public float MaximumLow, MaximumHigh, SumLow, SumHigh, ShrinkLow, ShrinkHigh;
 
-    private static float Derivative<TTransposed, TMod>(float s, TMod mod, float row, float column)
-        where TTransposed : struct, IChoice
-        where TMod : unmanaged, IScoreModification<TMod>
-        => TMod.Derivative<GpuMath, float>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column);
+        public static RunningSoftmax Start() => new() { MaximumLow = Attention.LowestMaximum, MaximumHigh = Attention.LowestMaximum };
+
+        /// <summary>The weights of 64 keys more; what was summed up before is to be multiplied by the shrinking factors.</summary>
+        public Scores Weigh(Scores s)
+        {
+            float low = Ptx.Max(MaximumLow, WarpSums.RowMax(Ptx.Max(s.First.MaxLow(), s.Second.MaxLow())) * Log2OfE);
+            float high = Ptx.Max(MaximumHigh, WarpSums.RowMax(Ptx.Max(s.First.MaxHigh(), s.Second.MaxHigh())) * Log2OfE);
+            (ShrinkLow, ShrinkHigh) = (Ptx.Exp2(MaximumLow - low), Ptx.Exp2(MaximumHigh - high));
+            (MaximumLow, MaximumHigh) = (low, high);
+            var shift = WarpSums.OfRows(low, high);
+            Scores p = new() { First = s.First.Exp2(Log2OfE, shift), Second = s.Second.Exp2(Log2OfE, shift) };
+            SumLow = Ptx.Fma(SumLow, ShrinkLow, p.First.SumLow() + p.Second.SumLow());
+            SumHigh = Ptx.Fma(SumHigh, ShrinkHigh, p.First.SumHigh() + p.Second.SumHigh());
+            return p;
+        }
+    }
 }

@@ -31,9 +31,9 @@ internal static class AttentionTensorCoreGradientKernels
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Head32, TMod>(list, name + "_32", 3);
-        Add<Head64, TMod>(list, name + "_64", 3);
-        Add<Head128, TMod>(list, name + "_128", 2);
+        Add<Head32, TMod>(list, name + "_32");
+        Add<Head64, TMod>(list, name + "_64");
+        Add<Head128, TMod>(list, name + "_128");
     }
 
     /// <summary>
@@ -71,7 +71,10 @@ internal static class AttentionTensorCoreGradientKernels
 
         HeadSums dKeys = default, dValues = default;
         int warpRow = Warp.Index * HeadTile.WarpRows, key = firstKey + warpRow + WarpSums.Row;
-        uint leftKeys = HeadTile.Lines<THead>(keys, warpRow), leftValues = leftKeys + bytes;
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        uint lines = HeadTile.Lines<THead>(keys, warpRow);
+        HeadFactor leftKeys = HeadFactor.Read<THead>(lines), leftValues = HeadFactor.Read<THead>(lines + bytes);
         while (query < length)
         {
             Ptx.WaitForCopies();
@@ -84,12 +87,13 @@ internal static class AttentionTensorCoreGradientKernels
             for (int half = 0; half < HeadTile.Rows; half += 32)
             {
                 ArrayView<Float2> pairs = shared.Cast<Float2>().SubView((floats + half + WarpSums.Column) >> 1, 64);
-                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0), lines = HeadTile.Lines<THead>(rows, 0);
-                WarpSums s = HeadTile.Products<THead>(leftKeys, right), dp = HeadTile.Products<THead>(leftValues, right + bytes);
+                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
+                lines = HeadTile.Lines<THead>(rows, 0);
+                WarpSums s = leftKeys.Products<THead>(right), dp = leftValues.Products<THead>(right + bytes);
                 int first = query + half + WarpSums.Column;
                 WarpSums p = WarpScores.Modified<Yes, TMod>(s, mod, key, first, scale);
                 p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, Shifts(pairs));
-                // The border of the queries, whose scores are products with zeros.
+                // Behind the last query stand zeros; a modification may give them so large a score that the product with 0 would be NaN.
                 if (query + HeadTile.Rows > length) p = p.Keep(length - first, 0);
                 dValues = dValues.Add<THead>(p, lines + bytes);
                 WarpSums ds = WarpScores.Gradients<Yes, TMod>(p, dp, OfColumns(pairs.SubView(HeadTile.Rows / 2, 32)), s, mod, key, first, scale);
@@ -132,7 +136,10 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<float> rowShift = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
         var shift = WarpSums.OfRows(Shift(Ptx.LoadConstant(ref rowShift[query], query < length)), Shift(Ptx.LoadConstant(ref rowShift[query + 8], query + 8 < length)));
         var d = WarpSums.OfRows(Ptx.LoadConstant(ref rowDelta[query], query < length), Ptx.LoadConstant(ref rowDelta[query + 8], query + 8 < length));
-        uint leftQueries = HeadTile.Lines<THead>(queries, warpRow), leftGradients = leftQueries + bytes, stage = 0;
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        uint lines = HeadTile.Lines<THead>(queries, warpRow), stage = 0;
+        HeadFactor leftQueries = HeadFactor.Read<THead>(lines), leftGradients = HeadFactor.Read<THead>(lines + bytes);
         for (int key = firstKey; key < endKey; key += HeadTile.Rows)
         {
             Ptx.WaitForCopies();
@@ -143,7 +150,7 @@ internal static class AttentionTensorCoreGradientKernels
             for (int half = 0; half < HeadTile.Rows; half += 32)
             {
                 uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
-                WarpSums s = HeadTile.Products<THead>(leftQueries, right), dp = HeadTile.Products<THead>(leftGradients, right + bytes);
+                WarpSums s = leftQueries.Products<THead>(right), dp = leftGradients.Products<THead>(right + bytes);
                 int first = key + half + WarpSums.Column;
                 WarpSums p = WarpScores.Modified<No, TMod>(s, mod, query, first, scale);
                 p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, shift);
@@ -159,13 +166,13 @@ internal static class AttentionTensorCoreGradientKernels
             dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
     }
 
-    private static void Add<THead, TMod>(KernelList list, string name, int blocks)
+    private static void Add<THead, TMod>(KernelList list, string name)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = 6 * HeadTile.Bytes<THead>();
-        list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<THead, TMod>, HeadTile.Threads, shared + (2 * StatisticsBytes), blocks);
-        list.Add($"attention_queries_gradient_{name}_bf16", Queries<THead, TMod>, HeadTile.Threads, shared, blocks);
+        list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<THead, TMod>, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
+        list.Add($"attention_queries_gradient_{name}_bf16", Queries<THead, TMod>, HeadTile.Threads, shared, 2);
     }
 
     /// <summary>The first tile of queries from <paramref name="query"/> on of which one may see one of the 64 keys; else the end.</summary>

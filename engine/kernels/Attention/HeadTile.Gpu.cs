@@ -62,22 +62,6 @@ internal static class HeadTile
         }
     }
 
-    /// <summary>The products of the warp's 16 rows of the left tile with 32 rows of the right one.</summary>
-    /// <param name="left">From <see cref="Lines"/>.</param>
-    /// <param name="right">From <see cref="Columns"/>.</param>
-    public static WarpSums Products<THead>(uint left, uint right)
-        where THead : struct, IHeadSize
-    {
-        WarpSums sums = default;
-        for (uint k = 0; k < THead.Value * 2; k += 32)
-        {
-            uint at = right ^ k;
-            sums = sums.Add(Ptx.LoadMatrix(left ^ k), Ptx.LoadMatrix(at), Ptx.LoadMatrix(at + (uint)(WarpRows * THead.Value * 2)));
-        }
-
-        return sums;
-    }
-
     /// <summary>
     /// Writes the warps' sums, rounded, to the rows that lie before <paramref name="end"/>; a tile in shared memory, which nobody else
     /// uses, puts them in order on the way.
@@ -122,6 +106,47 @@ internal static class HeadTile
     private static uint Piece<THead>(uint tile, int row, int piece)
         where THead : struct, IHeadSize
         => tile + (uint)((row * THead.Value * 2) + ((piece ^ (THead.Value == 32 ? (row >> 1) & 3 : row & 7)) * 16));
+}
+
+/// <summary>
+/// A warp's 16 rows of a tile as the left factor of products. Up to a head size of 64 they are held in registers, 16 columns a field;
+/// larger ones are read each time.
+/// </summary>
+internal struct HeadFactor
+{
+    private uint _address;
+    private UInt4 _k0, _k1, _k2, _k3;
+
+    /// <param name="address">From <see cref="HeadTile.Lines"/>.</param>
+    public static HeadFactor Read<THead>(uint address)
+        where THead : struct, IHeadSize
+    {
+        HeadFactor f = new() { _address = address };
+        if (THead.Value > 64) return f;
+        (f._k0, f._k1) = (Ptx.LoadMatrix(address), Ptx.LoadMatrix(address ^ 32));
+        if (THead.Value > 32) (f._k2, f._k3) = (Ptx.LoadMatrix(address ^ 64), Ptx.LoadMatrix(address ^ 96));
+        return f;
+    }
+
+    /// <summary>The products with 32 rows of a tile.</summary>
+    /// <param name="right">From <see cref="HeadTile.Columns"/>.</param>
+    public readonly WarpSums Products<THead>(uint right)
+        where THead : struct, IHeadSize
+    {
+        WarpSums sums = default;
+        if (THead.Value > 64)
+        {
+            for (uint k = 0; k < THead.Value * 2; k += 32) sums = Add<THead>(sums, Ptx.LoadMatrix(_address ^ k), right ^ k);
+            return sums;
+        }
+
+        sums = Add<THead>(Add<THead>(sums, _k0, right), _k1, right ^ 32);
+        return THead.Value > 32 ? Add<THead>(Add<THead>(sums, _k2, right ^ 64), _k3, right ^ 96) : sums;
+    }
+
+    private static WarpSums Add<THead>(WarpSums sums, UInt4 left, uint right)
+        where THead : struct, IHeadSize
+        => sums.Add(left, Ptx.LoadMatrix(right), Ptx.LoadMatrix(right + (uint)(HeadTile.WarpRows * THead.Value * 2)));
 }
 
 /// <summary>A warp's 16 rows of a result, 32 columns a field; those past the head's size are not used.</summary>
