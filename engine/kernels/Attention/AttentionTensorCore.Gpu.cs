@@ -50,8 +50,10 @@ internal static class AttentionTensorCoreKernels
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
         ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
         ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
-        if (QueryTiles<THead>() > 1 && firstQuery + HeadTile.Rows < length) Pass<THead, TMod, Yes>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
-        else Pass<THead, TMod, No>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+        if (QueryTiles<THead>() > 1 && firstQuery + HeadTile.Rows < length)
+            Pass<THead, TMod, Yes>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+        else
+            Pass<THead, TMod, No>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
     }
 
     /// <summary>Passes over the keys for one tile of queries, or two.</summary>
