@@ -56,15 +56,8 @@ internal static class AttentionTensorCoreGradientKernels
         long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
         TMod mod = mods[head];
-        var queries = new QueryTiles<THead>
-        {
-            Queries = source,
-            Gradients = dy.SubView(((long)start * hidden) + column, headSize),
-            Statistics = Group.IdxX < HeadTile.Rows ? logSumExp.SubView(statistics, length) : delta.SubView(statistics, length),
-            Length = length,
-            HeadSize = headSize,
-            Hidden = hidden,
-        };
+        QueryTiles<THead> queries = QueryTiles<THead>.Open(
+            source, dy.SubView(((long)start * hidden) + column, headSize), logSumExp.SubView(statistics, length), delta.SubView(statistics, length), headSize, hidden);
         AttentionTensorCoreKernels.KeysValues<THead>(source, keys, firstKey, length, headSize, hidden);
         int query = Next(mod, 0, firstKey, length), stage = 0;
         queries.Load(keys + (2 * bytes), keys + (6 * bytes), query);
@@ -216,6 +209,17 @@ internal static class AttentionTensorCoreGradientKernels
         public ArrayView<ushort> Queries, Gradients;
         public ArrayView<float> Statistics;
         public int Length, HeadSize, Hidden;
+
+        public static QueryTiles<THead> Open(
+            ArrayView<ushort> queries, ArrayView<ushort> gradients, ArrayView<float> logSumExp, ArrayView<float> delta, int headSize, int hidden) => new()
+            {
+                Queries = queries,
+                Gradients = gradients,
+                Statistics = Group.IdxX < HeadTile.Rows ? logSumExp : delta,
+                Length = (int)logSumExp.Length,
+                HeadSize = headSize,
+                Hidden = hidden,
+            };
 
         /// <summary>Starts to copy a tile of either, and 64 numbers of both; nothing where no query is left.</summary>
         public readonly void Load(uint tile, uint statistics, int query)
