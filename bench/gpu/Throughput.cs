@@ -18,7 +18,7 @@ internal sealed record Throughput(
     Dnabert2Config Config, (int Rows, int Columns, int Depth)[] Products, (int Sequences, int Tokens)[] Attentions, (int Sequences, int Tokens)[] Batches,
     int Calls = 10)
 {
-    private const int Tile = 128, QueryTile = 64;
+    private const int Tile = 128, QueryTile = 64, DeltaTokens = 8;
 
     /// <summary>What is measured of the 117M model.</summary>
     public static Throughput Full { get; } = new(
@@ -29,8 +29,17 @@ internal sealed record Throughput(
     public IEnumerable<WorkItem> All()
     {
         foreach ((int rows, int columns, int depth) in Products)
+        {
             foreach (string type in (string[])["f32", "bf16"])
-                yield return new("throughput", $"linear {type} {rows}×{columns}×{depth}", open => With(open, o => Linear(o, type, rows, columns, depth)));
+            {
+                yield return new("throughput", $"linear {type} {rows}×{columns}×{depth}", open => With(open, o => Linear(o, "linear", type, rows, columns, depth)));
+                yield return new("throughput", $"linear input gradient {type} {rows}×{columns}×{depth}",
+                    open => With(open, o => Linear(o, "linear_input_gradient", type, rows, depth, columns)));
+            }
+
+            yield return new("throughput", $"linear weight gradient bf16 {rows}×{columns}×{depth}", open => With(open, o => WeightGradient(o, rows, columns, depth)));
+        }
+
         foreach ((int sequences, int tokens) in Attentions)
             foreach (string type in (string[])["f32", "bf16"])
             {
@@ -56,13 +65,13 @@ internal sealed record Throughput(
 
     private static string Figure(double value) => FormattableString.Invariant($"{value:F2}");
 
-    private static string Linear(Operands o, string type, int rows, int columns, int depth)
+    private static string Linear(Operands o, string kernel, string type, int rows, int columns, int depth)
     {
         bool bf16 = type == "bf16";
         nint x = o.Floats((long)rows * depth, bf16), w = o.Floats((long)columns * depth, bf16), y = o.Floats((long)rows * columns, bf16);
         double ms = o.Time(() =>
         {
-            KernelArguments a = o.Device.Begin("linear_" + type);
+            KernelArguments a = o.Device.Begin($"{kernel}_{type}");
             a.View(x, (long)rows * depth);
             a.View(w, (long)columns * depth);
             a.View(0, 0);
@@ -76,6 +85,37 @@ internal sealed record Throughput(
         return Figure(2.0 * rows * columns * depth / ms / 1e9);
     }
 
+    private static string WeightGradient(Operands o, int rows, int columns, int depth)
+    {
+        // So many shares of the rows that there are two blocks for each multiprocessor of an H200.
+        const int Blocks = 264;
+        int tiles = (columns + Tile - 1) / Tile * ((depth + Tile - 1) / Tile), wanted = Math.Max(1, Blocks / tiles);
+        int share = ((rows + wanted - 1) / wanted + 31) & ~31, shares = (rows + share - 1) / share;
+        long count = (long)columns * depth;
+        nint dy = o.Floats((long)rows * columns, bf16: true), x = o.Floats((long)rows * depth, bf16: true), dw = o.Floats(count);
+        nint sums = shares > 1 ? o.Floats(shares * count) : dw;
+        double ms = o.Time(() =>
+        {
+            KernelArguments a = o.Device.Begin("linear_weight_gradient_split_bf16");
+            a.View(dy, (long)rows * columns);
+            a.View(x, (long)rows * depth);
+            a.View(sums, shares * count);
+            a.I32(columns);
+            a.I32(depth);
+            a.I32(rows);
+            a.I32(share);
+            o.Device.Launch((depth + Tile - 1) / Tile, (columns + Tile - 1) / Tile, shares);
+            if (shares == 1) return;
+            a = o.Device.Begin("split_sum_f32");
+            a.View(sums, shares * count);
+            a.View(dw, count);
+            a.I64(count);
+            a.I32(shares);
+            o.Device.Launch((count + 1023) / 1024);
+        });
+        return Figure(2.0 * rows * columns * depth / ms / 1e9);
+    }
+
     private string Attention(Operands o, string type, int sequences, int tokens, bool gradient)
     {
         bool bf16 = type == "bf16";
@@ -85,18 +125,27 @@ internal sealed record Throughput(
         nint borders = o.Integers(sequences + 1, i => i * tokens), mods = Mods(o, heads);
         void Run(string kernel, int tiles, params (nint Address, long Count)[] views)
         {
-            KernelArguments a = o.Device.Begin($"{kernel}_alibi_{type}");
+            string head = !bf16 ? "" : size <= 32 ? "_32" : size <= 64 ? "_64" : "_128";
+            KernelArguments a = o.Device.Begin($"{kernel}_alibi{head}_{type}");
             foreach ((nint address, long count) in views) a.View(address, count);
             a.I32(size);
             a.I32(total);
             a.F32((float)(1 / Math.Sqrt(size)));
-            o.Device.Launch((tokens + QueryTile - 1) / QueryTile, heads, sequences, 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
+            int rows = bf16 && size <= 64 && kernel == "attention" ? 2 * QueryTile : QueryTile;
+            o.Device.Launch((tokens + rows - 1) / rows, heads, sequences, bf16 ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
         }
 
         (nint, long)[] common = [(qkv, 3L * total * hidden), (borders, sequences + 1), (mods, heads), (lse, (long)heads * total)];
         void Forward() => Run("attention", 3, [.. common, (y, (long)total * hidden)]);
         void Backward()
         {
+            KernelArguments a = o.Device.Begin("attention_delta_" + type);
+            a.View(y, (long)total * hidden);
+            a.View(dy, (long)total * hidden);
+            a.View(delta, (long)heads * total);
+            a.I32(total);
+            a.I32(size);
+            o.Device.Launch((total + DeltaTokens - 1) / DeltaTokens, heads);
             (nint, long)[] views = [.. common, (delta, (long)heads * total), (dy, (long)total * hidden), (dqkv, 3L * total * hidden)];
             Run("attention_keys_values_gradient", 4, views);
             Run("attention_queries_gradient", 4, views);

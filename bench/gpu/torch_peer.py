@@ -82,7 +82,11 @@ def products(figures):
     for rows, columns, depth in PRODUCTS:
         for name, dtype in TYPES.items():
             x, w = torch.randn(rows, depth, device="cuda", dtype=dtype), torch.randn(columns, depth, device="cuda", dtype=dtype)
-            figures[f"linear {name} {rows}×{columns}×{depth}"] = 2 * rows * columns * depth / milliseconds(lambda: F.linear(x, w)) / 1e9
+            dy, work, shape = torch.randn(rows, columns, device="cuda", dtype=dtype), 2 * rows * columns * depth / 1e9, f"{rows}×{columns}×{depth}"
+            figures[f"linear {name} {shape}"] = work / milliseconds(lambda: F.linear(x, w))
+            figures[f"linear input gradient {name} {shape}"] = work / milliseconds(lambda: dy @ w)
+            # In the type of the operands, where the engine leaves fp32.
+            figures[f"linear weight gradient {name} {shape}"] = work / milliseconds(lambda: dy.T @ x)
 
 
 def attentions(figures):

@@ -9,7 +9,7 @@ namespace Tests.Gpu;
 /// The kernels with operands in bf16 on a GPU: fp32 arithmetic, so the error is that of rounding the result. And those in fp32 that no
 /// operation of the backend launches.
 /// </summary>
-internal sealed class BFloat16Checks(GpuDevice device) : IDisposable
+internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
 {
     // Half a unit in the last of the eight bits.
     private const double Rounding = 1.0 / 256;
@@ -68,27 +68,6 @@ internal sealed class BFloat16Checks(GpuDevice device) : IDisposable
         a.F32(1e-5f);
         device.Launch((rows + 7) / 8);
         Near(Reference.LayerNorm(residual ? [.. x.Zip(r, (u, v) => u + v)] : x, w, b, 1e-5f), y);
-    }
-
-    /// <summary>Attention with ALiBi.</summary>
-    public void Attention(int[] lengths, int heads, int headSize)
-    {
-        int tokens = lengths.Sum(), hidden = heads * headSize;
-        double[] qkv = Normal(tokens * 3 * hidden, 1);
-        int[] borders = [0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())];
-        Alibi[] mods = [.. Enumerable.Range(0, heads).Select(h => Alibi.ForHead(default, h, heads))];
-        nint y = Allocate(2L * tokens * hidden);
-        KernelArguments a = Begin("attention_alibi_bf16");
-        View(a, qkv);
-        Raw<int>(a, borders);
-        Raw<Alibi>(a, mods);
-        a.View(0, 0);
-        a.View(y, (long)tokens * hidden);
-        a.I32(headSize);
-        a.I32(tokens);
-        a.F32((float)(1 / Math.Sqrt(headSize)));
-        device.Launch((lengths.Max() + 63) / 64, heads, lengths.Length, 4 * 64 * ((3 * (headSize + 4)) + 68));
-        Near(Reference.Attention(qkv, lengths, heads, headSize, default(Alibi)).Result, y);
     }
 
     /// <summary>An activation, element by element.</summary>

@@ -32,6 +32,39 @@ public sealed class BFloat16KernelTests : IDisposable
     }
 
     [Theory]
+    [InlineData(1, 8, 8, false)]
+    [InlineData(129, 136, 72, true)]
+    [InlineData(127, 40, 264, false)]
+    [InlineData(5, 24, 128, true)]
+    public void The_gradient_of_a_linear_layers_input_on_tensor_cores(int rows, int outputs, int inputs, bool add) =>
+        Run(checks => checks.LinearInputGradient(rows, outputs, inputs, add));
+
+    [Theory]
+    [InlineData(1, 8, 8, 32)]
+    [InlineData(129, 136, 72, 160)]
+    [InlineData(129, 72, 136, 32)]
+    [InlineData(250, 128, 264, 96)]
+    [InlineData(31, 24, 128, 32)]
+    public void The_gradient_of_a_linear_layers_weights_on_tensor_cores(int rows, int outputs, int inputs, int share) =>
+        Run(checks => checks.LinearWeightGradient(rows, outputs, inputs, share));
+
+    [Fact]
+    public void The_gradients_of_the_tensor_core_product_meet_no_bank_conflicts_and_read_whole_sectors()
+    {
+        Run(checks => checks.LinearInputGradient(128, 256, 128, add: false));
+        NoConflicts(_device.Reports[^1].Report);
+        Run(checks => checks.LinearWeightGradient(256, 128, 128, 128));
+        NoConflicts(_device.Reports[^2].Report);
+    }
+
+    private static void NoConflicts(LaunchReport report)
+    {
+        Assert.True(report.Shared.Count >= 32);
+        Assert.All(report.Shared, site => Assert.True(site.Degree == 1, site.ToString()));
+        Assert.Equal(report.IdealSectors, report.Sectors);
+    }
+
+    [Theory]
     [InlineData(1, 8, false)]
     [InlineData(9, 768, false)]
     [InlineData(3, 1024, true)]
@@ -39,12 +72,6 @@ public sealed class BFloat16KernelTests : IDisposable
     [InlineData(9, 768, true)]
     [InlineData(2, 1048, true)]
     public void Layer_normalisation_of_rows_and_of_sums(int rows, int width, bool residual) => Run(checks => checks.LayerNorm(rows, width, residual));
-
-    [Theory]
-    [InlineData(new[] { 1 }, 2, 8)]
-    [InlineData(new[] { 65, 0, 7 }, 2, 64)]
-    [InlineData(new[] { 70 }, 1, 128)]
-    public void Attention_with_ALiBi(int[] lengths, int heads, int headSize) => Run(checks => checks.Attention(lengths, heads, headSize));
 
     [Theory]
     [InlineData("gelu_bf16", 1)]

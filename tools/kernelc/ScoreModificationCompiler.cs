@@ -25,6 +25,8 @@ public static class ScoreModificationCompiler
         string name = typeof(TMod).Name.ToLowerInvariant();
         AttentionKernels.Add<TMod>(list, name);
         AttentionGradientKernels.Add<TMod>(list, name);
+        AttentionTensorCoreKernels.Add<TMod>(list, name);
+        AttentionTensorCoreGradientKernels.Add<TMod>(list, name);
         foreach ((CompiledKernel kernel, string text) in Compiler.Compile(list)) gpu.Add(kernel, [.. Encoding.ASCII.GetBytes(text), 0]);
     }
 }

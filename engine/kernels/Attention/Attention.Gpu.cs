@@ -75,7 +75,6 @@ internal static class AttentionKernels
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_{name}_bf16", Forward<BF16, ushort, TMod>, AttentionTile.Threads, shared);
     }
 
     /// <summary>The scores scaled and modified; keys from <paramref name="end"/> on are hidden.</summary>

@@ -135,10 +135,8 @@ internal static class AttentionGradientKernels
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.Add($"attention_keys_values_gradient_{name}_f32", KeysValues<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_keys_values_gradient_{name}_any_f32", KeysValues<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<BF16, ushort, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_f32", Queries<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_any_f32", Queries<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_queries_gradient_{name}_bf16", Queries<BF16, ushort, TMod>, AttentionTile.Threads, shared);
     }
 
     /// <summary>A thread's probabilities and the gradients of its scores, of a tile of queries and keys.</summary>

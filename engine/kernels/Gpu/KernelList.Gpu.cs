@@ -26,6 +26,8 @@ internal sealed class KernelList
         AdamWKernels.Register(list);
         AttentionKernels.Register(list);
         AttentionGradientKernels.Register(list);
+        AttentionTensorCoreKernels.Register(list);
+        AttentionTensorCoreGradientKernels.Register(list);
         CrossEntropyKernels.Register(list);
         DropoutKernels.Register(list);
         ElementLossKernels.Register(list);

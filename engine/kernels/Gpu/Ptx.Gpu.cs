@@ -100,6 +100,10 @@ internal static class Ptx
     [PtxInstruction("cp.async.cg.shared.global [$0], [$1], 16, $2;"), IntrinsicImplementation]
     public static void CopyAsyncPart(uint shared, ref UInt4 source, uint bytes) => throw Compiled;
 
+    /// <summary>As <see cref="CopyAsyncPart"/>, but one word (0 or 4 bytes are read), through L1.</summary>
+    [PtxInstruction("cp.async.ca.shared.global [$0], [$1], 4, $2;"), IntrinsicImplementation]
+    public static void CopyAsyncWordPart(uint shared, ref float source, uint bytes) => throw Compiled;
+
     /// <summary>Closes a group of copies.</summary>
     [PtxInstruction("cp.async.commit_group;"), IntrinsicImplementation]
     public static void CommitCopies() => throw Compiled;

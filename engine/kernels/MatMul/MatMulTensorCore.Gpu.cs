@@ -5,70 +5,132 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// The matrix product of a linear layer on tensor cores, <c>y = f(x wᵀ + bias) + residual</c>: operands in bf16, sums, bias, activation
-/// and residual in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
-/// <c>mma.m16n8k16</c>. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous copies three tiles ahead.
-/// Rows of a tile are 64 bytes, their 16-byte pieces exchanged by row (<c>piece ^ (row / 2) % 4</c>), so that neither copies nor
-/// <c>ldmatrix</c> meet bank conflicts. With GEGLU a tile holds 64 columns of either half.
+/// The matrix product of a linear layer on tensor cores, <c>y = f(x wᵀ + bias) + residual</c>, and its gradients: operands in bf16, sums,
+/// bias, activation and residual in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
+/// <c>mma.m16n8k16</c>. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous copies three tiles ahead;
+/// see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds 64 columns of either half.
 /// </summary>
 internal static class MatMulTensorCoreKernels
 {
     public const int Tile = 128, Depth = 32, Stages = 4, Threads = 256;
 
-    // In shared memory, in bytes: a tile of one factor; a row of results; everything, results replacing the tiles at the end.
-    private const int FactorBytes = Tile * Depth * 2, StageBytes = 2 * FactorBytes, ResultStride = Tile + 8;
+    /// <summary>Bytes of a tile of one factor, and of a stage.</summary>
+    public const int FactorBytes = Tile * Depth * 2, StageBytes = 2 * FactorBytes;
 
+    /// <summary>Floats of a row of results in shared memory.</summary>
+    public const int ResultStride = Tile + 8;
+
+    /// <summary>Bytes of shared memory: results replace the tiles at the end.</summary>
     public const int SharedBytes = Tile * ResultStride * 4;
 
     public static void Register(KernelList list)
     {
-        list.Add("linear_bf16", Forward<LinearEpilogue>, Threads, SharedBytes, 2);
-        list.Add("linear_gelu_bf16", Forward<GeluEpilogue>, Threads, SharedBytes, 2);
-        list.Add("linear_geglu_bf16", Forward<GegluEpilogue>, Threads, SharedBytes, 2);
+        list.Add("linear_bf16", Product<LinearEpilogue, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_gelu_bf16", Product<GeluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_geglu_bf16", Product<GegluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_input_gradient_bf16", Product<LinearEpilogue, FactorByColumns>, Threads, SharedBytes, 2);
+        list.Add("linear_weight_gradient_split_bf16", WeightGradient, Threads, SharedBytes, 2);
+        list.Add("split_sum_f32", AddParts, Flat.Threads);
     }
 
     /// <summary>
-    /// x: [rows, depth]; w: [columns, depth], or [2 · columns, depth] with GEGLU; bias: a row of w's columns, or empty; residual and y:
-    /// [rows, columns], residual may be empty. Depth is a multiple of eight. Grid: (⌈columns / 128⌉, or / 64 with GEGLU; ⌈rows / 128⌉).
+    /// y[r, c] = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual[r, c]. left: [rows, depth]; right: [columns, depth], or
+    /// [2 · columns, depth] with GEGLU, or in the layout <see cref="FactorByColumns"/> [depth, columns], columns being a multiple of eight;
+    /// bias: a row of the right factor's columns, or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to
+    /// it. Depth is a multiple of eight. Grid: (⌈columns / 128⌉, or / 64 with GEGLU; ⌈rows / 128⌉).
     /// </summary>
-    public static void Forward<TEpilogue>(
-        ArrayView<ushort> x, ArrayView<ushort> w, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
+    public static void Product<TEpilogue, TRight>(
+        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
         where TEpilogue : struct, IEpilogue
+        where TRight : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint address = Ptx.SharedAddress(ref shared[0]);
         int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * (TEpilogue.Gated ? Tile / 2 : Tile);
-        var loader = new Loader<TEpilogue>(x, w, address, firstRow, firstColumn, rows, columns, depth);
-        loader.Load(0);
-        loader.Load(1);
-        loader.Load(2);
+        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : Tile / 2), secondEnd = TEpilogue.Gated ? 2 * columns : columns;
+        Multiply<FactorByRows, TRight>(
+            shared, FactorByRows.Open(left, firstRow, firstRow + (Tile / 2), rows, rows, depth),
+            TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
+        Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
+    }
 
-        // ldmatrix: lane l gives a row of tile l / 8. Left: rows 0–7 and 8–15, then the same 16 bytes further; right: as the columns lie.
-        int lane = Warp.Lane, warpRow = (Warp.Index & 1) * 64, warpColumn = (Warp.Index >> 1) * 32;
-        int leftLine = warpRow + (lane & 15), rightLine = warpColumn + (lane & 7) + ((lane & 16) >> 1);
-        uint left0 = Piece(address, leftLine, lane >> 4), left1 = Piece(address, leftLine, 2 + (lane >> 4));
-        uint right0 = Piece(address + FactorBytes, rightLine, (lane >> 3) & 1), right1 = Piece(address + FactorBytes, rightLine, 2 + ((lane >> 3) & 1));
+    /// <summary>
+    /// sums[s, r, c] = Σₖ left[k, r] · right[k, c] over the s-th share of the depth, in fp32; with one share the products are added to
+    /// what sums holds. left: [depth, rows]; right: [depth, columns]; sums: [shares, rows, columns]; share: the positions of a share, a
+    /// multiple of 32. Rows and columns are multiples of eight. Grid: (⌈columns / 128⌉, ⌈rows / 128⌉, shares). The shares are summed by
+    /// <see cref="AddParts"/>: their order is fixed.
+    /// </summary>
+    public static void WeightGradient(ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<float> sums, int rows, int columns, int depth, int share)
+    {
+        ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
+        int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * Tile, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
+        Multiply<FactorByColumns, FactorByColumns>(
+            shared, FactorByColumns.Open(left, firstRow, 0, rows, 0, end), FactorByColumns.Open(right, firstColumn, 0, columns, 0, end), begin, end);
+        ArrayView<Float4> results = shared.Cast<Float4>();
+        int quad = Warp.Lane, column = firstColumn + (quad * 4);
+        if (column >= columns) return;
+        bool add = Grid.DimZ == 1;
+        for (int local = Warp.Index; local < Tile && firstRow + local < rows; local += Threads / Warp.Size)
+        {
+            ArrayView<float> row = sums.SubView((((long)Grid.IdxZ * rows) + firstRow + local) * columns, columns);
+            ref Float4 target = ref row.Cast<Float4>()[column >> 2];
+            Ptx.Store(ref target, true, results[(local * (ResultStride / 4)) + quad] + Ptx.LoadOnce(ref target, add, 0));
+        }
+    }
+
+    /// <summary>y[i] += Σₛ parts[s, i], in the order of s. parts: [shares, count]; count is a multiple of four. Grid: count / 1024.</summary>
+    public static void AddParts(ArrayView<float> parts, ArrayView<float> y, long count, int shares)
+    {
+        long at = ((long)Grid.IdxX * Flat.Threads) + Group.IdxX, quads = count >> 2;
+        if (at >= quads) return;
+        ArrayView<Float4> source = parts.Cast<Float4>(), target = y.Cast<Float4>();
+        Float4 sum = Float4.Broadcast(0);
+        for (int s = 0; s < shares; s++) sum += Ptx.LoadOnce(ref source[(s * quads) + at], true, 0);
+        Ptx.Store(ref target[at], true, Ptx.LoadOnce(ref target[at], true, 0) + sum);
+    }
+
+    /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory: 128 rows of <see cref="ResultStride"/> floats.</summary>
+    private static void Multiply<TLeft, TRight>(ArrayView<UInt4> shared, FactorSource left, FactorSource right, int begin, int end)
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor
+    {
+        uint address = Ptx.SharedAddress(ref shared[0]);
+        // Pieces are found by exchanging bits of addresses.
+        if ((address & 255) != 0) Ptx.Trap();
+        for (int t = 0; t < Stages - 1; t++) Load<TLeft, TRight>(left, right, address + (uint)(t * StageBytes), begin + (t * Depth), end);
+        int warpRow = (Warp.Index & 1) * 64, warpColumn = (Warp.Index >> 1) * 32;
+        uint leftAt = TLeft.Left(address, warpRow), rightAt = TRight.Right(address + FactorBytes, warpColumn);
         var sums = new WarpTile();
-        int tiles = (depth + Depth - 1) / Depth;
+        int tiles = (end - begin + Depth - 1) / Depth;
         for (int t = 0; t < tiles; t++)
         {
             Ptx.WaitForCopiesButTwo();
             Group.Barrier();
             uint stage = (uint)((t & (Stages - 1)) * StageBytes);
-            sums.Accumulate(left0 + stage, right0 + stage);
-            sums.Accumulate(left1 + stage, right1 + stage);
-            loader.Load(t + 3);
+            sums.Accumulate<TLeft, TRight>(leftAt + stage, rightAt + stage);
+            sums.Accumulate<TLeft, TRight>(TLeft.Deeper(leftAt + stage), TRight.Deeper(rightAt + stage));
+            int next = t + Stages - 1;
+            Load<TLeft, TRight>(left, right, address + (uint)((next & (Stages - 1)) * StageBytes), begin + (next * Depth), end);
         }
 
         Ptx.WaitForCopies();
         Group.Barrier();
-        sums.Store(shared.Cast<float>(), warpRow + (lane >> 2), warpColumn + ((lane & 3) * 2));
+        sums.Store(shared.Cast<float>(), warpRow + WarpSums.Row, warpColumn + WarpSums.Column);
         Group.Barrier();
-        Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
     }
 
-    /// <summary>The address of a 16-byte piece of a row of a tile.</summary>
-    private static uint Piece(uint tile, int row, int piece) => tile + (uint)((row * (Depth * 2)) + ((piece ^ ((row >> 1) & 3)) * 16));
+    /// <summary>Starts to fill a stage; what lies outside the factors becomes 0.</summary>
+    private static void Load<TLeft, TRight>(FactorSource left, FactorSource right, uint stage, int start, int end)
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor
+    {
+        if (start < end)
+        {
+            TLeft.Load(left, stage, start);
+            TRight.Load(right, stage + FactorBytes, start);
+        }
+
+        Ptx.CommitCopies();
+    }
 
     /// <summary>Adds bias, activates, adds the residual and writes: a thread eight columns of a row, 16 rows a pass.</summary>
     private static void Write<TEpilogue>(
@@ -128,7 +190,7 @@ internal static class MatMulTensorCoreKernels
     {
         if (whole)
         {
-            row.Cast<UInt4>()[column >> 3] = BF16.Pack(value);
+            Ptx.Store(ref row.Cast<UInt4>()[column >> 3], true, BF16.Pack(value));
             return;
         }
 
@@ -142,113 +204,5 @@ internal static class MatMulTensorCoreKernels
         if (column + 1 < columns) BF16.Set(row, column + 1, value.Y);
         if (column + 2 < columns) BF16.Set(row, column + 2, value.Z);
         if (column + 3 < columns) BF16.Set(row, column + 3, value.W);
-    }
-
-    /// <summary>A thread's part in filling a stage: two 16-byte pieces of either factor.</summary>
-    private readonly struct Loader<TEpilogue>
-        where TEpilogue : struct, IEpilogue
-    {
-        private readonly ArrayView<UInt4> _left0, _left1, _right0, _right1;
-        private readonly uint _target;
-        private readonly int _depth, _piece;
-        private readonly bool _leftInside0, _leftInside1, _rightInside0, _rightInside1;
-
-        public Loader(ArrayView<ushort> x, ArrayView<ushort> w, uint address, int firstRow, int firstColumn, int rows, int columns, int depth)
-        {
-            int line = Group.IdxX >> 2, left = firstRow + line, right = firstColumn + line;
-            _piece = Group.IdxX & 3;
-            _depth = depth;
-            _target = Piece(address, line, _piece);
-            _left0 = x.SubView((long)left * depth, depth).Cast<UInt4>();
-            _left1 = x.SubView((long)(left + 64) * depth, depth).Cast<UInt4>();
-            int upper = TEpilogue.Gated ? columns : 64;
-            _right0 = w.SubView((long)right * depth, depth).Cast<UInt4>();
-            _right1 = w.SubView((long)(right + upper) * depth, depth).Cast<UInt4>();
-            (_leftInside0, _leftInside1, _rightInside0) = (left < rows, left + 64 < rows, right < columns);
-            _rightInside1 = TEpilogue.Gated ? right < columns : right + 64 < columns;
-        }
-
-        /// <summary>Starts to fill the stage of a tile; what lies outside the factors becomes 0.</summary>
-        public void Load(int tile)
-        {
-            int k = (tile * Depth) + (_piece * 8);
-            uint target = _target + (uint)((tile & (Stages - 1)) * StageBytes);
-            if (k < _depth)
-            {
-                Ptx.CopyAsyncPart(target, ref _left0[k >> 3], _leftInside0 ? 16u : 0u);
-                Ptx.CopyAsyncPart(target + (FactorBytes / 2), ref _left1[k >> 3], _leftInside1 ? 16u : 0u);
-                Ptx.CopyAsyncPart(target + FactorBytes, ref _right0[k >> 3], _rightInside0 ? 16u : 0u);
-                Ptx.CopyAsyncPart(target + FactorBytes + (FactorBytes / 2), ref _right1[k >> 3], _rightInside1 ? 16u : 0u);
-            }
-            else if (tile * Depth < _depth)
-            {
-                Ptx.CopyAsyncPart(target, ref _left0[0], 0);
-                Ptx.CopyAsyncPart(target + (FactorBytes / 2), ref _left0[0], 0);
-                Ptx.CopyAsyncPart(target + FactorBytes, ref _left0[0], 0);
-                Ptx.CopyAsyncPart(target + FactorBytes + (FactorBytes / 2), ref _left0[0], 0);
-            }
-
-            Ptx.CommitCopies();
-        }
-    }
-
-    /// <summary>The 64 × 32 sums of a warp: S with the numbers of the 16 rows and of the 8 columns.</summary>
-    private struct WarpTile
-    {
-        public Float4 S00, S01, S02, S03, S10, S11, S12, S13, S20, S21, S22, S23, S30, S31, S32, S33;
-
-        /// <summary>Adds the products of 16 columns of the left factor and 16 rows of the right one.</summary>
-        public void Accumulate(uint left, uint right)
-        {
-            const uint Rows16 = 16 * Depth * 2;
-            UInt4 b0 = Ptx.LoadMatrix(right), b1 = Ptx.LoadMatrix(right + Rows16);
-            UInt4 a0 = Ptx.LoadMatrix(left), a1 = Ptx.LoadMatrix(left + Rows16);
-            UInt4 a2 = Ptx.LoadMatrix(left + (2 * Rows16)), a3 = Ptx.LoadMatrix(left + (3 * Rows16));
-            S00 = Ptx.MmaBF16(a0, b0.X, b0.Y, S00);
-            S01 = Ptx.MmaBF16(a0, b0.Z, b0.W, S01);
-            S02 = Ptx.MmaBF16(a0, b1.X, b1.Y, S02);
-            S03 = Ptx.MmaBF16(a0, b1.Z, b1.W, S03);
-            S10 = Ptx.MmaBF16(a1, b0.X, b0.Y, S10);
-            S11 = Ptx.MmaBF16(a1, b0.Z, b0.W, S11);
-            S12 = Ptx.MmaBF16(a1, b1.X, b1.Y, S12);
-            S13 = Ptx.MmaBF16(a1, b1.Z, b1.W, S13);
-            S20 = Ptx.MmaBF16(a2, b0.X, b0.Y, S20);
-            S21 = Ptx.MmaBF16(a2, b0.Z, b0.W, S21);
-            S22 = Ptx.MmaBF16(a2, b1.X, b1.Y, S22);
-            S23 = Ptx.MmaBF16(a2, b1.Z, b1.W, S23);
-            S30 = Ptx.MmaBF16(a3, b0.X, b0.Y, S30);
-            S31 = Ptx.MmaBF16(a3, b0.Z, b0.W, S31);
-            S32 = Ptx.MmaBF16(a3, b1.X, b1.Y, S32);
-            S33 = Ptx.MmaBF16(a3, b1.Z, b1.W, S33);
-        }
-
-        /// <summary>Lays the sums out by rows; row and column are those of the lane's first sum.</summary>
-        public readonly void Store(ArrayView<float> results, int row, int column)
-        {
-            ArrayView<Float2> pairs = results.Cast<Float2>();
-            Place(pairs, row + 0, column + 0, S00);
-            Place(pairs, row + 0, column + 8, S01);
-            Place(pairs, row + 0, column + 16, S02);
-            Place(pairs, row + 0, column + 24, S03);
-            Place(pairs, row + 16, column + 0, S10);
-            Place(pairs, row + 16, column + 8, S11);
-            Place(pairs, row + 16, column + 16, S12);
-            Place(pairs, row + 16, column + 24, S13);
-            Place(pairs, row + 32, column + 0, S20);
-            Place(pairs, row + 32, column + 8, S21);
-            Place(pairs, row + 32, column + 16, S22);
-            Place(pairs, row + 32, column + 24, S23);
-            Place(pairs, row + 48, column + 0, S30);
-            Place(pairs, row + 48, column + 8, S31);
-            Place(pairs, row + 48, column + 16, S32);
-            Place(pairs, row + 48, column + 24, S33);
-        }
-
-        private static void Place(ArrayView<Float2> results, int row, int column, Float4 sums)
-        {
-            int at = ((row * ResultStride) + column) >> 1;
-            results[at] = new(sums.X, sums.Y);
-            results[at + (8 * ResultStride / 2)] = new(sums.Z, sums.W);
-        }
     }
 }

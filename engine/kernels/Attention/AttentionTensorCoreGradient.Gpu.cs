@@ -1,0 +1,238 @@
+using Engine.Kernels.Gpu;
+using ILGPU;
+using Warp = Engine.Kernels.Gpu.Warp;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// The gradient of attention on tensor cores, with the formulas of <see cref="AttentionGradientKernels"/> and, like it, without atomic
+/// sums: blocks that own 64 keys compute the scores transposed, blocks that own 64 queries compute them as they are, so that in either the
+/// probabilities and the gradients of the scores leave registers only as operands of the next product. Scores are taken 32 columns at a
+/// time. Operands are in bf16, arithmetic and sums in fp32; probabilities and gradients of scores are rounded to bf16 as factors.
+/// </summary>
+internal static class AttentionTensorCoreGradientKernels
+{
+    // In place of the log-sum-exp of a query that sees no key, so that its probabilities are 0.
+    private const float NoKey = 1e30f;
+
+    // For each of two stages, log-sum-exp and delta of 64 queries.
+    private const int StatisticsBytes = 2 * HeadTile.Rows * sizeof(float);
+
+    public static void Register(KernelList list)
+    {
+        Add<Alibi>(list, "alibi");
+        Add<NoModification>(list, "nomodification");
+        Add<Causal>(list, "causal");
+        Add<SlidingWindow>(list, "slidingwindow");
+        Add<SoftCap>(list, "softcap");
+    }
+
+    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    public static void Add<TMod>(KernelList list, string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        Add<Head32, TMod>(list, name + "_32");
+        Add<Head64, TMod>(list, name + "_64");
+        Add<Head128, TMod>(list, name + "_128");
+    }
+
+    /// <summary>
+    /// The gradients of keys and values. qkv, dqkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead;
+    /// logSumExp, delta: [heads, tokens]; dy: [tokens, heads · headSize]. The head size is a multiple of eight, and at most the kernel's.
+    /// Grid: (⌈longest / 64⌉, heads, sequences).
+    /// </summary>
+    public static void KeysValues<THead, TMod>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
+        where THead : struct, IHeadSize
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * HeadTile.Rows;
+        if (firstKey >= length) return;
+        ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
+        uint keys = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
+        if ((keys & 255) != 0) Ptx.Trap();
+        int hidden = Grid.DimY * headSize;
+        long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
+        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        TMod mod = mods[head];
+        QueryTiles<THead> queries = QueryTiles<THead>.Open(
+            source, dy.SubView(((long)start * hidden) + column, headSize), logSumExp.SubView(statistics, length), delta.SubView(statistics, length), headSize, hidden);
+        AttentionTensorCoreKernels.KeysValues<THead>(source, keys, firstKey, length, headSize, hidden);
+        int query = Next(mod, 0, firstKey, length), stage = 0;
+        queries.Load(keys + (2 * bytes), keys + (6 * bytes), query);
+
+        HeadSums dKeys = default, dValues = default;
+        int warpRow = Warp.Index * HeadTile.WarpRows, key = firstKey + warpRow + WarpSums.Row;
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        uint lines = HeadTile.Lines<THead>(keys, warpRow);
+        HeadFactor leftKeys = HeadFactor.Read<THead>(lines), leftValues = HeadFactor.Read<THead>(lines + bytes);
+        while (query < length)
+        {
+            Ptx.WaitForCopies();
+            Group.Barrier();
+            uint tile = keys + (uint)(2 + (2 * stage)) * bytes;
+            int floats = ((6 * (int)bytes) + (stage * StatisticsBytes)) >> 2;
+            int next = Next(mod, query + HeadTile.Rows, firstKey, length);
+            stage ^= 1;
+            queries.Load(keys + (uint)(2 + (2 * stage)) * bytes, keys + (6 * bytes) + (uint)(stage * StatisticsBytes), next);
+            for (int half = 0; half < HeadTile.Rows; half += 32)
+            {
+                ArrayView<Float2> pairs = shared.Cast<Float2>().SubView((floats + half + WarpSums.Column) >> 1, 64);
+                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
+                lines = HeadTile.Lines<THead>(rows, 0);
+                WarpSums s = leftKeys.Products<THead>(right), dp = leftValues.Products<THead>(right + bytes);
+                int first = query + half + WarpSums.Column;
+                WarpSums p = WarpScores.Modified<Yes, TMod>(s, mod, key, first, scale);
+                p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, Shifts(pairs));
+                // Behind the last query stand zeros; a modification may give them so large a score that the product with 0 would be NaN.
+                if (query + HeadTile.Rows > length) p = p.Keep(length - first, 0);
+                dValues = dValues.Add<THead>(p, lines + bytes);
+                WarpSums ds = WarpScores.Gradients<Yes, TMod>(p, dp, OfColumns(pairs.SubView(HeadTile.Rows / 2, 32)), s, mod, key, first, scale);
+                dKeys = dKeys.Add<THead>(ds, lines);
+            }
+
+            query = next;
+        }
+
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        ArrayView<ushort> target = dqkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        HeadTile.Write<THead>(dKeys.Scale(scale, scale), shared, 0, target.SubView(hidden, headSize), firstKey, length, headSize, 3 * hidden);
+        HeadTile.Write<THead>(dValues, shared, (int)bytes, target.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
+    }
+
+    /// <summary>The gradients of queries; operands as for <see cref="KeysValues"/>.</summary>
+    public static void Queries<THead, TMod>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
+        where THead : struct, IHeadSize
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * HeadTile.Rows;
+        if (firstQuery >= length) return;
+        ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
+        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
+        if ((queries & 255) != 0) Ptx.Trap();
+        int hidden = Grid.DimY * headSize, endQuery = firstQuery + HeadTile.Rows < length ? firstQuery + HeadTile.Rows : length;
+        long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
+        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        TMod mod = mods[head];
+        (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
+        HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
+        HeadTile.Load<THead>(dy.SubView(((long)start * hidden) + column, headSize), queries + bytes, firstQuery, length, headSize, hidden);
+        AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes), firstKey, endKey, headSize, hidden);
+
+        HeadSums dQueries = default;
+        int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
+        ArrayView<float> rowShift = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
+        var shift = WarpSums.OfRows(Shift(Ptx.LoadConstant(ref rowShift[query], query < length)), Shift(Ptx.LoadConstant(ref rowShift[query + 8], query + 8 < length)));
+        var d = WarpSums.OfRows(Ptx.LoadConstant(ref rowDelta[query], query < length), Ptx.LoadConstant(ref rowDelta[query + 8], query + 8 < length));
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        uint lines = HeadTile.Lines<THead>(queries, warpRow), stage = 0;
+        HeadFactor leftQueries = HeadFactor.Read<THead>(lines), leftGradients = HeadFactor.Read<THead>(lines + bytes);
+        for (int key = firstKey; key < endKey; key += HeadTile.Rows)
+        {
+            Ptx.WaitForCopies();
+            Group.Barrier();
+            uint tile = queries + (2 * bytes) + stage;
+            stage = (2 * bytes) - stage;
+            AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes) + stage, key + HeadTile.Rows, endKey, headSize, hidden);
+            for (int half = 0; half < HeadTile.Rows; half += 32)
+            {
+                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
+                WarpSums s = leftQueries.Products<THead>(right), dp = leftGradients.Products<THead>(right + bytes);
+                int first = key + half + WarpSums.Column;
+                WarpSums p = WarpScores.Modified<No, TMod>(s, mod, query, first, scale);
+                p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, shift);
+                if (key + HeadTile.Rows > endKey) p = p.Keep(endKey - first, 0);
+                WarpSums ds = WarpScores.Gradients<No, TMod>(p, dp, d, s, mod, query, first, scale);
+                dQueries = dQueries.Add<THead>(ds, HeadTile.Lines<THead>(rows, 0));
+            }
+        }
+
+        Ptx.WaitForCopies();
+        Group.Barrier();
+        HeadTile.Write<THead>(
+            dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
+    }
+
+    private static void Add<THead, TMod>(KernelList list, string name)
+        where THead : struct, IHeadSize
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int shared = 6 * HeadTile.Bytes<THead>();
+        list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<THead, TMod>, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
+        list.Add($"attention_queries_gradient_{name}_bf16", Queries<THead, TMod>, HeadTile.Threads, shared, 2);
+    }
+
+    /// <summary>The first tile of queries from <paramref name="query"/> on of which one may see one of the 64 keys; else the end.</summary>
+    private static int Next<TMod>(TMod mod, int query, int firstKey, int length)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        while (query < length)
+        {
+            (int first, int end) = TMod.Keys(mod, query, query + HeadTile.Rows < length ? query + HeadTile.Rows : length, length);
+            if (end > firstKey && first < firstKey + HeadTile.Rows) return query;
+            query += HeadTile.Rows;
+        }
+
+        return query;
+    }
+
+    private static float Shift(float logSumExp) => logSumExp > float.MinValue ? logSumExp * AttentionTensorCoreKernels.Log2OfE : NoKey;
+
+    private static WarpSums Shifts(ArrayView<Float2> logSumExp)
+    {
+        WarpSums s = OfColumns(logSumExp);
+        return new() { C0 = Shifts(s.C0), C1 = Shifts(s.C1), C2 = Shifts(s.C2), C3 = Shifts(s.C3) };
+    }
+
+    private static Float4 Shifts(Float4 columns)
+    {
+        float x = Shift(columns.X), y = Shift(columns.Y);
+        return new(x, y, x, y);
+    }
+
+    /// <summary>A number for each column, from this lane's first on.</summary>
+    private static WarpSums OfColumns(ArrayView<Float2> numbers) =>
+        new() { C0 = OfColumns(numbers[0]), C1 = OfColumns(numbers[4]), C2 = OfColumns(numbers[8]), C3 = OfColumns(numbers[12]) };
+
+    private static Float4 OfColumns(Float2 pair) => new(pair.X, pair.Y, pair.X, pair.Y);
+
+    /// <summary>The tiles of queries and of gradients of results, and this thread's half of log-sum-exp and delta.</summary>
+    private struct QueryTiles<THead>
+        where THead : struct, IHeadSize
+    {
+        public ArrayView<ushort> Queries, Gradients;
+        public ArrayView<float> Statistics;
+        public int Length, HeadSize, Hidden;
+
+        public static QueryTiles<THead> Open(
+            ArrayView<ushort> queries, ArrayView<ushort> gradients, ArrayView<float> logSumExp, ArrayView<float> delta, int headSize, int hidden) => new()
+            {
+                Queries = queries,
+                Gradients = gradients,
+                Statistics = Group.IdxX < HeadTile.Rows ? logSumExp : delta,
+                Length = (int)logSumExp.Length,
+                HeadSize = headSize,
+                Hidden = hidden,
+            };
+
+        /// <summary>Starts to copy a tile of either, and 64 numbers of both; nothing where no query is left.</summary>
+        public readonly void Load(uint tile, uint statistics, int query)
+        {
+            if (query < Length)
+            {
+                HeadTile.Load<THead>(Queries, tile, query, Length, HeadSize, 3 * Hidden);
+                HeadTile.Load<THead>(Gradients, tile + (uint)HeadTile.Bytes<THead>(), query, Length, HeadSize, Hidden);
+                int row = query + (Group.IdxX & (HeadTile.Rows - 1));
+                Ptx.CopyAsyncWordPart(statistics + (uint)(Group.IdxX * sizeof(float)), ref Statistics[row < Length ? row : 0], row < Length ? 4u : 0u);
+            }
+
+            Ptx.CommitCopies();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Engine.Kernels;
+using Tests.Ptx;
+
+namespace Tests.Gpu;
+
+/// <summary>Attention on tensor cores, in the interpreter, beside a naive form in bf16.</summary>
+public sealed class AttentionTensorCoreTests : IDisposable
+{
+    private readonly InterpretedDevice _device = new();
+
+    public void Dispose() => _device.Dispose();
+
+    [Theory]
+    [InlineData(new[] { 1 }, 2, 8)]
+    [InlineData(new[] { 63, 0, 64, 1 }, 1, 32)]
+    [InlineData(new[] { 70 }, 2, 40)]
+    [InlineData(new[] { 65, 0, 7 }, 2, 64)]
+    [InlineData(new[] { 0, 129 }, 1, 64)]
+    [InlineData(new[] { 70 }, 1, 104)]
+    [InlineData(new[] { 65, 3 }, 1, 128)]
+    public void Attention_with_ALiBi_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize) =>
+        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi)));
+
+    [Theory]
+    [InlineData(32)]
+    [InlineData(64)]
+    [InlineData(128)]
+    public void Every_other_score_modification_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
+    {
+        Run(checks => checks.Attention([66], 1, headSize, default(NoModification)));
+        Run(checks => checks.Attention([5, 130], 1, headSize, default(Causal)));
+        Run(checks => checks.Attention([130], 1, headSize, new SlidingWindow(20)));
+        Run(checks => checks.Attention([66], 1, headSize, new SoftCap(1.5f)));
+    }
+
+    [Theory]
+    [InlineData(32)]
+    [InlineData(64)]
+    [InlineData(128)]
+    public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize)
+    {
+        Run(checks => checks.Attention([128], 1, headSize, default(Alibi)));
+        (string Entry, LaunchReport Report)[] launches = [.. _device.Reports.Where(r => !r.Entry.StartsWith("attention_delta", StringComparison.Ordinal)).Take(3)];
+        Assert.Equal(3, launches.DistinctBy(r => r.Entry).Count());
+        foreach ((_, LaunchReport report) in launches)
+        {
+            Assert.True(report.Shared.Count >= 16);
+            Assert.All(report.Shared, site => Assert.True(site.Degree == 1, site.ToString()));
+            Assert.Equal(report.IdealSectors, report.Sectors);
+        }
+    }
+
+    [Fact]
+    public void Tiles_outside_a_sliding_window_are_skipped()
+    {
+        // Each half of the queries sees 136 of 256 keys, which are three tiles of four. For the gradients, each quarter of the queries sees at
+        // most 80 keys, two tiles of four, and each of the keys two or three tiles of queries.
+        long[] full = Products(new SlidingWindow(256)), narrow = Products(new SlidingWindow(8));
+        Assert.Equal(full[0] * 3 / 4, narrow[0]);
+        Assert.Equal(full[1] * 10 / 16, narrow[1]);
+        Assert.Equal(full[2] / 2, narrow[2]);
+    }
+
+    private long[] Products(SlidingWindow window)
+    {
+        _device.Reports.Clear();
+        Run(checks => checks.Attention([256], 1, 32, window));
+        return [.. _device.Reports.DistinctBy(r => r.Entry).Select(r => r.Report.Count("mma")).Where(count => count > 0)];
+    }
+
+    private void Run(Action<BFloat16Checks> check)
+    {
+        using var checks = new BFloat16Checks(_device);
+        check(checks);
+    }
+}
