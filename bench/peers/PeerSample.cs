@@ -117,7 +117,9 @@ internal static class PeerSample
 
     private static Sample Take(Action work)
     {
-        for (int i = 0; i < 2; i++) work();
+        // Until methods are compiled for good and the arenas have their size.
+        long warm = Stopwatch.GetTimestamp();
+        for (int i = 0; i < 3 || Stopwatch.GetElapsedTime(warm).TotalSeconds < 2; i++) work();
         int steps = 0;
         long start = Stopwatch.GetTimestamp();
         do
