@@ -194,6 +194,7 @@ public abstract partial class Backend
     public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits)
     {
         ExpectLike(logits, targets, weights, dlogits);
+        using OperationTimer timer = Time("binary cross-entropy, gradient", logits.Shape, 0, 12.0 * logits.Count);
         BinaryCrossEntropyGradientCore(logits, targets, weights, scale, dlogits);
     }
 
@@ -206,6 +207,7 @@ public abstract partial class Backend
     public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx)
     {
         ExpectLike(x, targets, weights, dx);
+        using OperationTimer timer = Time("squared error, gradient", x.Shape, 0, 12.0 * x.Count);
         SquaredErrorGradientCore(x, targets, weights, scale, dx);
     }
 
@@ -214,6 +216,7 @@ public abstract partial class Backend
     {
         Expect(x, "x", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
+        using OperationTimer timer = Time("scale", x.Shape, 0, 8.0 * x.Count);
         ScaleCore(x, factor, y);
     }
 

@@ -208,6 +208,7 @@ public abstract partial class Backend
     public void BinaryCrossEntropy(Tensor logits, Tensor targets, Tensor weights, Tensor losses)
     {
         ExpectLike(logits, targets, weights, losses);
+        using OperationTimer timer = Time("binary cross-entropy", logits.Shape, 0, 12.0 * logits.Count);
         BinaryCrossEntropyCore(logits, targets, weights, losses);
     }
 
@@ -219,6 +220,7 @@ public abstract partial class Backend
     public void SquaredError(Tensor x, Tensor targets, Tensor weights, Tensor losses)
     {
         ExpectLike(x, targets, weights, losses);
+        using OperationTimer timer = Time("squared error", x.Shape, 0, 12.0 * x.Count);
         SquaredErrorCore(x, targets, weights, losses);
     }
 

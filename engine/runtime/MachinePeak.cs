@@ -14,6 +14,9 @@ public static unsafe class MachinePeak
 {
     private const int Steps = 400_000;
 
+    // New threads may share a core for some tenths of a second before the system spreads them.
+    private static readonly TimeSpan Span = TimeSpan.FromSeconds(1);
+
     /// <summary>
     /// The most operations of a matrix product, in 10⁹ a second, a multiplication and an addition counted as two: the best of several
     /// runs of independent fused multiply-adds, or, in lower precision where the machine has instructions for it, of a tile whose factors
@@ -25,16 +28,17 @@ public static unsafe class MachinePeak
     {
         using var pool = new WorkerPool(threads);
         double best = 0;
+        long start = Stopwatch.GetTimestamp();
         if (precision != Precision.F32 && TileKernels.TryCreate(precision, Vector512.IsHardwareAccelerated) is { } kernels)
         {
             MatMulTile tile = kernels.For(Activation.Geglu, 0);
             double operations = 2.0 * tile.Rows * tile.Width * tile.Elements * TileJob.Steps * TileJob.Calls * threads;
-            for (int run = 0; run < 20; run++) best = Math.Max(best, operations / Time(pool, new TileJob(tile)) / 1e9);
+            while (Stopwatch.GetElapsedTime(start) < Span) best = Math.Max(best, operations / Time(pool, new TileJob(tile)) / 1e9);
             kernels.Dispose();
             return best;
         }
 
-        for (int run = 0; run < 20; run++)
+        while (Stopwatch.GetElapsedTime(start) < Span)
         {
             (double seconds, int lanes) = Vector512.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd512, Vector512<float>>)), 16)
                 : Vector256.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd256, Vector256<float>>)), 8)

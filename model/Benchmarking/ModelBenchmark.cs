@@ -50,6 +50,7 @@ public sealed class ModelBenchmark : IDisposable
     /// <param name="sequences">Sequences of the batch.</param>
     /// <param name="tokens">Tokens of each, [CLS] and [SEP] included; at least 2.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no sequence, or it has fewer than 2 tokens.</exception>
+    /// <exception cref="ArgumentException">There is no token to mask.</exception>
     public BenchmarkSample Run(int sequences, int tokens)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
@@ -76,9 +77,16 @@ public sealed class ModelBenchmark : IDisposable
         Variable pooled = new Pool(Pooling.Mean).Forward(_tape, x, batch.CuSeqlens); // [sequences, hidden]
         var values = new float[lengths.Length * hidden];
         _model.Backend.Download<float>(pooled.Data, values);
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds, check = 0;
-        for (int i = 0; i < values.Length; i++) check += ((i % hidden % 7) - 3) * values[i];
-        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3, check / lengths.Length);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds, flops = TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3;
+        return new BenchmarkSample(seconds, flops, CheckOf(values, hidden) / lengths.Length);
+    }
+
+    /// <summary>The sum over rows of <c>Σ_d ((d mod 7) − 3) · row[d]</c>.</summary>
+    internal static double CheckOf(ReadOnlySpan<float> rows, int hidden)
+    {
+        double check = 0;
+        for (int i = 0; i < rows.Length; i++) check += ((i % hidden % 7) - 3) * rows[i];
+        return check;
     }
 
     private BenchmarkSample Train(int[] ids, int[] lengths)
@@ -94,6 +102,7 @@ public sealed class ModelBenchmark : IDisposable
             ids[i] = Mask;
         }
 
+        if (rows.Count == 0) throw new ArgumentException($"sequences of {tokens} tokens have none to mask; training takes at least 5");
         long start = Stopwatch.GetTimestamp();
         var batch = new Batch(_activations, ids, lengths);
         var losses = new float[rows.Count];

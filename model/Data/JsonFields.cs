@@ -97,6 +97,10 @@ internal readonly struct JsonFields
         return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Fault(key, $"is {Shown(value)}, expected a text");
     }
 
+    /// <summary>The index of a text among the ones that are meant.</summary>
+    public int Choice(string key, string[] words) => Array.IndexOf(words, Text(key)) is >= 0 and int index
+        ? index : throw Fault(key, $"is '{Text(key)}', expected one of {string.Join(", ", words)}");
+
     /// <summary>The name of a file in the same folder.</summary>
     public string FileName(string key)
     {

@@ -75,13 +75,9 @@ internal static class FineTuneOptionsJson
         else json.WriteNull(key);
     }
 
-    private static int Index(JsonFields json, string key, string[] names) =>
-        Array.IndexOf(names, json.Text(key)) is >= 0 and int index
-            ? index : throw json.Fault(key, $"is '{json.Text(key)}', expected one of {string.Join(", ", names)}");
-
     private static FineTuneOptions Set(FineTuneOptions o, JsonFields json, string key) => key switch
     {
-        "method" => o with { Method = (FineTuneMethod)Index(json, key, Methods) },
+        "method" => o with { Method = (FineTuneMethod)json.Choice(key, Methods) },
         "lora_r" => o with { Lora = o.Lora with { Rank = json.Small(key, 1) } },
         "lora_alpha" => o with { Lora = o.Lora with { Alpha = json.Number(key, 0) } },
         "lora_dropout" => o with { Lora = o.Lora with { Dropout = json.Number(key, 0, 1) } },
@@ -100,7 +96,7 @@ internal static class FineTuneOptionsJson
         "epsilon" => o with { Epsilon = json.Number(key, 0, 1) },
         "weight_decay" => o with { WeightDecay = json.Number(key, 0, 1) },
         "clip_norm" => o with { ClipNorm = json.Has(key) ? json.Number(key, 0) : null },
-        "class_weights" => o with { ClassWeights = (ClassWeighting)Index(json, key, Weightings) },
+        "class_weights" => o with { ClassWeights = (ClassWeighting)json.Choice(key, Weightings) },
         "seed" => o with { Seed = json.Unsigned(key) },
         "evaluate_every" => o with { EvaluateEvery = json.Small(key, 1) },
         "patience" => o with { Patience = json.Has(key) ? json.Small(key, 1) : null },

@@ -84,9 +84,7 @@ internal static class PretrainOptionsJson
         "micro_batch_tokens" => o with { MicroBatchTokens = json.Small(key, 1) },
         "learning_rate" => o with { LearningRate = json.Number(key, 0) },
         "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },
-        "decay" => Array.IndexOf(Decays, json.Text(key)) is >= 0 and int decay
-            ? o with { Decay = (Decay)decay }
-            : throw json.Fault(key, $"is '{json.Text(key)}', expected one of {string.Join(", ", Decays)}"),
+        "decay" => o with { Decay = (Decay)json.Choice(key, Decays) },
         "beta1" => o with { Beta1 = json.Number(key, 0, 1) },
         "beta2" => o with { Beta2 = json.Number(key, 0, 1) },
         "epsilon" => o with { Epsilon = json.Number(key, 0, 1) },

@@ -41,6 +41,32 @@ public class TapeTests
     }
 
     [Fact]
+    public void In_inference_a_sum_takes_the_place_of_its_residual_but_never_of_the_factor_that_is_still_read()
+    {
+        const int Rows = 300, Width = 130;
+        using Backend backend = CpuBackend.Create(2);
+        using var set = new ParameterSet(backend);
+        Linear linear = Linear.Declare(set, "l", Width, Width);
+        set.FillPacked(Initialization.Normal(1, 0.1f));
+        using Arena arena = new(backend), copies = new(backend);
+        var tape = Tape.ForInference(arena);
+        Tensor x = tape.Rent(Rows, Width), residual = tape.Rent(Rows, Width), y = copies.Rent(x.Shape, DType.F32);
+        new Philox(1, 0, 0).FillNormal(x.Span<float>(), 1);
+        new Philox(2, 0, 0).FillNormal(residual.Span<float>(), 1);
+        float[] before = x.Span<float>().ToArray();
+
+        backend.Linear(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, residual, y);
+        Tensor sum = linear.Forward(tape, x, residual).Data;
+        Assert.True(sum.IsSameAs(residual));
+        Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
+
+        backend.Linear(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, x, y);
+        sum = linear.Forward(tape, x, residual: x).Data;
+        Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
+        Assert.Equal(before, x.Span<float>().ToArray());
+    }
+
+    [Fact]
     public void Dropout_masks_differ_between_steps_and_sites_and_repeat_for_the_same()
     {
         using Backend backend = CpuBackend.Create(3);

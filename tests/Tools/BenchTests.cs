@@ -21,11 +21,25 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     [Fact]
     public void Json_lines_can_be_parsed_and_repeat_the_same_check()
     {
-        var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "2x16", "--rounds", "1", "--json", "--training");
+        JsonElement first = Line(), second = Line(), training = Line("--training");
+        Assert.Equal(("infer", "2x16"), (first.GetProperty("what").GetString(), first.GetProperty("shape").GetString()));
+        Assert.Equal("train", training.GetProperty("what").GetString());
+        Assert.True(first.GetProperty("ms").GetDouble() > 0 && first.GetProperty("gflops").GetDouble() > 0);
+        Assert.NotEqual(0, first.GetProperty("checksum").GetDouble());
+        Assert.Equal(first.GetProperty("checksum").GetDouble(), second.GetProperty("checksum").GetDouble());
+
+        JsonElement Line(params string[] more) => JsonDocument.Parse(
+            ToolRun.Of(["bench", "--model", toy.Folder, "--shapes", "2x16", "--rounds", "1", "--json", .. more]).Succeeds().Text).RootElement;
+    }
+
+    [Fact]
+    public void Training_on_sequences_without_a_token_to_mask_is_an_error_that_says_so()
+    {
+        ToolRun run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "9x4", "--rounds", "1", "--training", "--json");
         Assert.Equal(0, run.Code);
-        JsonElement line = JsonDocument.Parse(run.Text).RootElement;
-        Assert.Equal(("train", "2x16"), (line.GetProperty("what").GetString(), line.GetProperty("shape").GetString()));
-        Assert.True(line.GetProperty("ms").GetDouble() > 0 && line.GetProperty("gflops").GetDouble() > 0);
+        run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "1x4", "--rounds", "1", "--training", "--json");
+        Assert.Equal(1, run.Code);
+        Assert.Contains("sequences of 4 tokens have none to mask", run.Error, StringComparison.Ordinal);
     }
 
     [Theory]

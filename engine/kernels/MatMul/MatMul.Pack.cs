@@ -7,9 +7,6 @@ namespace Engine.Kernels;
 
 internal static unsafe partial class MatMul
 {
-    /// <summary>Floats of <paramref name="rows"/> × <paramref name="depth"/> packed in panels of <paramref name="width"/> rows.</summary>
-    public static long PackedLength(int rows, int depth, int width) => (rows + (long)width - 1) / width * width * depth;
-
     /// <summary>
     /// Packs a panel from a row-major <c>[rows, depth]</c> source: <c>panel[k · stride + r] = source[r · leading + k]</c>, and zero for
     /// <paramref name="rows"/> ≤ r &lt; <paramref name="width"/>.
