@@ -64,7 +64,7 @@ internal sealed class StepRun : IDisposable
 {
     private readonly Arena _inputs, _activations, _gradients;
     private readonly Batch _batch;
-    private readonly Tensor _rows, _labels;
+    private readonly Tensor _rows, _labels, _scale;
     private readonly Tape _tape;
     private readonly AdamW _optimizer;
 
@@ -80,7 +80,8 @@ internal sealed class StepRun : IDisposable
         for (int i = 0; i < ids.Length; i++) ids[i] = (int)(random.Word((ulong)i) % (uint)config.VocabSize);
         int[] masked = [.. Enumerable.Range(0, Math.Max(1, ids.Length * 15 / 100)).Select(i => i * ids.Length / Math.Max(1, ids.Length * 15 / 100))];
         _batch = new Batch(_inputs, ids, [.. Enumerable.Repeat(tokens, sequences)]);
-        (_rows, _labels) = (Upload(masked), Upload([.. masked.Select(i => ids[i])]));
+        (_rows, _labels, _scale) = (Upload(masked), Upload([.. masked.Select(i => ids[i])]), _inputs.Rent(new Shape(1), DType.F32));
+        backend.Upload<float>([1f / masked.Length], _scale);
         _tape = Tape.ForTraining(_activations, _gradients);
     }
 
@@ -92,7 +93,7 @@ internal sealed class StepRun : IDisposable
     public void Pass(int step)
     {
         _tape.Reset(7, (uint)step);
-        _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, 1f / _labels.Shape[0]));
+        _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale));
     }
 
     /// <summary>A pass and the optimizer.</summary>

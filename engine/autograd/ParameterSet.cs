@@ -15,7 +15,6 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     // Elements: each parameter begins on a cache line.
     internal const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
-    private readonly Arena _arena = new(backend);
     // Elements of the flat tensors: of all parameters, and of those that are not frozen, which come first.
     private long _length, _trainedLength;
     private int _sites;
@@ -33,6 +32,9 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     /// The gradients of all parameters that are not frozen, in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.
     /// </summary>
     public Tensor Gradients { get; private set; }
+
+    /// <summary>Where they live.</summary>
+    internal Arena Arena { get; } = new(backend);
 
     /// <summary>The backend they live on.</summary>
     public Backend Backend { get; } = backend;
@@ -74,11 +76,11 @@ public sealed class ParameterSet(Backend backend) : IDisposable
             else
             {
                 staging.Reset();
-                value = (p.IsLinear ? staging : _arena).Rent(p.Shape, DType.F32);
+                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, DType.F32);
                 Receive(source, p, i, value);
             }
 
-            if (p.IsLinear) p.Set(Backend.Pack(value, p.Activation, _arena));
+            if (p.IsLinear) p.Set(Backend.Pack(value, p.Activation, Arena));
             else p.Set(value);
         }
     }
@@ -113,7 +115,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     internal int NextSite() => _sites++;
 
     /// <summary>Returns the memory.</summary>
-    public void Dispose() => _arena.Dispose();
+    public void Dispose() => Arena.Dispose();
 
     private Parameter Add(Parameter parameter)
     {
@@ -141,7 +143,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     private Tensor Allocate(long length)
     {
-        Tensor flat = _arena.Rent(new Shape(checked((int)length)), DType.F32);
+        Tensor flat = Arena.Rent(new Shape(checked((int)length)), DType.F32);
         Backend.Clear(flat);
         return flat;
     }

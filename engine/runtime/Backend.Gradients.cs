@@ -174,13 +174,14 @@ public abstract partial class Backend
     /// <param name="logits">[rows, classes].</param>
     /// <param name="labels">I32 [rows].</param>
     /// <param name="weights">[rows], or absent: all 1.</param>
-    /// <param name="scale">One over the number of labels, for the gradient of their mean.</param>
+    /// <param name="scale">[1]: one over the number of labels, for the gradient of their mean.</param>
     /// <param name="dlogits">The shape of logits; may be logits.</param>
-    public void CrossEntropyGradient(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
+    public void CrossEntropyGradient(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits)
     {
         Expect(labels, "labels", DType.I32, new Shape(logits.Shape[0]));
         Expect(dlogits, "dlogits", DType.F32, logits.Shape);
         if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, labels.Shape);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("cross-entropy, gradient", logits.Shape, 0, 8.0 * logits.Count);
         CrossEntropyGradientCore(logits, labels, weights, scale, dlogits);
     }
@@ -189,11 +190,12 @@ public abstract partial class Backend
     /// <param name="logits">x, of any shape.</param>
     /// <param name="targets">t, of the same shape.</param>
     /// <param name="weights">The same shape, or absent: all 1.</param>
-    /// <param name="scale">The factor of all.</param>
+    /// <param name="scale">[1], the factor of all.</param>
     /// <param name="dlogits">The same shape; may be logits.</param>
-    public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits)
+    public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits)
     {
         ExpectLike(logits, targets, weights, dlogits);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("binary cross-entropy, gradient", logits.Shape, 0, 12.0 * logits.Count);
         BinaryCrossEntropyGradientCore(logits, targets, weights, scale, dlogits);
     }
@@ -202,11 +204,12 @@ public abstract partial class Backend
     /// <param name="x">Of any shape.</param>
     /// <param name="targets">t, of the same shape.</param>
     /// <param name="weights">The same shape, or absent: all 1.</param>
-    /// <param name="scale">The factor of all.</param>
+    /// <param name="scale">[1], the factor of all.</param>
     /// <param name="dx">The same shape; may be x.</param>
-    public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx)
+    public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx)
     {
         ExpectLike(x, targets, weights, dx);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("squared error, gradient", x.Shape, 0, 12.0 * x.Count);
         SquaredErrorGradientCore(x, targets, weights, scale, dx);
     }
@@ -240,19 +243,42 @@ public abstract partial class Backend
         return SumOfSquaresCore(x);
     }
 
-    /// <summary>One AdamW step; see <see cref="AdamWStep"/>.</summary>
-    /// <param name="step">The scalars.</param>
-    /// <param name="w">Parameters, [count]; updated.</param>
-    /// <param name="g">Gradients, [count].</param>
-    /// <param name="m">First moments, [count]; updated.</param>
-    /// <param name="v">Second moments, [count]; updated.</param>
-    public void AdamW(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
+    /// <summary>Writes the sum of losses to a place among those of other passes.</summary>
+    /// <param name="losses">Of any shape.</param>
+    /// <param name="place">I32 [1]: where; inside of sums.</param>
+    /// <param name="sums">F64 [passes].</param>
+    public void SumOfLosses(Tensor losses, Tensor place, Tensor sums)
     {
-        Expect(g, "g", DType.F32, w.Shape);
-        Expect(m, "m", DType.F32, w.Shape);
-        Expect(v, "v", DType.F32, w.Shape);
-        using OperationTimer timer = Time("AdamW", w.Shape, 0, 28.0 * w.Count);
-        AdamWCore(step, w, g, m, v);
+        Expect(losses, "losses", DType.F32, losses.Shape);
+        Expect(place, "place", DType.I32, new Shape(1));
+        Expect(sums, "sums", DType.F64, new Shape(sums.Shape[0]));
+        SumOfLossesCore(losses, place, sums);
+    }
+
+    /// <summary>
+    /// A step of AdamW over flat tensors: the norm of the gradients, clipping, the update, unless the norm or a loss is not finite, and
+    /// in any case gradients of 0. Its numbers are read from memory, where its report is written too: nothing is waited for.
+    /// </summary>
+    /// <param name="numbers">F32 [<see cref="AdamWStep.Count"/>]; see <see cref="AdamWStep"/>.</param>
+    /// <param name="runs">What is updated.</param>
+    /// <param name="w">Parameters; at least as long as the runs say.</param>
+    /// <param name="g">Gradients, [length].</param>
+    /// <param name="m">First moments, [length]; updated.</param>
+    /// <param name="v">Second moments, [length]; updated.</param>
+    /// <param name="losses">F64 [passes]: sums of losses, or absent.</param>
+    /// <param name="report">F64 [2]: the norm before clipping, NaN where a loss is not finite; 1 if the step was taken, or else 0.</param>
+    public void AdamW(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor report)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        var flat = new Shape(checked((int)runs.Length));
+        Expect(numbers, "numbers", DType.F32, new Shape(AdamWStep.Count));
+        Expect(g, "g", DType.F32, flat);
+        Expect(m, "m", DType.F32, flat);
+        Expect(v, "v", DType.F32, flat);
+        if (!losses.IsAbsent) Expect(losses, "losses", DType.F64, new Shape(losses.Shape[0]));
+        Expect(report, "report", DType.F64, new Shape(2));
+        using OperationTimer timer = Time("AdamW", g.Shape, 0, 36.0 * g.Count);
+        AdamWCore(numbers, runs, w.Slice(0, flat), g, m, v, losses, report);
     }
 
     private protected abstract void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx);
@@ -280,11 +306,11 @@ public abstract partial class Backend
 
     private protected abstract void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx);
 
-    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits);
+    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits);
 
-    private protected abstract void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits);
+    private protected abstract void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits);
 
-    private protected abstract void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx);
+    private protected abstract void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx);
 
     private protected abstract void ScaleCore(Tensor x, float factor, Tensor y);
 
@@ -292,5 +318,7 @@ public abstract partial class Backend
 
     private protected abstract double SumOfSquaresCore(Tensor x);
 
-    private protected abstract void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v);
+    private protected abstract void SumOfLossesCore(Tensor losses, Tensor place, Tensor sums);
+
+    private protected abstract void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor report);
 }

@@ -112,20 +112,22 @@ public abstract partial class Backend
         GatherRowsCore(x, rows, y);
     }
 
-    /// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of the stream alone.</summary>
+    /// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone.</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="random">The stream; the backward pass gives the same.</param>
+    /// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+    /// <param name="site">Who draws; the backward pass gives the same.</param>
     /// <param name="probability">p, from 0 up to but not including 1.</param>
     /// <param name="residual">The shape of x, or absent.</param>
     /// <param name="y">The shape of x; may be x or the residual.</param>
-    public void Dropout(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
+    public void Dropout(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
     {
         if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
         Expect(x, "x", DType.F32, x.Shape);
+        Expect(stream, "stream", DType.I32, new Shape(3));
         if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
         Expect(y, "y", DType.F32, x.Shape);
         using OperationTimer timer = Time("dropout", y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
-        DropoutCore(x, random, probability, residual, y);
+        DropoutCore(x, stream, site, probability, residual, y);
     }
 
     /// <summary>The exact (erf) GELU, element by element; y may be x.</summary>
@@ -237,7 +239,7 @@ public abstract partial class Backend
 
     private protected abstract void GatherRowsCore(Tensor x, Tensor rows, Tensor y);
 
-    private protected abstract void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y);
+    private protected abstract void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y);
 
     private protected abstract void GeluCore(Tensor x, Tensor y);
 

@@ -9,7 +9,7 @@ namespace Engine.Runtime;
 /// </summary>
 public abstract partial class Backend : IDisposable
 {
-    private long _liveBytes;
+    private long _liveBytes, _releases;
     private int _liveStorages;
     private bool _disposed;
 
@@ -33,6 +33,12 @@ public abstract partial class Backend : IDisposable
     /// time of the launch, not that of the work.
     /// </summary>
     public Profile? Profile { get; set; }
+
+    /// <summary>Whether work can be recorded and run again as one; see <see cref="Recordings{TKey}"/>.</summary>
+    public virtual bool Records => false;
+
+    /// <summary>How often memory was returned.</summary>
+    internal long Releases => Interlocked.Read(ref _releases);
 
     /// <summary>Uninitialised memory of at least one byte, aligned to 64.</summary>
     /// <exception cref="InsufficientMemoryException">The backend has no such memory; the message says how much was asked.</exception>
@@ -81,10 +87,18 @@ public abstract partial class Backend : IDisposable
 
     internal void Release(nint address, long bytes)
     {
+        Interlocked.Increment(ref _releases);
         FreeMemory(address);
         Interlocked.Add(ref _liveBytes, -bytes);
         Interlocked.Decrement(ref _liveStorages);
     }
+
+    /// <summary>Records what the work launches, without running it.</summary>
+    /// <param name="work">Only launches: no upload, no download, no memory allocated or returned.</param>
+    internal virtual Recording Record(Action work) => throw new NotSupportedException($"nothing is recorded on {Description}");
+
+    /// <summary>Runs a recording, unless memory was returned since it was made.</summary>
+    internal virtual bool Replay(Recording recording) => throw new NotSupportedException($"nothing is recorded on {Description}");
 
     /// <summary>Gets memory, or throws <see cref="InsufficientMemoryException"/>.</summary>
     private protected abstract nint AllocateMemory(long bytes);

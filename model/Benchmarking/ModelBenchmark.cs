@@ -106,7 +106,7 @@ public sealed class ModelBenchmark : IDisposable
         long start = Stopwatch.GetTimestamp();
         var batch = new Batch(_activations, ids, lengths);
         var losses = new float[rows.Count];
-        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), 1f / rows.Count);
+        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), _tape.Number(1f / rows.Count));
         _model.Backend.Download<float>(loss.Data, losses);
         _tape.Backward(loss);
         _optimizer!.Step(LearningRate, out _);

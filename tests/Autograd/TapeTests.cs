@@ -75,7 +75,9 @@ public class TapeTests
         {
             Tensor x = arena.Rent(new Shape(1000), DType.F32);
             x.Span<float>().Fill(1);
-            backend.Dropout(x, new Philox(seed, step, site), 0.25f, default, x);
+            Tensor stream = arena.Rent(new Shape(3), DType.I32);
+            backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], stream);
+            backend.Dropout(x, stream, (int)site, 0.25f, default, x);
             return x.Span<float>().ToArray();
         }
 

@@ -40,6 +40,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
 
     public override string Description => inner.Description + ", in bf16 beside fp32";
 
+    public override bool Records => false;
+
     public override int MaxSharedBytes => inner.MaxSharedBytes;
 
     public override void Enter() => inner.Enter();

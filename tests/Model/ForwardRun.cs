@@ -77,7 +77,7 @@ internal sealed class ForwardRun : IDisposable
     {
         Tensor device = _arena.Rent(new Shape(labels.Length), DType.I32);
         _backend.Upload<int>(labels, device);
-        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, scale: 1).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
+        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, _tape.Number(1)).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
     }
 
     private float[] Read(Tensor tensor)

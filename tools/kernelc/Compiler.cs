@@ -73,5 +73,5 @@ internal static class Compiler
 
     private static string ElementName(Type type) =>
         type == typeof(float) ? "f32" : type == typeof(ushort) ? "bf16" : type == typeof(int) ? "i32" : type == typeof(uint) ? "u32"
-        : type == typeof(byte) ? "u8" : type.Name;
+        : type == typeof(byte) ? "u8" : type == typeof(double) ? "f64" : type.Name;
 }

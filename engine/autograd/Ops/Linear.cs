@@ -101,7 +101,7 @@ public sealed class Linear : Op
         if (Activation == Activation.Gelu) backend.Gelu(z, y);
         if (Activation == Activation.Geglu) backend.Geglu(z, y);
         if (!fused && (dropped || !residual.Data.IsAbsent))
-            backend.Dropout(y, tape.Random(_site), dropped ? _dropout : 0, residual.Data, y);
+            backend.Dropout(y, tape.Stream, _site, dropped ? _dropout : 0, residual.Data, y);
         return tape.Record(this, y, x, residual, saved: (z, low, default, default));
     }
 
@@ -113,7 +113,7 @@ public sealed class Linear : Op
         if (_dropout > 0)
         {
             if (entry.B.IsTracked) dz = tape.RentGradient(dy.Shape);
-            backend.Dropout(dy, tape.Random(_site), _dropout, residual: default, dz);
+            backend.Dropout(dy, tape.Stream, _site, _dropout, residual: default, dz);
         }
 
         Tensor z = entry.Saved.First;

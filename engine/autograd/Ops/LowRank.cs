@@ -57,12 +57,12 @@ public sealed class LowRank
         if (Down.IsTrained) backend.LinearWeightGradient(dlow, _dropout > 0 ? Dropped(tape, x, scratch) : x, Down.Gradient);
         if (dx.IsAbsent) return;
         backend.LinearInputGradient(dlow, Down.Value, accumulate: _dropout == 0, _dropout > 0 ? scratch : dx);
-        if (_dropout > 0) backend.Dropout(scratch, tape.Random(_site), _dropout, residual: dx, dx);
+        if (_dropout > 0) backend.Dropout(scratch, tape.Stream, _site, _dropout, residual: dx, dx);
     }
 
     private Tensor Dropped(Tape tape, Tensor x, Tensor y)
     {
-        tape.Backend.Dropout(x, tape.Random(_site), _dropout, residual: default, y);
+        tape.Backend.Dropout(x, tape.Stream, _site, _dropout, residual: default, y);
         return y;
     }
 }

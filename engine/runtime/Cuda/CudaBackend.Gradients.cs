@@ -152,7 +152,7 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits)
     {
         lock (_operation)
         {
@@ -160,17 +160,17 @@ internal sealed unsafe partial class CudaBackend
             a.View(logits);
             a.View(labels);
             a.View(weights);
+            a.View(scale);
             a.View(dlogits);
             a.I32(logits.Shape[1]);
-            a.F32(scale);
             _cuda.Launch(logits.Shape[0]);
         }
     }
 
-    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits) =>
+    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) =>
         ElementLoss(BinaryCrossEntropyGradientEntries, logits, targets, weights, dlogits, scale);
 
-    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx) =>
+    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) =>
         ElementLoss(SquaredErrorGradientEntries, x, targets, weights, dx, scale);
 
     private protected override void ScaleCore(Tensor x, float factor, Tensor y)
@@ -206,11 +206,7 @@ internal sealed unsafe partial class CudaBackend
         {
             _cuda.Enter();
             Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32);
-            KernelArguments a = _cuda.Begin("sum_of_squares");
-            a.View(x);
-            a.View(partial);
-            a.I64(x.Count);
-            _cuda.Launch(NormBlocks);
+            SumOfSquares(x, partial);
             Download(partial, parts);
             Scratch.Reset();
         }
@@ -220,28 +216,56 @@ internal sealed unsafe partial class CudaBackend
         return sum;
     }
 
-    private protected override void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
+    private protected override void SumOfLossesCore(Tensor losses, Tensor place, Tensor sums)
     {
         lock (_operation)
         {
-            KernelArguments a = Begin(AdamWEntries, w.DType);
+            _cuda.Enter();
+            KernelArguments a = _cuda.Begin("sum_of_losses");
+            a.View(losses);
+            a.View(place);
+            a.View(sums);
+            a.I32(checked((int)losses.Count));
+            _cuda.Launch(1);
+        }
+    }
+
+    private protected override void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor report)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32), status = Scratch.Rent(new Shape(2), DType.F32);
+            SumOfSquares(g, partial);
+            KernelArguments a = _cuda.Begin("gradient_norm");
+            a.View(partial);
+            a.View(losses);
+            a.View(numbers);
+            a.View(report);
+            a.View(status);
+            _cuda.Launch(1);
+            a = Begin(AdamWEntries, w.DType);
             a.View(w);
             a.View(g);
             a.View(m);
             a.View(v);
             a.View(default(Tensor));
-            a.View(default(Tensor));
+            a.View(runs.Words);
+            a.View(numbers);
+            a.View(status);
             a.I64(w.Count);
-            a.F32(step.GradientScale);
-            a.F32(0);
-            a.F32(1 - (step.LearningRate * step.WeightDecay));
-            a.F32((float)(step.LearningRate / (1 - Math.Pow(step.Beta1, step.Step))));
-            a.F32(step.Beta1);
-            a.F32(step.Beta2);
-            a.F32((float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Step))));
-            a.F32(step.Epsilon);
             _cuda.Launch(Blocks(w.Count, FlatBlock));
+            Scratch.Reset();
         }
+    }
+
+    private void SumOfSquares(Tensor x, Tensor partial)
+    {
+        KernelArguments a = _cuda.Begin("sum_of_squares");
+        a.View(x);
+        a.View(partial);
+        a.I64(x.Count);
+        _cuda.Launch(NormBlocks);
     }
 
     private void AttentionGradient(
@@ -265,6 +289,9 @@ internal sealed unsafe partial class CudaBackend
     /// <summary>Parts of the rows that are summed on their own.</summary>
     private static int Parts(int rows) => (int)Math.Clamp(Blocks(rows, RowsPerPart), 1, MaxParts);
 
+    /// <summary>The rows of a part, such that rows of 0 that fill the last tile change no sum.</summary>
+    private static int RowsOfPart(int rows, int parts) => (int)Blocks(Blocks(rows, MatMulTile) * MatMulTile, parts);
+
     private void SumRows(Tensor x, Tensor y, int rows, int width, int parts, bool accumulate)
     {
         KernelArguments a = Begin(SumRowsEntries, x.DType);
@@ -272,7 +299,7 @@ internal sealed unsafe partial class CudaBackend
         a.View(y);
         a.I32(rows);
         a.I32(width);
-        a.I32((int)Blocks(rows, parts));
+        a.I32(RowsOfPart(rows, parts));
         a.I32(accumulate ? 1 : 0);
         _cuda.Launch(Chunks(width), parts);
     }
@@ -290,7 +317,7 @@ internal sealed unsafe partial class CudaBackend
         a.View(biases);
         a.I32(rows);
         a.I32(width);
-        a.I32((int)Blocks(rows, parts));
+        a.I32(RowsOfPart(rows, parts));
         _cuda.Launch(Chunks(width), parts);
         SumRows(weights, dweight, parts, width, 1, accumulate: true);
         SumRows(biases, dbias, parts, width, 1, accumulate: true);

@@ -171,7 +171,7 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
+    private protected override void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
     {
         lock (_operation)
         {
@@ -179,13 +179,11 @@ internal sealed unsafe partial class CudaBackend
             a.View(x);
             a.View(residual);
             a.View(y);
+            a.View(stream);
             a.I64(x.Count);
             a.U32((uint)(probability * 4294967296.0));
             a.F32(1 / (1 - probability));
-            a.U32((uint)random.Seed);
-            a.U32((uint)(random.Seed >> 32));
-            a.U32(random.Step);
-            a.U32(random.Site);
+            a.U32((uint)site);
             _cuda.Launch(Blocks(x.Count, FlatBlock));
         }
     }
@@ -256,7 +254,7 @@ internal sealed unsafe partial class CudaBackend
         ElementLoss(SquaredErrorEntries, x, targets, weights, losses);
 
     /// <summary>An element-by-element loss, or with a scale its gradient.</summary>
-    private void ElementLoss(in Entries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, float? scale = null)
+    private void ElementLoss(in Entries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
     {
         lock (_operation)
         {
@@ -264,9 +262,9 @@ internal sealed unsafe partial class CudaBackend
             a.View(x);
             a.View(targets);
             a.View(weights);
+            if (!scale.IsAbsent) a.View(scale);
             a.View(result);
             a.I32(checked((int)x.Count));
-            if (scale is { } factor) a.F32(factor);
             _cuda.Launch(Blocks(x.Count, ElementLossBlock));
         }
     }

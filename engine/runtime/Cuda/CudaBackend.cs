@@ -28,14 +28,26 @@ internal sealed unsafe partial class CudaBackend : Backend
         lock (_operation) _cuda.Add(kernel, text);
     }
 
-    /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
-    /// <param name="step">Only launches: no download, no allocation.</param>
-    public CudaGraph Record(Action step)
+    public override bool Records => _cuda.Records;
+
+    internal override CudaGraph Record(Action work)
     {
         lock (_operation)
         {
             _cuda.Enter();
-            return _cuda.Record(step);
+            CudaGraph graph = _cuda.Record(work);
+            graph.Releases = Releases;
+            return graph;
+        }
+    }
+
+    internal override bool Replay(Recording recording)
+    {
+        lock (_operation)
+        {
+            if (recording.Releases != Releases) return false;
+            ((CudaGraph)recording).Replay();
+            return true;
         }
     }
 
