@@ -30,8 +30,15 @@ internal static class Bits
         {
             using var run = new StepRun(new CudaBackend(open()), model.Config, model.Sequences, model.Tokens);
             float[] launched = run.Gradients(() => run.Pass(0));
-            using CudaGraph graph = ((CudaBackend)run.Backend).Record(() => run.Pass(0));
+            run.Begin(0);
+            using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
             Check.That(launched.AsSpan().SequenceEqual(run.Gradients(graph.Replay)), "the gradients differ");
+            return null;
+        });
+        yield return new("equal", $"recorded training steps and their launches, {model.Name}", open =>
+        {
+            float[] launched = Train(new CudaBackend(open()), model, 4), recorded = Train(new CudaBackend(open()), model, 4, recorded: true);
+            Check.That(launched.AsSpan().SequenceEqual(recorded), "the parameters differ");
             return null;
         });
         yield return new("cpu", $"gradients of a pass with dropout, {model.Name}", open =>
@@ -51,10 +58,18 @@ internal static class Bits
         });
     }
 
-    private static float[] Train(Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps)
+    private static float[] Train(
+        Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps, bool recorded = false)
     {
         using var run = new StepRun(backend, model.Config, model.Sequences, model.Tokens);
-        for (int i = 0; i < steps; i++) run.Step(i);
+        using var recordings = new Recordings<int>(backend);
+        for (int i = 0; i < steps; i++)
+        {
+            if (recorded) run.Step(i, recordings);
+            else run.Step(i);
+        }
+
+        Check.That(!recorded || recordings.Replays > 0, "no step was recorded");
         return run.Read(run.Model.Parameters.Values);
     }
 }
@@ -89,18 +104,42 @@ internal sealed class StepRun : IDisposable
 
     public Dnabert2Model Model { get; }
 
+    /// <summary>What comes before a step, and cannot be recorded with it.</summary>
+    public void Begin(int step)
+    {
+        _tape.Reset(7, (uint)step);
+        _optimizer.Prepare(1e-3);
+    }
+
     /// <summary>Forward and backward pass; adds to the gradients.</summary>
     public void Pass(int step)
     {
-        _tape.Reset(7, (uint)step);
-        _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale));
+        Begin(step);
+        Pass();
     }
+
+    /// <summary>The part of a pass that can be recorded.</summary>
+    public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale));
 
     /// <summary>A pass and the optimizer.</summary>
     public void Step(int step)
     {
         Pass(step);
-        Check.That(_optimizer.Step(1e-3, out _), $"the gradients of step {step} are not finite");
+        _optimizer.Update(losses: default);
+        End(step);
+    }
+
+    /// <summary>A pass and the optimizer as a recording, after they have been run twice.</summary>
+    public void Step(int step, Recordings<int> recordings)
+    {
+        Begin(step);
+        recordings.Run(0, () =>
+        {
+            Pass();
+            _optimizer.Update(losses: default);
+            return default;
+        });
+        End(step);
     }
 
     /// <summary>The gradients that a pass gives, after one in which arenas have grown.</summary>
@@ -127,6 +166,8 @@ internal sealed class StepRun : IDisposable
         _gradients.Dispose();
         Backend.Dispose();
     }
+
+    private void End(int step) => Check.That(_optimizer.Finish(out _), $"the gradients of step {step} are not finite");
 
     private Tensor Upload(int[] values)
     {

@@ -52,7 +52,8 @@ internal sealed record Throughput(
         {
             yield return new("model", $"inference f32 {sequences}×{tokens}", open => Inference(open, sequences, tokens, recorded: false));
             yield return new("model", $"inference f32 {sequences}×{tokens}, recorded", open => Inference(open, sequences, tokens, recorded: true));
-            yield return new("model", $"training step f32 {sequences}×{tokens}", open => Training(open, sequences, tokens));
+            yield return new("model", $"training step f32 {sequences}×{tokens}", open => Training(open, sequences, tokens, recorded: false));
+            yield return new("model", $"training step f32 {sequences}×{tokens}, recorded", open => Training(open, sequences, tokens, recorded: true));
         }
     }
 
@@ -185,13 +186,19 @@ internal sealed record Throughput(
         return Rate(backend, graph.Replay, sequences * tokens);
     }
 
-    private string Training(Func<GpuDevice> open, int sequences, int tokens)
+    private string Training(Func<GpuDevice> open, int sequences, int tokens, bool recorded)
     {
         using var run = new StepRun(new CudaBackend(open()), Config, sequences, tokens);
+        using var recordings = new Recordings<int>(run.Backend);
         int step = 0;
-        run.Step(step++);
-        run.Step(step++);
-        return Rate((CudaBackend)run.Backend, () => run.Step(step++), sequences * tokens);
+        for (int i = 0; i < 4; i++) Step();
+        return Rate((CudaBackend)run.Backend, Step, sequences * tokens);
+
+        void Step()
+        {
+            if (recorded) run.Step(step++, recordings);
+            else run.Step(step++);
+        }
     }
 
     /// <summary>Tokens a second, the median of seven.</summary>

@@ -29,6 +29,12 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     public Tensor Values { get; private set; }
 
     /// <summary>
+    /// BF16: <see cref="Values"/> rounded, which operations read where activations are of that type; else absent. Whoever writes values
+    /// rounds them (<see cref="Round"/>); the optimizer does.
+    /// </summary>
+    public Tensor Rounded { get; private set; }
+
+    /// <summary>
     /// The gradients of all parameters that are not frozen, in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.
     /// </summary>
     public Tensor Gradients { get; private set; }
@@ -53,6 +59,10 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
     public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
 
+    /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsWide"/>.</summary>
+    public Parameter DeclareWide(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
+        Add(new Parameter(name, new Shape(extents), kind, null) { IsWide = true });
+
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>
     public Parameter Tie(string name, ParameterKind kind, Parameter to)
     {
@@ -76,7 +86,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
             else
             {
                 staging.Reset();
-                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, DType.F32);
+                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, p.IsWide ? DType.F32 : Backend.ActivationType);
                 Receive(source, p, i, value);
             }
 
@@ -92,12 +102,22 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         ArgumentNullException.ThrowIfNull(source);
         Arrange();
         Values = Allocate(_length);
+        if (Backend.ActivationType != DType.F32) Rounded = Arena.Rent(Values.Shape, Backend.ActivationType);
         for (int i = 0; i < _parameters.Count; i++)
         {
             Parameter p = _parameters[i];
             p.Set(p.TiedTo is { } original ? original.Value : Values.Slice(p.Offset, p.Shape));
+            if (!Rounded.IsAbsent) p.SetRounded(Rounded.Slice(p.Offset, p.Shape));
             if (p.TiedTo is null) Receive(source, p, i, p.Value);
         }
+
+        Round();
+    }
+
+    /// <summary>Rounds all values anew, after they were written.</summary>
+    public void Round()
+    {
+        if (!Rounded.IsAbsent) Backend.Cast(Values, Rounded);
     }
 
     /// <summary>Gives every parameter that is not frozen a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>
@@ -153,7 +173,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         float[] values = System.Buffers.ArrayPool<float>.Shared.Rent(checked((int)value.Count));
         Span<float> span = values.AsSpan(0, (int)value.Count);
         source(parameter, index, span);
-        Backend.Upload<float>(span, value);
+        Backend.UploadNumbers(span, value);
         System.Buffers.ArrayPool<float>.Shared.Return(values);
     }
 }

@@ -59,8 +59,11 @@ public sealed class Tape
         if (IsTraining) Begin(seed, step);
     }
 
-    /// <summary>Uninitialised memory for a result.</summary>
-    public Tensor Rent(int rows, int width) => Activations.Rent(new Shape(rows, width), DType.F32);
+    /// <summary>Uninitialised memory for a result, in the type of activations.</summary>
+    public Tensor Rent(int rows, int width) => Rent(rows, width, Backend.ActivationType);
+
+    /// <summary>Uninitialised memory for a result in another type: statistics, and the heads of few outputs, are F32.</summary>
+    public Tensor Rent(int rows, int width, DType dtype) => Activations.Rent(new Shape(rows, width), dtype);
 
     /// <summary>
     /// I32 [3]: the seed of dropout, lower and upper word, and the number of the pass. The sites that draw, and their backward passes,
@@ -124,7 +127,7 @@ public sealed class Tape
         }
 
         bool recording = _recording;
-        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
+        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
         ArenaMark mark = Activations.Mark();
         _recording = false;
         Tensor forward = segment.Forward(this, x, cuSeqlens).Data;
@@ -163,7 +166,7 @@ public sealed class Tape
     {
         gradient = _gradients[operand.Id];
         if (!gradient.IsAbsent) return true;
-        gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape);
+        gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape, operand.Data.DType);
         return false;
     }
 
@@ -177,7 +180,7 @@ public sealed class Tape
     }
 
     /// <summary>Memory for an intermediate result of the backward pass.</summary>
-    public Tensor RentGradient(Shape shape) => _gradientArena.Rent(shape, DType.F32);
+    public Tensor RentGradient(Shape shape, DType dtype) => _gradientArena.Rent(shape, dtype);
 
     private void Begin(ulong seed, uint step)
     {

@@ -116,7 +116,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         sums.Span<double>()[*I32(place)] = sum;
     }
 
-    private protected override void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor report)
+    private protected override void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report)
     {
         var step = *(AdamWStep*)F32(numbers);
         double norm = losses.IsAbsent || Finite(losses.Span<double>()) ? Norm(runs, g) : double.NaN;

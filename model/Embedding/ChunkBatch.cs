@@ -61,7 +61,7 @@ internal sealed class ChunkBatch : IDisposable
             Tensor x = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
             x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
             if (destination.Length < x.Count) destination = new float[x.Count];
-            _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
+            _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
             _arena.Reset();
         }
         catch (DeviceMemoryException fault)

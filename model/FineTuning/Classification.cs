@@ -75,7 +75,7 @@ internal sealed class Classification : IDisposable
         Tensor result = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
         result = result.Slice(0, new Shape(lengths.Count, labels));
         var values = new float[result.Count];
-        _model.Backend.Download<float>(result, values);
+        _model.Backend.DownloadNumbers(result, values);
         for (int i = 0; i < places.Length; i++) values.AsSpan(i * labels, labels).CopyTo(logits.AsSpan(places[i] * labels));
     }
 }

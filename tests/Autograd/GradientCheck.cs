@@ -91,7 +91,7 @@ internal sealed class GradientCheck : IDisposable
                 Assert.Fail($"element {i} of the result is {computed[i]:R}, expected {values[i]:R}");
 
         double[] weights = Normal((int)y.Data.Count, 1);
-        Tensor dy = Tape.RentGradient(y.Data.Shape);
+        Tensor dy = Tape.RentGradient(y.Data.Shape, DType.F32);
         Backend.Upload<float>(Array.ConvertAll(weights, v => (float)v), dy);
         Compare(() => Tape.Backward(y, dy), () => reference().Zip(weights, (v, w) => v * w).Sum(), tolerance);
     }

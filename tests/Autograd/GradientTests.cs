@@ -97,7 +97,7 @@ public class GradientTests
         var random = new Random(3);
         double[] dy = [.. Enumerable.Range(0, (int)y.Data.Count).Select(_ => (double)(float)random.NextDouble() - 0.5)];
         double[] direction = [.. Enumerable.Range(0, values.Length).Select(_ => random.NextDouble() - 0.5)];
-        Tensor gradient = check.Tape.RentGradient(y.Data.Shape);
+        Tensor gradient = check.Tape.RentGradient(y.Data.Shape, DType.F32);
         check.Backend.Upload<float>(Array.ConvertAll(dy, v => (float)v), gradient);
         check.Tape.Backward(y, gradient);
         var actual = new float[values.Length];

@@ -196,7 +196,7 @@ internal static class BackendRuns
         Tensor numbers = i.Numbers(AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f)), sums = i.Doubles(0, 0, 0), report = i.Doubles(0, 0);
         i.Backend.SumOfLosses(x, i.Integers(1), sums);
         AdamWRun[] runs = count < 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(32, count - 32, true)];
-        i.Backend.AdamW(numbers, new AdamWRuns(i.Arena, runs, count), w, dy, m, v, sums, report);
+        i.Backend.AdamW(numbers, new AdamWRuns(i.Arena, runs, count), w, dy, m, v, sums, default, report);
         return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v),
             [(float)i.Backend.SumOfSquares(x)]];
     });

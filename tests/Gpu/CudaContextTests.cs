@@ -68,6 +68,7 @@ public sealed class CudaContextTests
         run.Step();
         float[] expected = run.Gradients();
         run.Forget();
+        run.Begin();
         using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
         Assert.All(run.Gradients(), g => Assert.Equal(0, g));
         int calls = driver.LaunchCalls;
@@ -203,9 +204,11 @@ public sealed class CudaContextTests
 
         public void Step()
         {
-            _tape.Reset(7, 1);
+            Begin();
             Pass();
         }
+
+        public void Begin() => _tape.Reset(7, 1);
 
         /// <summary>The part of a step that can be recorded.</summary>
         public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(_model, _tape, _batch, _rows, _labels, _scale));

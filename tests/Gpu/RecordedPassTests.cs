@@ -16,7 +16,7 @@ namespace Tests.Gpu;
 /// </summary>
 public sealed class RecordedPassTests : IDisposable
 {
-    private static readonly Dnabert2Config Config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 12 };
+    private static readonly Dnabert2Config Config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16 };
     private static readonly PretrainOptions Recipe = Toy.Recipe with { GlobalBatch = 4, MicroBatchTokens = 60, ClipNorm = 0.5f };
     private readonly Toy _toy = new();
     private readonly Corpus _corpus;
@@ -30,14 +30,15 @@ public sealed class RecordedPassTests : IDisposable
     }
 
     [Theory]
-    [InlineData(60, false)]
-    [InlineData(100_000, true)]
-    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_recorded(int microBatchTokens, bool recompute)
+    [InlineData(60, false, DType.F32)]
+    [InlineData(100_000, true, DType.F32)]
+    [InlineData(100_000, false, DType.BF16)]
+    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_recorded(int microBatchTokens, bool recompute, DType activations)
     {
         const int Steps = 7;
         PretrainOptions recipe = Recipe with { MicroBatchTokens = microBatchTokens, Recompute = recompute };
-        (StepResult[] plain, float[] expected, long none) = Train(new CudaBackend(new InterpretedDevice()));
-        (StepResult[] steps, float[] actual, long replays) = Train(Open(new FakeDriver()));
+        (StepResult[] plain, float[] expected, long none) = Train(new CudaBackend(new InterpretedDevice(), activations));
+        (StepResult[] steps, float[] actual, long replays) = Train(Open(new FakeDriver(), activations));
         Assert.Equal(plain.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)), steps.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)));
         Assert.Equal(expected, actual);
         Assert.Equal(0, none);
@@ -202,6 +203,6 @@ public sealed class RecordedPassTests : IDisposable
         Assert.Equal((9, 5L), (run, recordings.Replays));
     }
 
-    private static Backend Open(FakeDriver driver) =>
-        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle) ? backend : throw new InvalidOperationException(obstacle);
+    private static Backend Open(FakeDriver driver, DType activations = DType.F32) =>
+        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle, activations) ? backend : throw new InvalidOperationException(obstacle);
 }

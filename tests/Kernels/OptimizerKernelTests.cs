@@ -26,7 +26,7 @@ public class OptimizerKernelTests
             Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), told = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, (float)clip)], numbers);
             backend.Upload<double>(losses, sums);
-            backend.AdamW(numbers, new AdamWRuns(arena, runs, count), t[0], t[1], t[2], t[3], sums, told);
+            backend.AdamW(numbers, new AdamWRuns(arena, runs, count), t[0], t[1], t[2], t[3], sums, default, told);
             backend.Download(told, report.AsSpan());
             float[][] after = [.. t.Select(tensor => Read(backend, tensor))];
             Assert.Equal(norm, report[0], 1e-5 * norm);
@@ -65,7 +65,7 @@ public class OptimizerKernelTests
             Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 1)], numbers);
             backend.Upload<double>([loss, 2], sums);
-            backend.AdamW(numbers, new AdamWRuns(arena, [new(0, 300, true)], 300), t[0], t[1], t[2], t[3], sums, report);
+            backend.AdamW(numbers, new AdamWRuns(arena, [new(0, 300, true)], 300), t[0], t[1], t[2], t[3], sums, default, report);
             var read = new double[2];
             backend.Download<double>(report, read);
             Assert.Equal((told, 0), (read[0], read[1]));

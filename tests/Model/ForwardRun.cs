@@ -31,7 +31,7 @@ internal sealed class ForwardRun : IDisposable
             Layers.Add(Read(_x));
         }
 
-        Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), DType.F32);
+        Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), _x.DType);
         _backend.Pad(_x, _batch.CuSeqlens, padded);
         Padded = Read(padded);
         Tensor pooled = _model.Pooler!.Forward(_tape, _x, _batch.CuSeqlens).Data;
@@ -83,7 +83,7 @@ internal sealed class ForwardRun : IDisposable
     private float[] Read(Tensor tensor)
     {
         var values = new float[tensor.Count];
-        _backend.Download<float>(tensor, values);
+        _backend.DownloadNumbers(tensor, values);
         return values;
     }
 }

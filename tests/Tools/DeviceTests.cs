@@ -141,7 +141,7 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         var error = new StringWriter();
         var gpus = new Gpus(
             () => (CudaDevices.List(driver, out string? obstacle), obstacle),
-            index => (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle) ? backend : null, obstacle));
+            (index, activations) => (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
         var terminal = new Terminal { Input = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(input)), Output = output, Error = error, Gpus = gpus };
         int code = CommandLineTool.Run(args, terminal);
         return new ToolRun(code, output.ToArray(), error.ToString());

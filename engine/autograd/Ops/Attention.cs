@@ -17,8 +17,8 @@ public sealed class Attention<TMod>(int heads, TMod mod) : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         int tokens = qkv.Data.Shape[0];
-        Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3);
-        Tensor logSumExp = tape.IsTraining ? tape.Rent(heads, tokens) : default;
+        Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
+        Tensor logSumExp = tape.IsTraining ? tape.Rent(heads, tokens, DType.F32) : default;
         tape.Backend.Attention(qkv.Data, cuSeqlens, heads, _mod, logSumExp, y);
         return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
@@ -26,7 +26,7 @@ public sealed class Attention<TMod>(int heads, TMod mod) : Op
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        Tensor dqkv = tape.RentGradient(entry.A.Data.Shape);
+        Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
         tape.Backend.AttentionGradient(
             entry.A.Data, entry.CuSeqlens, heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv);
         tape.Pass(entry.A, dqkv);

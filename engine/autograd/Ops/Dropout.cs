@@ -14,7 +14,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         if (!tape.IsTraining || probability == 0) return x;
-        Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1]);
+        Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
         tape.Backend.Dropout(x.Data, tape.Stream, _site, probability, residual: default, y);
         return tape.Record(this, y, x);
     }

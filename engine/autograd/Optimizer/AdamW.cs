@@ -81,7 +81,7 @@ public sealed class AdamW
     /// <summary>The second part: the update itself, without waiting for anything. It may be recorded.</summary>
     /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
     public void Update(Tensor losses) =>
-        _set.Backend.AdamW(_numbers, _runs, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _report);
+        _set.Backend.AdamW(_numbers, _runs, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report);
 
     /// <summary>The last part: waits, and counts the step.</summary>
     /// <param name="norm">The norm before clipping; NaN where a loss was not finite.</param>

@@ -5,7 +5,9 @@ namespace Engine.Runtime.Cuda;
 
 internal sealed unsafe partial class CudaBackend
 {
-    private const int NormBlocks = 1024, RowsPerPart = 256, MaxParts = 64;
+    // Two blocks for each multiprocessor of an H200; the same everywhere, so that sums are.
+    private const int WeightGradientBlocks = 264;
+    private const int RowsPerPart = 256, MaxParts = 64;
 
     private static readonly Entries InputGradientEntries = new("linear_input_gradient"), WeightGradientEntries = new("linear_weight_gradient"),
         SumRowsEntries = new("sum_rows"), GeluGradientEntries = new("gelu_gradient"), GegluGradientEntries = new("geglu_gradient"),
@@ -14,7 +16,7 @@ internal sealed unsafe partial class CudaBackend
         EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
         CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"),
         BinaryCrossEntropyGradientEntries = new("binary_cross_entropy_gradient"),
-        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"), AdamWEntries = new("adamw");
+        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale");
 
     public override void Clear(Tensor y)
     {
@@ -25,10 +27,60 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx) =>
-        Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
+    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx)
+    {
+        if (dy.DType == DType.BF16)
+        {
+            ExpectMultipleOfEight(weight.Shape[0]);
+            ExpectMultipleOfEight(weight.Shape[1]);
+        }
 
-    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) => Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+        Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
+    }
+
+    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw)
+    {
+        if (dy.DType == DType.BF16) WeightGradient(dy, x, dw);
+        else Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+    }
+
+    /// <summary>On tensor cores: sums over shares of the rows, so that there is work for the whole GPU, added in their order.</summary>
+    private void WeightGradient(Tensor dy, Tensor x, Tensor dw)
+    {
+        int outputs = dw.Shape[0], inputs = dw.Shape[1], rows = x.Shape[0];
+        ExpectMultipleOfEight(outputs);
+        ExpectMultipleOfEight(inputs);
+        long tiles = Blocks(outputs, MatMulTile) * Blocks(inputs, MatMulTile);
+
+        // By the rows of whole tiles: rows of 0 that fill the last one change no sum.
+        int tiledRows = (int)Blocks(rows, MatMulTile), wanted = (int)Math.Clamp(WeightGradientBlocks / tiles, 1, tiledRows);
+        int share = (int)Blocks(tiledRows, wanted) * MatMulTile, shares = (int)Blocks((long)tiledRows * MatMulTile, share);
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor sums = shares == 1 ? dw : Scratch.Rent(new Shape(shares, outputs, inputs), DType.F32);
+            KernelArguments a = _cuda.Begin("linear_weight_gradient_split_bf16");
+            a.View(dy);
+            a.View(x);
+            a.View(sums);
+            a.I32(outputs);
+            a.I32(inputs);
+            a.I32(rows);
+            a.I32(share);
+            _cuda.Launch(Blocks(inputs, MatMulTile), (int)Blocks(outputs, MatMulTile), shares);
+            if (shares > 1)
+            {
+                a = _cuda.Begin("split_sum_f32");
+                a.View(sums);
+                a.View(dw);
+                a.I64(dw.Count);
+                a.I32(shares);
+                _cuda.Launch(Blocks(dw.Count, 4 * ElementLossBlock));
+            }
+
+            Scratch.Reset();
+        }
+    }
 
     private protected override void SumRowsCore(Tensor x, Tensor y)
     {
@@ -74,6 +126,7 @@ internal sealed unsafe partial class CudaBackend
         lock (_operation)
         {
             _cuda.Enter();
+            if (qkv.DType == DType.BF16) ExpectMultipleOfEight(headSize);
             Tensor mods = Heads(mod, heads), delta = Scratch.Rent(logSumExp.Shape, DType.F32);
             KernelArguments a = Begin(DeltaEntries, y.DType, 2 * headSize);
             a.View(y);
@@ -82,8 +135,8 @@ internal sealed unsafe partial class CudaBackend
             a.I32(tokens);
             a.I32(headSize);
             _cuda.Launch(Blocks(tokens, WarpsPerBlock), heads);
-            AttentionGradient(AttentionEntries<TMod>.KeysValues, qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
-            AttentionGradient(AttentionEntries<TMod>.Queries, qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            AttentionGradient(AttentionEntries<TMod>.KeysValues.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            AttentionGradient(AttentionEntries<TMod>.Queries.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
             Scratch.Reset();
         }
     }
@@ -199,75 +252,6 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override double SumOfSquaresCore(Tensor x)
-    {
-        Span<float> parts = stackalloc float[NormBlocks];
-        lock (_operation)
-        {
-            _cuda.Enter();
-            Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32);
-            SumOfSquares(x, partial);
-            Download(partial, parts);
-            Scratch.Reset();
-        }
-
-        double sum = 0;
-        foreach (float part in parts) sum += part;
-        return sum;
-    }
-
-    private protected override void SumOfLossesCore(Tensor losses, Tensor place, Tensor sums)
-    {
-        lock (_operation)
-        {
-            _cuda.Enter();
-            KernelArguments a = _cuda.Begin("sum_of_losses");
-            a.View(losses);
-            a.View(place);
-            a.View(sums);
-            a.I32(checked((int)losses.Count));
-            _cuda.Launch(1);
-        }
-    }
-
-    private protected override void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor report)
-    {
-        lock (_operation)
-        {
-            _cuda.Enter();
-            Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32), status = Scratch.Rent(new Shape(2), DType.F32);
-            SumOfSquares(g, partial);
-            KernelArguments a = _cuda.Begin("gradient_norm");
-            a.View(partial);
-            a.View(losses);
-            a.View(numbers);
-            a.View(report);
-            a.View(status);
-            _cuda.Launch(1);
-            a = Begin(AdamWEntries, w.DType);
-            a.View(w);
-            a.View(g);
-            a.View(m);
-            a.View(v);
-            a.View(default(Tensor));
-            a.View(runs.Words);
-            a.View(numbers);
-            a.View(status);
-            a.I64(w.Count);
-            _cuda.Launch(Blocks(w.Count, FlatBlock));
-            Scratch.Reset();
-        }
-    }
-
-    private void SumOfSquares(Tensor x, Tensor partial)
-    {
-        KernelArguments a = _cuda.Begin("sum_of_squares");
-        a.View(x);
-        a.View(partial);
-        a.I64(x.Count);
-        _cuda.Launch(NormBlocks);
-    }
-
     private void AttentionGradient(
         in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv)
     {
@@ -283,7 +267,8 @@ internal sealed unsafe partial class CudaBackend
         a.I32(headSize);
         a.I32(cuSeqlens.Tokens);
         a.F32((float)(1 / Math.Sqrt(headSize)));
-        _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(4, headSize));
+        _cuda.Launch(
+            Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, qkv.DType == DType.BF16 ? -1 : AttentionShared(4, headSize));
     }
 
     /// <summary>Parts of the rows that are summed on their own.</summary>

@@ -15,6 +15,19 @@ internal sealed unsafe partial class CudaBackend
         TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy"),
         BinaryCrossEntropyEntries = new("binary_cross_entropy"), SquaredErrorEntries = new("squared_error");
 
+    private protected override void CastCore(Tensor x, Tensor y)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            KernelArguments a = _cuda.Begin(x.DType == DType.F32 ? "cast_f32_bf16" : "cast_bf16_f32");
+            a.View(x);
+            a.View(y);
+            a.I64(x.Count);
+            _cuda.Launch(Blocks(x.Count, FlatBlock));
+        }
+    }
+
     private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
@@ -75,6 +88,7 @@ internal sealed unsafe partial class CudaBackend
             Activation.Gelu => LinearGeluEntries,
             _ => LinearGegluEntries,
         };
+        if (x.DType == DType.BF16) ExpectMultipleOfEight(weight.Inputs);
         lock (_operation)
         {
             KernelArguments a = Begin(entries, x.DType);
@@ -97,7 +111,9 @@ internal sealed unsafe partial class CudaBackend
         {
             _cuda.Enter();
             Tensor mods = Heads(mod, heads);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward, qkv.DType, 2 * headSize);
+            bool tensorCores = qkv.DType == DType.BF16;
+            if (tensorCores) ExpectMultipleOfEight(headSize);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward.For(qkv.DType, headSize), qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -106,7 +122,8 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
+            if (tensorCores) _cuda.Launch(Blocks(cuSeqlens.Longest, headSize <= 64 ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
+            else _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
     }
 
