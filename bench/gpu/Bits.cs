@@ -20,12 +20,24 @@ internal static class Bits
 
     public static IEnumerable<WorkItem> All((string Name, Dnabert2Config Config, int Sequences, int Tokens) model)
     {
-        yield return new("equal", $"two runs of three training steps, {model.Name}", open =>
+        foreach (DType type in (DType[])[DType.F32, DType.BF16])
         {
-            float[] first = Train(new CudaBackend(open()), model, 3), second = Train(new CudaBackend(open()), model, 3);
-            Check.That(first.AsSpan().SequenceEqual(second), "the parameters of two runs differ");
-            return null;
-        });
+            Backend Gpu(Func<GpuDevice> open) => new CudaBackend(open(), type);
+            string name = type == DType.F32 ? model.Name : model.Name + ", bf16";
+            yield return new("equal", $"two runs of three training steps, {name}", open =>
+            {
+                float[] first = Train(Gpu(open), model, 3), second = Train(Gpu(open), model, 3);
+                Check.That(first.AsSpan().SequenceEqual(second), "the parameters of two runs differ");
+                return null;
+            });
+            yield return new("equal", $"recorded training steps and their launches, {name}", open =>
+            {
+                float[] launched = Train(Gpu(open), model, 4), recorded = Train(Gpu(open), model, 4, recorded: true);
+                Check.That(launched.AsSpan().SequenceEqual(recorded), "the parameters differ");
+                return null;
+            });
+        }
+
         yield return new("equal", $"a recorded pass and its launches, {model.Name}", open =>
         {
             using var run = new StepRun(new CudaBackend(open()), model.Config, model.Sequences, model.Tokens);
@@ -35,10 +47,11 @@ internal static class Bits
             Check.That(launched.AsSpan().SequenceEqual(run.Gradients(graph.Replay)), "the gradients differ");
             return null;
         });
-        yield return new("equal", $"recorded training steps and their launches, {model.Name}", open =>
+        yield return new("trajectories", $"losses in bf16 beside those in fp32, {model.Name}", open =>
         {
-            float[] launched = Train(new CudaBackend(open()), model, 4), recorded = Train(new CudaBackend(open()), model, 4, recorded: true);
-            Check.That(launched.AsSpan().SequenceEqual(recorded), "the parameters differ");
+            double[] exact = Losses(new CudaBackend(open()), model, 8), rounded = Losses(new CudaBackend(open(), DType.BF16), model, 8);
+            // A unit in the last of bf16's eight bits.
+            for (int i = 0; i < exact.Length; i++) Check.Near(exact[i], rounded[i], exact[i] / 256, $"the loss of step {i}");
             return null;
         });
         yield return new("cpu", $"gradients of a pass with dropout, {model.Name}", open =>
@@ -56,6 +69,12 @@ internal static class Bits
             Check.Near(0, Math.Sqrt(error / norm), 2e-5, "the relative distance of the gradients");
             return null;
         });
+    }
+
+    private static double[] Losses(Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps)
+    {
+        using var run = new StepRun(backend, model.Config, model.Sequences, model.Tokens);
+        return [.. Enumerable.Range(0, steps).Select(run.LossOf)];
     }
 
     private static float[] Train(
@@ -127,6 +146,18 @@ internal sealed class StepRun : IDisposable
         Pass(step);
         _optimizer.Update(losses: default);
         End(step);
+    }
+
+    /// <summary>A step; returns its mean loss.</summary>
+    public double LossOf(int step)
+    {
+        Begin(step);
+        Variable losses = Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale);
+        double loss = Read(losses.Data).Average(l => (double)l);
+        _tape.Backward(losses);
+        _optimizer.Update(losses: default);
+        End(step);
+        return loss;
     }
 
     /// <summary>A pass and the optimizer as a recording, after they have been run twice.</summary>

@@ -50,10 +50,13 @@ internal sealed record Throughput(
 
         foreach ((int sequences, int tokens) in Batches)
         {
-            yield return new("model", $"inference f32 {sequences}×{tokens}", open => Inference(open, sequences, tokens, recorded: false));
-            yield return new("model", $"inference f32 {sequences}×{tokens}, recorded", open => Inference(open, sequences, tokens, recorded: true));
-            yield return new("model", $"training step f32 {sequences}×{tokens}", open => Training(open, sequences, tokens, recorded: false));
-            yield return new("model", $"training step f32 {sequences}×{tokens}, recorded", open => Training(open, sequences, tokens, recorded: true));
+            foreach (DType type in (DType[])[DType.F32, DType.BF16])
+                foreach (bool recorded in (bool[])[false, true])
+                {
+                    string what = $"{(type == DType.F32 ? "f32" : "bf16")} {sequences}×{tokens}{(recorded ? ", recorded" : "")}";
+                    yield return new("model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, recorded));
+                    yield return new("model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, recorded));
+                }
         }
     }
 
@@ -165,9 +168,9 @@ internal sealed record Throughput(
         return o.Bytes(new ReadOnlySpan<byte>(Unsafe.AsPointer(ref mods[0]), heads * sizeof(Alibi)).ToArray());
     }
 
-    private string Inference(Func<GpuDevice> open, int sequences, int tokens, bool recorded)
+    private string Inference(CudaBackend opened, int sequences, int tokens, bool recorded)
     {
-        using var backend = new CudaBackend(open());
+        using CudaBackend backend = opened;
         using Dnabert2Model model = Dnabert2Model.Initialize(Config, Golden.TinyTokenizer(), 3, backend, ModelParts.Encoder);
         using Arena inputs = new(backend), arena = new(backend);
         var tape = Tape.ForInference(arena);
@@ -182,17 +185,18 @@ internal sealed record Throughput(
         Pass();
         Pass();
         if (!recorded) return Rate(backend, Pass, sequences * tokens);
-        using CudaGraph graph = backend.Record(Pass);
+        tape.Reset();
+        using CudaGraph graph = backend.Record(() => model.Encoder.Forward(tape, batch));
         return Rate(backend, graph.Replay, sequences * tokens);
     }
 
-    private string Training(Func<GpuDevice> open, int sequences, int tokens, bool recorded)
+    private string Training(CudaBackend backend, int sequences, int tokens, bool recorded)
     {
-        using var run = new StepRun(new CudaBackend(open()), Config, sequences, tokens);
+        using var run = new StepRun(backend, Config, sequences, tokens);
         using var recordings = new Recordings<int>(run.Backend);
         int step = 0;
         for (int i = 0; i < 4; i++) Step();
-        return Rate((CudaBackend)run.Backend, Step, sequences * tokens);
+        return Rate(backend, Step, sequences * tokens);
 
         void Step()
         {

@@ -39,21 +39,19 @@ public sealed class Recordings<TKey>(Backend backend, int capacity = 32) : IDisp
         if (_releases != backend.Releases) Forget();
         if (!_entries.TryGetValue(key, out Entry? entry)) return First(key, work);
         entry.LastRun = ++_runs;
-        if (entry.Recording is null)
-        {
-            Tensor result = default;
-            entry.Recording = backend.Record(() => result = work());
-            entry.Result = result;
-        }
+        if (entry.Recording is null) Record(entry, work);
 
         // Another thread may have returned memory meanwhile.
-        if (!backend.Replay(entry.Recording)) return First(key, work);
+        if (!backend.Replay(entry.Recording!)) return First(key, work);
         Replays++;
         return entry.Result;
     }
 
     /// <summary>Releases the recordings.</summary>
     public void Dispose() => Forget();
+
+    // A method of its own, so that what its lambda captures is not allocated in every run.
+    private void Record(Entry entry, Func<Tensor> work) => entry.Recording = backend.Record(() => entry.Result = work());
 
     private Tensor First(TKey key, Func<Tensor> work)
     {

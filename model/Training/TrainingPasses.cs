@@ -49,6 +49,9 @@ internal sealed class TrainingPasses : IDisposable
     /// <summary>Passes that were a recording's.</summary>
     public long Replays => _recordings.Replays;
 
+    /// <summary>The most bytes that activations, and their gradients, have taken; see <see cref="TrainingMemory"/>.</summary>
+    public (long Activations, long Gradients) Memory => (_activations.HighWater, _gradients.HighWater);
+
     /// <summary>Begins a step.</summary>
     public void Begin(double learningRate)
     {

@@ -44,6 +44,9 @@ internal sealed class TrainingStep : IDisposable
     /// <summary>Passes that were run as a recording; 0 where the backend does not record.</summary>
     public long Replays => _passes.Replays;
 
+    /// <inheritdoc cref="TrainingPasses.Memory"/>
+    public (long Activations, long Gradients) Memory => _passes.Memory;
+
     /// <summary>
     /// The first and the last sample of the micro-batch in which the loss was last not finite; of the whole step if it was the norm.
     /// </summary>
