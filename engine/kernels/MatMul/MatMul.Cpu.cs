@@ -136,6 +136,7 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
                     // Each strip brings in another part of the panels that come next.
                     long ahead = 4L * (s - s0) * depth;
                     uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(p - p0) * steps * a.Tile.Width) + ahead : Panel(p, k);
+                    if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, p);
                     Tile(s, k, depth, p, prefetch, tile, zeros);
                     if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
                 }
