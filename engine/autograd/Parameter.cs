@@ -69,15 +69,15 @@ public sealed class Parameter
     public Weight Weight => !_weight.Data.IsAbsent ? _weight : throw new InvalidOperationException($"{Name} has no values");
 
     /// <summary>The values in the type of what they are used with: themselves, or a rounded copy.</summary>
-    public Tensor ValueIn(DType dtype) => dtype == DType.F32 || _roundedValue.IsAbsent ? Value : _roundedValue;
+    internal Tensor ValueIn(DType dtype) => dtype == DType.F32 || _roundedValue.IsAbsent ? Value : _roundedValue;
 
     /// <summary>The weight in the type of what it is multiplied with.</summary>
-    public Weight WeightIn(DType dtype) => dtype == DType.F32 || _rounded.Data.IsAbsent ? Weight : _rounded;
+    internal Weight WeightIn(DType dtype) => dtype == DType.F32 || _rounded.Data.IsAbsent ? Weight : _rounded;
 
     /// <summary>
     /// Whether inference too reads it in F32, whatever the type of activations: of a head with few outputs, which are told as they are.
     /// </summary>
-    public bool IsWide { get; init; }
+    internal bool IsWide { get; init; }
 
     /// <summary>The gradient, row-major; tied parameters share it.</summary>
     /// <exception cref="InvalidOperationException">The set has no gradients.</exception>

@@ -32,7 +32,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     /// BF16: <see cref="Values"/> rounded, which operations read where activations are of that type; else absent. Whoever writes values
     /// rounds them (<see cref="Round"/>); the optimizer does.
     /// </summary>
-    public Tensor Rounded { get; private set; }
+    internal Tensor Rounded { get; private set; }
 
     /// <summary>
     /// The gradients of all parameters that are not frozen, in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.
@@ -60,7 +60,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
 
     /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsWide"/>.</summary>
-    public Parameter DeclareWide(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
+    internal Parameter DeclareWide(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
         Add(new Parameter(name, new Shape(extents), kind, null) { IsWide = true });
 
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>

@@ -172,6 +172,56 @@ public sealed class RecordedPassTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.BF16)]
+    public void Rows_of_zeros_that_fill_the_last_tile_change_no_bit_of_a_sum_over_rows(DType activations)
+    {
+        const int Rows = 1050, Rounded = 1152, Width = 16;
+        Assert.Equal(Sums(Rows), Sums(Rounded));
+
+        float[] Sums(int rows)
+        {
+            using Backend backend = new CudaBackend(new InterpretedDevice(), activations);
+            using var arena = new Arena(backend);
+            // What is multiplied by the gradients of 0 is some number.
+            Tensor dy = Numbers(1, clear: true), x = Numbers(2, clear: false), ids = arena.Rent(new Shape(rows), DType.I32);
+            backend.Upload<int>([.. Enumerable.Range(0, rows).Select(i => i < Rows ? i * 7 % 3 : 0)], ids);
+            Tensor dw = Zeros(Width, Width), bias = Zeros(Width), table = Zeros(3, Width), weight = Zeros(Width), addend = Zeros(Width);
+            Tensor statistics = arena.Rent(new Shape(rows, 2), DType.F32);
+            backend.Upload<float>([.. Enumerable.Range(0, 2 * rows).Select(i => i % 2 == 0 ? 0.1f : 0.9f)], statistics);
+            backend.LinearWeightGradient(dy, x, dw);
+            backend.SumRows(dy, bias);
+            backend.EmbedGradient(ids, default, dy, table, default);
+            backend.LayerNormGradient(x, dy, Numbers(3, clear: false).Slice(0, new Shape(Width)), statistics, weight, addend, accumulate: false, dx: default);
+            return [.. Read(dw), .. Read(bias), .. Read(table), .. Read(weight), .. Read(addend)];
+
+            Tensor Numbers(uint site, bool clear)
+            {
+                Tensor tensor = arena.Rent(new Shape(rows, Width), activations);
+                var values = new float[tensor.Count];
+                new Philox(5, 0, site).FillNormal(values, 1);
+                if (clear) values.AsSpan(Rows * Width).Clear();
+                backend.UploadNumbers(values, tensor);
+                return tensor;
+            }
+
+            Tensor Zeros(params ReadOnlySpan<int> extents)
+            {
+                Tensor tensor = arena.Rent(new Shape(extents), DType.F32);
+                backend.Clear(tensor);
+                return tensor;
+            }
+
+            float[] Read(Tensor tensor)
+            {
+                var values = new float[tensor.Count];
+                backend.Download<float>(tensor, values);
+                return values;
+            }
+        }
+    }
+
     [Fact]
     public void Recordings_are_bounded_and_those_not_used_for_longest_go()
     {
