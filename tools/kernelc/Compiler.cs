@@ -1,4 +1,5 @@
 using System.Reflection;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
@@ -45,8 +46,9 @@ internal static class Compiler
 
         ParameterInfo[] parameters = source.Method.GetParameters();
         string text = PtxText.Clean(assembly, source.Entry, [.. parameters.Select(p => p.Name!)]);
+        if (source.Target == KernelTarget.Hopper) text = PtxText.ForHopper(text);
         PtxHeader header = PtxText.ReadHeader(text);
-        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared, Describe(source.Entry, parameters, header)), text);
+        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared, Describe(source.Entry, parameters, header), source.Target), text);
     }
 
     private static List<KernelParameter> Describe(string entry, ParameterInfo[] parameters, PtxHeader header)
@@ -61,6 +63,7 @@ internal static class Compiler
                 : type == typeof(uint) ? KernelParameterKind.U32
                 : type == typeof(long) ? KernelParameterKind.I64
                 : type == typeof(float) ? KernelParameterKind.F32
+                : type == typeof(TensorMap) ? KernelParameterKind.TensorMap
                 : throw new NotSupportedException($"{entry}: a parameter of type {type} cannot be launched");
             var parameter = new KernelParameter(parameters[i].Name!, kind, view ? ElementName(type.GenericTypeArguments[0]) : null, header.Parameters[i].Offset);
             if (parameter.Size != header.Parameters[i].Size)

@@ -7,7 +7,7 @@ namespace Engine.Kernels.Gpu;
 /// as the 32-bit number that <see cref="SharedAddress"/> gives. Pairs of bf16 or fp16 travel as <see cref="uint"/>, the element of
 /// lower index in the lower half.
 /// </summary>
-internal static class Ptx
+internal static partial class Ptx
 {
     // Arithmetic.
 

@@ -50,7 +50,7 @@ internal static class MatMulTensorCoreKernels
         Multiply<FactorByRows, TRight>(
             shared, FactorByRows.Open(left, firstRow, firstRow + (Tile / 2), rows, rows, depth),
             TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
-        Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
+        MatMulResults<SquareTile>.Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
     }
 
     /// <summary>
@@ -130,79 +130,5 @@ internal static class MatMulTensorCoreKernels
         }
 
         Ptx.CommitCopies();
-    }
-
-    /// <summary>Adds bias, activates, adds the residual and writes: a thread eight columns of a row, 16 rows a pass.</summary>
-    private static void Write<TEpilogue>(
-        ArrayView<Float4> sums, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int firstRow, int firstColumn, int rows, int columns)
-        where TEpilogue : struct, IEpilogue
-    {
-        const int ThreadsPerRow = Tile / 8, GatedThreadsPerRow = ThreadsPerRow / 2;
-        int perRow = TEpilogue.Gated ? GatedThreadsPerRow : ThreadsPerRow;
-        int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
-        if (column >= columns) return;
-        // Eight lanes cover all banks when every other four begin with their second quad.
-        int second = (piece >> 2) & 1;
-        bool whole = (columns & 7) == 0;
-        Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
-        if (bias.Length > 0) biasLow = Read(bias, column, columns, whole);
-        if (TEpilogue.Gated && bias.Length > 0) biasHigh = Read(bias.SubView(columns, columns), column, columns, whole);
-        for (int local = Group.IdxX / perRow; local < Tile && firstRow + local < rows; local += Threads / perRow)
-        {
-            int at = (local * (ResultStride / 4)) + (piece * 2);
-            Float8 value = Apply<TEpilogue>(Sums(sums, at, second) + biasLow);
-            if (TEpilogue.Gated) value *= Sums(sums, at + (Tile / 8), second) + biasHigh;
-            long offset = (long)(firstRow + local) * columns;
-            if (residual.Length > 0) value += Read(residual.SubView(offset, columns), column, columns, whole);
-            Write(y.SubView(offset, columns), column, columns, whole, value);
-        }
-    }
-
-    /// <summary>Eight sums, the quads being read in the order that <paramref name="second"/> says.</summary>
-    private static Float8 Sums(ArrayView<Float4> sums, int at, int second)
-    {
-        Float4 a = sums[at + second], b = sums[at + 1 - second];
-        bool swap = second != 0;
-        return new(
-            new(swap ? b.X : a.X, swap ? b.Y : a.Y, swap ? b.Z : a.Z, swap ? b.W : a.W),
-            new(swap ? a.X : b.X, swap ? a.Y : b.Y, swap ? a.Z : b.Z, swap ? a.W : b.W));
-    }
-
-    private static Float8 Apply<TEpilogue>(Float8 v)
-        where TEpilogue : struct, IEpilogue
-        => new(Apply<TEpilogue>(v.Low), Apply<TEpilogue>(v.High));
-
-    private static Float4 Apply<TEpilogue>(Float4 v)
-        where TEpilogue : struct, IEpilogue
-        => new(TEpilogue.Apply(v.X), TEpilogue.Apply(v.Y), TEpilogue.Apply(v.Z), TEpilogue.Apply(v.W));
-
-    private static Float8 Read(ArrayView<ushort> row, int column, int columns, bool whole)
-    {
-        if (whole) return BF16.Unpack(Ptx.LoadOnce(ref row.Cast<UInt4>()[column >> 3], true, 0));
-        return new(
-            new(Read(row, column, columns), Read(row, column + 1, columns), Read(row, column + 2, columns), Read(row, column + 3, columns)),
-            new(Read(row, column + 4, columns), Read(row, column + 5, columns), Read(row, column + 6, columns), Read(row, column + 7, columns)));
-    }
-
-    private static float Read(ArrayView<ushort> row, int column, int columns) => column < columns ? BF16.Get(row, column) : 0;
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, bool whole, Float8 value)
-    {
-        if (whole)
-        {
-            Ptx.Store(ref row.Cast<UInt4>()[column >> 3], true, BF16.Pack(value));
-            return;
-        }
-
-        Write(row, column, columns, value.Low);
-        Write(row, column + 4, columns, value.High);
-    }
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, Float4 value)
-    {
-        if (column < columns) BF16.Set(row, column, value.X);
-        if (column + 1 < columns) BF16.Set(row, column + 1, value.Y);
-        if (column + 2 < columns) BF16.Set(row, column + 2, value.Z);
-        if (column + 3 < columns) BF16.Set(row, column + 3, value.W);
     }
 }
