@@ -17,11 +17,6 @@ public sealed class BFloat16KernelTests : IDisposable
     [InlineData("linear_gelu_bf16", 127, 128, 64, true, false)]
     [InlineData("linear_geglu_bf16", 130, 72, 96, false, true)]
     [InlineData("linear_geglu_bf16", 3, 65, 128, true, false)]
-    [InlineData("linear_bf16_wgmma_128", 1, 2, 8, false, false)]
-    [InlineData("linear_bf16_wgmma_128", 129, 136, 40, true, true)]
-    [InlineData("linear_bf16_wgmma_128", 70, 200, 328, true, false)]
-    [InlineData("linear_bf16_wgmma_256", 5, 131, 24, true, true)]
-    [InlineData("linear_bf16_wgmma_256", 130, 264, 392, true, true)]
     public void Linear_layers_on_tensor_cores(string entry, int rows, int columns, int depth, bool bias, bool residual) =>
         Run(checks => checks.Linear(entry, rows, columns, depth, bias, residual));
 

@@ -83,28 +83,85 @@ internal static class MatMulHopperKernels
 
     public static void Register(KernelList list)
     {
-        list.AddHopper("linear_bf16_wgmma_128", Product<LinearEpilogue, SquareTile, Sums128, HopperByRows, RowsByRows>, Threads, SquareBytes, 2);
-        list.AddHopper("linear_bf16_wgmma_256", Product<LinearEpilogue, WideTile, Sums256, HopperByRows, RowsByRows>, Threads, WideBytes, 1);
+        Register<SquareTile, Sums128>(list, "_wgmma_128", SquareBytes, 2);
+        Register<WideTile, Sums256>(list, "_wgmma_256", WideBytes, 1);
+    }
+
+    private static void Register<TTile, TSums>(KernelList list, string form, int shared, int blocks)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpgroupSums<TSums>
+    {
+        void Add(string name, Delegate kernel) => list.AddHopper(name + form, kernel, Threads, shared, blocks);
+        Add("linear_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_geglu_bf16", Product<Activated<GegluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_dropout_bf16", Dropout<TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_input_gradient_gelu_bf16", Product<GeluSlope, TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_input_gradient_geglu_bf16", Product<GegluSlope, TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_input_gradient_dropout_bf16", Dropout<TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums>);
     }
 
     /// <summary>
-    /// y = f(left · rightᵀ + bias) + residual, as <see cref="MatMulTensorCoreKernels.Product"/> has it. leftMap: [rows, depth]; rightMap:
-    /// [columns, depth], or [2 · columns, depth] with GEGLU, or [depth, columns] in the layout <see cref="HopperByColumns"/>. Grid:
-    /// (⌈columns / the tile's⌉, or half of them with GEGLU; ⌈rows / 128⌉).
+    /// y = finish(left · rightᵀ + bias, operand), as <see cref="MatMulTensorCoreKernels.Product{TFinish, TRight}"/> has it. leftMap: [rows,
+    /// depth]; rightMap: [columns, depth], or [2 · columns, depth] with two parts, or [depth, columns] in the layout
+    /// <see cref="HopperByColumns"/>. Grid: (⌈columns / the tile's⌉, or half of them with two parts; ⌈rows / 128⌉).
     /// </summary>
-    public static void Product<TEpilogue, TTile, TSums, TRight, TProduct>(
+    public static void Product<TFinish, TTile, TSums, TRight, TProduct>(
         TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
-        where TEpilogue : struct, IEpilogue
+        where TFinish : struct, IFinish
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpgroupSums<TSums>
+        where TRight : struct, IHopperFactor
+        where TProduct : struct, IHopperProduct =>
+        Run<TFinish, TTile, TSums, TRight, TProduct>(new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
+
+    /// <summary>The same with dropout; see <see cref="MatMulTensorCoreKernels.Dropout{TRight}"/>.</summary>
+    public static void Dropout<TTile, TSums, TRight, TProduct>(
+        TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
+        int rows, int columns, int depth, uint threshold, float scale, uint site)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpgroupSums<TSums>
+        where TRight : struct, IHopperFactor
+        where TProduct : struct, IHopperProduct =>
+        Run<DroppedOut, TTile, TSums, TRight, TProduct>(
+            new()
+            {
+                Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns, Threshold = threshold, Scale = scale,
+                SeedLow = stream[0], SeedHigh = stream[1], Step = stream[2], Site = site,
+            },
+            depth);
+
+    /// <summary>
+    /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient"/> has it; share is a multiple of 64. leftMap: [depth,
+    /// rows]; rightMap: [depth, columns].
+    /// </summary>
+    public static void WeightGradient<TTile, TSums>(TensorMap leftMap, TensorMap rightMap, ArrayView<float> sums, int rows, int columns, int depth, int share)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpgroupSums<TSums>
+    {
+        ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
+        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
+        Multiply<TTile, TSums, HopperByColumns, HopperByColumns, ColumnsByColumns>(shared, firstRow, firstColumn, firstColumn + (TTile.Columns / 2), begin, end);
+        if (Warp.Index >= Producer) return;
+        MatMulResults<TTile>.WriteSums(
+            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
+    }
+
+    private static void Run<TFinish, TTile, TSums, TRight, TProduct>(ResultOperands to, int depth)
+        where TFinish : struct, IFinish
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
         where TRight : struct, IHopperFactor
         where TProduct : struct, IHopperProduct
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * (TEpilogue.Gated ? TTile.Columns / 2 : TTile.Columns);
-        int second = firstColumn + (TEpilogue.Gated ? columns : TTile.Columns / 2);
-        Multiply<TTile, TSums, HopperByRows, TRight, TProduct>(shared, firstRow, firstColumn, second, 0, depth);
-        if (Warp.Index < Producer) MatMulResults<TTile>.Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
+        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * (TFinish.Gated ? TTile.Columns / 2 : TTile.Columns);
+        Multiply<TTile, TSums, HopperByRows, TRight, TProduct>(shared, firstRow, firstColumn, firstColumn + (TFinish.Gated ? to.Columns : TTile.Columns / 2), 0, depth);
+        if (Warp.Index < Producer) MatMulResults<TTile>.Write<TFinish>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
     /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.</summary>

@@ -1,5 +1,6 @@
 using Engine.Kernels.Gpu;
 using ILGPU;
+using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
@@ -29,7 +30,7 @@ internal readonly struct WideTile : IResultTile
     public static int Threads => 256;
 }
 
-/// <summary>What is done with the sums of a block: they lie by rows in shared memory, and a thread takes eight columns of a row at a time.</summary>
+/// <summary>The results of a block: they lie by rows in shared memory, and a thread takes eight columns of a row at a time.</summary>
 internal static class MatMulResults<TTile>
     where TTile : struct, IResultTile
 {
@@ -38,28 +39,40 @@ internal static class MatMulResults<TTile>
     /// <summary>Floats of a row in shared memory: rows start eight banks apart.</summary>
     public static int Stride => TTile.Columns + 8;
 
-    /// <summary>Adds bias, activates, adds the residual and writes: a gated tile holds either half of as many columns.</summary>
-    public static void Write<TEpilogue>(
-        ArrayView<Float4> sums, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int firstRow, int firstColumn, int rows, int columns)
-        where TEpilogue : struct, IEpilogue
+    /// <summary>Adds the bias and finishes; a tile with two parts has half of its columns of either.</summary>
+    public static void Write<TFinish>(ArrayView<Float4> sums, ResultOperands to, int firstRow, int firstColumn)
+        where TFinish : struct, IFinish
     {
-        int perRow = TEpilogue.Gated ? TTile.Columns / 16 : TTile.Columns / 8;
+        int perRow = TFinish.Gated ? TTile.Columns / 16 : TTile.Columns / 8, columns = to.Columns;
         int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
         if (column >= columns) return;
         // Eight lanes cover all banks when every other four begin with their second quad.
         int second = (piece >> 2) & 1;
-        bool whole = (columns & 7) == 0;
         Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
-        if (bias.Length > 0) biasLow = Read(bias, column, columns, whole);
-        if (TEpilogue.Gated && bias.Length > 0) biasHigh = Read(bias.SubView(columns, columns), column, columns, whole);
-        for (int local = Group.IdxX / perRow; local < Rows && firstRow + local < rows; local += TTile.Threads / perRow)
+        if (to.Bias.Length > 0) biasLow = Pieces.Read(to.Bias, 0, column, columns);
+        if (TFinish.Gated && to.Bias.Length > 0) biasHigh = Pieces.Read(to.Bias, columns, column, columns);
+        for (int local = Group.IdxX / perRow; local < Rows && firstRow + local < to.Rows; local += TTile.Threads / perRow)
         {
             int at = (local * (Stride / 4)) + (piece * 2);
-            Float8 value = Apply<TEpilogue>(Sums(sums, at, second) + biasLow);
-            if (TEpilogue.Gated) value *= Sums(sums, at + (TTile.Columns / 8), second) + biasHigh;
-            long offset = (long)(firstRow + local) * columns;
-            if (residual.Length > 0) value += Read(residual.SubView(offset, columns), column, columns, whole);
-            Write(y.SubView(offset, columns), column, columns, whole, value);
+            Float8 low = Sums(sums, at, second) + biasLow, high = biasHigh;
+            if (TFinish.Gated) high += Sums(sums, at + (TTile.Columns / 8), second);
+            TFinish.Write(to, firstRow + local, column, low, high);
+        }
+    }
+
+    /// <summary>Writes the sums as they are, to rows of <paramref name="columns"/> floats, or adds them to what is there.</summary>
+    public static void WriteSums(ArrayView<Float4> sums, ArrayView<float> y, int firstRow, int firstColumn, int rows, int columns, bool add)
+    {
+        const int PerPass = 128;
+        for (int part = 0; part < TTile.Columns / PerPass; part++)
+        {
+            int quad = Warp.Lane + (part * PerPass / 4), column = firstColumn + (quad * 4);
+            if (column >= columns) return;
+            for (int local = Warp.Index; local < Rows && firstRow + local < rows; local += TTile.Threads / Warp.Size)
+            {
+                ref Float4 target = ref y.SubView((long)(firstRow + local) * columns, columns).Cast<Float4>()[column >> 2];
+                Ptx.Store(ref target, true, sums[(local * (Stride / 4)) + quad] + Ptx.LoadOnce(ref target, add, 0));
+            }
         }
     }
 
@@ -71,43 +84,5 @@ internal static class MatMulResults<TTile>
         return new(
             new(swap ? b.X : a.X, swap ? b.Y : a.Y, swap ? b.Z : a.Z, swap ? b.W : a.W),
             new(swap ? a.X : b.X, swap ? a.Y : b.Y, swap ? a.Z : b.Z, swap ? a.W : b.W));
-    }
-
-    private static Float8 Apply<TEpilogue>(Float8 v)
-        where TEpilogue : struct, IEpilogue
-        => new(Apply<TEpilogue>(v.Low), Apply<TEpilogue>(v.High));
-
-    private static Float4 Apply<TEpilogue>(Float4 v)
-        where TEpilogue : struct, IEpilogue
-        => new(TEpilogue.Apply(v.X), TEpilogue.Apply(v.Y), TEpilogue.Apply(v.Z), TEpilogue.Apply(v.W));
-
-    private static Float8 Read(ArrayView<ushort> row, int column, int columns, bool whole)
-    {
-        if (whole) return BF16.Unpack(Ptx.LoadOnce(ref row.Cast<UInt4>()[column >> 3], true, 0));
-        return new(
-            new(Read(row, column, columns), Read(row, column + 1, columns), Read(row, column + 2, columns), Read(row, column + 3, columns)),
-            new(Read(row, column + 4, columns), Read(row, column + 5, columns), Read(row, column + 6, columns), Read(row, column + 7, columns)));
-    }
-
-    private static float Read(ArrayView<ushort> row, int column, int columns) => column < columns ? BF16.Get(row, column) : 0;
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, bool whole, Float8 value)
-    {
-        if (whole)
-        {
-            Ptx.Store(ref row.Cast<UInt4>()[column >> 3], true, BF16.Pack(value));
-            return;
-        }
-
-        Write(row, column, columns, value.Low);
-        Write(row, column + 4, columns, value.High);
-    }
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, Float4 value)
-    {
-        if (column < columns) BF16.Set(row, column, value.X);
-        if (column + 1 < columns) BF16.Set(row, column + 1, value.Y);
-        if (column + 2 < columns) BF16.Set(row, column + 2, value.Z);
-        if (column + 3 < columns) BF16.Set(row, column + 3, value.W);
     }
 }

@@ -25,32 +25,60 @@ internal static class MatMulTensorCoreKernels
 
     public static void Register(KernelList list)
     {
-        list.Add("linear_bf16", Product<LinearEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_gelu_bf16", Product<GeluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_geglu_bf16", Product<GegluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_input_gradient_bf16", Product<LinearEpilogue, FactorByColumns>, Threads, SharedBytes, 2);
+        list.Add("linear_bf16", Product<Activated<LinearEpilogue>, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_geglu_bf16", Product<Activated<GegluEpilogue>, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_dropout_bf16", Dropout<FactorByRows>, Threads, SharedBytes, 2);
+        list.Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, FactorByColumns>, Threads, SharedBytes, 2);
+        list.Add("linear_input_gradient_gelu_bf16", Product<GeluSlope, FactorByColumns>, Threads, SharedBytes, 2);
+        list.Add("linear_input_gradient_geglu_bf16", Product<GegluSlope, FactorByColumns>, Threads, SharedBytes, 2);
+        list.Add("linear_input_gradient_dropout_bf16", Dropout<FactorByColumns>, Threads, SharedBytes, 2);
         list.Add("linear_weight_gradient_split_bf16", WeightGradient, Threads, SharedBytes, 2);
         list.Add("split_sum_f32", AddParts, Flat.Threads);
     }
 
     /// <summary>
-    /// y[r, c] = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual[r, c]. left: [rows, depth]; right: [columns, depth], or
-    /// [2 · columns, depth] with GEGLU, or in the layout <see cref="FactorByColumns"/> [depth, columns], columns being a multiple of eight;
-    /// bias: a row of the right factor's columns, or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to
-    /// it. Depth is a multiple of eight. Grid: (⌈columns / 128⌉, or / 64 with GEGLU; ⌈rows / 128⌉).
+    /// y = finish(Σₖ left[r, k] · right[c, k] + bias[c], operand). left: [rows, depth]; right: [columns, depth], or [2 · columns, depth] with
+    /// two parts, or in the layout <see cref="FactorByColumns"/> [depth, columns], columns being a multiple of eight; bias: a row of the
+    /// right factor's columns, or empty; y: [rows, columns]; residual: the operand of the finish (<see cref="IFinish"/>). Depth is a multiple
+    /// of eight. Grid: (⌈columns / 128⌉, or / 64 with two parts; ⌈rows / 128⌉).
     /// </summary>
-    public static void Product<TEpilogue, TRight>(
+    public static void Product<TFinish, TRight>(
         ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
-        where TEpilogue : struct, IEpilogue
+        where TFinish : struct, IFinish
+        where TRight : struct, ITensorCoreFactor =>
+        Run<TFinish, TRight>(left, right, new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
+
+    /// <summary>
+    /// y = dropout(left · rightᵀ + bias) + residual, as <see cref="Product{TFinish, TRight}"/> has it; stream: seed (two words) and step.
+    /// Columns are a multiple of eight.
+    /// </summary>
+    public static void Dropout<TRight>(
+        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
+        int rows, int columns, int depth, uint threshold, float scale, uint site)
+        where TRight : struct, ITensorCoreFactor =>
+        Run<DroppedOut, TRight>(
+            left, right,
+            new()
+            {
+                Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns, Threshold = threshold, Scale = scale,
+                SeedLow = stream[0], SeedHigh = stream[1], Step = stream[2], Site = site,
+            },
+            depth);
+
+    private static void Run<TFinish, TRight>(ArrayView<ushort> left, ArrayView<ushort> right, ResultOperands to, int depth)
+        where TFinish : struct, IFinish
         where TRight : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * (TEpilogue.Gated ? Tile / 2 : Tile);
-        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : Tile / 2), secondEnd = TEpilogue.Gated ? 2 * columns : columns;
+        int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * (TFinish.Gated ? Tile / 2 : Tile), columns = to.Columns;
+        int secondColumn = firstColumn + (TFinish.Gated ? columns : Tile / 2), secondEnd = TFinish.Gated ? 2 * columns : columns;
         Multiply<FactorByRows, TRight>(
-            shared, FactorByRows.Open(left, firstRow, firstRow + (Tile / 2), rows, rows, depth),
+            shared, FactorByRows.Open(left, firstRow, firstRow + (Tile / 2), to.Rows, to.Rows, depth),
             TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
-        MatMulResults<SquareTile>.Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
+        MatMulResults<SquareTile>.Write<TFinish>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
     /// <summary>
@@ -65,16 +93,8 @@ internal static class MatMulTensorCoreKernels
         int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * Tile, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
         Multiply<FactorByColumns, FactorByColumns>(
             shared, FactorByColumns.Open(left, firstRow, 0, rows, 0, end), FactorByColumns.Open(right, firstColumn, 0, columns, 0, end), begin, end);
-        ArrayView<Float4> results = shared.Cast<Float4>();
-        int quad = Warp.Lane, column = firstColumn + (quad * 4);
-        if (column >= columns) return;
-        bool add = Grid.DimZ == 1;
-        for (int local = Warp.Index; local < Tile && firstRow + local < rows; local += Threads / Warp.Size)
-        {
-            ArrayView<float> row = sums.SubView((((long)Grid.IdxZ * rows) + firstRow + local) * columns, columns);
-            ref Float4 target = ref row.Cast<Float4>()[column >> 2];
-            Ptx.Store(ref target, true, results[(local * (ResultStride / 4)) + quad] + Ptx.LoadOnce(ref target, add, 0));
-        }
+        MatMulResults<SquareTile>.WriteSums(
+            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
     }
 
     /// <summary>y[i] += Σₛ parts[s, i], in the order of s. parts: [shares, count]; count is a multiple of four. Grid: count / 1024.</summary>
