@@ -93,8 +93,13 @@ internal static partial class Ptx
     [PtxInstruction("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;"), IntrinsicImplementation]
     public static void ArriveAndExpect(uint barrier, uint bytes) => throw Compiled;
 
-    [PtxInstruction("mbarrier.arrive.shared::cta.b64 _, [$0];"), IntrinsicImplementation]
-    public static void Arrive(uint barrier) => throw Compiled;
+    /// <summary>Arrives, where <paramref name="inside"/>; the warp stays together.</summary>
+    [PtxInstruction("@$1 mbarrier.arrive.shared::cta.b64 _, [$0];"), IntrinsicImplementation]
+    public static void Arrive(uint barrier, bool inside) => throw Compiled;
+
+    /// <summary>Brings the lanes of a warp together.</summary>
+    [PtxInstruction("bar.warp.sync 0xffffffff;"), IntrinsicImplementation]
+    public static void SynchroniseWarp() => throw Compiled;
 
     /// <summary>Whether the phase of this parity is over: 0 for the first, third, … Waits a little.</summary>
     [PtxInstruction("mbarrier.try_wait.parity.shared::cta.b64 $r, [$0], $1;"), IntrinsicImplementation]

@@ -106,7 +106,7 @@ internal static class MatMulHopperKernels
     }
 
     /// <summary>
-    /// y = finish(left · rightᵀ + bias, operand), as <see cref="MatMulTensorCoreKernels.Product{TFinish, TRight}"/> has it. leftMap: [rows,
+    /// y = finish(left · rightᵀ + bias, operand), as <see cref="MatMulTensorCoreKernels.Product{TFinish, TTile, TSums, TLeft, TRight}"/> has it. leftMap: [rows,
     /// depth]; rightMap: [columns, depth], or [2 · columns, depth] with two parts, or [depth, columns] in the layout
     /// <see cref="HopperByColumns"/>. Grid: (⌈columns / the tile's⌉, or half of them with two parts; ⌈rows / 128⌉).
     /// </summary>
@@ -119,7 +119,7 @@ internal static class MatMulHopperKernels
         where TProduct : struct, IHopperProduct =>
         Run<TFinish, TTile, TSums, TRight, TProduct>(new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
 
-    /// <summary>The same with dropout; see <see cref="MatMulTensorCoreKernels.Dropout{TRight}"/>.</summary>
+    /// <summary>The same with dropout; see <see cref="MatMulTensorCoreKernels.Dropout{TTile, TSums, TLeft, TRight}"/>.</summary>
     public static void Dropout<TTile, TSums, TRight, TProduct>(
         TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
         int rows, int columns, int depth, uint threshold, float scale, uint site)
@@ -136,7 +136,7 @@ internal static class MatMulHopperKernels
             depth);
 
     /// <summary>
-    /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient"/> has it; share is a multiple of 64. leftMap: [depth,
+    /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient{TTile, TSums, TFactor}"/> has it; share is a multiple of 64. leftMap: [depth,
     /// rows]; rightMap: [depth, columns].
     /// </summary>
     public static void WeightGradient<TTile, TSums>(TensorMap leftMap, TensorMap rightMap, ArrayView<float> sums, int rows, int columns, int depth, int share)
@@ -178,6 +178,7 @@ internal static class MatMulHopperKernels
         if (Warp.Index == Producer)
         {
             if (Warp.Lane == 0) Fill<TTile, TLeft, TRight>(ring, firstRow, firstColumn, secondColumn, begin, tiles);
+            Ptx.SynchroniseWarp();
         }
         else
         {
@@ -190,7 +191,7 @@ internal static class MatMulHopperKernels
 
                 sums = TProduct.Multiply(
                     sums, TLeft.Descriptor | ((tile + (uint)(group * BoxBytes)) >> 4), TRight.Descriptor | ((tile + (LeftBoxes * BoxBytes)) >> 4));
-                if (Warp.Lane == 0) Ptx.Arrive(ring.Empty);
+                Ptx.Arrive(ring.Empty, Warp.Lane == 0);
                 ring = ring.Next();
             }
         }

@@ -4,37 +4,43 @@ using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
-/// <summary>The 128 rows of results that a block leaves in shared memory.</summary>
+/// <summary>The results of a block, which 256 threads write.</summary>
 internal interface IResultTile
 {
-    /// <summary>The columns, a multiple of 128.</summary>
-    static abstract int Columns { get; }
+    static abstract int Rows { get; }
 
-    /// <summary>The threads that write them.</summary>
-    static abstract int Threads { get; }
+    static abstract int Columns { get; }
+}
+
+/// <summary>64 × 64 results.</summary>
+internal readonly struct SmallTile : IResultTile
+{
+    public static int Rows => 64;
+
+    public static int Columns => 64;
 }
 
 /// <summary>128 × 128 results.</summary>
 internal readonly struct SquareTile : IResultTile
 {
-    public static int Columns => 128;
+    public static int Rows => 128;
 
-    public static int Threads => 256;
+    public static int Columns => 128;
 }
 
 /// <summary>128 × 256 results.</summary>
 internal readonly struct WideTile : IResultTile
 {
-    public static int Columns => 256;
+    public static int Rows => 128;
 
-    public static int Threads => 256;
+    public static int Columns => 256;
 }
 
 /// <summary>The results of a block: they lie by rows in shared memory, and a thread takes eight columns of a row at a time.</summary>
 internal static class MatMulResults<TTile>
     where TTile : struct, IResultTile
 {
-    public const int Rows = 128;
+    private const int Threads = 256;
 
     /// <summary>Floats of a row in shared memory: rows start eight banks apart.</summary>
     public static int Stride => TTile.Columns + 8;
@@ -47,11 +53,11 @@ internal static class MatMulResults<TTile>
         int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
         if (column >= columns) return;
         // Eight lanes cover all banks when every other four begin with their second quad.
-        int second = (piece >> 2) & 1;
+        int second = (Group.IdxX >> 2) & 1;
         Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
         if (to.Bias.Length > 0) biasLow = Pieces.Read(to.Bias, 0, column, columns);
         if (TFinish.Gated && to.Bias.Length > 0) biasHigh = Pieces.Read(to.Bias, columns, column, columns);
-        for (int local = Group.IdxX / perRow; local < Rows && firstRow + local < to.Rows; local += TTile.Threads / perRow)
+        for (int local = Group.IdxX / perRow; local < TTile.Rows && firstRow + local < to.Rows; local += Threads / perRow)
         {
             int at = (local * (Stride / 4)) + (piece * 2);
             Float8 low = Sums(sums, at, second) + biasLow, high = biasHigh;
@@ -64,11 +70,11 @@ internal static class MatMulResults<TTile>
     public static void WriteSums(ArrayView<Float4> sums, ArrayView<float> y, int firstRow, int firstColumn, int rows, int columns, bool add)
     {
         const int PerPass = 128;
-        for (int part = 0; part < TTile.Columns / PerPass; part++)
+        for (int part = 0; part < (TTile.Columns + PerPass - 1) / PerPass; part++)
         {
             int quad = Warp.Lane + (part * PerPass / 4), column = firstColumn + (quad * 4);
-            if (column >= columns) return;
-            for (int local = Warp.Index; local < Rows && firstRow + local < rows; local += TTile.Threads / Warp.Size)
+            if (column >= columns || quad >= TTile.Columns / 4) return;
+            for (int local = Warp.Index; local < TTile.Rows && firstRow + local < rows; local += Threads / Warp.Size)
             {
                 ref Float4 target = ref y.SubView((long)(firstRow + local) * columns, columns).Cast<Float4>()[column >> 2];
                 Ptx.Store(ref target, true, sums[(local * (Stride / 4)) + quad] + Ptx.LoadOnce(ref target, add, 0));

@@ -30,20 +30,14 @@ internal struct Sums64
 
     public static void Store(Sums64 sums, ArrayView<Float2> pairs, int at, int stride)
     {
-        Store(sums.C0, pairs, at, stride);
-        Store(sums.C1, pairs, at + 4, stride);
-        Store(sums.C2, pairs, at + 8, stride);
-        Store(sums.C3, pairs, at + 12, stride);
-        Store(sums.C4, pairs, at + 16, stride);
-        Store(sums.C5, pairs, at + 20, stride);
-        Store(sums.C6, pairs, at + 24, stride);
-        Store(sums.C7, pairs, at + 28, stride);
-    }
-
-    private static void Store(Float4 sums, ArrayView<Float2> pairs, int at, int stride)
-    {
-        pairs[at] = new(sums.X, sums.Y);
-        pairs[at + (8 * stride)] = new(sums.Z, sums.W);
+        WarpTile16.Store(sums.C0, pairs, at, stride);
+        WarpTile16.Store(sums.C1, pairs, at + 4, stride);
+        WarpTile16.Store(sums.C2, pairs, at + 8, stride);
+        WarpTile16.Store(sums.C3, pairs, at + 12, stride);
+        WarpTile16.Store(sums.C4, pairs, at + 16, stride);
+        WarpTile16.Store(sums.C5, pairs, at + 20, stride);
+        WarpTile16.Store(sums.C6, pairs, at + 24, stride);
+        WarpTile16.Store(sums.C7, pairs, at + 28, stride);
     }
 }
 
