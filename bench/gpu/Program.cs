@@ -41,7 +41,7 @@ if (args[0] == "report")
 
 if (args[0] == "tune")
 {
-    int code = Runner.Run([.. Products.Checks(), .. Products.Full.Tuning(journal)], journal, Open);
+    int code = Runner.Run([.. Products.Full.Checks(), .. Products.Full.Tuning(journal)], journal, Open);
     if (code != Runner.Again && args.Length > 2) File.WriteAllLines(args[2], ["# " + gpu.Name, .. Products.Table(journal)]);
     return code;
 }

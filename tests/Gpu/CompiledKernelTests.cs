@@ -63,6 +63,21 @@ public sealed class CompiledKernelTests
     }
 
     [Fact]
+    public void Only_the_kernels_for_Hopper_have_its_instructions_and_target()
+    {
+        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
+        {
+            string text = System.Text.Encoding.ASCII.GetString(KernelManifest.Text(kernel));
+            bool hopper = kernel.Target == KernelTarget.Hopper;
+            Assert.Contains(hopper ? ".version 8.0\n.target sm_90a\n" : ".version 7.4\n.target sm_80\n", text, StringComparison.Ordinal);
+            Assert.Equal(hopper, text.Contains("wgmma.", StringComparison.Ordinal));
+            if (!hopper) continue;
+            Assert.Contains(".extern .shared .align 1024 ", text, StringComparison.Ordinal);
+            Assert.All(kernel.Parameters.Where(p => p.Kind == KernelParameterKind.TensorMap), p => Assert.Equal(0, p.Offset % 64));
+        }
+    }
+
+    [Fact]
     public void Cleaned_text_does_not_depend_on_the_numbers_that_the_compiler_gave()
     {
         const string Text = """

@@ -74,6 +74,39 @@ public sealed class GpuBenchTests : IDisposable
     }
 
     [Fact]
+    public void Only_forms_that_passed_their_check_are_timed_chosen_and_in_the_ladder()
+    {
+        var products = new Products([(40, 24)], [9], [9], 9, Calls: 1);
+        Journal journal = Open();
+        WorkItem[] checks = [.. products.Checks().Where(i => i.Name == "mma-64")];
+        Assert.True(Runner.Run(checks, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
+        journal.Add(new(Journal.Passed, Products.Forms, "wgmma-128", ""));
+        journal.Add(new(Journal.Failed, Products.Forms, "wgmma-256", "element 3"));
+        Assert.Equal(Runner.Good, Runner.Run(products.Tuning(journal), journal, Device));
+        string[] lines = [.. Products.Table(journal)];
+        Assert.Equal(3, lines.Length);
+        Assert.All(lines, line => Assert.Matches(@"^9\.0 \S+ 9 40 24 (mma-64|wgmma-128) # mma-64 [\d.]+, wgmma-128 [\d.]+ TFLOP/s$", line));
+        _ = ProductTable.Read(lines, "x");
+        Assert.Equal(Runner.Good, Runner.Run(products.Rungs(journal), journal, Device));
+        Assert.Equal(Journal.Skipped, journal.Find(Products.Ladder, "wgmma-256 9×40×24")!.Result);
+        Assert.Equal(Journal.Figure, journal.Find(Products.Ladder, "table WeightGradient 9×40×24")!.Result);
+        string report = Report.Write(journal, "Fake", """{ "linear bf16 9×40×24": 0.5, "linear weight gradient bf16 9×40×24": 0.25 }""");
+        Assert.Matches(@"\| wgmma-128 9×40×24 \| [\d.]+ \| 0\.5 \| ", report);
+        Assert.Matches(@"\| table WeightGradient 9×40×24 \| [\d.]+ \| 0\.3 \| ", report);
+    }
+
+    [Fact]
+    public void The_form_of_Hopper_is_skipped_where_the_driver_is_too_old_for_it()
+    {
+        var driver = new FakeDriver { Version = 11080 };
+        Journal journal = Open();
+        WorkItem[] items = [.. Products.Full.Checks().Where(i => i.Name == "wgmma-128")];
+        Assert.Equal(Runner.Good, Runner.Run(items, journal, () => new CudaContext(driver, CudaDevices.List(driver, out _)[0])));
+        Assert.Equal(Journal.Skipped, journal.Results.Single().Result);
+        Assert.Equal(0, driver.Held);
+    }
+
+    [Fact]
     public void The_checks_notice_a_kernel_that_computes_something_else()
     {
         // The next kernel's entry under this one's name: tanh is launched as GELU.

@@ -28,6 +28,7 @@ public sealed class TensorCoreProductTests : IDisposable
 
     [Theory]
     [InlineData("mma-128")]
+    [InlineData("mma-64")]
     [InlineData("wgmma-128")]
     [InlineData("wgmma-256")]
     public void The_gradient_of_weights_in_every_form(string form)
@@ -47,6 +48,7 @@ public sealed class TensorCoreProductTests : IDisposable
 
     [Theory]
     [InlineData("mma-128")]
+    [InlineData("mma-64")]
     [InlineData("wgmma-128")]
     [InlineData("wgmma-256")]
     public void The_gradient_of_weights_meets_no_bank_conflicts(string form)

@@ -7,9 +7,9 @@ namespace Engine.Kernels;
 /// <summary>
 /// The matrix product of a linear layer on tensor cores, <c>y = f(x wᵀ + bias) + residual</c>, and its gradients: operands in bf16, sums,
 /// and what is done with them in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
-/// <c>mma.m16n8k16</c>; or 64 × 64, each warp 16 × 32. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous copies three tiles ahead;
-/// see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds half of its columns of either
-/// part, so that both meet.
+/// <c>mma.m16n8k16</c>; or 64 × 64, each warp 16 × 32. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous
+/// copies three tiles ahead; see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds half of its columns of
+/// either part, so that both meet.
 /// </summary>
 internal static class MatMulTensorCoreKernels
 {
@@ -30,7 +30,8 @@ internal static class MatMulTensorCoreKernels
         where TExtent : struct, IExtent
         where TSums : struct, IWarpTile<TSums>
     {
-        void Add(string name, Delegate kernel) => list.Add(name + form, kernel, Threads, shared, blocks);
+        // Two parts in small tiles take more registers than three blocks leave.
+        void Add(string name, Delegate kernel) => list.Add(name + form, kernel, Threads, shared, name.Contains("geglu") ? 2 : blocks);
         Add("linear_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);

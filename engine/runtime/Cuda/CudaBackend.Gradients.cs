@@ -28,7 +28,25 @@ internal sealed unsafe partial class CudaBackend
     private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx) =>
         Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
 
-    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) => Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw)
+    {
+        if (x.DType == DType.BF16) WeightGradient(dy, x, dw);
+        else Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+    }
+
+    private void WeightGradient(Tensor dy, Tensor x, Tensor dw)
+    {
+        int rows = x.Shape[0], outputs = dw.Shape[0], inputs = dw.Shape[1];
+        ProductForm form = _products.Choose(ProductKind.WeightGradient, rows, outputs, inputs);
+        (int share, int shares) = TensorCoreProducts.Divide(form, rows, outputs, inputs);
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor parts = shares > 1 ? Scratch.Rent(new Shape(shares, outputs, inputs), DType.F32) : default;
+            _products.WeightGradient(form, dy.Elements(), x.Elements(), dw.Elements(), parts.Elements(), share, rows, outputs, inputs);
+            Scratch.Reset();
+        }
+    }
 
     private protected override void SumRowsCore(Tensor x, Tensor y)
     {
@@ -327,6 +345,13 @@ internal sealed unsafe partial class CudaBackend
     {
         lock (_operation)
         {
+            if (left.DType == DType.BF16)
+            {
+                _cuda.Enter();
+                _products.Launch(ProductKernel.InputGradient, new(left.Elements(), right.Elements(), default, residual.Elements(), y.Elements(), y.Shape[0], y.Shape[1], depth));
+                return;
+            }
+
             KernelArguments a = Begin(entries, left.DType);
             a.View(left);
             a.View(right);

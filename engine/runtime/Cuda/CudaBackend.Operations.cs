@@ -77,6 +77,19 @@ internal sealed unsafe partial class CudaBackend
         };
         lock (_operation)
         {
+            if (x.DType == DType.BF16)
+            {
+                ProductKernel kernel = activation switch
+                {
+                    Activation.None => ProductKernel.Linear,
+                    Activation.Gelu => ProductKernel.Gelu,
+                    _ => ProductKernel.Geglu,
+                };
+                _cuda.Enter();
+                _products.Launch(kernel, new(x.Elements(), weight.Data.Elements(), bias.Elements(), residual.Elements(), y.Elements(), rows, columns, weight.Inputs));
+                return;
+            }
+
             KernelArguments a = Begin(entries, x.DType);
             a.View(x);
             a.View(weight.Data);

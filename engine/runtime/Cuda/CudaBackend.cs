@@ -10,12 +10,15 @@ internal sealed unsafe partial class CudaBackend : Backend
     private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk, ElementLossBlock = 256;
     private readonly Lock _operation = new();
     private readonly GpuDevice _cuda;
+    private readonly TensorCoreProducts _products;
     private readonly List<HeadParameters> _heads = [];
     private Arena? _constants;
     private Arena? _scratch;
 
     /// <summary>A backend on a device, which it owns.</summary>
-    public CudaBackend(GpuDevice device) => _cuda = device;
+    /// <param name="device">The device.</param>
+    /// <param name="products">Which forms of matrix products are the fastest; without one, the table of this assembly.</param>
+    public CudaBackend(GpuDevice device, ProductTable? products = null) => (_cuda, _products) = (device, new(device, products ?? ProductTable.Default));
 
     public override string Description => _cuda.Description;
 
@@ -169,5 +172,8 @@ internal sealed unsafe partial class CudaBackend : Backend
 internal static unsafe class TensorArguments
 {
     /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
+    public static DeviceElements Elements(this Tensor tensor) => new((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+
+    /// <inheritdoc cref="Elements"/>
     public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
 }

@@ -61,7 +61,7 @@ internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
             a.U32(drawn.Site);
         }
 
-        device.Launch(Blocks(o.Columns, form.Columns / kernel.Parts), Blocks(o.Rows, ProductForm.Rows));
+        device.Launch(Blocks(o.Columns, form.Columns / kernel.Parts), Blocks(o.Rows, form.Rows));
     }
 
     /// <summary>The shares of the rows, each summed by blocks of its own, so that the blocks fill the GPU once.</summary>
@@ -72,7 +72,7 @@ internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
     /// <returns>The rows of a share, and how many there are.</returns>
     public static (int Share, int Shares) Divide(ProductForm form, int rows, int outputs, int inputs)
     {
-        int tiles = Blocks(outputs, ProductForm.Rows) * Blocks(inputs, form.Columns);
+        int tiles = Blocks(outputs, form.Rows) * Blocks(inputs, form.Columns);
         int wanted = Math.Max(1, Multiprocessors * form.BlocksPerMultiprocessor / tiles), share = Blocks(Blocks(rows, wanted), form.Share) * form.Share;
         return (share, Blocks(rows, share));
     }
@@ -98,7 +98,7 @@ internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
         a.I32(inputs);
         a.I32(rows);
         a.I32(share);
-        device.Launch(Blocks(inputs, form.Columns), Blocks(outputs, ProductForm.Rows), shares);
+        device.Launch(Blocks(inputs, form.Columns), Blocks(outputs, form.Rows), shares);
         if (shares == 1) return;
         a = device.Begin("split_sum_f32");
         View(a, parts);
