@@ -150,7 +150,7 @@ public class WarpgroupTests
     [InlineData("\twgmma.commit_group.sync.aligned;\n", "\twgmma.commit_group.sync.aligned;\n\tmov.f32 %f31, 0f00000000;\n", FaultKind.AsyncRegisters)]
     [InlineData("\tfence.proxy.async.shared::cta;\n", "", FaultKind.ProxyFence)]
     [InlineData("\tbar.sync 0;\n", "", FaultKind.UninitialisedRead)]
-    [InlineData("\tsetp.eq.u32 %p1", "\tst.shared.b32 [%r3], %r10;\n\tsetp.eq.u32 %p1", FaultKind.Race)]
+    [InlineData("\tsetp.eq.u32 %p1", "\tst.shared.b32 [%r3], %r10;\n\tfence.proxy.async.shared::cta;\n\tsetp.eq.u32 %p1", FaultKind.Race)]
     [InlineData("\tsetp.eq.u32 %p1", "\tst.shared.b32 [%r3], %r10;\n\tbar.sync 0;\n\tsetp.eq.u32 %p1", FaultKind.ProxyFence)]
     [InlineData("\twgmma.wait_group", "\tst.shared.b32 [%r3], 7;\n\twgmma.wait_group", FaultKind.Race)]
     [InlineData("\twgmma.fence", "\tadd.u64 %rd3, %rd3, 8;\n\twgmma.fence", FaultKind.Misaligned)]

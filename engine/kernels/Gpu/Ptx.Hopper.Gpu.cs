@@ -9,7 +9,7 @@ namespace Engine.Kernels.Gpu;
 internal static partial class Ptx
 {
     // The sums are copied to the result's registers, to which four products of 16 depths are added; they are awaited at once, so that
-    // no other instruction meets registers that are being written.
+    // no other instruction meets registers that are being written. The arrival belongs to it: the compiler may exchange two calls.
     private const string Open = """
         $=0{
         	.reg .b64 da, db;
@@ -24,6 +24,7 @@ internal static partial class Ptx
     private const string Close = """
         wgmma.commit_group.sync.aligned;
         	wgmma.wait_group.sync.aligned 0;
+        	@$4 mbarrier.arrive.shared::cta.b64 _, [$3];
         	}
         """;
 
@@ -41,32 +42,34 @@ internal static partial class Ptx
     /// <param name="sums">The sums.</param>
     /// <param name="left">The descriptor of a left tile of 64 rows.</param>
     /// <param name="right">The descriptor of a right tile of 128 rows.</param>
+    /// <param name="read">The barrier to arrive at when the tiles have been read.</param>
+    /// <param name="arrives">Whether this lane does.</param>
     [PtxInstruction(Open + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Close), IntrinsicImplementation]
-    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <summary>The same with the right tile by columns.</summary>
     [PtxInstruction(Open + Wide128 + RowsByColumns + DeeperByColumns + Wide128 + RowsByColumns + DeeperByColumns
         + Wide128 + RowsByColumns + DeeperByColumns + Wide128 + RowsByColumns + Close), IntrinsicImplementation]
-    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <summary>The same with both tiles by columns.</summary>
     [PtxInstruction(Open + Wide128 + Columns + DeeperColumns + Wide128 + Columns + DeeperColumns + Wide128 + Columns + DeeperColumns
         + Wide128 + Columns + Close), IntrinsicImplementation]
-    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
-    /// <inheritdoc cref="Multiply(Sums128, ulong, ulong)"/>
+    /// <inheritdoc cref="Multiply(Sums128, ulong, ulong, uint, bool)"/>
     [PtxInstruction(Open + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Close), IntrinsicImplementation]
-    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
-    /// <inheritdoc cref="MultiplyByColumns(Sums128, ulong, ulong)"/>
+    /// <inheritdoc cref="MultiplyByColumns(Sums128, ulong, ulong, uint, bool)"/>
     [PtxInstruction(Open + Wide256 + RowsByColumns + DeeperByColumns + Wide256 + RowsByColumns + DeeperByColumns
         + Wide256 + RowsByColumns + DeeperByColumns + Wide256 + RowsByColumns + Close), IntrinsicImplementation]
-    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
-    /// <inheritdoc cref="MultiplyColumns(Sums128, ulong, ulong)"/>
+    /// <inheritdoc cref="MultiplyColumns(Sums128, ulong, ulong, uint, bool)"/>
     [PtxInstruction(Open + Wide256 + Columns + DeeperColumns + Wide256 + Columns + DeeperColumns + Wide256 + Columns + DeeperColumns
         + Wide256 + Columns + Close), IntrinsicImplementation]
-    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right) => throw Compiled;
+    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <summary>The address of the kernel's parameter <c>leftMap</c>.</summary>
     [PtxInstruction("mov.b64 $r, leftMap;\n\tcvta.param.u64 $r, $r;"), IntrinsicImplementation]
@@ -92,10 +95,6 @@ internal static partial class Ptx
     /// <summary>Arrives, and announces bytes that copies will bring.</summary>
     [PtxInstruction("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;"), IntrinsicImplementation]
     public static void ArriveAndExpect(uint barrier, uint bytes) => throw Compiled;
-
-    /// <summary>Arrives, where <paramref name="inside"/>; the warp stays together.</summary>
-    [PtxInstruction("@$1 mbarrier.arrive.shared::cta.b64 _, [$0];"), IntrinsicImplementation]
-    public static void Arrive(uint barrier, bool inside) => throw Compiled;
 
     /// <summary>Brings the lanes of a warp together.</summary>
     [PtxInstruction("bar.warp.sync 0xffffffff;"), IntrinsicImplementation]

@@ -42,29 +42,29 @@ internal readonly struct HopperByColumns : IHopperFactor
 /// <summary>Which factors of a product lie by rows, and so which instruction multiplies them.</summary>
 internal interface IHopperProduct
 {
-    static abstract TSums Multiply<TSums>(TSums sums, ulong left, ulong right)
+    static abstract TSums Multiply<TSums>(TSums sums, ulong left, ulong right, uint read, bool arrives)
         where TSums : struct, IWarpgroupSums<TSums>;
 }
 
 internal readonly struct RowsByRows : IHopperProduct
 {
-    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right)
+    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right, uint read, bool arrives)
         where TSums : struct, IWarpgroupSums<TSums>
-        => TSums.Multiply(sums, left, right);
+        => TSums.Multiply(sums, left, right, read, arrives);
 }
 
 internal readonly struct RowsByColumns : IHopperProduct
 {
-    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right)
+    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right, uint read, bool arrives)
         where TSums : struct, IWarpgroupSums<TSums>
-        => TSums.MultiplyByColumns(sums, left, right);
+        => TSums.MultiplyByColumns(sums, left, right, read, arrives);
 }
 
 internal readonly struct ColumnsByColumns : IHopperProduct
 {
-    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right)
+    public static TSums Multiply<TSums>(TSums sums, ulong left, ulong right, uint read, bool arrives)
         where TSums : struct, IWarpgroupSums<TSums>
-        => TSums.MultiplyColumns(sums, left, right);
+        => TSums.MultiplyColumns(sums, left, right, read, arrives);
 }
 
 /// <summary>
@@ -190,8 +190,8 @@ internal static class MatMulHopperKernels
                 }
 
                 sums = TProduct.Multiply(
-                    sums, TLeft.Descriptor | ((tile + (uint)(group * BoxBytes)) >> 4), TRight.Descriptor | ((tile + (LeftBoxes * BoxBytes)) >> 4));
-                Ptx.Arrive(ring.Empty, Warp.Lane == 0);
+                    sums, TLeft.Descriptor | ((tile + (uint)(group * BoxBytes)) >> 4), TRight.Descriptor | ((tile + (LeftBoxes * BoxBytes)) >> 4),
+                    ring.Empty, Warp.Lane == 0);
                 ring = ring.Next();
             }
         }

@@ -13,11 +13,11 @@ internal interface IWarpgroupSums<TSelf>
     /// <summary>The columns.</summary>
     static abstract int Width { get; }
 
-    static abstract TSelf Multiply(TSelf sums, ulong left, ulong right);
+    static abstract TSelf Multiply(TSelf sums, ulong left, ulong right, uint read, bool arrives);
 
-    static abstract TSelf MultiplyByColumns(TSelf sums, ulong left, ulong right);
+    static abstract TSelf MultiplyByColumns(TSelf sums, ulong left, ulong right, uint read, bool arrives);
 
-    static abstract TSelf MultiplyColumns(TSelf sums, ulong left, ulong right);
+    static abstract TSelf MultiplyColumns(TSelf sums, ulong left, ulong right, uint read, bool arrives);
 
     /// <summary>Lays the sums out by rows; at: the pair of the lane's first sum; stride: pairs of a row.</summary>
     static abstract void Store(TSelf sums, ArrayView<Float2> pairs, int at, int stride);
@@ -48,11 +48,11 @@ internal struct Sums128 : IWarpgroupSums<Sums128>
 
     public static int Width => 128;
 
-    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right) => Ptx.Multiply(sums, left, right);
+    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.Multiply(sums, left, right, read, arrives);
 
-    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right) => Ptx.MultiplyByColumns(sums, left, right);
+    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyByColumns(sums, left, right, read, arrives);
 
-    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right) => Ptx.MultiplyColumns(sums, left, right);
+    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyColumns(sums, left, right, read, arrives);
 
     public static void Store(Sums128 sums, ArrayView<Float2> pairs, int at, int stride)
     {
@@ -68,11 +68,11 @@ internal struct Sums256 : IWarpgroupSums<Sums256>
 
     public static int Width => 256;
 
-    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right) => Ptx.Multiply(sums, left, right);
+    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.Multiply(sums, left, right, read, arrives);
 
-    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right) => Ptx.MultiplyByColumns(sums, left, right);
+    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyByColumns(sums, left, right, read, arrives);
 
-    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right) => Ptx.MultiplyColumns(sums, left, right);
+    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyColumns(sums, left, right, read, arrives);
 
     public static void Store(Sums256 sums, ArrayView<Float2> pairs, int at, int stride)
     {
