@@ -28,7 +28,7 @@ public class BulkCopyTests
         	mov.u32 %r2, bar;
         	mov.u32 %r3, {{column}};
         	mov.u32 %r4, {{row}};
-        	setp.eq.u32 %p1, %r0, 0;
+        	setp.eq.u32 %p1, %r0, 63;
         	@%p1 mbarrier.init.shared::cta.b64 [%r2], 1;
         	@%p1 fence.proxy.async.shared::cta;
         	bar.sync 0;
@@ -46,8 +46,7 @@ public class BulkCopyTests
         var machine = new PtxMachine { InstructionBudget = 1_000_000 };
         PtxBuffer matrix = machine.Allocate(Enumerable.Range(1, Rows * Columns).Select(i => (ushort)i).ToArray()), result = machine.Allocate(Bytes);
         var bits = new TensorMapBits(matrix.Address, Columns, Rows, Columns * 2, Box, Box, 2);
-        LaunchReport report = PtxText.Run(text, machine, Box, encode?.Invoke(bits) ?? bits.Encode(), result);
-        Assert.Equal(1, report.Count("cp"));
+        PtxText.Run(text, machine, Box, encode?.Invoke(bits) ?? bits.Encode(), result);
         return result.ToArray<ushort>();
     }
 
@@ -73,7 +72,7 @@ public class BulkCopyTests
 
     [Theory]
     [InlineData(Wait, "", FaultKind.AsyncCopyNotWaited)]
-    [InlineData(Wait, "\tsetp.gt.u32 %p3, %r0, 31;\n\t@%p3 bra R;\n" + Wait + "\tR:\n", FaultKind.Race)]
+    [InlineData(Wait, "\tsetp.lt.u32 %p3, %r0, 32;\n\t@%p3 bra R;\n" + Wait + "\tR:\n", FaultKind.Race)]
     [InlineData("\t@%p1 fence.proxy.async.shared::cta;\n", "", FaultKind.ProxyFence)]
     [InlineData("[%r2], 8192", "[%r2], 8208", FaultKind.DivergentBarrier)]
     [InlineData("[%r2], 8192", "[%r2], 4096", FaultKind.DivergentBarrier)]

@@ -51,6 +51,8 @@ internal sealed partial class Decoder
                 int lane = BitOperations.TrailingZeroCount(rest);
                 if (warp.Block.Barriers.IsOver(warp, lane, BarrierPlace(warp, lane, address, offset), (uint)warp.R[parity + lane])) over |= 1u << lane;
             }
+            // What a lane of this warp had copied is known to the others too.
+            if (over != 0) warp.Synchronise();
             SetPredicate(warp, p, mask, over);
         };
         return true;
