@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Engine.Kernels;
 
@@ -27,6 +28,15 @@ public abstract partial class Backend : IDisposable
     /// is not known.
     /// </summary>
     public virtual double MeasurePeak() => 0;
+
+    /// <summary>Seconds that the operations which the action calls take; on a GPU by its own clock.</summary>
+    public virtual double Seconds(Action work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        long start = Stopwatch.GetTimestamp();
+        work();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
 
     /// <summary>
     /// Where each operation notes its time; null: nowhere. While there is one, the backend is used by one thread alone. On a GPU it is the

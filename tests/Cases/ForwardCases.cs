@@ -48,11 +48,14 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
 }
 
 /// <summary>Attention over packed sequences of these lengths.</summary>
-internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize, TMod mod)
-    : OpCase($"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} tokens, {heads} heads of {headSize}")
+internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize, TMod mod, float dropout = 0)
+    : OpCase($"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} tokens, {heads} heads of {headSize}"
+        + (dropout > 0 ? ", dropout" : ""))
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private readonly int _tokens = lengths.Sum();
+    private readonly AttentionDropout _dropout = new(new Philox(0x123456789A, 7, 3), dropout);
+    private readonly RelativeTable _table = RelativeTable.Of(heads);
     private double[]? _qkv;
 
     private int Hidden => heads * headSize;
@@ -68,12 +71,14 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
         Tensor qkv = Upload(backend, rent, Qkv(), _tokens, 3 * Hidden), y = rent(new Shape(_tokens, Hidden), DType.F32);
         Tensor logSumExp = rent(new Shape(heads, _tokens), DType.F32);
         var cuSeqlens = new CuSeqlens(arena, lengths);
-        return (() => backend.Attention(qkv, cuSeqlens, heads, mod, logSumExp, y), [y, logSumExp]);
+        TMod on = mod is RelativeBias ? (TMod)(object)_table.On(backend, rent) : mod;
+        return (() => backend.Attention(qkv, cuSeqlens, heads, on, logSumExp, y, _dropout), [y, logSumExp]);
     }
 
     protected override double[][] Reference()
     {
-        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, mod);
+        TMod here = mod is RelativeBias ? (TMod)(object)_table.Here : mod;
+        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, here, _dropout);
         return [result, logSumExp];
     }
 

@@ -90,14 +90,15 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected override void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
     {
         int headSize = HeadSize(y, heads);
         lock (_operation)
         {
             _cuda.Enter();
             Tensor mods = Heads(mod, heads);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward, qkv.DType, 2 * headSize);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward(dropout), qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -106,8 +107,21 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
+            Add(a, dropout);
             _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
+    }
+
+    /// <summary>The parameters of dropout, where there is some.</summary>
+    private static void Add(KernelArguments a, in AttentionDropout dropout)
+    {
+        if (!dropout.IsActive) return;
+        a.U32(dropout.Threshold);
+        a.F32(dropout.Scale);
+        a.U32((uint)dropout.Random.Seed);
+        a.U32((uint)(dropout.Random.Seed >> 32));
+        a.U32(dropout.Random.Step);
+        a.U32(dropout.Random.Site);
     }
 
     /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>

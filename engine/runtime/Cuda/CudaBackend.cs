@@ -39,6 +39,8 @@ internal sealed unsafe partial class CudaBackend : Backend
         }
     }
 
+    public override double Seconds(Action work) => Time(work) / 1000;
+
     /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
     public double Time(Action work)
     {
@@ -160,8 +162,15 @@ internal sealed unsafe partial class CudaBackend : Backend
     {
         private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
 
-        public static readonly Entries Forward = new("attention_" + Name), KeysValues = new("attention_keys_values_gradient_" + Name),
-            Queries = new("attention_queries_gradient_" + Name);
+        private static readonly Entries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
+            QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),
+            DropoutKeysValues = new($"attention_keys_values_gradient_{Name}_dropout"), DropoutQueries = new($"attention_queries_gradient_{Name}_dropout");
+
+        public static Entries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
+
+        public static Entries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
+
+        public static Entries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
     }
 }
 
