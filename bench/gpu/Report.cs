@@ -28,6 +28,7 @@ internal static class Report
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
         Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
+        foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
         return text.ToString();
     }
 
@@ -47,6 +48,15 @@ internal static class Report
     private static double Number(JournalLine line) => double.Parse(line.Detail, CultureInfo.InvariantCulture);
 
     private static int Count(IEnumerable<JournalLine> lines, string result) => lines.Count(l => l.Result == result);
+
+    /// <summary>What the peer could not measure, and why.</summary>
+    private static IEnumerable<string> Absent(string? json)
+    {
+        if (json is null) yield break;
+        using JsonDocument document = JsonDocument.Parse(json);
+        if (!document.RootElement.TryGetProperty("absent", out JsonElement absent) || absent.ValueKind != JsonValueKind.Object) yield break;
+        foreach (JsonProperty form in absent.EnumerateObject()) yield return $"{form.Name}: {form.Value}";
+    }
 
     private static Dictionary<string, double> Peers(string? json)
     {

@@ -66,6 +66,14 @@ public sealed class Tape
     /// <summary>The random stream of a site in this pass.</summary>
     public Philox Random(int site) => new(_seed, _step, (uint)site);
 
+    /// <summary>Seed and step of this pass in the backend's memory: I32 [3], the seed's lower and upper word and the step.</summary>
+    public Tensor Stream()
+    {
+        Tensor stream = Activations.Rent(new Shape(3), DType.I32);
+        Backend.Upload<uint>([(uint)_seed, (uint)(_seed >> 32), _step], stream);
+        return stream;
+    }
+
     /// <summary>A variable whose gradient is wanted.</summary>
     public Variable Track(Tensor tensor)
     {

@@ -277,9 +277,9 @@ public abstract partial class Backend
 
     private static void Expect(in AttentionDropout dropout, int heads, in CuSeqlens cuSeqlens)
     {
-        if (!dropout.IsActive || (heads <= AttentionDropout.MostHeads && cuSeqlens.Longest <= AttentionDropout.MostTokens)) return;
+        if (!dropout.IsActive || (heads <= AttentionMask.MostHeads && cuSeqlens.Longest <= AttentionMask.MostTokens)) return;
         throw new NotSupportedException(
-            $"dropout of attention's probabilities is for at most {AttentionDropout.MostHeads} heads and {AttentionDropout.MostTokens} tokens a sequence, " +
+            $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} tokens a sequence, " +
             $"not {heads} and {cuSeqlens.Longest}");
     }
 

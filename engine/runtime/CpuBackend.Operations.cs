@@ -116,9 +116,16 @@ internal unsafe partial class CpuBackend<TS, TV>
         HeadSize = y.Shape[1] / heads,
         Result = F32(y),
         LogSumExp = F32(logSumExp),
-        Dropout = dropout,
+        Dropout = MaskOf(dropout),
         Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
     };
+
+    private static AttentionMask MaskOf(in AttentionDropout dropout)
+    {
+        if (!dropout.IsActive) return default;
+        uint* words = (uint*)I32(dropout.Stream);
+        return new(new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)dropout.Site), dropout.Probability);
+    }
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
         where TFunction : struct, IElementwise

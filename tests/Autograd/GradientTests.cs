@@ -118,7 +118,7 @@ public class GradientTests
     public void A_dropped_probability_depends_on_seed_step_site_head_query_and_key_alone()
     {
         const float P = 0.25f;
-        var dropout = new AttentionDropout(new Philox(5, 3, 0), P);
+        var dropout = new AttentionMask(new Philox(5, 3, 0), P);
         double kept = 0, all = 0;
         for (int query = 0; query < 64; query++)
             for (int key = 0; key < 64; key++, all++) kept += dropout.Factor(8, 1, query, key) > 0 ? 1 : 0;
@@ -126,10 +126,11 @@ public class GradientTests
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 8, 2));
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
         foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new AttentionDropout(default, 1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new AttentionDropout(default, float.NaN));
+        using var check = new GradientCheck(CpuBackend.Create(1));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream(), 0, wrong));
+        Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
 
-        static float[] Row(AttentionDropout dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
+        static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
     }
 
     [Theory]
@@ -305,7 +306,7 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
         Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
-        var dropped = new AttentionDropout(check.Tape.Random(0), dropout);
+        var dropped = new AttentionMask(check.Tape.Random(0), dropout);
         check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }
 

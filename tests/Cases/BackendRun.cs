@@ -193,7 +193,7 @@ internal static class BackendRuns
         {
             int tokens = lengths.Sum(), hidden = heads * size;
             var borders = new CuSeqlens(i.Arena, lengths);
-            var dropped = new AttentionDropout(new Philox(11, 5, 2), dropout);
+            var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
             Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden);
             i.Backend.Attention(qkv, borders, heads, mod, lse, y, dropped);

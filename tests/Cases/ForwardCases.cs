@@ -54,7 +54,6 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private readonly int _tokens = lengths.Sum();
-    private readonly AttentionDropout _dropout = new(new Philox(0x123456789A, 7, 3), dropout);
     private readonly RelativeTable _table = RelativeTable.Of(heads);
     private double[]? _qkv;
 
@@ -71,14 +70,17 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
         Tensor qkv = Upload(backend, rent, Qkv(), _tokens, 3 * Hidden), y = rent(new Shape(_tokens, Hidden), DType.F32);
         Tensor logSumExp = rent(new Shape(heads, _tokens), DType.F32);
         var cuSeqlens = new CuSeqlens(arena, lengths);
+        Tensor stream = rent(new Shape(3), DType.I32);
+        backend.Upload<uint>([0x3456789A, 0x12, 7], stream);
+        var dropped = new AttentionDropout(stream, 3, dropout);
         TMod on = mod is RelativeBias ? (TMod)(object)_table.On(backend, rent) : mod;
-        return (() => backend.Attention(qkv, cuSeqlens, heads, on, logSumExp, y, _dropout), [y, logSumExp]);
+        return (() => backend.Attention(qkv, cuSeqlens, heads, on, logSumExp, y, dropped), [y, logSumExp]);
     }
 
     protected override double[][] Reference()
     {
         TMod here = mod is RelativeBias ? (TMod)(object)_table.Here : mod;
-        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, here, _dropout);
+        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, here, new(new Philox(0x123456789A, 7, 3), dropout));
         return [result, logSumExp];
     }
 

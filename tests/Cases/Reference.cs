@@ -57,7 +57,7 @@ internal static class Reference
 
     /// <summary>Attention over packed sequences; returns the result [tokens, hidden] and the log-sum-exp [heads, tokens].</summary>
     public static (double[] Result, double[] LogSumExp) Attention<TMod>(
-        double[] qkv, int[] lengths, int heads, int headSize, TMod mod, AttentionDropout dropout = default)
+        double[] qkv, int[] lengths, int heads, int headSize, TMod mod, AttentionMask dropout = default)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int hidden = heads * headSize, tokens = lengths.Sum(), start = 0;

@@ -28,7 +28,7 @@ internal sealed partial class BFloat16Checks
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int tokens = lengths.Sum(), hidden = heads * headSize;
-        var dropped = new AttentionDropout(new Philox(0x9876543210, 3, 8), dropout);
+        var dropped = new AttentionMask(new Philox(0x9876543210, 3, 8), dropout);
         double[] qkv = Normal(tokens * 3 * hidden, 1), dy = Normal(tokens * hidden, 1);
         var exact = new NaiveAttention(tokens, heads, headSize, dropout: dropped);
         var naive = new NaiveAttention(tokens, heads, headSize, fp16 ? v => (double)(Half)v : v => (float)(BFloat16)(float)v, dropped);
@@ -51,6 +51,7 @@ internal sealed partial class BFloat16Checks
             nint mods = Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))]);
             nint y = Allocate(2L * tokens * hidden), lse = Allocate(4L * heads * tokens), delta = Allocate(4L * heads * tokens);
             nint gradients = Narrow(dy, fp16), dqkv = Allocate(6L * tokens * hidden);
+            nint stream = Upload((uint[])[0x76543210, 0x98, 3]);
             string type = fp16 ? "f16" : "bf16";
             Launch("attention", headSize <= 64 ? 128 : 64, (y, (long)tokens * hidden));
             if (gradient)
@@ -81,20 +82,10 @@ internal sealed partial class BFloat16Checks
                 a.I32(headSize);
                 a.I32(tokens);
                 a.F32((float)(1 / Math.Sqrt(headSize)));
-                if (dropout > 0) Add(a, dropped);
+                if (dropout > 0) a.Dropout(stream, dropout, site: 8);
                 device.Launch((lengths.Max() + rows - 1) / rows, heads, lengths.Length);
             }
         }
-    }
-
-    private static void Add(KernelArguments a, in AttentionDropout dropout)
-    {
-        a.U32(dropout.Threshold);
-        a.F32(dropout.Scale);
-        a.U32((uint)dropout.Random.Seed);
-        a.U32((uint)(dropout.Random.Seed >> 32));
-        a.U32(dropout.Random.Step);
-        a.U32(dropout.Random.Site);
     }
 
     private static string Compare(string name, double[] exact, double[] naive, float[] actual, Func<int, bool> chosen)

@@ -10,9 +10,9 @@ internal sealed class NaiveAttention
 {
     private readonly Func<double, double> _round;
     private readonly int _heads, _headSize, _tokens;
-    private readonly AttentionDropout _dropout;
+    private readonly AttentionMask _dropout;
 
-    public NaiveAttention(int tokens, int heads, int headSize, Func<double, double>? round = null, AttentionDropout dropout = default)
+    public NaiveAttention(int tokens, int heads, int headSize, Func<double, double>? round = null, AttentionMask dropout = default)
     {
         (_tokens, _heads, _headSize, _dropout) = (tokens, heads, headSize, dropout);
         _round = round ?? (v => v);

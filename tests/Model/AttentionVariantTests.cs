@@ -1,5 +1,7 @@
 using AttentionVariant;
+using Dnabert2;
 using Dnabert2.Benchmarking;
+using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 
@@ -39,6 +41,38 @@ public sealed class AttentionVariantTests
         AttentionSample relative = benchmark.Measure(benchmark.RelativeBias(3), 1, 10, rounds: 2);
         Assert.True(relative.Forward > 0 && relative.Backward > 0 && relative.BackwardFlops == 10.0 * 8 * 2 * 100);
         Assert.Contains("serves no attention with 2", Assert.Throws<ArgumentException>(() => benchmark.Measure(default(RelativeBias), 1, 3)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Attention_dropout_of_the_configuration_is_applied_in_training_alone()
+    {
+        float[] plain = Hidden(0, training: true), dropped = Hidden(0.5f, training: true);
+        Assert.NotEqual(plain, dropped);
+        Assert.Equal(dropped, Hidden(0.5f, training: true));
+        Assert.Equal(Hidden(0, training: false), Hidden(0.5f, training: false));
+
+        static float[] Hidden(float dropout, bool training)
+        {
+            var config = new Dnabert2Config
+            {
+                VocabSize = 16,
+                HiddenSize = 16,
+                NumHiddenLayers = 1,
+                NumAttentionHeads = 2,
+                IntermediateSize = 24,
+                HiddenDropoutProb = 0,
+                AttentionProbsDropoutProb = dropout,
+            };
+            using Backend backend = CpuBackend.Create(1);
+            using Dnabert2Model model = Dnabert2Model.Initialize(config, Golden.TinyTokenizer(), 3, backend, ModelParts.Encoder, training);
+            using Arena activations = new(backend), gradients = new(backend);
+            Tape tape = training ? Tape.ForTraining(activations, gradients) : Tape.ForInference(activations);
+            tape.Reset(seed: 4, step: 2);
+            Tensor hidden = model.Encoder.Forward(tape, new Batch(activations, [1, 5, 6, 7, 8, 2], [6])).Data;
+            var values = new float[hidden.Count];
+            backend.Download<float>(hidden, values);
+            return values;
+        }
     }
 
     /// <summary>Scores doubled, without the derivative to match.</summary>

@@ -24,7 +24,7 @@ internal unsafe struct AttentionArguments
     public float* LogSumExp;
 
     /// <summary>What is dropped of the probabilities.</summary>
-    public AttentionDropout Dropout;
+    public AttentionMask Dropout;
 
     /// <summary>The tile of its products, in floats, of two registers.</summary>
     public MatMulTile Tile;

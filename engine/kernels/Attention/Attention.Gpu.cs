@@ -31,15 +31,15 @@ internal static class AttentionKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="Forward{TE, T, TMod}"/>, with dropout of <see cref="AttentionDropout"/>.</summary>
+    /// <summary>As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.</summary>
     public static void ForwardDropout<TE, T, TMod>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<TE, T, TMod, Yes>(
-            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Forward<TE, T, TMod, TDropout>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,

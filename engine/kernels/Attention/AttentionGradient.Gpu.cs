@@ -52,15 +52,15 @@ internal static class AttentionGradientKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => KeysValues<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped.</summary>
+    /// <summary>As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
     public static void KeysValuesDropout<TE, T, TMod>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
         ArrayView<T> dqkv, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+        => KeysValues<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void KeysValues<TE, T, TMod, TDropout>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
@@ -125,11 +125,11 @@ internal static class AttentionGradientKernels
     public static void QueriesDropout<TE, T, TMod>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
         ArrayView<T> dqkv, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+        => Queries<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Queries<TE, T, TMod, TDropout>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,

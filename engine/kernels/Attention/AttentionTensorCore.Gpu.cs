@@ -54,14 +54,14 @@ internal static class AttentionTensorCoreKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="Forward{THead, TMod}"/>, with dropout of <see cref="AttentionDropout"/>.</summary>
+    /// <summary>As <see cref="Forward{THead, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.</summary>
     public static void ForwardDropout<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, Yes>(
-            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Forward<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,

@@ -57,14 +57,14 @@ internal static class AttentionTensorCoreGradientKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => KeysValues<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped.</summary>
+    /// <summary>As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
     public static void KeysValuesDropout<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+        => KeysValues<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void KeysValues<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
@@ -143,10 +143,10 @@ internal static class AttentionTensorCoreGradientKernels
     public static void QueriesDropout<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
-        uint threshold, float keptScale, uint seedLow, uint seedHigh, uint step, uint site)
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(threshold, keptScale, seedLow, seedHigh, step, site));
+        => Queries<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Queries<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,

@@ -1,8 +1,9 @@
 using Engine.Kernels.Gpu;
+using ILGPU;
 
 namespace Engine.Kernels;
 
-/// <summary>The mask of <see cref="AttentionDropout"/>, bit for bit, for one head of one sequence.</summary>
+/// <summary>The mask of <see cref="AttentionMask"/>, bit for bit, for one head of one sequence.</summary>
 internal struct GpuAttentionDropout
 {
     public uint Threshold, SeedLow, SeedHigh, Step, Site;
@@ -13,9 +14,13 @@ internal struct GpuAttentionDropout
 
     public int Head;
 
-    public GpuAttentionDropout(uint threshold, float scale, uint seedLow, uint seedHigh, uint step, uint site)
+    /// <param name="stream">Seed, lower and upper word, and step: from memory, so that a recorded launch draws anew.</param>
+    /// <param name="threshold">What a word must reach.</param>
+    /// <param name="scale">What is kept is multiplied by this.</param>
+    /// <param name="site">Who draws.</param>
+    public GpuAttentionDropout(ArrayView<uint> stream, uint threshold, float scale, uint site)
     {
-        (Threshold, Scale, SeedLow, SeedHigh, Step, Site) = (threshold, scale, seedLow, seedHigh, step, site);
+        (Threshold, Scale, SeedLow, SeedHigh, Step, Site) = (threshold, scale, stream[0], stream[1], stream[2], site);
         (Start, Head) = (0, 0);
     }
 

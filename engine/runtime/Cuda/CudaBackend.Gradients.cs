@@ -265,7 +265,7 @@ internal sealed unsafe partial class CudaBackend
         a.I32(headSize);
         a.I32(cuSeqlens.Tokens);
         a.F32((float)(1 / Math.Sqrt(headSize)));
-        Add(a, dropout);
+        if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
         _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(4, headSize));
     }
 

@@ -107,21 +107,9 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            Add(a, dropout);
+            if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
             _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
-    }
-
-    /// <summary>The parameters of dropout, where there is some.</summary>
-    private static void Add(KernelArguments a, in AttentionDropout dropout)
-    {
-        if (!dropout.IsActive) return;
-        a.U32(dropout.Threshold);
-        a.F32(dropout.Scale);
-        a.U32((uint)dropout.Random.Seed);
-        a.U32((uint)(dropout.Random.Seed >> 32));
-        a.U32(dropout.Random.Step);
-        a.U32(dropout.Random.Site);
     }
 
     /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>

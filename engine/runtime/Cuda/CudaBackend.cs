@@ -174,9 +174,19 @@ internal sealed unsafe partial class CudaBackend : Backend
     }
 }
 
-/// <summary>Tensors as arguments.</summary>
+/// <summary>Tensors, and what belongs together, as arguments.</summary>
 internal static unsafe class TensorArguments
 {
     /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
     public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+
+    /// <summary>The parameters of attention's dropout, the last ones of its kernels; stream: I32 [3].</summary>
+    public static void Dropout(this KernelArguments arguments, nint stream, float probability, int site)
+    {
+        var mask = new AttentionMask(default, probability);
+        arguments.View(stream, 3);
+        arguments.U32(mask.Threshold);
+        arguments.F32(mask.Scale);
+        arguments.U32((uint)site);
+    }
 }

@@ -3,42 +3,36 @@ using System.Runtime.Intrinsics;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Dropout of attention's probabilities: after the softmax each is kept, times <c>1 / (1 − p)</c>, or becomes 0. The mask is never stored.
-/// Two queries and two keys whose positions in their sequence differ in the lowest bit share a block of the stream, number
+/// What dropout keeps of attention's probabilities. It is never stored. Two queries and two keys whose positions in their sequence differ in the lowest bit share a block of the stream, number
 /// <c>head · 2⁵⁴ + (key / 2) · 2³² + row</c>, with the row of the even query in the batch; word <c>2 · (key mod 2) + query mod 2</c> is
 /// theirs, and the probability is kept if it is at least <c>p · 2³²</c>. So the mask is a function of seed, step, site, head, query and key
 /// alone, whatever the tiles, the threads and the backend.
 /// </summary>
-public readonly struct AttentionDropout
+internal readonly struct AttentionMask
 {
     /// <summary>The most heads, and tokens of a sequence, that have blocks of their own.</summary>
-    internal const int MostHeads = 1 << 10, MostTokens = 1 << 23;
+    public const int MostHeads = 1 << 10, MostTokens = 1 << 23;
 
-    /// <summary>Dropout with a stream of random numbers.</summary>
-    /// <param name="random">The stream; the backward pass is given the same.</param>
-    /// <param name="probability">p, from 0 to less than 1.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The probability is no such number.</exception>
-    public AttentionDropout(in Philox random, float probability)
-    {
-        if (!(probability >= 0 && probability < 1)) throw new ArgumentOutOfRangeException(nameof(probability), probability, "from 0 to less than 1");
+    /// <param name="random">The stream.</param>
+    /// <param name="probability">p.</param>
+    public AttentionMask(in Philox random, float probability) =>
         (Random, Threshold, Scale) = (random, (uint)(probability * 4294967296.0), 1 / (1 - probability));
-    }
 
     /// <summary>Whether anything is dropped.</summary>
     public bool IsActive => Threshold > 0;
 
-    internal Philox Random { get; }
+    public Philox Random { get; }
 
-    internal uint Threshold { get; }
+    public uint Threshold { get; }
 
-    internal float Scale { get; }
+    public float Scale { get; }
 
     /// <summary>What a probability is multiplied by: 0 or <see cref="Scale"/>.</summary>
     /// <param name="start">The row in the batch of the sequence's first token.</param>
     /// <param name="head">The head.</param>
     /// <param name="query">The query's position.</param>
     /// <param name="key">The key's position.</param>
-    internal float Factor(int start, int head, int query, int key)
+    public float Factor(int start, int head, int query, int key)
     {
         (uint x, uint y, uint z, uint w) = Random.Block(((ulong)Upper(head, key) << 32) | Row(start, query));
         uint word = (key % 2, query % 2) switch { (0, 0) => x, (0, 1) => y, (1, 0) => z, _ => w };
@@ -53,7 +47,7 @@ public readonly struct AttentionDropout
     /// <param name="firstQuery">The first query's position, even.</param>
     /// <param name="firstKey">The first key's position.</param>
     /// <param name="keys">The keys.</param>
-    internal unsafe void Fill(float* factors, int queries, int start, int head, int firstQuery, int firstKey, int keys)
+    public unsafe void Fill(float* factors, int queries, int start, int head, int firstQuery, int firstKey, int keys)
     {
         const int Side = 8;
         float* even = stackalloc float[2 * Side], odd = even + Side;
