@@ -66,7 +66,7 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
             a.I32(Total);
             a.F32((float)(1 / Math.Sqrt(size)));
             if (dropout) a.Dropout(stream, 0.1f, site: 1);
-            int rows = narrow && size <= 64 && kernel == "attention" ? 2 * QueryTile : QueryTile;
+            int rows = narrow && size <= 64 && !dropout && kernel == "attention" ? 2 * QueryTile : QueryTile;
             o.Device.Launch((Tokens + rows - 1) / rows, Heads, Sequences, narrow ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
         }
 

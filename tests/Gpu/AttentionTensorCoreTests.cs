@@ -28,10 +28,10 @@ public sealed class AttentionTensorCoreTests : IDisposable
     [InlineData(128)]
     public void Every_other_score_modification_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
     {
-        Run(checks => checks.Attention([66], 1, headSize, default(NoModification)));
+        Run(checks => checks.Attention([1, 0, 66], 1, headSize, default(NoModification)));
         Run(checks => checks.Attention([5, 130], 1, headSize, default(Causal)));
-        Run(checks => checks.Attention([130], 1, headSize, new SlidingWindow(20)));
-        Run(checks => checks.Attention([66], 1, headSize, new SoftCap(1.5f)));
+        Run(checks => checks.Attention([130, 0, 1], 1, headSize, new SlidingWindow(20)));
+        Run(checks => checks.Attention([63, 0, 1, 64], 1, headSize, new SoftCap(1.5f)));
     }
 
     [Theory]
@@ -46,8 +46,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
     {
         Run(checks => checks.Attention([1, 66], 1, 32, default(NoModification), fp16: true));
         Run(checks => checks.Attention([5, 65], 1, 32, default(Causal), fp16: true));
-        Run(checks => checks.Attention([130], 1, 32, new SlidingWindow(20), fp16: true));
-        Run(checks => checks.Attention([66], 1, 32, new SoftCap(1.5f), fp16: true));
+        Run(checks => checks.Attention([130, 0, 1], 1, 32, new SlidingWindow(20), fp16: true));
+        Run(checks => checks.Attention([63, 0, 64], 1, 32, new SoftCap(1.5f), fp16: true));
     }
 
     [Theory]

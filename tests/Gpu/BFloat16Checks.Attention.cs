@@ -53,7 +53,7 @@ internal sealed partial class BFloat16Checks
             nint gradients = Narrow(dy, fp16), dqkv = Allocate(6L * tokens * hidden);
             nint stream = Upload((uint[])[0x76543210, 0x98, 3]);
             string type = fp16 ? "f16" : "bf16";
-            Launch("attention", headSize <= 64 ? 128 : 64, (y, (long)tokens * hidden));
+            Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, (y, (long)tokens * hidden));
             if (gradient)
             {
                 KernelArguments a = Begin("attention_delta_" + type);

@@ -31,7 +31,9 @@ internal static class AttentionKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.</summary>
+    /// <summary>
+    /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.
+    /// </summary>
     public static void ForwardDropout<TE, T, TMod>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)

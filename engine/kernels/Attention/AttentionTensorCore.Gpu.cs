@@ -5,12 +5,12 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16 or fp16, scores, softmax and sums in fp32,
-/// probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a warp 16 of
-/// either, so that what it reads of keys and values serves both; where the sequence ends within the first, and with heads of more than 64,
-/// whose sums would not fit the registers, only one. It passes over the keys in tiles of 64 with a running softmax, which never leaves
-/// registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so that an exponential is one <c>fma</c>
-/// and one <c>ex2</c>.
+/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16 or fp16, scores, softmax and sums in
+/// fp32, probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a
+/// warp 16 of either, so that what it reads of keys and values serves both; only one where the sequence ends within the first, with heads of
+/// more than 64, whose sums would not fit the registers, and with dropout, whose words would not. It passes over the keys in tiles of 64 with
+/// a running softmax, which never leaves registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so
+/// that an exponential is one <c>fma</c> and one <c>ex2</c>.
 /// </summary>
 internal static class AttentionTensorCoreKernels
 {
@@ -54,7 +54,10 @@ internal static class AttentionTensorCoreKernels
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
 
-    /// <summary>As <see cref="Forward{THead, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.</summary>
+    /// <summary>
+    /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed, lower
+    /// and upper word, and step.
+    /// </summary>
     public static void ForwardDropout<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
@@ -70,14 +73,14 @@ internal static class AttentionTensorCoreKernels
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead>() * HeadTile.Rows;
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead, TDropout>() * HeadTile.Rows;
         if (firstQuery >= length) return;
         int hidden = Grid.DimY * headSize;
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
         ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
         ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
         dropout = dropout.For(start, head);
-        if (QueryTiles<THead>() > 1 && firstQuery + HeadTile.Rows < length)
+        if (QueryTiles<THead, TDropout>() > 1 && firstQuery + HeadTile.Rows < length)
             Pass<THead, TMod, Yes, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
         else
             Pass<THead, TMod, No, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
@@ -93,7 +96,7 @@ internal static class AttentionTensorCoreKernels
         where TDropout : struct, IChoice
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead>() * bytes), stage = 0;
+        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead, TDropout>() * bytes), stage = 0;
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
         int beyond = firstQuery + (TTwo.Value ? 2 * HeadTile.Rows : HeadTile.Rows), endQuery = beyond < length ? beyond : length;
@@ -153,9 +156,10 @@ internal static class AttentionTensorCoreKernels
     }
 
     /// <summary>The tiles of queries that a block takes.</summary>
-    public static int QueryTiles<THead>()
+    public static int QueryTiles<THead, TDropout>()
         where THead : struct, IHead
-        => THead.Value > 64 ? 1 : 2;
+        where TDropout : struct, IChoice
+        => THead.Value > 64 || TDropout.Value ? 1 : 2;
 
     /// <summary>Starts to copy a tile of keys and, behind it, one of values; nothing where no key is left.</summary>
     public static void KeysValues<THead>(ArrayView<ushort> source, uint tile, int key, int endKey, int headSize, int hidden)
@@ -179,23 +183,24 @@ internal static class AttentionTensorCoreKernels
         where THalf : struct, IHalf
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Head<Size32, THalf>>(list, $"attention_{name}_32_{type}", Forward<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>>(list, $"attention_{name}_64_{type}", Forward<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>>(list, $"attention_{name}_128_{type}", Forward<Head<Size128, THalf>, TMod>);
+        Add<Head<Size32, THalf>, No>(list, $"attention_{name}_32_{type}", Forward<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>, No>(list, $"attention_{name}_64_{type}", Forward<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>, No>(list, $"attention_{name}_128_{type}", Forward<Head<Size128, THalf>, TMod>);
     }
 
     private static void AddDropout<THalf, TMod>(KernelList list, string name, string type)
         where THalf : struct, IHalf
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Head<Size32, THalf>>(list, $"attention_{name}_dropout_32_{type}", ForwardDropout<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>>(list, $"attention_{name}_dropout_64_{type}", ForwardDropout<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>>(list, $"attention_{name}_dropout_128_{type}", ForwardDropout<Head<Size128, THalf>, TMod>);
+        Add<Head<Size32, THalf>, Yes>(list, $"attention_{name}_dropout_32_{type}", ForwardDropout<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>, Yes>(list, $"attention_{name}_dropout_64_{type}", ForwardDropout<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>, Yes>(list, $"attention_{name}_dropout_128_{type}", ForwardDropout<Head<Size128, THalf>, TMod>);
     }
 
-    private static void Add<THead>(KernelList list, string entry, Delegate kernel)
+    private static void Add<THead, TDropout>(KernelList list, string entry, Delegate kernel)
         where THead : struct, IHead
-        => list.Add(entry, kernel, HeadTile.Threads, (QueryTiles<THead>() + 4) * HeadTile.Bytes<THead>(), 2);
+        where TDropout : struct, IChoice
+        => list.Add(entry, kernel, HeadTile.Threads, (QueryTiles<THead, TDropout>() + 4) * HeadTile.Bytes<THead>(), 2);
 
     /// <summary>The scores, or the probabilities, of a warp's 16 queries and 64 keys.</summary>
     private struct Scores
