@@ -148,10 +148,14 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     private void Receive(ParameterSource source, Parameter parameter, int index, Tensor value)
     {
-        float[] values = System.Buffers.ArrayPool<float>.Shared.Rent(checked((int)value.Count));
-        Span<float> span = values.AsSpan(0, (int)value.Count);
-        source(parameter, index, span);
-        Backend.Upload<float>(span, value);
-        System.Buffers.ArrayPool<float>.Shared.Return(values);
+        if (Backend.IsHost)
+        {
+            source(parameter, index, value.Span<float>());
+            return;
+        }
+
+        float[] values = new float[value.Count];
+        source(parameter, index, values);
+        Backend.Upload<float>(values, value);
     }
 }

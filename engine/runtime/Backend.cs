@@ -38,6 +38,9 @@ public abstract partial class Backend : IDisposable
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
+    /// <summary>Whether tensors lie in the memory of this process.</summary>
+    internal virtual bool IsHost => false;
+
     /// <summary>
     /// Where each operation notes its time; null: nowhere. While there is one, the backend is used by one thread alone. On a GPU it is the
     /// time of the launch, not that of the work.
