@@ -18,7 +18,7 @@ internal static class Compiler
     /// <summary>Compiles kernels, in parallel; the result does not depend on the order.</summary>
     public static IReadOnlyList<(CompiledKernel Kernel, string Text)> Compile(KernelList list)
     {
-        IReadOnlyList<KernelSource> sources = [.. list.Kernels.Where(k => Environment.GetEnvironmentVariable("ONLY") is not { } o || k.Entry.Contains(o))];//TMP
+        IReadOnlyList<KernelSource> sources = list.Kernels;
         var compiled = new (CompiledKernel Kernel, string Text)[sources.Count];
         Parallel.For(0, sources.Count, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));
