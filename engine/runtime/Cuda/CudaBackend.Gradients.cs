@@ -16,7 +16,7 @@ internal sealed unsafe partial class CudaBackend
         EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
         CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"),
         BinaryCrossEntropyGradientEntries = new("binary_cross_entropy_gradient"),
-        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale");
+        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"), BiasGradientEntries = new("relative_bias_gradient");
 
     public override void Clear(Tensor y)
     {
@@ -120,8 +120,11 @@ internal sealed unsafe partial class CudaBackend
     }
 
     private protected override void AttentionGradientCore<TMod>(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout, Tensor dtable)
     {
+        if (!dtable.IsAbsent && dropout.IsActive)
+            throw new NotSupportedException("on the GPU the table of relative biases has no gradient with dropout of the probabilities; leave one out, or use the CPU");
         int headSize = HeadSize(y, heads), tokens = cuSeqlens.Tokens;
         lock (_operation)
         {
@@ -135,8 +138,11 @@ internal sealed unsafe partial class CudaBackend
             a.I32(tokens);
             a.I32(headSize);
             _cuda.Launch(Blocks(tokens, WarpsPerBlock), heads);
-            AttentionGradient(AttentionEntries<TMod>.KeysValues.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
-            AttentionGradient(AttentionEntries<TMod>.Queries.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            AttentionGradient(
+                AttentionEntries<TMod>.KeysValues(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            AttentionGradient(
+                AttentionEntries<TMod>.Queries(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            if (!dtable.IsAbsent) BiasGradient(qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dtable);
             Scratch.Reset();
         }
     }
@@ -253,7 +259,8 @@ internal sealed unsafe partial class CudaBackend
     }
 
     private void AttentionGradient(
-        in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv)
+        in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout)
     {
         int headSize = dy.Shape[1] / heads;
         KernelArguments a = Begin(entries, qkv.DType, 2 * headSize);
@@ -267,8 +274,31 @@ internal sealed unsafe partial class CudaBackend
         a.I32(headSize);
         a.I32(cuSeqlens.Tokens);
         a.F32((float)(1 / Math.Sqrt(headSize)));
+        if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
         _cuda.Launch(
             Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, qkv.DType == DType.BF16 ? -1 : AttentionShared(4, headSize));
+    }
+
+    /// <summary>Adds the gradient of the table of relative biases: each block's sums, and the sum of those.</summary>
+    private void BiasGradient(Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dtable)
+    {
+        int headSize = dy.Shape[1] / heads, tiles = (int)Blocks(cuSeqlens.Longest, AttentionTile), blocks = tiles * cuSeqlens.Sequences, width = (int)dtable.Count;
+        if (blocks == 0) return;
+        Tensor sums = Scratch.Rent(new Shape(blocks, width), DType.F32);
+        KernelArguments a = Begin(BiasGradientEntries, qkv.DType, 2 * headSize);
+        a.View(qkv);
+        a.View(cuSeqlens.Borders);
+        a.View((nint)mods.Address, heads);
+        a.View(logSumExp);
+        a.View(delta);
+        a.View(dy);
+        a.View(sums);
+        a.I32(headSize);
+        a.I32(cuSeqlens.Tokens);
+        a.I32(dtable.Shape[1]);
+        a.F32((float)(1 / Math.Sqrt(headSize)));
+        _cuda.Launch(tiles, heads, cuSeqlens.Sequences, AttentionShared(4, headSize) + (2 * AttentionTile * sizeof(float)));
+        SumRowsCore(sums, dtable);
     }
 
     /// <summary>Parts of the rows that are summed on their own.</summary>

@@ -104,7 +104,8 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected override void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
     {
         int headSize = HeadSize(y, heads);
         lock (_operation)
@@ -113,7 +114,7 @@ internal sealed unsafe partial class CudaBackend
             Tensor mods = Heads(mod, heads);
             bool tensorCores = qkv.DType == DType.BF16;
             if (tensorCores) ExpectMultipleOfEight(headSize);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward.For(qkv.DType, headSize), qkv.DType, 2 * headSize);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward(dropout).For(qkv.DType, headSize), qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -122,7 +123,8 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            if (tensorCores) _cuda.Launch(Blocks(cuSeqlens.Longest, headSize <= 64 ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
+            if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
+            if (tensorCores) _cuda.Launch(Blocks(cuSeqlens.Longest, !dropout.IsActive && headSize <= 64 ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
             else _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
     }
