@@ -7,12 +7,13 @@ const string Usage = """
       GpuBench check   JOURNAL [PART ...]    ops, sizes, gradients, bf16, golden, trajectories, equal, cpu; without a part, all
       GpuBench tune    JOURNAL [TABLE]       checks the forms of matrix products, times those that passed; TABLE: where to write the fastest
       GpuBench measure JOURNAL [PART ...]    bandwidth, ladder, throughput, model
+      GpuBench first   JOURNAL NAME          seconds from the start of this process to the first embedding of the 117M model in bf16
       GpuBench report  JOURNAL [PEERS.json]  the journal as Markdown on standard output
 
     The journal keeps what was done; what is in it is not done again. Exit code 3: the GPU has stopped, run the same again to go on.
     """;
 
-if (args is not ["check" or "tune" or "measure" or "report", var path, ..])
+if (args is not [var what, var path, ..] || !(what is "check" or "tune" or "measure" or "report" || (what == "first" && args.Length == 3)))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -39,6 +40,7 @@ if (args[0] == "report")
     return 0;
 }
 
+if (args[0] == "first") return Runner.Run([new("first use", args[2], open => FirstUse.Measure(open(), new(), tokens: 128))], journal, Open);
 if (args[0] == "tune")
 {
     int code = Runner.Run([.. Products.Full.Checks(), .. Products.Full.Tuning(journal)], journal, Open);

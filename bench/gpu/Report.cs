@@ -30,6 +30,9 @@ internal static class Report
         Ladder(text, journal, torch);
         Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
+        foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
+        text.Append("\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not read.\n\n| | seconds |\n|---|---:|\n");
+        foreach (JournalLine line in Figures(journal, "first use")) text.Append($"| {line.Name} | {line.Detail} |\n");
         return text.ToString();
     }
 
@@ -67,6 +70,15 @@ internal static class Report
     private static double Number(JournalLine line) => double.Parse(line.Detail, CultureInfo.InvariantCulture);
 
     private static int Count(IEnumerable<JournalLine> lines, string result) => lines.Count(l => l.Result == result);
+
+    /// <summary>What the peer could not measure, and why.</summary>
+    private static IEnumerable<string> Absent(string? json)
+    {
+        if (json is null) yield break;
+        using JsonDocument document = JsonDocument.Parse(json);
+        if (!document.RootElement.TryGetProperty("absent", out JsonElement absent) || absent.ValueKind != JsonValueKind.Object) yield break;
+        foreach (JsonProperty form in absent.EnumerateObject()) yield return $"{form.Name}: {form.Value}";
+    }
 
     private static Dictionary<string, double> Peers(string? json)
     {

@@ -36,12 +36,13 @@ internal unsafe partial class CpuBackend<TS, TV>
         }
     }
 
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected override void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
     {
         lock (_operation)
         {
-            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y);
-            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments.HeadSize) * _pool.Workers);
+            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout);
+            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments) * _pool.Workers);
             _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
             Scratch.Reset();
         }
@@ -56,8 +57,12 @@ internal unsafe partial class CpuBackend<TS, TV>
         Run(new GatherRowsJob(F32(x), I32(rows), F32(y), y.Shape[0], y.Shape[1]));
     }
 
-    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y) =>
+    private protected override void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
+    {
+        uint* words = (uint*)I32(stream);
+        var random = new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)site);
         Run(new DropoutJob<TS, TV>(random, probability, F32(x), F32(residual), F32(y), x.Count));
+    }
 
     private protected override void GeluCore(Tensor x, Tensor y) => Map<GeluFunction>(x, x, y);
 
@@ -106,7 +111,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         a.Prepared = prepared;
     }
 
-    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
+    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout) => new()
     {
         Qkv = F32(qkv),
         CuSeqlens = I32(cuSeqlens.Borders),
@@ -115,8 +120,16 @@ internal unsafe partial class CpuBackend<TS, TV>
         HeadSize = y.Shape[1] / heads,
         Result = F32(y),
         LogSumExp = F32(logSumExp),
+        Dropout = MaskOf(dropout),
         Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
     };
+
+    private static AttentionMask MaskOf(in AttentionDropout dropout)
+    {
+        if (!dropout.IsActive) return default;
+        uint* words = (uint*)I32(dropout.Stream);
+        return new(new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)dropout.Site), dropout.Probability);
+    }
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
         where TFunction : struct, IElementwise

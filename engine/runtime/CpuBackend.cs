@@ -42,6 +42,8 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     public override string Description { get; } =
         $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
 
+    internal override bool IsHost => true;
+
     public override double MeasurePeak() => MachinePeak.Gflops(threads, precision);
 
     private Arena Scratch => _scratch ??= new Arena(this);

@@ -1,3 +1,4 @@
+using Dnabert2.Training;
 using Engine.Autograd;
 
 namespace Dnabert2.FineTuning;
@@ -120,26 +121,21 @@ public sealed record FineTuneOptions
     internal void Validate()
     {
         Lora.Validate();
-        Require(Epochs is >= 1 and <= 100_000, nameof(Epochs), Epochs, "from 1 to 100000");
-        Require(Steps is null or >= 1, nameof(Steps), Steps ?? 0, "at least 1");
-        Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "from 0 to below 1");
-        Require(Batch is >= 1 and <= 1 << 16, nameof(Batch), Batch, "from 1 to 65536");
-        Require(MaxTokens is >= 4 and <= 1 << 16, nameof(MaxTokens), MaxTokens, "from 4 to 65536");
-        Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
-        Require(PeakLearningRate >= 0 && double.IsFinite(PeakLearningRate), nameof(LearningRate), PeakLearningRate, "not negative");
-        Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
-        Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
-        Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
-        Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
-        Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
-        Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
-        Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
-        Require(Patience is null or >= 1, nameof(Patience), Patience ?? 0, "at least 1");
-        Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
-    }
-
-    private static void Require<T>(bool holds, string name, T value, string meant)
-    {
-        if (!holds) throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: {meant} is meant"));
+        OptionsJson.Require(Epochs is >= 1 and <= 100_000, nameof(Epochs), Epochs, "from 1 to 100000");
+        OptionsJson.Require(Steps is null or >= 1, nameof(Steps), Steps ?? 0, "at least 1");
+        OptionsJson.Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "from 0 to below 1");
+        OptionsJson.Require(Batch is >= 1 and <= 1 << 16, nameof(Batch), Batch, "from 1 to 65536");
+        OptionsJson.Require(MaxTokens is >= 4 and <= 1 << 16, nameof(MaxTokens), MaxTokens, "from 4 to 65536");
+        OptionsJson.Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
+        OptionsJson.Require(PeakLearningRate >= 0 && double.IsFinite(PeakLearningRate), nameof(LearningRate), PeakLearningRate, "not negative");
+        OptionsJson.Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
+        OptionsJson.Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
+        OptionsJson.Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
+        OptionsJson.Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
+        OptionsJson.Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
+        OptionsJson.Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
+        OptionsJson.Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
+        OptionsJson.Require(Patience is null or >= 1, nameof(Patience), Patience ?? 0, "at least 1");
+        OptionsJson.Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
     }
 }

@@ -6,7 +6,6 @@ namespace Dnabert2.FineTuning;
 /// <summary>The JSON form of <see cref="FineTuneOptions"/>.</summary>
 internal static class FineTuneOptionsJson
 {
-    private const string Remedy = "correct it, or leave it out for its default";
     private static readonly string[] Methods = ["full", "lora", "head"], Weightings = ["even", "balanced"];
 
     // This may change from one part of a run to the next: it does not change the weights.
@@ -43,31 +42,12 @@ internal static class FineTuneOptionsJson
         json.WriteEndObject();
     }
 
-    public static FineTuneOptions Read(string path, JsonFields json)
-    {
-        var options = new FineTuneOptions();
-        foreach (string key in json.Keys) options = Set(options, json, key);
-        try
-        {
-            options.Validate();
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidDataException($"{path}: {e.Message}; {Remedy}", e);
-        }
-
-        return options;
-    }
+    public static FineTuneOptions Read(string path, JsonFields json) =>
+        OptionsJson.Read(path, json, new FineTuneOptions(), Set, o => o.Validate());
 
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
-    public static string? Difference(FineTuneOptions was, FineTuneOptions now) => JsonFields.Difference(Bytes(was), Bytes(now), Free);
-
-    private static byte[] Bytes(FineTuneOptions options)
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream)) Write(json, options);
-        return stream.ToArray();
-    }
+    public static string? Difference(FineTuneOptions was, FineTuneOptions now) =>
+        JsonFields.Difference(OptionsJson.Bytes(was, Write), OptionsJson.Bytes(now, Write), Free);
 
     private static void Optional(Utf8JsonWriter json, string key, double? value)
     {

@@ -40,10 +40,12 @@ internal sealed class CheckpointStore
             fill(temporary);
             Directory.Move(temporary, final);
         }
-        catch
+        catch (Exception e)
         {
             Directory.Delete(temporary, recursive: true);
-            throw;
+            if (e is not IOException) throw;
+            string last = Steps is [.., int before] ? $"; {Path.GetFileName(PathOf(before))} is whole: make room, and resume from it" : "";
+            throw new IOException($"{final}: cannot be written: {e.Message}{last}", e);
         }
     }
 

@@ -100,32 +100,27 @@ public sealed record PretrainOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        Require(Steps >= 1, nameof(Steps), Steps, "at least 1");
-        Require(GlobalBatch is >= 1 and <= 1 << 20, nameof(GlobalBatch), GlobalBatch, "from 1 to 1048576");
-        Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
-        Require(LearningRate >= 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "not negative");
-        Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
-        Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
-        Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
-        Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
-        Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
-        Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
-        Require(MaskProbability is > 0 and <= 1, nameof(MaskProbability), MaskProbability, "above 0, to 1");
-        Require(MaskShare is >= 0 and <= 1, nameof(MaskShare), MaskShare, "from 0 to 1");
+        OptionsJson.Require(Steps >= 1, nameof(Steps), Steps, "at least 1");
+        OptionsJson.Require(GlobalBatch is >= 1 and <= 1 << 20, nameof(GlobalBatch), GlobalBatch, "from 1 to 1048576");
+        OptionsJson.Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
+        OptionsJson.Require(LearningRate >= 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "not negative");
+        OptionsJson.Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
+        OptionsJson.Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
+        OptionsJson.Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
+        OptionsJson.Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
+        OptionsJson.Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
+        OptionsJson.Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
+        OptionsJson.Require(MaskProbability is > 0 and <= 1, nameof(MaskProbability), MaskProbability, "above 0, to 1");
+        OptionsJson.Require(MaskShare is >= 0 and <= 1, nameof(MaskShare), MaskShare, "from 0 to 1");
         bool fits = RandomShare >= 0 && MaskShare + RandomShare <= 1 + 1e-9;
-        Require(fits, nameof(RandomShare), RandomShare, "not negative, and with MaskShare at most 1");
-        Require(Math.Abs(SpeciesExponent) <= 10, nameof(SpeciesExponent), SpeciesExponent, "from -10 to 10");
+        OptionsJson.Require(fits, nameof(RandomShare), RandomShare, "not negative, and with MaskShare at most 1");
+        OptionsJson.Require(Math.Abs(SpeciesExponent) <= 10, nameof(SpeciesExponent), SpeciesExponent, "from -10 to 10");
         foreach ((string name, double weight) in SpeciesWeights)
-            Require(weight >= 0 && double.IsFinite(weight), $"the weight of {name}", weight, "not negative");
-        Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
-        Require(EvaluationWindows >= 1, nameof(EvaluationWindows), EvaluationWindows, "at least 1");
-        Require(CheckpointEvery >= 1, nameof(CheckpointEvery), CheckpointEvery, "at least 1");
-        Require(KeepCheckpoints >= 1, nameof(KeepCheckpoints), KeepCheckpoints, "at least 1");
-        Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
-    }
-
-    private static void Require<T>(bool holds, string name, T value, string meant)
-    {
-        if (!holds) throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: {meant} is meant"));
+            OptionsJson.Require(weight >= 0 && double.IsFinite(weight), $"the weight of {name}", weight, "not negative");
+        OptionsJson.Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
+        OptionsJson.Require(EvaluationWindows >= 1, nameof(EvaluationWindows), EvaluationWindows, "at least 1");
+        OptionsJson.Require(CheckpointEvery >= 1, nameof(CheckpointEvery), CheckpointEvery, "at least 1");
+        OptionsJson.Require(KeepCheckpoints >= 1, nameof(KeepCheckpoints), KeepCheckpoints, "at least 1");
+        OptionsJson.Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
     }
 }

@@ -6,19 +6,16 @@ namespace Dnabert2.Training;
 /// <summary>The JSON form of <see cref="PretrainOptions"/>.</summary>
 internal static class PretrainOptionsJson
 {
-    private const string Remedy = "correct it, or leave it out for its default";
     private static readonly string[] Decays = ["constant", "linear", "cosine"];
 
     // These may change from one part of a run to the next: they do not change the weights.
     private static readonly HashSet<string> Free =
         ["evaluate_every", "evaluation_windows", "checkpoint_every", "keep_checkpoints", "max_non_finite"];
 
-    public static byte[] Write(PretrainOptions options)
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true })) Write(json, options);
-        return stream.ToArray();
-    }
+    // A learning rate that does not fall does not depend on when the run ends: it may be made longer.
+    private static readonly HashSet<string> FreeIfConstant = [.. Free, "steps"];
+
+    public static byte[] Write(PretrainOptions options) => OptionsJson.Bytes(options, Write);
 
     public static void Write(Utf8JsonWriter json, PretrainOptions o)
     {
@@ -53,26 +50,15 @@ internal static class PretrainOptionsJson
         json.WriteEndObject();
     }
 
-    public static PretrainOptions Read(string path, byte[] json) => JsonFields.Read(path, json, Remedy, fields => Read(path, fields));
+    public static PretrainOptions Read(string path, byte[] json) =>
+        JsonFields.Read(path, json, OptionsJson.Remedy, fields => Read(path, fields));
 
-    public static PretrainOptions Read(string path, JsonFields json)
-    {
-        var options = new PretrainOptions();
-        foreach (string key in json.Keys) options = Set(options, json, key);
-        try
-        {
-            options.Validate();
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidDataException($"{path}: {e.Message}; {Remedy}", e);
-        }
-
-        return options;
-    }
+    public static PretrainOptions Read(string path, JsonFields json) =>
+        OptionsJson.Read(path, json, new PretrainOptions(), Set, o => o.Validate());
 
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
-    public static string? Difference(PretrainOptions was, PretrainOptions now) => JsonFields.Difference(Write(was), Write(now), Free);
+    public static string? Difference(PretrainOptions was, PretrainOptions now) => JsonFields.Difference(
+        Write(was), Write(now), was.Decay == Decay.Constant && now.Decay == Decay.Constant ? FreeIfConstant : Free);
 
     private static Dictionary<string, double> Weights(JsonFields json) =>
         json.Keys.ToDictionary(name => name, name => json.Number(name, 0), StringComparer.Ordinal);

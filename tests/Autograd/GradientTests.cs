@@ -87,6 +87,54 @@ public class GradientTests
 
     [Theory]
     [MemberData(nameof(Forms))]
+    public void Attention_that_drops_probabilities(string form)
+    {
+        CheckAttention(form, [5, 0, 1, 10], 3, 4, default(Alibi), dropout: 0.4f);
+        // For the GPU, only what the model needs is compiled ahead with dropout.
+        if (form != "gpu") CheckAttention(form, [13, 2], 2, 2, new SlidingWindow(3), dropout: 0.2f);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public unsafe void Attention_with_relative_biases_and_their_table(string form)
+    {
+        foreach (int radius in (int[])[0, 3, 30])
+        {
+            const int Heads = 2, Size = 3;
+            int[] lengths = [7, 0, 1, 11];
+            using var check = new GradientCheck(Backends.Create(form, 2));
+            RelativeAttention attention = RelativeAttention.Declare(check.Parameters, "a", Heads, radius);
+            double[] table = check.Fill()[0];
+            (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * Heads * Size);
+            Variable y = attention.Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+            check.Compare(y, () =>
+            {
+                fixed (double* numbers = table) return Reference.Attention(values, lengths, Heads, Size, new DoubleRelative(numbers, radius)).Result;
+            });
+        }
+    }
+
+    [Fact]
+    public void A_dropped_probability_depends_on_seed_step_site_head_query_and_key_alone()
+    {
+        const float P = 0.25f;
+        var dropout = new AttentionMask(new Philox(5, 3, 0), P);
+        double kept = 0, all = 0;
+        for (int query = 0; query < 64; query++)
+            for (int key = 0; key < 64; key++, all++) kept += dropout.Factor(8, 1, query, key) > 0 ? 1 : 0;
+        Assert.InRange(kept / all, 1 - P - 0.03, 1 - P + 0.03);
+        Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 8, 2));
+        Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
+        foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
+        using var check = new GradientCheck(CpuBackend.Create(1));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream, 0, wrong));
+        Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
+
+        static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
     public void Attention_over_more_keys_than_a_tile_holds(string form)
     {
         // Central differences of all inputs would take minutes: the gradient is checked along one random direction instead.
@@ -97,7 +145,7 @@ public class GradientTests
         var random = new Random(3);
         double[] dy = [.. Enumerable.Range(0, (int)y.Data.Count).Select(_ => (double)(float)random.NextDouble() - 0.5)];
         double[] direction = [.. Enumerable.Range(0, values.Length).Select(_ => random.NextDouble() - 0.5)];
-        Tensor gradient = check.Tape.RentGradient(y.Data.Shape);
+        Tensor gradient = check.Tape.RentGradient(y.Data.Shape, DType.F32);
         check.Backend.Upload<float>(Array.ConvertAll(dy, v => (float)v), gradient);
         check.Tape.Backward(y, gradient);
         var actual = new float[values.Length];
@@ -146,7 +194,7 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable x, double[] xs) = check.Input("logits", 4, 19, deviation: 3);
         int[] labels = [2, -1, 18, 0];
-        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3);
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3));
         check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 4).Where(r => labels[r] >= 0)
             .Sum(r => Math.Log(xs.Skip(r * 19).Take(19).Sum(Math.Exp)) - xs[(r * 19) + labels[r]]) / 3);
     }
@@ -159,7 +207,7 @@ public class GradientTests
         (Variable x, double[] xs) = check.Input("logits", 3, 5, deviation: 3);
         int[] labels = [2, -1, 4];
         float[] weights = [0.5f, 3, 2];
-        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3, check.Numbers([3], weights));
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3), check.Numbers([3], weights));
         check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 3).Where(r => labels[r] >= 0)
             .Sum(r => weights[r] * (Math.Log(xs.Skip(r * 5).Take(5).Sum(Math.Exp)) - xs[(r * 5) + labels[r]])) / 3);
     }
@@ -172,7 +220,7 @@ public class GradientTests
         (Variable x, double[] xs) = check.Input("logits", 2, 3, deviation: 3);
         float[] targets = [0, 1, 0.25f, 1, 0, 1], weights = [1, 2, 0.5f, 0, 3, 1];
         Variable losses = BinaryCrossEntropy.Instance.Forward(
-            check.Tape, x, check.Numbers([2, 3], targets), scale: 1f / 6, check.Numbers([2, 3], weights));
+            check.Tape, x, check.Numbers([2, 3], targets), check.Tape.Number(1f / 6), check.Numbers([2, 3], weights));
         check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) =>
             weights[i] * ((targets[i] * Math.Log(1 + Math.Exp(-v))) + ((1 - targets[i]) * Math.Log(1 + Math.Exp(v))))).Sum() / 6);
     }
@@ -184,7 +232,7 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable x, double[] xs) = check.Input("x", 4, 2, deviation: 3);
         float[] targets = [0, 1, -2, 0.5f, 3, 1, 0, -1];
-        Variable losses = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([4, 2], targets), scale: 1f / 8);
+        Variable losses = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([4, 2], targets), check.Tape.Number(1f / 8));
         check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) => Math.Pow(v - targets[i], 2)).Sum() / 8);
     }
 
@@ -205,7 +253,7 @@ public class GradientTests
             (Variable x, double[] xs) = check.Input("x", rows, inputs);
             (Variable residual, double[] rs) = check.Input("residual", rows, outputs);
             // The sites are numbered in the order of declaration: the layer's own dropout is 0, the addition's 1.
-            Engine.Kernels.Philox random = check.Tape.Random(1);
+            Philox random = check.Random(1);
             double[] mask = [.. Enumerable.Range(0, rows * inputs).Select(i => random.Word((ulong)i) >= (uint)(dropout * 4294967296.0) ? 1 / (1 - (double)dropout) : 0)];
             Variable y = linear.Forward(check.Tape, x, residual);
             check.Compare(y, () =>
@@ -252,19 +300,20 @@ public class GradientTests
         Assert.Throws<Xunit.Sdk.FailException>(() => check.Compare(y, () => [.. xs.Select(v => 1.001 * Math.Tanh(v))]));
     }
 
-    private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod)
+    private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
-        Variable y = new Attention<TMod>(heads, mod).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
-        check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod).Result);
+        Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+        var dropped = new AttentionMask(check.Random(0), dropout);
+        check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }
 
     /// <summary>The factors of dropout, drawn word by word as the generator defines them.</summary>
     private static double[] Mask(GradientCheck check, int count, float probability, int site)
     {
-        Philox random = check.Tape.Random(site);
+        Philox random = check.Random(site);
         return [.. Enumerable.Range(0, count).Select(i =>
             probability == 0 ? 1 : random.Word((ulong)i) >= (uint)(probability * 4294967296.0) ? 1 / (1 - (double)probability) : 0)];
     }
@@ -276,4 +325,21 @@ public class GradientTests
             Reference.Gelu(z[(i / width * 2 * width) + (i % width)]) * z[(i / width * 2 * width) + width + (i % width)])],
         _ => z,
     };
+
+    /// <summary>Relative biases from numbers in float64, for central differences by them.</summary>
+    private readonly unsafe struct DoubleRelative(double* table, int radius) : IScoreModification<DoubleRelative>
+    {
+        private readonly double* _table = table;
+        private readonly int _radius = radius;
+
+        public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) => new(mod._table + (head * ((2 * mod._radius) + 1)), mod._radius);
+
+        public static TV Score<TM, TV>(in DoubleRelative mod, TV score, TV query, TV key)
+            where TM : struct, IMath<TV>
+            where TV : unmanaged
+        {
+            TV distance = TM.Subtract(key, query);
+            return TM.Add(score, TM.Constant(mod._table[Math.Clamp((int)*(double*)&distance, -mod._radius, mod._radius) + mod._radius]));
+        }
+    }
 }

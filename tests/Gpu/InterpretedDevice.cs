@@ -13,6 +13,8 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override string Description => "PTX interpreter";
 
+    public override bool Records => false;
+
     public override int MaxSharedBytes => maxSharedBytes;
 
     public override Version ComputeCapability { get; } = new(9, 0);

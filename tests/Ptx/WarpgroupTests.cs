@@ -170,6 +170,19 @@ public class WarpgroupTests
     }
 
     [Fact]
+    public void A_tile_that_is_given_free_before_the_wait_and_overwritten_is_found()
+    {
+        // A fifth warp writes to the left tile as soon as the four have arrived.
+        var (image, descriptor, _) = Lay(1, 3, false);
+        string body = "\tsetp.gt.u32 %p3, %r0, 127;\n\t@%p3 bra B;\n" + Body(0, 0)
+            .Replace("\tbar.sync 0;\n", "\tB:\n\tbar.sync 0;\n\t@!%p3 bra A;\n\tbar.sync 1, 160;\n\tst.shared.b32 [left], 7;\n\tret;\n\tA:\n", StringComparison.Ordinal);
+        const string Wait = "\twgmma.wait_group.sync.aligned 0;\n", Free = "\tbar.arrive 1, 160;\n";
+        string right = body.Replace(Wait, Wait + Free, StringComparison.Ordinal), wrong = body.Replace(Wait, Free + Wait, StringComparison.Ordinal);
+        Run(right, image, image, descriptor, descriptor, 160);
+        Assert.Equal(FaultKind.Race, Assert.Throws<PtxFaultException>(() => Run(wrong, image, image, descriptor, descriptor, 160)).Kind);
+    }
+
+    [Fact]
     public void Three_warps_are_no_warpgroup()
     {
         var (image, descriptor, _) = Lay(1, 3, false);

@@ -132,6 +132,25 @@ public sealed class PretrainerTests : IDisposable
     }
 
     [Fact]
+    public void A_run_at_a_constant_rate_can_be_made_longer_and_one_whose_rate_falls_cannot()
+    {
+        PretrainOptions whole = Toy.Recipe with { Decay = Decay.Constant }, half = whole with { Steps = 6 }, falling = Toy.Recipe with { Steps = 6 };
+        float[] expected = Weights(whole, "whole", resume: false);
+        Weights(half, "half", resume: false);
+        Assert.Equal(expected, Weights(whole, "half", resume: true));
+        Weights(falling, "falling", resume: false);
+        var e = Assert.Throws<InvalidDataException>(() => Weights(Toy.Recipe, "falling", resume: true));
+        Assert.Contains("steps was 6 and is 12", e.Message, StringComparison.Ordinal);
+
+        float[] Weights(PretrainOptions recipe, string folder, bool resume)
+        {
+            using Dnabert2Model model = Toy.Model(_backend);
+            using (var run = new Pretrainer(model, _corpus, _toy[folder], recipe, resume)) run.Run();
+            return Toy.Weights(model);
+        }
+    }
+
+    [Fact]
     public void A_full_disk_during_a_checkpoint_leaves_the_one_before_and_the_run_goes_on_from_it()
     {
         (float[] weights, _) = WholeRun();
@@ -147,7 +166,7 @@ public sealed class PretrainerTests : IDisposable
                     if (name == file && ++written == 2) throw new IOException("No space left on device");
                 },
             })
-                Assert.Contains("No space left", Assert.Throws<IOException>(() => run.Run()).Message, StringComparison.Ordinal);
+                Assert.Matches("No space left.*; step-00000004 is whole", Assert.Throws<IOException>(() => run.Run()).Message);
 
             Assert.Equal(["step-00000004"], Directory.GetFileSystemEntries(Path.Combine(folder, "checkpoints")).Select(Path.GetFileName));
             using Dnabert2Model again = Toy.Model(_backend);

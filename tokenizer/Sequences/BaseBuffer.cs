@@ -6,9 +6,9 @@ namespace Dnabert2.Sequences;
 /// </summary>
 internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBases policy, bool blanksAllowed)
 {
-    // From this size on the array grows by what may still come; pages that are never written cost no memory.
+    // From this size on the array grows by what may still come; pages that are never written cost no memory, but count where it is limited.
     private const int Large = 1 << 20;
-    private const long LargestStep = 256L << 20;
+    private static readonly long LargestStep = Math.Min(256L << 20, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8);
 
     private int _used;
     private int _start;

@@ -31,6 +31,7 @@ internal sealed class KernelList
         AdamWKernels.Register(list);
         AttentionKernels.Register(list);
         AttentionGradientKernels.Register(list);
+        RelativeBiasGradientKernels.Register(list);
         AttentionTensorCoreKernels.Register(list);
         AttentionTensorCoreGradientKernels.Register(list);
         CrossEntropyKernels.Register(list);

@@ -133,9 +133,11 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
             for (int s = s0; s < s1; s++)
                 for (int p = p0; p < p1; p++, tile += tileFloats)
                 {
-                    // Each strip brings in another part of the panels that come next.
+                    // The first strips bring in the panels that come next, part by part, and the others the strip that comes next.
                     long ahead = 4L * (s - s0) * depth;
-                    uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(p - p0) * steps * a.Tile.Width) + ahead : Panel(p, k);
+                    uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(p - p0) * steps * a.Tile.Width) + ahead
+                        : a.Prepared.Words + ((s + 1) * a.Tile.Rows * a.Prepared.Leading) + k + (4L * (p - p0) * depth);
+                    if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, p);
                     Tile(s, k, depth, p, prefetch, tile, zeros);
                     if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
                 }

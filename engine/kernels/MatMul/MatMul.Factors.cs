@@ -5,7 +5,7 @@ namespace Engine.Kernels;
 /// <param name="target">Where to.</param>
 internal readonly unsafe struct PrepareLeftJob(MatMulArguments a, MatMulLeft target) : IJob
 {
-    private const int RowBlock = 64, StepBlock = 16;
+    private const int RowBlock = 256, StepBlock = 16;
 
     public void Run(int worker, int workers)
     {

@@ -1,10 +1,27 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Engine.Kernels;
 
 /// <summary>What follows the reduction: scales of integers, bias, activation and residual, while a tile is in cache.</summary>
 internal static unsafe partial class MatMul
 {
+    private const int LineFloats = 16;
+
+    /// <summary>Brings in what <see cref="Finish"/> will read and write of one tile, while the reduction runs.</summary>
+    public static void PrefetchResult(in MatMulArguments a, int row, int panel)
+    {
+        if (!Sse.IsSupported) return;
+        int width = a.Activation == Activation.Geglu ? a.Tile.Width / 2 : a.Tile.Width, rows = Math.Min(a.Tile.Rows, a.Rows - row);
+        long offset = (row * a.LeadingResult) + ((long)panel * width);
+        for (int r = 0; r < rows; r++, offset += a.LeadingResult)
+            for (int c = 0; c < width; c += LineFloats)
+            {
+                Sse.Prefetch0(a.Result + offset + c);
+                if (a.Residual != null && a.Residual != a.Result) Sse.Prefetch0(a.Residual + offset + c);
+            }
+    }
+
     /// <summary>Applies bias, activation and residual to one tile and writes it to the result.</summary>
     public static void Finish<TS, TV>(in MatMulArguments a, int row, int panel, float* tile)
         where TS : struct, ISimd<TV>

@@ -11,16 +11,21 @@ internal sealed unsafe partial class CudaBackend : Backend
     private readonly Lock _operation = new();
     private readonly GpuDevice _cuda;
     private readonly TensorCoreProducts _products;
+    private readonly DType _activations;
     private readonly List<HeadParameters> _heads = [];
     private Arena? _constants;
     private Arena? _scratch;
 
     /// <summary>A backend on a device, which it owns.</summary>
     /// <param name="device">The device.</param>
+    /// <param name="activations">See <see cref="Backend.ActivationType"/>: F32 or BF16.</param>
     /// <param name="products">Which forms of matrix products are the fastest; without one, the table of this assembly.</param>
-    public CudaBackend(GpuDevice device, ProductTable? products = null) => (_cuda, _products) = (device, new(device, products ?? ProductTable.Default));
+    public CudaBackend(GpuDevice device, DType activations = DType.F32, ProductTable? products = null) =>
+        (_cuda, _activations, _products) = (device, activations, new(device, products ?? ProductTable.Default));
 
-    public override string Description => _cuda.Description;
+    public override string Description => _activations == DType.BF16 ? _cuda.Description + ", bf16" : _cuda.Description;
+
+    public override DType ActivationType => _activations;
 
     // Memory that is taken back while kernels still use it is only given to kernels that run after them.
     private Arena Scratch => _scratch ??= new Arena(this);
@@ -31,16 +36,30 @@ internal sealed unsafe partial class CudaBackend : Backend
         lock (_operation) _cuda.Add(kernel, text);
     }
 
-    /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
-    /// <param name="step">Only launches: no download, no allocation.</param>
-    public CudaGraph Record(Action step)
+    public override bool Records => _cuda.Records;
+
+    internal override CudaGraph Record(Action work)
     {
         lock (_operation)
         {
             _cuda.Enter();
-            return _cuda.Record(step);
+            CudaGraph graph = _cuda.Record(work);
+            graph.Releases = Releases;
+            return graph;
         }
     }
+
+    internal override bool Replay(Recording recording)
+    {
+        lock (_operation)
+        {
+            if (recording.Releases != Releases) return false;
+            ((CudaGraph)recording).Replay();
+            return true;
+        }
+    }
+
+    public override double Seconds(Action work) => Time(work) / 1000;
 
     /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
     public double Time(Action work)
@@ -121,6 +140,13 @@ internal sealed unsafe partial class CudaBackend : Backend
         return _cuda.Begin(entries.For(dtype, width % 8 == 0));
     }
 
+    /// <summary>Tensor cores read rows 16 bytes at a time.</summary>
+    private static void ExpectMultipleOfEight(int width)
+    {
+        if (width % 8 != 0)
+            throw new NotSupportedException($"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use --dtype f32");
+    }
+
     private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
 
     private static int Chunks(int width) => (width + Chunk - 1) / Chunk;
@@ -154,7 +180,7 @@ internal sealed unsafe partial class CudaBackend : Backend
         {
             DType.F32 => aligned ? _f32 : _anyF32,
             DType.BF16 when aligned => _bf16,
-            DType.BF16 => throw new NotSupportedException("in bf16, rows on the GPU have a multiple of eight elements"),
+            DType.BF16 => throw new NotSupportedException("rows of this width: in bf16 the GPU wants a multiple of eight (widths and head sizes); use --dtype f32"),
             _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
         };
     }
@@ -163,12 +189,27 @@ internal sealed unsafe partial class CudaBackend : Backend
     {
         private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
 
-        public static readonly Entries Forward = new("attention_" + Name), KeysValues = new("attention_keys_values_gradient_" + Name),
-            Queries = new("attention_queries_gradient_" + Name);
+        private static readonly HeadEntries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
+            QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),
+            DropoutKeysValues = new($"attention_keys_values_gradient_{Name}_dropout"), DropoutQueries = new($"attention_queries_gradient_{Name}_dropout");
+
+        public static HeadEntries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
+
+        public static HeadEntries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
+
+        public static HeadEntries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
+    }
+
+    /// <summary>A kernel of attention: in fp32 for heads of any size, on tensor cores for heads up to a size.</summary>
+    private readonly struct HeadEntries(string name)
+    {
+        private readonly Entries _any = new(name), _32 = new(name + "_32"), _64 = new(name + "_64"), _128 = new(name + "_128");
+
+        public Entries For(DType dtype, int headSize) => dtype == DType.F32 ? _any : headSize <= 32 ? _32 : headSize <= 64 ? _64 : _128;
     }
 }
 
-/// <summary>Tensors as arguments.</summary>
+/// <summary>Tensors, and what belongs together, as arguments.</summary>
 internal static unsafe class TensorArguments
 {
     /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
@@ -176,4 +217,14 @@ internal static unsafe class TensorArguments
 
     /// <inheritdoc cref="Elements"/>
     public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+
+    /// <summary>The parameters of attention's dropout, the last ones of its kernels; stream: I32 [3].</summary>
+    public static void Dropout(this KernelArguments arguments, nint stream, float probability, int site)
+    {
+        var mask = new AttentionMask(default, probability);
+        arguments.View(stream, 3);
+        arguments.U32(mask.Threshold);
+        arguments.F32(mask.Scale);
+        arguments.U32((uint)site);
+    }
 }

@@ -19,22 +19,21 @@ internal enum ProductKind
 /// <param name="Suffix">What the names of its kernels end with.</param>
 /// <param name="Rows">The rows of a block's results.</param>
 /// <param name="Columns">Their columns.</param>
-/// <param name="Share">What the rows of a share of a gradient of weights are a multiple of.</param>
 /// <param name="BlocksPerMultiprocessor">Blocks that fit a multiprocessor.</param>
 /// <param name="ForHopper">Whether it runs on compute capability 9.0 alone.</param>
-internal sealed record ProductForm(int Index, string Name, string Suffix, int Rows, int Columns, int Share, int BlocksPerMultiprocessor, bool ForHopper)
+internal sealed record ProductForm(int Index, string Name, string Suffix, int Rows, int Columns, int BlocksPerMultiprocessor, bool ForHopper)
 {
     /// <summary><c>mma.sync</c>: everywhere.</summary>
-    public static readonly ProductForm Mma = new(0, "mma-128", "", 128, 128, 32, 2, false);
+    public static readonly ProductForm Mma = new(0, "mma-128", "", 128, 128, 2, false);
 
     /// <summary><c>mma.sync</c> in small tiles, for small batches.</summary>
-    public static readonly ProductForm Mma64 = new(1, "mma-64", "_64", 64, 64, 32, 3, false);
+    public static readonly ProductForm Mma64 = new(1, "mma-64", "_64", 64, 64, 3, false);
 
     /// <summary><c>wgmma</c>, two blocks a multiprocessor.</summary>
-    public static readonly ProductForm Wgmma128 = new(2, "wgmma-128", "_wgmma_128", 128, 128, 64, 2, true);
+    public static readonly ProductForm Wgmma128 = new(2, "wgmma-128", "_wgmma_128", 128, 128, 2, true);
 
     /// <summary><c>wgmma</c> with tiles twice as wide.</summary>
-    public static readonly ProductForm Wgmma256 = new(3, "wgmma-256", "_wgmma_256", 128, 256, 64, 1, true);
+    public static readonly ProductForm Wgmma256 = new(3, "wgmma-256", "_wgmma_256", 128, 256, 1, true);
 
     public static readonly IReadOnlyList<ProductForm> All = [Mma, Mma64, Wgmma128, Wgmma256];
 }

@@ -23,14 +23,14 @@ internal readonly record struct DropoutMask(DeviceElements Stream, uint Site, fl
 /// <param name="table">What was found to be the fastest.</param>
 internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
 {
-    /// <summary>Multiprocessors that a gradient of weights is divided for: those of an H200.</summary>
+    /// <summary>Multiprocessors that a gradient of weights is divided for: those of an H200; the same everywhere, so that sums are.</summary>
     private const int Multiprocessors = 132;
 
-    private const int AddBlock = 1024;
+    private const int AddBlock = 1024, RowsPerTile = 128;
 
-    /// <summary>The form for a shape: the table's, where this GPU can run it.</summary>
+    /// <summary>The form for a shape: the table's, where this GPU can run it. Rows of 0 that fill the last tile change nothing.</summary>
     public ProductForm Choose(ProductKind kind, int rows, int columns, int depth) =>
-        table.Choose(device.ComputeCapability, device.IsHopper, kind, rows, columns, depth);
+        table.Choose(device.ComputeCapability, device.IsHopper, kind, Blocks(rows, RowsPerTile) * RowsPerTile, columns, depth);
 
     /// <summary>Launches a product in the form that the table says.</summary>
     public void Launch(ProductKernel kernel, in ProductOperands o, DropoutMask? dropout = null)
@@ -64,7 +64,10 @@ internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
         device.Launch(Blocks(o.Columns, form.Columns / kernel.Parts), Blocks(o.Rows, form.Rows));
     }
 
-    /// <summary>The shares of the rows, each summed by blocks of its own, so that the blocks fill the GPU once.</summary>
+    /// <summary>
+    /// The shares of the rows, each summed by blocks of its own, so that the blocks fill the GPU once. They are made of whole tiles of 128
+    /// rows: rows of 0 that fill the last one change no sum.
+    /// </summary>
     /// <param name="form">The form.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="outputs">The layer's outputs.</param>
@@ -73,7 +76,7 @@ internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
     public static (int Share, int Shares) Divide(ProductForm form, int rows, int outputs, int inputs)
     {
         int tiles = Blocks(outputs, form.Rows) * Blocks(inputs, form.Columns);
-        int wanted = Math.Max(1, Multiprocessors * form.BlocksPerMultiprocessor / tiles), share = Blocks(Blocks(rows, wanted), form.Share) * form.Share;
+        int wanted = Math.Max(1, Multiprocessors * form.BlocksPerMultiprocessor / tiles), share = Blocks(Blocks(rows, RowsPerTile), wanted) * RowsPerTile;
         return (share, Blocks(rows, share));
     }
 
