@@ -70,7 +70,7 @@ public sealed class EncoderLayer
     private sealed class AttentionBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
     {
         private readonly Linear _qkv = Linear.Declare(set, name + "attention.self.Wqkv", c.HiddenSize, 3 * c.HiddenSize);
-        private readonly Attention<Alibi> _attention = new(c.NumAttentionHeads, default);
+        private readonly Attention<Alibi> _attention = new(set, c.NumAttentionHeads, default, c.AttentionProbsDropoutProb);
         private readonly Linear _output =
             Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "attention.output.LayerNorm", c.HiddenSize, c.LayerNormEps);

@@ -54,6 +54,16 @@ internal static class Checks
             yield return Raw($"attention on tensor cores, causal, heads of {size}", c => c.Attention([64, 300], 2, size, default(Causal)));
             yield return Raw($"attention on tensor cores, windowed, heads of {size}", c => c.Attention([300, 64], 2, size, new SlidingWindow(20)));
             yield return Raw($"attention on tensor cores, capped, heads of {size}", c => c.Attention([130], 2, size, new SoftCap(1.5f)));
+            yield return Raw($"attention on tensor cores, relative biases, heads of {size}", c => c.RelativeAttention([65, 0, 7, 300], size, RelativeTable.Of(1)));
+            yield return Raw($"attention on tensor cores behind the end, heads of {size}", c => c.RelativeAttention([70], size, new RelativeTable(1, [100, 0, 100])));
+            yield return Raw($"attention on tensor cores, dropped, heads of {size}", c => c.Attention([65, 0, 300], 2, size, default(Alibi), dropout: 0.3f));
+            yield return Raw($"attention on tensor cores in fp16, heads of {size}", c => c.Attention([65, 0, 7, 513, 1], 3, size, default(Alibi), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, plain, heads of {size}", c => c.Attention([130], 2, size, default(NoModification), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, causal, heads of {size}", c => c.Attention([64, 300], 2, size, default(Causal), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, windowed, heads of {size}", c => c.Attention([300, 64], 2, size, new SlidingWindow(20), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, capped, heads of {size}", c => c.Attention([130], 2, size, new SoftCap(1.5f), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, relative biases, heads of {size}", c => c.RelativeAttention([65, 0, 300], size, RelativeTable.Of(1), fp16: true));
+            yield return Raw($"attention on tensor cores in fp16, dropped, heads of {size}", c => c.Attention([65, 0, 300], 2, size, default(Alibi), true, true, 0.3f));
         }
 
         foreach ((int rows, int width) in ((int, int)[])[(9, 768), (3, 1032), (3, 13)])

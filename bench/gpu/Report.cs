@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Engine.Runtime.Cuda;
 
 namespace GpuBench;
 
@@ -26,11 +27,31 @@ internal static class Report
             .Append("| kernel | GB/s | of the copy | |\n|---|---:|---:|---|\n");
         foreach (JournalLine line in Figures(journal, "bandwidth").Where(l => l.Name != Bandwidth.Copy))
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
+        Ladder(text, journal, torch);
         Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
+        foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
         text.Append("\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not read.\n\n| | seconds |\n|---|---:|\n");
         foreach (JournalLine line in Figures(journal, "first use")) text.Append($"| {line.Name} | {line.Detail} |\n");
         return text.ToString();
+    }
+
+    /// <summary>The products of a layer in every form beside cuBLAS; the peak is the fastest product of all, whoever computed it.</summary>
+    private static void Ladder(StringBuilder text, Journal journal, Dictionary<string, double> torch)
+    {
+        JournalLine[] figures = [.. Figures(journal, Products.Ladder)];
+        if (figures.Length == 0) return;
+        double peak = figures.Select(Number).Concat(torch.Where(f => f.Key.StartsWith("linear bf16", StringComparison.Ordinal)).Select(f => f.Value)).Max();
+        text.Append(CultureInfo.InvariantCulture, $"\n## The ladder of matrix products\n\nTFLOP/s, rows × outputs × inputs; bf16 but for the first two. Beside cuBLAS in bf16, and of the fastest bf16 product measured here, {peak:F0} TFLOP/s.\n\n")
+            .Append("| | TFLOP/s | cuBLAS | ratio | of the peak |\n|---|---:|---:|---:|---:|\n");
+        foreach (JournalLine line in figures)
+        {
+            string shape = line.Name.Split(' ')[^1];
+            string peer = line.Name.Contains(nameof(ProductKind.InputGradient), StringComparison.Ordinal) ? "linear input gradient bf16"
+                : line.Name.Contains(nameof(ProductKind.WeightGradient), StringComparison.Ordinal) ? "linear weight gradient bf16" : "linear bf16";
+            string beside = torch.TryGetValue($"{peer} {shape}", out double cublas) ? FormattableString.Invariant($"{cublas:F1} | {Number(line) / cublas:F2}") : "– | –";
+            text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F1} | {beside} | {Number(line) / peak:P0} |\n");
+        }
     }
 
     private static void Table(StringBuilder text, Journal journal, Dictionary<string, double> torch, string part, string title, string unit)
@@ -49,6 +70,15 @@ internal static class Report
     private static double Number(JournalLine line) => double.Parse(line.Detail, CultureInfo.InvariantCulture);
 
     private static int Count(IEnumerable<JournalLine> lines, string result) => lines.Count(l => l.Result == result);
+
+    /// <summary>What the peer could not measure, and why.</summary>
+    private static IEnumerable<string> Absent(string? json)
+    {
+        if (json is null) yield break;
+        using JsonDocument document = JsonDocument.Parse(json);
+        if (!document.RootElement.TryGetProperty("absent", out JsonElement absent) || absent.ValueKind != JsonValueKind.Object) yield break;
+        foreach (JsonProperty form in absent.EnumerateObject()) yield return $"{form.Name}: {form.Value}";
+    }
 
     private static Dictionary<string, double> Peers(string? json)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -18,13 +17,13 @@ internal sealed record Throughput(
     Dnabert2Config Config, (int Rows, int Columns, int Depth)[] Products, (int Sequences, int Tokens)[] Attentions, (int Sequences, int Tokens)[] Batches,
     int Calls = 10)
 {
-    private const int Tile = 128, QueryTile = 64, DeltaTokens = 8;
+    private const int Tile = 128;
 
     /// <summary>What is measured of the 117M model.</summary>
     public static Throughput Full { get; } = new(
         new Dnabert2Config { HiddenDropoutProb = 0 },
         [(4096, 768, 768), (4096, 2304, 768), (4096, 6144, 768), (4096, 768, 3072), (16384, 2304, 768), (16384, 768, 3072), (8192, 8192, 8192)],
-        [(32, 128), (32, 512), (8, 2048)], [(32, 128), (8, 512), (64, 512)]);
+        [(32, 128), (32, 512), (16, 1024), (8, 2048), (4, 4096), (2, 8192), (1, 16384)], [(32, 128), (8, 512), (64, 512)]);
 
     public IEnumerable<WorkItem> All()
     {
@@ -41,12 +40,10 @@ internal sealed record Throughput(
         }
 
         foreach ((int sequences, int tokens) in Attentions)
-            foreach (string type in (string[])["f32", "bf16"])
-            {
-                yield return new("throughput", $"attention {type} {sequences}×{tokens}", open => With(open, o => Attention(o, type, sequences, tokens, false)));
-                yield return new("throughput", $"attention gradient {type} {sequences}×{tokens}",
-                    open => With(open, o => Attention(o, type, sequences, tokens, true)));
-            }
+        {
+            var attention = new AttentionThroughput(Config, sequences, tokens);
+            foreach (WorkItem item in attention.All(Calls)) yield return item;
+        }
 
         foreach ((int sequences, int tokens) in Batches)
         {
@@ -67,7 +64,8 @@ internal sealed record Throughput(
         return measure(o);
     }
 
-    private static string Figure(double value) => FormattableString.Invariant($"{value:F2}");
+    /// <summary>A figure as the journal has it.</summary>
+    internal static string Figure(double value) => FormattableString.Invariant($"{value:F2}");
 
     private static string Linear(Operands o, string kernel, string type, int rows, int columns, int depth)
     {
@@ -118,54 +116,6 @@ internal sealed record Throughput(
             o.Device.Launch((count + 1023) / 1024);
         });
         return Figure(2.0 * rows * columns * depth / ms / 1e9);
-    }
-
-    private string Attention(Operands o, string type, int sequences, int tokens, bool gradient)
-    {
-        bool bf16 = type == "bf16";
-        int heads = Config.NumAttentionHeads, hidden = Config.HiddenSize, size = hidden / heads, total = sequences * tokens, quads = (size + 7) & ~3;
-        nint qkv = o.Floats(3L * total * hidden, bf16), y = o.Floats((long)total * hidden, bf16), dy = o.Floats((long)total * hidden, bf16);
-        nint dqkv = o.Floats(gradient ? 3L * total * hidden : 1, bf16), lse = o.Floats((long)heads * total), delta = o.Floats((long)heads * total);
-        nint borders = o.Integers(sequences + 1, i => i * tokens), mods = Mods(o, heads);
-        void Run(string kernel, int tiles, params (nint Address, long Count)[] views)
-        {
-            string head = !bf16 ? "" : size <= 32 ? "_32" : size <= 64 ? "_64" : "_128";
-            KernelArguments a = o.Device.Begin($"{kernel}_alibi{head}_{type}");
-            foreach ((nint address, long count) in views) a.View(address, count);
-            a.I32(size);
-            a.I32(total);
-            a.F32((float)(1 / Math.Sqrt(size)));
-            int rows = bf16 && size <= 64 && kernel == "attention" ? 2 * QueryTile : QueryTile;
-            o.Device.Launch((tokens + rows - 1) / rows, heads, sequences, bf16 ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
-        }
-
-        (nint, long)[] common = [(qkv, 3L * total * hidden), (borders, sequences + 1), (mods, heads), (lse, (long)heads * total)];
-        void Forward() => Run("attention", 3, [.. common, (y, (long)total * hidden)]);
-        void Backward()
-        {
-            KernelArguments a = o.Device.Begin("attention_delta_" + type);
-            a.View(y, (long)total * hidden);
-            a.View(dy, (long)total * hidden);
-            a.View(delta, (long)heads * total);
-            a.I32(total);
-            a.I32(size);
-            o.Device.Launch((total + DeltaTokens - 1) / DeltaTokens, heads);
-            (nint, long)[] views = [.. common, (delta, (long)heads * total), (dy, (long)total * hidden), (dqkv, 3L * total * hidden)];
-            Run("attention_keys_values_gradient", 4, views);
-            Run("attention_queries_gradient", 4, views);
-        }
-
-        Forward();
-        double ms = o.Time(gradient ? Backward : Forward);
-        // As is customary: two products forward, five backward; that some are computed twice does not count.
-        return Figure((gradient ? 10.0 : 4.0) * sequences * tokens * tokens * hidden / ms / 1e9);
-    }
-
-    private static unsafe nint Mods(Operands o, int heads)
-    {
-        var mods = new Alibi[heads];
-        for (int head = 0; head < heads; head++) mods[head] = Alibi.ForHead(default, head, heads);
-        return o.Bytes(new ReadOnlySpan<byte>(Unsafe.AsPointer(ref mods[0]), heads * sizeof(Alibi)).ToArray());
     }
 
     private string Inference(CudaBackend opened, int sequences, int tokens, bool recorded)

@@ -3,12 +3,13 @@
 #
 #   bench/gpu/run.sh publish            on a machine with the .NET SDK: makes bench/gpu/.work/gpubench, some 40 MB, to be carried over.
 #                                       DNABERT2_SHARED: the folder of reference data, whose golden files are put beside the program.
-#   ./run.sh [all|check|memcheck|measure|report] [PART ...]
+#   ./run.sh [all|check|tune|memcheck|measure|report] [PART ...]
 #                                       in that folder, on a machine with a GPU and its driver; nothing else is needed. Python with
 #                                       PyTorch and compute-sanitizer are used where they are present.
 #
-# Prints a line a check and figure, and writes results/ beside the program: journal.tsv, which a second run goes on from, and GPU.md, which
-# is to be committed under bench/results. BUDGET: the seconds all of it may take (1150); TASK: those of one process (300).
+# Prints a line a check and figure, and writes results/ beside the program: journal.tsv, which a second run goes on from; GPU.md, which is
+# to be committed under bench/results; products.txt, the fastest form of each matrix product, whose lines are to be committed in
+# engine/runtime/Cuda/products.txt (in place of those of the same compute capability): the backend chooses by it. BUDGET: the seconds all of it may take (1150); TASK: those of one process (300).
 set -eu
 here="$(cd "$(dirname "$0")" && pwd)"
 out="${OUT:-$here/results}"
@@ -52,6 +53,8 @@ go() {
 }
 
 check() { wrap="" go check "$journal" "$@"; }
+
+tune() { wrap="" go tune "$journal" "$out/products.txt"; }
 
 memcheck() {
     tool=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2>/dev/null | head -n 1 || true)
@@ -98,11 +101,13 @@ failed=0
 case "$command" in
     publish) rmdir "$out" 2>/dev/null || true; publish ;;
     check) check "$@" || failed=1 ;;
+    tune) tune || failed=1 ;;
     memcheck) memcheck || failed=1 ;;
     measure) measure "$@" || failed=1 ;;
     report) report ;;
     all)
         check || failed=1
+        tune || failed=1
         measure || failed=1
         memcheck || failed=1
         report

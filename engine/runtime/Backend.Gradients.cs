@@ -92,8 +92,12 @@ public abstract partial class Backend
     /// <param name="y">[tokens, hidden], of the forward pass.</param>
     /// <param name="dy">[tokens, hidden].</param>
     /// <param name="dqkv">[tokens, 3 · hidden]; overwritten.</param>
+    /// <param name="dropout">That of the forward pass.</param>
+    /// <param name="dtable">[heads, 2 · R + 1], to which the gradient of the table of a <see cref="RelativeBias"/> is added; or absent.</param>
+    /// <exception cref="ArgumentException">A gradient of a table is wanted of another modification, or of a table of another shape.</exception>
     public void AttentionGradient<TMod>(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout = default, Tensor dtable = default)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
@@ -102,8 +106,15 @@ public abstract partial class Backend
         Expect(y, "y", qkv.DType, new Shape(tokens, hidden));
         Expect(dy, "dy", qkv.DType, y.Shape);
         Expect(dqkv, "dqkv", qkv.DType, qkv.Shape);
+        Expect(dropout, heads, cuSeqlens);
+        if (!dtable.IsAbsent)
+        {
+            if (mod is not RelativeBias bias) throw new ArgumentException($"{typeof(TMod).Name} has no table whose gradient could be computed; RelativeBias has");
+            Expect(dtable, "the table's gradient", DType.F32, new Shape(heads, (2 * bias.Radius) + 1));
+        }
+
         using OperationTimer timer = Time("attention, gradient", y.Shape, 8.0 * y.Shape[1] * cuSeqlens.SquaredLengths, 32.0 * y.Count);
-        AttentionGradientCore(qkv, cuSeqlens, heads, mod, logSumExp, y, dy, dqkv);
+        AttentionGradientCore(qkv, cuSeqlens, heads, mod, logSumExp, y, dy, dqkv, dropout, dtable);
     }
 
     /// <summary>The gradient of layer normalisation; those of weight and bias are added to what is there.</summary>
@@ -302,7 +313,8 @@ public abstract partial class Backend
     private protected abstract void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx);
 
     private protected abstract void AttentionGradientCore<TMod>(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout, Tensor dtable)
         where TMod : unmanaged, IScoreModification<TMod>;
 
     private protected abstract void LayerNormGradientCore(

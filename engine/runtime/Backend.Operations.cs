@@ -85,7 +85,9 @@ public abstract partial class Backend
     /// <param name="mod">The parameters of the score modification.</param>
     /// <param name="logSumExp">[heads, tokens] for the backward pass, or absent.</param>
     /// <param name="y">[tokens, hidden].</param>
-    public void Attention<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    /// <param name="dropout">What is dropped of the probabilities; nothing unless given.</param>
+    public void Attention<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout = default)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
@@ -93,8 +95,11 @@ public abstract partial class Backend
         Expect(qkv, "qkv", TypeOf(qkv), new Shape(tokens, 3 * hidden));
         Expect(y, "y", qkv.DType, new Shape(tokens, hidden));
         if (!logSumExp.IsAbsent) Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
+        Expect(dropout, heads, cuSeqlens);
+        // Parameters that do not fit are refused here rather than on a worker.
+        TMod.ForHead(mod, 0, heads);
         using OperationTimer timer = Time("attention", y.Shape, 4.0 * hidden * cuSeqlens.SquaredLengths, 16.0 * y.Count);
-        AttentionCore(qkv, cuSeqlens, heads, mod, logSumExp, y);
+        AttentionCore(qkv, cuSeqlens, heads, mod, logSumExp, y, dropout);
     }
 
     /// <summary>Layer normalisation of each row.</summary>
@@ -247,7 +252,8 @@ public abstract partial class Backend
 
     private protected abstract void LinearCore(Tensor x, in Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y);
 
-    private protected abstract void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected abstract void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
         where TMod : unmanaged, IScoreModification<TMod>;
 
     private protected abstract void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y);
@@ -287,6 +293,14 @@ public abstract partial class Backend
     {
         if (tensor.IsAbsent || tensor.DType != dtype || tensor.Shape != shape)
             throw new ArgumentException($"{name} is {tensor}, expected {dtype} {shape}");
+    }
+
+    private static void Expect(in AttentionDropout dropout, int heads, in CuSeqlens cuSeqlens)
+    {
+        if (!dropout.IsActive || (heads <= AttentionMask.MostHeads && cuSeqlens.Longest <= AttentionMask.MostTokens)) return;
+        throw new NotSupportedException(
+            $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} tokens a sequence, " +
+            $"not {heads} and {cuSeqlens.Longest}");
     }
 
     private static void Expect(in Norm norm, DType dtype, int width)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Engine.Kernels;
 
@@ -28,6 +29,15 @@ public abstract partial class Backend : IDisposable
     /// is not known.
     /// </summary>
     public virtual double MeasurePeak() => 0;
+
+    /// <summary>Seconds that the operations which the action calls take; on a GPU by its own clock.</summary>
+    public virtual double Seconds(Action work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        long start = Stopwatch.GetTimestamp();
+        work();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
 
     /// <summary>Whether tensors lie in the memory of this process.</summary>
     internal virtual bool IsHost => false;

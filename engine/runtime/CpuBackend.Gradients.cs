@@ -45,19 +45,30 @@ internal unsafe partial class CpuBackend<TS, TV>
     private protected override void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx) => Map<TanhGradient>(y, dy, dx, accumulate);
 
     private protected override void AttentionGradientCore<TMod>(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout, Tensor dtable)
     {
         lock (_operation)
         {
             var arguments = new AttentionGradientArguments
             {
-                Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y),
+                Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout),
                 ResultGradient = F32(dy),
                 QkvGradient = F32(dqkv),
                 Longest = cuSeqlens.Longest,
             };
-            long scratch = AttentionGradientJob<TS, TV, TMod>.ScratchPerWorker(arguments.Forward.HeadSize, cuSeqlens.Longest);
+            Tensor sums = dtable.IsAbsent ? default : Scratch.Rent(new Shape(cuSeqlens.Sequences, (int)dtable.Count), DType.F32);
+            if (!sums.IsAbsent)
+            {
+                // Empty sequences leave theirs as they are.
+                sums.Span<float>().Clear();
+                arguments.BiasGradients = F32(sums);
+                arguments.BiasRadius = dtable.Shape[1] / 2;
+            }
+
+            long scratch = AttentionGradientJob<TS, TV, TMod>.ScratchPerWorker(arguments);
             _pool.Run(new AttentionGradientJob<TS, TV, TMod>(arguments, mod, Rent(scratch * _pool.Workers)));
+            if (!sums.IsAbsent) _pool.Run(new SumRowsJob<TS, TV>(F32(sums), F32(dtable), sums.Shape[0], sums.Shape[1]));
             Scratch.Reset();
         }
     }

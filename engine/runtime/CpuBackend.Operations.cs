@@ -36,12 +36,13 @@ internal unsafe partial class CpuBackend<TS, TV>
         }
     }
 
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected override void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
     {
         lock (_operation)
         {
-            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y);
-            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments.HeadSize) * _pool.Workers);
+            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout);
+            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments) * _pool.Workers);
             _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
             Scratch.Reset();
         }
@@ -110,7 +111,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         a.Prepared = prepared;
     }
 
-    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y) => new()
+    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout) => new()
     {
         Qkv = F32(qkv),
         CuSeqlens = I32(cuSeqlens.Borders),
@@ -119,8 +120,16 @@ internal unsafe partial class CpuBackend<TS, TV>
         HeadSize = y.Shape[1] / heads,
         Result = F32(y),
         LogSumExp = F32(logSumExp),
+        Dropout = MaskOf(dropout),
         Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
     };
+
+    private static AttentionMask MaskOf(in AttentionDropout dropout)
+    {
+        if (!dropout.IsActive) return default;
+        uint* words = (uint*)I32(dropout.Stream);
+        return new(new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)dropout.Site), dropout.Probability);
+    }
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
         where TFunction : struct, IElementwise

@@ -1,4 +1,4 @@
-using System.Runtime.CompilerServices;
+using Engine.Kernels;
 
 namespace Engine.Runtime;
 
@@ -45,6 +45,12 @@ public readonly struct Tensor
         element >= 0 && element + shape.Count <= Count
             ? new Tensor(_storage!, _offset + (element * DType.Size()), shape, DType)
             : throw new ArgumentException($"{shape} at element {element} exceeds {this}");
+
+    /// <summary>This tensor, F32 [heads, entries], as a table that score modifications look up on its backend; it must outlive them.</summary>
+    /// <exception cref="ArgumentException">It is no such tensor.</exception>
+    public unsafe BiasTable AsBiasTable() => !IsAbsent && DType == DType.F32 && Shape.Rank == 2 && Count > 0
+        ? new BiasTable((long)Address, Shape[0], Shape[1])
+        : throw new ArgumentException($"a table of biases is F32 [heads, entries], not {this}");
 
     /// <summary>The elements, for tensors in the memory of this process.</summary>
     /// <exception cref="InvalidOperationException">The element type differs, or there are more than 2³¹ − 1 elements.</exception>

@@ -87,6 +87,54 @@ public class GradientTests
 
     [Theory]
     [MemberData(nameof(Forms))]
+    public void Attention_that_drops_probabilities(string form)
+    {
+        CheckAttention(form, [5, 0, 1, 10], 3, 4, default(Alibi), dropout: 0.4f);
+        // For the GPU, only what the model needs is compiled ahead with dropout.
+        if (form != "gpu") CheckAttention(form, [13, 2], 2, 2, new SlidingWindow(3), dropout: 0.2f);
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public unsafe void Attention_with_relative_biases_and_their_table(string form)
+    {
+        foreach (int radius in (int[])[0, 3, 30])
+        {
+            const int Heads = 2, Size = 3;
+            int[] lengths = [7, 0, 1, 11];
+            using var check = new GradientCheck(Backends.Create(form, 2));
+            RelativeAttention attention = RelativeAttention.Declare(check.Parameters, "a", Heads, radius);
+            double[] table = check.Fill()[0];
+            (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * Heads * Size);
+            Variable y = attention.Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+            check.Compare(y, () =>
+            {
+                fixed (double* numbers = table) return Reference.Attention(values, lengths, Heads, Size, new DoubleRelative(numbers, radius)).Result;
+            });
+        }
+    }
+
+    [Fact]
+    public void A_dropped_probability_depends_on_seed_step_site_head_query_and_key_alone()
+    {
+        const float P = 0.25f;
+        var dropout = new AttentionMask(new Philox(5, 3, 0), P);
+        double kept = 0, all = 0;
+        for (int query = 0; query < 64; query++)
+            for (int key = 0; key < 64; key++, all++) kept += dropout.Factor(8, 1, query, key) > 0 ? 1 : 0;
+        Assert.InRange(kept / all, 1 - P - 0.03, 1 - P + 0.03);
+        Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 8, 2));
+        Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
+        foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
+        using var check = new GradientCheck(CpuBackend.Create(1));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream, 0, wrong));
+        Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
+
+        static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
     public void Attention_over_more_keys_than_a_tile_holds(string form)
     {
         // Central differences of all inputs would take minutes: the gradient is checked along one random direction instead.
@@ -252,13 +300,14 @@ public class GradientTests
         Assert.Throws<Xunit.Sdk.FailException>(() => check.Compare(y, () => [.. xs.Select(v => 1.001 * Math.Tanh(v))]));
     }
 
-    private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod)
+    private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
-        Variable y = new Attention<TMod>(heads, mod).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
-        check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod).Result);
+        Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+        var dropped = new AttentionMask(check.Random(0), dropout);
+        check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }
 
     /// <summary>The factors of dropout, drawn word by word as the generator defines them.</summary>
@@ -276,4 +325,21 @@ public class GradientTests
             Reference.Gelu(z[(i / width * 2 * width) + (i % width)]) * z[(i / width * 2 * width) + width + (i % width)])],
         _ => z,
     };
+
+    /// <summary>Relative biases from numbers in float64, for central differences by them.</summary>
+    private readonly unsafe struct DoubleRelative(double* table, int radius) : IScoreModification<DoubleRelative>
+    {
+        private readonly double* _table = table;
+        private readonly int _radius = radius;
+
+        public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) => new(mod._table + (head * ((2 * mod._radius) + 1)), mod._radius);
+
+        public static TV Score<TM, TV>(in DoubleRelative mod, TV score, TV query, TV key)
+            where TM : struct, IMath<TV>
+            where TV : unmanaged
+        {
+            TV distance = TM.Subtract(key, query);
+            return TM.Add(score, TM.Constant(mod._table[Math.Clamp((int)*(double*)&distance, -mod._radius, mod._radius) + mod._radius]));
+        }
+    }
 }

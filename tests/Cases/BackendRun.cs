@@ -117,6 +117,10 @@ internal static class BackendRuns
             yield return Attention(lengths, 2, 8, new SlidingWindow(20));
             yield return Attention(lengths, 2, 8, new SoftCap(1.5f));
             yield return Attention(lengths, 2, 5, default(Alibi));
+            yield return Attention(lengths, 2, 8, default(Alibi), dropout: 0.3f);
+            yield return Attention(lengths, 2, 5, default(Alibi), dropout: 0.6f);
+            yield return RelativeBias(lengths, 3, 8, radius: lengths.Length == 1 ? 0 : 9);
+            yield return RelativeBias(lengths, 1, 5, radius: 150);
             yield return Sequences(lengths, 40);
             yield return Sequences(lengths, 13);
         }
@@ -214,16 +218,30 @@ internal static class BackendRuns
         return [i.Read(padded), i.Read(mean), i.Read(cls), i.Read(y)];
     });
 
-    private static BackendRun Attention<TMod>(int[] lengths, int heads, int size, TMod mod)
+    private static BackendRun Attention<TMod>(int[] lengths, int heads, int size, TMod mod, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
-        => new($"attention gradient {typeof(TMod).Name} {string.Join("+", lengths)}, {heads} heads of {size}", i =>
+        => new($"attention gradient {typeof(TMod).Name} {string.Join("+", lengths)}, {heads} heads of {size}{(dropout > 0 ? ", dropout" : "")}", i =>
+        {
+            int tokens = lengths.Sum(), hidden = heads * size;
+            var borders = new CuSeqlens(i.Arena, lengths);
+            var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
+            Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
+            Tensor dqkv = i.Empty(tokens, 3 * hidden);
+            i.Backend.Attention(qkv, borders, heads, mod, lse, y, dropped);
+            i.Backend.AttentionGradient(qkv, borders, heads, mod, lse, y, dy, dqkv, dropped);
+            return [i.Read(y), i.Read(dqkv)];
+        });
+
+    private static BackendRun RelativeBias(int[] lengths, int heads, int size, int radius) =>
+        new($"attention gradient, relative biases up to {radius}, {string.Join("+", lengths)}, {heads} heads of {size}", i =>
         {
             int tokens = lengths.Sum(), hidden = heads * size;
             var borders = new CuSeqlens(i.Arena, lengths);
             Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
-            Tensor dqkv = i.Empty(tokens, 3 * hidden);
+            Tensor dqkv = i.Empty(tokens, 3 * hidden), dtable = i.Normal(heads, (2 * radius) + 1);
+            RelativeBias mod = RelativeTable.Of(heads, radius).On(i.Backend, i.Arena.Rent);
             i.Backend.Attention(qkv, borders, heads, mod, lse, y);
-            i.Backend.AttentionGradient(qkv, borders, heads, mod, lse, y, dy, dqkv);
-            return [i.Read(y), i.Read(dqkv)];
+            i.Backend.AttentionGradient(qkv, borders, heads, mod, lse, y, dy, dqkv, dropout: default, dtable);
+            return [i.Read(y), i.Read(dqkv), i.Read(dtable)];
         });
 }

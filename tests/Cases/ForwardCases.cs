@@ -48,11 +48,13 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
 }
 
 /// <summary>Attention over packed sequences of these lengths.</summary>
-internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize, TMod mod)
-    : OpCase($"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} tokens, {heads} heads of {headSize}")
+internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize, TMod mod, float dropout = 0)
+    : OpCase($"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} tokens, {heads} heads of {headSize}"
+        + (dropout > 0 ? ", dropout" : ""))
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private readonly int _tokens = lengths.Sum();
+    private readonly RelativeTable _table = RelativeTable.Of(heads);
     private double[]? _qkv;
 
     private int Hidden => heads * headSize;
@@ -68,12 +70,17 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
         Tensor qkv = Upload(backend, rent, Qkv(), _tokens, 3 * Hidden), y = rent(new Shape(_tokens, Hidden), DType.F32);
         Tensor logSumExp = rent(new Shape(heads, _tokens), DType.F32);
         var cuSeqlens = new CuSeqlens(arena, lengths);
-        return (() => backend.Attention(qkv, cuSeqlens, heads, mod, logSumExp, y), [y, logSumExp]);
+        Tensor stream = rent(new Shape(3), DType.I32);
+        backend.Upload<uint>([0x3456789A, 0x12, 7], stream);
+        var dropped = new AttentionDropout(stream, 3, dropout);
+        TMod on = mod is RelativeBias ? (TMod)(object)_table.On(backend, rent) : mod;
+        return (() => backend.Attention(qkv, cuSeqlens, heads, on, logSumExp, y, dropped), [y, logSumExp]);
     }
 
     protected override double[][] Reference()
     {
-        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, mod);
+        TMod here = mod is RelativeBias ? (TMod)(object)_table.Here : mod;
+        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, here, new(new Philox(0x123456789A, 7, 3), dropout));
         return [result, logSumExp];
     }
 

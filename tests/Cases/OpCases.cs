@@ -80,6 +80,8 @@ public static class OpCases
             yield return new AttentionCase<Causal>(lengths, 1, 8, default);
             yield return new AttentionCase<SlidingWindow>(lengths, 2, 8, new SlidingWindow(20));
             yield return new AttentionCase<SoftCap>(lengths, 2, 8, new SoftCap(1.5f));
+            yield return new AttentionCase<RelativeBias>(lengths, 3, 8, default);
+            yield return new AttentionCase<Alibi>(lengths, 3, 8, default, dropout: 0.3f);
         }
         foreach (int headSize in (int[])[4, 32, 64, 68, 128]) yield return new AttentionCase<Alibi>([40, 9], 3, headSize, default);
     }
@@ -104,6 +106,8 @@ public static class OpCases
             yield return new AttentionCase<Causal>(lengths, 1, 8, default);
             yield return new AttentionCase<SlidingWindow>(lengths, 2, 8, new SlidingWindow(20));
             yield return new AttentionCase<SoftCap>(lengths, 2, 8, new SoftCap(1.5f));
+            yield return new AttentionCase<RelativeBias>(lengths, 3, 8, default);
+            yield return new AttentionCase<Alibi>(lengths, 3, 8, default, dropout: 0.3f);
         }
 
         foreach (int headSize in (int[])[1, 2, 3, 5, 8, 12, 13, 31, 32, 63, 64, 65, 96, 128, 200])

@@ -56,7 +56,8 @@ internal static class Reference
     }
 
     /// <summary>Attention over packed sequences; returns the result [tokens, hidden] and the log-sum-exp [heads, tokens].</summary>
-    public static (double[] Result, double[] LogSumExp) Attention<TMod>(double[] qkv, int[] lengths, int heads, int headSize, TMod mod)
+    public static (double[] Result, double[] LogSumExp) Attention<TMod>(
+        double[] qkv, int[] lengths, int heads, int headSize, TMod mod, AttentionMask dropout = default)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int hidden = heads * headSize, tokens = lengths.Sum(), start = 0;
@@ -85,7 +86,7 @@ internal static class Reference
                     for (int k = 0; k < length && sum > 0; k++)
                         for (int d = 0; d < headSize; d++)
                             result[(query * hidden) + (head * headSize) + d] +=
-                                Math.Exp(scores[k] - maximum) / sum * qkv[((start + k) * 3 * hidden) + (2 * hidden) + (head * headSize) + d];
+                                Math.Exp(scores[k] - maximum) / sum * (dropout.IsActive ? dropout.Factor(start, head, q, k) : 1) * qkv[((start + k) * 3 * hidden) + (2 * hidden) + (head * headSize) + d];
                 }
             }
 

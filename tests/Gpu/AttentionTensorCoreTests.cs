@@ -1,9 +1,10 @@
 using Engine.Kernels;
+using Tests.Cases;
 using Tests.Ptx;
 
 namespace Tests.Gpu;
 
-/// <summary>Attention on tensor cores, in the interpreter, beside a naive form in bf16.</summary>
+/// <summary>Attention on tensor cores, in the interpreter, beside a naive form in the same type.</summary>
 public sealed class AttentionTensorCoreTests : IDisposable
 {
     private readonly InterpretedDevice _device = new();
@@ -27,19 +28,66 @@ public sealed class AttentionTensorCoreTests : IDisposable
     [InlineData(128)]
     public void Every_other_score_modification_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
     {
-        Run(checks => checks.Attention([66], 1, headSize, default(NoModification)));
+        Run(checks => checks.Attention([1, 0, 66], 1, headSize, default(NoModification)));
         Run(checks => checks.Attention([5, 130], 1, headSize, default(Causal)));
-        Run(checks => checks.Attention([130], 1, headSize, new SlidingWindow(20)));
-        Run(checks => checks.Attention([66], 1, headSize, new SoftCap(1.5f)));
+        Run(checks => checks.Attention([130, 0, 1], 1, headSize, new SlidingWindow(20)));
+        Run(checks => checks.Attention([63, 0, 1, 64], 1, headSize, new SoftCap(1.5f)));
     }
+
+    [Theory]
+    [InlineData(new[] { 63, 0, 64, 1 }, 2, 8)]
+    [InlineData(new[] { 0, 129 }, 1, 64)]
+    [InlineData(new[] { 65, 3 }, 1, 128)]
+    public void Attention_in_fp16_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize) =>
+        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), fp16: true));
+
+    [Fact]
+    public void Every_other_score_modification_in_fp16_and_its_gradient_are_as_near_as_a_naive_form()
+    {
+        Run(checks => checks.Attention([1, 66], 1, 32, default(NoModification), fp16: true));
+        Run(checks => checks.Attention([5, 65], 1, 32, default(Causal), fp16: true));
+        Run(checks => checks.Attention([130, 0, 1], 1, 32, new SlidingWindow(20), fp16: true));
+        Run(checks => checks.Attention([63, 0, 64], 1, 32, new SoftCap(1.5f), fp16: true));
+    }
+
+    [Theory]
+    [InlineData(32, false)]
+    [InlineData(64, false)]
+    [InlineData(128, false)]
+    [InlineData(32, true)]
+    public void Attention_with_relative_biases_and_its_gradient_are_as_near_as_a_naive_form(int headSize, bool fp16)
+    {
+        Run(checks => checks.RelativeAttention([65, 0, 7], headSize, RelativeTable.Of(heads: 1, radius: 20), fp16));
+        Run(checks => checks.RelativeAttention([1, 64], headSize, RelativeTable.Of(heads: 1, radius: 0), fp16));
+    }
+
+    [Theory]
+    [InlineData(new[] { 65, 0, 7 }, 2, 32, false)]
+    [InlineData(new[] { 1, 66 }, 1, 64, false)]
+    [InlineData(new[] { 3, 65 }, 1, 128, false)]
+    [InlineData(new[] { 3, 65 }, 1, 32, true)]
+    public void Attention_that_drops_probabilities_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize, bool fp16) =>
+        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), gradient: true, fp16, dropout: 0.4f));
 
     [Theory]
     [InlineData(32)]
     [InlineData(64)]
     [InlineData(128)]
-    public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize)
+    public void What_stands_behind_the_last_query_and_key_adds_nothing_however_large_its_score(int headSize)
     {
-        Run(checks => checks.Attention([128], 1, headSize, default(Alibi)));
+        // exp(100) is no float. Every query and key of the sequence has a log-sum-exp to match; what fills the tile behind its end has not.
+        Run(checks => checks.RelativeAttention([70], headSize, new RelativeTable(heads: 1, [100, 0, 0])));
+        Run(checks => checks.RelativeAttention([70], headSize, new RelativeTable(heads: 1, [0, 0, 100])));
+    }
+
+    [Theory]
+    [InlineData(32, false)]
+    [InlineData(64, false)]
+    [InlineData(128, false)]
+    [InlineData(64, true)]
+    public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize, bool fp16)
+    {
+        Run(checks => checks.Attention([128], 1, headSize, default(Alibi), gradient: true, fp16));
         (string Entry, LaunchReport Report)[] launches = [.. _device.Reports.Where(r => !r.Entry.StartsWith("attention_delta", StringComparison.Ordinal)).Take(3)];
         Assert.Equal(3, launches.DistinctBy(r => r.Entry).Count());
         foreach ((_, LaunchReport report) in launches)
@@ -48,6 +96,17 @@ public sealed class AttentionTensorCoreTests : IDisposable
             Assert.All(report.Shared, site => Assert.True(site.Degree == 1, site.ToString()));
             Assert.Equal(report.IdealSectors, report.Sectors);
         }
+    }
+
+    [Theory]
+    [InlineData(32)]
+    [InlineData(128)]
+    public void Relative_biases_and_dropout_bring_no_bank_conflicts(int headSize)
+    {
+        Run(checks => checks.RelativeAttention([128], headSize, RelativeTable.Of(heads: 1)));
+        Run(checks => checks.Attention([128], 1, headSize, default(Alibi), dropout: 0.1f));
+        Assert.Equal(7, _device.Reports.DistinctBy(r => r.Entry).Count());
+        Assert.All(_device.Reports, launch => Assert.All(launch.Report.Shared, site => Assert.True(site.Degree == 1, $"{launch.Entry}: {site}")));
     }
 
     [Fact]

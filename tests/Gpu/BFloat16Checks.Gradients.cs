@@ -34,7 +34,8 @@ internal sealed partial class BFloat16Checks
     /// <param name="outputs">The columns of dy.</param>
     /// <param name="inputs">The columns of x.</param>
     /// <param name="share">The rows of a share.</param>
-    public void LinearWeightGradient(int rows, int outputs, int inputs, int share)
+    /// <param name="form">How it is computed.</param>
+    public void LinearWeightGradient(int rows, int outputs, int inputs, int share, ProductForm? form = null)
     {
         double[] dy = Normal(rows * outputs, 1), x = Normal(rows * inputs, 1), before = Normal(outputs * inputs, 1);
         float[] first = Run(), second = Run();
@@ -49,25 +50,8 @@ internal sealed partial class BFloat16Checks
         {
             int count = outputs * inputs, shares = (rows + share - 1) / share;
             nint dw = Upload(Single(before)), sums = shares > 1 ? Allocate(4L * shares * count) : dw;
-            KernelArguments a = Begin("linear_weight_gradient_split_bf16");
-            View(a, dy);
-            View(a, x);
-            a.View(sums, (long)shares * count);
-            a.I32(outputs);
-            a.I32(inputs);
-            a.I32(rows);
-            a.I32(share);
-            device.Launch((inputs + 127) / 128, (outputs + 127) / 128, shares);
-            if (shares > 1)
-            {
-                a = Begin("split_sum_f32");
-                a.View(sums, (long)shares * count);
-                a.View(dw, count);
-                a.I64(count);
-                a.I32(shares);
-                device.Launch((count + 1023) / 1024);
-            }
-
+            Products.WeightGradient(
+                form ?? ProductForm.Mma, Elements(dy), Elements(x), new(dw, count), new(sums, (long)shares * count), share, rows, outputs, inputs);
             return Read(dw, count);
         }
     }

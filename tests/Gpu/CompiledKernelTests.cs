@@ -49,14 +49,31 @@ public sealed class CompiledKernelTests
     [SkippableTheory]
     [InlineData("sm_80")]
     [InlineData("sm_90")]
+    [InlineData("sm_90a")]
     public void Every_kernel_assembles_without_spills_or_stack(string architecture)
     {
         Skip.IfNot(Assembler.IsPresent(), "ptxas is not on the path");
         foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
         {
+            if (!Assembler.Architectures(kernel).Contains(architecture)) continue;
             AssembledKernel assembled = Assembler.Assemble(Path.Combine(Folder, "ptx", kernel.Entry + ".ptx"), architecture);
             Assert.True(assembled.IsClean, $"{kernel.Entry} for {architecture}: {assembled}");
             Assert.Equal(kernel.StaticShared, assembled.Shared);
+        }
+    }
+
+    [Fact]
+    public void Only_the_kernels_for_Hopper_have_its_instructions_and_target()
+    {
+        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
+        {
+            string text = System.Text.Encoding.ASCII.GetString(KernelManifest.Text(kernel));
+            bool hopper = kernel.Target == KernelTarget.Hopper;
+            Assert.Contains(hopper ? ".version 8.0\n.target sm_90a\n" : ".version 7.4\n.target sm_80\n", text, StringComparison.Ordinal);
+            Assert.Equal(hopper, text.Contains("wgmma.", StringComparison.Ordinal));
+            if (!hopper) continue;
+            Assert.Contains(".extern .shared .align 1024 ", text, StringComparison.Ordinal);
+            Assert.All(kernel.Parameters.Where(p => p.Kind == KernelParameterKind.TensorMap), p => Assert.Equal(0, p.Offset % 64));
         }
     }
 

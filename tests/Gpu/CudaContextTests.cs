@@ -47,6 +47,31 @@ public sealed class CudaContextTests
     }
 
     [Fact]
+    public void A_product_through_tensor_maps_of_the_driver_equals_the_reference()
+    {
+        var driver = new FakeDriver();
+        using (var context = new CudaContext(driver, CudaDevices.List(driver, out _)[0]))
+        using (var checks = new BFloat16Checks(context))
+        {
+            Assert.True(context.IsHopper);
+            checks.Product(ProductKernel.GegluInputGradient, ProductForm.Wgmma128, (70, 264, 72), optional: false);
+        }
+
+        Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
+    }
+
+    [Theory]
+    [InlineData(9, 0, 11080)]
+    [InlineData(8, 6, 12040)]
+    [InlineData(10, 0, 12080)]
+    public void Kernels_for_Hopper_are_for_nothing_else(int major, int minor, int version)
+    {
+        var driver = new FakeDriver { Version = version, Devices = [("Fake", major, minor, true)] };
+        using var context = new CudaContext(driver, CudaDevices.List(driver, out _)[0]);
+        Assert.False(context.IsHopper);
+    }
+
+    [Fact]
     public void A_steady_step_allocates_nothing_on_the_GPU()
     {
         var driver = new FakeDriver();

@@ -84,6 +84,24 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
         _ => Devices[device].Pools ? 1 : 0,
     }, out value);
 
+    /// <summary>A map as the interpreter has it. What a driver would refuse is refused.</summary>
+    public CudaResult TensorMapEncodeTiled(
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill)
+    {
+        const int BF16 = 9, Swizzle128 = 3;
+        if ((nint)map % 64 != 0 || type != BF16 || rank != 2 || steps[0] != 1 || steps[1] != 1 || interleave != 0 || swizzle != Swizzle128 || fill != 0) return CudaResult.InvalidValue;
+        try
+        {
+            var bits = new TensorMapBits((ulong)address, (int)extents[0], (int)extents[1], (long)strides[0], (int)box[0], (int)box[1], 2);
+            bits.Encode().CopyTo(new Span<byte>(map, TensorMapBits.Bytes));
+            return CudaResult.Success;
+        }
+        catch (ArgumentException)
+        {
+            return CudaResult.InvalidValue;
+        }
+    }
+
     public CudaResult DeviceTotalMemory(out nuint bytes, int device) => Answer((nuint)MemoryBytes, out bytes);
 
     public CudaResult DevicePrimaryContextRetain(out nint context, int device) => Make(Context, out context);

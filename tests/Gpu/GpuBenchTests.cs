@@ -68,12 +68,48 @@ public sealed class GpuBenchTests : IDisposable
         Journal journal = Open();
         Assert.True(Runner.Run(items, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
         Assert.All(journal.Results, line => Assert.True(double.Parse(line.Detail, System.Globalization.CultureInfo.InvariantCulture) >= 0, line.Name));
-        string report = Report.Write(journal, "Fake", """{ "torch": "2.4", "linear bf16 9×40×24": 0.5 }""");
+        string report = Report.Write(journal, "Fake", """{ "torch": "2.4", "linear bf16 9×40×24": 0.5, "absent": { "attention causal bf16 2×5, FlexAttention": "too old" } }""");
         Assert.Contains("| layer_norm_residual_bf16 | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| linear bf16 9×40×24 \| [\d.]+ \| 0\.5 \| ", report);
         Assert.Contains("| training step f32 2×5 | ", report, StringComparison.Ordinal);
         Assert.Contains("| training step bf16 2×5, recorded | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| kernels compiled by the driver \| [\d.]+ \|", report);
+        foreach (string name in (string[])["f16", "gradient f16", "dropout gradient bf16", "none bf16", "causal gradient bf16", "window bf16", "softcap bf16", "relative gradient bf16"])
+            Assert.Contains($"| attention {name} 2×5 | ", report, StringComparison.Ordinal);
+        Assert.Contains("- PyTorch: attention causal bf16 2×5, FlexAttention: too old", report, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Only_forms_that_passed_their_check_are_timed_chosen_and_in_the_ladder()
+    {
+        var products = new Products([(40, 24)], [9], [9], 9, Calls: 1);
+        Journal journal = Open();
+        WorkItem[] checks = [.. products.Checks().Where(i => i.Name == "mma-64")];
+        Assert.True(Runner.Run(checks, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
+        journal.Add(new(Journal.Passed, Products.Forms, "wgmma-128", ""));
+        journal.Add(new(Journal.Failed, Products.Forms, "wgmma-256", "element 3"));
+        Assert.Equal(Runner.Good, Runner.Run(products.Tuning(journal), journal, Device));
+        string[] lines = [.. Products.Table(journal)];
+        Assert.Equal(3, lines.Length);
+        Assert.All(lines, line => Assert.Matches(@"^9\.0 \S+ 9 40 24 (mma-64|wgmma-128) # mma-64 [\d.]+, wgmma-128 [\d.]+ TFLOP/s$", line));
+        _ = ProductTable.Read(lines, "x");
+        Assert.Equal(Runner.Good, Runner.Run(products.Rungs(journal), journal, Device));
+        Assert.Equal(Journal.Skipped, journal.Find(Products.Ladder, "wgmma-256 9×40×24")!.Result);
+        Assert.Equal(Journal.Figure, journal.Find(Products.Ladder, "table WeightGradient 9×40×24")!.Result);
+        string report = Report.Write(journal, "Fake", """{ "linear bf16 9×40×24": 0.5, "linear weight gradient bf16 9×40×24": 0.75 }""");
+        Assert.Matches(@"\| wgmma-128 9×40×24 \| [\d.]+ \| 0\.5 \| ", report);
+        Assert.Matches(@"\| table WeightGradient 9×40×24 \| [\d.]+ \| 0\.8 \| ", report);
+    }
+
+    [Fact]
+    public void The_form_of_Hopper_is_skipped_where_the_driver_is_too_old_for_it()
+    {
+        var driver = new FakeDriver { Version = 11080 };
+        Journal journal = Open();
+        WorkItem[] items = [.. Products.Full.Checks().Where(i => i.Name == "wgmma-128")];
+        Assert.Equal(Runner.Good, Runner.Run(items, journal, () => new CudaContext(driver, CudaDevices.List(driver, out _)[0])));
+        Assert.Equal(Journal.Skipped, journal.Results.Single().Result);
+        Assert.Equal(0, driver.Held);
     }
 
     [Fact]

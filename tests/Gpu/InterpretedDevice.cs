@@ -17,6 +17,13 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override int MaxSharedBytes => maxSharedBytes;
 
+    public override Version ComputeCapability { get; } = new(9, 0);
+
+    public override bool IsHopper => true;
+
+    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) =>
+        new TensorMapBits((ulong)matrix, (int)columns, (int)rows, 2 * columns, 64, 64, 2).Encode().CopyTo(map);
+
     /// <summary>What each launch did, in order.</summary>
     public List<(string Entry, LaunchReport Report)> Reports { get; } = [];
 

@@ -3,18 +3,19 @@ using Engine.Kernels;
 namespace Tests.Gpu;
 
 /// <summary>
-/// Attention and its gradient written down step by step, every matrix that a step leaves passing through a rounding: to bf16 it is what a
+/// Attention and its gradient written down step by step, every matrix that a step leaves passing through a rounding: to 16 bits it is what a
 /// program does that calls one operation after the other, without any it is the reference.
 /// </summary>
 internal sealed class NaiveAttention
 {
     private readonly Func<double, double> _round;
     private readonly int _heads, _headSize, _tokens;
+    private readonly AttentionMask _dropout;
 
-    public NaiveAttention(int tokens, int heads, int headSize, bool bf16)
+    public NaiveAttention(int tokens, int heads, int headSize, Func<double, double>? round = null, AttentionMask dropout = default)
     {
-        (_tokens, _heads, _headSize) = (tokens, heads, headSize);
-        _round = bf16 ? v => (float)(BFloat16)(float)v : v => v;
+        (_tokens, _heads, _headSize, _dropout) = (tokens, heads, headSize, dropout);
+        _round = round ?? (v => v);
         (Y, LogSumExp, DQkv) = (new double[tokens * Hidden], new double[heads * tokens], new double[3 * tokens * Hidden]);
     }
 
@@ -54,14 +55,16 @@ internal sealed class NaiveAttention
             LogSumExp[(head * _tokens) + start + i] = maximum + Math.Log(sum);
         }
 
-        double[,] p = Each(exact, (i, j) => exact[i, j]), dp = Product(g, v, transposed: true);
+        double[,] p = Each(exact, (i, j) => exact[i, j]), factors = Factors(start, length, head), dp = Product(g, v, transposed: true);
+        double[,] kept = Each(p, (i, j) => p[i, j] * factors[i, j]);
+        dp = Each(dp, (i, j) => dp[i, j] * factors[i, j]);
         double[] delta = [.. Enumerable.Range(0, length).Select(i => Enumerable.Range(0, length).Sum(j => p[i, j] * dp[i, j]))];
         double[,] dModified = Each(p, (i, j) => p[i, j] * (dp[i, j] - delta[i]));
         double[,] ds = Each(p, (i, j) => dModified[i, j] * TMod.Derivative<DoubleMath, double>(mod, scaled[i, j], i, j) * scale);
-        Put(Y, 1, 0, Product(p, v, transposed: false));
+        Put(Y, 1, 0, Product(kept, v, transposed: false));
         Put(DQkv, 3, 0, Product(ds, k, transposed: false));
         Put(DQkv, 3, 1, Product(Turned(ds), q, transposed: false));
-        Put(DQkv, 3, 2, Product(Turned(p), g, transposed: false));
+        Put(DQkv, 3, 2, Product(Turned(kept), g, transposed: false));
 
         int At(int parts, int part, int i, int d) => ((start + i) * parts * Hidden) + (part * Hidden) + (head * _headSize) + d;
 
@@ -78,6 +81,14 @@ internal sealed class NaiveAttention
             for (int i = 0; i < length; i++)
                 for (int d = 0; d < _headSize; d++) values[At(parts, part, i, d)] = m[i, d];
         }
+    }
+
+    private double[,] Factors(int start, int length, int head)
+    {
+        var m = new double[length, length];
+        for (int i = 0; i < length; i++)
+            for (int j = 0; j < length; j++) m[i, j] = _dropout.IsActive ? _dropout.Factor(start, head, i, j) : 1;
+        return m;
     }
 
     private double[,] Each(double[,] like, Func<int, int, double> value)

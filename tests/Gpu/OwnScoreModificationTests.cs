@@ -1,3 +1,5 @@
+using AttentionVariant;
+using Dnabert2.Benchmarking;
 using Engine.Kernels;
 using Engine.KernelCompiler;
 using Engine.Runtime;
@@ -30,6 +32,16 @@ public sealed class OwnScoreModificationTests
         var borders = new CuSeqlens(check.Arena, [9, 3]);
         Engine.Autograd.Variable y = new Engine.Autograd.Attention<Ramp>(2, new Ramp(0.7f)).Forward(check.Tape, qkv, borders);
         check.Compare(y, () => Reference.Attention(values, [9, 3], 2, 4, new Ramp(0.7f)).Result);
+    }
+
+    [Fact]
+    public void The_sample_is_compiled_with_dropout_too_and_equals_its_definition()
+    {
+        using Backend backend = new CudaBackend(new InterpretedDevice());
+        ScoreModificationCompiler.Compile<DistanceDecay>(backend, dropout: true);
+        AttentionErrors errors = AttentionCheck.Run(backend, new DistanceDecay(20), heads: 1);
+        Assert.True(errors is { Forward: < 1e-5, Backward: < 1e-4 }, errors.ToString());
+        OpCheck.Run(new AttentionCase<DistanceDecay>([9, 3], 1, 8, new DistanceDecay(4), dropout: 0.5f), backend);
     }
 
     [Fact]

@@ -32,6 +32,7 @@ internal static class RepeatedLaunch
                 case KernelParameterKind.I32: a.I32(MemoryMarshal.Read<int>(value)); break;
                 case KernelParameterKind.U32: a.U32(MemoryMarshal.Read<uint>(value)); break;
                 case KernelParameterKind.I64: a.I64(MemoryMarshal.Read<long>(value)); break;
+                case KernelParameterKind.TensorMap: value[..p.Size].CopyTo(a.TensorMap()); break;
                 default: a.F32(MemoryMarshal.Read<float>(value)); break;
             }
         }

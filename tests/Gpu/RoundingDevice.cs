@@ -17,6 +17,12 @@ internal sealed class RoundingDevice(GpuDevice inner) : GpuDevice
 
     public override int MaxSharedBytes => inner.MaxSharedBytes;
 
+    public override Version ComputeCapability => inner.ComputeCapability;
+
+    public override bool IsHopper => inner.IsHopper;
+
+    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) => inner.EncodeTensorMap(matrix, rows, columns, map);
+
     public override void Enter() => inner.Enter();
 
     public override nint Allocate(long bytes)

@@ -5,21 +5,23 @@ namespace Tests.Ptx;
 /// <summary>A block of threads: its warps, its shared memory, its barriers. Reused for every block of the grid.</summary>
 internal sealed class BlockState
 {
-    private const int Quantum = 20_000, Barriers = 16;
+    private const int Quantum = 20_000, NamedBarriers = 16;
     private readonly Launch _launch;
     private readonly Warp[] _warps;
-    private readonly List<(Warp Warp, BarrierUse Use, int Pc)>[] _arrived = new List<(Warp, BarrierUse, int)>[Barriers];
-    private readonly int[] _expected = new int[Barriers];
+    private readonly List<(Warp Warp, BarrierUse Use, int Pc)>[] _arrived = new List<(Warp, BarrierUse, int)>[NamedBarriers];
+    private readonly int[] _expected = new int[NamedBarriers];
     /// <summary>What the warps that arrived at a barrier knew when they did.</summary>
-    private readonly int[][] _latest = new int[Barriers][];
+    private readonly int[][] _latest = new int[NamedBarriers][];
 
     public BlockState(Launch launch)
     {
         _launch = launch;
         Shared = new SharedMemory(launch);
+        Barriers = new SharedBarriers(this);
         _warps = new Warp[launch.WarpsPerBlock];
         for (int i = 0; i < _warps.Length; i++) _warps[i] = new Warp(launch, this, i);
-        for (int i = 0; i < Barriers; i++)
+        Products = [.. Enumerable.Range(0, (_warps.Length + 3) / 4).Select(_ => new List<(int, ulong, ulong)>())];
+        for (int i = 0; i < NamedBarriers; i++)
         {
             _arrived[i] = [];
             _latest[i] = new int[_warps.Length];
@@ -32,6 +34,9 @@ internal sealed class BlockState
     /// <summary>How many barriers of the whole block have completed.</summary>
     public int Epoch { get; private set; }
     public SharedMemory Shared { get; }
+    public SharedBarriers Barriers { get; }
+    /// <summary>The products of each four warps: instruction and operands, in the order of the first warp that came there.</summary>
+    public List<(int Pc, ulong Left, ulong Right)>[] Products { get; }
 
     public void Run(int number)
     {
@@ -39,6 +44,8 @@ internal sealed class BlockState
         Position = _launch.Grid.Position(number);
         Epoch = 1;
         Shared.Begin();
+        Barriers.Begin();
+        foreach (var products in Products) products.Clear();
         foreach (Warp warp in _warps) warp.Begin();
         foreach (var arrived in _arrived) arrived.Clear();
         foreach (int[] latest in _latest) Array.Clear(latest);
@@ -70,7 +77,7 @@ internal sealed class BlockState
         }
         int first = BitOperations.TrailingZeroCount(mask);
         uint id = (uint)warp.R[use.Id + first];
-        if (id >= Barriers) throw warp.Fault(FaultKind.Trap, first, $"barrier {id} does not exist: there are {Barriers}");
+        if (id >= NamedBarriers) throw warp.Fault(FaultKind.Trap, first, $"barrier {id} does not exist: there are {NamedBarriers}");
         int threads = use.Threads < 0 ? _warps.Length * 32 : (int)warp.R[use.Threads + first];
         if (threads <= 0 || threads % 32 != 0)
             throw warp.Fault(FaultKind.DivergentBarrier, first,

@@ -87,6 +87,7 @@ internal sealed partial class Decoder
         {
             PtxSpace.Shared => AddressSpace.SharedWindow << 32,
             PtxSpace.Local => AddressSpace.LocalWindow << 32,
+            PtxSpace.Param => AddressSpace.ParameterWindow << 32,
             _ => 0,
         };
         // A pointer of another space becomes an offset that no check lets pass.

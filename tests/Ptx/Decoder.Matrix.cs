@@ -11,6 +11,7 @@ internal sealed partial class Decoder
     {
         "mma" => MultiplyMatrices(),
         "ldmatrix" => LoadMatrix(),
+        "wgmma" => Warpgroup(),
         _ => false,
     };
 

@@ -12,6 +12,7 @@ internal sealed partial class Decoder
         "st" => Store(),
         "atom" or "red" => Atomic(),
         "cp" => AsyncCopy(),
+        "mbarrier" => SharedBarrier(),
         "membar" or "fence" => Fence(),
         "prefetch" or "prefetchu" or "nanosleep" => NoOperation(),
         _ => false,
@@ -27,7 +28,7 @@ internal sealed partial class Decoder
     /// <summary>An address: the register that holds its base, the offset to add, and the space.</summary>
     private (int Base, ulong Offset, PtxSpace Space) Address(PtxOperand operand, PtxSpace space)
     {
-        if (operand.Kind != OperandKind.Address) throw Error("an address in brackets is wanted in");
+        if (operand.Kind != OperandKind.Address || operand.Items.Length != 1) throw Error("an address in brackets is wanted in");
         PtxOperand item = operand.Items[0];
         ulong offset = unchecked((ulong)operand.Offset);
         if (item.Kind == OperandKind.Variable)
@@ -253,7 +254,7 @@ internal sealed partial class Decoder
             _instruction.Run = (warp, mask) => warp.AsyncCopies.Wait(mask, remaining);
             return true;
         }
-        return Take("bulk") ? false : CopyToShared();
+        return Take("bulk") ? CopyBox() : CopyToShared();
     }
 
     private bool CopyToShared()
@@ -297,9 +298,9 @@ internal sealed partial class Decoder
 
     private bool Fence()
     {
+        if (Take("proxy")) return ProxyFence();
         bool device = TakeAny("gl", "sys", "gpu").Length > 0;
-        _modifiers.RemoveAll(m => m is "cta" or "cluster" or "sc" or "acq_rel" or "acquire" or "release" or "proxy" or "alias" or "async");
-        _modifiers.RemoveAll(m => m.StartsWith("async::", StringComparison.Ordinal));
+        _modifiers.RemoveAll(m => m is "cta" or "cluster" or "sc" or "acq_rel" or "acquire" or "release");
         if (device) _instruction.Run = static (warp, _) => warp.Launch.Global.Fence(warp);
         return true;
     }

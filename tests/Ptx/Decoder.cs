@@ -23,8 +23,12 @@ internal sealed partial class Decoder(PtxLinker linker)
         if (!(Control() || Integer() || Floating() || Data() || Memory() || WarpWide() || Matrix())) throw Error("unknown instruction");
         if (_modifiers.Count > 0) throw Error($"unknown modifier '.{_modifiers[0]}' of instruction");
         if (_operandsRead < OperandCount) throw Error($"{OperandCount} operands are too many for");
+        _instruction.Registers = [.. statement.Operands.SelectMany(RegistersOf).Distinct()];
         return _instruction;
     }
+
+    private IEnumerable<int> RegistersOf(PtxOperand operand) => operand.Kind == OperandKind.Register && operand.Variable!.Type != PtxType.Pred
+        ? [_frame.RegisterBase + operand.Variable.Index] : operand.Items.SelectMany(RegistersOf);
 
     private PtxParseException Error(string what) => new(_statement.Line, $"{what} '{_statement.FullOpcode}'");
 
@@ -104,7 +108,7 @@ internal sealed partial class Decoder(PtxLinker linker)
                 return linker.Special(operand.Name) * 32;
             case OperandKind.Variable:
                 (ulong address, PtxSpace space) = linker.Address(operand.Variable!, _frame, _statement.Line);
-                if (space == PtxSpace.Param) throw Error($"the address of the kernel's parameter '{operand.Name}' is taken in");
+                if (space == PtxSpace.Param && !TensorMapBits.Fits(operand.Variable!)) throw Error($"the address of the kernel's parameter '{operand.Name}' is taken in");
                 return linker.Constant(address) * 32;
             default:
                 throw Error($"an operand of a kind this interpreter does not support ({operand.Kind}) in");

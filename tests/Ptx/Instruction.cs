@@ -5,7 +5,7 @@ namespace Tests.Ptx;
 /// </summary>
 internal delegate void WarpOp(Warp warp, uint mask);
 
-internal enum Flow : byte { Next, Branch, BranchIndexed, Exit, Barrier }
+internal enum Flow : byte { Next, Branch, BranchIndexed, Exit, Barrier, Poll }
 
 /// <summary>A decoded instruction: operands are offsets into the warp's register file, the effect is a delegate.</summary>
 internal sealed class Instruction
@@ -25,6 +25,8 @@ internal sealed class Instruction
     /// <summary>Where the paths of a divergent branch meet again: its block's immediate post-dominator.</summary>
     public int Reconverge { get; set; }
     public BarrierUse? Barrier { get; set; }
+    /// <summary>The slots of all registers among the operands.</summary>
+    public int[] Registers { get; set; } = [];
 }
 
 internal enum BarrierKind { Sync, Arrive, Reduce }

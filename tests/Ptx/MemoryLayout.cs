@@ -3,7 +3,7 @@ namespace Tests.Ptx;
 /// <summary>The fake 64-bit address space: the high 32 bits are a window, so a stray pointer rarely hits another allocation.</summary>
 internal static class AddressSpace
 {
-    public const ulong SharedWindow = 1, LocalWindow = 2, ModuleWindow = 0x10, BufferWindow = 0x1000;
+    public const ulong SharedWindow = 1, LocalWindow = 2, ParameterWindow = 3, ModuleWindow = 0x10, BufferWindow = 0x1000;
 
     /// <summary>Shared and local offsets start here, so that a null pointer is out of bounds.</summary>
     public const int FirstOffset = 0x400;

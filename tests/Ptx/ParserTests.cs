@@ -78,15 +78,15 @@ public class ParserTests
     [Fact]
     public void Unknown_instructions_modifiers_and_names_are_refused_with_line_and_text()
     {
-        string text = PtxText.Kernel(0, "\twgmma.fence.sync.aligned;");
-        PtxParseException fault = Rejects(text, "unknown instruction 'wgmma.fence.sync.aligned'");
-        Assert.Equal("\twgmma.fence.sync.aligned;", text.Split('\n')[fault.Line - 1]);
+        string text = PtxText.Kernel(0, "\ttcgen05.fence.sync.aligned;");
+        PtxParseException fault = Rejects(text, "unknown instruction 'tcgen05.fence.sync.aligned'");
+        Assert.Equal("\ttcgen05.fence.sync.aligned;", text.Split('\n')[fault.Line - 1]);
         Rejects(PtxText.Kernel(0, "\tadd.s32.fast %r1, %r2, %r3;"), "unknown modifier '.fast' of instruction 'add.s32.fast'");
         Rejects(PtxText.Kernel(0, "\tadd.s32 %r1, %r2, %nope;"), "'%nope' is neither a declared register nor a known special register");
         Rejects(PtxText.Kernel(0, "\tbra NOWHERE;"), "unknown label 'NOWHERE'");
         Rejects(PtxText.Kernel(0, "\tcall missing;"), "the called function 'missing' has no body");
         Rejects(PtxText.Kernel(0, "A:\nA:\n"), "label 'A' is defined twice");
-        Rejects(PtxText.Kernel(0, "\tmbarrier.init.shared.b64 [%r1], 1;"), "unknown instruction");
+        Rejects(PtxText.Kernel(0, "\tmultimem.red.add.u32 [%rd1], 1;"), "unknown instruction");
         Rejects(PtxText.Kernel(0, "", "\t.reg .b32 %r1;\n"), "declared twice");
         Rejects(PtxText.Header + ".bogus x;", "unknown directive '.bogus'");
         Rejects(PtxText.Header + ".visible .entry k() {", "a function's body is not closed");

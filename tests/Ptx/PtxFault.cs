@@ -13,6 +13,12 @@ internal enum FaultKind
     Race,
     /// <summary>A touch of a cp.async destination whose group has not been waited for.</summary>
     AsyncCopyNotWaited,
+    /// <summary>
+    /// A touch of registers that a wgmma still works on, or registers given to one that no wgmma.fence comes after.
+    /// </summary>
+    AsyncRegisters,
+    /// <summary>What ordinary instructions wrote to shared memory is used by bulk copies or wgmma without a proxy fence between.</summary>
+    ProxyFence,
     /// <summary>A barrier that not all threads reach.</summary>
     DivergentBarrier,
     /// <summary>A warp-wide instruction that lanes of its mask do not execute together.</summary>

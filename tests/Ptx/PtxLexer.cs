@@ -22,7 +22,7 @@ internal sealed class PtxLexer(string text)
         while (SkipBlank())
         {
             char c = text[_at];
-            if (c == '.' && _at + 1 < text.Length && IsWordStart(text[_at + 1])) Directive(tokens);
+            if (c == '.' && (IsWordStart(At(1)) || (char.IsAsciiDigit(At(1)) && At(2) == 'd'))) Directive(tokens);
             else if (IsWordStart(c)) tokens.Add(Word());
             else if (char.IsAsciiDigit(c)) tokens.Add(Number());
             else if (c == '"') tokens.Add(Text());

@@ -155,8 +155,9 @@ internal sealed partial class PtxParser
             long value = unchecked((long)Literal().Value);
             offset += minus ? -value : value;
         }
+        PtxOperand[] items = Accept(',') ? [address, Operand()] : [address];
         Expect(']');
-        return new PtxOperand { Kind = OperandKind.Address, Items = [address], Offset = offset };
+        return new PtxOperand { Kind = OperandKind.Address, Items = items, Offset = offset };
     }
 
     private PtxOperand Named()

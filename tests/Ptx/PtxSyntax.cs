@@ -87,7 +87,7 @@ internal sealed class PtxOperand
     public long Offset { get; init; }
     /// <summary>A predicate read with <c>!</c>.</summary>
     public bool Negated { get; init; }
-    /// <summary>The base of an address, the elements of a vector, pair or list.</summary>
+    /// <summary>The base of an address and the coordinates of a tensor's, the elements of a vector, pair or list.</summary>
     public PtxOperand[] Items { get; init; } = [];
 
     /// <summary>The predicate inverted.</summary>

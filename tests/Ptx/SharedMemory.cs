@@ -16,6 +16,10 @@ internal sealed class SharedMemory
     private readonly long[] _writes;
     private readonly int[] _reads, _writePc, _readPc;
     private readonly int _grain, _warps;
+    /// <summary>Whether the last write was an ordinary one; what each warp knew at its last proxy fence, and its clock then.</summary>
+    private readonly bool[] _ordinary;
+    private readonly int[][] _fenced;
+    private readonly int[] _fencedAt;
 
     public SharedMemory(Launch launch)
     {
@@ -30,6 +34,9 @@ internal sealed class SharedMemory
         _writePc = new int[cells];
         _readPc = new int[cells];
         _reads = new int[cells * _warps];
+        _ordinary = new bool[cells];
+        _fenced = [.. Enumerable.Range(0, _warps).Select(_ => new int[_warps])];
+        _fencedAt = new int[_warps];
     }
 
     public void Begin()
@@ -37,6 +44,7 @@ internal sealed class SharedMemory
         _template.CopyTo(_state, 0);
         Array.Clear(_writes);
         Array.Clear(_reads);
+        foreach (int[] fenced in _fenced) Array.Clear(fenced);
     }
 
     public ReadOnlySpan<byte> Read(Warp warp, int lane, ulong offset, int size)
@@ -56,6 +64,46 @@ internal sealed class SharedMemory
         CheckWrite(warp, lane, at, value.Length, value, false);
         value.CopyTo(_data.AsSpan(at));
         _state.AsSpan(at, value.Length).Fill(ByteState.Ready);
+    }
+
+    /// <summary>A read by wgmma, of no lane in particular: what ordinary instructions wrote must have passed a proxy fence.</summary>
+    public ReadOnlySpan<byte> ReadAsync(Warp warp, ulong offset, int size)
+    {
+        ReadOnlySpan<byte> value = Read(warp, 0, offset, size);
+        RequireFence(warp, 0, offset, size);
+        for (int cell = (int)offset >> _grain; cell <= ((int)offset + size - 1) >> _grain; cell++) NoteRead(warp, 1, cell);
+        return value;
+    }
+
+    /// <summary><c>fence.proxy.async</c>: what this warp knows to be written may be used by copies and wgmma.</summary>
+    public void ProxyFence(Warp warp)
+    {
+        warp.Clocks.CopyTo(_fenced[warp.Index], 0);
+        _fencedAt[warp.Index] = warp.Clock;
+        warp.Synchronise();
+    }
+
+    /// <summary>Whether ordinary writes are followed by a proxy fence that this warp knows of.</summary>
+    public void RequireFence(Warp warp, int lane, ulong offset, int size)
+    {
+        for (int cell = (int)offset >> _grain; cell <= ((int)offset + size - 1) >> _grain; cell++)
+        {
+            long written = _writes[cell];
+            if (written == 0 || !_ordinary[cell]) continue;
+            int by = (int)(written >> 8) & 0xFF, fence = 0;
+            while (fence < _warps && !(_fenced[fence][by] >= written >> 16 && warp.Clocks[fence] >= _fencedAt[fence])) fence++;
+            if (fence == _warps)
+                throw warp.Fault(FaultKind.ProxyFence, lane,
+                    $"shared address 0x{cell << _grain:X} was written at {warp.Describe(_writePc[cell])}, and no proxy fence lies between");
+        }
+    }
+
+    /// <summary>Whether what was last written at an address is known to this thread.</summary>
+    public void RequireOrder(Warp warp, int lane, ulong offset)
+    {
+        int cell = (int)offset >> _grain;
+        long written = _writes[cell];
+        if (!OrderedAfter(written, warp, lane)) throw Race(warp, lane, cell, "used", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
     }
 
     /// <summary>The bytes an atomic operation reads and writes.</summary>
@@ -80,12 +128,20 @@ internal sealed class SharedMemory
     /// <summary>The wait for a cp.async: from here on it counts as a write of the waiting thread.</summary>
     public void EndCopy(Warp warp, int lane, ulong offset, int size, int issuedAt)
     {
+        EndCopy(warp, lane, offset, size, issuedAt, warp.Clock);
+        for (int cell = (int)offset >> _grain; cell <= ((int)offset + size - 1) >> _grain; cell++) _ordinary[cell] = true;
+    }
+
+    /// <summary>The end of a copy that a barrier tells of: it counts as a write at the clock of its issue.</summary>
+    public void EndCopy(Warp warp, int lane, ulong offset, int size, int issuedAt, int clock)
+    {
         int at = (int)offset;
         _state.AsSpan(at, size).Fill(ByteState.Ready);
         for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++)
         {
-            _writes[cell] = Event(warp, lane, false);
+            _writes[cell] = (long)clock << 16 | (Event(warp, lane, false) & 0xFFFF);
             _writePc[cell] = issuedAt;
+            _ordinary[cell] = false;
         }
     }
 
@@ -153,6 +209,7 @@ internal sealed class SharedMemory
             }
             _writes[cell] = Event(warp, lane, atomic);
             _writePc[cell] = warp.Pc;
+            _ordinary[cell] = true;
         }
     }
 

@@ -39,6 +39,7 @@ internal sealed partial class Warp
         _local = new byte[32 * _localStates.Length];
         _localState = new byte[32 * _localStates.Length];
         AsyncCopies = new AsyncCopies(this);
+        Products = new WarpgroupProducts(this);
     }
 
     public Launch Launch { get; }
@@ -59,6 +60,7 @@ internal sealed partial class Warp
     public int[] Clocks { get; }
     public int Clock => Clocks[Index];
     public AsyncCopies AsyncCopies { get; }
+    public WarpgroupProducts Products { get; }
     /// <summary>The addresses of the running instruction, by lane, for the access counters.</summary>
     public ulong[] Addresses { get; } = new ulong[32];
 
@@ -77,6 +79,7 @@ internal sealed partial class Warp
         Array.Clear(Clocks);
         Clocks[Index] = 1;
         AsyncCopies.Clear();
+        Products.Clear();
         Live = Existing;
         Status = WarpStatus.Running;
         _depth = 1;
@@ -106,6 +109,7 @@ internal sealed partial class Warp
             count++;
             _issued[pc]++;
             _lanes[pc] += BitOperations.PopCount(mask);
+            if (Products.AreUnderWay) Products.Check(instruction);
             if (instruction.Flow == Flow.Next)
             {
                 if (mask != 0) instruction.Run(this, mask);
@@ -135,7 +139,13 @@ internal sealed partial class Warp
                 return true;
             case Flow.Exit:
                 top.Pc++;
+                Products.End();
                 return Exit(mask);
+            case Flow.Poll:
+                top.Pc++;
+                int polls = Block.Barriers.FailedPolls;
+                if (mask != 0) instruction.Run(this, mask);
+                return Block.Barriers.FailedPolls <= polls;
             default:
                 top.Pc++;
                 if (mask == 0) return true;

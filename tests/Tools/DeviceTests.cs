@@ -157,6 +157,16 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Contains("were asked for on the GPU", run.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Attention_is_timed_on_a_GPU_by_its_own_clock()
+    {
+        ToolRun run = Run(new FakeDriver(), ["bench", "attention", "--device", "cuda", "--variant", "alibi,relative:2", "--shapes", "1x3", "--rounds", "1", "--heads", "1", "--head-size", "8"]).Succeeds();
+        Assert.Equal(2, run.Lines.Count(line => Regex.IsMatch(line, @"^(alibi|relative:2) +1×3 .*—.*—$")));
+        run = Run(new FakeDriver(), ["bench", "attention", "--device", "cuda", "--variant", "none", "--shapes", "1x3", "--heads", "1", "--head-size", "136"]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains("on the GPU their size is at most 128", run.Error, StringComparison.Ordinal);
+    }
+
     private static string[] Pretraining(string run) =>
     [
         "pretrain", ToyModel.SamplePath, "--tokenizer", ToyModel.TokenizerPath, "-o", run, "--hidden", "16", "--layers", "1", "--heads", "2",

@@ -15,7 +15,7 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
 
     public static TheoryData<string> Examples =>
         [.. CommandLineTool.Commands(new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new("--debug"))
-            .Subcommands.Cast<Verb>().SelectMany(verb => verb.Examples.Select(e => e.Line))];
+            .Subcommands.Cast<Verb>().SelectMany(verb => (Verb[])[verb, .. verb.Subcommands.Cast<Verb>()]).SelectMany(verb => verb.Examples.Select(e => e.Line))];
 
     [SkippableTheory]
     [InlineData(Interrupt)]

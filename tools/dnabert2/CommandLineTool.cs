@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Text;
 using Engine.Runtime.Cuda;
 
@@ -66,7 +67,8 @@ internal static class CommandLineTool
     private static int Refuse(ParseResult parsed, Terminal terminal)
     {
         foreach (var error in parsed.Errors) terminal.Say(error.Message);
-        string verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
+        string verb = "";
+        for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } command; at = at.Parent) verb = command.Command.Name + " " + verb;
         terminal.Say($"'dnabert2 {verb}--help' shows how it is used");
         return Misused;
     }

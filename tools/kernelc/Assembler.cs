@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Engine.Kernels.Gpu;
 
 namespace Engine.KernelCompiler;
 
@@ -13,7 +14,10 @@ internal sealed record AssembledKernel(int Registers, int Stack, int SpillStores
 /// <summary>NVIDIA's assembler, where it is on the path.</summary>
 internal static partial class Assembler
 {
-    public static readonly string[] Architectures = ["sm_80", "sm_90"];
+    private static readonly string[] Newer = ["sm_80", "sm_90"], HopperAlone = ["sm_90a"];
+
+    /// <summary>The architectures for which a kernel is assembled.</summary>
+    public static IReadOnlyList<string> Architectures(CompiledKernel kernel) => kernel.Target == KernelTarget.Hopper ? HopperAlone : Newer;
 
     public static bool IsPresent()
     {

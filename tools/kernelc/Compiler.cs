@@ -1,4 +1,5 @@
 using System.Reflection;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
@@ -45,8 +46,9 @@ internal static class Compiler
 
         ParameterInfo[] parameters = source.Method.GetParameters();
         string text = PtxText.Clean(assembly, source.Entry, [.. parameters.Select(p => p.Name!)]);
+        if (source.Target == KernelTarget.Hopper) text = PtxText.ForHopper(text);
         PtxHeader header = PtxText.ReadHeader(text);
-        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared, Describe(source.Entry, parameters, header)), text);
+        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared, Describe(source.Entry, parameters, header), source.Target), text);
     }
 
     private static List<KernelParameter> Describe(string entry, ParameterInfo[] parameters, PtxHeader header)
@@ -61,8 +63,9 @@ internal static class Compiler
                 : type == typeof(uint) ? KernelParameterKind.U32
                 : type == typeof(long) ? KernelParameterKind.I64
                 : type == typeof(float) ? KernelParameterKind.F32
+                : type == typeof(TensorMap) ? KernelParameterKind.TensorMap
                 : throw new NotSupportedException($"{entry}: a parameter of type {type} cannot be launched");
-            var parameter = new KernelParameter(parameters[i].Name!, kind, view ? ElementName(type.GenericTypeArguments[0]) : null, header.Parameters[i].Offset);
+            var parameter = new KernelParameter(parameters[i].Name!, kind, view ? ElementName(type.GenericTypeArguments[0], entry) : null, header.Parameters[i].Offset);
             if (parameter.Size != header.Parameters[i].Size)
                 throw new NotSupportedException($"{entry}: parameter {parameter.Name} takes {header.Parameters[i].Size} bytes, expected {parameter.Size}");
             list.Add(parameter);
@@ -71,7 +74,7 @@ internal static class Compiler
         return list;
     }
 
-    private static string ElementName(Type type) =>
-        type == typeof(float) ? "f32" : type == typeof(ushort) ? "bf16" : type == typeof(int) ? "i32" : type == typeof(uint) ? "u32"
-        : type == typeof(byte) ? "u8" : type == typeof(double) ? "f64" : type.Name;
+    private static string ElementName(Type type, string entry) =>
+        type == typeof(float) ? "f32" : type == typeof(ushort) ? entry.EndsWith("_f16", StringComparison.Ordinal) ? "f16" : "bf16"
+        : type == typeof(int) ? "i32" : type == typeof(uint) ? "u32" : type == typeof(byte) ? "u8" : type == typeof(double) ? "f64" : type.Name;
 }

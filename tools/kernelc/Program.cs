@@ -78,7 +78,7 @@ static int Check(string folder)
     Console.WriteLine($"{"kernel",-44} {"arch",-6} {"registers",9} {"shared",7} {"dynamic",8} {"stack",6} {"spills",7}");
     foreach (CompiledKernel kernel in manifest.Kernels)
     {
-        foreach (string architecture in Assembler.Architectures)
+        foreach (string architecture in Assembler.Architectures(kernel))
         {
             AssembledKernel a = Assembler.Assemble(Path.Combine(ptx, kernel.Entry + ".ptx"), architecture);
             Console.WriteLine($"{kernel.Entry,-44} {architecture,-6} {a.Registers,9} {a.Shared,7} {kernel.DynamicShared,8} {a.Stack,6} {a.SpillStores + a.SpillLoads,7}");

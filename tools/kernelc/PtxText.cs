@@ -31,6 +31,17 @@ internal static partial class PtxText
         return BlankLines().Replace(text, "\n\n").Trim() + "\n";
     }
 
+    /// <summary>
+    /// The text of a kernel for compute capability 9.0: the language that has its instructions, and the alignments that they demand of
+    /// tensor maps and of tiles in shared memory.
+    /// </summary>
+    public static string ForHopper(string text)
+    {
+        text = Head().Replace(text, ".version 8.0\n.target sm_90a\n");
+        text = DynamicShared().Replace(text, ".align 1024 ");
+        return MapParameter().Replace(text, ".align 64 ");
+    }
+
     /// <summary>Reads entry, block size, shared memory and parameters from a text with one entry.</summary>
     public static PtxHeader ReadHeader(string text)
     {
@@ -70,6 +81,15 @@ internal static partial class PtxText
 
     [GeneratedRegex(@"(@!?%p\d+ bra)\.uni")]
     private static partial Regex ClaimedUniform();
+
+    [GeneratedRegex(@"^\.version [\d.]+\n\.target \w+\n", RegexOptions.Multiline)]
+    private static partial Regex Head();
+
+    [GeneratedRegex(@"(?<=^\.extern \.shared )\.align \d+ ", RegexOptions.Multiline)]
+    private static partial Regex DynamicShared();
+
+    [GeneratedRegex(@"\.align 8 (?=\.b8 \w+\[128\])")]
+    private static partial Regex MapParameter();
 
     [GeneratedRegex(@"\n{3,}")]
     private static partial Regex BlankLines();

@@ -15,9 +15,10 @@ public static class ScoreModificationCompiler
     /// </summary>
     /// <typeparam name="TMod">The modification; no other one has its name, whatever the namespace and the case of letters.</typeparam>
     /// <param name="backend">A backend on a GPU.</param>
+    /// <param name="dropout">Whether to compile the forms that drop probabilities, too.</param>
     /// <exception cref="ArgumentException">The backend is on no GPU, or it has a modification of this name.</exception>
     /// <exception cref="NotSupportedException">The compiler refuses the modification; the message says why.</exception>
-    public static void Compile<TMod>(Backend backend)
+    public static void Compile<TMod>(Backend backend, bool dropout = false)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         if (backend is not CudaBackend gpu) throw new ArgumentException($"{backend?.Description ?? "null"}: only for a GPU a modification is compiled so");
@@ -27,6 +28,14 @@ public static class ScoreModificationCompiler
         AttentionGradientKernels.Add<TMod>(list, name);
         AttentionTensorCoreKernels.Add<TMod>(list, name);
         AttentionTensorCoreGradientKernels.Add<TMod>(list, name);
+        if (dropout)
+        {
+            AttentionKernels.AddDropout<TMod>(list, name);
+            AttentionGradientKernels.AddDropout<TMod>(list, name);
+            AttentionTensorCoreKernels.AddDropout<TMod>(list, name);
+            AttentionTensorCoreGradientKernels.AddDropout<TMod>(list, name);
+        }
+
         foreach ((CompiledKernel kernel, string text) in Compiler.Compile(list)) gpu.Add(kernel, [.. Encoding.ASCII.GetBytes(text), 0]);
     }
 }

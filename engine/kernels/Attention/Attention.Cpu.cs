@@ -23,6 +23,9 @@ internal unsafe struct AttentionArguments
     /// <summary>Null, or [heads, tokens].</summary>
     public float* LogSumExp;
 
+    /// <summary>What is dropped of the probabilities.</summary>
+    public AttentionMask Dropout;
+
     /// <summary>The tile of its products, in floats, of two registers.</summary>
     public MatMulTile Tile;
 
@@ -39,9 +42,11 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
 {
     private static int Block => 2 * TS.Lanes;
 
-    /// <summary>Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros.</summary>
-    public static long ScratchPerWorker(int headSize) =>
-        Block * (headSize + Attention.KeyTile + (long)headSize + 1);
+    /// <summary>
+    /// Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros, a tile of dropout.
+    /// </summary>
+    public static long ScratchPerWorker(in AttentionArguments a) =>
+        Block * (a.HeadSize + Attention.KeyTile + (long)a.HeadSize + 1 + (a.Dropout.IsActive ? Attention.KeyTile : 0));
 
     public void Run(int worker, int workers)
     {
@@ -49,7 +54,7 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         double total = 0;
         for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads * Blocks(s);
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
-        float* query = scratch + (worker * ScratchPerWorker(a.HeadSize));
+        float* query = scratch + (worker * ScratchPerWorker(a));
         double before = 0;
         for (int s = 0; s < a.Sequences; s++)
         {
@@ -93,6 +98,7 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows + (key * 3L * a.Hidden), 3 * a.Hidden, false, query, a.HeadSize, zeros, scores);
             (TV leftShrink, TV rightShrink) = softmax.Apply(headMod, scores, key, keys);
             if (key > firstKey) Rescale(result, leftShrink, rightShrink);
+            if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, first, key, keys);
             AttentionProduct.Run<TS, TV>(
                 a.Tile, a.HeadSize, valueRows + (key * 3L * a.Hidden), 3 * a.Hidden, true, scores, keys, key > firstKey ? result : zeros, result);
         }
@@ -144,6 +150,13 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             (LeftSum, RightSum) = (TS.MultiplyAdd(LeftSum, leftShrink, leftSum), TS.MultiplyAdd(RightSum, rightShrink, rightSum));
             return (leftShrink, rightShrink);
         }
+    }
+
+    /// <summary>Drops weights of a tile, which the sums have counted.</summary>
+    private void Drop(float* scores, float* factors, int start, int head, int first, int key, int keys)
+    {
+        a.Dropout.Fill(factors, Block, start, head, first, key, keys);
+        for (int i = 0; i < keys * Block; i += TS.Lanes) TS.Store(scores + i, TS.Multiply(TS.Load(scores + i), TS.Load(factors + i)));
     }
 
     private void Rescale(float* result, TV left, TV right)

@@ -16,6 +16,8 @@ internal static class AttentionKernels
         Add<Causal>(list, "causal");
         Add<SlidingWindow>(list, "slidingwindow");
         Add<SoftCap>(list, "softcap");
+        Add<RelativeBias>(list, "relativebias");
+        AddDropout<Alibi>(list, "alibi");
     }
 
     /// <summary>
@@ -27,6 +29,27 @@ internal static class AttentionKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
+        => Forward<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
+
+    /// <summary>
+    /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.
+    /// </summary>
+    public static void ForwardDropout<TE, T, TMod>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        => Forward<TE, T, TMod, Yes>(
+            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void Forward<TE, T, TMod, TDropout>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
+        GpuAttentionDropout dropout)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * AttentionTile.Rows;
         if (firstQuery >= length) return;
@@ -57,6 +80,7 @@ internal static class AttentionKernels
             scores.S3 = AttentionTile.Exp(scores.S3 - Float4.Broadcast(maximum.W));
             sum = Float4.Fma(sum, shrink, scores.RowSum());
             result.Scale(shrink);
+            if (TDropout.Value) scores = dropout.For(start, head).Apply(scores, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J);
             scores.Store(probabilities.Cast<float>());
             Group.Barrier();
             result.Add(probabilities, values, quads);
@@ -75,6 +99,15 @@ internal static class AttentionKernels
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
+    }
+
+    /// <summary>Adds those that drop probabilities.</summary>
+    public static void AddDropout<TMod>(KernelList list, string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
+        list.Add($"attention_{name}_dropout_f32", ForwardDropout<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_{name}_dropout_any_f32", ForwardDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
     }
 
     /// <summary>The scores scaled and modified; keys from <paramref name="end"/> on are hidden.</summary>

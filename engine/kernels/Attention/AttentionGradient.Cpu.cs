@@ -16,12 +16,20 @@ internal unsafe struct AttentionGradientArguments
 
     /// <summary>The length of the longest sequence.</summary>
     public int Longest;
+
+    /// <summary>
+    /// Null, or [sequences, heads, 2 · BiasRadius + 1]: receives the sums of the scores' gradients over each clipped distance key − query.
+    /// </summary>
+    public float* BiasGradients;
+
+    public int BiasRadius;
 }
 
 /// <summary>
 /// The backward pass of attention (FlashAttention-2, arXiv 2307.08691), with scores recomputed tile by tile from the log-sum-exp:
 /// <c>P = exp(S' − lse)</c>, <c>D = rowsum(dO ∘ O)</c>, <c>dS = P ∘ (dO Vᵀ − D) ∘ mod'(S)</c>, <c>dQ = dS K / sqrt(d)</c>,
-/// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One (sequence, head) is the work of one worker, so sums have one order.
+/// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One (sequence, head) is the work of one worker, so sums have one order. With dropout of
+/// mask M, P in dV and dO Vᵀ in dS are multiplied by M; D stays as it is.
 ///
 /// As in the forward pass scores are held transposed, keys down the rows and queries in the lanes: dSᵀ is then a right factor as it
 /// stands (<c>dQᵀ = Kᵀ dSᵀ</c>), and a left factor of dK and dV.
@@ -40,11 +48,11 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
     private int Panels => (a.HeadSize + Block - 1) / Block;
 
     /// <summary>Floats of scratch memory that each worker needs.</summary>
-    public static long ScratchPerWorker(int headSize, int longest) => new Buffers(null, headSize, longest).Length;
+    public static long ScratchPerWorker(in AttentionGradientArguments g) => new Buffers(null, g).Length;
 
     public void Run(int worker, int workers)
     {
-        var buffers = new Buffers(scratch + (worker * ScratchPerWorker(a.HeadSize, g.Longest)), a.HeadSize, g.Longest);
+        var buffers = new Buffers(scratch + (worker * ScratchPerWorker(g)), g);
         double total = 0, before = 0;
         for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads;
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
@@ -62,10 +70,12 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
         new Span<float>(b.KeyGradient, checked(Panels * length * Block)).Clear();
         new Span<float>(b.ValueGradient, Panels * length * Block).Clear();
         new Span<float>(b.Zeros, Block).Clear();
+        if (b.Distances != null) new Span<float>(b.Distances, Buffers.DistancesOf(g.Longest)).Clear();
         for (int first = 0; first < length; first += Block) QueryBlock(query, start, length, head, first, headMod, b);
         float* gradient = g.QkvGradient + (start * Stride) + ((long)head * a.HeadSize);
         Unpack(b.KeyGradient, length, gradient + a.Hidden);
         Unpack(b.ValueGradient, length, gradient + (2 * a.Hidden));
+        if (b.Distances != null) Clip(b.Distances, length, g.BiasGradients + ((((long)sequence * a.Heads) + head) * ((2 * g.BiasRadius) + 1)));
     }
 
     private void QueryBlock(float* queryRows, int start, int length, int head, int first, in TMod headMod, in Buffers b)
@@ -81,7 +91,15 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
             float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
             AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
             AttentionProduct.Run<TS, TV>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
+            if (a.Dropout.IsActive)
+            {
+                a.Dropout.Fill(b.Factors, Block, start, head, first, key, keys);
+                Multiply(b.ScoreGradient, b.Factors, keys * Block);
+            }
+
             Scores(headMod, b, key, keys, left, right);
+            if (a.Dropout.IsActive) Multiply(b.Scores, b.Factors, keys * Block);
+            if (b.Distances != null) SumByDistance(b, first, key, keys);
             AttentionProduct.Run<TS, TV>(
                 a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, key > firstKey ? b.QueryGradient : b.Zeros, b.QueryGradient);
             for (int p = 0; p < Panels; p++)
@@ -156,6 +174,31 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
         TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
     }
 
+    private static void Multiply(float* tile, float* factors, int count)
+    {
+        for (int i = 0; i < count; i += TS.Lanes) TS.Store(tile + i, TS.Multiply(TS.Load(tile + i), TS.Load(factors + i)));
+    }
+
+    /// <summary>Adds the gradients of a tile's scores to those of their distances: query − key, counted from −Longest.</summary>
+    private void SumByDistance(in Buffers b, int first, int firstKey, int keys)
+    {
+        TV factor = TS.Broadcast(MathF.Sqrt(a.HeadSize));
+        for (int k = 0; k < keys; k++)
+        {
+            float* gradient = b.ScoreGradient + (k * Block), sums = b.Distances + (g.Longest + first - firstKey - k);
+            TS.Store(sums, TS.MultiplyAdd(TS.Load(gradient), factor, TS.Load(sums)));
+            TS.Store(sums + TS.Lanes, TS.MultiplyAdd(TS.Load(gradient + TS.Lanes), factor, TS.Load(sums + TS.Lanes)));
+        }
+    }
+
+    /// <summary>The sums over each distance key − query, those further away than the radius with the last.</summary>
+    private void Clip(float* distances, int length, float* clipped)
+    {
+        new Span<float>(clipped, (2 * g.BiasRadius) + 1).Clear();
+        for (int distance = 1 - length; distance < length; distance++)
+            clipped[Math.Clamp(distance, -g.BiasRadius, g.BiasRadius) + g.BiasRadius] += distances[g.Longest - distance];
+    }
+
     /// <summary>Copies panels [panels][length, Block] to rows.</summary>
     private void Unpack(float* panels, int length, float* destination)
     {
@@ -172,11 +215,15 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
     {
         public readonly float* KeyGradient, ValueGradient, Zeros;
         public readonly float* Query, OutputGradient, QueryRows, OutputGradientRows, QueryGradient, Scores, ScoreGradient, LogSumExp, Delta;
+
+        /// <summary>Null where they are not needed.</summary>
+        public readonly float* Factors, Distances;
+
         public readonly long Length;
 
-        public Buffers(float* start, int headSize, int longest)
+        public Buffers(float* start, in AttentionGradientArguments g)
         {
-            int panels = (headSize + Block - 1) / Block;
+            int headSize = g.Forward.HeadSize, longest = g.Longest, panels = (headSize + Block - 1) / Block;
             float* next = start;
             KeyGradient = Take(ref next, (long)longest * panels * Block);
             ValueGradient = Take(ref next, (long)longest * panels * Block);
@@ -190,8 +237,13 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
             ScoreGradient = Take(ref next, (long)Attention.KeyTile * Block);
             LogSumExp = Take(ref next, Block);
             Delta = Take(ref next, Block);
+            if (g.Forward.Dropout.IsActive) Factors = Take(ref next, (long)Attention.KeyTile * Block);
+            if (g.BiasGradients != null) Distances = Take(ref next, DistancesOf(longest));
             Length = next - start;
         }
+
+        /// <summary>From −longest to longest, and a block past the end, whose queries are none.</summary>
+        public static int DistancesOf(int longest) => checked((2 * longest) + Block + 1);
 
         // Rounded to whole cache lines.
         private static float* Take(ref float* next, long count)

@@ -17,16 +17,19 @@ internal static class AttentionGradientKernels
         list.Add("attention_delta_f32", Delta<F32, float>, Flat.Threads);
         list.Add("attention_delta_any_f32", Delta<F32Any, float>, Flat.Threads);
         list.Add("attention_delta_bf16", Delta<BF16, ushort>, Flat.Threads);
+        list.Add("attention_delta_f16", Delta<F16, ushort>, Flat.Threads);
         Add<Alibi>(list, "alibi");
         Add<NoModification>(list, "nomodification");
         Add<Causal>(list, "causal");
         Add<SlidingWindow>(list, "slidingwindow");
         Add<SoftCap>(list, "softcap");
+        Add<RelativeBias>(list, "relativebias");
+        AddDropout<Alibi>(list, "alibi");
     }
 
     /// <summary>delta[h, t] = Σ dy ∘ y over the columns of head h. y, dy: [tokens, heads · headSize]. Grid: (tokens / 8, heads).</summary>
     public static void Delta<TE, T>(ArrayView<T> y, ArrayView<T> dy, ArrayView<float> delta, int tokens, int headSize)
-        where TE : struct, IElement<T>
+        where TE : struct, IQuads<T>
         where T : unmanaged
     {
         int token = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, column = Warp.Lane * 4;
@@ -47,6 +50,25 @@ internal static class AttentionGradientKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
+        => KeysValues<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+
+    /// <summary>As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
+    public static void KeysValuesDropout<TE, T, TMod>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
+        ArrayView<T> dqkv, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        => KeysValues<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void KeysValues<TE, T, TMod, TDropout>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
+        ArrayView<T> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * AttentionTile.Rows;
         if (firstKey >= length) return;
@@ -73,7 +95,8 @@ internal static class AttentionGradientKernels
                 AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
                 AttentionTile.Fill<TE, T>(gradients, dySource, query, length, headSize, hidden);
                 Group.Barrier();
-                Gradients<TMod> g = Gradients<TMod>.Compute(queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, firstKey, length, scale);
+                AttentionGradientTile<TMod> g = AttentionGradientTile<TMod>.Compute<TDropout>(
+                    queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, firstKey, length, scale, dropout.For(start, head));
                 g.Probabilities.Store(scores.Cast<float>());
                 Group.Barrier();
                 dValues.AddTransposed(scores, gradients, quads);
@@ -89,13 +112,32 @@ internal static class AttentionGradientKernels
         dValues.Write<TE, T>(target.SubView(2 * hidden, headSize), firstKey, length, 3 * hidden, headSize);
     }
 
-    /// <summary>The gradients of queries; operands as for <see cref="KeysValues"/>.</summary>
+    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{TE, T, TMod}"/>.</summary>
     public static void Queries<TE, T, TMod>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
         ArrayView<T> dqkv, int headSize, int tokens, float scale)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
+        => Queries<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+
+    /// <summary>As <see cref="Queries{TE, T, TMod}"/>, for probabilities that were dropped.</summary>
+    public static void QueriesDropout<TE, T, TMod>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
+        ArrayView<T> dqkv, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        => Queries<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void Queries<TE, T, TMod, TDropout>(
+        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
+        ArrayView<T> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        where TE : struct, IElement<T>
+        where T : unmanaged
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, query = Grid.IdxX * AttentionTile.Rows;
         if (query >= length) return;
@@ -119,7 +161,8 @@ internal static class AttentionGradientKernels
             AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
             AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
             Group.Barrier();
-            Gradients<TMod> g = Gradients<TMod>.Compute(queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, key, endKey, scale);
+            AttentionGradientTile<TMod> g = AttentionGradientTile<TMod>.Compute<TDropout>(
+                queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, key, endKey, scale, dropout.For(start, head));
             g.Scores.Store(scores.Cast<float>());
             Group.Barrier();
             dQueries.Add(scores, keys, quads);
@@ -139,47 +182,14 @@ internal static class AttentionGradientKernels
         list.Add($"attention_queries_gradient_{name}_any_f32", Queries<F32Any, float, TMod>, AttentionTile.Threads, shared);
     }
 
-    /// <summary>A thread's probabilities and the gradients of its scores, of a tile of queries and keys.</summary>
-    private struct Gradients<TMod>
+    /// <summary>Adds those for probabilities that were dropped.</summary>
+    public static void AddDropout<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        public ScoreTile Probabilities, Scores;
-
-        public static Gradients<TMod> Compute(
-            ArrayView<Float4> queries, ArrayView<Float4> keys, ArrayView<Float4> gradients, ArrayView<Float4> values, int quads, TMod mod,
-            ArrayView<float> logSumExp, ArrayView<float> delta, int firstQuery, int firstKey, int endKey, float scale)
-        {
-            ScoreTile s = ScoreTile.Products(queries, keys, quads), dp = ScoreTile.Products(gradients, values, quads);
-            int query = firstQuery + (AttentionTile.I * 4), key = firstKey + AttentionTile.J;
-            Gradients<TMod> g = default;
-            (g.Probabilities.S0, g.Scores.S0) = Row(s.S0, dp.S0, mod, logSumExp, delta, query, key, endKey, scale);
-            (g.Probabilities.S1, g.Scores.S1) = Row(s.S1, dp.S1, mod, logSumExp, delta, query + 1, key, endKey, scale);
-            (g.Probabilities.S2, g.Scores.S2) = Row(s.S2, dp.S2, mod, logSumExp, delta, query + 2, key, endKey, scale);
-            (g.Probabilities.S3, g.Scores.S3) = Row(s.S3, dp.S3, mod, logSumExp, delta, query + 3, key, endKey, scale);
-            return g;
-        }
-
-        private static (Float4 Probabilities, Float4 Scores) Row(
-            Float4 s, Float4 dp, TMod mod, ArrayView<float> logSumExp, ArrayView<float> delta, int query, int key, int endKey, float scale)
-        {
-            bool inside = query < (int)logSumExp.Length;
-            float shift = Ptx.LoadConstant(ref logSumExp[query], inside), d = Ptx.LoadConstant(ref delta[query], inside);
-            Float4 p = new(
-                Probability(s.X, mod, shift, query, key, endKey, scale, inside), Probability(s.Y, mod, shift, query, key + 16, endKey, scale, inside),
-                Probability(s.Z, mod, shift, query, key + 32, endKey, scale, inside), Probability(s.W, mod, shift, query, key + 48, endKey, scale, inside));
-            Float4 ds = p * (dp - Float4.Broadcast(d)) * new Float4(
-                Derivative(s.X, mod, query, key, scale), Derivative(s.Y, mod, query, key + 16, scale),
-                Derivative(s.Z, mod, query, key + 32, scale), Derivative(s.W, mod, query, key + 48, scale));
-            return (p, ds * scale);
-        }
-
-        // A hidden key has a score of −∞; where all are hidden, so is the log-sum-exp.
-        private static float Probability(float s, TMod mod, float shift, int query, int key, int endKey, float scale, bool inside)
-        {
-            float modified = TMod.Score<GpuMath, float>(mod, s * scale, query, key);
-            return inside & (key < endKey) & (modified > float.MinValue) ? GpuMath.Exp(modified - shift) : 0f;
-        }
-
-        private static float Derivative(float s, TMod mod, int query, int key, float scale) => TMod.Derivative<GpuMath, float>(mod, s * scale, query, key);
+        int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
+        list.Add($"attention_keys_values_gradient_{name}_dropout_f32", KeysValuesDropout<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_keys_values_gradient_{name}_dropout_any_f32", KeysValuesDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_queries_gradient_{name}_dropout_f32", QueriesDropout<F32, float, TMod>, AttentionTile.Threads, shared);
+        list.Add($"attention_queries_gradient_{name}_dropout_any_f32", QueriesDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
     }
 }

@@ -5,12 +5,12 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16, scores, softmax and sums in fp32,
-/// probabilities rounded to bf16 before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a warp 16 of
-/// either, so that what it reads of keys and values serves both; where the sequence ends within the first, and with heads of more than 64,
-/// whose sums would not fit the registers, only one. It passes over the keys in tiles of 64 with a running softmax, which never leaves
-/// registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so that an exponential is one <c>fma</c>
-/// and one <c>ex2</c>.
+/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16 or fp16, scores, softmax and sums in
+/// fp32, probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a
+/// warp 16 of either, so that what it reads of keys and values serves both; only one where the sequence ends within the first, with heads of
+/// more than 64, whose sums would not fit the registers, and with dropout, whose words would not. It passes over the keys in tiles of 64 with
+/// a running softmax, which never leaves registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so
+/// that an exponential is one <c>fma</c> and one <c>ex2</c>.
 /// </summary>
 internal static class AttentionTensorCoreKernels
 {
@@ -23,15 +23,24 @@ internal static class AttentionTensorCoreKernels
         Add<Causal>(list, "causal");
         Add<SlidingWindow>(list, "slidingwindow");
         Add<SoftCap>(list, "softcap");
+        Add<RelativeBias>(list, "relativebias");
+        AddDropout<Alibi>(list, "alibi");
     }
 
     /// <summary>Adds the kernels for a score modification, under its name.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        list.Add($"attention_{name}_32_bf16", Forward<Head32, TMod>, HeadTile.Threads, (QueryTiles<Head32>() + 4) * HeadTile.Bytes<Head32>(), 2);
-        list.Add($"attention_{name}_64_bf16", Forward<Head64, TMod>, HeadTile.Threads, (QueryTiles<Head64>() + 4) * HeadTile.Bytes<Head64>(), 2);
-        list.Add($"attention_{name}_128_bf16", Forward<Head128, TMod>, HeadTile.Threads, (QueryTiles<Head128>() + 4) * HeadTile.Bytes<Head128>(), 2);
+        Add<HalfBF16, TMod>(list, name, "bf16");
+        Add<HalfF16, TMod>(list, name, "f16");
+    }
+
+    /// <summary>Adds those that drop probabilities.</summary>
+    public static void AddDropout<TMod>(KernelList list, string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        AddDropout<HalfBF16, TMod>(list, name, "bf16");
+        AddDropout<HalfF16, TMod>(list, name, "f16");
     }
 
     /// <summary>
@@ -41,34 +50,58 @@ internal static class AttentionTensorCoreKernels
     /// </summary>
     public static void Forward<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale)
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
+        => Forward<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
+
+    /// <summary>
+    /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed, lower
+    /// and upper word, and step.
+    /// </summary>
+    public static void ForwardDropout<THead, TMod>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        => Forward<THead, TMod, Yes>(
+            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void Forward<THead, TMod, TDropout>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
+        GpuAttentionDropout dropout)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead>() * HeadTile.Rows;
+        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead, TDropout>() * HeadTile.Rows;
         if (firstQuery >= length) return;
         int hidden = Grid.DimY * headSize;
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
         ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
         ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
-        if (QueryTiles<THead>() > 1 && firstQuery + HeadTile.Rows < length)
-            Pass<THead, TMod, Yes>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+        dropout = dropout.For(start, head);
+        if (QueryTiles<THead, TDropout>() > 1 && firstQuery + HeadTile.Rows < length)
+            Pass<THead, TMod, Yes, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
         else
-            Pass<THead, TMod, No>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale);
+            Pass<THead, TMod, No, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
     }
 
     /// <summary>Passes over the keys for one tile of queries, or two.</summary>
-    private static void Pass<THead, TMod, TTwo>(
-        ArrayView<ushort> source, TMod mod, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length, int headSize, int hidden, float scale)
-        where THead : struct, IHeadSize
+    private static void Pass<THead, TMod, TTwo, TDropout>(
+        ArrayView<ushort> source, TMod mod, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length, int headSize, int hidden, float scale,
+        GpuAttentionDropout dropout)
+        where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
         where TTwo : struct, IChoice
+        where TDropout : struct, IChoice
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead>() * bytes), stage = 0;
+        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead, TDropout>() * bytes), stage = 0;
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
         int beyond = firstQuery + (TTwo.Value ? 2 * HeadTile.Rows : HeadTile.Rows), endQuery = beyond < length ? beyond : length;
         (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
+        if (TDropout.Value) firstKey &= ~1;
         HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
         if (TTwo.Value) HeadTile.Load<THead>(source, queries + bytes, firstQuery + HeadTile.Rows, length, headSize, 3 * hidden);
         KeysValues<THead>(source, tiles, firstKey, endKey, headSize, hidden);
@@ -87,17 +120,19 @@ internal static class AttentionTensorCoreKernels
             ScorePair s = ScorePair.Products<THead, TTwo>(left, HeadTile.Columns<THead>(keys, 0));
             uint values = HeadTile.Lines<THead>(keys + bytes, 0);
             Scores p = upper.Weigh(s.Upper.Modified(mod, query, key + WarpSums.Column, endKey, scale)), q = default;
+            if (TDropout.Value) p = p.Drop(dropout, query, key + WarpSums.Column);
             result.Upper = result.Upper.Scale(upper.ShrinkLow, upper.ShrinkHigh);
             if (TTwo.Value)
             {
                 q = lower.Weigh(s.Lower.Modified(mod, query + HeadTile.Rows, key + WarpSums.Column, endKey, scale));
+                if (TDropout.Value) q = q.Drop(dropout, query + HeadTile.Rows, key + WarpSums.Column);
                 result.Lower = result.Lower.Scale(lower.ShrinkLow, lower.ShrinkHigh);
             }
 
-            result = result.Add<THead, TTwo>(p.First.Left0(), q.First.Left0(), values);
-            result = result.Add<THead, TTwo>(p.First.Left1(), q.First.Left1(), values + (bytes / 4));
-            result = result.Add<THead, TTwo>(p.Second.Left0(), q.Second.Left0(), values + (bytes / 2));
-            result = result.Add<THead, TTwo>(p.Second.Left1(), q.Second.Left1(), values + (bytes / 4 * 3));
+            result = result.Add<THead, TTwo>(p.First.Left0<THead>(), q.First.Left0<THead>(), values);
+            result = result.Add<THead, TTwo>(p.First.Left1<THead>(), q.First.Left1<THead>(), values + (bytes / 4));
+            result = result.Add<THead, TTwo>(p.Second.Left0<THead>(), q.Second.Left0<THead>(), values + (bytes / 2));
+            result = result.Add<THead, TTwo>(p.Second.Left1<THead>(), q.Second.Left1<THead>(), values + (bytes / 4 * 3));
         }
 
         Ptx.WaitForCopies();
@@ -110,7 +145,7 @@ internal static class AttentionTensorCoreKernels
     private static void Finish<THead>(
         HeadSums result, RunningSoftmax softmax, ArrayView<UInt4> shared, int tile, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length,
         int headSize, int hidden)
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
     {
         float sumLow = WarpSums.RowSum(softmax.SumLow), sumHigh = WarpSums.RowSum(softmax.SumHigh);
         HeadTile.Write<THead>(result.Scale(Factor(sumLow), Factor(sumHigh)), shared, tile, y, firstQuery, length, headSize, hidden);
@@ -121,13 +156,14 @@ internal static class AttentionTensorCoreKernels
     }
 
     /// <summary>The tiles of queries that a block takes.</summary>
-    public static int QueryTiles<THead>()
-        where THead : struct, IHeadSize
-        => THead.Value > 64 ? 1 : 2;
+    public static int QueryTiles<THead, TDropout>()
+        where THead : struct, IHead
+        where TDropout : struct, IChoice
+        => THead.Value > 64 || TDropout.Value ? 1 : 2;
 
     /// <summary>Starts to copy a tile of keys and, behind it, one of values; nothing where no key is left.</summary>
     public static void KeysValues<THead>(ArrayView<ushort> source, uint tile, int key, int endKey, int headSize, int hidden)
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
     {
         if (key < endKey)
         {
@@ -142,6 +178,29 @@ internal static class AttentionTensorCoreKernels
 
     // A query that sees no key has a log-sum-exp of −∞.
     private static float LogSumExp(float maximum, float sum) => sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
+
+    private static void Add<THalf, TMod>(KernelList list, string name, string type)
+        where THalf : struct, IHalf
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        Add<Head<Size32, THalf>, No>(list, $"attention_{name}_32_{type}", Forward<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>, No>(list, $"attention_{name}_64_{type}", Forward<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>, No>(list, $"attention_{name}_128_{type}", Forward<Head<Size128, THalf>, TMod>);
+    }
+
+    private static void AddDropout<THalf, TMod>(KernelList list, string name, string type)
+        where THalf : struct, IHalf
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        Add<Head<Size32, THalf>, Yes>(list, $"attention_{name}_dropout_32_{type}", ForwardDropout<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>, Yes>(list, $"attention_{name}_dropout_64_{type}", ForwardDropout<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>, Yes>(list, $"attention_{name}_dropout_128_{type}", ForwardDropout<Head<Size128, THalf>, TMod>);
+    }
+
+    private static void Add<THead, TDropout>(KernelList list, string entry, Delegate kernel)
+        where THead : struct, IHead
+        where TDropout : struct, IChoice
+        => list.Add(entry, kernel, HeadTile.Threads, (QueryTiles<THead, TDropout>() + 4) * HeadTile.Bytes<THead>(), 2);
 
     /// <summary>The scores, or the probabilities, of a warp's 16 queries and 64 keys.</summary>
     private struct Scores
@@ -162,6 +221,10 @@ internal static class AttentionTensorCoreKernels
 
             return new() { First = first, Second = second };
         }
+
+        /// <summary>The probabilities that are kept.</summary>
+        public readonly Scores Drop(GpuAttentionDropout dropout, int query, int key) =>
+            new() { First = dropout.Apply<No>(First, query, key), Second = dropout.Apply<No>(Second, query, key + 32) };
     }
 
     /// <summary>The scores of both tiles of queries.</summary>
@@ -170,7 +233,7 @@ internal static class AttentionTensorCoreKernels
         public Scores Upper, Lower;
 
         public static ScorePair Products<THead, TTwo>(uint left, uint right)
-            where THead : struct, IHeadSize
+            where THead : struct, IHead
             where TTwo : struct, IChoice
         {
             ScorePair r = default;
@@ -179,13 +242,13 @@ internal static class AttentionTensorCoreKernels
                 uint at = right ^ k, step = (uint)(HeadTile.WarpRows * THead.Value * 2);
                 UInt4 b0 = Ptx.LoadMatrix(at), b1 = Ptx.LoadMatrix(at + step), b2 = Ptx.LoadMatrix(at + (2 * step)), b3 = Ptx.LoadMatrix(at + (3 * step));
                 UInt4 a = Ptx.LoadMatrix(left ^ k);
-                r.Upper.First = r.Upper.First.Add(a, b0, b1);
-                r.Upper.Second = r.Upper.Second.Add(a, b2, b3);
+                r.Upper.First = r.Upper.First.Add<THead>(a, b0, b1);
+                r.Upper.Second = r.Upper.Second.Add<THead>(a, b2, b3);
                 if (TTwo.Value)
                 {
                     a = Ptx.LoadMatrix((left ^ k) + (uint)HeadTile.Bytes<THead>());
-                    r.Lower.First = r.Lower.First.Add(a, b0, b1);
-                    r.Lower.Second = r.Lower.Second.Add(a, b2, b3);
+                    r.Lower.First = r.Lower.First.Add<THead>(a, b0, b1);
+                    r.Lower.Second = r.Lower.Second.Add<THead>(a, b2, b3);
                 }
             }
 
@@ -200,26 +263,27 @@ internal static class AttentionTensorCoreKernels
 
         /// <summary>The sums with 16 rows of values added, weighted for either tile.</summary>
         public readonly HeadPair Add<THead, TTwo>(UInt4 upper, UInt4 lower, uint rows)
-            where THead : struct, IHeadSize
+            where THead : struct, IHead
             where TTwo : struct, IChoice
         {
             HeadPair r = this;
-            (r.Upper.S0, r.Lower.S0) = Add<TTwo>(Upper.S0, Lower.S0, upper, lower, rows);
-            if (THead.Value > 32) (r.Upper.S1, r.Lower.S1) = Add<TTwo>(Upper.S1, Lower.S1, upper, lower, rows ^ 64);
+            (r.Upper.S0, r.Lower.S0) = Add<THead, TTwo>(Upper.S0, Lower.S0, upper, lower, rows);
+            if (THead.Value > 32) (r.Upper.S1, r.Lower.S1) = Add<THead, TTwo>(Upper.S1, Lower.S1, upper, lower, rows ^ 64);
             if (THead.Value > 64)
             {
-                (r.Upper.S2, r.Lower.S2) = Add<TTwo>(Upper.S2, Lower.S2, upper, lower, rows ^ 128);
-                (r.Upper.S3, r.Lower.S3) = Add<TTwo>(Upper.S3, Lower.S3, upper, lower, rows ^ 192);
+                (r.Upper.S2, r.Lower.S2) = Add<THead, TTwo>(Upper.S2, Lower.S2, upper, lower, rows ^ 128);
+                (r.Upper.S3, r.Lower.S3) = Add<THead, TTwo>(Upper.S3, Lower.S3, upper, lower, rows ^ 192);
             }
 
             return r;
         }
 
-        private static (WarpSums Upper, WarpSums Lower) Add<TTwo>(WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
+        private static (WarpSums Upper, WarpSums Lower) Add<THead, TTwo>(WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
+            where THead : struct, IHead
             where TTwo : struct, IChoice
         {
             UInt4 b0 = Ptx.LoadMatrixTransposed(rows), b1 = Ptx.LoadMatrixTransposed(rows ^ 32);
-            return (sums.Add(upper, b0, b1), TTwo.Value ? lowerSums.Add(lower, b0, b1) : lowerSums);
+            return (sums.Add<THead>(upper, b0, b1), TTwo.Value ? lowerSums.Add<THead>(lower, b0, b1) : lowerSums);
         }
     }
 

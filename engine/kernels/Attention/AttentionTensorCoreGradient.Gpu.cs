@@ -8,7 +8,7 @@ namespace Engine.Kernels;
 /// The gradient of attention on tensor cores, with the formulas of <see cref="AttentionGradientKernels"/> and, like it, without atomic
 /// sums: blocks that own 64 keys compute the scores transposed, blocks that own 64 queries compute them as they are, so that in either the
 /// probabilities and the gradients of the scores leave registers only as operands of the next product. Scores are taken 32 columns at a
-/// time. Operands are in bf16, arithmetic and sums in fp32; probabilities and gradients of scores are rounded to bf16 as factors.
+/// time. Operands are in bf16 or fp16, arithmetic and sums in fp32; probabilities and gradients of scores are rounded like operands as factors.
 /// </summary>
 internal static class AttentionTensorCoreGradientKernels
 {
@@ -25,15 +25,24 @@ internal static class AttentionTensorCoreGradientKernels
         Add<Causal>(list, "causal");
         Add<SlidingWindow>(list, "slidingwindow");
         Add<SoftCap>(list, "softcap");
+        Add<RelativeBias>(list, "relativebias");
+        AddDropout<Alibi>(list, "alibi");
     }
 
     /// <summary>Adds the kernels for a score modification, under its name.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Head32, TMod>(list, name + "_32");
-        Add<Head64, TMod>(list, name + "_64");
-        Add<Head128, TMod>(list, name + "_128");
+        Add<HalfBF16, TMod>(list, name, "bf16");
+        Add<HalfF16, TMod>(list, name, "f16");
+    }
+
+    /// <summary>Adds those for probabilities that were dropped.</summary>
+    public static void AddDropout<TMod>(KernelList list, string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        AddDropout<HalfBF16, TMod>(list, name, "bf16");
+        AddDropout<HalfF16, TMod>(list, name, "f16");
     }
 
     /// <summary>
@@ -44,8 +53,25 @@ internal static class AttentionTensorCoreGradientKernels
     public static void KeysValues<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
+        => KeysValues<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+
+    /// <summary>As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
+    public static void KeysValuesDropout<THead, TMod>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        => KeysValues<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void KeysValues<THead, TMod, TDropout>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * HeadTile.Rows;
         if (firstKey >= length) return;
@@ -60,6 +86,7 @@ internal static class AttentionTensorCoreGradientKernels
             source, dy.SubView(((long)start * hidden) + column, headSize), logSumExp.SubView(statistics, length), delta.SubView(statistics, length), headSize, hidden);
         AttentionTensorCoreKernels.KeysValues<THead>(source, keys, firstKey, length, headSize, hidden);
         int query = Next(mod, 0, firstKey, length), stage = 0;
+        dropout = dropout.For(start, head);
         queries.Load(keys + (2 * bytes), keys + (6 * bytes), query);
 
         HeadSums dKeys = default, dValues = default;
@@ -88,7 +115,8 @@ internal static class AttentionTensorCoreGradientKernels
                 p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, Shifts(pairs));
                 // Behind the last query stand zeros; a modification may give them so large a score that the product with 0 would be NaN.
                 if (query + HeadTile.Rows > length) p = p.Keep(length - first, 0);
-                dValues = dValues.Add<THead>(p, lines + bytes);
+                dValues = dValues.Add<THead>(TDropout.Value ? dropout.Apply<Yes>(p, key, first) : p, lines + bytes);
+                if (TDropout.Value) dp = dropout.Apply<Yes>(dp, key, first);
                 WarpSums ds = WarpScores.Gradients<Yes, TMod>(p, dp, OfColumns(pairs.SubView(HeadTile.Rows / 2, 32)), s, mod, key, first, scale);
                 dKeys = dKeys.Add<THead>(ds, lines);
             }
@@ -103,12 +131,29 @@ internal static class AttentionTensorCoreGradientKernels
         HeadTile.Write<THead>(dValues, shared, (int)bytes, target.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
     }
 
-    /// <summary>The gradients of queries; operands as for <see cref="KeysValues"/>.</summary>
+    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{THead, TMod}"/>.</summary>
     public static void Queries<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
         where TMod : unmanaged, IScoreModification<TMod>
+        => Queries<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+
+    /// <summary>As <see cref="Queries{THead, TMod}"/>, for probabilities that were dropped.</summary>
+    public static void QueriesDropout<THead, TMod>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
+        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        => Queries<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+
+    private static void Queries<THead, TMod, TDropout>(
+        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        where THead : struct, IHead
+        where TMod : unmanaged, IScoreModification<TMod>
+        where TDropout : struct, IChoice
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * HeadTile.Rows;
         if (firstQuery >= length) return;
@@ -120,6 +165,8 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
         TMod mod = mods[head];
         (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
+        dropout = dropout.For(start, head);
+        if (TDropout.Value) firstKey &= ~1;
         HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
         HeadTile.Load<THead>(dy.SubView(((long)start * hidden) + column, headSize), queries + bytes, firstQuery, length, headSize, hidden);
         AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes), firstKey, endKey, headSize, hidden);
@@ -148,6 +195,7 @@ internal static class AttentionTensorCoreGradientKernels
                 WarpSums p = WarpScores.Modified<No, TMod>(s, mod, query, first, scale);
                 p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, shift);
                 if (key + HeadTile.Rows > endKey) p = p.Keep(endKey - first, 0);
+                if (TDropout.Value) dp = dropout.Apply<No>(dp, query, first);
                 WarpSums ds = WarpScores.Gradients<No, TMod>(p, dp, d, s, mod, query, first, scale);
                 dQueries = dQueries.Add<THead>(ds, HeadTile.Lines<THead>(rows, 0));
             }
@@ -159,13 +207,30 @@ internal static class AttentionTensorCoreGradientKernels
             dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
     }
 
-    private static void Add<THead, TMod>(KernelList list, string name)
-        where THead : struct, IHeadSize
+    private static void Add<THalf, TMod>(KernelList list, string name, string type)
+        where THalf : struct, IHalf
         where TMod : unmanaged, IScoreModification<TMod>
     {
+        Add<Head<Size32, THalf>>(list, $"{name}_32_{type}", KeysValues<Head<Size32, THalf>, TMod>, Queries<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>>(list, $"{name}_64_{type}", KeysValues<Head<Size64, THalf>, TMod>, Queries<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>>(list, $"{name}_128_{type}", KeysValues<Head<Size128, THalf>, TMod>, Queries<Head<Size128, THalf>, TMod>);
+    }
+
+    private static void AddDropout<THalf, TMod>(KernelList list, string name, string type)
+        where THalf : struct, IHalf
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        Add<Head<Size32, THalf>>(list, $"{name}_dropout_32_{type}", KeysValuesDropout<Head<Size32, THalf>, TMod>, QueriesDropout<Head<Size32, THalf>, TMod>);
+        Add<Head<Size64, THalf>>(list, $"{name}_dropout_64_{type}", KeysValuesDropout<Head<Size64, THalf>, TMod>, QueriesDropout<Head<Size64, THalf>, TMod>);
+        Add<Head<Size128, THalf>>(list, $"{name}_dropout_128_{type}", KeysValuesDropout<Head<Size128, THalf>, TMod>, QueriesDropout<Head<Size128, THalf>, TMod>);
+    }
+
+    private static void Add<THead>(KernelList list, string name, Delegate keysValues, Delegate queries)
+        where THead : struct, IHead
+    {
         int shared = 6 * HeadTile.Bytes<THead>();
-        list.Add($"attention_keys_values_gradient_{name}_bf16", KeysValues<THead, TMod>, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
-        list.Add($"attention_queries_gradient_{name}_bf16", Queries<THead, TMod>, HeadTile.Threads, shared, 2);
+        list.Add("attention_keys_values_gradient_" + name, keysValues, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
+        list.Add("attention_queries_gradient_" + name, queries, HeadTile.Threads, shared, 2);
     }
 
     /// <summary>The first tile of queries from <paramref name="query"/> on of which one may see one of the 64 keys; else the end.</summary>
@@ -204,7 +269,7 @@ internal static class AttentionTensorCoreGradientKernels
 
     /// <summary>The tiles of queries and of gradients of results, and this thread's half of log-sum-exp and delta.</summary>
     private struct QueryTiles<THead>
-        where THead : struct, IHeadSize
+        where THead : struct, IHead
     {
         public ArrayView<ushort> Queries, Gradients;
         public ArrayView<float> Statistics;

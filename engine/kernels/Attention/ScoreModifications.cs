@@ -90,3 +90,30 @@ public readonly struct SoftCap(float cap) : IScoreModification<SoftCap>
         return TM.Subtract(TM.Constant(1), TM.Multiply(t, t));
     }
 }
+
+/// <summary>
+/// A learned bias for each head and clipped distance, <c>score + table[head, clamp(key − query, −R, R) + R]</c> (Shaw et al.,
+/// arXiv 1803.02155, in the scalar form of T5, arXiv 1910.10683, with a bucket for each distance).
+/// </summary>
+public readonly struct RelativeBias : IScoreModification<RelativeBias>
+{
+    private readonly BiasTable _table;
+
+    /// <param name="table">2R + 1 numbers for each head, that of distance −R first, where the key stands furthest before the query.</param>
+    /// <exception cref="ArgumentException">The numbers of a head are even.</exception>
+    public RelativeBias(BiasTable table) => _table = table.Entries % 2 == 1
+        ? table
+        : throw new ArgumentException($"a table of relative biases has an odd number of entries for each head (−R … R), this one {table.Entries}");
+
+    /// <summary>R, in tokens.</summary>
+    public int Radius => _table.Entries / 2;
+
+    /// <inheritdoc/>
+    public static RelativeBias ForHead(in RelativeBias mod, int head, int heads) => new(mod._table.ForHead(head, heads));
+
+    /// <inheritdoc/>
+    public static TV Score<TM, TV>(in RelativeBias mod, TV score, TV query, TV key)
+        where TM : struct, IMath<TV>
+        where TV : unmanaged
+        => TM.Add(score, TM.Lookup(mod._table, TM.Add(TM.Subtract(key, query), TM.Constant(mod.Radius))));
+}

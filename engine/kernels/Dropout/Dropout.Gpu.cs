@@ -43,7 +43,8 @@ internal static class DropoutKernels
         TE.Set(share.Of(y), share.Single, value);
     }
 
-    private static Float4 Keep(Float4 v, UInt4 words, uint threshold, float scale) => new(
+    /// <summary>Four elements with their words.</summary>
+    public static Float4 Keep(Float4 v, UInt4 words, uint threshold, float scale) => new(
         Keep(v.X, words.X, threshold, scale), Keep(v.Y, words.Y, threshold, scale),
         Keep(v.Z, words.Z, threshold, scale), Keep(v.W, words.W, threshold, scale));
 

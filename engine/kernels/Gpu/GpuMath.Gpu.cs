@@ -60,6 +60,13 @@ internal readonly struct GpuMath : IMath<float>
 
     public static float IfLess(float a, float b, float then, float otherwise) => a < b ? then : otherwise;
 
+    public static float Lookup(BiasTable table, float index)
+    {
+        int i = (int)index, last = table.Entries - 1;
+        i = i < 0 ? 0 : i > last ? last : i;
+        return Ptx.LoadConstant(table.Address + (i * 4L));
+    }
+
     /// <summary>1 / √x, both operations correctly rounded.</summary>
     public static float ReciprocalSqrt(float x) => Ptx.Reciprocal(Ptx.Sqrt(x));
 

@@ -8,7 +8,8 @@ namespace Engine.Kernels.Gpu;
 /// <param name="Threads">The threads of a block.</param>
 /// <param name="DynamicShared">Bytes of shared memory that the launch provides, beside those the kernel declares.</param>
 /// <param name="BlocksPerMultiprocessor">Blocks that are to fit a multiprocessor at a time; it bounds the registers.</param>
-internal sealed record KernelSource(string Entry, MethodInfo Method, int Threads, int DynamicShared, int BlocksPerMultiprocessor);
+/// <param name="Target">What GPUs it is for.</param>
+internal sealed record KernelSource(string Entry, MethodInfo Method, int Threads, int DynamicShared, int BlocksPerMultiprocessor, KernelTarget Target);
 
 /// <summary>All kernels that are compiled ahead: every kernel in every element type and variant.</summary>
 internal sealed class KernelList
@@ -18,7 +19,11 @@ internal sealed class KernelList
     public IReadOnlyList<KernelSource> Kernels => _kernels;
 
     public void Add(string entry, Delegate kernel, int threads, int dynamicShared = 0, int blocksPerMultiprocessor = 1) =>
-        _kernels.Add(new(entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor));
+        _kernels.Add(new(entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, KernelTarget.Any));
+
+    /// <summary>Adds a kernel for GPUs of compute capability 9.0 alone.</summary>
+    public void AddHopper(string entry, Delegate kernel, int threads, int dynamicShared, int blocksPerMultiprocessor) =>
+        _kernels.Add(new(entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, KernelTarget.Hopper));
 
     public static KernelList All()
     {
@@ -26,6 +31,7 @@ internal sealed class KernelList
         AdamWKernels.Register(list);
         AttentionKernels.Register(list);
         AttentionGradientKernels.Register(list);
+        RelativeBiasGradientKernels.Register(list);
         AttentionTensorCoreKernels.Register(list);
         AttentionTensorCoreGradientKernels.Register(list);
         CrossEntropyKernels.Register(list);
@@ -37,7 +43,9 @@ internal sealed class KernelList
         EmbeddingGradientKernels.Register(list);
         LayerNormKernels.Register(list);
         LayerNormGradientKernels.Register(list);
+        MatMulHopperKernels.Register(list);
         MatMulKernels.Register(list);
+        MatMulNaiveKernels.Register(list);
         MatMulTensorCoreKernels.Register(list);
         PoolingKernels.Register(list);
         PoolingGradientKernels.Register(list);

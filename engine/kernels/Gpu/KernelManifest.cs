@@ -17,6 +17,19 @@ internal enum KernelParameterKind
     I64,
 
     F32,
+
+    /// <summary>What the copy engine knows of a matrix: 128 bytes that the driver writes.</summary>
+    TensorMap,
+}
+
+/// <summary>The GPUs that a kernel is for.</summary>
+internal enum KernelTarget
+{
+    /// <summary>Compute capability 8.0 and newer.</summary>
+    Any,
+
+    /// <summary>Compute capability 9.0 alone, with a driver that knows PTX 8.0 (CUDA 12.0).</summary>
+    Hopper,
 }
 
 /// <summary>A parameter of a compiled kernel.</summary>
@@ -26,7 +39,7 @@ internal enum KernelParameterKind
 /// <param name="Offset">Where it lies in the parameter block, in bytes.</param>
 internal sealed record KernelParameter(string Name, KernelParameterKind Kind, string? Element, int Offset)
 {
-    public int Size => Kind switch { KernelParameterKind.View => 16, KernelParameterKind.I64 => 8, _ => 4 };
+    public int Size => Kind switch { KernelParameterKind.View => 16, KernelParameterKind.I64 => 8, KernelParameterKind.TensorMap => 128, _ => 4 };
 }
 
 /// <summary>A kernel that was compiled ahead.</summary>
@@ -35,7 +48,9 @@ internal sealed record KernelParameter(string Name, KernelParameterKind Kind, st
 /// <param name="StaticShared">Bytes of shared memory that the text declares.</param>
 /// <param name="DynamicShared">Bytes of shared memory that the launch provides.</param>
 /// <param name="Parameters">The parameters, in order.</param>
-internal sealed record CompiledKernel(string Entry, int Threads, int StaticShared, int DynamicShared, IReadOnlyList<KernelParameter> Parameters);
+/// <param name="Target">The GPUs it is for.</param>
+internal sealed record CompiledKernel(
+    string Entry, int Threads, int StaticShared, int DynamicShared, IReadOnlyList<KernelParameter> Parameters, KernelTarget Target = KernelTarget.Any);
 
 /// <summary>
 /// What the kernel compiler has produced: the list of compiled kernels, and the sources they were compiled from. It lies beside the
@@ -47,7 +62,7 @@ internal sealed record KernelManifest(IReadOnlyDictionary<string, string> Source
 {
     public const string FileName = "manifest.json";
 
-    private static readonly string[] KindNames = ["view", "i32", "u32", "i64", "f32"];
+    private static readonly string[] KindNames = ["view", "i32", "u32", "i64", "f32", "tensorMap"], TargetNames = ["sm_80", "sm_90a"];
 
     private static readonly Lazy<FrozenDictionary<string, CompiledKernel>> Embedded =
         new(() => Read(Resource(FileName)).Kernels.ToFrozenDictionary(k => k.Entry));
@@ -98,13 +113,15 @@ internal sealed record KernelManifest(IReadOnlyDictionary<string, string> Source
         }
 
         return new(kernel.GetProperty("entry").GetString()!, kernel.GetProperty("threads").GetInt32(),
-            kernel.GetProperty("staticShared").GetInt32(), kernel.GetProperty("dynamicShared").GetInt32(), parameters);
+            kernel.GetProperty("staticShared").GetInt32(), kernel.GetProperty("dynamicShared").GetInt32(), parameters,
+            (KernelTarget)Array.IndexOf(TargetNames, kernel.GetProperty("target").GetString()));
     }
 
     private static void WriteKernel(Utf8JsonWriter writer, CompiledKernel kernel)
     {
         writer.WriteStartObject();
         writer.WriteString("entry", kernel.Entry);
+        writer.WriteString("target", TargetNames[(int)kernel.Target]);
         writer.WriteNumber("threads", kernel.Threads);
         writer.WriteNumber("staticShared", kernel.StaticShared);
         writer.WriteNumber("dynamicShared", kernel.DynamicShared);

@@ -7,7 +7,7 @@ namespace Engine.Kernels.Gpu;
 /// as the 32-bit number that <see cref="SharedAddress"/> gives. Pairs of bf16 or fp16 travel as <see cref="uint"/>, the element of
 /// lower index in the lower half.
 /// </summary>
-internal static class Ptx
+internal static partial class Ptx
 {
     // Arithmetic.
 
@@ -63,6 +63,10 @@ internal static class Ptx
     /// <summary>Two floats to a pair of fp16, rounded to nearest even.</summary>
     [PtxInstruction("cvt.rn.f16x2.f32 $r, $1, $0;"), IntrinsicImplementation]
     public static uint PackF16(float low, float high) => throw Compiled;
+
+    /// <summary>The value of an fp16.</summary>
+    [PtxInstruction("cvt.f32.f16 $r, $0;"), IntrinsicImplementation]
+    public static float FromF16(ushort half) => throw Compiled;
 
     /// <summary><c>a · b + c</c> on pairs of bf16.</summary>
     [PtxInstruction("fma.rn.bf16x2 $r, $0, $1, $2;"), IntrinsicImplementation]
@@ -182,6 +186,10 @@ internal static class Ptx
         	@$1 ld.global.nc.f32 $r, [$0];
         """), IntrinsicImplementation]
     public static float LoadConstant(ref float source, bool inside) => throw Compiled;
+
+    /// <summary>One float at an address that no kernel writes to meanwhile.</summary>
+    [PtxInstruction("ld.global.nc.f32 $r, [$0];"), IntrinsicImplementation]
+    public static float LoadConstant(long address) => throw Compiled;
 
     /// <summary>Writes 16 bytes where <paramref name="inside"/>.</summary>
     [PtxInstruction("@$1 st.global.v4.f32 [$0], {$2};"), IntrinsicImplementation]

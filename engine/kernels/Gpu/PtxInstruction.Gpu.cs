@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text;
 using ILGPU;
@@ -11,7 +12,8 @@ namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// Declares a method to be an instruction of PTX. In the text <c>$r</c> stands for the register of the result, <c>$0</c>, <c>$1</c>, …
-/// for those of the arguments; a struct stands for the registers of its fields, separated by commas, and <c>$1.2</c> for one field.
+/// for those of the arguments; a struct stands for the registers of its fields, separated by commas, <c>$1.2</c> for one field, and <c>$=0</c> for a
+/// copy of an argument to the result, field by field, which an instruction needs that adds to its result.
 /// The compiler puts the text in place of the call, so operands stay in registers.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
@@ -49,6 +51,13 @@ internal static class PtxInstructions
             if (text[i] != '$')
             {
                 line.Append(text[i]);
+                continue;
+            }
+
+            if (text[i + 1] == '=')
+            {
+                i += 2;
+                foreach ((string to, string from) in result.Zip(arguments[text[i] - '0'])) line.Append(CultureInfo.InvariantCulture, $"mov.f32 {to}, {from};\n\t");
                 continue;
             }
 

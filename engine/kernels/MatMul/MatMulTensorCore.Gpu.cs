@@ -6,75 +6,115 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// The matrix product of a linear layer on tensor cores, <c>y = f(x wᵀ + bias) + residual</c>, and its gradients: operands in bf16, sums,
-/// bias, activation and residual in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
-/// <c>mma.m16n8k16</c>. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous copies three tiles ahead;
-/// see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds 64 columns of either half.
+/// and what is done with them in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
+/// <c>mma.m16n8k16</c>; or 64 × 64, each warp 16 × 32. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous
+/// copies three tiles ahead; see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds half of its columns of
+/// either part, so that both meet.
 /// </summary>
 internal static class MatMulTensorCoreKernels
 {
-    public const int Tile = 128, Depth = 32, Stages = 4, Threads = 256;
+    public const int Depth = 32, Stages = 4, Threads = 256;
 
-    /// <summary>Bytes of a tile of one factor, and of a stage.</summary>
-    public const int FactorBytes = Tile * Depth * 2, StageBytes = 2 * FactorBytes;
-
-    /// <summary>Floats of a row of results in shared memory.</summary>
-    public const int ResultStride = Tile + 8;
-
-    /// <summary>Bytes of shared memory: results replace the tiles at the end.</summary>
-    public const int SharedBytes = Tile * ResultStride * 4;
+    /// <summary>Bytes of shared memory: of the results, which replace the tiles at the end, and of the small tiles, which are more.</summary>
+    private const int SquareBytes = 128 * (128 + 8) * 4, SmallBytes = Stages * 2 * 64 * Depth * 2;
 
     public static void Register(KernelList list)
     {
-        list.Add("linear_bf16", Product<LinearEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_gelu_bf16", Product<GeluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_geglu_bf16", Product<GegluEpilogue, FactorByRows>, Threads, SharedBytes, 2);
-        list.Add("linear_input_gradient_bf16", Product<LinearEpilogue, FactorByColumns>, Threads, SharedBytes, 2);
-        list.Add("linear_weight_gradient_split_bf16", WeightGradient, Threads, SharedBytes, 2);
+        Register<SquareTile, Extent128, WarpTile64>(list, "", SquareBytes, 2);
+        Register<SmallTile, Extent64, WarpTile16>(list, "_64", SmallBytes, 3);
         list.Add("split_sum_f32", AddParts, Flat.Threads);
     }
 
+    private static void Register<TTile, TExtent, TSums>(KernelList list, string form, int shared, int blocks)
+        where TTile : struct, IResultTile
+        where TExtent : struct, IExtent
+        where TSums : struct, IWarpTile<TSums>
+    {
+        // Two parts in small tiles take more registers than three blocks leave.
+        void Add(string name, Delegate kernel) => list.Add(name + form, kernel, Threads, shared, name.Contains("geglu") ? 2 : blocks);
+        Add("linear_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_geglu_bf16", Product<Activated<GegluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_dropout_bf16", Dropout<TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_input_gradient_gelu_bf16", Product<GeluSlope, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_input_gradient_geglu_bf16", Product<GegluSlope, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_input_gradient_dropout_bf16", Dropout<TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
+    }
+
     /// <summary>
-    /// y[r, c] = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual[r, c]. left: [rows, depth]; right: [columns, depth], or
-    /// [2 · columns, depth] with GEGLU, or in the layout <see cref="FactorByColumns"/> [depth, columns], columns being a multiple of eight;
-    /// bias: a row of the right factor's columns, or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to
-    /// it. Depth is a multiple of eight. Grid: (⌈columns / 128⌉, or / 64 with GEGLU; ⌈rows / 128⌉).
+    /// y = finish(Σₖ left[r, k] · right[c, k] + bias[c], operand). left: [rows, depth]; right: [columns, depth], or [2 · columns, depth] with
+    /// two parts, or in the layout <see cref="FactorByColumns{TExtent}"/> [depth, columns], columns being a multiple of eight; bias: a row of the
+    /// right factor's columns, or empty; y: [rows, columns]; residual: the operand of the finish (<see cref="IFinish"/>). Depth is a multiple
+    /// of eight. Grid: (⌈columns / the tile's⌉, or half of them with two
+    /// parts; ⌈rows / the tile's⌉).
     /// </summary>
-    public static void Product<TEpilogue, TRight>(
+    public static void Product<TFinish, TTile, TSums, TLeft, TRight>(
         ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
-        where TEpilogue : struct, IEpilogue
+        where TFinish : struct, IFinish
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpTile<TSums>
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor =>
+        Run<TFinish, TTile, TSums, TLeft, TRight>(left, right, new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
+
+    /// <summary>
+    /// y = dropout(left · rightᵀ + bias) + residual, as <see cref="Product{TFinish, TTile, TSums, TLeft, TRight}"/> has it; stream: seed (two words) and step.
+    /// Columns are a multiple of eight.
+    /// </summary>
+    public static void Dropout<TTile, TSums, TLeft, TRight>(
+        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
+        int rows, int columns, int depth, uint threshold, float scale, uint site)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpTile<TSums>
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor =>
+        Run<DroppedOut, TTile, TSums, TLeft, TRight>(
+            left, right,
+            new()
+            {
+                Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns, Threshold = threshold, Scale = scale,
+                SeedLow = stream[0], SeedHigh = stream[1], Step = stream[2], Site = site,
+            },
+            depth);
+
+    private static void Run<TFinish, TTile, TSums, TLeft, TRight>(ArrayView<ushort> left, ArrayView<ushort> right, ResultOperands to, int depth)
+        where TFinish : struct, IFinish
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpTile<TSums>
+        where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * (TEpilogue.Gated ? Tile / 2 : Tile);
-        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : Tile / 2), secondEnd = TEpilogue.Gated ? 2 * columns : columns;
-        Multiply<FactorByRows, TRight>(
-            shared, FactorByRows.Open(left, firstRow, firstRow + (Tile / 2), rows, rows, depth),
+        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * (TFinish.Gated ? TTile.Columns / 2 : TTile.Columns), columns = to.Columns;
+        int secondColumn = firstColumn + (TFinish.Gated ? columns : TTile.Columns / 2), secondEnd = TFinish.Gated ? 2 * columns : columns;
+        Multiply<TTile, TSums, TLeft, TRight>(
+            shared, TLeft.Open(left, firstRow, firstRow + (TTile.Rows / 2), to.Rows, to.Rows, depth),
             TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
-        Write<TEpilogue>(shared.Cast<Float4>(), bias, residual, y, firstRow, firstColumn, rows, columns);
+        MatMulResults<TTile>.Write<TFinish>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
     /// <summary>
     /// sums[s, r, c] = Σₖ left[k, r] · right[k, c] over the s-th share of the depth, in fp32; with one share the products are added to
     /// what sums holds. left: [depth, rows]; right: [depth, columns]; sums: [shares, rows, columns]; share: the positions of a share, a
-    /// multiple of 32. Rows and columns are multiples of eight. Grid: (⌈columns / 128⌉, ⌈rows / 128⌉, shares). The shares are summed by
+    /// multiple of 32. Rows and columns are multiples of eight. Grid: (⌈columns / the tile's⌉, ⌈rows / the tile's⌉, shares). The shares are summed by
     /// <see cref="AddParts"/>: their order is fixed.
     /// </summary>
-    public static void WeightGradient(ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<float> sums, int rows, int columns, int depth, int share)
+    public static void WeightGradient<TTile, TSums, TFactor>(
+        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<float> sums, int rows, int columns, int depth, int share)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpTile<TSums>
+        where TFactor : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Tile, firstColumn = Grid.IdxX * Tile, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
-        Multiply<FactorByColumns, FactorByColumns>(
-            shared, FactorByColumns.Open(left, firstRow, 0, rows, 0, end), FactorByColumns.Open(right, firstColumn, 0, columns, 0, end), begin, end);
-        ArrayView<Float4> results = shared.Cast<Float4>();
-        int quad = Warp.Lane, column = firstColumn + (quad * 4);
-        if (column >= columns) return;
-        bool add = Grid.DimZ == 1;
-        for (int local = Warp.Index; local < Tile && firstRow + local < rows; local += Threads / Warp.Size)
-        {
-            ArrayView<float> row = sums.SubView((((long)Grid.IdxZ * rows) + firstRow + local) * columns, columns);
-            ref Float4 target = ref row.Cast<Float4>()[column >> 2];
-            Ptx.Store(ref target, true, results[(local * (ResultStride / 4)) + quad] + Ptx.LoadOnce(ref target, add, 0));
-        }
+        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
+        Multiply<TTile, TSums, TFactor, TFactor>(
+            shared, TFactor.Open(left, firstRow, 0, rows, 0, end), TFactor.Open(right, firstColumn, 0, columns, 0, end), begin, end);
+        MatMulResults<TTile>.WriteSums(
+            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
     }
 
     /// <summary>y[i] += Σₛ parts[s, i], in the order of s. parts: [shares, count]; count is a multiple of four. Grid: count / 1024.</summary>
@@ -88,121 +128,50 @@ internal static class MatMulTensorCoreKernels
         Ptx.Store(ref target[at], true, Ptx.LoadOnce(ref target[at], true, 0) + sum);
     }
 
-    /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory: 128 rows of <see cref="ResultStride"/> floats.</summary>
-    private static void Multiply<TLeft, TRight>(ArrayView<UInt4> shared, FactorSource left, FactorSource right, int begin, int end)
+    /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.</summary>
+    private static void Multiply<TTile, TSums, TLeft, TRight>(ArrayView<UInt4> shared, FactorSource left, FactorSource right, int begin, int end)
+        where TTile : struct, IResultTile
+        where TSums : struct, IWarpTile<TSums>
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
-        uint address = Ptx.SharedAddress(ref shared[0]);
+        uint address = Ptx.SharedAddress(ref shared[0]), rightTile = (uint)(TTile.Rows * Depth * 2), stageBytes = (uint)((TTile.Rows + TTile.Columns) * Depth * 2);
         // Pieces are found by exchanging bits of addresses.
         if ((address & 255) != 0) Ptx.Trap();
-        for (int t = 0; t < Stages - 1; t++) Load<TLeft, TRight>(left, right, address + (uint)(t * StageBytes), begin + (t * Depth), end);
-        int warpRow = (Warp.Index & 1) * 64, warpColumn = (Warp.Index >> 1) * 32;
-        uint leftAt = TLeft.Left(address, warpRow), rightAt = TRight.Right(address + FactorBytes, warpColumn);
-        var sums = new WarpTile();
+        for (int t = 0; t < Stages - 1; t++) Load<TLeft, TRight>(left, right, address + ((uint)t * stageBytes), rightTile, begin + (t * Depth), end);
+        int down = TTile.Rows / TSums.Rows, warpRow = (Warp.Index & (down - 1)) * TSums.Rows, warpColumn = Warp.Index / down * 32;
+        uint leftAt = TLeft.Left(address, warpRow), rightAt = TRight.Right(address + rightTile, warpColumn);
+        var sums = default(TSums);
         int tiles = (end - begin + Depth - 1) / Depth;
         for (int t = 0; t < tiles; t++)
         {
             Ptx.WaitForCopiesButTwo();
             Group.Barrier();
-            uint stage = (uint)((t & (Stages - 1)) * StageBytes);
-            sums.Accumulate<TLeft, TRight>(leftAt + stage, rightAt + stage);
-            sums.Accumulate<TLeft, TRight>(TLeft.Deeper(leftAt + stage), TRight.Deeper(rightAt + stage));
+            uint stage = (uint)(t & (Stages - 1)) * stageBytes;
+            sums = TSums.Accumulate<TLeft, TRight>(sums, leftAt + stage, rightAt + stage);
+            sums = TSums.Accumulate<TLeft, TRight>(sums, TLeft.Deeper(leftAt + stage), TRight.Deeper(rightAt + stage));
             int next = t + Stages - 1;
-            Load<TLeft, TRight>(left, right, address + (uint)((next & (Stages - 1)) * StageBytes), begin + (next * Depth), end);
+            Load<TLeft, TRight>(left, right, address + ((uint)(next & (Stages - 1)) * stageBytes), rightTile, begin + (next * Depth), end);
         }
 
         Ptx.WaitForCopies();
         Group.Barrier();
-        sums.Store(shared.Cast<float>(), warpRow + WarpSums.Row, warpColumn + WarpSums.Column);
+        int stride = MatMulResults<TTile>.Stride / 2;
+        TSums.Store(sums, shared.Cast<Float2>(), ((warpRow + WarpSums.Row) * stride) + ((warpColumn + WarpSums.Column) / 2), stride);
         Group.Barrier();
     }
 
     /// <summary>Starts to fill a stage; what lies outside the factors becomes 0.</summary>
-    private static void Load<TLeft, TRight>(FactorSource left, FactorSource right, uint stage, int start, int end)
+    private static void Load<TLeft, TRight>(FactorSource left, FactorSource right, uint stage, uint rightTile, int start, int end)
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
         if (start < end)
         {
             TLeft.Load(left, stage, start);
-            TRight.Load(right, stage + FactorBytes, start);
+            TRight.Load(right, stage + rightTile, start);
         }
 
         Ptx.CommitCopies();
-    }
-
-    /// <summary>Adds bias, activates, adds the residual and writes: a thread eight columns of a row, 16 rows a pass.</summary>
-    private static void Write<TEpilogue>(
-        ArrayView<Float4> sums, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int firstRow, int firstColumn, int rows, int columns)
-        where TEpilogue : struct, IEpilogue
-    {
-        const int ThreadsPerRow = Tile / 8, GatedThreadsPerRow = ThreadsPerRow / 2;
-        int perRow = TEpilogue.Gated ? GatedThreadsPerRow : ThreadsPerRow;
-        int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
-        if (column >= columns) return;
-        // Eight lanes cover all banks when every other four begin with their second quad.
-        int second = (piece >> 2) & 1;
-        bool whole = (columns & 7) == 0;
-        Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
-        if (bias.Length > 0) biasLow = Read(bias, column, columns, whole);
-        if (TEpilogue.Gated && bias.Length > 0) biasHigh = Read(bias.SubView(columns, columns), column, columns, whole);
-        for (int local = Group.IdxX / perRow; local < Tile && firstRow + local < rows; local += Threads / perRow)
-        {
-            int at = (local * (ResultStride / 4)) + (piece * 2);
-            Float8 value = Apply<TEpilogue>(Sums(sums, at, second) + biasLow);
-            if (TEpilogue.Gated) value *= Sums(sums, at + (Tile / 8), second) + biasHigh;
-            long offset = (long)(firstRow + local) * columns;
-            if (residual.Length > 0) value += Read(residual.SubView(offset, columns), column, columns, whole);
-            Write(y.SubView(offset, columns), column, columns, whole, value);
-        }
-    }
-
-    /// <summary>Eight sums, the quads being read in the order that <paramref name="second"/> says.</summary>
-    private static Float8 Sums(ArrayView<Float4> sums, int at, int second)
-    {
-        Float4 a = sums[at + second], b = sums[at + 1 - second];
-        bool swap = second != 0;
-        return new(
-            new(swap ? b.X : a.X, swap ? b.Y : a.Y, swap ? b.Z : a.Z, swap ? b.W : a.W),
-            new(swap ? a.X : b.X, swap ? a.Y : b.Y, swap ? a.Z : b.Z, swap ? a.W : b.W));
-    }
-
-    private static Float8 Apply<TEpilogue>(Float8 v)
-        where TEpilogue : struct, IEpilogue
-        => new(Apply<TEpilogue>(v.Low), Apply<TEpilogue>(v.High));
-
-    private static Float4 Apply<TEpilogue>(Float4 v)
-        where TEpilogue : struct, IEpilogue
-        => new(TEpilogue.Apply(v.X), TEpilogue.Apply(v.Y), TEpilogue.Apply(v.Z), TEpilogue.Apply(v.W));
-
-    private static Float8 Read(ArrayView<ushort> row, int column, int columns, bool whole)
-    {
-        if (whole) return BF16.Unpack(Ptx.LoadOnce(ref row.Cast<UInt4>()[column >> 3], true, 0));
-        return new(
-            new(Read(row, column, columns), Read(row, column + 1, columns), Read(row, column + 2, columns), Read(row, column + 3, columns)),
-            new(Read(row, column + 4, columns), Read(row, column + 5, columns), Read(row, column + 6, columns), Read(row, column + 7, columns)));
-    }
-
-    private static float Read(ArrayView<ushort> row, int column, int columns) => column < columns ? BF16.Get(row, column) : 0;
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, bool whole, Float8 value)
-    {
-        if (whole)
-        {
-            Ptx.Store(ref row.Cast<UInt4>()[column >> 3], true, BF16.Pack(value));
-            return;
-        }
-
-        Write(row, column, columns, value.Low);
-        Write(row, column + 4, columns, value.High);
-    }
-
-    private static void Write(ArrayView<ushort> row, int column, int columns, Float4 value)
-    {
-        if (column < columns) BF16.Set(row, column, value.X);
-        if (column + 1 < columns) BF16.Set(row, column + 1, value.Y);
-        if (column + 2 < columns) BF16.Set(row, column + 2, value.Z);
-        if (column + 3 < columns) BF16.Set(row, column + 3, value.W);
     }
 }

@@ -4,7 +4,7 @@ using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
-/// <summary>What a thread reads of a factor: two pieces of 16 bytes a tile.</summary>
+/// <summary>What a thread reads of a factor: two pieces of 16 bytes a tile of 128 positions, one of 64.</summary>
 internal struct FactorSource
 {
     public ArrayView<UInt4> First, Second;
@@ -13,8 +13,24 @@ internal struct FactorSource
     public bool FirstInside, SecondInside;
 }
 
+/// <summary>The positions of a tile along the extent that is not the depth.</summary>
+internal interface IExtent
+{
+    static abstract int Positions { get; }
+}
+
+internal readonly struct Extent128 : IExtent
+{
+    public static int Positions => 128;
+}
+
+internal readonly struct Extent64 : IExtent
+{
+    public static int Positions => 64;
+}
+
 /// <summary>
-/// How a factor lies in memory, and its tiles of 128 × 32 in shared memory. The 16-byte pieces of a row are exchanged by the row's number,
+/// How a factor lies in memory, and its tiles of 128 × 32 or 64 × 32 in shared memory. The 16-byte pieces of a row are exchanged by the row's number,
 /// so that neither copies nor <c>ldmatrix</c> meet bank conflicts.
 /// </summary>
 internal interface ITensorCoreFactor
@@ -45,13 +61,15 @@ internal interface ITensorCoreFactor
 }
 
 /// <summary>[extent, depth]: rows of a tile are 64 bytes, and <c>piece ^ (row / 2) % 4</c> says where a piece lies.</summary>
-internal readonly struct FactorByRows : ITensorCoreFactor
+internal readonly struct FactorByRows<TExtent> : ITensorCoreFactor
+    where TExtent : struct, IExtent
 {
     private const int RowBytes = MatMulTensorCoreKernels.Depth * 2;
 
     public static FactorSource Open(ArrayView<ushort> factor, int first, int second, int firstEnd, int secondEnd, int end)
     {
         int line = Group.IdxX >> 2, piece = Group.IdxX & 3;
+        if (TExtent.Positions == 64 && line >= 32) (first, firstEnd) = (second - 32, secondEnd);
         return new()
         {
             First = factor.SubView((long)(first + line) * end, end).Cast<UInt4>(),
@@ -68,7 +86,8 @@ internal readonly struct FactorByRows : ITensorCoreFactor
     {
         int k = start + source.Place, at = k < source.End ? k >> 3 : 0;
         Ptx.CopyAsyncPart(tile + source.Target, ref source.First[at], source.FirstInside & (k < source.End) ? 16u : 0u);
-        Ptx.CopyAsyncPart(tile + source.Target + (64 * RowBytes), ref source.Second[at], source.SecondInside & (k < source.End) ? 16u : 0u);
+        if (TExtent.Positions == 128)
+            Ptx.CopyAsyncPart(tile + source.Target + (64 * RowBytes), ref source.Second[at], source.SecondInside & (k < source.End) ? 16u : 0u);
     }
 
     // ldmatrix: lane l gives a row of tile l / 8. Left: rows 0–7 and 8–15, then the same 16 bytes further; right: as the columns lie.
@@ -84,16 +103,17 @@ internal readonly struct FactorByRows : ITensorCoreFactor
 }
 
 /// <summary>
-/// [depth, extent], the extent being a multiple of eight: rows of a tile are 256 bytes, a depth each, and <c>piece ^ row % 8</c> says where
-/// a piece lies.
+/// [depth, extent], the extent being a multiple of eight: rows of a tile are 256 or 128 bytes, a depth each, and <c>piece ^ row % 8</c> says
+/// where a piece lies.
 /// </summary>
-internal readonly struct FactorByColumns : ITensorCoreFactor
+internal readonly struct FactorByColumns<TExtent> : ITensorCoreFactor
+    where TExtent : struct, IExtent
 {
-    private const int RowBytes = MatMulTensorCoreKernels.Tile * 2;
+    private static int RowBytes => TExtent.Positions * 2;
 
     public static FactorSource Open(ArrayView<ushort> factor, int first, int second, int firstEnd, int secondEnd, int end)
     {
-        int line = Group.IdxX >> 4, piece = Group.IdxX & 15, place = first + (piece * 8);
+        int pieces = TExtent.Positions / 8, line = Group.IdxX / pieces, piece = Group.IdxX & (pieces - 1), place = first + (piece * 8);
         return new()
         {
             First = factor.SubView(place, factor.Length - place).Cast<UInt4>(),
@@ -110,7 +130,8 @@ internal readonly struct FactorByColumns : ITensorCoreFactor
         int k = start + source.Place, further = k + 16;
         long at = k < source.End ? (long)k * source.Stride : 0, atFurther = further < source.End ? (long)further * source.Stride : 0;
         Ptx.CopyAsyncPart(tile + source.Target, ref source.First[at], source.FirstInside & (k < source.End) ? 16u : 0u);
-        Ptx.CopyAsyncPart(tile + source.Target + (16 * RowBytes), ref source.First[atFurther], source.FirstInside & (further < source.End) ? 16u : 0u);
+        if (TExtent.Positions == 64) return;
+        Ptx.CopyAsyncPart(tile + source.Target + (uint)(16 * RowBytes), ref source.First[atFurther], source.FirstInside & (further < source.End) ? 16u : 0u);
     }
 
     // ldmatrix, transposed: lane l gives a depth of tile l / 8, in the order of tiles that the layout by rows has.
@@ -118,52 +139,85 @@ internal readonly struct FactorByColumns : ITensorCoreFactor
 
     public static uint Right(uint tile, int place) => Piece(tile, Warp.Lane & 15, (place >> 3) + (Warp.Lane >> 4));
 
-    public static uint Deeper(uint address) => address + (16 * RowBytes);
+    public static uint Deeper(uint address) => address + (uint)(16 * RowBytes);
 
     public static UInt4 Fragment(uint address, uint index) => Ptx.LoadMatrixTransposed(address ^ (index * 32));
 
     private static uint Piece(uint tile, int row, int piece) => tile + (uint)((row * RowBytes) + ((piece ^ (row & 7)) * 16));
 }
 
-/// <summary>The 64 × 32 sums of a warp: R with the number of the 16 rows.</summary>
-internal struct WarpTile
+/// <summary>The sums of a warp: 32 columns of some times 16 rows.</summary>
+internal interface IWarpTile<TSelf>
+    where TSelf : struct, IWarpTile<TSelf>
+{
+    /// <summary>The rows.</summary>
+    static abstract int Rows { get; }
+
+    /// <summary>Adds the products of 16 depths.</summary>
+    static abstract TSelf Accumulate<TLeft, TRight>(TSelf sums, uint left, uint right)
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor;
+
+    /// <summary>Lays the sums out by rows; at: the pair of the lane's first sum; stride: pairs of a row.</summary>
+    static abstract void Store(TSelf sums, ArrayView<Float2> pairs, int at, int stride);
+}
+
+/// <summary>64 × 32 sums: R with the number of the 16 rows.</summary>
+internal struct WarpTile64 : IWarpTile<WarpTile64>
 {
     public WarpSums R0, R1, R2, R3;
 
-    /// <summary>Adds the products of 16 depths.</summary>
-    public void Accumulate<TLeft, TRight>(uint left, uint right)
+    public static int Rows => 64;
+
+    public static WarpTile64 Accumulate<TLeft, TRight>(WarpTile64 sums, uint left, uint right)
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
         UInt4 b0 = TRight.Fragment(right, 0), b1 = TRight.Fragment(right, 1);
-        R0 = R0.Add(TLeft.Fragment(left, 0), b0, b1);
-        R1 = R1.Add(TLeft.Fragment(left, 1), b0, b1);
-        R2 = R2.Add(TLeft.Fragment(left, 2), b0, b1);
-        R3 = R3.Add(TLeft.Fragment(left, 3), b0, b1);
+        return new()
+        {
+            R0 = sums.R0.Add(TLeft.Fragment(left, 0), b0, b1),
+            R1 = sums.R1.Add(TLeft.Fragment(left, 1), b0, b1),
+            R2 = sums.R2.Add(TLeft.Fragment(left, 2), b0, b1),
+            R3 = sums.R3.Add(TLeft.Fragment(left, 3), b0, b1),
+        };
     }
 
-    /// <summary>Lays the sums out by rows; row and column are those of the lane's first sum.</summary>
-    public readonly void Store(ArrayView<float> results, int row, int column)
+    public static void Store(WarpTile64 sums, ArrayView<Float2> pairs, int at, int stride)
     {
-        ArrayView<Float2> pairs = results.Cast<Float2>();
-        Store(pairs, row, column, R0);
-        Store(pairs, row + 16, column, R1);
-        Store(pairs, row + 32, column, R2);
-        Store(pairs, row + 48, column, R3);
+        WarpTile16.Store(sums.R0, pairs, at, stride);
+        WarpTile16.Store(sums.R1, pairs, at + (16 * stride), stride);
+        WarpTile16.Store(sums.R2, pairs, at + (32 * stride), stride);
+        WarpTile16.Store(sums.R3, pairs, at + (48 * stride), stride);
+    }
+}
+
+/// <summary>16 × 32 sums.</summary>
+internal struct WarpTile16 : IWarpTile<WarpTile16>
+{
+    public WarpSums R0;
+
+    public static int Rows => 16;
+
+    public static WarpTile16 Accumulate<TLeft, TRight>(WarpTile16 sums, uint left, uint right)
+        where TLeft : struct, ITensorCoreFactor
+        where TRight : struct, ITensorCoreFactor
+        => new() { R0 = sums.R0.Add(TLeft.Fragment(left, 0), TRight.Fragment(right, 0), TRight.Fragment(right, 1)) };
+
+    public static void Store(WarpTile16 sums, ArrayView<Float2> pairs, int at, int stride) => Store(sums.R0, pairs, at, stride);
+
+    public static void Store(WarpSums sums, ArrayView<Float2> pairs, int at, int stride)
+    {
+        Store(sums.C0, pairs, at, stride);
+        Store(sums.C1, pairs, at + 4, stride);
+        Store(sums.C2, pairs, at + 8, stride);
+        Store(sums.C3, pairs, at + 12, stride);
     }
 
-    private static void Store(ArrayView<Float2> results, int row, int column, WarpSums sums)
+    /// <summary>Eight columns of 16 rows.</summary>
+    public static void Store(Float4 sums, ArrayView<Float2> pairs, int at, int stride)
     {
-        Place(results, row, column, sums.C0);
-        Place(results, row, column + 8, sums.C1);
-        Place(results, row, column + 16, sums.C2);
-        Place(results, row, column + 24, sums.C3);
-    }
-
-    private static void Place(ArrayView<Float2> results, int row, int column, Float4 sums)
-    {
-        int at = ((row * MatMulTensorCoreKernels.ResultStride) + column) >> 1;
-        results[at] = new(sums.X, sums.Y);
-        results[at + (8 * MatMulTensorCoreKernels.ResultStride / 2)] = new(sums.Z, sums.W);
+        pairs[at] = new(sums.X, sums.Y);
+        pairs[at + (8 * stride)] = new(sums.Z, sums.W);
     }
 }

@@ -41,4 +41,7 @@ public readonly struct DoubleMath : IMath<double>
 
     /// <inheritdoc/>
     public static double IfLess(double a, double b, double then, double otherwise) => a < b ? then : otherwise;
+
+    /// <summary>As everywhere; the table is in the memory of this process.</summary>
+    public static double Lookup(BiasTable table, double index) => TableLookup.Get(table, (int)index);
 }

@@ -47,4 +47,7 @@ public interface IMath<TV>
 
     /// <summary><c>a &lt; b ? then : otherwise</c>, lane by lane.</summary>
     static abstract TV IfLess(TV a, TV b, TV then, TV otherwise);
+
+    /// <summary>The number of a table at a position, a whole number; before the first it is the first, past the last the last.</summary>
+    static abstract TV Lookup(BiasTable table, TV index);
 }

@@ -84,11 +84,20 @@ public readonly struct Philox
         }
     }
 
-    // Four blocks side by side; every lane of 64 bits holds a word of 32.
     private void FourBlocks(ulong first, Span<ulong> pairs)
     {
         Vector256<ulong> low = Vector256.Create(0xFFFFFFFFul), index = Vector256.Create(first) + Vector256<ulong>.Indices;
-        Vector256<ulong> c0 = index & low, c1 = index >>> 32, c2 = Vector256.Create((ulong)_counter2), c3 = Vector256.Create((ulong)_counter3);
+        (Vector256<ulong> left, Vector256<ulong> right) = FourBlocks(index & low, index >>> 32);
+        for (int i = 0; i < 4; i++) (pairs[2 * i], pairs[(2 * i) + 1]) = (left[i], right[i]);
+    }
+
+    /// <summary>Four blocks side by side.</summary>
+    /// <param name="c0">The lower word of each block's number, in a lane of 64 bits.</param>
+    /// <param name="c1">The upper word.</param>
+    /// <returns>The first two words of each block, the first in the lower half, and its last two.</returns>
+    internal (Vector256<ulong> Left, Vector256<ulong> Right) FourBlocks(Vector256<ulong> c0, Vector256<ulong> c1)
+    {
+        Vector256<ulong> low = Vector256.Create(0xFFFFFFFFul), c2 = Vector256.Create((ulong)_counter2), c3 = Vector256.Create((ulong)_counter3);
         uint k0 = _key0, k1 = _key1;
         for (int round = 0; round < 10; round++)
         {
@@ -98,8 +107,7 @@ public readonly struct Philox
             k1 += 0xBB67AE85;
         }
 
-        Vector256<ulong> left = c0 | (c1 << 32), right = c2 | (c3 << 32);
-        for (int i = 0; i < 4; i++) (pairs[2 * i], pairs[(2 * i) + 1]) = (left[i], right[i]);
+        return (c0 | (c1 << 32), c2 | (c3 << 32));
     }
 
     private static Vector256<ulong> Product(Vector256<ulong> words, uint factor) =>

@@ -68,4 +68,7 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float IfLess(float a, float b, float then, float otherwise) => a < b ? then : otherwise;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Lookup(BiasTable table, float index) => TableLookup.Get(table, (int)index);
 }

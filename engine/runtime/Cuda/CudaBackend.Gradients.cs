@@ -5,8 +5,6 @@ namespace Engine.Runtime.Cuda;
 
 internal sealed unsafe partial class CudaBackend
 {
-    // Two blocks for each multiprocessor of an H200; the same everywhere, so that sums are.
-    private const int WeightGradientBlocks = 264;
     private const int RowsPerPart = 256, MaxParts = 64;
 
     private static readonly Entries InputGradientEntries = new("linear_input_gradient"), WeightGradientEntries = new("linear_weight_gradient"),
@@ -16,7 +14,7 @@ internal sealed unsafe partial class CudaBackend
         EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
         CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"),
         BinaryCrossEntropyGradientEntries = new("binary_cross_entropy_gradient"),
-        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale");
+        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"), BiasGradientEntries = new("relative_bias_gradient");
 
     public override void Clear(Tensor y)
     {
@@ -50,34 +48,13 @@ internal sealed unsafe partial class CudaBackend
         int outputs = dw.Shape[0], inputs = dw.Shape[1], rows = x.Shape[0];
         ExpectMultipleOfEight(outputs);
         ExpectMultipleOfEight(inputs);
-        long tiles = Blocks(outputs, MatMulTile) * Blocks(inputs, MatMulTile);
-
-        // By the rows of whole tiles: rows of 0 that fill the last one change no sum.
-        int tiledRows = (int)Blocks(rows, MatMulTile), wanted = (int)Math.Clamp(WeightGradientBlocks / tiles, 1, tiledRows);
-        int share = (int)Blocks(tiledRows, wanted) * MatMulTile, shares = (int)Blocks((long)tiledRows * MatMulTile, share);
+        ProductForm form = _products.Choose(ProductKind.WeightGradient, rows, outputs, inputs);
+        (int share, int shares) = TensorCoreProducts.Divide(form, rows, outputs, inputs);
         lock (_operation)
         {
             _cuda.Enter();
-            Tensor sums = shares == 1 ? dw : Scratch.Rent(new Shape(shares, outputs, inputs), DType.F32);
-            KernelArguments a = _cuda.Begin("linear_weight_gradient_split_bf16");
-            a.View(dy);
-            a.View(x);
-            a.View(sums);
-            a.I32(outputs);
-            a.I32(inputs);
-            a.I32(rows);
-            a.I32(share);
-            _cuda.Launch(Blocks(inputs, MatMulTile), (int)Blocks(outputs, MatMulTile), shares);
-            if (shares > 1)
-            {
-                a = _cuda.Begin("split_sum_f32");
-                a.View(sums);
-                a.View(dw);
-                a.I64(dw.Count);
-                a.I32(shares);
-                _cuda.Launch(Blocks(dw.Count, 4 * ElementLossBlock));
-            }
-
+            Tensor parts = shares > 1 ? Scratch.Rent(new Shape(shares, outputs, inputs), DType.F32) : default;
+            _products.WeightGradient(form, dy.Elements(), x.Elements(), dw.Elements(), parts.Elements(), share, rows, outputs, inputs);
             Scratch.Reset();
         }
     }
@@ -120,8 +97,11 @@ internal sealed unsafe partial class CudaBackend
     }
 
     private protected override void AttentionGradientCore<TMod>(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv)
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout, Tensor dtable)
     {
+        if (!dtable.IsAbsent && dropout.IsActive)
+            throw new NotSupportedException("on the GPU the table of relative biases has no gradient with dropout of the probabilities; leave one out, or use the CPU");
         int headSize = HeadSize(y, heads), tokens = cuSeqlens.Tokens;
         lock (_operation)
         {
@@ -135,8 +115,11 @@ internal sealed unsafe partial class CudaBackend
             a.I32(tokens);
             a.I32(headSize);
             _cuda.Launch(Blocks(tokens, WarpsPerBlock), heads);
-            AttentionGradient(AttentionEntries<TMod>.KeysValues.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
-            AttentionGradient(AttentionEntries<TMod>.Queries.For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv);
+            AttentionGradient(
+                AttentionEntries<TMod>.KeysValues(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            AttentionGradient(
+                AttentionEntries<TMod>.Queries(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            if (!dtable.IsAbsent) BiasGradient(qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dtable);
             Scratch.Reset();
         }
     }
@@ -253,7 +236,8 @@ internal sealed unsafe partial class CudaBackend
     }
 
     private void AttentionGradient(
-        in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv)
+        in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv,
+        in AttentionDropout dropout)
     {
         int headSize = dy.Shape[1] / heads;
         KernelArguments a = Begin(entries, qkv.DType, 2 * headSize);
@@ -267,8 +251,31 @@ internal sealed unsafe partial class CudaBackend
         a.I32(headSize);
         a.I32(cuSeqlens.Tokens);
         a.F32((float)(1 / Math.Sqrt(headSize)));
+        if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
         _cuda.Launch(
             Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, qkv.DType == DType.BF16 ? -1 : AttentionShared(4, headSize));
+    }
+
+    /// <summary>Adds the gradient of the table of relative biases: each block's sums, and the sum of those.</summary>
+    private void BiasGradient(Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dtable)
+    {
+        int headSize = dy.Shape[1] / heads, tiles = (int)Blocks(cuSeqlens.Longest, AttentionTile), blocks = tiles * cuSeqlens.Sequences, width = (int)dtable.Count;
+        if (blocks == 0) return;
+        Tensor sums = Scratch.Rent(new Shape(blocks, width), DType.F32);
+        KernelArguments a = Begin(BiasGradientEntries, qkv.DType, 2 * headSize);
+        a.View(qkv);
+        a.View(cuSeqlens.Borders);
+        a.View((nint)mods.Address, heads);
+        a.View(logSumExp);
+        a.View(delta);
+        a.View(dy);
+        a.View(sums);
+        a.I32(headSize);
+        a.I32(cuSeqlens.Tokens);
+        a.I32(dtable.Shape[1]);
+        a.F32((float)(1 / Math.Sqrt(headSize)));
+        _cuda.Launch(tiles, heads, cuSeqlens.Sequences, AttentionShared(4, headSize) + (2 * AttentionTile * sizeof(float)));
+        SumRowsCore(sums, dtable);
     }
 
     /// <summary>Parts of the rows that are summed on their own.</summary>
@@ -339,6 +346,13 @@ internal sealed unsafe partial class CudaBackend
     {
         lock (_operation)
         {
+            if (left.DType == DType.BF16)
+            {
+                _cuda.Enter();
+                _products.Launch(ProductKernel.InputGradient, new(left.Elements(), right.Elements(), default, residual.Elements(), y.Elements(), y.Shape[0], y.Shape[1], depth));
+                return;
+            }
+
             KernelArguments a = Begin(entries, left.DType);
             a.View(left);
             a.View(right);

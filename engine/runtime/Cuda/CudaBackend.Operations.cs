@@ -91,6 +91,19 @@ internal sealed unsafe partial class CudaBackend
         if (x.DType == DType.BF16) ExpectMultipleOfEight(weight.Inputs);
         lock (_operation)
         {
+            if (x.DType == DType.BF16)
+            {
+                ProductKernel kernel = activation switch
+                {
+                    Activation.None => ProductKernel.Linear,
+                    Activation.Gelu => ProductKernel.Gelu,
+                    _ => ProductKernel.Geglu,
+                };
+                _cuda.Enter();
+                _products.Launch(kernel, new(x.Elements(), weight.Data.Elements(), bias.Elements(), residual.Elements(), y.Elements(), rows, columns, weight.Inputs));
+                return;
+            }
+
             KernelArguments a = Begin(entries, x.DType);
             a.View(x);
             a.View(weight.Data);
@@ -104,7 +117,8 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void AttentionCore<TMod>(Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y)
+    private protected override void AttentionCore<TMod>(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, in TMod mod, Tensor logSumExp, Tensor y, in AttentionDropout dropout)
     {
         int headSize = HeadSize(y, heads);
         lock (_operation)
@@ -113,7 +127,7 @@ internal sealed unsafe partial class CudaBackend
             Tensor mods = Heads(mod, heads);
             bool tensorCores = qkv.DType == DType.BF16;
             if (tensorCores) ExpectMultipleOfEight(headSize);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward.For(qkv.DType, headSize), qkv.DType, 2 * headSize);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward(dropout).For(qkv.DType, headSize), qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -122,7 +136,8 @@ internal sealed unsafe partial class CudaBackend
             a.I32(headSize);
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
-            if (tensorCores) _cuda.Launch(Blocks(cuSeqlens.Longest, headSize <= 64 ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
+            if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
+            if (tensorCores) _cuda.Launch(Blocks(cuSeqlens.Longest, !dropout.IsActive && headSize <= 64 ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
             else _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
     }

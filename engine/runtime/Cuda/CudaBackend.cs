@@ -10,6 +10,7 @@ internal sealed unsafe partial class CudaBackend : Backend
     private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk, ElementLossBlock = 256;
     private readonly Lock _operation = new();
     private readonly GpuDevice _cuda;
+    private readonly TensorCoreProducts _products;
     private readonly DType _activations;
     private readonly List<HeadParameters> _heads = [];
     private Arena? _constants;
@@ -18,7 +19,9 @@ internal sealed unsafe partial class CudaBackend : Backend
     /// <summary>A backend on a device, which it owns.</summary>
     /// <param name="device">The device.</param>
     /// <param name="activations">See <see cref="Backend.ActivationType"/>: F32 or BF16.</param>
-    public CudaBackend(GpuDevice device, DType activations = DType.F32) => (_cuda, _activations) = (device, activations);
+    /// <param name="products">Which forms of matrix products are the fastest; without one, the table of this assembly.</param>
+    public CudaBackend(GpuDevice device, DType activations = DType.F32, ProductTable? products = null) =>
+        (_cuda, _activations, _products) = (device, activations, new(device, products ?? ProductTable.Default));
 
     public override string Description => _activations == DType.BF16 ? _cuda.Description + ", bf16" : _cuda.Description;
 
@@ -55,6 +58,8 @@ internal sealed unsafe partial class CudaBackend : Backend
             return true;
         }
     }
+
+    public override double Seconds(Action work) => Time(work) / 1000;
 
     /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
     public double Time(Action work)
@@ -184,8 +189,15 @@ internal sealed unsafe partial class CudaBackend : Backend
     {
         private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
 
-        public static readonly HeadEntries Forward = new("attention_" + Name), KeysValues = new("attention_keys_values_gradient_" + Name),
-            Queries = new("attention_queries_gradient_" + Name);
+        private static readonly HeadEntries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
+            QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),
+            DropoutKeysValues = new($"attention_keys_values_gradient_{Name}_dropout"), DropoutQueries = new($"attention_queries_gradient_{Name}_dropout");
+
+        public static HeadEntries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
+
+        public static HeadEntries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
+
+        public static HeadEntries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
     }
 
     /// <summary>A kernel of attention: in fp32 for heads of any size, on tensor cores for heads up to a size.</summary>
@@ -197,9 +209,22 @@ internal sealed unsafe partial class CudaBackend : Backend
     }
 }
 
-/// <summary>Tensors as arguments.</summary>
+/// <summary>Tensors, and what belongs together, as arguments.</summary>
 internal static unsafe class TensorArguments
 {
     /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
+    public static DeviceElements Elements(this Tensor tensor) => new((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+
+    /// <inheritdoc cref="Elements"/>
     public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+
+    /// <summary>The parameters of attention's dropout, the last ones of its kernels; stream: I32 [3].</summary>
+    public static void Dropout(this KernelArguments arguments, nint stream, float probability, int site)
+    {
+        var mask = new AttentionMask(default, probability);
+        arguments.View(stream, 3);
+        arguments.U32(mask.Threshold);
+        arguments.F32(mask.Scale);
+        arguments.U32((uint)site);
+    }
 }

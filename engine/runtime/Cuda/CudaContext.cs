@@ -11,7 +11,12 @@ internal sealed unsafe class CudaContext : GpuDevice
 {
     private const int ReleaseThreshold = 4, MaxDynamicSharedAttribute = 8, ThreadLocalCapture = 1;
     private const uint NonBlockingStream = 1;
+
+    // CUDA 12.0: the first with PTX 8.0 and tensor maps.
+    private const int OldestHopperDriver = 12000;
     private const int LogBytes = 8192;
+
+    private static readonly Version Hopper = new(9, 0);
 
     private readonly ICudaDriver _driver;
     private readonly int _device;
@@ -29,6 +34,9 @@ internal sealed unsafe class CudaContext : GpuDevice
     {
         _driver = driver;
         Description = $"{device.Name}, compute capability {device.ComputeCapability}, {device.MemoryBytes >> 20} MiB";
+        ComputeCapability = device.ComputeCapability;
+        driver.Check(driver.DriverGetVersion(out int version), "cuDriverGetVersion");
+        IsHopper = device.ComputeCapability == Hopper && version >= OldestHopperDriver;
         driver.Check(driver.DeviceGet(out _device, device.Index), "cuDeviceGet");
         driver.Check(driver.DevicePrimaryContextRetain(out _context, _device), "cuDevicePrimaryCtxRetain");
         Enter();
@@ -44,6 +52,10 @@ internal sealed unsafe class CudaContext : GpuDevice
     }
 
     public override string Description { get; }
+
+    public override Version ComputeCapability { get; }
+
+    public override bool IsHopper { get; }
 
     public override bool Records => true;
 
@@ -108,6 +120,18 @@ internal sealed unsafe class CudaContext : GpuDevice
         CheckWork(_driver.CopyDeviceToDeviceAsync(destination, source, (nuint)bytes, Stream), "cuMemcpyDtoDAsync");
 
     public override void Clear(nint destination, long bytes) => CheckWork(_driver.SetBytesAsync(destination, 0, (nuint)bytes, Stream), "cuMemsetD8Async");
+
+    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map)
+    {
+        // CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, _INTERLEAVE_NONE, _SWIZZLE_128B, _L2_PROMOTION_L2_256B, _FLOAT_OOB_FILL_NONE.
+        const int BF16 = 9, NotInterleaved = 0, Swizzle128 = 3, Promotion256 = 3, Zeros = 0;
+        ulong* extents = stackalloc ulong[] { (ulong)columns, (ulong)rows }, stride = stackalloc ulong[] { 2 * (ulong)columns };
+        uint* box = stackalloc uint[] { 64, 64 }, steps = stackalloc uint[] { 1, 1 };
+        fixed (byte* target = map)
+            _driver.Check(
+                _driver.TensorMapEncodeTiled(target, BF16, 2, matrix, extents, stride, box, steps, NotInterleaved, Swizzle128, Promotion256, Zeros),
+                "cuTensorMapEncodeTiled");
+    }
 
     public override CudaGraph Record(Action step)
     {

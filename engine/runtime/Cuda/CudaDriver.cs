@@ -149,6 +149,10 @@ internal sealed unsafe partial class CudaDriver : ICudaDriver
         nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
         void** parameters, void** extra);
 
+    [LibraryImport(Library, EntryPoint = "cuTensorMapEncodeTiled")]
+    private static partial CudaResult TensorMapEncodeTiled(
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill);
+
     [LibraryImport(Library, EntryPoint = "cuGetErrorName")]
     private static partial CudaResult GetErrorName(CudaResult error, out byte* name);
 

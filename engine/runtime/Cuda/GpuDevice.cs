@@ -17,6 +17,22 @@ internal abstract unsafe class GpuDevice : IDisposable
     /// <summary>The most shared memory that a block can have: 99 KiB on compute capability 8.6 and 8.9, 163 on 8.0, 227 on 9.0.</summary>
     public abstract int MaxSharedBytes { get; }
 
+    /// <summary>The version of its architecture, <c>9.0</c> for Hopper.</summary>
+    public abstract Version ComputeCapability { get; }
+
+    /// <summary>Whether it runs the kernels for compute capability 9.0 alone: <c>wgmma</c>, and copies by tensor maps.</summary>
+    public abstract bool IsHopper { get; }
+
+    /// <summary>
+    /// What the copy engine needs to know of a matrix of bf16 elements, [rows, columns], columns being a multiple of eight: boxes of
+    /// 64 × 64 elements, whose 16-byte pieces are exchanged within 128 bytes.
+    /// </summary>
+    /// <param name="matrix">Its address, a multiple of 16.</param>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="map">The 128 bytes to fill, at a multiple of 64.</param>
+    public abstract void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map);
+
     /// <summary>Makes the device this thread's.</summary>
     public abstract void Enter();
 

@@ -133,6 +133,10 @@ internal unsafe interface ICudaDriver
     CudaResult LaunchKernel(
         nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra);
 
+    /// <summary><c>cuTensorMapEncodeTiled</c>, from CUDA 12.0 on</summary>
+    CudaResult TensorMapEncodeTiled(
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill);
+
     /// <summary>The driver's name and description of an error.</summary>
     string Describe(CudaResult error);
 }

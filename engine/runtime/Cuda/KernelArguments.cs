@@ -11,9 +11,9 @@ namespace Engine.Runtime.Cuda;
 internal sealed unsafe class KernelArguments : IDisposable
 {
     /// <summary>The largest parameter block of a kernel, and the most parameters that fit it.</summary>
-    private const int MaxBytes = 4096, MaxParameters = MaxBytes / 4;
+    private const int MaxBytes = 4096, MaxParameters = MaxBytes / 4, TensorMapBytes = 128;
 
-    private byte* _block = (byte*)NativeMemory.AlignedAlloc(MaxBytes, 16);
+    private byte* _block = (byte*)NativeMemory.AlignedAlloc(MaxBytes, 64);
     private void** _pointers = (void**)NativeMemory.AlignedAlloc(MaxParameters * (nuint)sizeof(void*), 16);
     private CompiledKernel? _kernel;
     private int _count;
@@ -34,6 +34,9 @@ internal sealed unsafe class KernelArguments : IDisposable
         Unsafe.WriteUnaligned(place, address);
         Unsafe.WriteUnaligned(place + sizeof(long), elements);
     }
+
+    /// <summary>The place of a tensor map, to be filled.</summary>
+    public Span<byte> TensorMap() => new(Next(KernelParameterKind.TensorMap), TensorMapBytes);
 
     public void I32(int value) => Unsafe.WriteUnaligned(Next(KernelParameterKind.I32), value);
 

@@ -37,7 +37,7 @@ internal sealed class BenchVerb
         _terminal = terminal;
         _compute = new Compute(terminal, training: false, onlyCpu: true);
         Command = new Verb(
-            "bench", "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU.",
+            "bench", "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU; 'bench attention' times score modifications.",
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16", "training steps with products in bfloat16"),
             ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
@@ -45,6 +45,7 @@ internal sealed class BenchVerb
             _model, _shapes, _training, _rounds, _json,
         };
         foreach (Option option in _compute.Options) Command.Add(option);
+        Command.Add(new BenchAttentionVerb(terminal).Command);
         Command.SetAction(Run);
     }
 
@@ -151,7 +152,9 @@ internal sealed class BenchVerb
 
     private static BenchmarkSample Median(List<BenchmarkSample> samples) => samples.OrderBy(s => s.Seconds).ElementAt(samples.Count / 2);
 
-    private static (int Sequences, int Tokens)[] Shapes(string text) => [.. text.Split(',').Select(shape =>
+    /// <summary>Shapes such as 8x128, separated by commas.</summary>
+    /// <exception cref="UsageException">One of them is none, or too large.</exception>
+    internal static (int Sequences, int Tokens)[] Shapes(string text) => [.. text.Split(',').Select(shape =>
     {
         string[] parts = shape.Split('x', '×');
         return parts.Length == 2 && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int sequences)

@@ -1,0 +1,147 @@
+using Engine.Runtime.Cuda;
+using Tests.Gpu;
+
+namespace GpuBench;
+
+/// <summary>
+/// Matrix products on tensor cores: checks each form, finds the fastest for each shape (the table that the backend chooses by), and
+/// measures the ladder from the first kernel to it. A form that was not checked here, or failed, is neither timed nor chosen.
+/// </summary>
+/// <param name="Layers">Outputs and inputs of the layers.</param>
+/// <param name="Rows">Rows of the ladder.</param>
+/// <param name="TunedRows">Rows that are tuned for.</param>
+/// <param name="CheckedRows">Rows at which forms are compared in the layers' shapes.</param>
+/// <param name="Calls">Calls that are timed together.</param>
+internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, int[] TunedRows, int CheckedRows, int Calls = 10)
+{
+    public const string Forms = "forms", Tune = "tune", Ladder = "ladder", Tiled = "tiled f32", Naive = "naive f32", ByTable = "table";
+
+    /// <summary>The four products of a layer of the 117M model.</summary>
+    public static Products Full { get; } = new([(2304, 768), (768, 768), (6144, 768), (768, 3072)], [8192, 16384, 32768, 65536], [128, 512, 2048, 8192, 65536], 1000);
+
+    /// <summary>One check a form: every product against float64, and against <c>mma.sync</c> at the shapes of a model.</summary>
+    public IEnumerable<WorkItem> Checks() => ProductForm.All.Select(form => new WorkItem(Forms, form.Name, open =>
+    {
+        using GpuDevice device = Open(open, form);
+        foreach (ProductKernel kernel in ProductKernel.All)
+            foreach ((int, int, int) shape in BFloat16Checks.OddShapes) Run(device, c => c.Product(kernel, form, shape, optional: shape.Item1 > 1));
+        foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192), (200, 264, 136, 64)])
+            Run(device, c => c.LinearWeightGradient(rows, outputs, inputs, share, form));
+        foreach ((int outputs, int inputs) in Layers) Run(device, c => c.Agree(ProductKernel.Linear, form, (CheckedRows, outputs, inputs)));
+        return null;
+    }));
+
+    /// <summary>One item a shape, whose result is the fastest form and what all of them reached.</summary>
+    public IEnumerable<WorkItem> Tuning(Journal journal)
+    {
+        foreach (ProductKind kind in Enum.GetValues<ProductKind>())
+            foreach ((int outputs, int inputs) in Layers)
+                foreach (int rows in TunedRows)
+                    yield return new(Tune, $"{kind} {rows} {outputs} {inputs}", open =>
+                    {
+                        using GpuDevice device = open();
+                        var figures = new List<(ProductForm Form, double Speed)>();
+                        foreach (ProductForm form in Passed(journal))
+                        {
+                            using var o = new Operands(device, Calls);
+                            figures.Add((form, Speed(o, kind, form, rows, outputs, inputs)));
+                        }
+
+                        if (figures.Count == 0) throw new FileNotFoundException("no form has passed its check here");
+                        string all = string.Join(", ", figures.Select(f => FormattableString.Invariant($"{f.Form.Name} {f.Speed:F1}")));
+                        return $"{ProductTable.Line(device.ComputeCapability, kind, rows, outputs, inputs, figures.MaxBy(f => f.Speed).Form)} # {all} TFLOP/s";
+                    });
+    }
+
+    /// <summary>What tuning found, as the lines of a table.</summary>
+    public static IEnumerable<string> Table(Journal journal) => journal.Results.Where(l => l.Part == Tune && l.Result == Journal.Figure).Select(l => l.Detail);
+
+    /// <summary>The rungs at every shape.</summary>
+    public IEnumerable<WorkItem> Rungs(Journal journal)
+    {
+        foreach ((int outputs, int inputs) in Layers)
+            foreach (int rows in Rows)
+            {
+                string shape = $"{rows}×{outputs}×{inputs}";
+                if (rows == Rows[0]) yield return Item($"{Naive} {shape}", o => Single(o, "linear_naive_f32", rows, outputs, inputs, 16, 16));
+                yield return Item($"{Tiled} {shape}", o => Single(o, "linear_f32", rows, outputs, inputs, 128, 128));
+                foreach (ProductForm form in ProductForm.All)
+                    yield return Item($"{form.Name} {shape}", o => Passed(journal).Contains(form)
+                        ? Speed(o, ProductKind.Forward, form, rows, outputs, inputs) : throw new FileNotFoundException($"{form.Name} has not passed its check here"));
+                foreach (ProductKind kind in Enum.GetValues<ProductKind>())
+                    yield return Item($"{ByTable} {kind} {shape}", o =>
+                    {
+                        ProductForm form = ProductTable.Read(Table(journal), "the journal").Choose(o.Device.ComputeCapability, o.Device.IsHopper, kind, rows, outputs, inputs);
+                        return Speed(o, kind, form, rows, outputs, inputs);
+                    });
+            }
+    }
+
+    private WorkItem Item(string name, Func<Operands, double> measure) => new(Ladder, name, open =>
+    {
+        using GpuDevice device = open();
+        using var o = new Operands(device, Calls);
+        return FormattableString.Invariant($"{measure(o):F2}");
+    });
+
+    private static IEnumerable<ProductForm> Passed(Journal journal) => ProductForm.All.Where(f => journal.Find(Forms, f.Name)?.Result == Journal.Passed);
+
+    private static GpuDevice Open(Func<GpuDevice> open, ProductForm form)
+    {
+        GpuDevice device = open();
+        if (!form.ForHopper || device.IsHopper) return device;
+        device.Dispose();
+        throw new FileNotFoundException("it is for compute capability 9.0 and a driver for CUDA 12.0 or newer");
+    }
+
+    private static void Run(GpuDevice device, Action<BFloat16Checks> check)
+    {
+        using var checks = new BFloat16Checks(device);
+        check(checks);
+    }
+
+    /// <summary>TFLOP/s of a layer's product.</summary>
+    private static double Speed(Operands o, ProductKind kind, ProductForm form, int rows, int outputs, int inputs)
+    {
+        var products = new TensorCoreProducts(o.Device, ProductTable.Default);
+        DeviceElements x = Elements(o, rows, inputs), w = Elements(o, outputs, inputs), y = Elements(o, rows, outputs);
+        Action launch;
+        if (kind == ProductKind.WeightGradient)
+        {
+            (int share, int shares) = TensorCoreProducts.Divide(form, rows, outputs, inputs);
+            long count = (long)outputs * inputs;
+            DeviceElements dw = new(o.Floats(count), count), parts = new(o.Floats(shares > 1 ? shares * count : 1), shares * count);
+            launch = () => products.WeightGradient(form, y, x, dw, parts, share, rows, outputs, inputs);
+        }
+        else
+        {
+            bool forward = kind == ProductKind.Forward;
+            var operands = new ProductOperands(
+                forward ? x : y, w, default, default, forward ? y : x, rows, forward ? outputs : inputs, forward ? inputs : outputs);
+            launch = () => products.Launch(forward ? ProductKernel.Linear : ProductKernel.InputGradient, form, operands);
+        }
+
+        return 2.0 * rows * outputs * inputs / o.Time(launch) / 1e9;
+    }
+
+    private static double Single(Operands o, string entry, int rows, int columns, int depth, int tileRows, int tileColumns)
+    {
+        nint x = o.Floats((long)rows * depth), w = o.Floats((long)columns * depth), y = o.Floats((long)rows * columns);
+        double ms = o.Time(() =>
+        {
+            KernelArguments a = o.Device.Begin(entry);
+            a.View(x, (long)rows * depth);
+            a.View(w, (long)columns * depth);
+            a.View(0, 0);
+            a.View(0, 0);
+            a.View(y, (long)rows * columns);
+            a.I32(rows);
+            a.I32(columns);
+            a.I32(depth);
+            o.Device.Launch((columns + tileColumns - 1) / tileColumns, (rows + tileRows - 1) / tileRows);
+        });
+        return 2.0 * rows * columns * depth / ms / 1e9;
+    }
+
+    private static DeviceElements Elements(Operands o, int rows, int columns) => new(o.Floats((long)rows * columns, bf16: true), (long)rows * columns);
+}

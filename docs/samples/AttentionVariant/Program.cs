@@ -1,0 +1,30 @@
+using AttentionVariant;
+using Dnabert2.Benchmarking;
+using Engine.Kernels;
+using Engine.Runtime;
+#if ILGPU
+using Engine.KernelCompiler;
+using Engine.Runtime.Cuda;
+
+// On a GPU the modification is compiled now, by ILGPU, into the attention kernels.
+using Backend backend = CudaDevices.Open();
+ScoreModificationCompiler.Compile<DistanceDecay>(backend);
+#else
+using Backend backend = CpuBackend.Create();
+#endif
+var mine = new DistanceDecay(length: 50);
+AttentionErrors errors = AttentionCheck.Run(backend, mine);
+Console.WriteLine($"{backend.Description}: error {errors.Forward:E1} forward, {errors.Backward:E1} backward");
+
+using var benchmark = new AttentionBenchmark(backend, heads: 12, headSize: 64);
+foreach ((int sequences, int tokens) in ((int, int)[])[(8, 128), (2, 512)])
+{
+    Print("distance decay", benchmark.Measure(mine, sequences, tokens));
+    Print("ALiBi", benchmark.Measure(default(Alibi), sequences, tokens));
+
+    void Print(string name, AttentionSample s) => Console.WriteLine(
+        $"{name,-15}{sequences}×{tokens}: forward {s.Forward * 1e3:F2} ms, {s.ForwardFlops / s.Forward / 1e9:F0} GFLOP/s; "
+        + $"backward {s.Backward * 1e3:F2} ms, {s.BackwardFlops / s.Backward / 1e9:F0} GFLOP/s");
+}
+
+return errors is { Forward: < 1e-4, Backward: < 1e-3 } ? 0 : 1;

@@ -1,0 +1,33 @@
+namespace Engine.Kernels;
+
+/// <summary>
+/// A table of floats for each head in a backend's memory: what a score modification with learned parameters looks up
+/// (<see cref="IMath{TV}.Lookup"/>). It owns nothing; the tensor it was made of must outlive it.
+/// </summary>
+public readonly struct BiasTable
+{
+    private readonly long _address;
+    private readonly int _heads, _entries;
+
+    /// <param name="address">The first number.</param>
+    /// <param name="heads">Rows.</param>
+    /// <param name="entries">Numbers of a row; at least 1.</param>
+    internal BiasTable(long address, int heads, int entries) => (_address, _heads, _entries) = (address, heads, entries);
+
+    /// <summary>The numbers of a head.</summary>
+    public int Entries => _entries;
+
+    /// <summary>The heads.</summary>
+    internal int Heads => _heads;
+
+    /// <summary>The first number, in the backend's address space.</summary>
+    internal long Address => _address;
+
+    /// <summary>The table of one head.</summary>
+    /// <param name="head">The head.</param>
+    /// <param name="heads">The heads of the attention.</param>
+    /// <exception cref="ArgumentException">The table has another number of heads.</exception>
+    public BiasTable ForHead(int head, int heads) => heads == _heads && head >= 0 && head < heads
+        ? new(_address + (sizeof(float) * (long)head * _entries), 1, _entries)
+        : throw new ArgumentException($"a table for {_heads} heads serves no attention with {heads}");
+}

@@ -1,0 +1,31 @@
+using Engine.Kernels;
+
+namespace Engine.Runtime;
+
+/// <summary>
+/// Dropout of attention's probabilities: after the softmax each is kept, times <c>1 / (1 − p)</c>, or becomes 0. The mask is a function of
+/// seed, step, site, head, query and key alone, whatever the tiles, the threads and the backend. The default value drops nothing.
+/// </summary>
+public readonly struct AttentionDropout
+{
+    /// <summary>Dropout with a stream of random numbers.</summary>
+    /// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+    /// <param name="site">Who draws; the backward pass gives the same.</param>
+    /// <param name="probability">p, from 0 up to but not including 1.</param>
+    /// <exception cref="ArgumentException">The probability is no such number, or the stream no such tensor.</exception>
+    public AttentionDropout(Tensor stream, int site, float probability)
+    {
+        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
+        if (stream.IsAbsent || stream.DType != DType.I32 || stream.Shape != new Shape(3)) throw new ArgumentException($"a stream of random numbers is I32 [3], not {stream}");
+        (Stream, Site, Probability) = (stream, site, probability);
+    }
+
+    /// <summary>Whether anything is dropped.</summary>
+    public bool IsActive => Probability > 0;
+
+    internal Tensor Stream { get; }
+
+    internal int Site { get; }
+
+    internal float Probability { get; }
+}

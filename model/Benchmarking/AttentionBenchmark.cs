@@ -1,0 +1,137 @@
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Dnabert2.Benchmarking;
+
+/// <summary>What attention and its gradient took at one shape.</summary>
+/// <param name="Forward">Seconds of the forward pass, the median of the rounds.</param>
+/// <param name="Backward">Seconds of the backward pass.</param>
+/// <param name="ForwardFlops">
+/// The floating-point operations of its two products, a multiplication and an addition counted as two: 4 · head size for each head and each
+/// pair of a query and a key that it may see.
+/// </param>
+public readonly record struct AttentionSample(double Forward, double Backward, double ForwardFlops)
+{
+    /// <summary>The operations of the five products of the backward pass; that some are computed twice does not count.</summary>
+    public double BackwardFlops => 2.5 * ForwardFlops;
+}
+
+/// <summary>
+/// Times attention and its gradient with any score modification, one's own too, on packed sequences of one length; operands are normal
+/// deviates.
+/// </summary>
+/// <example><c>using var benchmark = new AttentionBenchmark(backend, 12, 64); benchmark.Measure(new Mine(), 8, 512);</c></example>
+public sealed class AttentionBenchmark : IDisposable
+{
+    private const double LeastSeconds = 0.05;
+    private readonly Backend _backend;
+    private readonly Arena _operands, _tables;
+    private readonly int _heads, _headSize;
+
+    /// <summary>A benchmark on a backend, which stays the caller's.</summary>
+    /// <param name="backend">Where to compute; on a GPU, a modification of one's own was compiled before.</param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="headSize">Their size.</param>
+    /// <exception cref="ArgumentOutOfRangeException">One of them is below 1.</exception>
+    public AttentionBenchmark(Backend backend, int heads, int headSize)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentOutOfRangeException.ThrowIfLessThan(heads, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(headSize, 1);
+        (_backend, _heads, _headSize) = (backend, heads, headSize);
+        (_operands, _tables) = (new Arena(backend), new Arena(backend));
+    }
+
+    private int Hidden => _heads * _headSize;
+
+    /// <summary>Relative biases with a table of normal deviates.</summary>
+    /// <param name="radius">R, in tokens.</param>
+    public RelativeBias RelativeBias(int radius) => new(Normal(_tables, 9, _heads, (2 * radius) + 1).AsBiasTable());
+
+    /// <summary>
+    /// Measures a modification; the first run of each pass is a warm-up. Short runs are repeated for some hundredths of a second a round.
+    /// The gradient of <see cref="Engine.Kernels.RelativeBias"/> includes that of its table.
+    /// </summary>
+    /// <typeparam name="TMod">The modification.</typeparam>
+    /// <param name="mod">Its parameters.</param>
+    /// <param name="sequences">Sequences of the batch.</param>
+    /// <param name="tokens">Tokens of each.</param>
+    /// <param name="rounds">Measurements, of which the median counts.</param>
+    /// <param name="cancellation">Ends it between two runs.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no sequence, token or round.</exception>
+    /// <exception cref="NotSupportedException">The backend has no such attention; the message says why.</exception>
+    public AttentionSample Measure<TMod>(in TMod mod, int sequences, int tokens, int rounds = 5, CancellationToken cancellation = default)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
+        _operands.Reset();
+        int total = checked(sequences * tokens);
+        TMod given = mod;
+        var lengths = new int[sequences];
+        Array.Fill(lengths, tokens);
+        var borders = new CuSeqlens(_operands, lengths);
+        Tensor qkv = Normal(_operands, 1, total, 3 * Hidden), dy = Normal(_operands, 2, total, Hidden), y = Rent(total, Hidden);
+        Tensor logSumExp = Rent(_heads, total), dqkv = Rent(total, 3 * Hidden), dtable = default;
+        if (mod is RelativeBias bias) _backend.Clear(dtable = Rent(_heads, (2 * bias.Radius) + 1));
+        double forward = Median(() => _backend.Attention(qkv, borders, _heads, given, logSumExp, y), rounds, cancellation);
+        double backward = Median(
+            () => _backend.AttentionGradient(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable), rounds, cancellation);
+        return new(forward, backward, 4.0 * _headSize * sequences * Pairs(mod, tokens));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _operands.Dispose();
+        _tables.Dispose();
+    }
+
+    /// <summary>Pairs of a query and a key that it may see, over all heads.</summary>
+    private double Pairs<TMod>(in TMod mod, int tokens)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        double pairs = 0;
+        for (int head = 0; head < _heads; head++)
+        {
+            TMod ofHead = TMod.ForHead(mod, head, _heads);
+            for (int query = 0; query < tokens; query++)
+            {
+                (int first, int end) = TMod.Keys(ofHead, query, query + 1, tokens);
+                pairs += Math.Max(0, end - first);
+            }
+        }
+
+        return pairs;
+    }
+
+    private double Median(Action pass, int rounds, CancellationToken cancellation)
+    {
+        double once = _backend.Seconds(pass);
+        int calls = (int)Math.Clamp(LeastSeconds / Math.Max(once, 1e-7), 1, 1000);
+        var seconds = new double[rounds];
+        for (int round = 0; round < rounds; round++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            seconds[round] = _backend.Seconds(() =>
+            {
+                for (int call = 0; call < calls; call++) pass();
+            }) / calls;
+        }
+
+        Array.Sort(seconds);
+        return seconds[rounds / 2];
+    }
+
+    private Tensor Rent(int rows, int width) => _operands.Rent(new Shape(rows, width), DType.F32);
+
+    private Tensor Normal(Arena arena, uint site, int rows, int width)
+    {
+        Tensor tensor = arena.Rent(new Shape(rows, width), DType.F32);
+        var values = new float[tensor.Count];
+        new Philox(17, 0, site).FillNormal(values, 1);
+        _backend.Upload<float>(values, tensor);
+        return tensor;
+    }
+}

@@ -1,0 +1,92 @@
+using Engine.Kernels;
+using Engine.Runtime.Cuda;
+using Tests.Cases;
+
+namespace Tests.Gpu;
+
+internal sealed partial class BFloat16Checks
+{
+    private const float DropProbability = 0.3f;
+
+    private TensorCoreProducts Products => new(device, ProductTable.Default);
+
+    /// <summary>Shapes that end within a tile, on its border and past it.</summary>
+    public static readonly (int Rows, int Columns, int Depth)[] OddShapes = [(1, 8, 8), (129, 136, 72), (70, 264, 328), (3, 128, 64)];
+
+    /// <summary>A product on tensor cores with what is done to its sums, against the float64 reference.</summary>
+    /// <param name="kernel">The product.</param>
+    /// <param name="form">How it is computed.</param>
+    /// <param name="shape">Rows, columns (of either part) and depth.</param>
+    /// <param name="optional">Whether there are bias and residual, where they may be absent.</param>
+    public void Product(ProductKernel kernel, ProductForm form, (int Rows, int Columns, int Depth) shape, bool optional)
+    {
+        (int rows, int columns, int depth) = shape;
+        int outputs = kernel.Parts * columns;
+        bool forward = kernel.Kind == ProductKind.Forward, geglu = kernel == ProductKernel.GegluInputGradient;
+        bool kept = kernel == ProductKernel.GeluKept || kernel == ProductKernel.GegluKept, slope = geglu || kernel == ProductKernel.GeluInputGradient;
+        double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth)), b = optional && forward ? Normal(outputs, 1) : [];
+        double[] operand = slope ? Normal((geglu ? 2 : 1) * rows * columns, 1) : optional && !kept ? Normal(rows * columns, 1) : [];
+        nint y = Allocate(2L * (geglu ? 2 : 1) * rows * columns), z = kept ? Allocate(2L * rows * outputs) : 0;
+        DeviceElements stream = new(Upload<uint>([7, 11, 5]), 3);
+        bool drops = kernel == ProductKernel.Dropout || kernel == ProductKernel.DropoutInputGradient;
+        device.Enter();
+        Products.Launch(kernel, form, new(
+            Elements(x), Elements(w), Elements(b), kept ? new(z, (long)rows * outputs) : Elements(operand), new(y, (geglu ? 2L : 1) * rows * columns),
+            rows, columns, depth), drops ? new(stream, 3, DropProbability) : null);
+        double[] sums = Reference.MatMul(x, forward ? w : Transposed(w, depth, outputs), rows, outputs, depth);
+        for (int i = 0; i < sums.Length && b.Length > 0; i++) sums[i] += b[i % outputs];
+        Near(geglu ? GegluSlopes(sums, operand, columns) : Finished(kernel, sums, operand, columns), y);
+        if (kept) Near(sums, z);
+    }
+
+    /// <summary>Two forms of a product agree on a GPU to the rounding of results: what is checked before a form is timed.</summary>
+    public void Agree(ProductKernel kernel, ProductForm form, (int Rows, int Columns, int Depth) shape)
+    {
+        (int rows, int columns, int depth) = shape;
+        int outputs = kernel.Parts * columns;
+        DeviceElements x = Elements(Normal(rows * depth, 1)), w = Elements(Normal(outputs * depth, 1 / Math.Sqrt(depth)));
+        float[] expected = Run(ProductForm.Mma), actual = Run(form);
+        for (int i = 0; i < expected.Length; i++)
+            Check.Near(expected[i], actual[i], (2 * Rounding * Math.Abs(expected[i])) + 1e-4, $"{form.Name} beside {ProductForm.Mma.Name}, element {i}");
+
+        float[] Run(ProductForm by)
+        {
+            nint y = Allocate(2L * rows * columns);
+            device.Enter();
+            Products.Launch(kernel, by, new(x, w, default, default, new(y, (long)rows * columns), rows, columns, depth));
+            var bits = new BFloat16[rows * columns];
+            device.Download(y, System.Runtime.InteropServices.MemoryMarshal.AsBytes(bits.AsSpan()));
+            return Array.ConvertAll(bits, v => (float)v);
+        }
+    }
+
+    private static double[] Finished(ProductKernel kernel, double[] sums, double[] operand, int columns)
+    {
+        int outputs = kernel.Parts * columns;
+        var random = new Philox(((ulong)11 << 32) | 7, 5, 3);
+        uint threshold = (uint)(DropProbability * 4294967296.0);
+        return [.. Enumerable.Range(0, sums.Length / kernel.Parts).Select(i =>
+        {
+            double first = sums[(i / columns * outputs) + (i % columns)], residual = operand.Length > 0 ? operand[i] : 0;
+            if (kernel == ProductKernel.GeluInputGradient) return first * GeluSlope(residual);
+            if (kernel == ProductKernel.Gelu || kernel == ProductKernel.GeluKept) first = Reference.Gelu(first);
+            if (kernel.Parts == 2) first = Reference.Gelu(first) * sums[(i / columns * outputs) + columns + (i % columns)];
+            if (kernel == ProductKernel.Dropout || kernel == ProductKernel.DropoutInputGradient)
+                first = random.Word((ulong)i) >= threshold ? first / (1 - (double)DropProbability) : 0;
+            return first + residual;
+        })];
+    }
+
+    private static double[] GegluSlopes(double[] sums, double[] operand, int columns) =>
+        [.. Enumerable.Range(0, operand.Length).Select(i =>
+        {
+            int row = i / (2 * columns), column = i % columns;
+            double gate = operand[(2 * row * columns) + column], sum = sums[(row * columns) + column];
+            return i % (2 * columns) < columns ? sum * operand[(2 * row * columns) + columns + column] * GeluSlope(gate) : sum * Reference.Gelu(gate);
+        })];
+
+    private static double GeluSlope(double x) => (Reference.Gelu(x + 1e-5) - Reference.Gelu(x - 1e-5)) / 2e-5;
+
+    private DeviceElements Elements(double[] values) =>
+        values.Length == 0 ? default : new(Upload(Array.ConvertAll(values, v => (BFloat16)(float)v)), values.Length);
+}
