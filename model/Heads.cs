@@ -53,13 +53,14 @@ public sealed class Classifier
     internal Classifier(ParameterSet set, Dnabert2Config config)
     {
         _dropout = new Dropout(set, config.ClassifierDropout ?? config.HiddenDropoutProb);
-        _linear = Linear.Declare(set, "classifier", config.HiddenSize, config.NumLabels);
+        _linear = Linear.DeclareWide(set, "classifier", config.HiddenSize, config.NumLabels);
     }
 
     /// <summary>[sequences, hidden] → logits [sequences, labels].</summary>
     public Variable Forward(Tape tape, Variable pooled)
     {
-        Variable dropped = _dropout.Forward(tape, pooled);                          // [sequences, hidden]
+        Variable wide = Widen.Instance.Forward(tape, pooled);                       // [sequences, hidden], F32
+        Variable dropped = _dropout.Forward(tape, wide);                            // [sequences, hidden]
         return _linear.Forward(tape, dropped);                                      // [sequences, labels]
     }
 }

@@ -78,8 +78,8 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     {
         yield return ("cast_f32_bf16", 6 * Flat, o => Cast(o, "cast_f32_bf16", false));
         yield return ("cast_bf16_f32", 6 * Flat, o => Cast(o, "cast_bf16_f32", true));
-        yield return ("adamw_f32", 28 * Flat, o => AdamW(o, rounded: false));
-        yield return ("adamw_bf16", 30 * Flat, o => AdamW(o, rounded: true));
+        yield return ("adamw_f32", 32 * Flat, o => AdamW(o, rounded: false));
+        yield return ("adamw_bf16", 34 * Flat, o => AdamW(o, rounded: true));
         yield return ("sum_of_squares", 4 * Flat, SumOfSquares);
     }
 
@@ -121,17 +121,16 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     private Action Dropout(Operands o, bool bf16, bool residual)
     {
         nint x = o.Floats(Flat, bf16), r = residual ? o.Floats(Flat, bf16) : 0, y = o.Floats(Flat, bf16);
+        nint stream = o.Integers(3, i => i + 1);
         return () => Launch(o, Entry(residual ? "dropout_residual" : "dropout", bf16), a =>
         {
             a.View(x, Flat);
             a.View(r, residual ? Flat : 0);
             a.View(y, Flat);
+            a.View(stream, 3);
             a.I64(Flat);
             a.U32(1 << 28);
             a.F32(1.0667f);
-            a.U32(1);
-            a.U32(2);
-            a.U32(3);
             a.U32(4);
         }, Blocks(Flat, WarpsPerBlock * Chunk));
     }
@@ -238,15 +237,15 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     private Action CrossEntropy(Operands o, bool bf16, bool gradient)
     {
         long count = (long)GateRows * Classes;
-        nint logits = o.Floats(count, bf16), labels = o.Integers(GateRows, i => i % Classes), result = gradient ? o.Floats(count, bf16) : o.Floats(GateRows);
+        nint logits = o.Floats(count, bf16), labels = o.Integers(GateRows, i => i % Classes), result = gradient ? o.Floats(count, bf16) : o.Floats(GateRows), scale = o.Floats(1);
         return () => Launch(o, Entry(gradient ? "cross_entropy_gradient" : "cross_entropy", bf16), a =>
         {
             a.View(logits, count);
             a.View(labels, GateRows);
             a.View(0, 0);
+            if (gradient) a.View(scale, 1);
             a.View(result, gradient ? count : GateRows);
             a.I32(Classes);
-            if (gradient) a.F32(1e-3f);
         }, GateRows);
     }
 
@@ -308,14 +307,16 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     private Action AdamW(Operands o, bool rounded)
     {
         nint w = o.Floats(Flat), g = o.Floats(Flat), m = o.Floats(Flat), v = o.Floats(Flat), copy = rounded ? o.Floats(Flat, true) : 0;
+        nint kinds = o.Integers((int)Blocks(Flat, Chunk), _ => unchecked((int)0xAAAAAAAA)), status = o.Numbers(1, 1), numbers = o.Numbers(1e-3f, 0.9999f, 1, 0.9f, 0.98f, 1e-6f, 1);
         o.Device.Clear(v, 4 * Flat);
         return () => Launch(o, Entry("adamw", rounded), a =>
         {
             foreach (nint view in (nint[])[w, g, m, v]) a.View(view, Flat);
             a.View(copy, rounded ? Flat : 0);
-            a.View(0, 0);
+            a.View(kinds, Blocks(Flat, Chunk));
+            a.View(numbers, 7);
+            a.View(status, 2);
             a.I64(Flat);
-            foreach (float f in (float[])[1, 0, 0.9999f, 1e-3f, 0.9f, 0.98f, 1, 1e-6f]) a.F32(f);
         }, Blocks(Flat, WarpsPerBlock * Chunk));
     }
 }

@@ -20,18 +20,38 @@ internal static class Bits
 
     public static IEnumerable<WorkItem> All((string Name, Dnabert2Config Config, int Sequences, int Tokens) model)
     {
-        yield return new("equal", $"two runs of three training steps, {model.Name}", open =>
+        foreach (DType type in (DType[])[DType.F32, DType.BF16])
         {
-            float[] first = Train(new CudaBackend(open()), model, 3), second = Train(new CudaBackend(open()), model, 3);
-            Check.That(first.AsSpan().SequenceEqual(second), "the parameters of two runs differ");
-            return null;
-        });
+            Backend Gpu(Func<GpuDevice> open) => new CudaBackend(open(), type);
+            string name = type == DType.F32 ? model.Name : model.Name + ", bf16";
+            yield return new("equal", $"two runs of three training steps, {name}", open =>
+            {
+                float[] first = Train(Gpu(open), model, 3), second = Train(Gpu(open), model, 3);
+                Check.That(first.AsSpan().SequenceEqual(second), "the parameters of two runs differ");
+                return null;
+            });
+            yield return new("equal", $"recorded training steps and their launches, {name}", open =>
+            {
+                float[] launched = Train(Gpu(open), model, 4), recorded = Train(Gpu(open), model, 4, recorded: true);
+                Check.That(launched.AsSpan().SequenceEqual(recorded), "the parameters differ");
+                return null;
+            });
+        }
+
         yield return new("equal", $"a recorded pass and its launches, {model.Name}", open =>
         {
             using var run = new StepRun(new CudaBackend(open()), model.Config, model.Sequences, model.Tokens);
             float[] launched = run.Gradients(() => run.Pass(0));
-            using CudaGraph graph = ((CudaBackend)run.Backend).Record(() => run.Pass(0));
+            run.Begin(0);
+            using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
             Check.That(launched.AsSpan().SequenceEqual(run.Gradients(graph.Replay)), "the gradients differ");
+            return null;
+        });
+        yield return new("trajectories", $"losses in bf16 beside those in fp32, {model.Name}", open =>
+        {
+            double[] exact = Losses(new CudaBackend(open()), model, 8), rounded = Losses(new CudaBackend(open(), DType.BF16), model, 8);
+            // A unit in the last of bf16's eight bits.
+            for (int i = 0; i < exact.Length; i++) Check.Near(exact[i], rounded[i], exact[i] / 256, $"the loss of step {i}");
             return null;
         });
         yield return new("cpu", $"gradients of a pass with dropout, {model.Name}", open =>
@@ -51,10 +71,24 @@ internal static class Bits
         });
     }
 
-    private static float[] Train(Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps)
+    private static double[] Losses(Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps)
     {
         using var run = new StepRun(backend, model.Config, model.Sequences, model.Tokens);
-        for (int i = 0; i < steps; i++) run.Step(i);
+        return [.. Enumerable.Range(0, steps).Select(run.LossOf)];
+    }
+
+    private static float[] Train(
+        Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps, bool recorded = false)
+    {
+        using var run = new StepRun(backend, model.Config, model.Sequences, model.Tokens);
+        using var recordings = new Recordings<int>(backend);
+        for (int i = 0; i < steps; i++)
+        {
+            if (recorded) run.Step(i, recordings);
+            else run.Step(i);
+        }
+
+        Check.That(!recorded || recordings.Replays > 0, "no step was recorded");
         return run.Read(run.Model.Parameters.Values);
     }
 }
@@ -64,7 +98,7 @@ internal sealed class StepRun : IDisposable
 {
     private readonly Arena _inputs, _activations, _gradients;
     private readonly Batch _batch;
-    private readonly Tensor _rows, _labels;
+    private readonly Tensor _rows, _labels, _scale;
     private readonly Tape _tape;
     private readonly AdamW _optimizer;
 
@@ -80,7 +114,8 @@ internal sealed class StepRun : IDisposable
         for (int i = 0; i < ids.Length; i++) ids[i] = (int)(random.Word((ulong)i) % (uint)config.VocabSize);
         int[] masked = [.. Enumerable.Range(0, Math.Max(1, ids.Length * 15 / 100)).Select(i => i * ids.Length / Math.Max(1, ids.Length * 15 / 100))];
         _batch = new Batch(_inputs, ids, [.. Enumerable.Repeat(tokens, sequences)]);
-        (_rows, _labels) = (Upload(masked), Upload([.. masked.Select(i => ids[i])]));
+        (_rows, _labels, _scale) = (Upload(masked), Upload([.. masked.Select(i => ids[i])]), _inputs.Rent(new Shape(1), DType.F32));
+        backend.Upload<float>([1f / masked.Length], _scale);
         _tape = Tape.ForTraining(_activations, _gradients);
     }
 
@@ -88,18 +123,54 @@ internal sealed class StepRun : IDisposable
 
     public Dnabert2Model Model { get; }
 
+    /// <summary>What comes before a step, and cannot be recorded with it.</summary>
+    public void Begin(int step)
+    {
+        _tape.Reset(7, (uint)step);
+        _optimizer.Prepare(1e-3);
+    }
+
     /// <summary>Forward and backward pass; adds to the gradients.</summary>
     public void Pass(int step)
     {
-        _tape.Reset(7, (uint)step);
-        _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, 1f / _labels.Shape[0]));
+        Begin(step);
+        Pass();
     }
+
+    /// <summary>The part of a pass that can be recorded.</summary>
+    public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale));
 
     /// <summary>A pass and the optimizer.</summary>
     public void Step(int step)
     {
         Pass(step);
-        Check.That(_optimizer.Step(1e-3, out _), $"the gradients of step {step} are not finite");
+        _optimizer.Update(losses: default);
+        End(step);
+    }
+
+    /// <summary>A step; returns its mean loss.</summary>
+    public double LossOf(int step)
+    {
+        Begin(step);
+        Variable losses = Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale);
+        double loss = Read(losses.Data).Average(l => (double)l);
+        _tape.Backward(losses);
+        _optimizer.Update(losses: default);
+        End(step);
+        return loss;
+    }
+
+    /// <summary>A pass and the optimizer as a recording, after they have been run twice.</summary>
+    public void Step(int step, Recordings<int> recordings)
+    {
+        Begin(step);
+        recordings.Run(0, () =>
+        {
+            Pass();
+            _optimizer.Update(losses: default);
+            return default;
+        });
+        End(step);
     }
 
     /// <summary>The gradients that a pass gives, after one in which arenas have grown.</summary>
@@ -126,6 +197,8 @@ internal sealed class StepRun : IDisposable
         _gradients.Dispose();
         Backend.Dispose();
     }
+
+    private void End(int step) => Check.That(_optimizer.Finish(out _), $"the gradients of step {step} are not finite");
 
     private Tensor Upload(int[] values)
     {

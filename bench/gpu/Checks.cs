@@ -92,6 +92,18 @@ internal static class Checks
                         b => GoldenTrainingChecks.Gradients(name, loss, recompute, b));
         }
 
+        foreach (string name in (string[])["tiny3h", "full117m"])
+            yield return new("golden", $"forward pass of {name} in bf16", open =>
+            {
+                BFloat16ModelChecks.Forward(name, open);
+                return null;
+            });
+        foreach ((string name, string loss) in ((string, string)[])[("tiny3h", "mlm"), ("tiny3h", "cls"), ("full117m", "mlm")])
+            yield return new("golden", $"gradients of {name} in bf16, {loss}", open =>
+            {
+                BFloat16ModelChecks.Gradients(name, loss, open);
+                return null;
+            });
         yield return Model("golden", "forward pass of full117m", GoldenForwardChecks.Full);
         yield return Model("golden", "forward pass of long1500", GoldenForwardChecks.Long);
         foreach ((string name, string loss) in ((string, string)[])[("full117m", "mlm"), ("full117m", "cls"), ("long1500", "mlm")])

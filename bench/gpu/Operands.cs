@@ -45,6 +45,9 @@ internal sealed class Operands : IDisposable
         return Bytes(MemoryMarshal.AsBytes(values.AsSpan()));
     }
 
+    /// <summary>Numbers as they are.</summary>
+    public nint Numbers(params float[] values) => Bytes(MemoryMarshal.AsBytes(values.AsSpan()));
+
     /// <summary>Bytes as they are.</summary>
     public nint Bytes(ReadOnlySpan<byte> values)
     {

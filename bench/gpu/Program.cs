@@ -6,12 +6,13 @@ const string Usage = """
 
       GpuBench check   JOURNAL [PART ...]    ops, sizes, gradients, bf16, golden, trajectories, equal, cpu; without a part, all
       GpuBench measure JOURNAL [PART ...]    bandwidth, throughput, model
+      GpuBench first   JOURNAL NAME          seconds from the start of this process to the first embedding of the 117M model in bf16
       GpuBench report  JOURNAL [PEERS.json]  the journal as Markdown on standard output
 
     The journal keeps what was done; what is in it is not done again. Exit code 3: the GPU has stopped, run the same again to go on.
     """;
 
-if (args is not ["check" or "measure" or "report", var path, ..])
+if (args is not [var what, var path, ..] || !(what is "check" or "measure" or "report" || (what == "first" && args.Length == 3)))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -38,6 +39,7 @@ if (args[0] == "report")
     return 0;
 }
 
+if (args[0] == "first") return Runner.Run([new("first use", args[2], open => FirstUse.Measure(open(), new(), tokens: 128))], journal, Open);
 IEnumerable<WorkItem> tasks = args[0] == "check" ? Checks.All() : [.. new Bandwidth(65536).All(), .. Throughput.Full.All()];
 string[] parts = [.. args.Skip(2)];
 return Runner.Run(parts.Length > 0 ? tasks.Where(t => parts.Contains(t.Part)) : tasks, journal, Open);

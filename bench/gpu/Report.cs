@@ -28,6 +28,8 @@ internal static class Report
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
         Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
+        text.Append("\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not read.\n\n| | seconds |\n|---|---:|\n");
+        foreach (JournalLine line in Figures(journal, "first use")) text.Append($"| {line.Name} | {line.Detail} |\n");
         foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
         return text.ToString();
     }

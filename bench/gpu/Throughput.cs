@@ -47,9 +47,13 @@ internal sealed record Throughput(
 
         foreach ((int sequences, int tokens) in Batches)
         {
-            yield return new("model", $"inference f32 {sequences}×{tokens}", open => Inference(open, sequences, tokens, recorded: false));
-            yield return new("model", $"inference f32 {sequences}×{tokens}, recorded", open => Inference(open, sequences, tokens, recorded: true));
-            yield return new("model", $"training step f32 {sequences}×{tokens}", open => Training(open, sequences, tokens));
+            foreach (DType type in (DType[])[DType.F32, DType.BF16])
+                foreach (bool recorded in (bool[])[false, true])
+                {
+                    string what = $"{(type == DType.F32 ? "f32" : "bf16")} {sequences}×{tokens}{(recorded ? ", recorded" : "")}";
+                    yield return new("model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, recorded));
+                    yield return new("model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, recorded));
+                }
         }
     }
 
@@ -114,9 +118,9 @@ internal sealed record Throughput(
         return Figure(2.0 * rows * columns * depth / ms / 1e9);
     }
 
-    private string Inference(Func<GpuDevice> open, int sequences, int tokens, bool recorded)
+    private string Inference(CudaBackend opened, int sequences, int tokens, bool recorded)
     {
-        using var backend = new CudaBackend(open());
+        using CudaBackend backend = opened;
         using Dnabert2Model model = Dnabert2Model.Initialize(Config, Golden.TinyTokenizer(), 3, backend, ModelParts.Encoder);
         using Arena inputs = new(backend), arena = new(backend);
         var tape = Tape.ForInference(arena);
@@ -131,17 +135,24 @@ internal sealed record Throughput(
         Pass();
         Pass();
         if (!recorded) return Rate(backend, Pass, sequences * tokens);
-        using CudaGraph graph = backend.Record(Pass);
+        tape.Reset();
+        using CudaGraph graph = backend.Record(() => model.Encoder.Forward(tape, batch));
         return Rate(backend, graph.Replay, sequences * tokens);
     }
 
-    private string Training(Func<GpuDevice> open, int sequences, int tokens)
+    private string Training(CudaBackend backend, int sequences, int tokens, bool recorded)
     {
-        using var run = new StepRun(new CudaBackend(open()), Config, sequences, tokens);
+        using var run = new StepRun(backend, Config, sequences, tokens);
+        using var recordings = new Recordings<int>(run.Backend);
         int step = 0;
-        run.Step(step++);
-        run.Step(step++);
-        return Rate((CudaBackend)run.Backend, () => run.Step(step++), sequences * tokens);
+        for (int i = 0; i < 4; i++) Step();
+        return Rate(backend, Step, sequences * tokens);
+
+        void Step()
+        {
+            if (recorded) run.Step(step++, recordings);
+            else run.Step(step++);
+        }
     }
 
     /// <summary>Tokens a second, the median of seven.</summary>

@@ -67,8 +67,17 @@ memcheck() {
     fi
 }
 
+# From the start of a process to its first embedding: with nothing kept of what the driver compiles, and once more.
+first() {
+    rm -rf "$out/first-cache"
+    for name in "kernels compiled by the driver" "kernels kept by the driver"; do
+        CUDA_CACHE_PATH="$out/first-cache" timeout "$(left)" "$here/GpuBench" first "$journal" "$name" || return 1
+    done
+}
+
 measure() {
     wrap="" go measure "$journal" "$@" || return $?
+    [ $# -gt 0 ] || grep -q "kernels kept by the driver" "$journal" || first || return $?
     if [ ! -s "$out/torch.json" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
         timeout "$(left)" python3 "$here/torch_peer.py" > "$out/torch.json.new" && mv "$out/torch.json.new" "$out/torch.json"
     fi

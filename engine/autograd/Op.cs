@@ -37,9 +37,6 @@ public readonly record struct TapeEntry(Op Op, Variable Output, Variable A, Vari
     /// <summary>The borders of the sequences, where the operation needs them.</summary>
     public CuSeqlens CuSeqlens { get; init; }
 
-    /// <summary>A number kept for the backward pass.</summary>
-    public float Scalar { get; init; }
-
     /// <summary>Tensors kept for the backward pass.</summary>
     public (Tensor First, Tensor Second, Tensor Third, Tensor Fourth) Saved { get; init; }
 

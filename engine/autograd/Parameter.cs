@@ -34,8 +34,8 @@ public enum ParameterKind
 /// <summary>A named array of a model. Its values live in the arena of its <see cref="ParameterSet"/>.</summary>
 public sealed class Parameter
 {
-    private Weight _weight;
-    private Tensor _value;
+    private Weight _weight, _rounded;
+    private Tensor _value, _roundedValue;
     private Tensor _gradient;
 
     private long _offset;
@@ -68,6 +68,17 @@ public sealed class Parameter
     /// <exception cref="InvalidOperationException">There are none yet.</exception>
     public Weight Weight => !_weight.Data.IsAbsent ? _weight : throw new InvalidOperationException($"{Name} has no values");
 
+    /// <summary>The values in the type of what they are used with: themselves, or a rounded copy.</summary>
+    internal Tensor ValueIn(DType dtype) => dtype == DType.F32 || _roundedValue.IsAbsent ? Value : _roundedValue;
+
+    /// <summary>The weight in the type of what it is multiplied with.</summary>
+    internal Weight WeightIn(DType dtype) => dtype == DType.F32 || _rounded.Data.IsAbsent ? Weight : _rounded;
+
+    /// <summary>
+    /// Whether inference too reads it in F32, whatever the type of activations: of a head with few outputs, which are told as they are.
+    /// </summary>
+    internal bool IsWide { get; init; }
+
     /// <summary>The gradient, row-major; tied parameters share it.</summary>
     /// <exception cref="InvalidOperationException">The set has no gradients.</exception>
     public Tensor Gradient => TiedTo is { } original ? original.Gradient
@@ -95,6 +106,12 @@ public sealed class Parameter
     }
 
     internal void Set(in Weight packed) => _weight = packed;
+
+    internal void SetRounded(Tensor rounded)
+    {
+        _roundedValue = rounded;
+        if (Shape.Rank == 2) _rounded = new Weight(rounded);
+    }
 
     internal void SetGradient(Tensor gradient) => _gradient = gradient;
 }

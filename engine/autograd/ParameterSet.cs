@@ -15,7 +15,6 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     // Elements: each parameter begins on a cache line.
     internal const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
-    private readonly Arena _arena = new(backend);
     // Elements of the flat tensors: of all parameters, and of those that are not frozen, which come first.
     private long _length, _trainedLength;
     private int _sites;
@@ -30,9 +29,18 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     public Tensor Values { get; private set; }
 
     /// <summary>
+    /// BF16: <see cref="Values"/> rounded, which operations read where activations are of that type; else absent. Whoever writes values
+    /// rounds them (<see cref="Round"/>); the optimizer does.
+    /// </summary>
+    internal Tensor Rounded { get; private set; }
+
+    /// <summary>
     /// The gradients of all parameters that are not frozen, in the layout of <see cref="Values"/>; after <see cref="AllocateGradients"/>.
     /// </summary>
     public Tensor Gradients { get; private set; }
+
+    /// <summary>Where they live.</summary>
+    internal Arena Arena { get; } = new(backend);
 
     /// <summary>The backend they live on.</summary>
     public Backend Backend { get; } = backend;
@@ -50,6 +58,10 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
     public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
+
+    /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsWide"/>.</summary>
+    internal Parameter DeclareWide(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
+        Add(new Parameter(name, new Shape(extents), kind, null) { IsWide = true });
 
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>
     public Parameter Tie(string name, ParameterKind kind, Parameter to)
@@ -74,11 +86,11 @@ public sealed class ParameterSet(Backend backend) : IDisposable
             else
             {
                 staging.Reset();
-                value = (p.IsLinear ? staging : _arena).Rent(p.Shape, DType.F32);
+                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, p.IsWide ? DType.F32 : Backend.ActivationType);
                 Receive(source, p, i, value);
             }
 
-            if (p.IsLinear) p.Set(Backend.Pack(value, p.Activation, _arena));
+            if (p.IsLinear) p.Set(Backend.Pack(value, p.Activation, Arena));
             else p.Set(value);
         }
     }
@@ -90,12 +102,22 @@ public sealed class ParameterSet(Backend backend) : IDisposable
         ArgumentNullException.ThrowIfNull(source);
         Arrange();
         Values = Allocate(_length);
+        if (Backend.ActivationType != DType.F32) Rounded = Arena.Rent(Values.Shape, Backend.ActivationType);
         for (int i = 0; i < _parameters.Count; i++)
         {
             Parameter p = _parameters[i];
             p.Set(p.TiedTo is { } original ? original.Value : Values.Slice(p.Offset, p.Shape));
+            if (!Rounded.IsAbsent) p.SetRounded(Rounded.Slice(p.Offset, p.Shape));
             if (p.TiedTo is null) Receive(source, p, i, p.Value);
         }
+
+        Round();
+    }
+
+    /// <summary>Rounds all values anew, after they were written.</summary>
+    public void Round()
+    {
+        if (!Rounded.IsAbsent) Backend.Cast(Values, Rounded);
     }
 
     /// <summary>Gives every parameter that is not frozen a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>
@@ -113,7 +135,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     internal int NextSite() => _sites++;
 
     /// <summary>Returns the memory.</summary>
-    public void Dispose() => _arena.Dispose();
+    public void Dispose() => Arena.Dispose();
 
     private Parameter Add(Parameter parameter)
     {
@@ -141,7 +163,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     private Tensor Allocate(long length)
     {
-        Tensor flat = _arena.Rent(new Shape(checked((int)length)), DType.F32);
+        Tensor flat = Arena.Rent(new Shape(checked((int)length)), DType.F32);
         Backend.Clear(flat);
         return flat;
     }
@@ -156,6 +178,6 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
         float[] values = new float[value.Count];
         source(parameter, index, values);
-        Backend.Upload<float>(values, value);
+        Backend.UploadNumbers(values, value);
     }
 }

@@ -1,4 +1,3 @@
-using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -14,13 +13,13 @@ public sealed class Tape
     private readonly List<Tensor> _gradients = [];
     private readonly Stack<(ArenaMark Mark, Tensor Gradient)> _scopes = new();
     private readonly Arena _gradientArena;
-    private ulong _seed;
-    private uint _step;
+    private Tensor _stream;
     private bool _recording;
 
     private Tape(Arena activations, Arena gradients, bool training)
     {
         (Activations, _gradientArena, IsTraining, _recording) = (activations, gradients, training, training);
+        if (training) Begin(0, 0);
     }
 
     /// <summary>Where results live.</summary>
@@ -53,25 +52,32 @@ public sealed class Tape
     /// <param name="step">The number of the forward pass: every pass draws other masks.</param>
     public void Reset(ulong seed = 0, uint step = 0)
     {
-        (_seed, _step) = (seed, step);
         _entries.Clear();
         _gradients.Clear();
         Activations.Reset();
         _gradientArena.Reset();
+        if (IsTraining) Begin(seed, step);
     }
 
-    /// <summary>Uninitialised memory for a result.</summary>
-    public Tensor Rent(int rows, int width) => Activations.Rent(new Shape(rows, width), DType.F32);
+    /// <summary>Uninitialised memory for a result, in the type of activations.</summary>
+    public Tensor Rent(int rows, int width) => Rent(rows, width, Backend.ActivationType);
 
-    /// <summary>The random stream of a site in this pass.</summary>
-    public Philox Random(int site) => new(_seed, _step, (uint)site);
+    /// <summary>Uninitialised memory for a result in another type: statistics, and the heads of few outputs, are F32.</summary>
+    public Tensor Rent(int rows, int width, DType dtype) => Activations.Rent(new Shape(rows, width), dtype);
 
-    /// <summary>Seed and step of this pass in the backend's memory: I32 [3], the seed's lower and upper word and the step.</summary>
-    public Tensor Stream()
+    /// <summary>
+    /// I32 [3]: the seed of dropout, lower and upper word, and the number of the pass. The sites that draw, and their backward passes,
+    /// read it from memory: a recorded pass draws anew where it is run again.
+    /// </summary>
+    public Tensor Stream => IsTraining ? _stream : throw new InvalidOperationException("dropout is for training");
+
+    /// <summary>A number in the backend's memory, valid until <see cref="Reset"/>.</summary>
+    /// <returns>F32 [1].</returns>
+    public Tensor Number(float value)
     {
-        Tensor stream = Activations.Rent(new Shape(3), DType.I32);
-        Backend.Upload<uint>([(uint)_seed, (uint)(_seed >> 32), _step], stream);
-        return stream;
+        Tensor number = Activations.Rent(new Shape(1), DType.F32);
+        Backend.Upload<float>([value], number);
+        return number;
     }
 
     /// <summary>A variable whose gradient is wanted.</summary>
@@ -90,17 +96,16 @@ public sealed class Tape
     /// <param name="b">Its second operand.</param>
     /// <param name="saved">Tensors that the backward pass needs; they must not be overwritten before.</param>
     /// <param name="cuSeqlens">The borders of the sequences.</param>
-    /// <param name="scalar">A number that the backward pass needs.</param>
     /// <exception cref="NotSupportedException">The operation has no gradient.</exception>
     public Variable Record(
         Op op, Tensor output, Variable a = default, Variable b = default,
-        (Tensor, Tensor, Tensor, Tensor) saved = default, CuSeqlens cuSeqlens = default, float scalar = 0)
+        (Tensor, Tensor, Tensor, Tensor) saved = default, CuSeqlens cuSeqlens = default)
     {
         ArgumentNullException.ThrowIfNull(op);
         if (!_recording || !(a.IsTracked || b.IsTracked || op.IsTrained)) return output;
         if (!op.HasGradient) throw new NotSupportedException($"{op.Name} has no gradient");
         Variable y = Track(output);
-        _entries.Add(new TapeEntry(op, y, a, b) { Saved = saved, CuSeqlens = cuSeqlens, Scalar = scalar });
+        _entries.Add(new TapeEntry(op, y, a, b) { Saved = saved, CuSeqlens = cuSeqlens });
         return y;
     }
 
@@ -122,7 +127,7 @@ public sealed class Tape
         }
 
         bool recording = _recording;
-        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
+        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
         ArenaMark mark = Activations.Mark();
         _recording = false;
         Tensor forward = segment.Forward(this, x, cuSeqlens).Data;
@@ -161,7 +166,7 @@ public sealed class Tape
     {
         gradient = _gradients[operand.Id];
         if (!gradient.IsAbsent) return true;
-        gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape);
+        gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape, operand.Data.DType);
         return false;
     }
 
@@ -175,7 +180,13 @@ public sealed class Tape
     }
 
     /// <summary>Memory for an intermediate result of the backward pass.</summary>
-    public Tensor RentGradient(Shape shape) => _gradientArena.Rent(shape, DType.F32);
+    public Tensor RentGradient(Shape shape, DType dtype) => _gradientArena.Rent(shape, dtype);
+
+    private void Begin(ulong seed, uint step)
+    {
+        _stream = Activations.Rent(new Shape(3), DType.I32);
+        Backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], _stream);
+    }
 
     private void BackwardFrom(int last, int first, int loss)
     {

@@ -12,9 +12,9 @@ public abstract partial class Backend
     /// <param name="dx">[rows, in].</param>
     public void LinearInputGradient(Tensor dy, Tensor weight, bool accumulate, Tensor dx)
     {
-        Expect(dy, "dy", DType.F32, new Shape(dx.Shape[0], weight.Shape[0]));
-        Expect(weight, "weight", DType.F32, new Shape(weight.Shape[0], dx.Shape[1]));
-        Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        Expect(dy, "dy", TypeOf(dy), new Shape(dx.Shape[0], weight.Shape[0]));
+        Expect(weight, "weight", dy.DType, new Shape(weight.Shape[0], dx.Shape[1]));
+        Expect(dx, "dx", dy.DType, new Shape(dx.Shape[0], dx.Shape[1]));
         using OperationTimer timer = Time("linear, input gradient", new Shape(dy.Shape[0], weight.Shape[1], weight.Shape[0]), 2.0 * dy.Count * weight.Shape[1], 4.0 * (dy.Count + dx.Count + weight.Count));
         LinearInputGradientCore(dy, weight, accumulate, dx);
     }
@@ -25,8 +25,8 @@ public abstract partial class Backend
     /// <param name="dw">[out, in].</param>
     public void LinearWeightGradient(Tensor dy, Tensor x, Tensor dw)
     {
-        Expect(dy, "dy", DType.F32, new Shape(x.Shape[0], dw.Shape[0]));
-        Expect(x, "x", DType.F32, new Shape(x.Shape[0], dw.Shape[1]));
+        Expect(dy, "dy", TypeOf(dy), new Shape(x.Shape[0], dw.Shape[0]));
+        Expect(x, "x", dy.DType, new Shape(x.Shape[0], dw.Shape[1]));
         Expect(dw, "dw", DType.F32, new Shape(dw.Shape[0], dw.Shape[1]));
         using OperationTimer timer = Time("linear, weight gradient", new Shape(dw.Shape[0], dw.Shape[1], x.Shape[0]), 2.0 * dy.Count * dw.Shape[1], 4.0 * (dy.Count + x.Count + (2.0 * dw.Count)));
         LinearWeightGradientCore(dy, x, dw);
@@ -37,7 +37,7 @@ public abstract partial class Backend
     /// <param name="y">[width].</param>
     public void SumRows(Tensor x, Tensor y)
     {
-        Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[0]));
+        Expect(x, "x", TypeOf(x), new Shape(x.Shape[0], y.Shape[0]));
         Expect(y, "y", DType.F32, new Shape(y.Shape[0]));
         using OperationTimer timer = Time("sum of rows", x.Shape, 0, 4.0 * x.Count);
         SumRowsCore(x, y);
@@ -49,8 +49,9 @@ public abstract partial class Backend
     /// <param name="dx">May be dy or x.</param>
     public void GeluGradient(Tensor x, Tensor dy, Tensor dx)
     {
-        Expect(dy, "dy", DType.F32, x.Shape);
-        Expect(dx, "dx", DType.F32, x.Shape);
+        Expect(dy, "dy", TypeOf(dy), x.Shape);
+        Expect(x, "x", dy.DType, x.Shape);
+        Expect(dx, "dx", dy.DType, x.Shape);
         using OperationTimer timer = Time("gelu, gradient", dx.Shape, 0, 12.0 * dx.Count);
         GeluGradientCore(x, dy, dx);
     }
@@ -61,9 +62,9 @@ public abstract partial class Backend
     /// <param name="dg">[rows, 2 · I]; may be g.</param>
     public void GegluGradient(Tensor g, Tensor du, Tensor dg)
     {
-        Expect(du, "du", DType.F32, new Shape(du.Shape[0], du.Shape[1]));
-        Expect(g, "g", DType.F32, new Shape(du.Shape[0], 2 * du.Shape[1]));
-        Expect(dg, "dg", DType.F32, g.Shape);
+        Expect(du, "du", TypeOf(du), new Shape(du.Shape[0], du.Shape[1]));
+        Expect(g, "g", du.DType, new Shape(du.Shape[0], 2 * du.Shape[1]));
+        Expect(dg, "dg", du.DType, g.Shape);
         using OperationTimer timer = Time("geglu, gradient", du.Shape, 0, 20.0 * du.Count);
         GegluGradientCore(g, du, dg);
     }
@@ -75,8 +76,9 @@ public abstract partial class Backend
     /// <param name="dx">The gradient of the operand.</param>
     public void TanhGradient(Tensor y, Tensor dy, bool accumulate, Tensor dx)
     {
-        Expect(dy, "dy", DType.F32, y.Shape);
-        Expect(dx, "dx", DType.F32, y.Shape);
+        Expect(dy, "dy", TypeOf(dy), y.Shape);
+        Expect(y, "y", dy.DType, y.Shape);
+        Expect(dx, "dx", dy.DType, y.Shape);
         using OperationTimer timer = Time("tanh, gradient", dx.Shape, 0, 12.0 * dx.Count);
         TanhGradientCore(y, dy, accumulate, dx);
     }
@@ -99,11 +101,11 @@ public abstract partial class Backend
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
-        Expect(qkv, "qkv", DType.F32, new Shape(tokens, 3 * hidden));
+        Expect(qkv, "qkv", TypeOf(qkv), new Shape(tokens, 3 * hidden));
         Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
-        Expect(y, "y", DType.F32, new Shape(tokens, hidden));
-        Expect(dy, "dy", DType.F32, y.Shape);
-        Expect(dqkv, "dqkv", DType.F32, qkv.Shape);
+        Expect(y, "y", qkv.DType, new Shape(tokens, hidden));
+        Expect(dy, "dy", qkv.DType, y.Shape);
+        Expect(dqkv, "dqkv", qkv.DType, qkv.Shape);
         Expect(dropout, heads, cuSeqlens);
         if (!dtable.IsAbsent)
         {
@@ -127,12 +129,13 @@ public abstract partial class Backend
     public void LayerNormGradient(Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx)
     {
         int width = x.Shape[1];
-        Expect(dy, "dy", DType.F32, x.Shape);
-        Expect(weight, "weight", DType.F32, new Shape(width));
+        Expect(dy, "dy", TypeOf(dy), x.Shape);
+        Expect(x, "x", dy.DType, x.Shape);
+        Expect(weight, "weight", dy.DType, new Shape(width));
         Expect(statistics, "statistics", DType.F32, new Shape(x.Shape[0], 2));
         if (!dweight.IsAbsent) Expect(dweight, "dweight", DType.F32, weight.Shape);
         if (!dweight.IsAbsent) Expect(dbias, "dbias", DType.F32, weight.Shape);
-        if (!dx.IsAbsent) Expect(dx, "dx", DType.F32, x.Shape);
+        if (!dx.IsAbsent) Expect(dx, "dx", dy.DType, x.Shape);
         using OperationTimer timer = Time("layer norm, gradient", dy.Shape, 0, 12.0 * dy.Count);
         LayerNormGradientCore(x, dy, weight, statistics, dweight, dbias, accumulate, dx);
     }
@@ -146,6 +149,7 @@ public abstract partial class Backend
     public void EmbedGradient(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype)
     {
         Expect(ids, "ids", DType.I32, new Shape(dy.Shape[0]));
+        Expect(dy, "dy", TypeOf(dy), dy.Shape);
         if (!typeIds.IsAbsent) Expect(typeIds, "type ids", DType.I32, ids.Shape);
         if (!dword.IsAbsent) Expect(dword, "dword", DType.F32, new Shape(dword.Shape[0], dy.Shape[1]));
         if (!dtype.IsAbsent) Expect(dtype, "dtype", DType.F32, new Shape(dtype.Shape[0], dy.Shape[1]));
@@ -159,9 +163,9 @@ public abstract partial class Backend
     /// <param name="dx">[n, width].</param>
     public void ScatterRows(Tensor dy, Tensor rows, Tensor dx)
     {
-        Expect(dy, "dy", DType.F32, new Shape(rows.Shape[0], dx.Shape[1]));
+        Expect(dy, "dy", TypeOf(dy), new Shape(rows.Shape[0], dx.Shape[1]));
         Expect(rows, "rows", DType.I32, new Shape(rows.Shape[0]));
-        Expect(dx, "dx", DType.F32, new Shape(dx.Shape[0], dx.Shape[1]));
+        Expect(dx, "dx", dy.DType, new Shape(dx.Shape[0], dx.Shape[1]));
         using OperationTimer timer = Time("scatter rows", dy.Shape, 0, 12.0 * dy.Count);
         ScatterRowsCore(dy, rows, dx);
     }
@@ -175,8 +179,8 @@ public abstract partial class Backend
     public void PoolGradient(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx)
     {
         if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient");
-        Expect(dy, "dy", DType.F32, new Shape(cuSeqlens.Sequences, dx.Shape[1]));
-        Expect(dx, "dx", DType.F32, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
+        Expect(dy, "dy", TypeOf(dy), new Shape(cuSeqlens.Sequences, dx.Shape[1]));
+        Expect(dx, "dx", dy.DType, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
         using OperationTimer timer = Time("pool, gradient", dx.Shape, 0, 4.0 * dx.Count);
         PoolGradientCore(dy, cuSeqlens, pooling, accumulate, dx);
     }
@@ -185,13 +189,15 @@ public abstract partial class Backend
     /// <param name="logits">[rows, classes].</param>
     /// <param name="labels">I32 [rows].</param>
     /// <param name="weights">[rows], or absent: all 1.</param>
-    /// <param name="scale">One over the number of labels, for the gradient of their mean.</param>
+    /// <param name="scale">[1]: one over the number of labels, for the gradient of their mean.</param>
     /// <param name="dlogits">The shape of logits; may be logits.</param>
-    public void CrossEntropyGradient(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
+    public void CrossEntropyGradient(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits)
     {
         Expect(labels, "labels", DType.I32, new Shape(logits.Shape[0]));
-        Expect(dlogits, "dlogits", DType.F32, logits.Shape);
+        Expect(dlogits, "dlogits", TypeOf(dlogits), logits.Shape);
+        Expect(logits, "logits", dlogits.DType, logits.Shape);
         if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, labels.Shape);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("cross-entropy, gradient", logits.Shape, 0, 8.0 * logits.Count);
         CrossEntropyGradientCore(logits, labels, weights, scale, dlogits);
     }
@@ -200,11 +206,12 @@ public abstract partial class Backend
     /// <param name="logits">x, of any shape.</param>
     /// <param name="targets">t, of the same shape.</param>
     /// <param name="weights">The same shape, or absent: all 1.</param>
-    /// <param name="scale">The factor of all.</param>
+    /// <param name="scale">[1], the factor of all.</param>
     /// <param name="dlogits">The same shape; may be logits.</param>
-    public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits)
+    public void BinaryCrossEntropyGradient(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits)
     {
         ExpectLike(logits, targets, weights, dlogits);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("binary cross-entropy, gradient", logits.Shape, 0, 12.0 * logits.Count);
         BinaryCrossEntropyGradientCore(logits, targets, weights, scale, dlogits);
     }
@@ -213,11 +220,12 @@ public abstract partial class Backend
     /// <param name="x">Of any shape.</param>
     /// <param name="targets">t, of the same shape.</param>
     /// <param name="weights">The same shape, or absent: all 1.</param>
-    /// <param name="scale">The factor of all.</param>
+    /// <param name="scale">[1], the factor of all.</param>
     /// <param name="dx">The same shape; may be x.</param>
-    public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx)
+    public void SquaredErrorGradient(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx)
     {
         ExpectLike(x, targets, weights, dx);
+        Expect(scale, "scale", DType.F32, new Shape(1));
         using OperationTimer timer = Time("squared error, gradient", x.Shape, 0, 12.0 * x.Count);
         SquaredErrorGradientCore(x, targets, weights, scale, dx);
     }
@@ -225,8 +233,8 @@ public abstract partial class Backend
     /// <summary><c>y = factor · x</c>; y may be x.</summary>
     public void Scale(Tensor x, float factor, Tensor y)
     {
-        Expect(x, "x", DType.F32, x.Shape);
-        Expect(y, "y", DType.F32, x.Shape);
+        Expect(x, "x", TypeOf(x), x.Shape);
+        Expect(y, "y", x.DType, x.Shape);
         using OperationTimer timer = Time("scale", x.Shape, 0, 8.0 * x.Count);
         ScaleCore(x, factor, y);
     }
@@ -234,8 +242,9 @@ public abstract partial class Backend
     /// <summary><c>y = x + z</c>; y may be either.</summary>
     public void Add(Tensor x, Tensor z, Tensor y)
     {
-        Expect(z, "z", DType.F32, x.Shape);
-        Expect(y, "y", DType.F32, x.Shape);
+        Expect(z, "z", TypeOf(z), x.Shape);
+        Expect(x, "x", z.DType, x.Shape);
+        Expect(y, "y", z.DType, x.Shape);
         using OperationTimer timer = Time("add", y.Shape, 0, 12.0 * y.Count);
         AddCore(x, z, y);
     }
@@ -251,19 +260,44 @@ public abstract partial class Backend
         return SumOfSquaresCore(x);
     }
 
-    /// <summary>One AdamW step; see <see cref="AdamWStep"/>.</summary>
-    /// <param name="step">The scalars.</param>
-    /// <param name="w">Parameters, [count]; updated.</param>
-    /// <param name="g">Gradients, [count].</param>
-    /// <param name="m">First moments, [count]; updated.</param>
-    /// <param name="v">Second moments, [count]; updated.</param>
-    public void AdamW(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
+    /// <summary>Writes the sum of losses to a place among those of other passes.</summary>
+    /// <param name="losses">Of any shape.</param>
+    /// <param name="place">I32 [1]: where; inside of sums.</param>
+    /// <param name="sums">F64 [passes].</param>
+    public void SumOfLosses(Tensor losses, Tensor place, Tensor sums)
     {
-        Expect(g, "g", DType.F32, w.Shape);
-        Expect(m, "m", DType.F32, w.Shape);
-        Expect(v, "v", DType.F32, w.Shape);
-        using OperationTimer timer = Time("AdamW", w.Shape, 0, 28.0 * w.Count);
-        AdamWCore(step, w, g, m, v);
+        Expect(losses, "losses", DType.F32, losses.Shape);
+        Expect(place, "place", DType.I32, new Shape(1));
+        Expect(sums, "sums", DType.F64, new Shape(sums.Shape[0]));
+        SumOfLossesCore(losses, place, sums);
+    }
+
+    /// <summary>
+    /// A step of AdamW over flat tensors: the norm of the gradients, clipping, the update, unless the norm or a loss is not finite, and
+    /// in any case gradients of 0. Its numbers are read from memory, where its report is written too: nothing is waited for.
+    /// </summary>
+    /// <param name="numbers">F32 [<see cref="AdamWStep.Count"/>]; see <see cref="AdamWStep"/>.</param>
+    /// <param name="runs">What is updated.</param>
+    /// <param name="w">Parameters; at least as long as the runs say.</param>
+    /// <param name="g">Gradients, [length].</param>
+    /// <param name="m">First moments, [length]; updated.</param>
+    /// <param name="v">Second moments, [length]; updated.</param>
+    /// <param name="losses">F64 [passes]: sums of losses, or absent.</param>
+    /// <param name="rounded">BF16, as long as w: receives what is updated, rounded; or absent.</param>
+    /// <param name="report">F64 [2]: the norm before clipping, NaN where a loss is not finite; 1 if the step was taken, or else 0.</param>
+    public void AdamW(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        var flat = new Shape(checked((int)runs.Length));
+        Expect(numbers, "numbers", DType.F32, new Shape(AdamWStep.Count));
+        Expect(g, "g", DType.F32, flat);
+        Expect(m, "m", DType.F32, flat);
+        Expect(v, "v", DType.F32, flat);
+        if (!losses.IsAbsent) Expect(losses, "losses", DType.F64, new Shape(losses.Shape[0]));
+        if (!rounded.IsAbsent) Expect(rounded, "rounded", DType.BF16, w.Shape);
+        Expect(report, "report", DType.F64, new Shape(2));
+        using OperationTimer timer = Time("AdamW", g.Shape, 0, 36.0 * g.Count);
+        AdamWCore(numbers, runs, w.Slice(0, flat), g, m, v, losses, rounded.IsAbsent ? rounded : rounded.Slice(0, flat), report);
     }
 
     private protected abstract void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx);
@@ -292,11 +326,11 @@ public abstract partial class Backend
 
     private protected abstract void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx);
 
-    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits);
+    private protected abstract void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits);
 
-    private protected abstract void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits);
+    private protected abstract void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits);
 
-    private protected abstract void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx);
+    private protected abstract void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx);
 
     private protected abstract void ScaleCore(Tensor x, float factor, Tensor y);
 
@@ -304,5 +338,7 @@ public abstract partial class Backend
 
     private protected abstract double SumOfSquaresCore(Tensor x);
 
-    private protected abstract void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v);
+    private protected abstract void SumOfLossesCore(Tensor losses, Tensor place, Tensor sums);
+
+    private protected abstract void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report);
 }

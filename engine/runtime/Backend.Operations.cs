@@ -10,8 +10,20 @@ public abstract partial class Backend
     /// <param name="arena">Where the result lives.</param>
     public Weight Pack(Tensor weight, Activation activation, Arena arena)
     {
-        Expect(weight, "weight", DType.F32, weight.Shape);
+        Expect(weight, "weight", TypeOf(weight), weight.Shape);
         return PackCore(new Weight(weight), activation, arena);
+    }
+
+    /// <summary>Numbers in another type: from F32 to that of activations, rounded to nearest even, or back.</summary>
+    /// <param name="x">Any shape.</param>
+    /// <param name="y">The shape of x.</param>
+    public void Cast(Tensor x, Tensor y)
+    {
+        Expect(x, "x", TypeOf(x), x.Shape);
+        Expect(y, "y", TypeOf(y), x.Shape);
+        using OperationTimer timer = Time("cast", y.Shape, 0, x.Bytes + y.Bytes);
+        if (x.DType == y.DType) CopyCore(x, y);
+        else CastCore(x, y);
     }
 
     /// <summary>
@@ -30,12 +42,12 @@ public abstract partial class Backend
         int hidden = word.Shape[1];
         Expect(ids, "ids", DType.I32, new Shape(y.Shape[0]));
         if (!typeIds.IsAbsent) Expect(typeIds, "type ids", DType.I32, ids.Shape);
-        Expect(word, "word embeddings", DType.F32, word.Shape);
-        Expect(type, "type embeddings", DType.F32, new Shape(type.Shape[0], hidden));
-        Expect(y, "y", DType.F32, new Shape(y.Shape[0], hidden));
-        if (!sum.IsAbsent) Expect(sum, "sum", DType.F32, y.Shape);
+        Expect(word, "word embeddings", TypeOf(word), word.Shape);
+        Expect(type, "type embeddings", word.DType, new Shape(type.Shape[0], hidden));
+        Expect(y, "y", word.DType, new Shape(y.Shape[0], hidden));
+        if (!sum.IsAbsent) Expect(sum, "sum", word.DType, y.Shape);
         if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(y.Shape[0], 2));
-        Expect(norm, hidden);
+        Expect(norm, word.DType, hidden);
         using OperationTimer timer = Time("embedding", y.Shape, 0, 8.0 * y.Count);
         EmbedCore(ids, typeIds, word, type, norm, sum.IsAbsent ? y : sum, statistics, y);
     }
@@ -54,10 +66,11 @@ public abstract partial class Backend
         int rows = y.Shape[0], width = activation == Activation.Geglu ? weight.Outputs / 2 : weight.Outputs;
         if (weight.IsPacked && (weight.PackedFor == Activation.Geglu) != (activation == Activation.Geglu))
             throw new ArgumentException($"the weight was packed for {weight.PackedFor}, not for {activation}");
-        Expect(x, "x", DType.F32, new Shape(rows, weight.Inputs));
-        if (!bias.IsAbsent) Expect(bias, "bias", DType.F32, new Shape(weight.Outputs));
-        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, y.Shape);
-        Expect(y, "y", DType.F32, new Shape(rows, width));
+        Expect(x, "x", TypeOf(x), new Shape(rows, weight.Inputs));
+        if (!weight.IsPacked) Expect(weight.Data, "weight", x.DType, weight.Data.Shape);
+        if (!bias.IsAbsent) Expect(bias, "bias", x.DType, new Shape(weight.Outputs));
+        if (!residual.IsAbsent) Expect(residual, "residual", x.DType, y.Shape);
+        Expect(y, "y", x.DType, new Shape(rows, width));
         using OperationTimer timer = Time("linear", new Shape(rows, weight.Outputs, weight.Inputs), 2.0 * rows * weight.Outputs * weight.Inputs, 4.0 * (x.Count + y.Count + ((double)weight.Outputs * weight.Inputs)));
         LinearCore(x, weight, bias, activation, residual, y);
     }
@@ -79,8 +92,8 @@ public abstract partial class Backend
     {
         int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
         if (heads < 1 || hidden % heads != 0) throw new ArgumentException($"{heads} heads do not divide a width of {hidden}");
-        Expect(qkv, "qkv", DType.F32, new Shape(tokens, 3 * hidden));
-        Expect(y, "y", DType.F32, new Shape(tokens, hidden));
+        Expect(qkv, "qkv", TypeOf(qkv), new Shape(tokens, 3 * hidden));
+        Expect(y, "y", qkv.DType, new Shape(tokens, hidden));
         if (!logSumExp.IsAbsent) Expect(logSumExp, "log-sum-exp", DType.F32, new Shape(heads, tokens));
         Expect(dropout, heads, cuSeqlens);
         // Parameters that do not fit are refused here rather than on a worker.
@@ -96,10 +109,10 @@ public abstract partial class Backend
     /// <param name="y">The shape of x; may be x.</param>
     public void LayerNorm(Tensor x, in Norm norm, Tensor statistics, Tensor y)
     {
-        Expect(x, "x", DType.F32, new Shape(x.Shape[0], x.Shape[1]));
+        Expect(x, "x", TypeOf(x), new Shape(x.Shape[0], x.Shape[1]));
         if (!statistics.IsAbsent) Expect(statistics, "statistics", DType.F32, new Shape(x.Shape[0], 2));
-        Expect(y, "y", DType.F32, x.Shape);
-        Expect(norm, x.Shape[1]);
+        Expect(y, "y", x.DType, x.Shape);
+        Expect(norm, x.DType, x.Shape[1]);
         using OperationTimer timer = Time("layer norm", y.Shape, 0, 8.0 * y.Count);
         LayerNormCore(x, norm, statistics, y);
     }
@@ -110,34 +123,36 @@ public abstract partial class Backend
     /// <param name="y">[count, width].</param>
     public void GatherRows(Tensor x, Tensor rows, Tensor y)
     {
-        Expect(x, "x", DType.F32, new Shape(x.Shape[0], y.Shape[1]));
+        Expect(x, "x", TypeOf(x), new Shape(x.Shape[0], y.Shape[1]));
         Expect(rows, "rows", DType.I32, new Shape(y.Shape[0]));
-        Expect(y, "y", DType.F32, new Shape(y.Shape[0], y.Shape[1]));
+        Expect(y, "y", x.DType, new Shape(y.Shape[0], y.Shape[1]));
         using OperationTimer timer = Time("gather rows", y.Shape, 0, 8.0 * y.Count);
         GatherRowsCore(x, rows, y);
     }
 
-    /// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of the stream alone.</summary>
+    /// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone.</summary>
     /// <param name="x">Any shape.</param>
-    /// <param name="random">The stream; the backward pass gives the same.</param>
+    /// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+    /// <param name="site">Who draws; the backward pass gives the same.</param>
     /// <param name="probability">p, from 0 up to but not including 1.</param>
     /// <param name="residual">The shape of x, or absent.</param>
     /// <param name="y">The shape of x; may be x or the residual.</param>
-    public void Dropout(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
+    public void Dropout(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
     {
         if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
-        Expect(x, "x", DType.F32, x.Shape);
-        if (!residual.IsAbsent) Expect(residual, "residual", DType.F32, x.Shape);
-        Expect(y, "y", DType.F32, x.Shape);
+        Expect(x, "x", TypeOf(x), x.Shape);
+        Expect(stream, "stream", DType.I32, new Shape(3));
+        if (!residual.IsAbsent) Expect(residual, "residual", x.DType, x.Shape);
+        Expect(y, "y", x.DType, x.Shape);
         using OperationTimer timer = Time("dropout", y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
-        DropoutCore(x, random, probability, residual, y);
+        DropoutCore(x, stream, site, probability, residual, y);
     }
 
     /// <summary>The exact (erf) GELU, element by element; y may be x.</summary>
     public void Gelu(Tensor x, Tensor y)
     {
-        Expect(x, "x", DType.F32, x.Shape);
-        Expect(y, "y", DType.F32, x.Shape);
+        Expect(x, "x", TypeOf(x), x.Shape);
+        Expect(y, "y", x.DType, x.Shape);
         using OperationTimer timer = Time("gelu", y.Shape, 0, 8.0 * y.Count);
         GeluCore(x, y);
     }
@@ -147,8 +162,8 @@ public abstract partial class Backend
     /// <param name="u">[rows, I].</param>
     public void Geglu(Tensor g, Tensor u)
     {
-        Expect(u, "u", DType.F32, new Shape(u.Shape[0], u.Shape[1]));
-        Expect(g, "g", DType.F32, new Shape(u.Shape[0], 2 * u.Shape[1]));
+        Expect(u, "u", g.DType, new Shape(u.Shape[0], u.Shape[1]));
+        Expect(g, "g", TypeOf(g), new Shape(u.Shape[0], 2 * u.Shape[1]));
         using OperationTimer timer = Time("geglu", u.Shape, 0, 12.0 * u.Count);
         GegluCore(g, u);
     }
@@ -160,8 +175,8 @@ public abstract partial class Backend
     /// <param name="y">[sequences, width].</param>
     public void Pool(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y)
     {
-        Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[1]));
-        Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, y.Shape[1]));
+        Expect(x, "x", TypeOf(x), new Shape(cuSeqlens.Tokens, y.Shape[1]));
+        Expect(y, "y", x.DType, new Shape(cuSeqlens.Sequences, y.Shape[1]));
         using OperationTimer timer = Time("pool", y.Shape, 0, 4.0 * x.Count);
         PoolCore(x, cuSeqlens, pooling, y);
     }
@@ -172,8 +187,8 @@ public abstract partial class Backend
     /// <param name="y">[sequences, longest, width].</param>
     public void Pad(Tensor x, in CuSeqlens cuSeqlens, Tensor y)
     {
-        Expect(x, "x", DType.F32, new Shape(cuSeqlens.Tokens, y.Shape[2]));
-        Expect(y, "y", DType.F32, new Shape(cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2]));
+        Expect(x, "x", TypeOf(x), new Shape(cuSeqlens.Tokens, y.Shape[2]));
+        Expect(y, "y", x.DType, new Shape(cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2]));
         using OperationTimer timer = Time("pad", y.Shape, 0, 8.0 * y.Count);
         PadCore(x, cuSeqlens, y);
     }
@@ -181,8 +196,8 @@ public abstract partial class Backend
     /// <summary>The hyperbolic tangent, element by element; y may be x.</summary>
     public void Tanh(Tensor x, Tensor y)
     {
-        Expect(x, "x", DType.F32, x.Shape);
-        Expect(y, "y", DType.F32, x.Shape);
+        Expect(x, "x", TypeOf(x), x.Shape);
+        Expect(y, "y", x.DType, x.Shape);
         using OperationTimer timer = Time("tanh", y.Shape, 0, 8.0 * y.Count);
         TanhCore(x, y);
     }
@@ -197,7 +212,7 @@ public abstract partial class Backend
     public void CrossEntropy(Tensor logits, Tensor labels, Tensor weights, Tensor losses)
     {
         Shape rows = new(logits.Shape[0]);
-        Expect(logits, "logits", DType.F32, new Shape(logits.Shape[0], logits.Shape[1]));
+        Expect(logits, "logits", TypeOf(logits), new Shape(logits.Shape[0], logits.Shape[1]));
         Expect(labels, "labels", DType.I32, rows);
         if (!weights.IsAbsent) Expect(weights, "weights", DType.F32, rows);
         Expect(losses, "losses", DType.F32, rows);
@@ -229,6 +244,8 @@ public abstract partial class Backend
         SquaredErrorCore(x, targets, weights, losses);
     }
 
+    private protected virtual void CastCore(Tensor x, Tensor y) => throw new NotSupportedException($"{Description} has one type of numbers");
+
     private protected abstract Weight PackCore(in Weight weight, Activation activation, Arena arena);
 
     private protected abstract void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y);
@@ -243,7 +260,7 @@ public abstract partial class Backend
 
     private protected abstract void GatherRowsCore(Tensor x, Tensor rows, Tensor y);
 
-    private protected abstract void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y);
+    private protected abstract void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y);
 
     private protected abstract void GeluCore(Tensor x, Tensor y);
 
@@ -260,6 +277,9 @@ public abstract partial class Backend
     private protected abstract void BinaryCrossEntropyCore(Tensor logits, Tensor targets, Tensor weights, Tensor losses);
 
     private protected abstract void SquaredErrorCore(Tensor x, Tensor targets, Tensor weights, Tensor losses);
+
+    /// <summary>The type of an operation's numbers: that of its first operand, where the backend computes in it.</summary>
+    private DType TypeOf(Tensor x) => x.DType == ActivationType ? ActivationType : DType.F32;
 
     private static void ExpectLike(Tensor x, Tensor targets, Tensor weights, Tensor result)
     {
@@ -283,10 +303,10 @@ public abstract partial class Backend
             $"not {heads} and {cuSeqlens.Longest}");
     }
 
-    private static void Expect(in Norm norm, int width)
+    private static void Expect(in Norm norm, DType dtype, int width)
     {
-        Expect(norm.Weight, "layer norm weight", DType.F32, new Shape(width));
-        Expect(norm.Bias, "layer norm bias", DType.F32, new Shape(width));
+        Expect(norm.Weight, "layer norm weight", dtype, new Shape(width));
+        Expect(norm.Bias, "layer norm bias", dtype, new Shape(width));
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Engine.Kernels;
@@ -10,7 +11,7 @@ namespace Engine.Runtime;
 /// </summary>
 public abstract partial class Backend : IDisposable
 {
-    private long _liveBytes;
+    private long _liveBytes, _releases;
     private int _liveStorages;
     private bool _disposed;
 
@@ -47,6 +48,18 @@ public abstract partial class Backend : IDisposable
     /// </summary>
     public Profile? Profile { get; set; }
 
+    /// <summary>
+    /// The element type of activations, and of the parameters that operations of inference read. Statistics, losses and sums are F32
+    /// whatever it is.
+    /// </summary>
+    public virtual DType ActivationType => DType.F32;
+
+    /// <summary>Whether work can be recorded and run again as one; see <see cref="Recordings{TKey}"/>.</summary>
+    public virtual bool Records => false;
+
+    /// <summary>How often memory was returned.</summary>
+    internal long Releases => Interlocked.Read(ref _releases);
+
     /// <summary>Uninitialised memory of at least one byte, aligned to 64.</summary>
     /// <exception cref="InsufficientMemoryException">The backend has no such memory; the message says how much was asked.</exception>
     public Storage Allocate(long bytes)
@@ -69,6 +82,38 @@ public abstract partial class Backend : IDisposable
     public void Download<T>(Tensor source, Span<T> destination)
         where T : unmanaged
         => CopyOut(SameSize(source, MemoryMarshal.AsBytes(destination).Length), MemoryMarshal.AsBytes(destination));
+
+    /// <summary>Copies numbers of this process to a tensor of F32, or of BF16, to which they are rounded.</summary>
+    public void UploadNumbers(ReadOnlySpan<float> source, Tensor destination)
+    {
+        if (destination.DType == DType.F32)
+        {
+            Upload(source, destination);
+            return;
+        }
+
+        if (destination.DType != DType.BF16) throw new ArgumentException($"{destination} holds no numbers of F32 or BF16");
+        BFloat16[] rounded = ArrayPool<BFloat16>.Shared.Rent(source.Length);
+        for (int i = 0; i < source.Length; i++) rounded[i] = (BFloat16)source[i];
+        Upload<BFloat16>(rounded.AsSpan(0, source.Length), destination);
+        ArrayPool<BFloat16>.Shared.Return(rounded);
+    }
+
+    /// <summary>Copies the numbers of a tensor of F32 or BF16 to this process.</summary>
+    public void DownloadNumbers(Tensor source, Span<float> destination)
+    {
+        if (source.DType == DType.F32)
+        {
+            Download(source, destination);
+            return;
+        }
+
+        if (source.DType != DType.BF16) throw new ArgumentException($"{source} holds no numbers of F32 or BF16");
+        BFloat16[] narrow = ArrayPool<BFloat16>.Shared.Rent(destination.Length);
+        Download(source, narrow.AsSpan(0, destination.Length));
+        for (int i = 0; i < destination.Length; i++) destination[i] = (float)narrow[i];
+        ArrayPool<BFloat16>.Shared.Return(narrow);
+    }
 
     /// <summary>Copies a tensor to another one of its shape and type.</summary>
     public void Copy(Tensor source, Tensor destination)
@@ -94,10 +139,18 @@ public abstract partial class Backend : IDisposable
 
     internal void Release(nint address, long bytes)
     {
+        Interlocked.Increment(ref _releases);
         FreeMemory(address);
         Interlocked.Add(ref _liveBytes, -bytes);
         Interlocked.Decrement(ref _liveStorages);
     }
+
+    /// <summary>Records what the work launches, without running it.</summary>
+    /// <param name="work">Only launches: no upload, no download, no memory allocated or returned.</param>
+    internal virtual Recording Record(Action work) => throw new NotSupportedException($"nothing is recorded on {Description}");
+
+    /// <summary>Runs a recording, unless memory was returned since it was made.</summary>
+    internal virtual bool Replay(Recording recording) => throw new NotSupportedException($"nothing is recorded on {Description}");
 
     /// <summary>Gets memory, or throws <see cref="InsufficientMemoryException"/>.</summary>
     private protected abstract nint AllocateMemory(long bytes);

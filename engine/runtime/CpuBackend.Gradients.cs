@@ -92,15 +92,15 @@ internal unsafe partial class CpuBackend<TS, TV>
     private protected override void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) =>
         Run(new PoolingGradientJob<TS, TV>(F32(dy), I32(cuSeqlens.Borders), cuSeqlens.Sequences, dy.Shape[1], pooling, F32(dx), accumulate));
 
-    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits) =>
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits) =>
         Run(new CrossEntropyGradientJob<TS, TV>(
-            F32(logits), I32(labels), F32(weights), scale, F32(dlogits), logits.Shape[0], logits.Shape[1]));
+            F32(logits), I32(labels), F32(weights), *F32(scale), F32(dlogits), logits.Shape[0], logits.Shape[1]));
 
-    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits) =>
-        Run(new ElementLossGradientJob<BinaryCrossEntropyLoss>(F32(logits), F32(targets), F32(weights), scale, F32(dlogits), logits.Count));
+    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) =>
+        Run(new ElementLossGradientJob<BinaryCrossEntropyLoss>(F32(logits), F32(targets), F32(weights), *F32(scale), F32(dlogits), logits.Count));
 
-    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx) =>
-        Run(new ElementLossGradientJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), scale, F32(dx), x.Count));
+    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) =>
+        Run(new ElementLossGradientJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), *F32(scale), F32(dx), x.Count));
 
     private protected override void ScaleCore(Tensor x, float factor, Tensor y) => Run(new ScaleJob<TS, TV>(F32(x), factor, F32(y), x.Count));
 
@@ -120,8 +120,41 @@ internal unsafe partial class CpuBackend<TS, TV>
         }
     }
 
-    private protected override void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v) =>
-        Run(new AdamWJob<TS, TV>(step, F32(w), F32(g), F32(m), F32(v), w.Count));
+    private protected override void SumOfLossesCore(Tensor losses, Tensor place, Tensor sums)
+    {
+        double sum = 0;
+        foreach (float loss in losses.Span<float>()) sum += loss;
+        sums.Span<double>()[*I32(place)] = sum;
+    }
+
+    private protected override void AdamWCore(Tensor numbers, AdamWRuns runs, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report)
+    {
+        var step = *(AdamWStep*)F32(numbers);
+        double norm = losses.IsAbsent || Finite(losses.Span<double>()) ? Norm(runs, g) : double.NaN;
+        bool taken = double.IsFinite(norm);
+        // As torch.nn.utils.clip_grad_norm_ does it.
+        float scale = (float)Math.Min(1, step.ClipNorm / (norm + 1e-6));
+        foreach (AdamWRun run in taken ? runs.Runs : [])
+            Run(new AdamWJob<TS, TV>(
+                step, scale, run.Decays, F32(w) + run.Start, F32(g) + run.Start, F32(m) + run.Start, F32(v) + run.Start, run.Count));
+        Clear(g);
+        Span<double> told = report.Span<double>();
+        (told[0], told[1]) = (norm, taken ? 1 : 0);
+    }
+
+    private double Norm(AdamWRuns runs, Tensor g)
+    {
+        double sum = 0;
+        foreach (AdamWRun run in runs.Runs) sum += SumOfSquares(g.Slice(run.Start, new Shape(run.Count)));
+        return Math.Sqrt(sum);
+    }
+
+    private static bool Finite(ReadOnlySpan<double> values)
+    {
+        foreach (double value in values)
+            if (!double.IsFinite(value)) return false;
+        return true;
+    }
 
     private void ProductWithRight(float* right, MatMulArguments arguments)
     {

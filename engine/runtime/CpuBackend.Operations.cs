@@ -57,8 +57,12 @@ internal unsafe partial class CpuBackend<TS, TV>
         Run(new GatherRowsJob(F32(x), I32(rows), F32(y), y.Shape[0], y.Shape[1]));
     }
 
-    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y) =>
+    private protected override void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
+    {
+        uint* words = (uint*)I32(stream);
+        var random = new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)site);
         Run(new DropoutJob<TS, TV>(random, probability, F32(x), F32(residual), F32(y), x.Count));
+    }
 
     private protected override void GeluCore(Tensor x, Tensor y) => Map<GeluFunction>(x, x, y);
 

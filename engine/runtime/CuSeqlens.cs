@@ -9,8 +9,9 @@ public readonly struct CuSeqlens
     /// <summary>Uploads the borders of sequences of these lengths.</summary>
     /// <param name="arena">Where the borders are kept.</param>
     /// <param name="lengths">The number of tokens of each sequence.</param>
+    /// <param name="longestStep">What <see cref="Longest"/> is rounded up to a multiple of.</param>
     /// <exception cref="ArgumentException">There is no sequence, a length is negative, or the sum exceeds 2³¹ − 1.</exception>
-    public CuSeqlens(Arena arena, ReadOnlySpan<int> lengths)
+    public CuSeqlens(Arena arena, ReadOnlySpan<int> lengths, int longestStep = 1)
     {
         ArgumentNullException.ThrowIfNull(arena);
         if (lengths.IsEmpty) throw new ArgumentException("a batch has at least one sequence");
@@ -27,6 +28,7 @@ public readonly struct CuSeqlens
         }
 
         Tokens = (int)total;
+        Longest = (Longest + longestStep - 1) / longestStep * longestStep;
         Sequences = lengths.Length;
         arena.Backend.Upload<int>(borders, Borders);
     }
@@ -43,6 +45,6 @@ public readonly struct CuSeqlens
     /// <summary>The sum of the squares of the numbers of tokens: what attention's work is proportional to.</summary>
     internal double SquaredLengths { get; }
 
-    /// <summary>The number of tokens of the longest sequence.</summary>
+    /// <summary>The number of tokens of the longest sequence, or somewhat more.</summary>
     public int Longest { get; }
 }

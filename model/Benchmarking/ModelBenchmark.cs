@@ -76,7 +76,7 @@ public sealed class ModelBenchmark : IDisposable
         Variable x = _model.Encoder.Forward(_tape, batch);                          // [tokens, hidden]
         Variable pooled = new Pool(Pooling.Mean).Forward(_tape, x, batch.CuSeqlens); // [sequences, hidden]
         var values = new float[lengths.Length * hidden];
-        _model.Backend.Download<float>(pooled.Data, values);
+        _model.Backend.DownloadNumbers(pooled.Data, values);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds, flops = TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3;
         return new BenchmarkSample(seconds, flops, CheckOf(values, hidden) / lengths.Length);
     }
@@ -106,7 +106,7 @@ public sealed class ModelBenchmark : IDisposable
         long start = Stopwatch.GetTimestamp();
         var batch = new Batch(_activations, ids, lengths);
         var losses = new float[rows.Count];
-        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), 1f / rows.Count);
+        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), _tape.Number(1f / rows.Count));
         _model.Backend.Download<float>(loss.Data, losses);
         _tape.Backward(loss);
         _optimizer!.Step(LearningRate, out _);

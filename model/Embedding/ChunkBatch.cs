@@ -12,15 +12,20 @@ internal sealed class ChunkBatch : IDisposable
     private readonly Dnabert2Model _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
+    private readonly RoundedBatch _rounded;
+    private readonly Recordings<PassShape> _recordings;
+    private readonly Func<Tensor> _pass;
     private readonly Pool? _pool;
     private readonly int _cls, _sep;
     private readonly List<int> _ids = [], _lengths = [];
+    private Batch _batch;
 
     /// <summary>A batch whose chunks are pooled; of which, with null, the vectors of all tokens are wanted.</summary>
     public ChunkBatch(Dnabert2Model model, Pooling? pooling)
     {
         (_model, _arena) = (model, new Arena(model.Backend));
-        _tape = Tape.ForInference(_arena);
+        (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
+        (_rounded, _recordings) = (new RoundedBatch(model.Backend), new Recordings<PassShape>(model.Backend));
         _pool = pooling is { } how ? new Pool(how) : null;
         _cls = Special(model.Tokenizer.ClsId, "[CLS]");
         _sep = Special(model.Tokenizer.SepId, "[SEP]");
@@ -51,13 +56,17 @@ internal sealed class ChunkBatch : IDisposable
     {
         try
         {
-            Tensor x = Forward(_arena, _tape, Lengths.Length);
+            _batch = _rounded.Upload(_arena, Ids, Lengths);
+            CuSeqlens c = _batch.CuSeqlens;
+            Tensor x = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+            x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
             if (destination.Length < x.Count) destination = new float[x.Count];
-            _model.Backend.Download(x, destination.AsSpan(0, (int)x.Count));
+            _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
             _arena.Reset();
         }
         catch (DeviceMemoryException fault)
         {
+            _recordings.Dispose();
             throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], "--batch-tokens", Probe);
         }
     }
@@ -69,15 +78,14 @@ internal sealed class ChunkBatch : IDisposable
         _lengths.Clear();
     }
 
-    public void Dispose() => _arena.Dispose();
-
-    /// <summary>The encoder's result for the first so many chunks.</summary>
-    private Tensor Forward(Arena arena, Tape tape, int chunks)
+    public void Dispose()
     {
-        ReadOnlySpan<int> lengths = Lengths[..chunks];
-        int tokens = 0;
-        foreach (int length in lengths) tokens += length;
-        var batch = new Batch(arena, Ids[..tokens], lengths);
+        _recordings.Dispose();
+        _arena.Dispose();
+    }
+
+    private Tensor Forward(Tape tape, in Batch batch)
+    {
         Variable output = _model.Encoder.Forward(tape, batch);
         if (_pool is not null) output = _pool.Forward(tape, output, batch.CuSeqlens);
         return output.Data;
@@ -86,7 +94,10 @@ internal sealed class ChunkBatch : IDisposable
     private long Probe(int chunks)
     {
         using var arena = new Arena(_model.Backend);
-        Forward(arena, Tape.ForInference(arena), chunks);
+        ReadOnlySpan<int> lengths = Lengths[..chunks];
+        int tokens = 0;
+        foreach (int length in lengths) tokens += length;
+        Forward(Tape.ForInference(arena), new Batch(arena, Ids[..tokens], lengths));
         return arena.HighWater;
     }
 

@@ -12,7 +12,11 @@ internal sealed class Classification : IDisposable
     private readonly Dnabert2Model _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
+    private readonly RoundedBatch _rounded;
+    private readonly Recordings<PassShape> _recordings;
+    private readonly Func<Tensor> _pass;
     private readonly int _budget;
+    private Batch _batch;
 
     /// <summary>Runs the model as it is at each call.</summary>
     /// <param name="model">With pooler and classifier.</param>
@@ -20,7 +24,8 @@ internal sealed class Classification : IDisposable
     public Classification(Dnabert2Model model, int batchTokens)
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
-        _tape = Tape.ForInference(_arena);
+        (_tape, _pass) = (Tape.ForInference(_arena), () => Objectives.Logits(_model, _tape!, _batch).Data);
+        (_rounded, _recordings) = (new RoundedBatch(model.Backend), new Recordings<PassShape>(model.Backend));
     }
 
     /// <summary>The logits of all sequences.</summary>
@@ -55,16 +60,22 @@ internal sealed class Classification : IDisposable
     }
 
     /// <summary>Returns the memory.</summary>
-    public void Dispose() => _arena.Dispose();
+    public void Dispose()
+    {
+        _recordings.Dispose();
+        _arena.Dispose();
+    }
 
     private void Run(List<int> ids, List<int> lengths, ReadOnlySpan<int> places, float[] logits)
     {
         int labels = _model.Config.NumLabels;
         _tape.Reset();
-        var batch = new Batch(_arena, CollectionsMarshal.AsSpan(ids), CollectionsMarshal.AsSpan(lengths));
-        Tensor result = Objectives.Logits(_model, _tape, batch).Data;
+        _batch = _rounded.Upload(_arena, CollectionsMarshal.AsSpan(ids), CollectionsMarshal.AsSpan(lengths));
+        CuSeqlens c = _batch.CuSeqlens;
+        Tensor result = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+        result = result.Slice(0, new Shape(lengths.Count, labels));
         var values = new float[result.Count];
-        _model.Backend.Download<float>(result, values);
+        _model.Backend.DownloadNumbers(result, values);
         for (int i = 0; i < places.Length; i++) values.AsSpan(i * labels, labels).CopyTo(logits.AsSpan(places[i] * labels));
     }
 }

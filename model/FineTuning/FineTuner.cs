@@ -207,6 +207,7 @@ public sealed class FineTuner : IDisposable
             throw new InvalidDataException($"{state} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
         RunState restored = RunState.Read(state, Identity(state));
         TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
         _step.Optimizer.Steps = restored.OptimizerSteps;
         return restored;
@@ -218,6 +219,7 @@ public sealed class FineTuner : IDisposable
         if (_state.BestStep == 0)
             throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and begin anew");
         TensorFile.Read(Path.Combine(_checkpoints.PathOf(_state.BestStep), TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        _model.Parameters.Round();
         float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation), test = _classification.Run(_data.Test.Sequences, cancellation);
         var result = new FineTuneResult(
             _state.Step, _state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Dnabert2.Training;
 using Engine.Autograd;
-using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.FineTuning;
@@ -14,28 +13,23 @@ namespace Dnabert2.FineTuning;
 internal sealed class FineTuningStep : IDisposable
 {
     private const uint OrderSite = 0x4654554E;
-    private readonly Dnabert2Model _model;
     private readonly TaskPart _data;
     private readonly TaskLoss _loss;
     private readonly FineTuneOptions _options;
-    private readonly Arena _activations, _gradients;
-    private readonly Tape _tape;
+    private readonly TrainingPasses _passes;
     private readonly int[] _rows;
     private readonly Target[] _targets;
     private readonly List<int> _ids = [], _lengths = [];
-    private float[] _losses = [];
 
     public FineTuningStep(Dnabert2Model model, TaskPart data, TaskLoss loss, FineTuneOptions options)
     {
-        (_model, _data, _loss, _options) = (model, data, loss, options);
+        (_data, _loss, _options) = (data, loss, options);
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
-        model.Parameters.AllocateGradients();
-        Optimizer = new AdamW(model.Parameters, options.Optimizer);
-        (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));
-        _tape = Tape.ForTraining(_activations, _gradients, options.Recompute);
+        _passes = new TrainingPasses(
+            model, options.Optimizer, options.Recompute, options.Batch, batch => loss.Forward(model, _passes!.Tape, batch));
     }
 
-    public AdamW Optimizer { get; }
+    public AdamW Optimizer => _passes.Optimizer;
 
     /// <summary>The rows of the last step, by their numbers in the training set from 0.</summary>
     public ReadOnlySpan<int> Rows => _rows.AsSpan(0, Count);
@@ -48,27 +42,22 @@ internal sealed class FineTuningStep : IDisposable
     {
         Choose(step);
         float scale = (float)(1 / _loss.Weight(_targets.AsSpan(0, Count)));
-        double sum = 0;
-        int tokens = 0;
-        for (int start = 0; start < Count && double.IsFinite(sum); start += _lengths.Count)
+        int tokens = 0, passes = 0;
+        _passes.Begin(learningRate);
+        for (int start = 0; start < Count; start += _lengths.Count)
         {
             Pack(start);
             tokens += _ids.Count;
-            sum += ForwardBackward((uint)(((long)step * _options.Batch) + start), _targets.AsSpan(start, _lengths.Count), scale);
+            Pass((uint)(((long)step * _options.Batch) + start), passes++, _targets.AsSpan(start, _lengths.Count), scale, start + _lengths.Count == Count);
         }
 
-        double loss = sum * scale, norm = double.NaN;
-        bool updated = false;
-        if (double.IsFinite(loss)) updated = Optimizer.Step(learningRate, out norm);
-        else _model.Backend.Clear(_model.Parameters.Gradients);
-        return new StepResult(loss, norm, updated, tokens, Count, Flops: 0);
+        bool updated = _passes.Finish(passes, out double norm, out ReadOnlySpan<double> losses);
+        double sum = 0;
+        for (int i = 0; i < passes && double.IsFinite(sum); i++) sum += losses[i];
+        return new StepResult(sum * scale, norm, updated, tokens, Count, Flops: 0);
     }
 
-    public void Dispose()
-    {
-        _activations.Dispose();
-        _gradients.Dispose();
-    }
+    public void Dispose() => _passes.Dispose();
 
     private void Choose(int step)
     {
@@ -96,22 +85,15 @@ internal sealed class FineTuningStep : IDisposable
         }
     }
 
-    /// <summary>Adds the gradients of a micro-batch and returns the sum of its losses.</summary>
-    private double ForwardBackward(uint number, ReadOnlySpan<Target> targets, float scale)
+    /// <summary>Adds the gradients of a micro-batch.</summary>
+    private void Pass(uint number, int place, ReadOnlySpan<Target> targets, float scale, bool last)
     {
         try
         {
             // Each pass draws dropout masks of its own; its first row's place in the run names it, so that a resumed run draws the same.
-            _tape.Reset(_options.Seed, number);
-            var batch = new Batch(_activations, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
-            Variable losses = _loss.Forward(_model, _tape, batch, targets, scale);
-            if (_losses.Length < losses.Data.Count) _losses = new float[losses.Data.Count];
-            Span<float> values = _losses.AsSpan(0, (int)losses.Data.Count);
-            _model.Backend.Download(losses.Data, values);
-            double sum = 0;
-            foreach (float loss in values) sum += loss;
-            if (double.IsFinite(sum)) _tape.Backward(losses);
-            return sum;
+            Batch batch = _passes.Begin(_options.Seed, number, place, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
+            _loss.Upload(_passes, targets, batch.CuSeqlens.Sequences, scale);
+            _passes.Run(batch.CuSeqlens.Sequences, last);
         }
         catch (DeviceMemoryException fault)
         {
@@ -120,19 +102,6 @@ internal sealed class FineTuningStep : IDisposable
     }
 
     // A method of its own, so that what its lambda captures is not allocated in steps that fit.
-    private DeviceMemoryException Explain(DeviceMemoryException fault, Target[] targets) => BatchMemory.Explain(
-        fault, _ids.Count, CollectionsMarshal.AsSpan(_lengths), [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(targets.AsSpan(0, sequences)));
-
-    /// <summary>The bytes that a pass over the first sequences takes. The gradients are of no use afterwards.</summary>
-    private long Probe(ReadOnlySpan<Target> targets)
-    {
-        using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
-        var tape = Tape.ForTraining(activations, gradients, _options.Recompute);
-        ReadOnlySpan<int> lengths = CollectionsMarshal.AsSpan(_lengths)[..targets.Length];
-        int tokens = 0;
-        foreach (int length in lengths) tokens += length;
-        var batch = new Batch(activations, CollectionsMarshal.AsSpan(_ids)[..tokens], lengths);
-        tape.Backward(_loss.Forward(_model, tape, batch, targets, 0));
-        return activations.HighWater + gradients.HighWater;
-    }
+    private DeviceMemoryException Explain(DeviceMemoryException fault, Target[] targets) => _passes.Explain(
+        fault, [.. _ids], [.. _lengths], (sequences, _) => _loss.Upload(_passes, targets.AsSpan(0, sequences), sequences, 0));
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -15,6 +16,7 @@ internal sealed class TaskLoss
     private readonly float[]? _weights;
     private readonly List<int> _classes = [];
     private readonly List<float> _targets = [], _factors = [];
+    private Tensor _targetTensor, _factorTensor, _scale;
 
     /// <summary>The loss of a task.</summary>
     /// <param name="config">The task.</param>
@@ -36,26 +38,32 @@ internal sealed class TaskLoss
         return sum;
     }
 
-    /// <summary>The losses of a batch, weighted; their sum over <see cref="Weight"/> is the mean.</summary>
+    /// <summary>Gives a pass its labels.</summary>
+    /// <param name="passes">The passes.</param>
+    /// <param name="targets">The labels.</param>
+    /// <param name="rows">The sequences of the pass; those beyond the labels have no loss.</param>
+    /// <param name="scale">The factor of the gradient.</param>
+    public void Upload(TrainingPasses passes, ReadOnlySpan<Target> targets, int rows, float scale)
+    {
+        Assemble(targets, rows);
+        Shape shape = _kind == TaskKind.SingleLabel ? new Shape(rows) : new Shape(rows, _outputs);
+        _factorTensor = _factors.Count == 0 ? default : passes.Upload<float>(CollectionsMarshal.AsSpan(_factors), DType.F32, shape);
+        _targetTensor = _kind == TaskKind.SingleLabel
+            ? passes.Upload<int>(CollectionsMarshal.AsSpan(_classes), DType.I32, shape)
+            : passes.Upload<float>(CollectionsMarshal.AsSpan(_targets), DType.F32, shape);
+        _scale = passes.Tape.Number(scale);
+    }
+
+    /// <summary>The losses of a batch, weighted, whose labels were uploaded; their sum over <see cref="Weight"/> is the mean.</summary>
     /// <param name="model">The model.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
-    /// <param name="targets">Their labels.</param>
-    /// <param name="scale">The factor of the gradient.</param>
-    public Variable Forward(Dnabert2Model model, Tape tape, in Batch batch, ReadOnlySpan<Target> targets, float scale)
+    public Variable Forward(Dnabert2Model model, Tape tape, in Batch batch) => _kind switch
     {
-        Assemble(targets);
-        Tensor factors = _factors.Count == 0 ? default : Upload<float>(tape, CollectionsMarshal.AsSpan(_factors), DType.F32, Shape());
-        if (_kind == TaskKind.SingleLabel)
-            return Objectives.Classification(
-                model, tape, batch, Upload<int>(tape, CollectionsMarshal.AsSpan(_classes), DType.I32, new Shape(targets.Length)), scale, factors);
-        Tensor values = Upload<float>(tape, CollectionsMarshal.AsSpan(_targets), DType.F32, new Shape(targets.Length, _outputs));
-        return _kind == TaskKind.MultiLabel
-            ? Objectives.MultiLabel(model, tape, batch, values, scale, factors)
-            : Objectives.Regression(model, tape, batch, values, scale);
-
-        Shape Shape() => _kind == TaskKind.SingleLabel ? new Shape(_factors.Count) : new Shape(_factors.Count / _outputs, _outputs);
-    }
+        TaskKind.SingleLabel => Objectives.Classification(model, tape, batch, _targetTensor, _scale, _factorTensor),
+        TaskKind.MultiLabel => Objectives.MultiLabel(model, tape, batch, _targetTensor, _scale, _factorTensor),
+        _ => Objectives.Regression(model, tape, batch, _targetTensor, _scale, _factorTensor),
+    };
 
     /// <summary>The mean loss of predictions, in float64.</summary>
     /// <param name="targets">The labels.</param>
@@ -89,7 +97,7 @@ internal sealed class TaskLoss
         return sum;
     }
 
-    private void Assemble(ReadOnlySpan<Target> targets)
+    private void Assemble(ReadOnlySpan<Target> targets, int rows)
     {
         _classes.Clear();
         _targets.Clear();
@@ -107,6 +115,26 @@ internal sealed class TaskLoss
                 if (_weights is not null) _factors.Add(present ? _weights[c] : 1);
             }
         }
+
+        if (rows > targets.Length) Pad(rows);
+    }
+
+    /// <summary>Rows without a loss: of a class below 0, or a factor of 0.</summary>
+    private void Pad(int rows)
+    {
+        if (_kind == TaskKind.SingleLabel)
+        {
+            while (_classes.Count < rows) _classes.Add(-1);
+            while (_weights is not null && _factors.Count < rows) _factors.Add(0);
+            return;
+        }
+
+        while (_factors.Count < _targets.Count) _factors.Add(1);
+        while (_targets.Count < rows * _outputs)
+        {
+            _targets.Add(0);
+            _factors.Add(0);
+        }
     }
 
     private float[] Balanced(Target[] train)
@@ -121,13 +149,5 @@ internal sealed class TaskLoss
         // A class without rows has no loss to weigh; one that all rows have is not to weigh nothing.
         return Array.ConvertAll(counts, count => (float)(count == 0 ? 1
             : _kind == TaskKind.SingleLabel ? (double)train.Length / ((double)_outputs * count) : Math.Max(1, train.Length - count) / (double)count));
-    }
-
-    private static Tensor Upload<T>(Tape tape, ReadOnlySpan<T> values, DType dtype, Shape shape)
-        where T : unmanaged
-    {
-        Tensor tensor = tape.Activations.Rent(shape, dtype);
-        tape.Backend.Upload(values, tensor);
-        return tensor;
     }
 }

@@ -133,7 +133,7 @@ internal sealed class PassBatch : IDisposable
     {
         if (_values.Length < tensor.Count) _values = new float[tensor.Count];
         Span<float> values = _values.AsSpan(0, (int)tensor.Count);
-        _model.Backend.Download(tensor, values);
+        _model.Backend.DownloadNumbers(tensor, values);
         return values;
     }
 

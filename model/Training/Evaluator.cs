@@ -106,7 +106,7 @@ public sealed class Evaluator : IDisposable
     {
         if (buffer.Length < tensor.Count) buffer = new float[tensor.Count];
         Span<float> values = buffer.AsSpan(0, (int)tensor.Count);
-        _model.Backend.Download(tensor, values);
+        _model.Backend.DownloadNumbers(tensor, values);
         return values;
     }
 

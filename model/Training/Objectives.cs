@@ -12,9 +12,9 @@ public static class Objectives
     /// <param name="batch">The tokens, some of them masked.</param>
     /// <param name="rows">I32 [masked]: which tokens.</param>
     /// <param name="labels">I32 [masked]: their ids before masking; a negative one is ignored.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of labels of the whole step.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of labels of the whole step.</param>
     /// <returns>[masked].</returns>
-    public static Variable MaskedLanguageModel(Dnabert2Model model, Tape tape, in Batch batch, Tensor rows, Tensor labels, float scale)
+    public static Variable MaskedLanguageModel(Dnabert2Model model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
     {
         ArgumentNullException.ThrowIfNull(model);
         MlmHead head = model.MlmHead ?? throw new InvalidOperationException("the model has no masked-language-model head");
@@ -43,10 +43,10 @@ public static class Objectives
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="labels">I32 [sequences].</param>
-    /// <param name="scale">The factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of sequences of the whole step.</param>
     /// <param name="weights">[sequences], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences].</returns>
-    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, float scale, Tensor weights = default) =>
+    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
         CrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), labels, scale, weights);
 
     /// <summary>The loss of a multi-label classifier: the binary cross-entropy of each label of each sequence.</summary>
@@ -54,10 +54,10 @@ public static class Objectives
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="targets">[sequences, labels], 0 or 1.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of labels of all sequences of the whole step.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of labels of all sequences of the whole step.</param>
     /// <param name="weights">[sequences, labels], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, labels].</returns>
-    public static Variable MultiLabel(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, float scale, Tensor weights = default) =>
+    public static Variable MultiLabel(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
         BinaryCrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
 
     /// <summary>The loss of a regression: the squared error of each sequence.</summary>
@@ -65,8 +65,9 @@ public static class Objectives
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="targets">[sequences, values].</param>
-    /// <param name="scale">The factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of sequences of the whole step.</param>
+    /// <param name="weights">[sequences, values], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, values].</returns>
-    public static Variable Regression(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, float scale) =>
-        SquaredError.Instance.Forward(tape, Logits(model, tape, batch), targets, scale);
+    public static Variable Regression(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
+        SquaredError.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
 }

@@ -202,6 +202,7 @@ public sealed class Pretrainer : IDisposable
                 "resume with the same one, or begin a new run in another folder");
         RunState restored = RunState.Read(state, RunIdentity.Of(_corpus.Hash, _options, state));
         TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
+        _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
         _step.Optimizer.Steps = restored.OptimizerSteps;
         return restored;

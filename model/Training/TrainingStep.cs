@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Engine.Autograd;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
@@ -24,9 +25,10 @@ internal sealed class TrainingStep : IDisposable
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly MaskedBatch _batch;
-    private readonly Arena _activations, _gradients;
-    private readonly Tape _tape;
-    private readonly float[] _losses;
+    private readonly TrainingPasses _passes;
+    private readonly List<int> _paddedRows = [], _paddedLabels = [];
+    private long _assembled = -1;
+    private Tensor _rows, _labels, _scale;
 
     public TrainingStep(Dnabert2Model model, Corpus corpus, PretrainOptions options)
     {
@@ -34,15 +36,16 @@ internal sealed class TrainingStep : IDisposable
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
-        int longest = corpus.Options.MaxTokens;
-        _losses = new float[Math.Min(Math.Max(options.MicroBatchTokens, longest), options.GlobalBatch * longest)];
-        model.Parameters.AllocateGradients();
-        Optimizer = new AdamW(model.Parameters, options.Optimizer);
-        (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));
-        _tape = Tape.ForTraining(_activations, _gradients, options.Recompute);
+        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, Loss);
     }
 
-    public AdamW Optimizer { get; }
+    public AdamW Optimizer => _passes.Optimizer;
+
+    /// <summary>Passes that were run as a recording; 0 where the backend does not record.</summary>
+    public long Replays => _passes.Replays;
+
+    /// <inheritdoc cref="TrainingPasses.Memory"/>
+    public (long Activations, long Gradients) Memory => _passes.Memory;
 
     /// <summary>
     /// The first and the last sample of the micro-batch in which the loss was last not finite; of the whole step if it was the norm.
@@ -59,85 +62,104 @@ internal sealed class TrainingStep : IDisposable
         long first = (long)step * _options.GlobalBatch;
         Assemble(first);
         float scale = 1f / Math.Max(1, _batch.Masked);
+        (int passes, int tokens, int masked) = (_batch.MicroBatches, _batch.Tokens, _batch.Masked);
+        double flops = TrainingFlops.Of(_model.Config, tokens, masked, _batch.SquaredLengths);
+        _passes.Begin(learningRate);
+        for (int i = 0; i < passes; i++) Pass(first, i, scale);
+
+        // While the GPU works, the next step's batch is put together.
+        if (_model.Backend.Records) Assemble(first + _options.GlobalBatch);
+        bool updated = _passes.Finish(passes, out double norm, out ReadOnlySpan<double> losses);
         double sum = 0;
-        for (int i = 0; i < _batch.MicroBatches && double.IsFinite(sum); i++) sum += ForwardBackward(first, _batch[i], scale);
-
-        double loss = sum * scale, norm = double.NaN;
-        bool updated = false;
-        if (double.IsFinite(loss))
-        {
-            updated = Optimizer.Step(learningRate, out norm);
-            if (!updated) Culprit = (first, first + _options.GlobalBatch - 1);
-        }
-        else _model.Backend.Clear(_model.Parameters.Gradients);
-
-        double flops = TrainingFlops.Of(_model.Config, _batch.Tokens, _batch.Masked, _batch.SquaredLengths);
-        return new StepResult(loss, norm, updated, _batch.Tokens, _batch.Masked, flops);
+        int last = 0;
+        while (last < passes && double.IsFinite(sum += losses[last])) last++;
+        if (!updated) Blame(first, last);
+        return new StepResult(sum * scale, norm, updated, tokens, masked, flops);
     }
 
-    public void Dispose()
-    {
-        _activations.Dispose();
-        _gradients.Dispose();
-    }
+    public void Dispose() => _passes.Dispose();
 
     private void Assemble(long first)
     {
+        if (_assembled == first) return;
         _batch.Clear();
         for (int i = 0; i < _options.GlobalBatch; i++)
         {
             Sample sample = _sampler.At(first + i);
             _batch.Add(first + i, _corpus.Window(Split.Training, sample.Species, sample.Window));
         }
+
+        _assembled = first;
     }
 
-    /// <summary>Adds the gradients of a micro-batch and returns the sum of its losses.</summary>
-    private double ForwardBackward(long first, MicroBatch part, float scale)
+    /// <summary>Names a micro-batch, or the whole step.</summary>
+    private void Blame(long first, int pass)
     {
-        if (part.Labels.IsEmpty) return 0;
-        // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
-        double sum = 0;
+        Assemble(first);
+        Culprit = (first, first + _options.GlobalBatch - 1);
+        if (pass == _batch.MicroBatches) return;
+        MicroBatch part = _batch[pass];
+        Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
+    }
+
+    /// <summary>Adds the gradients of a micro-batch.</summary>
+    private void Pass(long first, int place, float scale)
+    {
+        MicroBatch part = _batch[place];
+        bool last = place == _batch.MicroBatches - 1;
+        if (part.Labels.IsEmpty)
+        {
+            if (last) _passes.Update();
+            return;
+        }
+
         try
         {
-            _tape.Reset(_options.Seed, (uint)(first + part.FirstSequence));
-            var batch = new Batch(_activations, part.Ids, part.Lengths);
-            Variable losses = Loss(_tape, _activations, batch, part.Rows, part.Labels, scale);
-            Span<float> values = _losses.AsSpan(0, part.Labels.Length);
-            _model.Backend.Download(losses.Data, values);
-            foreach (float loss in values) sum += loss;
-            if (double.IsFinite(sum)) _tape.Backward(losses);
+            // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
+            Batch batch = _passes.Begin(_options.Seed, (uint)(first + part.FirstSequence), place, part.Ids, part.Lengths);
+            Pad(part, batch.CuSeqlens.Tokens);
+            Upload(CollectionsMarshal.AsSpan(_paddedRows), CollectionsMarshal.AsSpan(_paddedLabels), scale);
+            _passes.Run(_paddedRows.Count, last);
         }
         catch (DeviceMemoryException fault)
         {
             throw Explain(fault, [.. part.Ids], [.. part.Lengths]);
         }
-
-        if (!double.IsFinite(sum)) Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
-        return sum;
     }
 
-    // A method of its own, so that what its lambda captures is not allocated in steps that fit.
-    private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths) => BatchMemory.Explain(
-        fault, ids.Length, lengths, [_activations, _gradients], "--micro-batch-tokens", sequences => Probe(ids, lengths[..sequences]));
-
-    private Variable Loss(Tape tape, Arena arena, in Batch batch, ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale) =>
-        Objectives.MaskedLanguageModel(_model, tape, batch, Upload(arena, rows), Upload(arena, labels), scale);
-
-    /// <summary>The bytes that a pass over sequences takes, as many tokens masked as on average. The gradients are of no use afterwards.</summary>
-    private long Probe(int[] ids, int[] lengths)
+    /// <summary>The masked tokens, and as many others without a label as the backend wants; a row comes at most once.</summary>
+    private void Pad(MicroBatch part, int tokens)
     {
-        using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
-        var tape = Tape.ForTraining(activations, gradients, _options.Recompute);
-        var batch = new Batch(activations, ids.AsSpan(0, lengths.Sum()), lengths);
-        int masked = Math.Max(1, (int)Math.Ceiling(batch.CuSeqlens.Tokens * _options.MaskProbability));
-        tape.Backward(Loss(tape, activations, batch, [.. Enumerable.Range(0, masked)], new int[masked], 0));
-        return activations.HighWater + gradients.HighWater;
+        _paddedRows.Clear();
+        _paddedLabels.Clear();
+        _paddedRows.AddRange(part.Rows);
+        _paddedLabels.AddRange(part.Labels);
+
+        // From the end, where those are that no sequence has; the masked ones are in ascending order.
+        int masked = part.Rows.Length - 1, wanted = _passes.Targets(part.Rows.Length);
+        for (int row = tokens - 1; _paddedRows.Count < wanted; row--)
+        {
+            if (masked >= 0 && part.Rows[masked] == row) masked--;
+            else
+            {
+                _paddedRows.Add(row);
+                _paddedLabels.Add(-1);
+            }
+        }
     }
 
-    private Tensor Upload(Arena arena, ReadOnlySpan<int> values)
+    private void Upload(ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale)
     {
-        Tensor tensor = arena.Rent(new Shape(values.Length), DType.I32);
-        _model.Backend.Upload(values, tensor);
-        return tensor;
+        (_rows, _labels) = (_passes.Upload(rows, DType.I32, new Shape(rows.Length)), _passes.Upload(labels, DType.I32, new Shape(labels.Length)));
+        _scale = _passes.Tape.Number(scale);
     }
+
+    private Variable Loss(Batch batch) => Objectives.MaskedLanguageModel(_model, _passes.Tape, batch, _rows, _labels, _scale);
+
+    // A method of its own, so that what its lambda captures is not allocated in steps that fit. As many tokens are masked as on average.
+    private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths) => _passes.Explain(fault, ids, lengths, (_, tokens) =>
+    {
+        int masked = Math.Max(1, (int)Math.Ceiling(tokens * _options.MaskProbability));
+        Upload([.. Enumerable.Range(0, masked)], new int[masked], 0);
+    });
 }

@@ -11,6 +11,8 @@ namespace Tests.Autograd;
 internal sealed class GradientCheck : IDisposable
 {
     private const double Step = 1e-5;
+    private const ulong Seed = 5;
+    private const uint Pass = 3;
     private readonly Arena _activations, _gradients;
     private readonly List<(string Name, double[] Values, Func<float[]> Gradient)> _inputs = [];
     private uint _draws;
@@ -20,7 +22,7 @@ internal sealed class GradientCheck : IDisposable
         Backend = backend;
         (_activations, _gradients) = (new Arena(backend), new Arena(backend));
         Tape = Tape.ForTraining(_activations, _gradients);
-        Tape.Reset(seed: 5, step: 3);
+        Tape.Reset(Seed, Pass);
         Parameters = new ParameterSet(backend);
     }
 
@@ -31,6 +33,9 @@ internal sealed class GradientCheck : IDisposable
     public Arena Arena => _activations;
 
     public ParameterSet Parameters { get; }
+
+    /// <summary>The random stream of a site.</summary>
+    public Philox Random(int site) => new(Seed, Pass, (uint)site);
 
     /// <summary>An operand of normal deviates, whose gradient is checked.</summary>
     public (Variable Variable, double[] Values) Input(string name, int rows, int width, double deviation = 1)
@@ -86,7 +91,7 @@ internal sealed class GradientCheck : IDisposable
                 Assert.Fail($"element {i} of the result is {computed[i]:R}, expected {values[i]:R}");
 
         double[] weights = Normal((int)y.Data.Count, 1);
-        Tensor dy = Tape.RentGradient(y.Data.Shape);
+        Tensor dy = Tape.RentGradient(y.Data.Shape, DType.F32);
         Backend.Upload<float>(Array.ConvertAll(weights, v => (float)v), dy);
         Compare(() => Tape.Backward(y, dy), () => reference().Zip(weights, (v, w) => v * w).Sum(), tolerance);
     }

@@ -127,7 +127,7 @@ public class GradientTests
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
         foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
         using var check = new GradientCheck(CpuBackend.Create(1));
-        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream(), 0, wrong));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream, 0, wrong));
         Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
 
         static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
@@ -145,7 +145,7 @@ public class GradientTests
         var random = new Random(3);
         double[] dy = [.. Enumerable.Range(0, (int)y.Data.Count).Select(_ => (double)(float)random.NextDouble() - 0.5)];
         double[] direction = [.. Enumerable.Range(0, values.Length).Select(_ => random.NextDouble() - 0.5)];
-        Tensor gradient = check.Tape.RentGradient(y.Data.Shape);
+        Tensor gradient = check.Tape.RentGradient(y.Data.Shape, DType.F32);
         check.Backend.Upload<float>(Array.ConvertAll(dy, v => (float)v), gradient);
         check.Tape.Backward(y, gradient);
         var actual = new float[values.Length];
@@ -194,7 +194,7 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable x, double[] xs) = check.Input("logits", 4, 19, deviation: 3);
         int[] labels = [2, -1, 18, 0];
-        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3);
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3));
         check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 4).Where(r => labels[r] >= 0)
             .Sum(r => Math.Log(xs.Skip(r * 19).Take(19).Sum(Math.Exp)) - xs[(r * 19) + labels[r]]) / 3);
     }
@@ -207,7 +207,7 @@ public class GradientTests
         (Variable x, double[] xs) = check.Input("logits", 3, 5, deviation: 3);
         int[] labels = [2, -1, 4];
         float[] weights = [0.5f, 3, 2];
-        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), scale: 1f / 3, check.Numbers([3], weights));
+        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3), check.Numbers([3], weights));
         check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 3).Where(r => labels[r] >= 0)
             .Sum(r => weights[r] * (Math.Log(xs.Skip(r * 5).Take(5).Sum(Math.Exp)) - xs[(r * 5) + labels[r]])) / 3);
     }
@@ -220,7 +220,7 @@ public class GradientTests
         (Variable x, double[] xs) = check.Input("logits", 2, 3, deviation: 3);
         float[] targets = [0, 1, 0.25f, 1, 0, 1], weights = [1, 2, 0.5f, 0, 3, 1];
         Variable losses = BinaryCrossEntropy.Instance.Forward(
-            check.Tape, x, check.Numbers([2, 3], targets), scale: 1f / 6, check.Numbers([2, 3], weights));
+            check.Tape, x, check.Numbers([2, 3], targets), check.Tape.Number(1f / 6), check.Numbers([2, 3], weights));
         check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) =>
             weights[i] * ((targets[i] * Math.Log(1 + Math.Exp(-v))) + ((1 - targets[i]) * Math.Log(1 + Math.Exp(v))))).Sum() / 6);
     }
@@ -232,7 +232,7 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable x, double[] xs) = check.Input("x", 4, 2, deviation: 3);
         float[] targets = [0, 1, -2, 0.5f, 3, 1, 0, -1];
-        Variable losses = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([4, 2], targets), scale: 1f / 8);
+        Variable losses = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([4, 2], targets), check.Tape.Number(1f / 8));
         check.Compare(() => check.Tape.Backward(losses), () => xs.Select((v, i) => Math.Pow(v - targets[i], 2)).Sum() / 8);
     }
 
@@ -253,7 +253,7 @@ public class GradientTests
             (Variable x, double[] xs) = check.Input("x", rows, inputs);
             (Variable residual, double[] rs) = check.Input("residual", rows, outputs);
             // The sites are numbered in the order of declaration: the layer's own dropout is 0, the addition's 1.
-            Engine.Kernels.Philox random = check.Tape.Random(1);
+            Philox random = check.Random(1);
             double[] mask = [.. Enumerable.Range(0, rows * inputs).Select(i => random.Word((ulong)i) >= (uint)(dropout * 4294967296.0) ? 1 / (1 - (double)dropout) : 0)];
             Variable y = linear.Forward(check.Tape, x, residual);
             check.Compare(y, () =>
@@ -306,14 +306,14 @@ public class GradientTests
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
         Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
-        var dropped = new AttentionMask(check.Tape.Random(0), dropout);
+        var dropped = new AttentionMask(new Philox(5, 3, 0), dropout);
         check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }
 
     /// <summary>The factors of dropout, drawn word by word as the generator defines them.</summary>
     private static double[] Mask(GradientCheck check, int count, float probability, int site)
     {
-        Philox random = check.Tape.Random(site);
+        Philox random = check.Random(site);
         return [.. Enumerable.Range(0, count).Select(i =>
             probability == 0 ? 1 : random.Word((ulong)i) >= (uint)(probability * 4294967296.0) ? 1 / (1 - (double)probability) : 0)];
     }

@@ -32,7 +32,7 @@ public class TapeTests
         Linear first = Linear.Declare(check.Parameters, "first", 3, 3), frozen = Linear.Declare(check.Parameters, "frozen", 3, 3);
         check.Fill();
         frozen.Weight.IsFrozen = frozen.Bias!.IsFrozen = true;
-        Tensor x = check.Tape.Rent(2, 3), dy = check.Tape.RentGradient(new Shape(2, 3));
+        Tensor x = check.Tape.Rent(2, 3), dy = check.Tape.RentGradient(new Shape(2, 3), DType.F32);
         x.Span<float>().Fill(1);
         dy.Span<float>().Fill(1);
         check.Tape.Backward(frozen.Forward(check.Tape, first.Forward(check.Tape, x)), dy);
@@ -75,7 +75,9 @@ public class TapeTests
         {
             Tensor x = arena.Rent(new Shape(1000), DType.F32);
             x.Span<float>().Fill(1);
-            backend.Dropout(x, new Philox(seed, step, site), 0.25f, default, x);
+            Tensor stream = arena.Rent(new Shape(3), DType.I32);
+            backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], stream);
+            backend.Dropout(x, stream, (int)site, 0.25f, default, x);
             return x.Span<float>().ToArray();
         }
 
@@ -101,7 +103,7 @@ public class TapeTests
             check.Fill();
             (Variable x, _) = check.Input("x", 333, 40);
             Variable y = norm.Forward(check.Tape, back.Forward(check.Tape, linear.Forward(check.Tape, x), residual: x));
-            Tensor dy = check.Tape.RentGradient(y.Data.Shape);
+            Tensor dy = check.Tape.RentGradient(y.Data.Shape, DType.F32);
             dy.Span<float>().Fill(0.5f);
             check.Tape.Backward(y, dy);
             return System.Runtime.InteropServices.MemoryMarshal.AsBytes(check.Parameters.Gradients.Span<float>()).ToArray();

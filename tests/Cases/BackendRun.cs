@@ -55,6 +55,34 @@ internal sealed class BackendRun(string name, Func<BackendRun.Inputs, float[][]>
             return tensor;
         }
 
+        public Tensor Number(float value)
+        {
+            Tensor tensor = Arena.Rent(new Shape(1), DType.F32);
+            backend.Upload<float>([value], tensor);
+            return tensor;
+        }
+
+        public Tensor Numbers(AdamWStep step)
+        {
+            Tensor tensor = Arena.Rent(new Shape(AdamWStep.Count), DType.F32);
+            backend.Upload<AdamWStep>([step], tensor);
+            return tensor;
+        }
+
+        public Tensor Doubles(params double[] values)
+        {
+            Tensor tensor = Arena.Rent(new Shape(values.Length), DType.F64);
+            backend.Upload<double>(values, tensor);
+            return tensor;
+        }
+
+        public float[] ReadDoubles(Tensor tensor)
+        {
+            var values = new double[tensor.Count];
+            backend.Download<double>(tensor, values);
+            return Array.ConvertAll(values, v => (float)v);
+        }
+
         public Tensor Empty(params ReadOnlySpan<int> extents) => Arena.Rent(new Shape(extents), DType.F32);
 
         public float[] Read(Tensor tensor)
@@ -130,7 +158,7 @@ internal static class BackendRuns
         yield return new($"cross-entropy gradient {rows}×{width}", i =>
         {
             Tensor logits = i.Normal(rows, width), labels = i.Integers([.. Enumerable.Range(0, rows).Select(r => r % 4 == 3 ? -1 : r % width)]);
-            i.Backend.CrossEntropyGradient(logits, labels, i.Normal(rows), 0.25f, logits);
+            i.Backend.CrossEntropyGradient(logits, labels, i.Normal(rows), i.Number(0.25f), logits);
             return [i.Read(logits)];
         });
         yield return new($"geglu {rows}×{width}", i =>
@@ -157,20 +185,23 @@ internal static class BackendRuns
     {
         Tensor x = i.Normal(count), dy = i.Normal(count), gelu = i.Empty(count), dgelu = i.Empty(count), tanh = i.Empty(count), dtanh = i.Normal(count);
         Tensor sum = i.Empty(count), dropped = i.Empty(count), added = i.Empty(count), zero = i.Normal(count);
-        var random = new Philox(5, 6, 7);
+        Tensor stream = i.Integers(5, 9, 6);
         i.Backend.Gelu(x, gelu);
         i.Backend.GeluGradient(x, dy, dgelu);
         i.Backend.Tanh(x, tanh);
         i.Backend.TanhGradient(tanh, dy, true, dtanh);
         i.Backend.Add(x, dy, sum);
-        i.Backend.Dropout(x, random, 0.3f, default, dropped);
-        i.Backend.Dropout(x, random, 0.3f, dy, added);
+        i.Backend.Dropout(x, stream, 7, 0.3f, default, dropped);
+        i.Backend.Dropout(x, stream, 7, 0.3f, dy, added);
         i.Backend.Clear(zero);
         i.Backend.Scale(gelu, -0.75f, gelu);
         Tensor w = i.Normal(count), m = i.Normal(count), v = i.Normal(count);
         i.Backend.Copy(zero, v);
-        i.Backend.AdamW(new AdamWStep(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f), w, dy, m, v);
-        return [i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v),
+        Tensor numbers = i.Numbers(AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f)), sums = i.Doubles(0, 0, 0), report = i.Doubles(0, 0);
+        i.Backend.SumOfLosses(x, i.Integers(1), sums);
+        AdamWRun[] runs = count < 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(32, count - 32, true)];
+        i.Backend.AdamW(numbers, new AdamWRuns(i.Arena, runs, count), w, dy, m, v, sums, default, report);
+        return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v),
             [(float)i.Backend.SumOfSquares(x)]];
     });
 

@@ -19,18 +19,18 @@ internal sealed class ElementLossCase(int rows, int width, bool binary, bool wei
         (double[] x, double[] targets, double[] weights) = Inputs();
         Tensor tx = Upload(backend, rent, x, rows, width), tt = Upload(backend, rent, targets, rows, width);
         Tensor tw = weighted ? Upload(backend, rent, weights, rows, width) : default;
-        Tensor losses = rent(tx.Shape, DType.F32), dx = rent(tx.Shape, DType.F32);
+        Tensor scale = Upload(backend, rent, [Scale], 1), losses = rent(tx.Shape, DType.F32), dx = rent(tx.Shape, DType.F32);
         return (() =>
         {
             if (binary)
             {
                 backend.BinaryCrossEntropy(tx, tt, tw, losses);
-                backend.BinaryCrossEntropyGradient(tx, tt, tw, Scale, dx);
+                backend.BinaryCrossEntropyGradient(tx, tt, tw, scale, dx);
             }
             else
             {
                 backend.SquaredError(tx, tt, tw, losses);
-                backend.SquaredErrorGradient(tx, tt, tw, Scale, dx);
+                backend.SquaredErrorGradient(tx, tt, tw, scale, dx);
             }
         }, [losses, dx]);
     }

@@ -142,22 +142,37 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         Check.Near(x, Read(y, x.Length), 0, "the cast");
     }
 
-    /// <summary>The norm of the gradients, from the sums of squares of 1024 blocks.</summary>
+    /// <summary>The norm of the gradients, from the sums of squares of 1024 blocks, and what becomes of a step.</summary>
     public void GradientNorm()
     {
         double[] x = Normal(5003, 1);
-        nint partial = Allocate(4096), norm = Allocate(4);
+        nint partial = Allocate(4096), report = Allocate(16), status = Allocate(8);
         KernelArguments a = Begin("sum_of_squares");
         Raw(a, Single(x));
         a.View(partial, 1024);
         a.I64(x.Length);
         device.Launch(1024);
-        a = Begin("gradient_norm");
-        a.View(partial, 1024);
-        a.View(norm, 1);
-        device.Launch(1);
-        double expected = Math.Sqrt(x.Sum(v => v * v));
-        Check.Near([expected], Read(norm, 1), 1e-5 * expected, "the norm");
+        double norm = Math.Sqrt(x.Sum(v => v * v));
+        foreach ((double loss, float limit, double expected, double scale) in ((double, float, double, double)[])
+            [(1, 10, norm, 10 / norm), (1, 1000, norm, 1), (1, float.PositiveInfinity, norm, 1), (double.NaN, 10, double.NaN, 0), (double.PositiveInfinity, 10, double.NaN, 0)])
+        {
+            var losses = new double[300];
+            losses[287] = loss;
+            a = Begin("gradient_norm");
+            a.View(partial, 1024);
+            Raw(a, losses);
+            Raw<float>(a, [0, 0, 0, 0, 0, 0, limit]);
+            a.View(report, 2);
+            a.View(status, 2);
+            device.Launch(1);
+            var told = new double[2];
+            device.Download(report, System.Runtime.InteropServices.MemoryMarshal.AsBytes(told.AsSpan()));
+            float[] what = Read(status, 2);
+            bool taken = double.IsFinite(loss);
+            Check.That(told[1] == (taken ? 1 : 0) && what[1] == told[1], $"a loss of {loss}: taken is {told[1]}, {what[1]}");
+            if (!taken) Check.That(double.IsNaN(told[0]), $"a loss of {loss}: the norm is {told[0]}");
+            else Check.Near([expected, scale], [(float)told[0], what[0]], 1e-5 * expected, "the norm and the factor");
+        }
     }
 
     /// <summary>Layer normalisation of sums in fp32, by the kernel for rows of this width.</summary>
@@ -188,9 +203,10 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         Raw<float>(a, zero);
         Raw<float>(a, zero);
         a.View(rounded, Count);
-        Raw<float>(a, [10f]);
+        Raw<uint>(a, [0xAAAAAAAA, 0x2]);
+        Raw<float>(a, [0.1f, 0.99f, 1.5f, 0.9f, 0.98f, 1e-6f, 2]);
+        Raw<float>(a, [0.2f, 1]);
         a.I64(Count);
-        foreach (float f in (float[])[0.5f, 2f, 0.99f, 0.1f, 0.9f, 0.98f, 1.5f, 1e-6f]) a.F32(f);
         device.Launch(1);
         double[] expected = [.. Enumerable.Range(0, Count).Select(i =>
         {

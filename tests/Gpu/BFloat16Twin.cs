@@ -40,6 +40,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
 
     public override string Description => inner.Description + ", in bf16 beside fp32";
 
+    public override bool Records => false;
+
     public override int MaxSharedBytes => inner.MaxSharedBytes;
 
     public override void Enter() => inner.Enter();
@@ -112,27 +114,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
     private static (nint Address, int Count) View(byte[] block, KernelParameter p) =>
         ((nint)BitConverter.ToInt64(block, p.Offset), checked((int)BitConverter.ToInt64(block, p.Offset + 8)));
 
-    private void Launch(CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared)
-    {
-        KernelArguments a = inner.Begin(kernel.Entry);
-        foreach (KernelParameter p in kernel.Parameters)
-        {
-            ReadOnlySpan<byte> value = block.AsSpan(p.Offset);
-            switch (p.Kind)
-            {
-                case KernelParameterKind.View:
-                    (nint address, int count) = View(block, p);
-                    a.View(copies.GetValueOrDefault(address, address), count);
-                    break;
-                case KernelParameterKind.I32: a.I32(MemoryMarshal.Read<int>(value)); break;
-                case KernelParameterKind.U32: a.U32(MemoryMarshal.Read<uint>(value)); break;
-                case KernelParameterKind.I64: a.I64(MemoryMarshal.Read<long>(value)); break;
-                default: a.F32(MemoryMarshal.Read<float>(value)); break;
-            }
-        }
-
-        inner.Launch(gridX, gridY, gridZ, dynamicShared);
-    }
+    private void Launch(CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared) =>
+        inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared, copies);
 
     /// <summary>Rounds an operand to bf16 in its place, and copies it for the other kernel.</summary>
     private nint Round((KernelParameter Parameter, nint Address, int Count) operand)

@@ -68,7 +68,8 @@ public sealed class CudaContextTests
         run.Step();
         float[] expected = run.Gradients();
         run.Forget();
-        using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Step);
+        run.Begin();
+        using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
         Assert.All(run.Gradients(), g => Assert.Equal(0, g));
         int calls = driver.LaunchCalls;
         graph.Replay();
@@ -89,6 +90,8 @@ public sealed class CudaContextTests
         var cuda = (CudaBackend)backend;
         string message = Assert.Throws<InvalidOperationException>(() => cuda.Record(() => backend.Allocate(64))).Message;
         Assert.Contains("run the step once before", message, StringComparison.Ordinal);
+        message = Assert.Throws<InvalidOperationException>(() => cuda.Record(() => backend.Upload<float>(new float[16], x))).Message;
+        Assert.Contains("data is uploaded while a graph is recorded", message, StringComparison.Ordinal);
         Assert.Throws<CudaException>(() => cuda.Record(() => backend.Download<float>(x, new float[16])));
         backend.Download<float>(x, new float[16]);
     }
@@ -182,7 +185,7 @@ public sealed class CudaContextTests
         private readonly Arena _inputs, _activations, _gradients;
         private readonly Dnabert2Model _model;
         private readonly Batch _batch;
-        private readonly Tensor _rows, _labels;
+        private readonly Tensor _rows, _labels, _scale;
         private readonly Tape _tape;
 
         public StepRun(FakeDriver driver)
@@ -192,7 +195,8 @@ public sealed class CudaContextTests
             _model = Dnabert2Model.Initialize(Config, Golden.TinyTokenizer(), 3, Backend, ModelParts.MlmHead, trainable: true);
             _model.Parameters.AllocateGradients();
             _batch = new Batch(_inputs, [1, 5, 6, 7, 2, 1, 9, 3, 2], [5, 4]);
-            (_rows, _labels) = (Upload(1, 3, 6), Upload(5, 7, 9));
+            (_rows, _labels, _scale) = (Upload(1, 3, 6), Upload(5, 7, 9), _inputs.Rent(new Shape(1), DType.F32));
+            Backend.Upload<float>([1f / 3], _scale);
             _tape = Tape.ForTraining(_activations, _gradients);
         }
 
@@ -200,9 +204,14 @@ public sealed class CudaContextTests
 
         public void Step()
         {
-            _tape.Reset(7, 1);
-            _tape.Backward(Objectives.MaskedLanguageModel(_model, _tape, _batch, _rows, _labels, 1f / 3));
+            Begin();
+            Pass();
         }
+
+        public void Begin() => _tape.Reset(7, 1);
+
+        /// <summary>The part of a step that can be recorded.</summary>
+        public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(_model, _tape, _batch, _rows, _labels, _scale));
 
         public void Forget() => Backend.Clear(_model.Parameters.Gradients);
 

@@ -15,6 +15,7 @@ internal sealed unsafe partial class FakeDriver
 
     public CudaResult StreamSynchronize(nint stream)
     {
+        Waits++;
         if (_capture is null) return Run(long.MaxValue);
         _captureBroken = true;
         return CudaResult.CaptureUnsupported;

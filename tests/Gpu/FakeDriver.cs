@@ -52,6 +52,9 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
     /// <summary>How many allocations there have been.</summary>
     public int Allocations { get; private set; }
 
+    /// <summary>How often everything was waited for.</summary>
+    public int Waits { get; private set; }
+
     /// <summary>Calls that launched something: kernels and graphs.</summary>
     public int LaunchCalls { get; private set; }
 

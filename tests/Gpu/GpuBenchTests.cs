@@ -63,6 +63,7 @@ public sealed class GpuBenchTests : IDisposable
         [
             .. new Bandwidth(Rows: 12, Calls: 1).All(),
             .. new Throughput(Bits.Small.Config, [(9, 40, 24)], [(2, 5)], [(2, 5)], Calls: 1).All(),
+            new("first use", "kernels compiled by the driver", open => FirstUse.Measure(open(), Bits.Small.Config, 5)),
         ];
         Journal journal = Open();
         Assert.True(Runner.Run(items, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
@@ -71,6 +72,8 @@ public sealed class GpuBenchTests : IDisposable
         Assert.Contains("| layer_norm_residual_bf16 | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| linear bf16 9×40×24 \| [\d.]+ \| 0\.5 \| ", report);
         Assert.Contains("| training step f32 2×5 | ", report, StringComparison.Ordinal);
+        Assert.Contains("| training step bf16 2×5, recorded | ", report, StringComparison.Ordinal);
+        Assert.Matches(@"\| kernels compiled by the driver \| [\d.]+ \|", report);
         foreach (string name in (string[])["f16", "gradient f16", "dropout gradient bf16", "none bf16", "causal gradient bf16", "window bf16", "softcap bf16", "relative gradient bf16"])
             Assert.Contains($"| attention {name} 2×5 | ", report, StringComparison.Ordinal);
         Assert.Contains("- PyTorch: attention causal bf16 2×5, FlexAttention: too old", report, StringComparison.Ordinal);

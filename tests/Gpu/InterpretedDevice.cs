@@ -13,6 +13,8 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override string Description => "PTX interpreter";
 
+    public override bool Records => false;
+
     public override int MaxSharedBytes => maxSharedBytes;
 
     /// <summary>What each launch did, in order.</summary>

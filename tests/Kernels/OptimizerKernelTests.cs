@@ -15,21 +15,62 @@ public class OptimizerKernelTests
         for (int count = 1; count <= 256; count++)
         {
             using var arena = new Arena(backend);
-            var step = new AdamWStep(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f);
+            double[] losses = [1, 2], report = new double[2];
             float[][] values = [.. Enumerable.Range(0, 4).Select(i => Normal(i, count))];
             for (int i = 0; i < count; i++) values[3][i] *= values[3][i];
+            // The first 16 decay, the next do not, and the third are left.
+            if (count > 48) values[1].AsSpan(32, 16).Clear();
+            AdamWRun[] runs = count <= 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(48, count - 48, true)];
             Tensor[] t = [.. values.Select(v => Upload(backend, arena, v))];
-            backend.AdamW(step, t[0], t[1], t[2], t[3]);
+            double norm = Math.Sqrt(values[1].Sum(v => (double)v * v)), clip = 0.5 * norm;
+            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), told = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
+            backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, (float)clip)], numbers);
+            backend.Upload<double>(losses, sums);
+            backend.AdamW(numbers, new AdamWRuns(arena, runs, count), t[0], t[1], t[2], t[3], sums, default, told);
+            backend.Download(told, report.AsSpan());
             float[][] after = [.. t.Select(tensor => Read(backend, tensor))];
+            Assert.Equal(norm, report[0], 1e-5 * norm);
+            Assert.Equal(1, report[1]);
             for (int i = 0; i < count; i++)
             {
+                Assert.Equal(0, after[1][i]);
+                if (count > 48 && i is >= 32 and < 48)
+                {
+                    Assert.Equal((values[0][i], values[2][i], values[3][i]), (after[0][i], after[2][i], after[3][i]));
+                    continue;
+                }
+
                 double g = values[1][i] * 0.5, m = (0.9f * values[2][i]) + ((1 - 0.9f) * g), v = (0.98f * values[3][i]) + ((1 - 0.98f) * g * g);
-                double decayed = values[0][i] * (1 - (0.01 * 0.1));
+                double decayed = values[0][i] * (count > 48 && i is >= 16 and < 32 ? 1 : 1 - (0.01 * 0.1));
                 double w = decayed - (0.01 / (1 - Math.Pow(0.9f, 3)) * m / (Math.Sqrt(v / (1 - Math.Pow(0.98f, 3))) + 1e-6));
                 Assert.Equal(w, after[0][i], 2e-6);
                 Assert.Equal(m, after[2][i], 1e-6);
                 Assert.Equal(v, after[3][i], 1e-6 * Math.Max(1, v));
             }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void A_step_with_a_loss_or_gradient_that_is_not_finite_changes_nothing_but_the_gradients(string form)
+    {
+        using Backend backend = Backends.Create(form, 2);
+        foreach ((double loss, float gradient, double told) in ((double, float, double)[])
+            [(double.NaN, 1, double.NaN), (double.NegativeInfinity, 1, double.NaN), (1, float.NaN, double.NaN), (1, float.PositiveInfinity, double.PositiveInfinity)])
+        {
+            using var arena = new Arena(backend);
+            float[][] values = [.. Enumerable.Range(0, 4).Select(i => Normal(i, 300))];
+            values[1][299] = gradient;
+            Tensor[] t = [.. values.Select(v => Upload(backend, arena, v))];
+            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
+            backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 1)], numbers);
+            backend.Upload<double>([loss, 2], sums);
+            backend.AdamW(numbers, new AdamWRuns(arena, [new(0, 300, true)], 300), t[0], t[1], t[2], t[3], sums, default, report);
+            var read = new double[2];
+            backend.Download<double>(report, read);
+            Assert.Equal((told, 0), (read[0], read[1]));
+            Assert.All(Read(backend, t[1]), g => Assert.Equal(0, g));
+            foreach (int i in (int[])[0, 2, 3]) Assert.Equal(values[i], Read(backend, t[i]));
         }
     }
 

@@ -31,7 +31,7 @@ internal sealed class ForwardRun : IDisposable
             Layers.Add(Read(_x));
         }
 
-        Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), DType.F32);
+        Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), _x.DType);
         _backend.Pad(_x, _batch.CuSeqlens, padded);
         Padded = Read(padded);
         Tensor pooled = _model.Pooler!.Forward(_tape, _x, _batch.CuSeqlens).Data;
@@ -77,13 +77,13 @@ internal sealed class ForwardRun : IDisposable
     {
         Tensor device = _arena.Rent(new Shape(labels.Length), DType.I32);
         _backend.Upload<int>(labels, device);
-        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, scale: 1).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
+        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, _tape.Number(1)).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
     }
 
     private float[] Read(Tensor tensor)
     {
         var values = new float[tensor.Count];
-        _backend.Download<float>(tensor, values);
+        _backend.DownloadNumbers(tensor, values);
         return values;
     }
 }

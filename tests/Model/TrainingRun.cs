@@ -42,12 +42,12 @@ internal sealed class TrainingRun : IDisposable
             int[] all = Golden.Pack(Golden.Rows(inputs, "mlm_labels"), lengths);
             int[] rows = [.. Enumerable.Range(0, all.Length).Where(i => all[i] > 0)];
             labels = [.. rows.Select(i => all[i])];
-            losses = Objectives.MaskedLanguageModel(Model, _tape, batch, Upload(rows), Upload(labels), 1f / labels.Length);
+            losses = Objectives.MaskedLanguageModel(Model, _tape, batch, Upload(rows), Upload(labels), _tape.Number(1f / labels.Length));
         }
         else
         {
             labels = [.. inputs.GetProperty("cls_labels").EnumerateArray().Select(e => e.GetInt32())];
-            losses = Objectives.Classification(Model, _tape, batch, Upload(labels), 1f / labels.Length);
+            losses = Objectives.Classification(Model, _tape, batch, Upload(labels), _tape.Number(1f / labels.Length));
         }
 
         double loss = Read(losses.Data).Average(l => (double)l);

@@ -30,6 +30,36 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void Embed_and_pretrain_in_bf16_on_a_GPU_come_near_to_f32_and_8_bit_integers_are_refused()
+    {
+        double[] exact = Numbers(Run(new FakeDriver(), ["embed", "-", "--model", toy.Folder, "--device", "cpu"]).Succeeds());
+        foreach (string device in (string[])["cuda", "auto"])
+        {
+            ToolRun gpu = Run(new FakeDriver(), ["embed", "-", "--model", toy.Folder, "--device", device, "--dtype", "bf16"]).Succeeds();
+            Assert.Matches("on Fake H200, compute capability 9.0, .*, bf16", gpu.Error);
+            double[] actual = Numbers(gpu);
+            double distance = Math.Sqrt(exact.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2)) / exact.Sum(v => v * v));
+            Assert.InRange(distance, 1e-4, 0.05);
+        }
+
+        ToolRun refused = Run(new FakeDriver(), ["embed", "-", "--model", toy.Folder, "--device", "cuda", "--dtype", "i8"]);
+        Assert.Equal(2, refused.Code);
+        Assert.Contains("the GPU computes in f32 or bf16", refused.Error, StringComparison.Ordinal);
+
+        using var folder = new TempFolder();
+        double[][] losses = [.. ((string[])["f32", "bf16"]).Select(type =>
+        {
+            Run(new FakeDriver(), [.. Pretraining(folder[type]), "--device", "cuda", "--dtype", type, "--steps", "2", "--batch", "2"]).Succeeds();
+            return File.ReadLines(folder[type + "/train.csv"]).Skip(1).Select(line => double.Parse(line.Split(',')[1])).ToArray();
+        })];
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.NotEqual(losses[0][i], losses[1][i]);
+            Assert.Equal(losses[0][i], losses[1][i], losses[0][i] / 256);
+        }
+    }
+
+    [Fact]
     public void Auto_falls_back_to_the_CPU_and_passes_over_a_GPU_that_cannot_be_used()
     {
         foreach (FakeDriver driver in (FakeDriver[])[new() { IsInstalled = false }, new() { Devices = [] }, new() { Devices = [("Old", 7, 5, true)] }])
@@ -151,7 +181,7 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         var error = new StringWriter();
         var gpus = new Gpus(
             () => (CudaDevices.List(driver, out string? obstacle), obstacle),
-            index => (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle) ? backend : null, obstacle));
+            (index, activations) => (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
         var terminal = new Terminal { Input = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(input)), Output = output, Error = error, Gpus = gpus };
         int code = CommandLineTool.Run(args, terminal);
         return new ToolRun(code, output.ToArray(), error.ToString());

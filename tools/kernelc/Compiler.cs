@@ -73,5 +73,5 @@ internal static class Compiler
 
     private static string ElementName(Type type, string entry) =>
         type == typeof(float) ? "f32" : type == typeof(ushort) ? entry.EndsWith("_f16", StringComparison.Ordinal) ? "f16" : "bf16" : type == typeof(int) ? "i32" : type == typeof(uint) ? "u32"
-        : type == typeof(byte) ? "u8" : type.Name;
+        : type == typeof(byte) ? "u8" : type == typeof(double) ? "f64" : type.Name;
 }

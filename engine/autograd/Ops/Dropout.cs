@@ -14,8 +14,8 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         if (!tape.IsTraining || probability == 0) return x;
-        Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1]);
-        tape.Backend.Dropout(x.Data, tape.Random(_site), probability, residual: default, y);
+        Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
+        tape.Backend.Dropout(x.Data, tape.Stream, _site, probability, residual: default, y);
         return tape.Record(this, y, x);
     }
 
@@ -23,7 +23,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dy = tape.GradientOf(entry.Output);
-        tape.Backend.Dropout(dy, tape.Random(_site), probability, residual: default, dy);
+        tape.Backend.Dropout(dy, tape.Stream, _site, probability, residual: default, dy);
         tape.Pass(entry.A, dy);
     }
 }

@@ -38,9 +38,9 @@ public sealed class Embedding : Op
         ArgumentNullException.ThrowIfNull(tape);
         int tokens = ids.Shape[0], hidden = Word.Shape[1];
         Tensor y = tape.Rent(tokens, hidden);
-        Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default, statistics = tape.IsTraining ? tape.Rent(tokens, 2) : default;
-        tape.Backend.Embed(ids, typeIds, Word.Value, Type.Value, _norm.Operand, sum, statistics, y);
-        if (tape.IsTraining && _dropout > 0) tape.Backend.Dropout(y, tape.Random(_site), _dropout, residual: default, y);
+        Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default, statistics = tape.IsTraining ? tape.Rent(tokens, 2, DType.F32) : default;
+        tape.Backend.Embed(ids, typeIds, Word.ValueIn(y.DType), Type.ValueIn(y.DType), _norm.In(y.DType), sum, statistics, y);
+        if (tape.IsTraining && _dropout > 0) tape.Backend.Dropout(y, tape.Stream, _site, _dropout, residual: default, y);
         return tape.Record(this, y, saved: (sum, statistics, ids, typeIds));
     }
 
@@ -49,7 +49,7 @@ public sealed class Embedding : Op
     {
         (Tensor sum, Tensor statistics, Tensor ids, Tensor typeIds) = entry.Saved;
         Tensor dy = tape.GradientOf(entry.Output);
-        if (_dropout > 0) tape.Backend.Dropout(dy, tape.Random(_site), _dropout, residual: default, dy);
+        if (_dropout > 0) tape.Backend.Dropout(dy, tape.Stream, _site, _dropout, residual: default, dy);
         Variable summed = tape.Track(sum);
         _norm.Backward(tape, summed, dy, statistics);
         tape.Backend.EmbedGradient(

@@ -21,7 +21,8 @@ public sealed class LayerNorm : Op
     /// <inheritdoc/>
     public override bool IsTrained => Weight.IsTrained;
 
-    internal Norm Operand => new(Weight.Value, Bias.Value, _epsilon);
+    /// <summary>Its parameters in the type of what is normalised.</summary>
+    internal Norm In(DType dtype) => new(Weight.ValueIn(dtype), Bias.ValueIn(dtype), _epsilon);
 
     /// <summary>Declares <c>NAME.weight</c> and <c>NAME.bias</c>.</summary>
     public static LayerNorm Declare(ParameterSet set, string name, int width, float epsilon)
@@ -36,13 +37,13 @@ public sealed class LayerNorm : Op
         ArgumentNullException.ThrowIfNull(tape);
         if (!tape.IsTraining)
         {
-            tape.Backend.LayerNorm(x.Data, Operand, statistics: default, x.Data);
+            tape.Backend.LayerNorm(x.Data, In(x.Data.DType), statistics: default, x.Data);
             return x;
         }
 
         int rows = x.Data.Shape[0];
-        Tensor y = tape.Rent(rows, x.Data.Shape[1]), statistics = tape.Rent(rows, 2);
-        tape.Backend.LayerNorm(x.Data, Operand, statistics, y);
+        Tensor y = tape.Rent(rows, x.Data.Shape[1], x.Data.DType), statistics = tape.Rent(rows, 2, DType.F32);
+        tape.Backend.LayerNorm(x.Data, In(x.Data.DType), statistics, y);
         return tape.Record(this, y, x, saved: (statistics, default, default, default));
     }
 
@@ -53,13 +54,13 @@ public sealed class LayerNorm : Op
     /// <summary>The backward pass for the operand x; dy is overwritten or passed on.</summary>
     internal void Backward(Tape tape, Variable x, Tensor dy, Tensor statistics)
     {
-        Tensor dweight = IsTrained ? Weight.Gradient : default, dbias = IsTrained ? Bias.Gradient : default;
-        if (!x.IsTracked) tape.Backend.LayerNormGradient(x.Data, dy, Weight.Value, statistics, dweight, dbias, accumulate: false, dx: default);
+        Tensor weight = Weight.ValueIn(dy.DType), dweight = IsTrained ? Weight.Gradient : default, dbias = IsTrained ? Bias.Gradient : default;
+        if (!x.IsTracked) tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default);
         else if (tape.GradientOf(x).IsAbsent)
         {
-            tape.Backend.LayerNormGradient(x.Data, dy, Weight.Value, statistics, dweight, dbias, accumulate: false, dy);
+            tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dy);
             tape.Pass(x, dy);
         }
-        else tape.Backend.LayerNormGradient(x.Data, dy, Weight.Value, statistics, dweight, dbias, accumulate: true, tape.GradientOf(x));
+        else tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: true, tape.GradientOf(x));
     }
 }

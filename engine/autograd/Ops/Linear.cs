@@ -53,6 +53,18 @@ public sealed class Linear : Op
         return new(set, weight, bias ? set.Declare(name + ".bias", ParameterKind.Bias, columns) : null, activation, dropout);
     }
 
+    /// <summary>Declares a layer of few outputs, which is F32 whatever the type of activations.</summary>
+    /// <param name="set">Where.</param>
+    /// <param name="name">NAME.</param>
+    /// <param name="inputs">Width of x, which is F32.</param>
+    /// <param name="outputs">Width of y.</param>
+    public static Linear DeclareWide(ParameterSet set, string name, int inputs, int outputs)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        Parameter weight = set.DeclareWide(name + ".weight", ParameterKind.Linear, outputs, inputs);
+        return new(set, weight, set.DeclareWide(name + ".bias", ParameterKind.Bias, outputs), Activation.None, dropout: 0);
+    }
+
     /// <summary>Declares <c>NAME.weight</c>, tied to another parameter, and <c>NAME.bias</c>.</summary>
     public static Linear Tie(ParameterSet set, string name, Parameter weight)
     {
@@ -83,25 +95,26 @@ public sealed class Linear : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Backend backend = tape.Backend;
-        Tensor bias = Bias?.Value ?? default;
+        DType dtype = x.Data.DType;
+        Tensor bias = Bias?.ValueIn(dtype) ?? default;
         int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
         if (!tape.IsTraining && Addition is null)
         {
-            Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width) : residual.Data;
-            backend.Linear(x.Data, Weight.Weight, bias, Activation, residual.Data, result);
+            Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width, dtype) : residual.Data;
+            backend.Linear(x.Data, Weight.WeightIn(dtype), bias, Activation, residual.Data, result);
             return result;
         }
 
         // The backward pass needs what was activated, so in training the activation is a step of its own; what is added precedes it.
         bool activated = Activation != Activation.None, dropped = tape.IsTraining && _dropout > 0, fused = !activated && !dropped;
-        Tensor y = tape.Rent(rows, width);
-        Tensor z = activated ? tape.Rent(rows, columns) : y;
-        backend.Linear(x.Data, Weight.Weight, bias, Activation.None, fused ? residual.Data : default, z);
+        Tensor y = tape.Rent(rows, width, dtype);
+        Tensor z = activated ? tape.Rent(rows, columns, dtype) : y;
+        backend.Linear(x.Data, Weight.WeightIn(dtype), bias, Activation.None, fused ? residual.Data : default, z);
         Tensor low = Addition?.Forward(tape, x.Data, z) ?? default;
         if (Activation == Activation.Gelu) backend.Gelu(z, y);
         if (Activation == Activation.Geglu) backend.Geglu(z, y);
         if (!fused && (dropped || !residual.Data.IsAbsent))
-            backend.Dropout(y, tape.Random(_site), dropped ? _dropout : 0, residual.Data, y);
+            backend.Dropout(y, tape.Stream, _site, dropped ? _dropout : 0, residual.Data, y);
         return tape.Record(this, y, x, residual, saved: (z, low, default, default));
     }
 
@@ -112,8 +125,8 @@ public sealed class Linear : Op
         Tensor dy = tape.GradientOf(entry.Output), dz = dy;
         if (_dropout > 0)
         {
-            if (entry.B.IsTracked) dz = tape.RentGradient(dy.Shape);
-            backend.Dropout(dy, tape.Random(_site), _dropout, residual: default, dz);
+            if (entry.B.IsTracked) dz = tape.RentGradient(dy.Shape, dy.DType);
+            backend.Dropout(dy, tape.Stream, _site, _dropout, residual: default, dz);
         }
 
         Tensor z = entry.Saved.First;
@@ -127,7 +140,7 @@ public sealed class Linear : Op
         if (entry.A.IsTracked)
         {
             bool accumulate = tape.Accumulate(entry.A, out dx);
-            backend.LinearInputGradient(dz, Weight.Value, accumulate, dx);
+            backend.LinearInputGradient(dz, Weight.ValueIn(dz.DType), accumulate, dx);
         }
 
         Addition?.Backward(tape, entry.A.Data, entry.Saved.Second, dz, dx);

@@ -12,20 +12,20 @@ public sealed class CrossEntropy : Op
     /// <param name="tape">The tape.</param>
     /// <param name="logits">The logits; the backward pass overwrites them.</param>
     /// <param name="labels">The labels.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of labels for their mean.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of labels for their mean.</param>
     /// <param name="weights">[rows], the factor of each row's loss, or absent: all 1.</param>
-    public Variable Forward(Tape tape, Variable logits, Tensor labels, float scale, Tensor weights = default)
+    public Variable Forward(Tape tape, Variable logits, Tensor labels, Tensor scale, Tensor weights = default)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(labels.Shape, DType.F32);
         tape.Backend.CrossEntropy(logits.Data, labels, weights, losses);
-        return tape.Record(this, losses, logits, saved: (labels, weights, default, default), scalar: scale);
+        return tape.Record(this, losses, logits, saved: (labels, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Scalar, entry.A.Data);
+        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
         tape.Pass(entry.A, entry.A.Data);
     }
 }
@@ -40,20 +40,20 @@ public sealed class BinaryCrossEntropy : Op
     /// <param name="tape">The tape.</param>
     /// <param name="logits">The logits; the backward pass overwrites them.</param>
     /// <param name="targets">The targets.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of logits for the mean.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of logits for the mean.</param>
     /// <param name="weights">[rows, labels], the factor of each loss, or absent: all 1.</param>
-    public Variable Forward(Tape tape, Variable logits, Tensor targets, float scale, Tensor weights = default)
+    public Variable Forward(Tape tape, Variable logits, Tensor targets, Tensor scale, Tensor weights = default)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
         tape.Backend.BinaryCrossEntropy(logits.Data, targets, weights, losses);
-        return tape.Record(this, losses, logits, saved: (targets, weights, default, default), scalar: scale);
+        return tape.Record(this, losses, logits, saved: (targets, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.BinaryCrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Scalar, entry.A.Data);
+        tape.Backend.BinaryCrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
         tape.Pass(entry.A, entry.A.Data);
     }
 }
@@ -68,19 +68,20 @@ public sealed class SquaredError : Op
     /// <param name="tape">The tape.</param>
     /// <param name="x">The predictions; the backward pass overwrites them.</param>
     /// <param name="targets">The targets.</param>
-    /// <param name="scale">The factor of the gradient: one over the number of predictions for the mean.</param>
-    public Variable Forward(Tape tape, Variable x, Tensor targets, float scale)
+    /// <param name="scale">[1], the factor of the gradient: one over the number of predictions for the mean.</param>
+    /// <param name="weights">[rows, values], the factor of each loss, or absent: all 1.</param>
+    public Variable Forward(Tape tape, Variable x, Tensor targets, Tensor scale, Tensor weights = default)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
-        tape.Backend.SquaredError(x.Data, targets, weights: default, losses);
-        return tape.Record(this, losses, x, saved: (targets, default, default, default), scalar: scale);
+        tape.Backend.SquaredError(x.Data, targets, weights, losses);
+        return tape.Record(this, losses, x, saved: (targets, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.SquaredErrorGradient(entry.A.Data, entry.Saved.First, weights: default, entry.Scalar, entry.A.Data);
+        tape.Backend.SquaredErrorGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
         tape.Pass(entry.A, entry.A.Data);
     }
 }

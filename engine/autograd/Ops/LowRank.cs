@@ -30,13 +30,13 @@ public sealed class LowRank
     internal Tensor Forward(Tape tape, Tensor x, Tensor z)
     {
         Backend backend = tape.Backend;
-        Tensor low = tape.Rent(x.Shape[0], Down.Shape[0]);
+        Tensor low = tape.Rent(x.Shape[0], Down.Shape[0], x.DType);
         ArenaMark mark = tape.Activations.Mark();
-        if (tape.IsTraining && _dropout > 0) x = Dropped(tape, x, tape.Rent(x.Shape[0], x.Shape[1]));
-        backend.Linear(x, Down.Weight, bias: default, Kernels.Activation.None, residual: default, low);
+        if (tape.IsTraining && _dropout > 0) x = Dropped(tape, x, tape.Rent(x.Shape[0], x.Shape[1], x.DType));
+        backend.Linear(x, Down.WeightIn(x.DType), bias: default, Kernels.Activation.None, residual: default, low);
         tape.Activations.Reset(mark);
         backend.Scale(low, _scale, low);
-        backend.Linear(low, Up.Weight, bias: default, Kernels.Activation.None, residual: z, z);
+        backend.Linear(low, Up.WeightIn(low.DType), bias: default, Kernels.Activation.None, residual: z, z);
         return low;
     }
 
@@ -50,19 +50,19 @@ public sealed class LowRank
     {
         Backend backend = tape.Backend;
         if (Up.IsTrained) backend.LinearWeightGradient(dz, low, Up.Gradient);
-        Tensor dlow = tape.RentGradient(low.Shape);
-        backend.LinearInputGradient(dz, Up.Value, accumulate: false, dlow);
+        Tensor dlow = tape.RentGradient(low.Shape, low.DType);
+        backend.LinearInputGradient(dz, Up.ValueIn(dz.DType), accumulate: false, dlow);
         backend.Scale(dlow, _scale, dlow);
-        Tensor scratch = _dropout > 0 ? tape.RentGradient(x.Shape) : default;
+        Tensor scratch = _dropout > 0 ? tape.RentGradient(x.Shape, x.DType) : default;
         if (Down.IsTrained) backend.LinearWeightGradient(dlow, _dropout > 0 ? Dropped(tape, x, scratch) : x, Down.Gradient);
         if (dx.IsAbsent) return;
-        backend.LinearInputGradient(dlow, Down.Value, accumulate: _dropout == 0, _dropout > 0 ? scratch : dx);
-        if (_dropout > 0) backend.Dropout(scratch, tape.Random(_site), _dropout, residual: dx, dx);
+        backend.LinearInputGradient(dlow, Down.ValueIn(dlow.DType), accumulate: _dropout == 0, _dropout > 0 ? scratch : dx);
+        if (_dropout > 0) backend.Dropout(scratch, tape.Stream, _site, _dropout, residual: dx, dx);
     }
 
     private Tensor Dropped(Tape tape, Tensor x, Tensor y)
     {
-        tape.Backend.Dropout(x, tape.Random(_site), _dropout, residual: default, y);
+        tape.Backend.Dropout(x, tape.Stream, _site, _dropout, residual: default, y);
         return y;
     }
 }

@@ -35,8 +35,8 @@ public sealed class RelativeAttention : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         int tokens = qkv.Data.Shape[0];
-        Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3);
-        Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens) : default;
+        Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
+        Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens, DType.F32) : default;
         tape.Backend.Attention(qkv.Data, cuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), logSumExp, y);
         return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
@@ -44,7 +44,7 @@ public sealed class RelativeAttention : Op
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        Tensor dqkv = tape.RentGradient(entry.A.Data.Shape);
+        Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
         tape.Backend.AttentionGradient(
             entry.A.Data, entry.CuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), entry.Saved.First, entry.Output.Data,
             tape.GradientOf(entry.Output), dqkv, dropout: default, Table.IsTrained ? Table.Gradient : default);

@@ -13,7 +13,7 @@ public sealed class GatherRows : Op
     public Variable Forward(Tape tape, Variable x, Tensor rows)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Tensor y = tape.Rent(rows.Shape[0], x.Data.Shape[1]);
+        Tensor y = tape.Rent(rows.Shape[0], x.Data.Shape[1], x.Data.DType);
         tape.Backend.GatherRows(x.Data, rows, y);
         return tape.Record(this, y, x, saved: (rows, default, default, default));
     }
@@ -40,7 +40,7 @@ public sealed class Pool(Pooling pooling) : Op
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Tensor y = tape.Rent(cuSeqlens.Sequences, x.Data.Shape[1]);
+        Tensor y = tape.Rent(cuSeqlens.Sequences, x.Data.Shape[1], x.Data.DType);
         tape.Backend.Pool(x.Data, cuSeqlens, pooling, y);
         return tape.Record(this, y, x, cuSeqlens: cuSeqlens);
     }
@@ -50,6 +50,31 @@ public sealed class Pool(Pooling pooling) : Op
     {
         bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
         tape.Backend.PoolGradient(tape.GradientOf(entry.Output), entry.CuSeqlens, pooling, accumulate, dx);
+    }
+}
+
+/// <summary>Numbers in F32, where activations are of another type: a head of few outputs begins with it.</summary>
+public sealed class Widen : Op
+{
+    /// <summary>The operation.</summary>
+    public static Widen Instance { get; } = new();
+
+    /// <summary>[rows, width] → the same in F32; x itself where it is.</summary>
+    public Variable Forward(Tape tape, Variable x)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        if (x.Data.DType == DType.F32) return x;
+        Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], DType.F32);
+        tape.Backend.Cast(x.Data, y);
+        return tape.Record(this, y, x);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        Tensor dx = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
+        tape.Backend.Cast(tape.GradientOf(entry.Output), dx);
+        tape.Pass(entry.A, dx);
     }
 }
 
@@ -63,7 +88,7 @@ public sealed class Tanh : Op
     public Variable Forward(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Tensor y = tape.IsTraining ? tape.Rent(x.Data.Shape[0], x.Data.Shape[1]) : x.Data;
+        Tensor y = tape.IsTraining ? tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
         tape.Backend.Tanh(x.Data, y);
         return tape.Record(this, y, x);
     }

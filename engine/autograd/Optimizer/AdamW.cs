@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Engine.Kernels;
 using Engine.Runtime;
 
@@ -26,14 +27,15 @@ public sealed record AdamWOptions
 }
 
 /// <summary>
-/// AdamW over the flat buffers of a <see cref="ParameterSet"/>. Its moments lie in the same layout, so a step is one pass for each run
-/// of neighbouring parameters with the same decay.
+/// AdamW over the flat buffers of a <see cref="ParameterSet"/>. Its moments lie in the same layout, and the numbers of a step in the
+/// backend's memory, so an update is one operation that waits for nothing and can be recorded.
 /// </summary>
 public sealed class AdamW
 {
     private readonly ParameterSet _set;
     private readonly AdamWOptions _options;
-    private readonly List<(long Start, int Count, float Decay)> _runs = [];
+    private readonly AdamWRuns _runs;
+    private readonly Tensor _numbers, _report;
 
     /// <summary>An optimizer of the parameters that are trained at this moment.</summary>
     /// <param name="set">Filled by <see cref="ParameterSet.FillFlat"/>, with gradients.</param>
@@ -44,8 +46,11 @@ public sealed class AdamW
         ArgumentNullException.ThrowIfNull(options);
         (_set, _options) = (set, options);
         (FirstMoment, SecondMoment) = (set.AllocateFlat(), set.AllocateFlat());
+        var runs = new List<AdamWRun>();
         foreach (Parameter p in set.Parameters)
-            if (p.TiedTo is null && p.IsTrained) Add(p);
+            if (p.TiedTo is null && p.IsTrained) Add(runs, p);
+        _runs = new AdamWRuns(set.Arena, CollectionsMarshal.AsSpan(runs), set.Gradients.Count);
+        (_numbers, _report) = (set.Arena.Rent(new Shape(AdamWStep.Count), DType.F32), set.Arena.Rent(new Shape(2), DType.F64));
     }
 
     /// <summary>The first moments, in the layout of <see cref="ParameterSet.Values"/>.</summary>
@@ -63,40 +68,41 @@ public sealed class AdamW
     /// <returns>Whether a step was taken: with a norm that is not finite the parameters stay as they are.</returns>
     public bool Step(double learningRate, out double norm)
     {
-        Backend backend = _set.Backend;
-        norm = Math.Sqrt(SumOfSquares());
-        bool finite = double.IsFinite(norm);
-        if (finite)
-        {
-            // As torch.nn.utils.clip_grad_norm_ does it.
-            double scale = _options.ClipNorm is { } limit ? Math.Min(1, limit / (norm + 1e-6)) : 1;
-            Steps++;
-            foreach ((long start, int count, float decay) in _runs)
-            {
-                var step = new AdamWStep((float)learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, decay, Steps, (float)scale);
-                var shape = new Shape(count);
-                backend.AdamW(step, _set.Values.Slice(start, shape), _set.Gradients.Slice(start, shape), FirstMoment.Slice(start, shape), SecondMoment.Slice(start, shape));
-            }
-        }
-
-        backend.Clear(_set.Gradients);
-        return finite;
+        Prepare(learningRate);
+        Update(losses: default);
+        return Finish(out norm);
     }
 
-    private double SumOfSquares()
+    /// <summary>The first part of a step: gives the backend its numbers.</summary>
+    /// <param name="learningRate">The step's learning rate.</param>
+    public void Prepare(double learningRate) => _set.Backend.Upload<AdamWStep>(
+        [AdamWStep.Of((float)learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps + 1, _options.ClipNorm)], _numbers);
+
+    /// <summary>The second part: the update itself, without waiting for anything. It may be recorded.</summary>
+    /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
+    public void Update(Tensor losses) =>
+        _set.Backend.AdamW(_numbers, _runs, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report);
+
+    /// <summary>The last part: waits, and counts the step.</summary>
+    /// <param name="norm">The norm before clipping; NaN where a loss was not finite.</param>
+    /// <returns>Whether the step was taken.</returns>
+    public bool Finish(out double norm)
     {
-        double sum = 0;
-        foreach ((long start, int count, _) in _runs) sum += _set.Backend.SumOfSquares(_set.Gradients.Slice(start, new Shape(count)));
-        return sum;
+        Span<double> report = stackalloc double[2];
+        _set.Backend.Download(_report, report);
+        norm = report[0];
+        bool taken = report[1] != 0;
+        Steps += taken ? 1 : 0;
+        return taken;
     }
 
-    private void Add(Parameter p)
+    private void Add(List<AdamWRun> runs, Parameter p)
     {
-        bool decayed = _options.DecayBiasAndNorm || p.Kind is not (ParameterKind.Bias or ParameterKind.NormWeight or ParameterKind.NormBias);
-        float decay = decayed ? _options.WeightDecay : 0;
-        if (_runs.Count > 0 && _runs[^1] is var (start, count, before) && before == decay && p.Offset - (start + count) is >= 0 and < ParameterSet.Alignment
+        bool decays = _options.WeightDecay != 0
+            && (_options.DecayBiasAndNorm || p.Kind is not (ParameterKind.Bias or ParameterKind.NormWeight or ParameterKind.NormBias));
+        if (runs.Count > 0 && runs[^1] is var (start, count, before) && before == decays && p.Offset - (start + count) is >= 0 and < ParameterSet.Alignment
             && p.Offset + p.Shape.Count - start <= int.MaxValue)
-            _runs[^1] = (start, (int)(p.Offset + p.Shape.Count - start), decay);
-        else _runs.Add((p.Offset, (int)p.Shape.Count, decay));
+            runs[^1] = new(start, (int)(p.Offset + p.Shape.Count - start), decays);
+        else runs.Add(new(p.Offset, (int)p.Shape.Count, decays));
     }
 }

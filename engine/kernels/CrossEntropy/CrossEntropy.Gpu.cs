@@ -39,17 +39,17 @@ internal static class CrossEntropyKernels
 
     /// <summary>
     /// dlogits = scale · weight · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes], may
-    /// be one; labels, weights: [rows]. Grid: rows.
+    /// be one; labels, weights: [rows]; scale: [1]. Grid: rows.
     /// </summary>
     public static void Gradient<TE, T>(
-        ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<T> dlogits, int classes, float scale)
+        ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<float> scale, ArrayView<T> dlogits, int classes)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
         int row = Grid.IdxX, label = labels[row];
         if (label >= classes) Ptx.Trap();
         ArrayView<T> x = logits.SubView((long)row * classes, classes), dx = dlogits.SubView((long)row * classes, classes);
-        float logSumExp = LogSumExp<TE, T>(x, classes), factor = label < 0 ? 0 : scale;
+        float logSumExp = LogSumExp<TE, T>(x, classes), factor = label < 0 ? 0 : scale[0];
         if (weights.Length > 0) factor *= weights[row];
         if ((classes & 7) == 0)
         {

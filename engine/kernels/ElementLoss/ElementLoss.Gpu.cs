@@ -55,14 +55,14 @@ internal static class ElementLossKernels
         losses[i] = weight * TLoss.Loss(x[i], targets[i]);
     }
 
-    /// <summary>dx[i] = scale · weights[i] · l'(x[i], targets[i]); dx may be x.</summary>
+    /// <summary>dx[i] = scale · weights[i] · l'(x[i], targets[i]); scale: [1]; dx may be x.</summary>
     public static void Gradient<TLoss>(
-        ArrayView<float> x, ArrayView<float> targets, ArrayView<float> weights, ArrayView<float> dx, int count, float scale)
+        ArrayView<float> x, ArrayView<float> targets, ArrayView<float> weights, ArrayView<float> scale, ArrayView<float> dx, int count)
         where TLoss : struct, IGpuElementLoss
     {
         int i = (Grid.IdxX * Flat.Threads) + Group.IdxX;
         if (i >= count) return;
-        float weight = scale;
+        float weight = scale[0];
         if (weights.Length > 0) weight *= weights[i];
         dx[i] = weight * TLoss.Derivative(x[i], targets[i]);
     }

@@ -22,7 +22,7 @@ internal enum KernelParameterKind
 /// <summary>A parameter of a compiled kernel.</summary>
 /// <param name="Name">Its name in the source.</param>
 /// <param name="Kind">How it is passed.</param>
-/// <param name="Element">The element type of a view: f32, bf16, i32, u8 or the name of a struct; else null.</param>
+/// <param name="Element">The element type of a view: f32, f64, bf16, i32, u32, u8 or the name of a struct; else null.</param>
 /// <param name="Offset">Where it lies in the parameter block, in bytes.</param>
 internal sealed record KernelParameter(string Name, KernelParameterKind Kind, string? Element, int Offset)
 {

@@ -5,7 +5,9 @@ namespace Engine.Runtime.Cuda;
 
 internal sealed unsafe partial class CudaBackend
 {
-    private const int NormBlocks = 1024, RowsPerPart = 256, MaxParts = 64;
+    // Two blocks for each multiprocessor of an H200; the same everywhere, so that sums are.
+    private const int WeightGradientBlocks = 264;
+    private const int RowsPerPart = 256, MaxParts = 64;
 
     private static readonly Entries InputGradientEntries = new("linear_input_gradient"), WeightGradientEntries = new("linear_weight_gradient"),
         SumRowsEntries = new("sum_rows"), GeluGradientEntries = new("gelu_gradient"), GegluGradientEntries = new("geglu_gradient"),
@@ -14,7 +16,7 @@ internal sealed unsafe partial class CudaBackend
         EmbedGradientEntries = new("embedding_gradient"), ScatterEntries = new("scatter_rows"), PoolGradientEntries = new("pool_gradient"),
         CrossEntropyGradientEntries = new("cross_entropy_gradient"), AddEntries = new("add"),
         BinaryCrossEntropyGradientEntries = new("binary_cross_entropy_gradient"),
-        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"), AdamWEntries = new("adamw"),
+        SquaredErrorGradientEntries = new("squared_error_gradient"), ScaleEntries = new("scale"),
         BiasGradientEntries = new("relative_bias_gradient");
 
     public override void Clear(Tensor y)
@@ -26,10 +28,60 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx) =>
-        Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
+    private protected override void LinearInputGradientCore(Tensor dy, Tensor weight, bool accumulate, Tensor dx)
+    {
+        if (dy.DType == DType.BF16)
+        {
+            ExpectMultipleOfEight(weight.Shape[0]);
+            ExpectMultipleOfEight(weight.Shape[1]);
+        }
 
-    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw) => Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+        Product(InputGradientEntries, dy, weight, accumulate ? dx : default, dx, weight.Shape[0]);
+    }
+
+    private protected override void LinearWeightGradientCore(Tensor dy, Tensor x, Tensor dw)
+    {
+        if (dy.DType == DType.BF16) WeightGradient(dy, x, dw);
+        else Product(WeightGradientEntries, dy, x, dw, dw, x.Shape[0]);
+    }
+
+    /// <summary>On tensor cores: sums over shares of the rows, so that there is work for the whole GPU, added in their order.</summary>
+    private void WeightGradient(Tensor dy, Tensor x, Tensor dw)
+    {
+        int outputs = dw.Shape[0], inputs = dw.Shape[1], rows = x.Shape[0];
+        ExpectMultipleOfEight(outputs);
+        ExpectMultipleOfEight(inputs);
+        long tiles = Blocks(outputs, MatMulTile) * Blocks(inputs, MatMulTile);
+
+        // By the rows of whole tiles: rows of 0 that fill the last one change no sum.
+        int tiledRows = (int)Blocks(rows, MatMulTile), wanted = (int)Math.Clamp(WeightGradientBlocks / tiles, 1, tiledRows);
+        int share = (int)Blocks(tiledRows, wanted) * MatMulTile, shares = (int)Blocks((long)tiledRows * MatMulTile, share);
+        lock (_operation)
+        {
+            _cuda.Enter();
+            Tensor sums = shares == 1 ? dw : Scratch.Rent(new Shape(shares, outputs, inputs), DType.F32);
+            KernelArguments a = _cuda.Begin("linear_weight_gradient_split_bf16");
+            a.View(dy);
+            a.View(x);
+            a.View(sums);
+            a.I32(outputs);
+            a.I32(inputs);
+            a.I32(rows);
+            a.I32(share);
+            _cuda.Launch(Blocks(inputs, MatMulTile), (int)Blocks(outputs, MatMulTile), shares);
+            if (shares > 1)
+            {
+                a = _cuda.Begin("split_sum_f32");
+                a.View(sums);
+                a.View(dw);
+                a.I64(dw.Count);
+                a.I32(shares);
+                _cuda.Launch(Blocks(dw.Count, 4 * ElementLossBlock));
+            }
+
+            Scratch.Reset();
+        }
+    }
 
     private protected override void SumRowsCore(Tensor x, Tensor y)
     {
@@ -78,6 +130,7 @@ internal sealed unsafe partial class CudaBackend
         lock (_operation)
         {
             _cuda.Enter();
+            if (qkv.DType == DType.BF16) ExpectMultipleOfEight(headSize);
             Tensor mods = Heads(mod, heads), delta = Scratch.Rent(logSumExp.Shape, DType.F32);
             KernelArguments a = Begin(DeltaEntries, y.DType, 2 * headSize);
             a.View(y);
@@ -86,8 +139,8 @@ internal sealed unsafe partial class CudaBackend
             a.I32(tokens);
             a.I32(headSize);
             _cuda.Launch(Blocks(tokens, WarpsPerBlock), heads);
-            AttentionGradient(AttentionEntries<TMod>.KeysValues(dropout), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
-            AttentionGradient(AttentionEntries<TMod>.Queries(dropout), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            AttentionGradient(AttentionEntries<TMod>.KeysValues(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
+            AttentionGradient(AttentionEntries<TMod>.Queries(dropout).For(qkv.DType, headSize), qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dqkv, dropout);
             if (!dtable.IsAbsent) BiasGradient(qkv, cuSeqlens, mods, heads, logSumExp, delta, dy, dtable);
             Scratch.Reset();
         }
@@ -157,7 +210,7 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, float scale, Tensor dlogits)
+    private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits)
     {
         lock (_operation)
         {
@@ -165,17 +218,17 @@ internal sealed unsafe partial class CudaBackend
             a.View(logits);
             a.View(labels);
             a.View(weights);
+            a.View(scale);
             a.View(dlogits);
             a.I32(logits.Shape[1]);
-            a.F32(scale);
             _cuda.Launch(logits.Shape[0]);
         }
     }
 
-    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, float scale, Tensor dlogits) =>
+    private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) =>
         ElementLoss(BinaryCrossEntropyGradientEntries, logits, targets, weights, dlogits, scale);
 
-    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, float scale, Tensor dx) =>
+    private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) =>
         ElementLoss(SquaredErrorGradientEntries, x, targets, weights, dx, scale);
 
     private protected override void ScaleCore(Tensor x, float factor, Tensor y)
@@ -204,51 +257,6 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override double SumOfSquaresCore(Tensor x)
-    {
-        Span<float> parts = stackalloc float[NormBlocks];
-        lock (_operation)
-        {
-            _cuda.Enter();
-            Tensor partial = Scratch.Rent(new Shape(NormBlocks), DType.F32);
-            KernelArguments a = _cuda.Begin("sum_of_squares");
-            a.View(x);
-            a.View(partial);
-            a.I64(x.Count);
-            _cuda.Launch(NormBlocks);
-            Download(partial, parts);
-            Scratch.Reset();
-        }
-
-        double sum = 0;
-        foreach (float part in parts) sum += part;
-        return sum;
-    }
-
-    private protected override void AdamWCore(in AdamWStep step, Tensor w, Tensor g, Tensor m, Tensor v)
-    {
-        lock (_operation)
-        {
-            KernelArguments a = Begin(AdamWEntries, w.DType);
-            a.View(w);
-            a.View(g);
-            a.View(m);
-            a.View(v);
-            a.View(default(Tensor));
-            a.View(default(Tensor));
-            a.I64(w.Count);
-            a.F32(step.GradientScale);
-            a.F32(0);
-            a.F32(1 - (step.LearningRate * step.WeightDecay));
-            a.F32((float)(step.LearningRate / (1 - Math.Pow(step.Beta1, step.Step))));
-            a.F32(step.Beta1);
-            a.F32(step.Beta2);
-            a.F32((float)(1 / Math.Sqrt(1 - Math.Pow(step.Beta2, step.Step))));
-            a.F32(step.Epsilon);
-            _cuda.Launch(Blocks(w.Count, FlatBlock));
-        }
-    }
-
     private void AttentionGradient(
         in Entries entries, Tensor qkv, in CuSeqlens cuSeqlens, Tensor mods, int heads, Tensor logSumExp, Tensor delta, Tensor dy, Tensor dqkv,
         in AttentionDropout dropout)
@@ -266,7 +274,8 @@ internal sealed unsafe partial class CudaBackend
         a.I32(cuSeqlens.Tokens);
         a.F32((float)(1 / Math.Sqrt(headSize)));
         if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
-        _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(4, headSize));
+        _cuda.Launch(
+            Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, qkv.DType == DType.BF16 ? -1 : AttentionShared(4, headSize));
     }
 
     /// <summary>Adds the gradient of the table of relative biases: each block's sums, and the sum of those.</summary>
@@ -294,6 +303,9 @@ internal sealed unsafe partial class CudaBackend
     /// <summary>Parts of the rows that are summed on their own.</summary>
     private static int Parts(int rows) => (int)Math.Clamp(Blocks(rows, RowsPerPart), 1, MaxParts);
 
+    /// <summary>The rows of a part, such that rows of 0 that fill the last tile change no sum.</summary>
+    private static int RowsOfPart(int rows, int parts) => (int)Blocks(Blocks(rows, MatMulTile) * MatMulTile, parts);
+
     private void SumRows(Tensor x, Tensor y, int rows, int width, int parts, bool accumulate)
     {
         KernelArguments a = Begin(SumRowsEntries, x.DType);
@@ -301,7 +313,7 @@ internal sealed unsafe partial class CudaBackend
         a.View(y);
         a.I32(rows);
         a.I32(width);
-        a.I32((int)Blocks(rows, parts));
+        a.I32(RowsOfPart(rows, parts));
         a.I32(accumulate ? 1 : 0);
         _cuda.Launch(Chunks(width), parts);
     }
@@ -319,7 +331,7 @@ internal sealed unsafe partial class CudaBackend
         a.View(biases);
         a.I32(rows);
         a.I32(width);
-        a.I32((int)Blocks(rows, parts));
+        a.I32(RowsOfPart(rows, parts));
         _cuda.Launch(Chunks(width), parts);
         SumRows(weights, dweight, parts, width, 1, accumulate: true);
         SumRows(biases, dbias, parts, width, 1, accumulate: true);

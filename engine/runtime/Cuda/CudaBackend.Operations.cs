@@ -15,6 +15,19 @@ internal sealed unsafe partial class CudaBackend
         TanhEntries = new("tanh"), CrossEntropyEntries = new("cross_entropy"),
         BinaryCrossEntropyEntries = new("binary_cross_entropy"), SquaredErrorEntries = new("squared_error");
 
+    private protected override void CastCore(Tensor x, Tensor y)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            KernelArguments a = _cuda.Begin(x.DType == DType.F32 ? "cast_f32_bf16" : "cast_bf16_f32");
+            a.View(x);
+            a.View(y);
+            a.I64(x.Count);
+            _cuda.Launch(Blocks(x.Count, FlatBlock));
+        }
+    }
+
     private protected override void EmbedCore(Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
@@ -75,6 +88,7 @@ internal sealed unsafe partial class CudaBackend
             Activation.Gelu => LinearGeluEntries,
             _ => LinearGegluEntries,
         };
+        if (x.DType == DType.BF16) ExpectMultipleOfEight(weight.Inputs);
         lock (_operation)
         {
             KernelArguments a = Begin(entries, x.DType);
@@ -98,7 +112,9 @@ internal sealed unsafe partial class CudaBackend
         {
             _cuda.Enter();
             Tensor mods = Heads(mod, heads);
-            KernelArguments a = Begin(AttentionEntries<TMod>.Forward(dropout), qkv.DType, 2 * headSize);
+            bool tensorCores = qkv.DType == DType.BF16;
+            if (tensorCores) ExpectMultipleOfEight(headSize);
+            KernelArguments a = Begin(AttentionEntries<TMod>.Forward(dropout).For(qkv.DType, headSize), qkv.DType, 2 * headSize);
             a.View(qkv);
             a.View(cuSeqlens.Borders);
             a.View((nint)mods.Address, heads);
@@ -108,7 +124,10 @@ internal sealed unsafe partial class CudaBackend
             a.I32(cuSeqlens.Tokens);
             a.F32((float)(1 / Math.Sqrt(headSize)));
             if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
-            _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
+            if (tensorCores)
+                _cuda.Launch(Blocks(cuSeqlens.Longest, headSize <= 64 && !dropout.IsActive ? 2 * AttentionTile : AttentionTile), heads, cuSeqlens.Sequences);
+            else
+                _cuda.Launch(Blocks(cuSeqlens.Longest, AttentionTile), heads, cuSeqlens.Sequences, AttentionShared(3, headSize));
         }
     }
 
@@ -173,7 +192,7 @@ internal sealed unsafe partial class CudaBackend
         }
     }
 
-    private protected override void DropoutCore(Tensor x, in Philox random, float probability, Tensor residual, Tensor y)
+    private protected override void DropoutCore(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y)
     {
         lock (_operation)
         {
@@ -181,13 +200,11 @@ internal sealed unsafe partial class CudaBackend
             a.View(x);
             a.View(residual);
             a.View(y);
+            a.View(stream);
             a.I64(x.Count);
             a.U32((uint)(probability * 4294967296.0));
             a.F32(1 / (1 - probability));
-            a.U32((uint)random.Seed);
-            a.U32((uint)(random.Seed >> 32));
-            a.U32(random.Step);
-            a.U32(random.Site);
+            a.U32((uint)site);
             _cuda.Launch(Blocks(x.Count, FlatBlock));
         }
     }
@@ -258,7 +275,7 @@ internal sealed unsafe partial class CudaBackend
         ElementLoss(SquaredErrorEntries, x, targets, weights, losses);
 
     /// <summary>An element-by-element loss, or with a scale its gradient.</summary>
-    private void ElementLoss(in Entries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, float? scale = null)
+    private void ElementLoss(in Entries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
     {
         lock (_operation)
         {
@@ -266,9 +283,9 @@ internal sealed unsafe partial class CudaBackend
             a.View(x);
             a.View(targets);
             a.View(weights);
+            if (!scale.IsAbsent) a.View(scale);
             a.View(result);
             a.I32(checked((int)x.Count));
-            if (scale is { } factor) a.F32(factor);
             _cuda.Launch(Blocks(x.Count, ElementLossBlock));
         }
     }

@@ -10,14 +10,19 @@ internal sealed unsafe partial class CudaBackend : Backend
     private const int WarpsPerBlock = 8, Chunk = 256, FlatBlock = WarpsPerBlock * Chunk, ElementLossBlock = 256;
     private readonly Lock _operation = new();
     private readonly GpuDevice _cuda;
+    private readonly DType _activations;
     private readonly List<HeadParameters> _heads = [];
     private Arena? _constants;
     private Arena? _scratch;
 
     /// <summary>A backend on a device, which it owns.</summary>
-    public CudaBackend(GpuDevice device) => _cuda = device;
+    /// <param name="device">The device.</param>
+    /// <param name="activations">See <see cref="Backend.ActivationType"/>: F32 or BF16.</param>
+    public CudaBackend(GpuDevice device, DType activations = DType.F32) => (_cuda, _activations) = (device, activations);
 
-    public override string Description => _cuda.Description;
+    public override string Description => _activations == DType.BF16 ? _cuda.Description + ", bf16" : _cuda.Description;
+
+    public override DType ActivationType => _activations;
 
     // Memory that is taken back while kernels still use it is only given to kernels that run after them.
     private Arena Scratch => _scratch ??= new Arena(this);
@@ -28,14 +33,26 @@ internal sealed unsafe partial class CudaBackend : Backend
         lock (_operation) _cuda.Add(kernel, text);
     }
 
-    /// <summary>Records what the step launches, to run it again as one; see <see cref="CudaGraph"/>.</summary>
-    /// <param name="step">Only launches: no download, no allocation.</param>
-    public CudaGraph Record(Action step)
+    public override bool Records => _cuda.Records;
+
+    internal override CudaGraph Record(Action work)
     {
         lock (_operation)
         {
             _cuda.Enter();
-            return _cuda.Record(step);
+            CudaGraph graph = _cuda.Record(work);
+            graph.Releases = Releases;
+            return graph;
+        }
+    }
+
+    internal override bool Replay(Recording recording)
+    {
+        lock (_operation)
+        {
+            if (recording.Releases != Releases) return false;
+            ((CudaGraph)recording).Replay();
+            return true;
         }
     }
 
@@ -120,6 +137,13 @@ internal sealed unsafe partial class CudaBackend : Backend
         return _cuda.Begin(entries.For(dtype, width % 8 == 0));
     }
 
+    /// <summary>Tensor cores read rows 16 bytes at a time.</summary>
+    private static void ExpectMultipleOfEight(int width)
+    {
+        if (width % 8 != 0)
+            throw new NotSupportedException($"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use --dtype f32");
+    }
+
     private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
 
     private static int Chunks(int width) => (width + Chunk - 1) / Chunk;
@@ -153,7 +177,7 @@ internal sealed unsafe partial class CudaBackend : Backend
         {
             DType.F32 => aligned ? _f32 : _anyF32,
             DType.BF16 when aligned => _bf16,
-            DType.BF16 => throw new NotSupportedException("in bf16, rows on the GPU have a multiple of eight elements"),
+            DType.BF16 => throw new NotSupportedException("rows of this width: in bf16 the GPU wants a multiple of eight (widths and head sizes); use --dtype f32"),
             _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
         };
     }
@@ -162,15 +186,23 @@ internal sealed unsafe partial class CudaBackend : Backend
     {
         private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
 
-        private static readonly Entries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
+        private static readonly HeadEntries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
             QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),
             DropoutKeysValues = new($"attention_keys_values_gradient_{Name}_dropout"), DropoutQueries = new($"attention_queries_gradient_{Name}_dropout");
 
-        public static Entries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
+        public static HeadEntries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
 
-        public static Entries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
+        public static HeadEntries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
 
-        public static Entries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
+        public static HeadEntries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
+    }
+
+    /// <summary>A kernel of attention: in fp32 for heads of any size, on tensor cores for heads up to a size.</summary>
+    private readonly struct HeadEntries(string name)
+    {
+        private readonly Entries _any = new(name), _32 = new(name + "_32"), _64 = new(name + "_64"), _128 = new(name + "_128");
+
+        public Entries For(DType dtype, int headSize) => dtype == DType.F32 ? _any : headSize <= 32 ? _32 : headSize <= 64 ? _64 : _128;
     }
 }
 

@@ -45,6 +45,8 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     public override string Description { get; }
 
+    public override bool Records => true;
+
     public nint Stream { get; }
 
     public override int MaxSharedBytes { get; }
@@ -66,7 +68,7 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     public override nint Allocate(long bytes)
     {
-        if (_captured is not null) throw new InvalidOperationException("memory is allocated while a graph is recorded: run the step once before, so that its arenas have grown");
+        Forbid("memory is allocated");
         CudaResult result = _driver.MemoryAllocateAsync(out nint address, (nuint)bytes, Stream);
         if (result == CudaResult.OutOfMemory)
         {
@@ -89,11 +91,16 @@ internal sealed unsafe class CudaContext : GpuDevice
     /// <summary>Returns memory; after a failure there is nothing to return it to.</summary>
     public override void Free(nint address)
     {
+        Forbid("memory is returned");
         if (_fault is not null || _driver.ContextSetCurrent(_context) != CudaResult.Success) return;
         CheckWork(_driver.MemoryFreeAsync(address, Stream), "cuMemFreeAsync");
     }
 
-    public override void Upload(ReadOnlySpan<byte> source, nint destination) => _staging.Upload(source, destination);
+    public override void Upload(ReadOnlySpan<byte> source, nint destination)
+    {
+        Forbid("data is uploaded");
+        _staging.Upload(source, destination);
+    }
 
     public override void Download(nint source, Span<byte> destination) => _staging.Download(source, destination);
 
@@ -194,6 +201,12 @@ internal sealed unsafe class CudaContext : GpuDevice
     internal static string Checking(IReadOnlyList<string> kernels) => kernels.Count == 0
         ? ""
         : $". {string.Join(" and ", kernels)} stop the GPU so at an index outside a table: a token id beyond the vocabulary, or a label beyond the classes";
+
+    private void Forbid(string what)
+    {
+        if (_captured is not null)
+            throw new InvalidOperationException($"{what} while a graph is recorded: run the step once before, so that its arenas have grown, with its inputs outside");
+    }
 
     private string Suspects() => Suspects(_recent, _launches) + Checking(_checking);
 

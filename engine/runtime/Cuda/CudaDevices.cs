@@ -46,19 +46,25 @@ public static class CudaDevices
 
     /// <summary>A backend on a GPU.</summary>
     /// <param name="index">The number of the GPU.</param>
+    /// <param name="activations">The type of activations: F32 or BF16; see <see cref="Backend.ActivationType"/>.</param>
     /// <exception cref="NotSupportedException">There is no such GPU, or it cannot be used; the message says why.</exception>
-    public static Backend Open(int index = 0) => TryOpen(index, out Backend? backend, out string? obstacle) ? backend : throw new NotSupportedException(obstacle);
+    public static Backend Open(int index = 0, DType activations = DType.F32) =>
+        TryOpen(index, out Backend? backend, out string? obstacle, activations) ? backend : throw new NotSupportedException(obstacle);
 
     /// <summary>A backend on a GPU, if there is one that can be used.</summary>
     /// <param name="index">The number of the GPU.</param>
     /// <param name="backend">The backend, to be disposed.</param>
     /// <param name="obstacle">Otherwise: why not, in a sentence.</param>
-    public static bool TryOpen(int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle) =>
-        TryOpen(CudaDriver.Native, index, out backend, out obstacle);
+    /// <param name="activations">The type of activations: F32 or BF16; see <see cref="Backend.ActivationType"/>.</param>
+    public static bool TryOpen(
+        int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32) =>
+        TryOpen(CudaDriver.Native, index, out backend, out obstacle, activations);
 
     /// <summary>A backend on a GPU of a driver.</summary>
-    internal static bool TryOpen(ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle)
+    internal static bool TryOpen(
+        ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32)
     {
+        if (activations is not (DType.F32 or DType.BF16)) throw new ArgumentException($"activations on a GPU are F32 or BF16, not {activations}");
         backend = null;
         IReadOnlyList<CudaDevice> devices = List(driver, out obstacle);
         if (obstacle is not null) return false;
@@ -72,7 +78,7 @@ public static class CudaDevices
         if (obstacle is not null) return false;
         try
         {
-            backend = new CudaBackend(new CudaContext(driver, devices[index]));
+            backend = new CudaBackend(new CudaContext(driver, devices[index]), activations);
             return true;
         }
         catch (CudaException fault)

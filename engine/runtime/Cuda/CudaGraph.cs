@@ -6,7 +6,7 @@ namespace Engine.Runtime.Cuda;
 /// Launches that were recorded once and run again as one, with the same arguments: a whole step costs one call. What changes between
 /// runs lies in device memory.
 /// </summary>
-internal sealed class CudaGraph : IDisposable
+internal sealed class CudaGraph : Recording
 {
     private readonly ICudaDriver _driver;
     private readonly CudaContext _context;
@@ -30,7 +30,7 @@ internal sealed class CudaGraph : IDisposable
         _context.CheckWork(_driver.GraphLaunch(_executable, _context.Stream), "cuGraphLaunch");
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         nint executable = Interlocked.Exchange(ref _executable, 0);
         if (executable != 0) _ = _driver.GraphExecutableDestroy(executable);

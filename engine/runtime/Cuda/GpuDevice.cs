@@ -35,6 +35,9 @@ internal abstract unsafe class GpuDevice : IDisposable
     /// <summary>Sets bytes to 0.</summary>
     public abstract void Clear(nint destination, long bytes);
 
+    /// <summary>Whether launches can be recorded.</summary>
+    public abstract bool Records { get; }
+
     /// <summary>Records what the action launches, without running it.</summary>
     public abstract CudaGraph Record(Action step);
 

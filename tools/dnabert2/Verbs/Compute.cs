@@ -19,16 +19,13 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
     };
 
     private readonly Choice<Precision> _dtype = new(
-        "--dtype", "the type of the factors of matrix products; sums and all else are f32",
+        "--dtype", "the type of the factors of matrix products, on a GPU that of activations; sums and parameters in training are f32",
         [("f32", Precision.F32), ("bf16", Precision.BF16), .. training ? Array.Empty<(string, Precision)>() : [("i8", Precision.I8)]]);
 
     private readonly Option<int> _threads = Shared.Threads();
 
     /// <summary>The options of the command line.</summary>
     public IEnumerable<Option> Options => onlyCpu ? [_dtype.Option, _threads] : [_device, _dtype.Option, _threads];
-
-    /// <summary>The options of a verb that multiplies in fp32 alone.</summary>
-    public IEnumerable<Option> PlaceOptions => [_device, _threads];
 
     /// <summary>What the factors of matrix products are rounded to.</summary>
     public Precision PrecisionOf(ParseResult parsed) => _dtype.Of(parsed);
@@ -39,25 +36,20 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
     /// <summary>The backend that the options name, to be disposed.</summary>
     /// <exception cref="UsageException">They name none.</exception>
     /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
-    public Backend Open(ParseResult parsed) => Open(parsed, _dtype.Of(parsed));
-
-    /// <summary>The backend that <see cref="PlaceOptions"/> name, to be disposed.</summary>
-    /// <exception cref="UsageException">They name none.</exception>
-    /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
-    public Backend OpenPlace(ParseResult parsed) => Open(parsed, Precision.F32);
-
-    private Backend Open(ParseResult parsed, Precision precision)
+    public Backend Open(ParseResult parsed)
     {
         string device = onlyCpu ? "cpu" : parsed.GetRequiredValue(_device);
+        Precision precision = _dtype.Of(parsed);
         Gpus gpus = terminal.Gpus;
-        if (device == "cpu" || (device == "auto" && precision != Precision.F32)) return CpuBackend.Create(Threads(parsed), precision);
-        if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first).Backend : null) ?? CpuBackend.Create(Threads(parsed));
+        DType activations = precision == Precision.BF16 ? DType.BF16 : DType.F32;
+        if (device == "cpu" || (device == "auto" && precision == Precision.I8)) return CpuBackend.Create(Threads(parsed), precision);
+        if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first, activations).Backend : null) ?? CpuBackend.Create(Threads(parsed), precision);
         string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
         if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
             throw new UsageException($"--device {device}: auto, cpu, cuda or cuda:0 (the number of a GPU) is meant");
-        if (precision != Precision.F32)
-            throw new UsageException($"--device {device}: the GPU computes in f32 so far; leave out --dtype, or use --device cpu");
-        (Backend? backend, string? obstacle) = gpus.Open(number);
+        if (precision == Precision.I8)
+            throw new UsageException($"--device {device}: the GPU computes in f32 or bf16; choose one of them as --dtype, or use --device cpu");
+        (Backend? backend, string? obstacle) = gpus.Open(number, activations);
         return backend ?? throw new ArgumentException($"--device {device}: {obstacle}; use --device cpu");
     }
 }

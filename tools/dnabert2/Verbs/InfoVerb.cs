@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
@@ -55,7 +56,7 @@ internal sealed class InfoVerb
             Print($"cuda:{d.Index}", d.Obstacle is { } why ? $"cannot be used: {why}"
                 : $"{d.Name}, compute capability {d.ComputeCapability}, {Size(d.MemoryBytes)}, {d.Multiprocessors} multiprocessors");
         string first = _terminal.Gpus.First() is { } index ? $"cuda:{index}" : "the CPU";
-        Print("runs on", $"verbs that take --device: {first}, unless told otherwise, in float32; all others: the CPU");
+        Print("runs on", $"verbs that take --device: {first}, unless told otherwise, in the type of --dtype; all others: the CPU");
     }
 
     /// <summary>Prints what the folder has before it is loaded, so that a damaged model is described as far as it can be read.</summary>
@@ -78,6 +79,7 @@ internal sealed class InfoVerb
         DescribeWeights(Path.Combine(folder, expected[2]));
         using Dnabert2Model model = Dnabert2Model.Load(folder, backend);
         Print("parameters", Describe(model));
+        Print("training", DescribeTraining(model));
         Print("missing", "nothing; all weights are there and finite");
     }
 
@@ -91,6 +93,19 @@ internal sealed class InfoVerb
     private static string Describe(Dnabert2Config c) =>
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, {Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
         + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}";
+
+    /// <summary>What masked language modelling takes of a device's memory.</summary>
+    private static string DescribeTraining(Dnabert2Model model)
+    {
+        var options = new PretrainOptions();
+        string[] types = Array.ConvertAll((DType[])[DType.F32, DType.BF16], type =>
+        {
+            TrainingMemory kept = new(model.Config, type, recompute: false), recomputed = new(model.Config, type, recompute: true);
+            return $"{(type == DType.F32 ? "f32" : "bf16 on a GPU")}: {Size(kept.BytesPerParameter * model.Parameters.Count)} and "
+                + $"{Size((long)kept.BytesPerToken(options.MaskProbability))} a token ({Size((long)recomputed.BytesPerToken(options.MaskProbability))} with --recompute)";
+        });
+        return string.Join("; ", types);
+    }
 
     private static string Describe(BpeTokenizer tokenizer)
     {
