@@ -46,7 +46,7 @@ public sealed class AttentionBenchmark : IDisposable
 
     /// <summary>Relative biases with a table of normal deviates.</summary>
     /// <param name="radius">R, in tokens.</param>
-    public RelativeBias RelativeBias(int radius) => new(Normal(_tables, 9, _heads, (2 * radius) + 1).AsBiasTable());
+    public RelativeBias RelativeBias(int radius) => new(Normal(_tables, DType.F32, 9, _heads, (2 * radius) + 1).AsBiasTable());
 
     /// <summary>
     /// Measures a modification; the first run of each pass is a warm-up. Short runs are repeated for some hundredths of a second a round.
@@ -71,10 +71,11 @@ public sealed class AttentionBenchmark : IDisposable
         TMod given = mod;
         var lengths = new int[sequences];
         Array.Fill(lengths, tokens);
+        DType type = _backend.ActivationType;
         var borders = new CuSeqlens(_operands, lengths);
-        Tensor qkv = Normal(_operands, 1, total, 3 * Hidden), dy = Normal(_operands, 2, total, Hidden), y = Rent(total, Hidden);
-        Tensor logSumExp = Rent(_heads, total), dqkv = Rent(total, 3 * Hidden), dtable = default;
-        if (mod is RelativeBias bias) _backend.Clear(dtable = Rent(_heads, (2 * bias.Radius) + 1));
+        Tensor qkv = Normal(_operands, type, 1, total, 3 * Hidden), dy = Normal(_operands, type, 2, total, Hidden), y = Rent(total, Hidden);
+        Tensor dqkv = Rent(total, 3 * Hidden), logSumExp = _operands.Rent(new Shape(_heads, total), DType.F32), dtable = default;
+        if (mod is RelativeBias bias) _backend.Clear(dtable = _operands.Rent(new Shape(_heads, (2 * bias.Radius) + 1), DType.F32));
         double forward = Median(() => _backend.Attention(qkv, borders, _heads, given, logSumExp, y), rounds, cancellation);
         double backward = Median(
             () => _backend.AttentionGradient(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable), rounds, cancellation);
@@ -124,14 +125,15 @@ public sealed class AttentionBenchmark : IDisposable
         return seconds[rounds / 2];
     }
 
-    private Tensor Rent(int rows, int width) => _operands.Rent(new Shape(rows, width), DType.F32);
+    private Tensor Rent(int rows, int width) => _operands.Rent(new Shape(rows, width), _backend.ActivationType);
 
-    private Tensor Normal(Arena arena, uint site, int rows, int width)
+    private Tensor Normal(Arena arena, DType type, uint site, int rows, int width)
     {
-        Tensor tensor = arena.Rent(new Shape(rows, width), DType.F32);
+        Tensor tensor = arena.Rent(new Shape(rows, width), type);
         var values = new float[tensor.Count];
         new Philox(17, 0, site).FillNormal(values, 1);
-        _backend.Upload<float>(values, tensor);
+        if (type == DType.F32) _backend.Upload<float>(values, tensor);
+        else _backend.Upload<BFloat16>(Array.ConvertAll(values, v => (BFloat16)v), tensor);
         return tensor;
     }
 }

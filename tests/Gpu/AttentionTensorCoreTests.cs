@@ -1,4 +1,6 @@
 using Engine.Kernels;
+using Engine.Runtime;
+using Engine.Runtime.Cuda;
 using Tests.Cases;
 using Tests.Ptx;
 
@@ -107,6 +109,69 @@ public sealed class AttentionTensorCoreTests : IDisposable
         Run(checks => checks.Attention([128], 1, headSize, default(Alibi), dropout: 0.1f));
         Assert.Equal(7, _device.Reports.DistinctBy(r => r.Entry).Count());
         Assert.All(_device.Reports, launch => Assert.All(launch.Report.Shared, site => Assert.True(site.Degree == 1, $"{launch.Entry}: {site}")));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_backend_in_bf16_launches_them_with_the_mask_and_the_table_of_the_CPU(bool dropped)
+    {
+        using Backend cpu = CpuBackend.Create(1);
+        using var gpu = new CudaBackend(new InterpretedDevice(), DType.BF16);
+        float[][] expected = On(cpu), actual = On(gpu);
+        for (int i = 0; i < expected.Length; i++) Check.NearRelative(Array.ConvertAll(expected[i], v => (double)v), actual[i], 0.02, $"output {i}");
+
+        float[][] On(Backend backend)
+        {
+            const int Heads = 2, Size = 8, Hidden = Heads * Size;
+            int[] lengths = [130, 0, 3];
+            int tokens = lengths.Sum();
+            using var arena = new Arena(backend);
+            Tensor qkv = Normal(tokens, 3 * Hidden, 1), dy = Normal(tokens, Hidden, 2), y = Empty(tokens, Hidden), dqkv = Empty(tokens, 3 * Hidden);
+            Tensor lse = arena.Rent(new Shape(Heads, tokens), DType.F32), dtable = arena.Rent(new Shape(Heads, 19), DType.F32), stream = arena.Rent(new Shape(3), DType.I32);
+            backend.Upload<uint>([7, 8, 9], stream);
+            backend.Clear(dtable);
+            var borders = new CuSeqlens(arena, lengths);
+            if (dropped)
+            {
+                var dropout = new AttentionDropout(stream, 5, 0.5f);
+                backend.Attention(qkv, borders, Heads, default(Alibi), lse, y, dropout);
+                backend.AttentionGradient(qkv, borders, Heads, default(Alibi), lse, y, dy, dqkv, dropout);
+                return [Read(y), Read(dqkv)];
+            }
+
+            RelativeBias bias = RelativeTable.Of(Heads).On(backend, arena.Rent);
+            backend.Attention(qkv, borders, Heads, bias, lse, y);
+            backend.AttentionGradient(qkv, borders, Heads, bias, lse, y, dy, dqkv, dropout: default, dtable);
+            return [Read(y), Read(dqkv), Read(dtable)];
+
+            Tensor Empty(int rows, int width) => arena.Rent(new Shape(rows, width), backend.ActivationType);
+
+            Tensor Normal(int rows, int width, uint site)
+            {
+                Tensor tensor = Empty(rows, width);
+                var values = new float[tensor.Count];
+                new Philox(3, 0, site).FillNormal(values, 1);
+                BFloat16[] narrow = Array.ConvertAll(values, v => (BFloat16)v);
+                if (tensor.DType == DType.BF16) backend.Upload<BFloat16>(narrow, tensor);
+                else backend.Upload<float>(Array.ConvertAll(narrow, v => (float)v), tensor);
+                return tensor;
+            }
+
+            float[] Read(Tensor tensor)
+            {
+                var values = new float[tensor.Count];
+                if (tensor.DType == DType.F32)
+                {
+                    backend.Download<float>(tensor, values);
+                    return values;
+                }
+
+                var narrow = new BFloat16[tensor.Count];
+                backend.Download<BFloat16>(tensor, narrow);
+                return Array.ConvertAll(narrow, v => (float)v);
+            }
+        }
     }
 
     [Fact]

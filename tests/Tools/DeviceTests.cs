@@ -162,6 +162,7 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         ToolRun run = Run(new FakeDriver(), ["bench", "attention", "--device", "cuda", "--variant", "alibi,relative:2", "--shapes", "1x3", "--rounds", "1", "--heads", "1", "--head-size", "8"]).Succeeds();
         Assert.Equal(2, run.Lines.Count(line => Regex.IsMatch(line, @"^(alibi|relative:2) +1×3 .*—.*—$")));
+        Run(new FakeDriver(), ["bench", "attention", "--device", "cuda", "--dtype", "bf16", "--variant", "softcap,relative:2", "--shapes", "1x3", "--rounds", "1", "--heads", "1", "--head-size", "8"]).Succeeds();
         run = Run(new FakeDriver(), ["bench", "attention", "--device", "cuda", "--variant", "none", "--shapes", "1x3", "--heads", "1", "--head-size", "136"]);
         Assert.Equal(1, run.Code);
         Assert.Contains("on the GPU their size is at most 128", run.Error, StringComparison.Ordinal);

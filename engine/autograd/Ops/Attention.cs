@@ -36,9 +36,8 @@ public sealed class Attention<TMod> : Op
         int tokens = qkv.Data.Shape[0];
         Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
         Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens, DType.F32) : default;
-        Tensor stream = tape.IsTraining && _dropout > 0 ? tape.Stream : default;
-        tape.Backend.Attention(qkv.Data, cuSeqlens, _heads, _mod, logSumExp, y, Dropout(stream));
-        return tape.Record(this, y, qkv, saved: (logSumExp, stream, default, default), cuSeqlens: cuSeqlens);
+        tape.Backend.Attention(qkv.Data, cuSeqlens, _heads, _mod, logSumExp, y, DropoutOf(tape));
+        return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
 
     /// <inheritdoc/>
@@ -46,9 +45,9 @@ public sealed class Attention<TMod> : Op
     {
         Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
         tape.Backend.AttentionGradient(
-            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv, Dropout(entry.Saved.Second));
+            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv, DropoutOf(tape));
         tape.Pass(entry.A, dqkv);
     }
 
-    private AttentionDropout Dropout(Tensor stream) => stream.IsAbsent ? default : new(stream, _site, _dropout);
+    private AttentionDropout DropoutOf(Tape tape) => tape.IsTraining && _dropout > 0 ? new(tape.Stream, _site, _dropout) : default;
 }

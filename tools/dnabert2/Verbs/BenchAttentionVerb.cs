@@ -41,7 +41,7 @@ internal sealed class BenchAttentionVerb
         {
             _variants, _shapes, _heads, _headSize, _rounds, _json,
         };
-        foreach (Option option in _compute.PlaceOptions) Command.Add(option);
+        foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -53,7 +53,7 @@ internal sealed class BenchAttentionVerb
         (int Sequences, int Tokens)[] shapes = BenchVerb.Shapes(parsed.GetRequiredValue(_shapes));
         int rounds = parsed.GetValue(_rounds), heads = parsed.GetValue(_heads), headSize = parsed.GetValue(_headSize);
         bool json = parsed.GetValue(_json);
-        using Backend backend = _compute.OpenPlace(parsed);
+        using Backend backend = _compute.Open(parsed);
         using var benchmark = new AttentionBenchmark(backend, heads, headSize);
         double peak = json ? 0 : backend.MeasurePeak();
         if (!json)

@@ -27,9 +27,6 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
     /// <summary>The options of the command line.</summary>
     public IEnumerable<Option> Options => onlyCpu ? [_dtype.Option, _threads] : [_device, _dtype.Option, _threads];
 
-    /// <summary>The options of a verb that multiplies in fp32 alone.</summary>
-    public IEnumerable<Option> PlaceOptions => [_device, _threads];
-
     /// <summary>What the factors of matrix products are rounded to.</summary>
     public Precision PrecisionOf(ParseResult parsed) => _dtype.Of(parsed);
 
@@ -39,16 +36,10 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
     /// <summary>The backend that the options name, to be disposed.</summary>
     /// <exception cref="UsageException">They name none.</exception>
     /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
-    public Backend Open(ParseResult parsed) => Open(parsed, _dtype.Of(parsed));
-
-    /// <summary>The backend that <see cref="PlaceOptions"/> name, to be disposed.</summary>
-    /// <exception cref="UsageException">They name none.</exception>
-    /// <exception cref="ArgumentException">That GPU cannot be used; the message says why.</exception>
-    public Backend OpenPlace(ParseResult parsed) => Open(parsed, Precision.F32);
-
-    private Backend Open(ParseResult parsed, Precision precision)
+    public Backend Open(ParseResult parsed)
     {
         string device = onlyCpu ? "cpu" : parsed.GetRequiredValue(_device);
+        Precision precision = _dtype.Of(parsed);
         Gpus gpus = terminal.Gpus;
         DType activations = precision == Precision.BF16 ? DType.BF16 : DType.F32;
         if (device == "cpu" || (device == "auto" && precision == Precision.I8)) return CpuBackend.Create(Threads(parsed), precision);
