@@ -52,7 +52,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         {
             var arguments = new AttentionGradientArguments
             {
-                Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout),
+                Forward = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout, AttentionTile(rounded: false)),
                 ResultGradient = F32(dy),
                 QkvGradient = F32(dqkv),
                 Longest = cuSeqlens.Longest,

@@ -41,7 +41,8 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         lock (_operation)
         {
-            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout);
+            // The backward pass, which the log-sum-exp is for, computes the scores again in floats.
+            AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout, AttentionTile(logSumExp.IsAbsent));
             float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments) * _pool.Workers);
             _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
             Scratch.Reset();
@@ -111,7 +112,10 @@ internal unsafe partial class CpuBackend<TS, TV>
         a.Prepared = prepared;
     }
 
-    private AttentionArguments AttentionOf(Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout) => new()
+    private MatMulTile AttentionTile(bool rounded) => kernels?.ForAttention(rounded) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1);
+
+    private static AttentionArguments AttentionOf(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout, in MatMulTile tile) => new()
     {
         Qkv = F32(qkv),
         CuSeqlens = I32(cuSeqlens.Borders),
@@ -121,7 +125,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         Result = F32(y),
         LogSumExp = F32(logSumExp),
         Dropout = MaskOf(dropout),
-        Tile = kernels?.Floats ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1),
+        Tile = tile,
     };
 
     private static AttentionMask MaskOf(in AttentionDropout dropout)

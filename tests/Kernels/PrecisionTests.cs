@@ -75,6 +75,46 @@ public class PrecisionTests
         }
     }
 
+    // A weight is rounded by 2⁻⁹ of itself at most, and the weights of a query sum to one.
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Attention_in_lower_precision_is_that_of_rounded_factors_but_for_the_rounding_of_weights(string form)
+    {
+        foreach (Precision precision in (Precision[])[Precision.BF16, Precision.I8])
+        {
+            using Backend backend = Backends.Create(form, 2, precision), floats = Backends.Create(form, 1);
+            foreach ((int heads, int headSize) in ((int, int)[])[(3, 7), (2, 64)])
+            {
+                Check(backend, floats, heads, headSize, new Alibi());
+                Check(backend, floats, heads, headSize, new SlidingWindow(37));
+            }
+        }
+
+        static void Check<TMod>(Backend backend, Backend floats, int heads, int headSize, TMod mod)
+            where TMod : unmanaged, IScoreModification<TMod>
+        {
+            int[] lengths = [1, 2, 0, 33, 191, 193, 401];
+            int tokens = lengths.Sum(), hidden = heads * headSize;
+            float[] qkv = [.. Rounded(Values(tokens * 3 * hidden, 4)).Select(v => (float)v)];
+            float[] expected = Run(floats, logSumExp: false), actual = Run(backend, logSumExp: false);
+            float most = 0;
+            for (int i = 0; i < qkv.Length; i++) most = i % (3 * hidden) < 2 * hidden ? most : Math.Max(most, Math.Abs(qkv[i]));
+            for (int i = 0; i < expected.Length; i++)
+                if (!(Math.Abs(expected[i] - actual[i]) <= most * ((1.0 / 512) + 1e-5))) Assert.Fail($"element {i} is {actual[i]:R}, expected {expected[i]:R}");
+            // The backward pass computes scores in floats, so the pass that it needs does too.
+            Assert.Equal(Run(floats, logSumExp: true), Run(backend, logSumExp: true));
+
+            float[] Run(Backend on, bool logSumExp)
+            {
+                using var arena = new Arena(on);
+                Tensor y = arena.Rent(new Shape(tokens, hidden), DType.F32);
+                Tensor saved = logSumExp ? arena.Rent(new Shape(heads, tokens), DType.F32) : default;
+                on.Attention(Upload(on, arena, qkv, tokens, 3 * hidden), new CuSeqlens(arena, lengths), heads, mod, saved, y);
+                return Download(on, y);
+            }
+        }
+    }
+
     [Fact]
     public void Training_in_int8_is_refused()
     {

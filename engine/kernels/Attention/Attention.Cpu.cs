@@ -26,12 +26,56 @@ internal unsafe struct AttentionArguments
     /// <summary>What is dropped of the probabilities.</summary>
     public AttentionMask Dropout;
 
-    /// <summary>The tile of its products, in floats, of two registers.</summary>
+    /// <summary>The tile of its products, of two registers.</summary>
     public MatMulTile Tile;
 
     public readonly int Hidden => Heads * HeadSize;
 
     public readonly int Tokens => CuSeqlens[Sequences];
+}
+
+/// <summary>Keys and values of one head of one sequence as the tile kernels read them: where they are, or rounded to pairs of bfloat16.</summary>
+internal unsafe struct AttentionFactors
+{
+    /// <summary>Words of a key follow each other.</summary>
+    public float* Keys;
+
+    /// <summary>From a key to the next.</summary>
+    public long KeyLeading;
+
+    /// <summary>Values by columns: words of a step follow each other.</summary>
+    public float* Values;
+
+    /// <summary>From a step to the next: of one value, or of a pair of them.</summary>
+    public long ValueLeading;
+
+    /// <summary>Words for rounded factors of a sequence.</summary>
+    public static long Length(in MatMulTile tile, int length, int headSize) =>
+        tile.Elements == 1 ? 0 : ((long)length * tile.Steps(headSize)) + ((long)tile.Steps(length) * headSize);
+
+    /// <summary>The factors of a head.</summary>
+    /// <param name="tile">Whose kernels read them.</param>
+    /// <param name="keys">The first key of the head, [length, headSize]; the values are <paramref name="toValues"/> floats behind.</param>
+    /// <param name="toValues">See above.</param>
+    /// <param name="leading">From a key, or value, to the next.</param>
+    /// <param name="length">Tokens of the sequence.</param>
+    /// <param name="headSize">The head's size.</param>
+    /// <param name="memory">Room for <see cref="Length"/> words.</param>
+    public static AttentionFactors Of(in MatMulTile tile, float* keys, long toValues, long leading, int length, int headSize, float* memory)
+    {
+        if (tile.Elements == 1) return new() { Keys = keys, KeyLeading = leading, Values = keys + toValues, ValueLeading = leading };
+        WordFormat format = MatMul.FormatOf(tile, left: true);
+        int words = tile.Steps(headSize);
+        var factors = new AttentionFactors { Keys = memory, KeyLeading = words, Values = memory + ((long)length * words), ValueLeading = headSize };
+        for (int k = 0; k < length; k++) MatMul.ConvertRow(format, keys + (k * leading), headSize, (uint*)memory + ((long)k * words), 0);
+        for (int k = 0; k < length; k += tile.Elements)
+        {
+            uint* step = (uint*)factors.Values + ((long)tile.Steps(k) * headSize);
+            MatMul.InterleaveRows(format, keys + toValues + (k * leading), leading, Math.Min(tile.Elements, length - k), headSize, step);
+        }
+
+        return factors;
+    }
 }
 
 /// <summary>The attention of blocks of <c>2·Lanes</c> queries.</summary>
@@ -43,9 +87,17 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
     private static int Block => 2 * TS.Lanes;
 
     /// <summary>
-    /// Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros, a tile of dropout.
+    /// Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros, a tile of dropout, and
+    /// rounded keys and values.
     /// </summary>
-    public static long ScratchPerWorker(in AttentionArguments a) =>
+    public static long ScratchPerWorker(in AttentionArguments a)
+    {
+        int longest = 0;
+        for (int s = 0; s < a.Sequences; s++) longest = Math.Max(longest, a.CuSeqlens[s + 1] - a.CuSeqlens[s]);
+        return OfBlock(a) + AttentionFactors.Length(a.Tile, longest, a.HeadSize);
+    }
+
+    private static long OfBlock(in AttentionArguments a) =>
         Block * (a.HeadSize + Attention.KeyTile + (long)a.HeadSize + 1 + (a.Dropout.IsActive ? Attention.KeyTile : 0));
 
     public void Run(int worker, int workers)
@@ -62,8 +114,13 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             for (int head = 0; head < a.Heads; head++)
             {
                 TMod headMod = TMod.ForHead(mod, head, a.Heads);
+                var factors = default(AttentionFactors);
                 for (int b = 0; b < Blocks(s); b++, before += cost)
-                    if (before >= from && before < to) QueryBlock(s, head, b * Block, headMod, query);
+                {
+                    if (before < from || before >= to) continue;
+                    if (factors.Keys == null) factors = Factors(s, head, query + OfBlock(a));
+                    QueryBlock(s, head, b * Block, headMod, factors, query);
+                }
             }
         }
     }
@@ -72,12 +129,29 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
 
     private int Blocks(int sequence) => (a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence] + Block - 1) / Block;
 
-    private void QueryBlock(int sequence, int head, int first, in TMod headMod, float* query)
+    private float* Query(int sequence, int head) => a.Qkv + (a.CuSeqlens[sequence] * 3L * a.Hidden) + ((long)head * a.HeadSize);
+
+    private AttentionFactors Factors(int sequence, int head, float* memory) => AttentionFactors.Of(
+        a.Tile, Query(sequence, head) + a.Hidden, a.Hidden, 3L * a.Hidden, a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence], a.HeadSize, memory);
+
+    /// <summary>Transposes the queries of a block to <c>[steps of the head, Block]</c>; there is none in the last columns.</summary>
+    private void PackQueries(float* rows, int queries, float* query, float* words)
+    {
+        int steps = a.Tile.Steps(a.HeadSize);
+        if (a.Tile.Elements == 1) MatMul.PackRows(rows, 3L * a.Hidden, queries, steps, query, Block, Block);
+        else
+        {
+            WordFormat format = MatMul.FormatOf(a.Tile, left: false);
+            for (int q = 0; q < queries; q++) MatMul.ConvertRow(format, rows + (q * 3L * a.Hidden), a.HeadSize, (uint*)words + (q * steps), 0);
+            MatMul.PackRows(words, steps, queries, steps, query, Block, Block);
+        }
+    }
+
+    private void QueryBlock(int sequence, int head, int first, in TMod headMod, in AttentionFactors factors, float* query)
     {
         float* scores = query + (Block * a.HeadSize), result = scores + (Block * Attention.KeyTile), zeros = result + (Block * a.HeadSize);
         int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start, queries = Math.Min(Block, length - first);
-        float* keyRows = a.Qkv + (((start * 3L) + 1) * a.Hidden) + ((long)head * a.HeadSize), valueRows = keyRows + a.Hidden;
-        MatMul.PackRows(keyRows - a.Hidden + (first * 3L * a.Hidden), 3L * a.Hidden, queries, a.HeadSize, query, Block, Block);
+        PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, query, scores);
         new Span<float>(zeros, Block).Clear();
 
         var softmax = new RunningSoftmax
@@ -92,15 +166,20 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         };
         (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
         if (firstKey >= endKey) new Span<float>(result, Block * a.HeadSize).Clear();
+        // A step of values begins with an even one.
+        firstKey -= firstKey % a.Tile.Elements;
         for (int key = firstKey; key < endKey; key += Attention.KeyTile)
         {
             int keys = Math.Min(Attention.KeyTile, endKey - key);
-            AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows + (key * 3L * a.Hidden), 3 * a.Hidden, false, query, a.HeadSize, zeros, scores);
+            AttentionProduct.Run<TS, TV>(
+                a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, query, a.Tile.Steps(a.HeadSize), zeros, scores);
             (TV leftShrink, TV rightShrink) = softmax.Apply(headMod, scores, key, keys);
             if (key > firstKey) Rescale(result, leftShrink, rightShrink);
             if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, first, key, keys);
+            RoundWeights(scores, keys);
             AttentionProduct.Run<TS, TV>(
-                a.Tile, a.HeadSize, valueRows + (key * 3L * a.Hidden), 3 * a.Hidden, true, scores, keys, key > firstKey ? result : zeros, result);
+                a.Tile, a.HeadSize, factors.Values + (a.Tile.Steps(key) * factors.ValueLeading), factors.ValueLeading, true, scores,
+                a.Tile.Steps(keys), key > firstKey ? result : zeros, result);
         }
 
         Finish(result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + first) * a.Hidden) + ((long)head * a.HeadSize), queries);
@@ -159,6 +238,16 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         for (int i = 0; i < keys * Block; i += TS.Lanes) TS.Store(scores + i, TS.Multiply(TS.Load(scores + i), TS.Load(factors + i)));
     }
 
+    /// <summary>Makes rows of words of a tile's weights, in place.</summary>
+    private void RoundWeights(float* scores, int keys)
+    {
+        if (a.Tile.Elements == 1) return;
+        WordFormat format = MatMul.FormatOf(a.Tile, left: false);
+        for (int k = 0; k < keys; k += a.Tile.Elements)
+            MatMul.InterleaveRows(
+                format, scores + (k * Block), Block, Math.Min(a.Tile.Elements, keys - k), Block, (uint*)scores + (a.Tile.Steps(k) * Block));
+    }
+
     private void Rescale(float* result, TV left, TV right)
     {
         for (int d = 0; d < a.HeadSize; d++, result += Block)
@@ -193,7 +282,7 @@ internal static unsafe class AttentionProduct
     /// <param name="tile">The tile; c runs over its width.</param>
     /// <param name="rows">Rows of the result.</param>
     /// <param name="left">The left factor.</param>
-    /// <param name="leading">Floats from one of its rows to the next; or, by columns, from a step to the next.</param>
+    /// <param name="leading">Words from one of its rows to the next; or, by columns, from a step to the next.</param>
     /// <param name="byColumns">Whether the rows of the left factor lie side by side.</param>
     /// <param name="right">[steps, width].</param>
     /// <param name="steps">Length of the reduction.</param>

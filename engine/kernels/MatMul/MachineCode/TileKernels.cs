@@ -12,22 +12,27 @@ internal sealed unsafe class TileKernels : IDisposable
     // of queries, so they take 12 × 32.
     private const int WideRows = 9, WideRegisters = 3, PairedRows = 12, NarrowRows = 6, Paired = 2;
     private readonly ExecutableMemory _memory;
-    private readonly nint* _entries;
+    private readonly nint* _entries, _rounded;
     private readonly bool _wide;
     private readonly Precision _precision;
     private readonly int _elements;
 
-    private TileKernels(ExecutableMemory memory, nint* entries, bool wide, Precision precision, int elements)
+    private TileKernels(ExecutableMemory memory, nint* entries, nint* rounded, bool wide, Precision precision, int elements)
     {
         _entries = entries;
+        _rounded = rounded;
         (_memory, _wide, _precision, _elements) = (memory, wide, precision, elements);
     }
 
-    // Entries: float tiles by rows, then by columns, of as many rows as a pair of registers allows; then the tiles of products.
+    // Entries: float tiles by rows, then by columns, of as many rows as a pair of registers allows; then the tiles of products, then
+    // bfloat16 tiles of attention by rows and by columns.
     private int Most => _wide ? PairedRows : NarrowRows;
 
-    /// <summary>The tile of products between activations, in floats.</summary>
-    public MatMulTile Floats => new(Most, Paired, _wide ? 16 : 8, Precision.F32, 1, _entries, _entries + Most);
+    /// <summary>The tile of products between activations: in floats, or in bfloat16 where this machine has its instructions.</summary>
+    /// <param name="rounded">Whether the precision of the kernels may be used, rather than floats. Integers are for weights alone.</param>
+    public MatMulTile ForAttention(bool rounded) => rounded && _rounded != null
+        ? new(PairedRows, Paired, 16, Precision.BF16, 2, _rounded, _rounded + PairedRows)
+        : new(Most, Paired, _wide ? 16 : 8, Precision.F32, 1, _entries, _entries + Most);
 
     /// <summary>
     /// The kernels, or null if this machine lacks even the instructions for floats or allows no executable memory. The switches of .NET
@@ -46,13 +51,17 @@ internal sealed unsafe class TileKernels : IDisposable
         Append(code, labels, most, Paired, wide, Precision.F32, byColumns: true);
         if (wide) Append(code, labels, WideRows, WideRegisters, wide, instructions, byColumns: false);
         if (wide) Append(code, labels, PairedRows, Paired, wide, instructions, byColumns: false);
+        int rounded = precision != Precision.F32 && IsSupported(Precision.BF16, wide) ? labels.Count : -1;
+        if (rounded >= 0) Append(code, labels, PairedRows, Paired, wide, Precision.BF16, byColumns: false);
+        if (rounded >= 0) Append(code, labels, PairedRows, Paired, wide, Precision.BF16, byColumns: true);
 
         using var bytes = new MemoryStream();
         AssemblerResult result = code.Assemble(new StreamCodeWriter(bytes), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
         if (ExecutableMemory.TryCreate(bytes.GetBuffer().AsSpan(0, (int)bytes.Length)) is not { } memory) return null;
         var entries = (nint*)NativeMemory.Alloc((nuint)labels.Count, (nuint)sizeof(nint));
         for (int i = 0; i < labels.Count; i++) entries[i] = memory.Address + (nint)result.GetLabelRIP(labels[i]);
-        return new TileKernels(memory, entries, wide, precision, instructions switch { Precision.BF16 => 2, Precision.I8 => 4, _ => 1 });
+        nint* roundedEntries = rounded < 0 ? null : entries + rounded;
+        return new TileKernels(memory, entries, roundedEntries, wide, precision, instructions switch { Precision.BF16 => 2, Precision.I8 => 4, _ => 1 });
     }
 
     /// <summary>The tile of products with a weight.</summary>
