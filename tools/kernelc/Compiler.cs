@@ -21,7 +21,9 @@ internal static class Compiler
     {
         IReadOnlyList<KernelSource> sources = list.Kernels;
         var compiled = new (CompiledKernel Kernel, string Text)[sources.Count];
-        Parallel.For(0, sources.Count, i => compiled[i] = Compile(sources[i]));
+        // A compilation holds up to a gigabyte: the pool, which adds threads while others are at work, must not start more than there are cores.
+        var bound = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
+        Parallel.For(0, sources.Count, bound, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));
         return compiled;
     }
@@ -31,6 +33,7 @@ internal static class Compiler
         // A context of its own: a compilation that fails leaves its context unusable.
         using Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O2).Inlining(InliningMode.Aggressive));
         PtxInstructions.Register(context);
+        Passes.FoldFirst(context);
         using var backend = new PTXBackend(context, new CudaCapabilityContext(Target), Target, Language, null);
         string assembly;
         try

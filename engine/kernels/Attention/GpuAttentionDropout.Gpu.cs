@@ -1,5 +1,6 @@
 using Engine.Kernels.Gpu;
 using ILGPU;
+using static ILGPU.Util.Utilities;
 
 namespace Engine.Kernels;
 
@@ -65,8 +66,8 @@ internal struct GpuAttentionDropout
     {
         bool odd = (row & 1) != 0;
         if (TTransposed.Value)
-            return new(Keep(s.X, odd ? low.Z : low.X), Keep(s.Y, odd ? low.W : low.Y), Keep(s.Z, odd ? high.Z : high.X), Keep(s.W, odd ? high.W : high.Y));
-        return new(Keep(s.X, odd ? low.Y : low.X), Keep(s.Y, odd ? low.W : low.Z), Keep(s.Z, odd ? high.Y : high.X), Keep(s.W, odd ? high.W : high.Z));
+            return new(Keep(s.X, Select(odd, low.Z, low.X)), Keep(s.Y, Select(odd, low.W, low.Y)), Keep(s.Z, Select(odd, high.Z, high.X)), Keep(s.W, Select(odd, high.W, high.Y)));
+        return new(Keep(s.X, Select(odd, low.Y, low.X)), Keep(s.Y, Select(odd, low.W, low.Z)), Keep(s.Z, Select(odd, high.Y, high.X)), Keep(s.W, Select(odd, high.W, high.Z)));
     }
 
     private readonly (Float4 Even, Float4 Odd) Apply(Float4 even, Float4 odd, int query, int key)
@@ -74,10 +75,10 @@ internal struct GpuAttentionDropout
         FourBlocks words = Blocks(query, key, query, key + 16, query, key + 32, query, key + 48);
         bool oddKey = (key & 1) != 0;
         return (
-            new(Keep(even.X, oddKey ? words.A.Z : words.A.X), Keep(even.Y, oddKey ? words.B.Z : words.B.X),
-                Keep(even.Z, oddKey ? words.C.Z : words.C.X), Keep(even.W, oddKey ? words.D.Z : words.D.X)),
-            new(Keep(odd.X, oddKey ? words.A.W : words.A.Y), Keep(odd.Y, oddKey ? words.B.W : words.B.Y),
-                Keep(odd.Z, oddKey ? words.C.W : words.C.Y), Keep(odd.W, oddKey ? words.D.W : words.D.Y)));
+            new(Keep(even.X, Select(oddKey, words.A.Z, words.A.X)), Keep(even.Y, Select(oddKey, words.B.Z, words.B.X)),
+                Keep(even.Z, Select(oddKey, words.C.Z, words.C.X)), Keep(even.W, Select(oddKey, words.D.Z, words.D.X))),
+            new(Keep(odd.X, Select(oddKey, words.A.W, words.A.Y)), Keep(odd.Y, Select(oddKey, words.B.W, words.B.Y)),
+                Keep(odd.Z, Select(oddKey, words.C.W, words.C.Y)), Keep(odd.W, Select(oddKey, words.D.W, words.D.Y))));
     }
 
     /// <summary>The blocks of four pairs of positions.</summary>
@@ -88,5 +89,5 @@ internal struct GpuAttentionDropout
 
     private readonly uint Upper(int key) => ((uint)Head << 22) | (uint)(key >> 1);
 
-    private readonly float Keep(float x, uint word) => word >= Threshold ? x * Scale : 0f;
+    private readonly float Keep(float x, uint word) => Select(word >= Threshold, x * Scale, 0f);
 }

@@ -1,3 +1,5 @@
+using static ILGPU.Util.Utilities;
+
 namespace Engine.Kernels.Gpu;
 
 /// <summary><see cref="IMath{TV}"/> on the GPU, and the elementary functions in the accuracy of the CPU's.</summary>
@@ -54,11 +56,11 @@ internal readonly struct GpuMath : IMath<float>
         p = Ptx.Fma(p, z, -3.33332819422e-1f);
         float small = Ptx.Fma(p * z, a, a);
         float large = 1f - (2f * Ptx.Reciprocal(Exp(magnitude + magnitude) + 1f));
-        large = a < 0f ? -large : large;
-        return magnitude < 0.625f ? small : large;
+        large = Select(a < 0f, -large, large);
+        return Select(magnitude < 0.625f, small, large);
     }
 
-    public static float IfLess(float a, float b, float then, float otherwise) => a < b ? then : otherwise;
+    public static float IfLess(float a, float b, float then, float otherwise) => Select(a < b, then, otherwise);
 
     public static float Lookup(BiasTable table, float index)
     {
@@ -98,6 +100,6 @@ internal readonly struct GpuMath : IMath<float>
     {
         float z = Ptx.Abs(x), density = Exp(-0.5f * z * z);
         float tail = NormalTail(z, density);
-        return Ptx.Fma(x * 0.398942280f, density, x < 0f ? tail : 1f - tail);
+        return Ptx.Fma(x * 0.398942280f, density, Select(x < 0f, tail, 1f - tail));
     }
 }

@@ -1,3 +1,5 @@
+using static ILGPU.Util.Utilities;
+
 namespace Engine.Kernels.Gpu;
 
 /// <summary>A 16-bit type of the factors of tensor cores.</summary>
@@ -132,5 +134,5 @@ internal struct WarpSums
         Ptx.Exp2(Ptx.Fma(x.Z, factor, -shift.Z)), Ptx.Exp2(Ptx.Fma(x.W, factor, -shift.W)));
 
     private static Float4 Keep(Float4 x, int columns, float value) => new(
-        columns > 0 ? x.X : value, columns > 1 ? x.Y : value, columns > 0 ? x.Z : value, columns > 1 ? x.W : value);
+        Select(columns > 0, x.X, value), Select(columns > 1, x.Y, value), Select(columns > 0, x.Z, value), Select(columns > 1, x.W, value));
 }
