@@ -28,7 +28,7 @@ internal static class Report
         foreach (JournalLine line in Figures(journal, "bandwidth").Where(l => l.Name != Bandwidth.Copy))
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
         Ladder(text, journal, torch);
-        Table(text, journal, torch, "throughput", "## Products and attention", "TFLOP/s");
+        Table(text, journal, torch, "throughput", "## Attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
         foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
         text.Append("\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not read.\n\n| | seconds |\n|---|---:|\n");

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 
 HIDDEN, LAYERS, HEADS, INTERMEDIATE, VOCAB = 768, 12, 12, 3072, 4096
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-PRODUCTS = [(4096, 768, 768), (4096, 2304, 768), (4096, 6144, 768), (4096, 768, 3072), (16384, 2304, 768), (16384, 768, 3072), (8192, 8192, 8192)]
-PRODUCTS += [(rows, columns, depth) for columns, depth in [(2304, 768), (768, 768), (6144, 768), (768, 3072)] for rows in [8192, 16384, 32768, 65536]]
+# The layers' products, and one large enough to reach the peak.
+PRODUCTS = [(rows, columns, depth) for columns, depth in [(2304, 768), (768, 768), (6144, 768), (768, 3072)] for rows in [8192, 16384, 32768, 65536]]
+PRODUCTS += [(8192, 8192, 8192)]
 ATTENTIONS = [(32, 128), (32, 512), (16, 1024), (8, 2048), (4, 4096), (2, 8192), (1, 16384)]
 WINDOW, CAP, RADIUS = 256, 30.0, 128
 BATCHES = [(32, 128), (8, 512), (64, 512)]

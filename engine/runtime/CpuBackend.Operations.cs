@@ -116,17 +116,17 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private static AttentionArguments AttentionOf(
         Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout, in MatMulTile tile) => new()
-    {
-        Qkv = F32(qkv),
-        CuSeqlens = I32(cuSeqlens.Borders),
-        Sequences = cuSeqlens.Sequences,
-        Heads = heads,
-        HeadSize = y.Shape[1] / heads,
-        Result = F32(y),
-        LogSumExp = F32(logSumExp),
-        Dropout = MaskOf(dropout),
-        Tile = tile,
-    };
+        {
+            Qkv = F32(qkv),
+            CuSeqlens = I32(cuSeqlens.Borders),
+            Sequences = cuSeqlens.Sequences,
+            Heads = heads,
+            HeadSize = y.Shape[1] / heads,
+            Result = F32(y),
+            LogSumExp = F32(logSumExp),
+            Dropout = MaskOf(dropout),
+            Tile = tile,
+        };
 
     private static AttentionMask MaskOf(in AttentionDropout dropout)
     {
