@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks and measures everything on an NVIDIA GPU. Two machines, or one:
 #
-#   bench/gpu/run.sh publish            on a machine with the .NET SDK: makes bench/gpu/.work/gpubench, some 40 MB, to be carried over.
+#   bench/gpu/run.sh publish            on a machine with the .NET SDK: makes bench/gpu/.work/gpubench, some 60 MB, to be carried over.
 #                                       DNABERT2_SHARED: the folder of reference data, whose golden files are put beside the program.
 #   ./run.sh [all|check|tune|memcheck|measure|report] [PART ...]
 #                                       in that folder, on a machine with a GPU and its driver; nothing else is needed. Python with
