@@ -43,13 +43,16 @@ public sealed class AttentionTensorCoreTests : IDisposable
     public void Attention_in_fp16_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize) =>
         Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), fp16: true));
 
-    [Fact]
-    public void Every_other_score_modification_in_fp16_and_its_gradient_are_as_near_as_a_naive_form()
+    [Theory]
+    [InlineData(32)]
+    [InlineData(64)]
+    [InlineData(128)]
+    public void Every_other_score_modification_in_fp16_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
     {
-        Run(checks => checks.Attention([1, 66], 1, 32, default(NoModification), fp16: true));
-        Run(checks => checks.Attention([5, 65], 1, 32, default(Causal), fp16: true));
-        Run(checks => checks.Attention([130, 0, 1], 1, 32, new SlidingWindow(20), fp16: true));
-        Run(checks => checks.Attention([63, 0, 64], 1, 32, new SoftCap(1.5f), fp16: true));
+        Run(checks => checks.Attention([1, 66], 1, headSize, default(NoModification), fp16: true));
+        Run(checks => checks.Attention([5, 65], 1, headSize, default(Causal), fp16: true));
+        Run(checks => checks.Attention([headSize == 32 ? 130 : 66, 0, 1], 1, headSize, new SlidingWindow(20), fp16: true));
+        Run(checks => checks.Attention([63, 0, 64], 1, headSize, new SoftCap(1.5f), fp16: true));
     }
 
     [Theory]
@@ -57,6 +60,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
     [InlineData(64, false)]
     [InlineData(128, false)]
     [InlineData(32, true)]
+    [InlineData(64, true)]
+    [InlineData(128, true)]
     public void Attention_with_relative_biases_and_its_gradient_are_as_near_as_a_naive_form(int headSize, bool fp16)
     {
         Run(checks => checks.RelativeAttention([65, 0, 7], headSize, RelativeTable.Of(heads: 1, radius: 20), fp16));
@@ -68,6 +73,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
     [InlineData(new[] { 1, 66 }, 1, 64, false)]
     [InlineData(new[] { 3, 65 }, 1, 128, false)]
     [InlineData(new[] { 3, 65 }, 1, 32, true)]
+    [InlineData(new[] { 1, 66 }, 1, 64, true)]
+    [InlineData(new[] { 3, 65 }, 1, 128, true)]
     public void Attention_that_drops_probabilities_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize, bool fp16) =>
         Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), gradient: true, fp16, dropout: 0.4f));
 

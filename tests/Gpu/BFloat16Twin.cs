@@ -10,7 +10,7 @@ namespace Tests.Gpu;
 /// A GPU that runs each fp32 kernel's bf16 form beside it, on copies of the operands, and compares. The operands of both are rounded to
 /// bf16 first, and arithmetic is fp32 in both, so results differ by the rounding of what is written.
 /// </summary>
-internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
+internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
 {
     /// <summary>
     /// Kernels in bf16 that are not compared: no operation of the backend launches the sum of a residual inside the normalisation, and
@@ -38,47 +38,7 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
         }
     }
 
-    public override string Description => inner.Description + ", in bf16 beside fp32";
-
-    public override bool Records => false;
-
-    public override int MaxSharedBytes => inner.MaxSharedBytes;
-
-    public override Version ComputeCapability => inner.ComputeCapability;
-
-    public override bool IsHopper => inner.IsHopper;
-
-    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) => inner.EncodeTensorMap(matrix, rows, columns, map);
-
-    public override void Enter() => inner.Enter();
-
-    public override nint Allocate(long bytes)
-    {
-        // A copy reads whole operands, of which a kernel may write a part.
-        nint address = inner.Allocate(bytes);
-        inner.Clear(address, bytes);
-        return address;
-    }
-
-    public override void Free(nint address) => inner.Free(address);
-
-    public override void Upload(ReadOnlySpan<byte> source, nint destination) => inner.Upload(source, destination);
-
-    public override void Download(nint source, Span<byte> destination) => inner.Download(source, destination);
-
-    public override void Copy(nint source, nint destination, long bytes) => inner.Copy(source, destination, bytes);
-
-    public override void Clear(nint destination, long bytes) => inner.Clear(destination, bytes);
-
-    public override CudaGraph Record(Action step) => throw new NotSupportedException("a comparison cannot be recorded");
-
-    public override double Time(Action work) => throw new NotSupportedException("a comparison takes no time of interest");
-
-    public override void Dispose()
-    {
-        base.Dispose();
-        inner.Dispose();
-    }
+    public override string Description => Inner.Description + ", in bf16 beside fp32";
 
     protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)
     {
@@ -103,7 +63,7 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
         Launch(kernel, block, new Dictionary<nint, nint>(), gridX, gridY, gridZ, dynamicShared);
         Launch(twin, block, copies, gridX, gridY, gridZ, dynamicShared == kernel.DynamicShared ? twin.DynamicShared : dynamicShared);
         foreach ((KernelParameter p, nint address, int count) in operands) Compare(twin.Entry, p, address, copies[address], count);
-        foreach (nint copy in _copies) inner.Free(copy);
+        foreach (nint copy in _copies) Inner.Free(copy);
         _copies.Clear();
         Compared.Add(twin.Entry);
     }
@@ -121,7 +81,7 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
         ((nint)BitConverter.ToInt64(block, p.Offset), checked((int)BitConverter.ToInt64(block, p.Offset + 8)));
 
     private void Launch(CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared) =>
-        inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared, copies);
+        Inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared, copies);
 
     /// <summary>Rounds an operand to bf16 in its place, and copies it for the other kernel.</summary>
     private nint Round((KernelParameter Parameter, nint Address, int Count) operand)
@@ -130,7 +90,7 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
         int size = operand.Parameter.Element is "f32" or "i32" or "u32" or "bf16" ? 4 : 0;
         if (size == 0) return operand.Address;
         var bytes = new byte[size * operand.Count];
-        inner.Download(operand.Address, bytes);
+        Inner.Download(operand.Address, bytes);
         Span<float> values = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
         var narrow = new BFloat16[rounded ? values.Length : 0];
         for (int i = 0; i < narrow.Length; i++)
@@ -139,10 +99,10 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
             values[i] = (float)narrow[i];
         }
 
-        inner.Upload(bytes, operand.Address);
+        Inner.Upload(bytes, operand.Address);
         ReadOnlySpan<byte> copied = rounded ? MemoryMarshal.AsBytes(narrow.AsSpan()) : bytes;
-        _copies.Add(inner.Allocate(copied.Length));
-        inner.Upload(copied, _copies[^1]);
+        _copies.Add(Inner.Allocate(copied.Length));
+        Inner.Upload(copied, _copies[^1]);
         return _copies[^1];
     }
 
@@ -150,13 +110,13 @@ internal sealed class BFloat16Twin(GpuDevice inner) : GpuDevice
     {
         if (p.Element is not ("bf16" or "f32")) return;
         var wide = new float[count];
-        inner.Download(address, MemoryMarshal.AsBytes(wide.AsSpan()));
+        Inner.Download(address, MemoryMarshal.AsBytes(wide.AsSpan()));
         var narrow = new float[count];
-        if (p.Element == "f32") inner.Download(copy, MemoryMarshal.AsBytes(narrow.AsSpan()));
+        if (p.Element == "f32") Inner.Download(copy, MemoryMarshal.AsBytes(narrow.AsSpan()));
         else
         {
             var bits = new BFloat16[count];
-            inner.Download(copy, MemoryMarshal.AsBytes(bits.AsSpan()));
+            Inner.Download(copy, MemoryMarshal.AsBytes(bits.AsSpan()));
             narrow = Array.ConvertAll(bits, b => (float)b);
         }
 

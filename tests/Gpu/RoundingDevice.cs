@@ -9,49 +9,9 @@ namespace Tests.Gpu;
 /// A GPU that runs fp32 kernels, and after each rounds to bf16 what its bf16 form holds in bf16: the error of this type and of nothing
 /// else, beside which that of the bf16 kernels is held.
 /// </summary>
-internal sealed class RoundingDevice(GpuDevice inner) : GpuDevice
+internal sealed class RoundingDevice(GpuDevice inner) : WrappedDevice(inner)
 {
-    public override string Description => inner.Description + ", rounding";
-
-    public override bool Records => false;
-
-    public override int MaxSharedBytes => inner.MaxSharedBytes;
-
-    public override Version ComputeCapability => inner.ComputeCapability;
-
-    public override bool IsHopper => inner.IsHopper;
-
-    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) => inner.EncodeTensorMap(matrix, rows, columns, map);
-
-    public override void Enter() => inner.Enter();
-
-    public override nint Allocate(long bytes)
-    {
-        // Whole operands are rounded, of which a kernel may write a part.
-        nint address = inner.Allocate(bytes);
-        inner.Clear(address, bytes);
-        return address;
-    }
-
-    public override void Free(nint address) => inner.Free(address);
-
-    public override void Upload(ReadOnlySpan<byte> source, nint destination) => inner.Upload(source, destination);
-
-    public override void Download(nint source, Span<byte> destination) => inner.Download(source, destination);
-
-    public override void Copy(nint source, nint destination, long bytes) => inner.Copy(source, destination, bytes);
-
-    public override void Clear(nint destination, long bytes) => inner.Clear(destination, bytes);
-
-    public override CudaGraph Record(Action step) => throw new NotSupportedException("nothing is recorded");
-
-    public override double Time(Action work) => throw new NotSupportedException("no time is measured");
-
-    public override void Dispose()
-    {
-        base.Dispose();
-        inner.Dispose();
-    }
+    public override string Description => Inner.Description + ", rounding";
 
     protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)
     {
@@ -59,7 +19,7 @@ internal sealed class RoundingDevice(GpuDevice inner) : GpuDevice
         CompiledKernel? twin = Twin(kernel.Entry);
         // Before: parameters, which nobody has rounded yet. After: results.
         if (twin is not null) Round(twin, block);
-        inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared);
+        Inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared);
         if (twin is not null) Round(twin, block);
     }
 
@@ -77,9 +37,9 @@ internal sealed class RoundingDevice(GpuDevice inner) : GpuDevice
             var address = (nint)BitConverter.ToInt64(block, p.Offset);
             var values = new float[BitConverter.ToInt64(block, p.Offset + 8)];
             if (values.Length == 0) continue;
-            inner.Download(address, MemoryMarshal.AsBytes(values.AsSpan()));
+            Inner.Download(address, MemoryMarshal.AsBytes(values.AsSpan()));
             for (int i = 0; i < values.Length; i++) values[i] = (float)(BFloat16)values[i];
-            inner.Upload(MemoryMarshal.AsBytes(values.AsSpan()), address);
+            Inner.Upload(MemoryMarshal.AsBytes(values.AsSpan()), address);
         }
     }
 }

@@ -21,7 +21,7 @@ internal static class Compiler
     {
         IReadOnlyList<KernelSource> sources = list.Kernels;
         var compiled = new (CompiledKernel Kernel, string Text)[sources.Count];
-        // A compilation holds up to a gigabyte: the pool, which adds threads while others are at work, must not start more than there are cores.
+        // A compilation holds hundreds of megabytes: the pool, which adds threads while others are at work, must not start more than there are cores.
         var bound = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
         Parallel.For(0, sources.Count, bound, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));
