@@ -20,8 +20,7 @@ publish() {
     work="$here/.work/gpubench"
     shared="${DNABERT2_SHARED:-$here/../../../shared}"
     rm -rf "$work"
-    # Lock files of their own: those in the repository are of builds for no machine in particular.
-    dotnet publish "$here/GpuBench.csproj" -c Release -r "${RUNTIME:-linux-x64}" -p:NuGetLockFilePath=obj/publish.lock.json -o "$work"
+    dotnet publish "$here/GpuBench.csproj" -c Release -r "${RUNTIME:-linux-x64}" -o "$work"
     mkdir -p "$work/shared/golden"
     for name in tiny12h tiny3h full117m long1500 train_mlm_pretrain train_mlm_clip_nodecay train_cls_finetune; do
         if [ -f "$shared/golden/$name.json" ]; then cp "$shared/golden/$name.json" "$work/shared/golden/"

@@ -43,7 +43,7 @@ check() { /usr/bin/python3 check.py "$shared" "$work"; }
 measure() {
     if [ $# -eq 0 ]; then set -- inference training real start encode bpe; fi
     dotnet build ../Bench.csproj -c Release --nologo -v quiet
-    dotnet build ../../tools/dnabert2/dnabert2.csproj -c Release --nologo -v quiet
+    dotnet publish ../../tools/dnabert2/dnabert2.csproj -c Release -r linux-x64 --nologo -v quiet -o .work/dnabert2
     sample="dotnet ../bin/Release/net10.0/Bench.dll peer"
     for dtype in f32 bf16 i8; do
         set -- "$@" --engine "engine-$dtype:$dtype:inference=$sample infer --model .work/model --dtype $dtype --shape {shape}"
@@ -53,7 +53,7 @@ measure() {
     done
     /usr/bin/python3 compare.py "$@" \
         --engine "engine:f32:real=$sample real --model .work/model --ids {ids} --rows {rows}" \
-        --engine "engine:any:start=../../tools/dnabert2/bin/Release/net10.0/dnabert2 embed .work/data/one.fa --model .work/model -o .work/one.npy && echo '{\"ms\":0}'" \
+        --engine "engine:any:start=sh -c '.work/dnabert2/dnabert2 embed .work/data/one.fa --model .work/model -o .work/one.npy -q && echo {\\\"ms\\\":0}'" \
         --engine "engine:any:encode=$sample encode --tokenizer .work/model/tokenizer.json --text {text} --rows {rows}" \
         --engine "engine:any:bpe=$sample bpe --text {text}"
 }

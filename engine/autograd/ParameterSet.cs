@@ -77,7 +77,8 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     public void FillPacked(ParameterSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        using var staging = new Arena(Backend);
+        Arena.OrdinaryPages = true;
+        using var staging = new Arena(Backend) { OrdinaryPages = true };
         for (int i = 0; i < _parameters.Count; i++)
         {
             Parameter p = _parameters[i];

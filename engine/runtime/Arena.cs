@@ -19,6 +19,12 @@ public sealed class Arena(Backend backend) : IDisposable
     /// <summary>The backend whose memory this is.</summary>
     public Backend Backend { get; } = backend;
 
+    /// <summary>
+    /// Whether it asks for pages of the ordinary size: for what is written once and read from end to end. Large ones would save a per cent
+    /// of a pass, but a virtual machine may take a second to come by half a gigabyte of them.
+    /// </summary>
+    internal bool OrdinaryPages { get; set; }
+
     /// <summary>The most bytes that were in use at one time.</summary>
     public long HighWater { get; private set; }
 
@@ -44,7 +50,7 @@ public sealed class Arena(Backend backend) : IDisposable
             _chunk++;
         }
 
-        if (_chunk == _chunks.Count) _chunks.Add(Backend.Allocate(Math.Max(bytes, Math.Max(SmallestChunk, _before / 2))));
+        if (_chunk == _chunks.Count) _chunks.Add(Backend.Allocate(Math.Max(bytes, Math.Max(SmallestChunk, _before / 2)), OrdinaryPages));
         var tensor = new Tensor(_chunks[_chunk], _used, shape, dtype);
         _used += bytes;
         HighWater = Math.Max(HighWater, _before + _used);
@@ -64,7 +70,7 @@ public sealed class Arena(Backend backend) : IDisposable
         if (_chunks.Count <= 1) return;
         long total = HighWater;
         Free();
-        _chunks.Add(Backend.Allocate(total));
+        _chunks.Add(Backend.Allocate(total, OrdinaryPages));
     }
 
     /// <summary>Returns the memory to the backend.</summary>

@@ -62,12 +62,15 @@ public abstract partial class Backend : IDisposable
 
     /// <summary>Uninitialised memory of at least one byte, aligned to 64.</summary>
     /// <exception cref="InsufficientMemoryException">The backend has no such memory; the message says how much was asked.</exception>
-    public Storage Allocate(long bytes)
+    public Storage Allocate(long bytes) => Allocate(bytes, ordinaryPages: false);
+
+    /// <summary>The same; in pages of the ordinary size, if that is asked for and the memory has pages.</summary>
+    internal Storage Allocate(long bytes, bool ordinaryPages)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         ObjectDisposedException.ThrowIf(_disposed, this);
         bytes = Math.Max(bytes, 1);
-        var storage = new Storage(this, AllocateMemory(bytes), bytes);
+        var storage = new Storage(this, AllocateMemory(bytes, ordinaryPages), bytes);
         Interlocked.Add(ref _liveBytes, bytes);
         Interlocked.Increment(ref _liveStorages);
         return storage;
@@ -153,7 +156,7 @@ public abstract partial class Backend : IDisposable
     internal virtual bool Replay(Recording recording) => throw new NotSupportedException($"nothing is recorded on {Description}");
 
     /// <summary>Gets memory, or throws <see cref="InsufficientMemoryException"/>.</summary>
-    private protected abstract nint AllocateMemory(long bytes);
+    private protected abstract nint AllocateMemory(long bytes, bool ordinaryPages);
 
     private protected abstract void FreeMemory(nint address);
 

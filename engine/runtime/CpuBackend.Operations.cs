@@ -92,10 +92,9 @@ internal unsafe partial class CpuBackend<TS, TV>
     /// <summary>A matrix product whose right factor is packed; takes back the scratch memory.</summary>
     private void Product(MatMulArguments a)
     {
-        MatMulTile tile = a.Tile;
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
-        if (precision != Precision.F32 || a.TransposeLeft) PrepareLeft(ref a);
-        long perWorker = MatMulJob<TS, TV>.TilesPerWorker(tile, a.Depth);
+        if ((precision != Precision.F32 || a.TransposeLeft) && !a.TransposesInBlocks) PrepareLeft(ref a);
+        long perWorker = MatMulJob<TS, TV>.ScratchPerWorker(a);
         var taken = (int*)Rent(1);
         *taken = 0;
         _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker, taken));

@@ -48,11 +48,11 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
 
     private Arena Scratch => _scratch ??= new Arena(this);
 
-    private protected override nint AllocateMemory(long bytes)
+    private protected override nint AllocateMemory(long bytes, bool ordinaryPages)
     {
         try
         {
-            bool large = (nuint)bytes >= HugePages.Size;
+            bool large = (nuint)bytes >= HugePages.Size && !ordinaryPages;
             void* address = NativeMemory.AlignedAlloc((nuint)bytes, large ? HugePages.Size : 64);
             if (large) HugePages.Advise(address, (nuint)bytes);
             return (nint)address;

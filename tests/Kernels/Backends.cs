@@ -68,9 +68,9 @@ internal sealed partial class GuardedBackend<TS, TV>(int threads, Precision prec
     private const int Page = 4096;
     private readonly Dictionary<nint, (nint Start, nint Length)> _mappings = [];
 
-    private protected override nint AllocateMemory(long bytes)
+    private protected override nint AllocateMemory(long bytes, bool ordinaryPages)
     {
-        if (!OperatingSystem.IsLinux()) return base.AllocateMemory(bytes);
+        if (!OperatingSystem.IsLinux()) return base.AllocateMemory(bytes, ordinaryPages);
         nint length = (nint)((bytes + Page - 1) / Page * Page);
         nint start = Libc.mmap(0, length + Page, Libc.ReadWrite, Libc.PrivateAnonymous, -1, 0);
         if (start == -1 || Libc.mprotect(start + length, Page, 0) != 0) throw new InsufficientMemoryException("mmap failed");

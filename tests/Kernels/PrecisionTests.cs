@@ -15,17 +15,22 @@ public class PrecisionTests
     private static readonly (int Rows, int Outputs, int Inputs)[] Shapes =
         [(1, 1, 1), (2, 3, 5), (9, 48, 32), (10, 50, 33), (13, 66, 64), (31, 98, 130), (64, 64, 1601), (37, 130, 3072)];
 
+    // Gradients of weights with more outputs than inputs are computed in another order: here with more rows, and with more columns, than are
+    // worked on together.
+    private static readonly (int Rows, int Outputs, int Inputs)[] GradientShapes = [.. Shapes, (2100, 163, 100), (20, 800, 790)];
+
     public static TheoryData<string> Forms => Backends.Names();
 
     [Theory]
     [MemberData(nameof(Forms))]
-    public void Bfloat16_products_equal_those_of_rounded_factors(string form)
+    public void Float_and_bfloat16_products_equal_those_of_rounded_factors(string form)
     {
-        foreach ((int rows, int outputs, int inputs) in Shapes)
-            using (Backend backend = Backends.Create(form, 2, Precision.BF16))
+        foreach (Precision precision in (Precision[])[Precision.F32, Precision.BF16])
+            foreach ((int rows, int outputs, int inputs) in GradientShapes)
             {
+                using Backend backend = Backends.Create(form, 2, precision);
                 float[] x = Values(rows * inputs, 1), w = Values(outputs * inputs, 2), dy = Values(rows * outputs, 3);
-                double[] rx = Rounded(x), rw = Rounded(w), rdy = Rounded(dy);
+                double[] rx = Rounded(x, precision), rw = Rounded(w, precision), rdy = Rounded(dy, precision);
                 Near(Reference.MatMul(rx, rw, rows, outputs, inputs), Forward(backend, x, w, rows, outputs, inputs), "x wᵀ");
 
                 using var arena = new Arena(backend);
@@ -157,7 +162,8 @@ public class PrecisionTests
         return values;
     }
 
-    private static double[] Rounded(float[] values) => [.. values.Select(v => (double)(float)(BFloat16)v)];
+    private static double[] Rounded(float[] values, Precision precision = Precision.BF16) =>
+        [.. values.Select(v => precision == Precision.BF16 ? (double)(float)(BFloat16)v : v)];
 
     private static double[] Quantised(float[] values, int row)
     {

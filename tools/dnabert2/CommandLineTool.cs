@@ -12,6 +12,23 @@ internal static class CommandLineTool
 {
     public const int Done = 0, Failed = 1, Misused = 2, Interrupted = 130;
 
+    private static readonly (string Name, Func<Terminal, Command> Make)[] Verbs =
+    [
+        ("embed", t => new EmbedVerb(t).Command),
+        ("attribute", t => new AttributeVerb(t).Command),
+        ("variants", t => new VariantsVerb(t).Command),
+        ("tokenize", t => new TokenizeVerb(t).Command),
+        ("train-tokenizer", t => new TrainTokenizerVerb(t).Command),
+        ("pretrain", t => new PretrainVerb(t).Command),
+        ("bench", t => new BenchVerb(t).Command),
+        ("finetune", t => new FinetuneVerb(t).Command),
+        ("predict", t => new PredictVerb(t).Command),
+        ("evaluate", t => new EvaluateVerb(t).Command),
+        ("merge-lora", t => new MergeLoraVerb(t).Command),
+        ("convert", t => new ConvertVerb(t).Command),
+        ("info", t => new InfoVerb(t).Command),
+    ];
+
     /// <summary>Runs the tool.</summary>
     /// <param name="args">What is typed after its name.</param>
     /// <param name="terminal">What it reads from and writes to.</param>
@@ -19,7 +36,7 @@ internal static class CommandLineTool
     public static int Run(IReadOnlyList<string> args, Terminal terminal)
     {
         var debug = new Option<bool>("--debug") { Description = "show where in the program an error came from (also DNABERT2_DEBUG=1)", Recursive = true };
-        ParseResult parsed = Commands(terminal, debug).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParseResult parsed = Commands(terminal, debug, args.Count > 0 ? args[0] : null).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         bool trace = parsed.GetValue(debug) || Environment.GetEnvironmentVariable("DNABERT2_DEBUG") == "1";
         try
         {
@@ -39,26 +56,16 @@ internal static class CommandLineTool
         }
     }
 
-    /// <summary>The root command with all verbs; also for tests of the help.</summary>
-    public static RootCommand Commands(Terminal terminal, Option<bool> debug)
+    /// <summary>The root command; also for tests of the help.</summary>
+    /// <param name="terminal">What the verbs read from and write to.</param>
+    /// <param name="debug">The option of all verbs.</param>
+    /// <param name="first">If this is a verb, the others are left out: making all of them takes as long as a short run.</param>
+    public static RootCommand Commands(Terminal terminal, Option<bool> debug, string? first = null)
     {
-        var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.")
-        {
-            new EmbedVerb(terminal).Command,
-            new AttributeVerb(terminal).Command,
-            new VariantsVerb(terminal).Command,
-            new TokenizeVerb(terminal).Command,
-            new TrainTokenizerVerb(terminal).Command,
-            new PretrainVerb(terminal).Command,
-            new BenchVerb(terminal).Command,
-            new FinetuneVerb(terminal).Command,
-            new PredictVerb(terminal).Command,
-            new EvaluateVerb(terminal).Command,
-            new MergeLoraVerb(terminal).Command,
-            new ConvertVerb(terminal).Command,
-            new InfoVerb(terminal).Command,
-            debug,
-        };
+        var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.") { debug };
+        bool one = Array.Exists(Verbs, v => v.Name == first);
+        foreach ((string name, Func<Terminal, Command> make) in Verbs)
+            if (!one || name == first) root.Add(make(terminal));
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpByExample((HelpAction)help.Action!);
         return root;

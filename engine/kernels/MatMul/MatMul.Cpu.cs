@@ -19,7 +19,10 @@ internal unsafe struct MatMulArguments
 
     public bool TransposeLeft;
 
-    /// <summary>What the kernels read: the left factor itself, or what it was made into.</summary>
+    /// <summary>Whether the left factor is transposed while the product is computed: it is the larger one.</summary>
+    public readonly bool TransposesInBlocks => TransposeLeft && Rows > Columns;
+
+    /// <summary>What the kernels read: the left factor itself, or what it was made into; nothing if it is transposed in blocks.</summary>
     public MatMulLeft Prepared;
 
     public MatMulRight Right;
@@ -87,72 +90,104 @@ internal unsafe struct MatMulRight
 /// does not hold up the others; which worker computes a block makes no difference to it.
 /// </summary>
 /// <param name="a">The product.</param>
-/// <param name="tiles">Room for partial sums, <paramref name="tilesPerWorker"/> floats each.</param>
-/// <param name="tilesPerWorker">See <see cref="TilesPerWorker"/>.</param>
+/// <param name="scratch">Room for a transposed left factor and partial sums, <paramref name="scratchPerWorker"/> floats each.</param>
+/// <param name="scratchPerWorker">See <see cref="ScratchPerWorker"/>.</param>
 /// <param name="taken">The number of blocks that have been taken: 0.</param>
-internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tiles, long tilesPerWorker, int* taken) : IJob
+internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* scratch, long scratchPerWorker, int* taken) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
 {
     // No tile is wider.
     private const int MostWidth = 64;
 
-    /// <summary>Floats of partial sums that each worker needs.</summary>
-    public static long TilesPerWorker(in MatMulTile tile, int depth) =>
-        (tile.Steps(depth) <= tile.StepBlock ? 1L : MatMul.StripGroup * MatMul.GroupPanels(tile, depth)) * tile.Rows * tile.Width;
+    /// <summary>Floats of scratch memory that each worker needs.</summary>
+    public static long ScratchPerWorker(in MatMulArguments a)
+    {
+        var grid = new MatMulGrid(a, workers: 1);
+        long tiles = a.Tile.Steps(a.Depth) <= a.Tile.StepBlock ? 1L : (long)grid.StripsTogether * grid.PanelsOfBlock;
+        return (grid.StripsTogether * LeftOfStrip(a)) + (tiles * a.Tile.Rows * a.Tile.Width);
+    }
 
     public void Run(int worker, int workers)
     {
         var grid = new MatMulGrid(a, workers);
-        float* scratch = tiles + (worker * tilesPerWorker);
         float* zeros = stackalloc float[MostWidth];
         NativeMemory.Clear(zeros, MostWidth * sizeof(float));
-        int groupStrips = a.Tile.Steps(a.Depth) <= a.Tile.StepBlock ? grid.Strips : MatMul.StripGroup;
         for (int block = Interlocked.Increment(ref *taken) - 1; block < grid.Blocks; block = Interlocked.Increment(ref *taken) - 1)
         {
             (int s0, int s1, int p0, int p1) = grid[block];
             int probablyNext = grid[Math.Min(block + workers, grid.Blocks - 1)].FirstPanel;
-            for (int s = s0; s < s1; s += groupStrips)
+            for (int s = s0; s < s1; s += grid.StripsTogether)
             {
-                int end = Math.Min(s1, s + groupStrips);
-                Block(s, end, p0, p1, end < s1 ? p0 : probablyNext, scratch, zeros);
+                int end = Math.Min(s1, s + grid.StripsTogether);
+                Block(s, end, p0, p1, grid.PanelsTogether, end < s1 ? p0 : probablyNext, scratch + (worker * scratchPerWorker), zeros);
             }
         }
     }
 
-    private void Block(int s0, int s1, int p0, int p1, int nextPanel, float* scratch, float* zeros)
+    /// <summary>Words of a strip of a left factor that is transposed block by block.</summary>
+    private static long LeftOfStrip(in MatMulArguments a) => a.TransposesInBlocks ? a.Tile.Rows * LeadingOf(a) : 0;
+
+    // Rows a multiple of 4 KB apart would share their sets of the cache.
+    private static long LeadingOf(in MatMulArguments a) => Math.Min(a.Tile.Steps(a.Depth), a.Tile.StepBlock) + MatMul.LineFloats;
+
+    private void Block(int s0, int s1, int p0, int p1, int panelsTogether, int nextPanel, float* memory, float* zeros)
     {
         // Partial sums are kept per tile; when one pass over the reduction suffices, a single tile serves all.
         int steps = a.Tile.Steps(a.Depth), tileFloats = steps <= a.Tile.StepBlock ? 0 : a.Tile.Rows * a.Tile.Width;
+        float* tiles = memory + ((s1 - s0) * LeftOfStrip(a));
         for (int k = 0; k < steps; k += Math.Min(a.Tile.StepBlock, steps - k))
         {
             int depth = Math.Min(a.Tile.StepBlock, steps - k);
             bool last = k + depth == steps;
-            uint* next = last ? Panel(nextPanel, 0) : Panel(p0, k + depth);
-            float* tile = scratch;
-            for (int s = s0; s < s1; s++)
-                for (int p = p0; p < p1; p++, tile += tileFloats)
-                {
-                    // The first strips bring in the panels that come next, part by part, and the others the strip that comes next.
-                    long ahead = 4L * (s - s0) * depth;
-                    uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(p - p0) * steps * a.Tile.Width) + ahead
-                        : a.Prepared.Words + ((s + 1) * a.Tile.Rows * a.Prepared.Leading) + k + (4L * (p - p0) * depth);
-                    if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, p);
-                    Tile(s, k, depth, p, prefetch, tile, zeros);
-                    if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, p, tile);
-                }
+            int row = s0 * a.Tile.Rows;
+            MatMulLeft left = a.Prepared;
+            left.Words += (row * left.Leading) + k;
+            if (a.TransposesInBlocks)
+            {
+                left = new MatMulLeft { Words = (uint*)memory, Leading = LeadingOf(a) };
+                MatMul.TransposeLeft(a, row, Math.Min(a.Rows, s1 * a.Tile.Rows) - row, k, depth, left);
+            }
+
+            for (int p = p0; p < p1; p += panelsTogether)
+            {
+                int end = Math.Min(p1, p + panelsTogether);
+                uint* next = end < p1 ? Panel(end, k) : last ? Panel(nextPanel, 0) : Panel(p0, k + depth);
+                for (int s = s0; s < s1; s++)
+                    for (int q = p; q < end; q++)
+                    {
+                        uint* strip = left.Words + ((s - s0) * a.Tile.Rows * left.Leading);
+                        float* tile = tiles + ((((s - s0) * (p1 - p0)) + q - p0) * (long)tileFloats);
+                        // The first strips bring in the panels that come next, part by part, and the others the strip that comes next.
+                        long ahead = 4L * (s - s0) * depth;
+                        uint* prefetch = ahead < (long)depth * a.Tile.Width ? next + ((long)(q - p) * steps * a.Tile.Width) + ahead
+                            : strip + (a.Tile.Rows * left.Leading) + (4L * (q - p) * depth);
+                        if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, q);
+                        Tile(s, strip, left.Leading, k, depth, q, prefetch, tile, zeros);
+                        if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, q, tile);
+                        if (a.TransposesInBlocks) PrefetchLeft(s0, s1, last ? 0 : k + depth, ((q - p0) * (s1 - s0)) + s - s0, (p1 - p0) * (s1 - s0));
+                    }
+            }
         }
+    }
+
+    // What is transposed next lies scattered over as many pages as it has steps; each tile brings in its share.
+    private void PrefetchLeft(int s0, int s1, int step, int share, int shares)
+    {
+        int row = (step > 0 ? s0 : s1) * a.Tile.Rows, rows = Math.Min((s1 - s0) * a.Tile.Rows, a.Rows - row);
+        int depth = Math.Min(a.Tile.StepBlock * a.Tile.Elements, a.Depth - (step * a.Tile.Elements));
+        (int start, int end) = Partition.Share(depth, 1, share, shares);
+        for (int d = start; d < end; d++) MatMul.Prefetch(a.Left + (((long)step * a.Tile.Elements + d) * a.Rows) + row, rows);
     }
 
     private uint* Panel(int panel, int step) => a.Right.Words + (((long)panel * a.Tile.Steps(a.Depth)) + step) * a.Tile.Width;
 
-    private void Tile(int strip, int step, int steps, int p, uint* prefetch, float* tile, float* zeros)
+    private void Tile(int s, uint* strip, long leading, int step, int steps, int p, uint* prefetch, float* tile, float* zeros)
     {
-        int row = strip * a.Tile.Rows;
         var arguments = new TileArguments
         {
-            Left = a.Prepared.Words + (row * a.Prepared.Leading) + step,
-            LeftStride = a.Prepared.Leading * sizeof(uint),
+            Left = strip,
+            LeftStride = leading * sizeof(uint),
             Right = Panel(p, step),
             Steps = steps,
             Start = step > 0 ? tile : a.Right.Starts != null ? (float*)(a.Right.Starts + ((long)p * a.Tile.Width)) : zeros,
@@ -160,35 +195,46 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* tile
             Tile = tile,
             Prefetch = prefetch,
         };
-        a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - row), &arguments);
+        a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - (s * a.Tile.Rows)), &arguments);
     }
 }
 
-internal static unsafe partial class MatMul
-{
-    /// <summary>Right panels worked on together, so that they stay in L2.</summary>
-    public static int GroupPanels(in MatMulTile tile, int depth) =>
-        Math.Max(1, PanelGroupWords / (Math.Min(tile.Steps(depth), tile.StepBlock) * tile.Width));
-}
-
-/// <summary>The blocks of a product's result: a group of panels by a range of strips.</summary>
+/// <summary>
+/// The blocks of a product's result: a range of strips by some panels. The factor that is larger by far is to be read once: a weight on the
+/// right, whose panels stay in L2 for all strips, and on the left one that is to be transposed, some of whose strips stay there for all
+/// panels.
+/// </summary>
 internal readonly struct MatMulGrid
 {
     // So many blocks a worker, where there is enough to do, even out what they take.
     private const int BlocksPerWorker = 4;
-    private readonly int _panels, _groupPanels, _groups, _rangeStrips;
+    private readonly int _panels, _groups, _rangeStrips;
 
     public MatMulGrid(in MatMulArguments a, int workers)
     {
-        Strips = (a.Rows + a.Tile.Rows - 1) / a.Tile.Rows;
-        _panels = a.Tile.Panels(a.Columns, a.Activation);
-        _groupPanels = MatMul.GroupPanels(a.Tile, a.Depth);
-        _groups = (_panels + _groupPanels - 1) / _groupPanels;
+        MatMulTile tile = a.Tile;
+        int steps = tile.Steps(a.Depth);
+        bool deep = steps > tile.StepBlock;
+        Strips = (a.Rows + tile.Rows - 1) / tile.Rows;
+        _panels = tile.Panels(a.Columns, a.Activation);
+        PanelsTogether = a.TransposesInBlocks ? 1 : Math.Max(1, MatMul.PanelGroupWords / (Math.Min(steps, tile.StepBlock) * tile.Width));
+        PanelsOfBlock = a.TransposesInBlocks ? MatMul.TransposedColumns / tile.Width : PanelsTogether;
+        StripsTogether = a.TransposesInBlocks ? MatMul.TransposedRows / tile.Rows : deep ? MatMul.StripGroup : Strips;
+        _groups = (_panels + PanelsOfBlock - 1) / PanelsOfBlock;
         if (Strips == 0 || _groups == 0) return;
         int ranges = workers == 1 ? 1 : Math.Min(Strips, ((BlocksPerWorker * workers) + _groups - 1) / _groups);
         _rangeStrips = (Strips + ranges - 1) / ranges;
         Blocks = _groups * ((Strips + _rangeStrips - 1) / _rangeStrips);
     }
+
+    /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
+    public int StripsTogether { get; }
+
+    /// <summary>Panels worked on together.</summary>
+    public int PanelsTogether { get; }
+
+    /// <summary>The most panels of a block.</summary>
+    public int PanelsOfBlock { get; }
 
     public int Strips { get; }
 
@@ -198,8 +244,8 @@ internal readonly struct MatMulGrid
     {
         get
         {
-            int strip = block / _groups * _rangeStrips, panel = block % _groups * _groupPanels;
-            return (strip, Math.Min(Strips, strip + _rangeStrips), panel, Math.Min(_panels, panel + _groupPanels));
+            int strip = block / _groups * _rangeStrips, panel = block % _groups * PanelsOfBlock;
+            return (strip, Math.Min(Strips, strip + _rangeStrips), panel, Math.Min(_panels, panel + PanelsOfBlock));
         }
     }
 }

@@ -5,46 +5,22 @@ namespace Engine.Kernels;
 /// <param name="target">Where to.</param>
 internal readonly unsafe struct PrepareLeftJob(MatMulArguments a, MatMulLeft target) : IJob
 {
-    private const int RowBlock = 256, StepBlock = 16;
-
     public void Run(int worker, int workers)
     {
-        if (a.TransposeLeft) Transpose(worker, workers);
-        else
+        (int start, int end) = Partition.Share(a.Rows, 1, worker, workers);
+        if (a.TransposeLeft)
         {
-            WordFormat format = MatMul.FormatOf(a.Tile, left: true);
-            (int start, int end) = Partition.Share(a.Rows, 1, worker, workers);
-            for (int row = start; row < end; row++)
-            {
-                float* source = a.Left + ((long)row * a.Depth);
-                float scale = target.Scales == null ? 0 : target.Scales[row] = MatMul.ScaleOf(source, a.Depth);
-                MatMul.ConvertRow(format, source, a.Depth, target.Words + (row * target.Leading), scale);
-            }
+            var share = new MatMulLeft { Words = target.Words + (start * target.Leading), Leading = target.Leading };
+            MatMul.TransposeLeft(a, start, end - start, 0, a.Tile.Steps(a.Depth), share);
+            return;
         }
-    }
 
-    // A block of 64 rows and 16 steps at a time: whole cache lines are written.
-    private void Transpose(int worker, int workers)
-    {
-        uint* words = stackalloc uint[StepBlock * RowBlock];
         WordFormat format = MatMul.FormatOf(a.Tile, left: true);
-        int elements = a.Tile.Elements, steps = a.Tile.Steps(a.Depth);
-        (int start, int end) = Partition.Share(a.Rows, RowBlock, worker, workers);
-        for (int row = start; row < end; row += RowBlock)
+        for (int row = start; row < end; row++)
         {
-            int rows = Math.Min(RowBlock, end - row);
-            for (int step = 0; step < steps; step += StepBlock)
-            {
-                int count = Math.Min(StepBlock, steps - step);
-                for (int s = 0; s < count; s++)
-                {
-                    int depth = (step + s) * elements;
-                    MatMul.InterleaveRows(
-                        format, a.Left + ((long)depth * a.Rows) + row, a.Rows, Math.Min(elements, a.Depth - depth), rows, words + (s * RowBlock));
-                }
-
-                MatMul.Transpose(words, RowBlock, count, rows, target.Words + (row * target.Leading) + step, target.Leading);
-            }
+            float* source = a.Left + ((long)row * a.Depth);
+            float scale = target.Scales == null ? 0 : target.Scales[row] = MatMul.ScaleOf(source, a.Depth);
+            MatMul.ConvertRow(format, source, a.Depth, target.Words + (row * target.Leading), scale);
         }
     }
 }
@@ -120,21 +96,55 @@ internal readonly unsafe struct PackWeightJob(float* weight, int columns, int de
 /// <summary>Packs a matrix <c>[depth, columns]</c>, row-major, as the right factor of a product.</summary>
 internal readonly unsafe struct PackRightJob(float* right, int columns, int depth, MatMulTile tile, uint* packed) : IJob
 {
+    // Rows are read from end to end while so many steps of each panel are written.
+    private const int StepBlock = 16;
+
     public void Run(int worker, int workers)
     {
         WordFormat format = MatMul.FormatOf(tile, left: false);
         int steps = tile.Steps(depth), width = tile.Width;
-        (int start, int end) = Partition.Share(columns, width, worker, workers);
-        for (int c = start; c < end; c += width)
-        {
-            int count = Math.Min(width, columns - c);
-            uint* panel = packed + ((long)(c / width) * steps * width);
-            for (int s = 0; s < steps; s++, panel += width)
+        (int start, int end) = Partition.Share(steps, StepBlock, worker, workers);
+        for (int step = start; step < end; step += StepBlock)
+            for (int c = 0; c < columns; c += width)
             {
-                int k = s * tile.Elements;
-                MatMul.InterleaveRows(format, right + ((long)k * columns) + c, columns, Math.Min(tile.Elements, depth - k), count, panel);
-                new Span<uint>(panel + count, width - count).Clear();
+                int count = Math.Min(width, columns - c);
+                uint* panel = packed + ((((long)(c / width) * steps) + step) * width);
+                for (int s = step; s < Math.Min(end, step + StepBlock); s++, panel += width)
+                {
+                    int k = s * tile.Elements;
+                    MatMul.InterleaveRows(format, right + ((long)k * columns) + c, columns, Math.Min(tile.Elements, depth - k), count, panel);
+                    new Span<uint>(panel + count, width - count).Clear();
+                }
             }
-        }
+    }
+}
+
+internal static unsafe partial class MatMul
+{
+    private const int RowBlock = 128, TransposedSteps = 16;
+
+    /// <summary>
+    /// Makes a part of a left factor <c>[depth, rows]</c> that is to be transposed rows of words: those from <paramref name="row"/> on, of
+    /// the steps from <paramref name="step"/> on.
+    /// </summary>
+    public static void TransposeLeft(in MatMulArguments a, int row, int rows, int step, int steps, in MatMulLeft target)
+    {
+        uint* words = stackalloc uint[TransposedSteps * RowBlock];
+        WordFormat format = FormatOf(a.Tile, left: true);
+        int elements = a.Tile.Elements;
+        for (int r = 0; r < rows; r += RowBlock)
+            for (int k = 0; k < steps; k += TransposedSteps)
+            {
+                // 16 steps at a time: whole cache lines are written.
+                int height = Math.Min(RowBlock, rows - r), count = Math.Min(TransposedSteps, steps - k);
+                for (int s = 0; s < count; s++)
+                {
+                    int depth = (step + k + s) * elements;
+                    InterleaveRows(
+                        format, a.Left + ((long)depth * a.Rows) + row + r, a.Rows, Math.Min(elements, a.Depth - depth), height, words + (s * RowBlock));
+                }
+
+                Transpose(words, RowBlock, count, height, target.Words + (r * target.Leading) + k, target.Leading);
+            }
     }
 }

@@ -6,7 +6,7 @@ namespace Engine.Kernels;
 /// <summary>What follows the reduction: scales of integers, bias, activation and residual, while a tile is in cache.</summary>
 internal static unsafe partial class MatMul
 {
-    private const int LineFloats = 16;
+    public const int LineFloats = 16;
 
     /// <summary>Brings in what <see cref="Finish"/> will read and write of one tile, while the reduction runs.</summary>
     public static void PrefetchResult(in MatMulArguments a, int row, int panel)
@@ -20,6 +20,13 @@ internal static unsafe partial class MatMul
                 Sse.Prefetch0(a.Result + offset + c);
                 if (a.Residual != null && a.Residual != a.Result) Sse.Prefetch0(a.Residual + offset + c);
             }
+    }
+
+    /// <summary>Brings a row into the second cache.</summary>
+    public static void Prefetch(float* row, int count)
+    {
+        if (!Sse.IsSupported) return;
+        for (int c = 0; c < count; c += LineFloats) Sse.Prefetch1(row + c);
     }
 
     /// <summary>Applies bias, activation and residual to one tile and writes it to the result.</summary>

@@ -22,8 +22,9 @@ public enum Activation
 ///
 /// The right factor is packed into panels that a tile of registers reads front to back, <c>[n / width][K][width]</c>, zero-padded at the
 /// edge; the rows of the left one are read where they are. Orientation is a matter of packing alone, so the same loop serves <c>x·wᵀ</c>,
-/// <c>x·w</c> and, with the left factor transposed first, <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn, «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a
-/// group of right panels in L2.
+/// <c>x·w</c> and, with the left factor transposed, before or block by block, <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn,
+/// «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a group of right panels in L2; for
+/// <c>xᵀ·w</c> with the larger factor on the left, a group of its strips.
 /// </summary>
 internal static partial class MatMul
 {
@@ -31,8 +32,14 @@ internal static partial class MatMul
     public const int DepthBlock = 1024;
 
     /// <summary>Words of right panels that a thread keeps in its L2 (393 KB of 1 MB), while as many are brought in that come next.</summary>
-    private const int PanelGroupWords = 96 * DepthBlock;
+    public const int PanelGroupWords = 96 * DepthBlock;
 
-    /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
+    /// <summary>Strips worked on together when the reduction is deeper than one block.</summary>
     public const int StripGroup = 24;
+
+    /// <summary>
+    /// Rows of a left factor that are transposed together, and columns of the product for which they serve: with their partial sums and
+    /// the panels they meet they fill L2.
+    /// </summary>
+    public const int TransposedRows = 72, TransposedColumns = 768;
 }

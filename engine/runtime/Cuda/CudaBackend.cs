@@ -71,7 +71,7 @@ internal sealed unsafe partial class CudaBackend : Backend
         }
     }
 
-    private protected override nint AllocateMemory(long bytes)
+    private protected override nint AllocateMemory(long bytes, bool ordinaryPages)
     {
         lock (_operation)
         {
