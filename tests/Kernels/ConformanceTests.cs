@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Cases;
 
@@ -34,5 +35,30 @@ public class ConformanceTests
     {
         backend.Dispose();
         return backend.LiveStorages;
+    }
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Attention_over_more_queries_than_go_together_is_right_and_bit_equal_for_every_number_of_threads(string form)
+    {
+        Check(default(Alibi));
+        Check(new SlidingWindow(150));
+
+        void Check<TMod>(TMod mod)
+            where TMod : unmanaged, IScoreModification<TMod>
+        {
+            var attention = new AttentionCase<TMod>([3, 700, 0, 300], 2, 8, mod);
+            float[]? first = null;
+            foreach (int threads in (int[])[1, 2, 5])
+            {
+                using Backend backend = Backends.Create(form, threads);
+                OpCheck.Run(attention, backend);
+                using var arena = new Arena(backend);
+                (Action run, Tensor[] outputs) = attention.Prepare(backend, arena, arena.Rent);
+                run();
+                float[] result = [.. outputs.SelectMany(output => output.Span<float>().ToArray())];
+                Assert.Equal(first ??= result, result);
+            }
+        }
     }
 }

@@ -78,27 +78,33 @@ internal unsafe struct AttentionFactors
     }
 }
 
-/// <summary>The attention of blocks of <c>2·Lanes</c> queries.</summary>
+/// <summary>
+/// The attention of blocks of <c>2·Lanes</c> queries. Some blocks go through the keys together, so that of a long sequence a tile of keys and
+/// values is brought into L2 once for all of them.
+/// </summary>
 internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a, TMod mod, float* scratch) : IJob
     where TS : struct, ISimd<TV>
     where TV : unmanaged
     where TMod : unmanaged, IScoreModification<TMod>
 {
+    private const int BlocksTogether = 8;
+
     private static int Block => 2 * TS.Lanes;
 
     /// <summary>
-    /// Floats of scratch memory that each worker needs: a query panel, a score tile, the result's accumulator, zeros, a tile of dropout, and
-    /// rounded keys and values.
+    /// Floats of scratch memory that each worker needs: a score tile, zeros, a tile of dropout, query panels and accumulators of the results,
+    /// and rounded keys and values.
     /// </summary>
     public static long ScratchPerWorker(in AttentionArguments a)
     {
         int longest = 0;
         for (int s = 0; s < a.Sequences; s++) longest = Math.Max(longest, a.CuSeqlens[s + 1] - a.CuSeqlens[s]);
-        return OfBlock(a) + AttentionFactors.Length(a.Tile, longest, a.HeadSize);
+        return OfTile(a) + (BlocksTogether * OfBlock(a)) + AttentionFactors.Length(a.Tile, longest, a.HeadSize);
     }
 
-    private static long OfBlock(in AttentionArguments a) =>
-        Block * (a.HeadSize + Attention.KeyTile + (long)a.HeadSize + 1 + (a.Dropout.IsActive ? Attention.KeyTile : 0));
+    private static long OfTile(in AttentionArguments a) => Block * (Attention.KeyTile + 1L + (a.Dropout.IsActive ? Attention.KeyTile : 0));
+
+    private static long OfBlock(in AttentionArguments a) => 2L * Block * a.HeadSize;
 
     public void Run(int worker, int workers)
     {
@@ -106,7 +112,7 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         double total = 0;
         for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads * Blocks(s);
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
-        float* query = scratch + (worker * ScratchPerWorker(a));
+        float* tile = scratch + (worker * ScratchPerWorker(a));
         double before = 0;
         for (int s = 0; s < a.Sequences; s++)
         {
@@ -115,14 +121,18 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             {
                 TMod headMod = TMod.ForHead(mod, head, a.Heads);
                 var factors = default(AttentionFactors);
-                for (int b = 0; b < Blocks(s); b++, before += cost)
+                for (int b = 0, together; b < Blocks(s); b += together, before += together * cost)
                 {
-                    if (before < from || before >= to) continue;
-                    if (factors.Keys == null) factors = Factors(s, head, query + OfBlock(a));
-                    QueryBlock(s, head, b * Block, headMod, factors, query);
+                    together = 0;
+                    while (together < BlocksTogether && b + together < Blocks(s) && InShare(before + (together * cost))) together++;
+                    if (together > 0 && factors.Keys == null) factors = Factors(s, head, tile + OfTile(a) + (BlocksTogether * OfBlock(a)));
+                    if (together > 0) QueryBlocks(s, head, b * Block, together, headMod, factors, tile);
+                    else together = 1;
                 }
             }
         }
+
+        bool InShare(double at) => at >= from && at < to;
     }
 
     private double Cost(int sequence) => a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence];
@@ -147,48 +157,97 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         }
     }
 
-    private void QueryBlock(int sequence, int head, int first, in TMod headMod, in AttentionFactors factors, float* query)
+    private void QueryBlocks(int sequence, int head, int first, int blocks, in TMod headMod, in AttentionFactors factors, float* scores)
     {
-        float* scores = query + (Block * a.HeadSize), result = scores + (Block * Attention.KeyTile), zeros = result + (Block * a.HeadSize);
-        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start, queries = Math.Min(Block, length - first);
-        PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, query, scores);
+        float* zeros = scores + (Block * Attention.KeyTile);
+        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
         new Span<float>(zeros, Block).Clear();
-
-        var softmax = new RunningSoftmax
+        QueryBlock* block = stackalloc QueryBlock[BlocksTogether];
+        int firstKey = int.MaxValue, endKey = 0;
+        for (int i = 0; i < blocks; i++)
         {
-            Scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize))),
-            LeftQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first)),
-            RightQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first + TS.Lanes)),
-            LeftMaximum = TS.Broadcast(Attention.LowestMaximum),
-            RightMaximum = TS.Broadcast(Attention.LowestMaximum),
-            LeftSum = TS.Constant(0),
-            RightSum = TS.Constant(0),
-        };
+            block[i] = Begin(sequence, head, first + (i * Block), length, headMod, scores + OfTile(a) + (i * OfBlock(a)), scores);
+            (firstKey, endKey) = (Math.Min(firstKey, block[i].FirstKey), Math.Max(endKey, block[i].EndKey));
+        }
+
+        // Tiles begin where they do whichever blocks are together: the order of sums does not depend on the threads.
+        for (int key = firstKey / Attention.KeyTile * Attention.KeyTile; key < endKey; key += Attention.KeyTile)
+            for (int i = 0; i < blocks; i++)
+            {
+                int from = Math.Max(key, block[i].FirstKey), end = Math.Min(key + Attention.KeyTile, block[i].EndKey);
+                if (from < end) KeyTile(ref block[i], from, end - from, headMod, factors, scores, zeros, start, head);
+            }
+
+        for (int i = 0; i < blocks; i++) End(block[i], start, head);
+    }
+
+    private QueryBlock Begin(int sequence, int head, int first, int length, in TMod headMod, float* memory, float* words)
+    {
+        int queries = Math.Min(Block, length - first);
         (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
-        if (firstKey >= endKey) new Span<float>(result, Block * a.HeadSize).Clear();
-        // A step of values begins with an even one.
-        firstKey -= firstKey % a.Tile.Elements;
-        for (int key = firstKey; key < endKey; key += Attention.KeyTile)
+        var block = new QueryBlock
         {
-            int keys = Math.Min(Attention.KeyTile, endKey - key);
-            AttentionProduct.Run<TS, TV>(
-                a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, query, a.Tile.Steps(a.HeadSize), zeros, scores);
-            (TV leftShrink, TV rightShrink) = softmax.Apply(headMod, scores, key, keys);
-            if (key > firstKey) Rescale(result, leftShrink, rightShrink);
-            if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, first, key, keys);
-            RoundWeights(scores, keys);
-            AttentionProduct.Run<TS, TV>(
-                a.Tile, a.HeadSize, factors.Values + (a.Tile.Steps(key) * factors.ValueLeading), factors.ValueLeading, true, scores,
-                a.Tile.Steps(keys), key > firstKey ? result : zeros, result);
-        }
+            Query = memory,
+            Result = memory + (Block * a.HeadSize),
+            First = first,
+            Queries = queries,
+            // A step of values begins with an even one.
+            FirstKey = firstKey - (firstKey % a.Tile.Elements),
+            EndKey = endKey,
+            Softmax = new RunningSoftmax
+            {
+                Scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize))),
+                LeftQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first)),
+                RightQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first + TS.Lanes)),
+                LeftMaximum = TS.Broadcast(Attention.LowestMaximum),
+                RightMaximum = TS.Broadcast(Attention.LowestMaximum),
+                LeftSum = TS.Constant(0),
+                RightSum = TS.Constant(0),
+            },
+        };
+        PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, block.Query, words);
+        if (firstKey >= endKey) new Span<float>(block.Result, Block * a.HeadSize).Clear();
+        return block;
+    }
 
-        Finish(result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + first) * a.Hidden) + ((long)head * a.HeadSize), queries);
-        if (a.LogSumExp != null)
-        {
-            float* logSumExp = a.LogSumExp + ((long)head * a.Tokens) + start + first;
-            SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(queries, TS.Lanes));
-            SaveLogSumExp(softmax.RightMaximum, softmax.RightSum, logSumExp + TS.Lanes, queries - TS.Lanes);
-        }
+    private void KeyTile(
+        ref QueryBlock block, int key, int keys, in TMod headMod, in AttentionFactors factors, float* scores, float* zeros, int start, int head)
+    {
+        bool begun = key > block.FirstKey;
+        AttentionProduct.Run<TS, TV>(
+            a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, block.Query, a.Tile.Steps(a.HeadSize), zeros, scores);
+        (TV leftShrink, TV rightShrink) = block.Softmax.Apply(headMod, scores, key, keys);
+        if (begun) Rescale(block.Result, leftShrink, rightShrink);
+        if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, block.First, key, keys);
+        RoundWeights(scores, keys);
+        AttentionProduct.Run<TS, TV>(
+            a.Tile, a.HeadSize, factors.Values + (a.Tile.Steps(key) * factors.ValueLeading), factors.ValueLeading, true, scores,
+            a.Tile.Steps(keys), begun ? block.Result : zeros, block.Result);
+    }
+
+    private void End(in QueryBlock block, int start, int head)
+    {
+        RunningSoftmax softmax = block.Softmax;
+        Finish(
+            block.Result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + block.First) * a.Hidden) + ((long)head * a.HeadSize), block.Queries);
+        if (a.LogSumExp == null) return;
+        float* logSumExp = a.LogSumExp + ((long)head * a.Tokens) + start + block.First;
+        SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(block.Queries, TS.Lanes));
+        SaveLogSumExp(softmax.RightMaximum, softmax.RightSum, logSumExp + TS.Lanes, block.Queries - TS.Lanes);
+    }
+
+    /// <summary>A block of queries, as far as it has come.</summary>
+    private struct QueryBlock
+    {
+        /// <summary>[steps of the head, Block].</summary>
+        public float* Query;
+
+        /// <summary>[headSize, Block], not divided yet.</summary>
+        public float* Result;
+
+        public int First, Queries, FirstKey, EndKey;
+
+        public RunningSoftmax Softmax;
     }
 
     /// <summary>Maxima and sums of the scores so far, of a block of queries in two registers.</summary>
