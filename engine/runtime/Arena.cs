@@ -20,8 +20,8 @@ public sealed class Arena(Backend backend) : IDisposable
     public Backend Backend { get; } = backend;
 
     /// <summary>
-    /// Whether it asks for pages of the ordinary size: for what is written once and read from end to end. Large ones would save a per cent
-    /// of a pass, but a virtual machine may take a second to come by half a gigabyte of them.
+    /// Whether it asks for pages of the ordinary size: for what is written once and read from end to end. Large ones would save some
+    /// per cent of a pass of few tokens, but a virtual machine may take a second to come by half a gigabyte of them.
     /// </summary>
     internal bool OrdinaryPages { get; set; }
 

@@ -59,7 +59,7 @@ internal static class CommandLineTool
     /// <summary>The root command; also for tests of the help.</summary>
     /// <param name="terminal">What the verbs read from and write to.</param>
     /// <param name="debug">The option of all verbs.</param>
-    /// <param name="first">If this is a verb, the others are left out: making all of them takes as long as a short run.</param>
+    /// <param name="first">If this is a verb, the others are left out: making them would only compile what is not run.</param>
     public static RootCommand Commands(Terminal terminal, Option<bool> debug, string? first = null)
     {
         var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.") { debug };
