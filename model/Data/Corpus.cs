@@ -25,11 +25,15 @@ public readonly record struct WindowCounts(long Windows, long Tokens, long Bases
 /// <param name="AmbiguousWindows">Windows that were dropped because they hold anything but A, C, G and T.</param>
 /// <param name="AmbiguousBases">The letters of these windows.</param>
 /// <param name="RestBases">Letters of short records and ends of records, too few for a window.</param>
+/// <param name="RepeatedWindows">
+/// Windows that are neither trained on nor held out: they were to be held out, but repeat a training window.
+/// </param>
+/// <param name="RepeatedBases">The bases of these windows.</param>
 /// <param name="Training">Windows for training.</param>
 /// <param name="HeldOut">Windows held out.</param>
 public sealed record CorpusSpecies(
     string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases,
-    WindowCounts Training, WindowCounts HeldOut)
+    long RepeatedWindows, long RepeatedBases, WindowCounts Training, WindowCounts HeldOut)
 {
     /// <summary>The windows of a split.</summary>
     public WindowCounts Of(Split split) => split == Split.Training ? Training : HeldOut;
@@ -48,7 +52,8 @@ public sealed class Corpus : IDisposable
         (Folder, Index, Tokenizer, Hash) = (folder, index, tokenizer, hash);
         _shards = new Shards[2, index.Species.Length];
         Species = [.. index.Species.Select(s => new CorpusSpecies(
-            s.Name, s.Records, s.Bases, s.AmbiguousWindows, s.AmbiguousBases, s.RestBases, Count(s.Training), Count(s.HeldOut)))];
+            s.Name, s.Records, s.Bases, s.AmbiguousWindows, s.AmbiguousBases, s.RestBases,
+            s.RepeatedWindows, s.RepeatedBases, Count(s.Training), Count(s.HeldOut)))];
     }
 
     /// <summary>Where it lies.</summary>

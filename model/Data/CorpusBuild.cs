@@ -10,10 +10,13 @@ namespace Dnabert2.Training;
 internal sealed class CorpusBuild(
     string folder, BpeTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress, CancellationToken cancellation)
 {
+    // By estimate, the part of the work that is reading and cutting, where windows are compared afterwards.
+    private const double Cutting = 0.8;
     private const uint Site = 0x43555453;
     private static readonly SearchValues<byte> Bases = SearchValues.Create("ACGT"u8);
     private readonly List<int> _ids = [], _starts = [];
     private readonly OpenShard _training = new(), _heldOut = new();
+    private readonly bool _compares = options.HeldOut > 0 && options.RepeatBases > 0;
     private long _basesRead, _bytesBefore;
     private int _files;
 
@@ -23,7 +26,7 @@ internal sealed class CorpusBuild(
         string[] names = [.. sources.Select(s => s.Species).Distinct(StringComparer.Ordinal)];
         SpeciesEntry[] species =
             [.. names.Select((name, number) => Species(name, number, [.. sources.Where(s => s.Species == name)], bytes))];
-        if (species.Any(s => s.Training.Length > 0)) return species;
+        if (species.Any(s => s.Training.Length > 0)) return LeaveOutRepeats(species);
         SpeciesEntry first = species[0];
         throw new InvalidDataException(
             $"{string.Join(", ", sources.Select(s => s.Path))}: " +
@@ -49,7 +52,8 @@ internal sealed class CorpusBuild(
                 Cut(record.Sequence, random, counts, training, heldOut);
                 Cut(record.SecondSequence, random, counts, training, heldOut);
                 _basesRead += record.Length + record.SecondLength;
-                progress?.Report(new CorpusProgress(name, _basesRead, (double)(_bytesBefore + reader.BytesRead) / Math.Max(1, totalBytes)));
+                double share = (double)(_bytesBefore + reader.BytesRead) / Math.Max(1, totalBytes);
+                progress?.Report(new CorpusProgress(name, _basesRead, _compares ? Cutting * share : share));
             }
 
             _bytesBefore += reader.BytesRead;
@@ -58,7 +62,8 @@ internal sealed class CorpusBuild(
         Close(_training, training);
         Close(_heldOut, heldOut);
         return new SpeciesEntry(
-            name, counts.Records, counts.Bases, counts.AmbiguousWindows, counts.AmbiguousBases, counts.Rest, [.. training], [.. heldOut]);
+            name, counts.Records, counts.Bases, counts.AmbiguousWindows, counts.AmbiguousBases, counts.Rest,
+            RepeatedWindows: 0, RepeatedBases: 0, [.. training], [.. heldOut]);
     }
 
     /// <summary>
@@ -107,19 +112,84 @@ internal sealed class CorpusBuild(
 
         if (shard.Tokens.Count + ids.Length > options.ShardTokens) Close(shard, written);
         foreach (int id in ids) shard.Tokens.Add((ushort)id);
-        shard.Borders.Add((uint)shard.Tokens.Count);
-        shard.Bases += length;
+        shard.End(length);
         return length;
     }
 
-    private void Close(OpenShard shard, List<ShardEntry> written)
+    /// <summary>Takes the held-out windows that repeat a training window out of their shards.</summary>
+    private SpeciesEntry[] LeaveOutRepeats(SpeciesEntry[] species)
     {
-        if (shard.Tokens.Count > 0)
+        if (!_compares) return species;
+        var runs = new SharedRuns(options.RepeatBases, tokenizer);
+        foreach (ShardEntry entry in species.SelectMany(s => s.HeldOut))
         {
-            ReadOnlySpan<uint> borders = CollectionsMarshal.AsSpan(shard.Borders);
-            written.Add(Shard.Write(folder, $"shard-{_files++:D5}.bin", borders, CollectionsMarshal.AsSpan(shard.Tokens), shard.Bases));
+            using Shard shard = Open(entry);
+            for (int i = 0; i < shard.Windows; i++) runs.AddHeldOut(shard.Window(i));
         }
 
+        long bases = 0, all = species.Sum(s => s.Training.Sum(t => t.Bases));
+        foreach (SpeciesEntry one in species)
+        {
+            foreach (ShardEntry entry in one.Training)
+            {
+                using Shard shard = Open(entry);
+                for (int i = 0; i < shard.Windows; i++)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    runs.Compare(shard.Window(i));
+                    if (i % 1000 != 0) continue;
+                    double share = (bases + ((double)entry.Bases * i / shard.Windows)) / all;
+                    progress?.Report(new CorpusProgress(one.Name, _basesRead, Cutting + ((1 - Cutting) * share), Comparing: true));
+                }
+
+                bases += entry.Bases;
+            }
+        }
+
+        return [.. species.Select(s => WithoutRepeats(s, runs))];
+    }
+
+    private SpeciesEntry WithoutRepeats(SpeciesEntry species, SharedRuns runs)
+    {
+        var left = new List<ShardEntry>();
+        foreach (ShardEntry entry in species.HeldOut)
+        {
+            _heldOut.Clear();
+            using (Shard shard = Open(entry))
+            {
+                for (int i = 0; i < shard.Windows; i++)
+                {
+                    if (runs.IsShared(shard.Window(i))) continue;
+                    _heldOut.Tokens.AddRange(shard.Window(i));
+                    _heldOut.End(BasesOf(shard.Window(i)));
+                }
+            }
+
+            File.Delete(Path.Combine(folder, entry.File));
+            if (_heldOut.Tokens.Count > 0) left.Add(_heldOut.Write(folder, entry.File));
+        }
+
+        return species with
+        {
+            RepeatedWindows = species.HeldOut.Sum(s => (long)s.Windows) - left.Sum(s => (long)s.Windows),
+            RepeatedBases = species.HeldOut.Sum(s => s.Bases) - left.Sum(s => s.Bases),
+            HeldOut = [.. left],
+        };
+    }
+
+    private int BasesOf(ReadOnlySpan<ushort> window)
+    {
+        int bases = 0;
+        foreach (ushort token in window) bases += tokenizer.Token(token).Length;
+        return bases;
+    }
+
+    private Shard Open(ShardEntry entry) =>
+        Shard.Open(Path.Combine(folder, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
+
+    private void Close(OpenShard shard, List<ShardEntry> written)
+    {
+        if (shard.Tokens.Count > 0) written.Add(shard.Write(folder, $"shard-{_files++:D5}.bin"));
         shard.Clear();
     }
 
@@ -148,18 +218,28 @@ internal sealed class CorpusBuild(
     /// <summary>A shard that is still being filled.</summary>
     private sealed class OpenShard
     {
+        private long _bases;
+
         public List<ushort> Tokens { get; } = [];
 
         public List<uint> Borders { get; } = [0];
 
-        public long Bases { get; set; }
+        /// <summary>Ends a window of so many bases.</summary>
+        public void End(int bases)
+        {
+            Borders.Add((uint)Tokens.Count);
+            _bases += bases;
+        }
+
+        public ShardEntry Write(string folder, string name) =>
+            Shard.Write(folder, name, CollectionsMarshal.AsSpan(Borders), CollectionsMarshal.AsSpan(Tokens), _bases);
 
         public void Clear()
         {
             Tokens.Clear();
             Borders.Clear();
             Borders.Add(0);
-            Bases = 0;
+            _bases = 0;
         }
     }
 }

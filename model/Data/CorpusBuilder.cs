@@ -6,12 +6,14 @@ namespace Dnabert2.Training;
 /// <summary>How far the building of a corpus is.</summary>
 /// <param name="Species">The species at work.</param>
 /// <param name="Bases">Bases read so far, of all species.</param>
-/// <param name="Share">The part of the input files that was read, from 0 to 1.</param>
-public readonly record struct CorpusProgress(string Species, long Bases, double Share);
+/// <param name="Share">The part of the work that is done, by estimate, from 0 to 1.</param>
+/// <param name="Comparing">Whether windows are being compared, the last part of the work.</param>
+public readonly record struct CorpusProgress(string Species, long Bases, double Share, bool Comparing = false);
 
 /// <summary>
-/// Cuts sequences into windows, tokenises these and writes them as a corpus. Memory is that of the longest record and two shards,
-/// whatever the number of bases. The same inputs, options and tokenizer always give the same bytes.
+/// Cuts sequences into windows, tokenises these and writes them as a corpus. Memory is that of the longest record, two shards, and
+/// about 20 bytes for each base held out (<see cref="CorpusOptions.RepeatBases"/>). The same inputs, options and tokenizer always give
+/// the same bytes.
 /// </summary>
 public static class CorpusBuilder
 {

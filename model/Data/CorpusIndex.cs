@@ -16,6 +16,7 @@ internal sealed record InputEntry(string Species, string File, long Bytes, strin
 /// <summary>What became of a species' sequences.</summary>
 internal sealed record SpeciesEntry(
     string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases,
+    long RepeatedWindows, long RepeatedBases,
     ShardEntry[] Training, ShardEntry[] HeldOut);
 
 /// <summary>The file <c>corpus.json</c>: what a corpus was built from and how, and what its shards hold.</summary>
@@ -24,7 +25,7 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
     public const string FileName = "corpus.json";
     public const string Remedy = "the corpus is damaged or was made by another program: delete its folder and build it again";
     private const string Format = "dnabert2-corpus";
-    private const int Version = 1;
+    private const int Version = 2;
 
     public static CorpusIndex Read(string path, byte[] json) => JsonFields.Read(path, json, Remedy, Read);
 
@@ -77,6 +78,7 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
         json.WriteNumber("max_bases", Options.MaxBases);
         json.WriteNumber("max_tokens", Options.MaxTokens);
         json.WriteNumber("held_out", Options.HeldOut);
+        json.WriteNumber("repeat_bases", Options.RepeatBases);
         json.WriteNumber("seed", Options.Seed);
         json.WriteNumber("shard_tokens", Options.ShardTokens);
         json.WriteEndObject();
@@ -91,6 +93,7 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
             MaxBases = o.Small("max_bases", 1),
             MaxTokens = o.Small("max_tokens", 3, ushort.MaxValue),
             HeldOut = o.Number("held_out", 0, 1),
+            RepeatBases = o.Small("repeat_bases", 0, SharedRuns.Longest),
             Seed = o.Unsigned("seed"),
             ShardTokens = o.Small("shard_tokens", 1, 1 << 29),
         };
@@ -108,6 +111,8 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
         json.WriteNumber("ambiguous_windows", species.AmbiguousWindows);
         json.WriteNumber("ambiguous_bases", species.AmbiguousBases);
         json.WriteNumber("rest_bases", species.RestBases);
+        json.WriteNumber("repeated_windows", species.RepeatedWindows);
+        json.WriteNumber("repeated_bases", species.RepeatedBases);
         WriteShards(json, "training", species.Training);
         WriteShards(json, "held_out", species.HeldOut);
         json.WriteEndObject();
@@ -115,7 +120,8 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
 
     private static SpeciesEntry ReadSpecies(JsonFields json) => new(
         json.Text("name"), json.Integer("records", 0), json.Integer("bases", 0), json.Integer("ambiguous_windows", 0),
-        json.Integer("ambiguous_bases", 0), json.Integer("rest_bases", 0), ReadShards(json, "training"), ReadShards(json, "held_out"));
+        json.Integer("ambiguous_bases", 0), json.Integer("rest_bases", 0), json.Integer("repeated_windows", 0),
+        json.Integer("repeated_bases", 0), ReadShards(json, "training"), ReadShards(json, "held_out"));
 
     private static void WriteShards(Utf8JsonWriter json, string key, ShardEntry[] shards)
     {

@@ -22,6 +22,12 @@ public sealed record CorpusOptions
     /// </summary>
     public double HeldOut { get; init; } = 0.01;
 
+    /// <summary>
+    /// Held-out windows that have this many consecutive bases in common with a training window, on either strand, are left out and
+    /// counted: genomes repeat themselves, and what was trained on is not held out. At most 32; 0: none is left out.
+    /// </summary>
+    public int RepeatBases { get; init; } = SharedRuns.Longest;
+
     /// <summary>Decides lengths and hold-out.</summary>
     public ulong Seed { get; init; } = 1;
 
@@ -37,6 +43,8 @@ public sealed record CorpusOptions
             throw new ArgumentException(
                 $"windows of at most {MaxTokens} tokens: from 3 ([CLS], [SEP] and one of the sequence) to {ushort.MaxValue} is meant");
         if (!(HeldOut >= 0 && HeldOut < 1)) throw new ArgumentException($"a held-out part of {HeldOut}: from 0 to below 1 is meant");
+        if (RepeatBases is < 0 or > SharedRuns.Longest)
+            throw new ArgumentException($"repeats of {RepeatBases} bases: from 1 to {SharedRuns.Longest} is meant, or 0 to leave none out");
         if (ShardTokens < MaxTokens || ShardTokens > 1 << 29)
             throw new ArgumentException($"shards of {ShardTokens} tokens: from {MaxTokens} (a window) to {1 << 29} is meant");
     }

@@ -52,7 +52,8 @@ internal sealed class MaskedBatch
     /// <summary>Adds a sample.</summary>
     /// <param name="number">Its number, which decides its masks.</param>
     /// <param name="window">Its tokens, without [CLS] and [SEP].</param>
-    public void Add(long number, ReadOnlySpan<ushort> window)
+    /// <param name="round">Which of the disjoint sets of its tokens is chosen.</param>
+    public void Add(long number, ReadOnlySpan<ushort> window, int round = 0)
     {
         Part start = MicroBatches > 1 ? _ends[MicroBatches - 2] : default;
         int length = window.Length + 2;
@@ -64,7 +65,7 @@ internal sealed class MaskedBatch
 
         int masked = _masker.Mask(
             number, window, _ids.AsSpan(_end.Tokens, length), _end.Tokens - start.Tokens,
-            _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked));
+            _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked), round);
         _lengths[_end.Sequences] = length;
         SquaredLengths += (long)length * length;
         _end = _ends[MicroBatches - 1] = new Part(_end.Sequences + 1, _end.Tokens + length, _end.Masked + masked);

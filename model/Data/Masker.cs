@@ -39,18 +39,20 @@ internal sealed class Masker
     /// <param name="first">The row of [CLS] in its batch.</param>
     /// <param name="rows">Receives the rows of the chosen tokens; room for all.</param>
     /// <param name="labels">Receives what they are.</param>
+    /// <param name="round">Rounds 0, 1, … below 1 / probability choose disjoint sets of tokens.</param>
     /// <returns>The number of chosen tokens.</returns>
-    public int Mask(long number, ReadOnlySpan<ushort> window, Span<int> ids, int first, Span<int> rows, Span<int> labels)
+    public int Mask(
+        long number, ReadOnlySpan<ushort> window, Span<int> ids, int first, Span<int> rows, Span<int> labels, int round = 0)
     {
         var random = new Philox(_seed, (uint)(number >> 32), _site);
-        ulong place = (ulong)(uint)number << 32;
+        ulong place = (ulong)(uint)number << 32, from = (ulong)round * _probability;
         int count = 0;
         ids[0] = _cls;
         for (int i = 0; i < window.Length; i++)
         {
             ids[i + 1] = window[i];
             (uint x, uint y, uint z, _) = random.Block(place + (uint)i);
-            if (x >= _probability) continue;
+            if (x < from || x - from >= _probability) continue;
             rows[count] = first + i + 1;
             labels[count++] = window[i];
             if (y < _maskShare) ids[i + 1] = _mask;

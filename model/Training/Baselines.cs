@@ -76,8 +76,8 @@ public sealed class MarkovBaseline
             Score score = default;
             for (int i = 0; i < tokens.Count(species); i++)
             {
-                ReadOnlySpan<ushort> window = tokens.Window(species, i, out long number);
-                int masked = tokens.Masker.Mask(number, window, ids, -1, rows, labels);
+                ReadOnlySpan<ushort> window = tokens.Window(species, i, out long number, out int round);
+                int masked = tokens.Masker.Mask(number, window, ids, -1, rows, labels, round);
                 score += new Score(1, 0, 0, 0, 0);
                 for (int m = 0; m < masked; m++)
                 {

@@ -23,7 +23,10 @@ public sealed class Evaluator : IDisposable
     /// <summary>An evaluator of a model.</summary>
     /// <param name="model">With a masked-language-model head, and the tokenizer of the corpus.</param>
     /// <param name="corpus">The corpus.</param>
-    /// <param name="windows">The most windows of each species.</param>
+    /// <param name="windows">
+    /// The most windows of each species. Where fewer are held out, they come again with other tokens masked, until (nearly) every token
+    /// was masked once.
+    /// </param>
     /// <param name="maskProbability">The probability with which each token is masked.</param>
     /// <param name="microBatchTokens">The most tokens that go through the model at once.</param>
     /// <exception cref="ArgumentException">The model has no such head.</exception>
@@ -56,9 +59,9 @@ public sealed class Evaluator : IDisposable
         for (int i = 0; i < _tokens.Count(species); i++)
         {
             cancellation.ThrowIfCancellationRequested();
-            ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number);
+            ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number, out int round);
             if (_batch.Tokens + window.Length + 2 > _budget) score += Flush();
-            _batch.Add(number, window);
+            _batch.Add(number, window, round);
         }
 
         return score + Flush();

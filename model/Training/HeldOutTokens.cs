@@ -2,14 +2,16 @@ namespace Dnabert2.Training;
 
 /// <summary>
 /// The held-out windows that are evaluated, and which of their tokens are masked: the same ones for every model, every baseline and
-/// every run.
+/// every run. A species with few held-out windows has them evaluated in several rounds, each with other tokens masked, so that small
+/// genomes are scored on more than a few tokens; no token is scored twice.
 /// </summary>
 /// <param name="corpus">The corpus.</param>
-/// <param name="windows">The most windows of each species.</param>
+/// <param name="windows">The most windows of each species; one that is masked anew counts again.</param>
 /// <param name="maskProbability">The probability with which each token is masked.</param>
 internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProbability)
 {
     private const uint Site = 0x48454C44;
+    private readonly int _rounds = Math.Max(1, (int)(1 / maskProbability));
 
     public Corpus Corpus { get; } = corpus;
 
@@ -19,14 +21,16 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
     public int[] BasesOf { get; } = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
         .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
 
-    /// <summary>How many windows of a species are evaluated.</summary>
-    public int Count(int species) => (int)Math.Min(windows, Corpus.Species[species].HeldOut.Windows);
+    /// <summary>How many windows of a species are evaluated, those of all rounds together.</summary>
+    public int Count(int species) => (int)Math.Min(windows, _rounds * Corpus.Species[species].HeldOut.Windows);
 
-    /// <summary>One of them: its tokens, and the number that decides its masks.</summary>
-    public ReadOnlySpan<ushort> Window(int species, int index, out long number)
+    /// <summary>One of them: its tokens, and the number and the round that decide its masks.</summary>
+    public ReadOnlySpan<ushort> Window(int species, int index, out long number, out int round)
     {
-        long window = new Permutation(0, (uint)species, Site, Corpus.Species[species].HeldOut.Windows).At(index);
+        long heldOut = Corpus.Species[species].HeldOut.Windows;
+        long window = new Permutation(0, (uint)species, Site, heldOut).At(index % heldOut);
         number = ((long)species << 40) | window;
+        round = (int)(index / heldOut);
         return Corpus.Window(Split.HeldOut, species, window);
     }
 

@@ -65,7 +65,10 @@ public sealed record PretrainOptions
     /// <summary>Steps between two evaluations on held-out windows; a checkpoint and the end bring one, too.</summary>
     public int EvaluateEvery { get; init; } = 1000;
 
-    /// <summary>The most held-out windows of each species that are evaluated, always the same ones.</summary>
+    /// <summary>
+    /// The most held-out windows of each species that are evaluated, always the same ones; where there are fewer, they come again with
+    /// other tokens masked, until (nearly) every token was masked once.
+    /// </summary>
     public int EvaluationWindows { get; init; } = 1000;
 
     /// <summary>Steps between two checkpoints.</summary>

@@ -47,7 +47,7 @@ public sealed class CorpusTests : IDisposable
         Assert.InRange(beta.AmbiguousWindows, 3, 30);
         Assert.InRange(beta.AmbiguousBases, 501, 501 + (4 * Toy.Cuts.MaxBases));
         Assert.Equal(3000 + 501 + 8, beta.Bases);
-        Assert.Equal(beta.Bases, beta.AmbiguousBases + beta.RestBases + beta.Training.Bases + beta.HeldOut.Bases);
+        Assert.Equal(beta.Bases, beta.AmbiguousBases + beta.RestBases + beta.RepeatedBases + beta.Training.Bases + beta.HeldOut.Bases);
         Assert.All(Enumerable.Range(0, (int)beta.Training.Windows), i =>
             Assert.All(corpus.Window(Split.Training, 1, i).ToArray(), id => Assert.Matches("^[ACGT]+$", corpus.Tokenizer.Token(id))));
     }
@@ -83,6 +83,67 @@ public sealed class CorpusTests : IDisposable
             double n = training + heldOut;
             Assert.InRange(heldOut, (0.3 * n) - (5 * Math.Sqrt(n * 0.21)), (0.3 * n) + (5 * Math.Sqrt(n * 0.21)));
         }
+    }
+
+    [Theory]
+    [InlineData(32, 300)]
+    [InlineData(32, 1 << 20)]
+    [InlineData(21, 1 << 20)]
+    public void A_window_that_repeats_one_to_train_on_is_not_held_out(int run, int shardTokens)
+    {
+        // Half of beta is also in alpha, the other strand of a fifth of it, and one run each that is just long enough or just too short.
+        string bases = Toy.Bases(5, 10_000), other = Toy.Bases(6, 4000);
+        _toy.Write("beta.fa", $">b\n{bases}\n");
+        _toy.Write("alpha.fa", $">a\n{other[..1000]}{bases[..5000]}{other[1000..2000]}{OtherStrand(bases[5000..7000])}{other[2000..3000]}" +
+            $"{bases[8000..(8000 + run)]}{other[3000..3500]}{OtherStrand(bases[9000..(9000 + run - 1)])}{other[3500..]}\n");
+        CorpusOptions cuts = Toy.Cuts with { ShardTokens = shardTokens };
+        using Corpus all = _toy.Build(cuts with { RepeatBases = 0 }, "all"), corpus = _toy.Build(cuts with { RepeatBases = run });
+        var training = new HashSet<string>();
+        for (int s = 0; s < 2; s++)
+        {
+            Assert.Equal(all.Species[s].Training, corpus.Species[s].Training);
+            foreach (string window in Windows(corpus, Split.Training, s))
+                foreach (string part in Parts(window).Concat(Parts(OtherStrand(window)))) training.Add(part);
+        }
+
+        for (int s = 0; s < 2; s++)
+        {
+            List<string> expected = [.. Windows(all, Split.HeldOut, s).Where(w => !Parts(w).Any(training.Contains))];
+            Assert.Equal(expected, Windows(corpus, Split.HeldOut, s));
+            CorpusSpecies species = corpus.Species[s];
+            Assert.Equal(all.Species[s].HeldOut.Windows, species.HeldOut.Windows + species.RepeatedWindows);
+            Assert.Equal(all.Species[s].HeldOut.Bases, species.HeldOut.Bases + species.RepeatedBases);
+            Assert.True(species is { RepeatedWindows: > 10, HeldOut.Windows: > 10 }, $"{species}");
+        }
+
+        IEnumerable<string> Parts(string window) => Enumerable.Range(0, Math.Max(0, window.Length - run + 1)).Select(i => window.Substring(i, run));
+    }
+
+    [Fact]
+    public void Shared_runs_are_found_at_every_length_place_and_strand_and_shorter_ones_are_not()
+    {
+        for (int length = 1; length <= 32; length++)
+        {
+            string bases = Toy.Bases((ulong)length, 100 + length);
+            for (int at = 0; at <= bases.Length - length; at += 7)
+            {
+                Assert.True(Share(bases, bases.Substring(at, length)));
+                Assert.True(Share(bases, OtherStrand(bases.Substring(at, length))));
+            }
+
+            Assert.False(Share(bases, bases[..(length - 1)]));
+            Assert.False(Share(bases[..(length - 1)], bases));
+
+            bool Share(string heldOut, string training)
+            {
+                var runs = new SharedRuns(length, Toy.Tokenizer);
+                runs.AddHeldOut(Ids(heldOut));
+                runs.Compare(Ids(training));
+                return runs.IsShared(Ids(heldOut));
+            }
+        }
+
+        static ushort[] Ids(string bases) => [.. Toy.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id)];
     }
 
     [Fact]
@@ -127,6 +188,7 @@ public sealed class CorpusTests : IDisposable
     {
         _toy.Build().Dispose();
         Refused(() => _toy.Build(Toy.Cuts with { MaxBases = 121 }), "MaxBases = 120");
+        Refused(() => _toy.Build(Toy.Cuts with { RepeatBases = 0 }), "RepeatBases = 32");
         Refused(() => CorpusBuilder.Build(_toy["corpus"], _toy.Sources, Toy.TrainTokenizer(60), Toy.Cuts), "another tokenizer");
         Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts), "2 files, not 1");
         Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0], new("gamma", _toy["beta.fa"])], Toy.Tokenizer, Toy.Cuts), "'beta', not 'gamma'");
@@ -264,6 +326,16 @@ public sealed class CorpusTests : IDisposable
             }
         }
     }
+
+    private static List<string> Windows(Corpus corpus, Split split, int species)
+    {
+        var windows = new List<string>();
+        for (long i = 0; i < corpus.Species[species].Of(split).Windows; i++)
+            windows.Add(string.Concat(corpus.Window(split, species, i).ToArray().Select(id => corpus.Tokenizer.Token(id))));
+        return windows;
+    }
+
+    private static string OtherStrand(string bases) => string.Concat(bases.Reverse().Select(c => "TGCA"["ACGT".IndexOf(c, StringComparison.Ordinal)]));
 
     [Theory]
     [InlineData("yeast=a/b.fa.gz", "yeast", "a/b.fa.gz")]

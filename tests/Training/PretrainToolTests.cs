@@ -107,6 +107,7 @@ public sealed class PretrainToolTests : IDisposable
     [InlineData("--lr -1", 1, "LearningRate")]
     [InlineData("--recipe missing.json", 1, "missing.json")]
     [InlineData("--held-out 1", 1, "held-out")]
+    [InlineData("--repeat-bases 33", 1, "33 bases")]
     public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
     {
         ToolRun run = ToolRun.Of(Arguments("run", options));

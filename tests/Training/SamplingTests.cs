@@ -156,6 +156,29 @@ public sealed class SamplingTests
     }
 
     [Fact]
+    public void Rounds_of_an_evaluation_mask_other_tokens_each_and_in_the_end_nearly_all()
+    {
+        Masker masker = Masker.ForEvaluation(Toy.Tokenizer, 0.15);
+        ushort[] window = [.. Enumerable.Range(0, 100).Select(i => (ushort)(5 + i % 59))];
+        int[] ids = new int[102], rows = new int[100], labels = new int[100];
+        int masked = 0;
+        for (long n = 0; n < 50; n++)
+        {
+            var seen = new HashSet<int>();
+            for (int round = 0; round < 6; round++)
+            {
+                int count = masker.Mask(n, window, ids, 0, rows, labels, round);
+                Assert.All(rows[..count], row => Assert.True(seen.Add(row), $"row {row} is masked in two rounds"));
+            }
+
+            masked += seen.Count;
+        }
+
+        // 6 · 15 % of 5000, and five standard deviations.
+        Assert.InRange(masked, 4390, 4610);
+    }
+
+    [Fact]
     public void A_sample_is_masked_alike_in_every_batch()
     {
         Masker masker = Masker.ForTraining(Toy.Tokenizer, Toy.Recipe);

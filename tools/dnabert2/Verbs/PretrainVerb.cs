@@ -133,7 +133,8 @@ internal sealed class PretrainVerb
             if (species.Training.Windows == 0) _terminal.Say($"{species.Name}: no window to train on");
             else if (!quiet)
                 _terminal.Say($"{species.Name}: {species.Bases:N0} bases, {species.Training.Windows:N0} windows to train on, " +
-                    $"{species.HeldOut.Windows:N0} held out, {species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
+                    $"{species.HeldOut.Windows:N0} held out, {species.RepeatedWindows:N0} left out of these because they repeat one to train on, " +
+                    $"{species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
         }
 
         return corpus;
@@ -208,7 +209,9 @@ internal sealed class PretrainVerb
     {
         public void Report(CorpusProgress value)
         {
-            if (line.IsDue) line.Show($"{value.Species}: {value.Bases:N0} bases cut into windows", value.Bases, value.Share);
+            if (!line.IsDue) return;
+            string what = value.Comparing ? "windows compared with those held out" : $"{value.Bases:N0} bases cut into windows";
+            line.Show($"{value.Species}: {what}", value.Bases, value.Share);
         }
     }
 }

@@ -46,7 +46,8 @@ internal sealed class RecipeFlags
             (o, v) => o with { Recompute = v });
         _recipe.Add<int>("--evaluate-every", "steps between evaluations on held-out windows [1000]",
             (o, v) => o with { EvaluateEvery = v });
-        _recipe.Add<int>("--evaluation-windows", "the most windows of a species that are evaluated [1000]",
+        _recipe.Add<int>("--evaluation-windows",
+            "the most held-out windows of a species that are evaluated; few ones come again, otherwise masked [1000]",
             (o, v) => o with { EvaluationWindows = v });
         _recipe.Add<int>("--checkpoint-every", "steps between checkpoints [1000]", (o, v) => o with { CheckpointEvery = v });
         _recipe.Add<int>("--keep", "checkpoints to keep, the best one besides [2]", (o, v) => o with { KeepCheckpoints = v });
@@ -57,6 +58,9 @@ internal sealed class RecipeFlags
         _corpus.Add<int>("--max-bases", "the longest window, in bases [700]", (o, v) => o with { MaxBases = v });
         _corpus.Add<int>("--max-tokens", "the most tokens of a window, [CLS] and [SEP] included [128]", (o, v) => o with { MaxTokens = v });
         _corpus.Add<double>("--held-out", "the part of the windows kept for evaluation [0.01]", (o, v) => o with { HeldOut = v });
+        _corpus.Add<int>("--repeat-bases",
+            "held-out windows with so many bases in a row that a training window has, too, are left out; 0: none [32]",
+            (o, v) => o with { RepeatBases = v });
         _corpus.Add<ulong>("--corpus-seed", "decides lengths of windows and hold-out [1]", (o, v) => o with { Seed = v });
         _corpus.Add<int>("--shard-tokens", "the most tokens of a corpus file [33554432]", (o, v) => o with { ShardTokens = v });
     }
