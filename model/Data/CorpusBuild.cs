@@ -180,7 +180,8 @@ internal sealed class CorpusBuild(
     private int BasesOf(ReadOnlySpan<ushort> window)
     {
         int bases = 0;
-        foreach (ushort token in window) bases += tokenizer.Token(token).Length;
+        // One that the tokenizer does not know is one base.
+        foreach (ushort token in window) bases += tokenizer.IsSpecial(token) ? 1 : tokenizer.Token(token).Length;
         return bases;
     }
 

@@ -23,7 +23,7 @@ internal sealed record SpeciesEntry(
 internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256, InputEntry[] Inputs, SpeciesEntry[] Species)
 {
     public const string FileName = "corpus.json";
-    public const string Remedy = "the corpus is damaged or was made by another program: delete its folder and build it again";
+    public const string Remedy = "the corpus is damaged or was made by another program or version: delete its folder and build it again";
     private const string Format = "dnabert2-corpus";
     private const int Version = 2;
 

@@ -230,10 +230,14 @@ public sealed class CorpusTests : IDisposable
     {
         _toy.Write("beta.fa", $">r\n{Toy.Bases(5, 3000)}\nAC?GT\n");
         Assert.Throws<InvalidDataException>(() => _toy.Build());
-        using var source = new CancellationTokenSource();
-        var stop = new Report<CorpusProgress>(_ => source.Cancel());
-        Assert.Throws<OperationCanceledException>(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts, stop, source.Token));
-        Assert.Equal(["alpha.fa", "beta.fa"], _toy.Names);
+        foreach (bool comparing in (bool[])[false, true])
+        {
+            using var source = new CancellationTokenSource();
+            var stop = new Report<CorpusProgress>(p => { if (p.Comparing == comparing) source.Cancel(); });
+            Assert.Throws<OperationCanceledException>(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts, stop, source.Token));
+            Assert.Equal(["alpha.fa", "beta.fa"], _toy.Names);
+        }
+
         Directory.CreateDirectory(_toy["corpus"]);
         _toy.Write("corpus/other", "x");
         Assert.Contains("holds something", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
