@@ -11,7 +11,7 @@ internal sealed class CorpusBuild(
     string folder, BpeTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress, CancellationToken cancellation)
 {
     // By estimate, the part of the work that is reading and cutting, where windows are compared afterwards.
-    private const double Cutting = 0.8;
+    private const double Cutting = 0.4;
     private const uint Site = 0x43555453;
     private static readonly SearchValues<byte> Bases = SearchValues.Create("ACGT"u8);
     private readonly List<int> _ids = [], _starts = [];
@@ -120,29 +120,24 @@ internal sealed class CorpusBuild(
     private SpeciesEntry[] LeaveOutRepeats(SpeciesEntry[] species)
     {
         if (!_compares) return species;
-        var runs = new SharedRuns(options.RepeatBases, tokenizer);
+        var runs = new SharedRuns(options.RepeatBases, tokenizer, species.Sum(s => s.HeldOut.Sum(t => t.Bases)));
         foreach (ShardEntry entry in species.SelectMany(s => s.HeldOut))
         {
-            using Shard shard = Open(entry);
+            using Shard shard = Map(entry);
             for (int i = 0; i < shard.Windows; i++) runs.AddHeldOut(shard.Window(i));
         }
 
-        long bases = 0, all = species.Sum(s => s.Training.Sum(t => t.Bases));
-        foreach (SpeciesEntry one in species)
+        long compared = 0, all = species.Sum(s => s.Training.Sum(t => (long)t.Windows));
+        foreach ((string name, ShardEntry entry) in species.SelectMany(s => s.Training.Select(t => (s.Name, t))))
         {
-            foreach (ShardEntry entry in one.Training)
+            using Shard shard = Map(entry);
+            for (int i = 0; i < shard.Windows; i++, compared++)
             {
-                using Shard shard = Open(entry);
-                for (int i = 0; i < shard.Windows; i++)
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    runs.Compare(shard.Window(i));
-                    if (i % 1000 != 0) continue;
-                    double share = (bases + ((double)entry.Bases * i / shard.Windows)) / all;
-                    progress?.Report(new CorpusProgress(one.Name, _basesRead, Cutting + ((1 - Cutting) * share), Comparing: true));
-                }
-
-                bases += entry.Bases;
+                cancellation.ThrowIfCancellationRequested();
+                runs.Compare(shard.Window(i));
+                if (compared % 1000 != 0) continue;
+                double share = Cutting + ((1 - Cutting) * compared / all);
+                progress?.Report(new CorpusProgress(name, _basesRead, share, Comparing: true));
             }
         }
 
@@ -155,7 +150,7 @@ internal sealed class CorpusBuild(
         foreach (ShardEntry entry in species.HeldOut)
         {
             _heldOut.Clear();
-            using (Shard shard = Open(entry))
+            using (Shard shard = Map(entry))
             {
                 for (int i = 0; i < shard.Windows; i++)
                 {
@@ -185,8 +180,7 @@ internal sealed class CorpusBuild(
         return bases;
     }
 
-    private Shard Open(ShardEntry entry) =>
-        Shard.Open(Path.Combine(folder, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
+    private Shard Map(ShardEntry entry) => Shard.Map(Path.Combine(folder, entry.File), entry);
 
     private void Close(OpenShard shard, List<ShardEntry> written)
     {

@@ -12,7 +12,7 @@ public readonly record struct CorpusProgress(string Species, long Bases, double 
 
 /// <summary>
 /// Cuts sequences into windows, tokenises these and writes them as a corpus. Memory is that of the longest record, two shards, and
-/// about 20 bytes for each base held out (<see cref="CorpusOptions.RepeatBases"/>). The same inputs, options and tokenizer always give
+/// up to 13 bytes for each base held out (<see cref="CorpusOptions.RepeatBases"/>). The same inputs, options and tokenizer always give
 /// the same bytes.
 /// </summary>
 public static class CorpusBuilder

@@ -16,8 +16,7 @@ internal sealed record InputEntry(string Species, string File, long Bytes, strin
 /// <summary>What became of a species' sequences.</summary>
 internal sealed record SpeciesEntry(
     string Name, long Records, long Bases, long AmbiguousWindows, long AmbiguousBases, long RestBases,
-    long RepeatedWindows, long RepeatedBases,
-    ShardEntry[] Training, ShardEntry[] HeldOut);
+    long RepeatedWindows, long RepeatedBases, ShardEntry[] Training, ShardEntry[] HeldOut);
 
 /// <summary>The file <c>corpus.json</c>: what a corpus was built from and how, and what its shards hold.</summary>
 internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256, InputEntry[] Inputs, SpeciesEntry[] Species)

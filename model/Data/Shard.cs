@@ -43,11 +43,17 @@ internal sealed unsafe class Shard : IDisposable
         long expected = Bytes(entry.Windows, entry.Tokens), actual = new FileInfo(path).Length;
         if (actual != expected) throw Fault(path, $"was cut or altered: it has {actual} bytes in place of {expected}");
         if (FileHash.OfFile(path) != entry.Sha256) throw Fault(path, "was altered: its checksum is not that of the index");
-        MemoryMappedFile file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        var shard = new Shard(file, file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read), entry);
+        Shard shard = Map(path, entry);
         if (shard.IsSound(entry, longest, vocabulary)) return shard;
         shard.Dispose();
         throw Fault(path, "does not hold what the index says");
+    }
+
+    /// <summary>Maps a shard that this program has just written; nothing is checked.</summary>
+    public static Shard Map(string path, ShardEntry entry)
+    {
+        MemoryMappedFile file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        return new Shard(file, file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read), entry);
     }
 
     /// <summary>Writes a shard and says what it holds.</summary>

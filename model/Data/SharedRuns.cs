@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Numerics;
 using Dnabert2.Tokenizers;
 
@@ -5,7 +6,8 @@ namespace Dnabert2.Training;
 
 /// <summary>
 /// Which held-out windows share a run of bases with a training window, on either strand: what is learned by heart there is no sign of
-/// understanding. Exact; about 20 bytes of memory for each held-out base.
+/// understanding. Exact. First all held-out windows are added, then training windows compared, then questions asked. Memory: up to 13
+/// bytes for each held-out base.
 /// </summary>
 internal sealed class SharedRuns
 {
@@ -15,34 +17,40 @@ internal sealed class SharedRuns
     private readonly int _length;
     private readonly ulong _mask;
     private readonly byte[][] _codes;
-    private readonly HashSet<ulong> _heldOut = [], _shared = [];
-    // A bit for each hash that a held-out run has: most runs of training windows are told from all of these by it alone, within the cache.
+    private readonly ulong[] _heldOut;
+    private int _count;
+    private BitArray _shared = new(0);
+    // A bit for each hash that a held-out run has: most runs of training windows are told from all of these by it alone.
     private ulong[] _filter = [];
     private int _filterShift;
 
     /// <param name="length">The bases of a run, at most <see cref="Longest"/>.</param>
-    /// <param name="tokenizer">Of the windows; these hold tokens of A, C, G and T alone.</param>
-    public SharedRuns(int length, BpeTokenizer tokenizer)
+    /// <param name="tokenizer">Of the windows; these hold tokens of A, C, G and T, and special ones, which end a run.</param>
+    /// <param name="heldOutBases">The most bases of all held-out windows.</param>
+    /// <exception cref="ArgumentException">These are more than can be compared.</exception>
+    public SharedRuns(int length, BpeTokenizer tokenizer, long heldOutBases)
     {
-        (_length, _mask) = (length, ulong.MaxValue >> (64 - (2 * length)));
+        if (heldOutBases > Array.MaxLength)
+            throw new ArgumentException($"{heldOutBases:N0} bases are held out, more than can be compared with those to train on; " +
+                "hold out a smaller part, or set RepeatBases (--repeat-bases) to 0");
+        (_length, _mask, _heldOut) = (length, ulong.MaxValue >> (64 - (2 * length)), new ulong[heldOutBases]);
         _codes = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.IsSpecial(id) ? [] : Codes(tokenizer.Token(id)))];
     }
 
-    /// <summary>Adds the runs of a held-out window; all of them come first.</summary>
+    /// <summary>Adds the runs of a held-out window.</summary>
     public void AddHeldOut(ReadOnlySpan<ushort> window)
     {
-        foreach (ulong run in Runs(window)) _heldOut.Add(run);
-        _filter = [];
+        foreach (ulong run in Runs(window)) _heldOut[_count++] = run;
     }
 
     /// <summary>Marks the held-out runs that a training window has, too.</summary>
     public void Compare(ReadOnlySpan<ushort> training)
     {
-        if (_filter.Length == 0) MakeFilter();
+        if (_filter.Length == 0) Prepare();
         foreach (ulong run in Runs(training))
         {
             ulong hash = Hash(run);
-            if ((_filter[hash >> 6] & (1UL << (int)(hash & 63))) != 0 && _heldOut.Contains(run)) _shared.Add(run);
+            if ((_filter[hash >> 6] & (1UL << (int)(hash & 63))) != 0 && Find(run) is >= 0 and int place) _shared[place] = true;
         }
     }
 
@@ -50,18 +58,23 @@ internal sealed class SharedRuns
     public bool IsShared(ReadOnlySpan<ushort> heldOut)
     {
         foreach (ulong run in Runs(heldOut))
-            if (_shared.Contains(run)) return true;
+            if (_shared[Find(run)]) return true;
         return false;
     }
 
-    private void MakeFilter()
+    // Of equal runs always the same one.
+    private int Find(ulong run) => Array.BinarySearch(_heldOut, 0, _count, run);
+
+    private void Prepare()
     {
+        Array.Sort(_heldOut, 0, _count);
+        _shared = new BitArray(_count);
         // 16 to 32 bits a run.
-        int bits = Math.Max(6, BitOperations.Log2((ulong)_heldOut.Count + 1) + 5);
+        int bits = Math.Max(6, BitOperations.Log2((ulong)_count + 1) + 5);
         (_filter, _filterShift) = (new ulong[1L << (bits - 6)], 64 - bits);
-        foreach (ulong run in _heldOut)
+        for (int i = 0; i < _count; i++)
         {
-            ulong hash = Hash(run);
+            ulong hash = Hash(_heldOut[i]);
             _filter[hash >> 6] |= 1UL << (int)(hash & 63);
         }
     }
@@ -92,6 +105,7 @@ internal sealed class SharedRuns
                 {
                     if (_token == _window.Length) return false;
                     _rest = owner._codes[_window[_token++]];
+                    if (_rest.IsEmpty) _bases = 0;
                 }
 
                 _forward = ((_forward << 2) | _rest[0]) & owner._mask;

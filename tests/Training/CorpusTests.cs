@@ -1,5 +1,6 @@
 using System.Text;
 using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 
 namespace Tests.Training;
@@ -98,6 +99,7 @@ public sealed class CorpusTests : IDisposable
             $"{bases[8000..(8000 + run)]}{other[3000..3500]}{OtherStrand(bases[9000..(9000 + run - 1)])}{other[3500..]}\n");
         CorpusOptions cuts = Toy.Cuts with { ShardTokens = shardTokens };
         using Corpus all = _toy.Build(cuts with { RepeatBases = 0 }, "all"), corpus = _toy.Build(cuts with { RepeatBases = run });
+        Assert.Equal((0, run), (all.Options.RepeatBases, corpus.Options.RepeatBases));
         var training = new HashSet<string>();
         for (int s = 0; s < 2; s++)
         {
@@ -134,16 +136,46 @@ public sealed class CorpusTests : IDisposable
             Assert.False(Share(bases, bases[..(length - 1)]));
             Assert.False(Share(bases[..(length - 1)], bases));
 
-            bool Share(string heldOut, string training)
-            {
-                var runs = new SharedRuns(length, Toy.Tokenizer);
-                runs.AddHeldOut(Ids(heldOut));
-                runs.Compare(Ids(training));
-                return runs.IsShared(Ids(heldOut));
-            }
+            bool Share(string heldOut, string training) => SharesRun(length, Toy.Tokenizer, heldOut, training);
         }
+    }
 
-        static ushort[] Ids(string bases) => [.. Toy.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id)];
+    [Fact]
+    public void A_base_that_the_tokenizer_does_not_know_ends_a_run_and_is_counted()
+    {
+        var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 30 });
+        trainer.Add(Encoding.ASCII.GetBytes(Toy.Bases(3, 5000).Replace("T", "", StringComparison.Ordinal)));
+        trainer.Train().Save(_toy["t.json"]);
+        File.WriteAllText(_toy["t.json"], File.ReadAllText(_toy["t.json"]).Replace("\"T\"", "\"X\"", StringComparison.Ordinal));
+        BpeTokenizer noT = BpeTokenizer.Load(_toy["t.json"]);
+        string left = "ACGGACCA", right = "GGCAGACC";
+        Assert.False(SharesRun(12, noT, left + "T" + right, left + right));
+        Assert.False(SharesRun(12, noT, left + "T" + right, left + "T" + right));
+        Assert.True(SharesRun(8, noT, left + "T" + right, right + "T" + left));
+        using Corpus corpus = CorpusBuilder.Build(_toy["corpus"], _toy.Sources, noT, Toy.Cuts with { RepeatBases = 6 });
+        Assert.All(corpus.Species, s => Assert.Equal(s.Bases, s.RestBases + s.RepeatedBases + s.Training.Bases + s.HeldOut.Bases));
+        Assert.All(corpus.Species, s => Assert.True(s is { RepeatedWindows: > 0, HeldOut.Windows: > 0 }, $"{s}"));
+        for (int s = 0; s < 2; s++)
+            Assert.Equal(corpus.Species[s].HeldOut.Bases, Windows(corpus, Split.HeldOut, s).Sum(w => w.Replace("[UNK]", "T", StringComparison.Ordinal).Length));
+    }
+
+    [Fact]
+    public void More_held_out_bases_than_can_be_compared_are_refused_with_the_way_out() => Assert.Contains(
+        "hold out a smaller part",
+        Assert.Throws<ArgumentException>(() => new SharedRuns(32, Toy.Tokenizer, 1L << 31)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Progress_goes_on_through_cutting_and_comparing_to_the_end()
+    {
+        var told = new List<CorpusProgress>();
+        CorpusBuilder.Build(_toy["corpus"], _toy.Sources, Toy.Tokenizer, Toy.Cuts, new Report<CorpusProgress>(told.Add)).Dispose();
+        Assert.Equal(told.OrderBy(p => p.Share), told);
+        Assert.Equal(told.OrderBy(p => p.Comparing), told);
+        Assert.All(told, p => Assert.InRange(p.Share, 0, 1));
+        Assert.True(told[^1].Comparing);
+        told.Clear();
+        CorpusBuilder.Build(_toy["all"], _toy.Sources, Toy.Tokenizer, Toy.Cuts with { RepeatBases = 0 }, new Report<CorpusProgress>(told.Add)).Dispose();
+        Assert.Equal((1, false), (told[^1].Share, told[^1].Comparing));
     }
 
     [Fact]
@@ -337,6 +369,16 @@ public sealed class CorpusTests : IDisposable
         for (long i = 0; i < corpus.Species[species].Of(split).Windows; i++)
             windows.Add(string.Concat(corpus.Window(split, species, i).ToArray().Select(id => corpus.Tokenizer.Token(id))));
         return windows;
+    }
+
+    private static bool SharesRun(int length, BpeTokenizer tokenizer, string heldOut, string training)
+    {
+        var runs = new SharedRuns(length, tokenizer, heldOut.Length);
+        runs.AddHeldOut(Ids(heldOut));
+        runs.Compare(Ids(training));
+        return runs.IsShared(Ids(heldOut));
+
+        ushort[] Ids(string bases) => [.. tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id)];
     }
 
     private static string OtherStrand(string bases) => string.Concat(bases.Reverse().Select(c => "TGCA"["ACGT".IndexOf(c, StringComparison.Ordinal)]));
