@@ -44,10 +44,31 @@ public class SequenceReaderTests
     [Fact]
     public void A_record_without_a_name_is_called_by_its_number()
     {
-        Assert.Equal(["1", "b", "3"], ReadAll(">\nA\n>b\nA\n> c\nA\n").Select(r => r.Id));
-        Assert.Equal(["1", "2"], ReadAll("A\n\n \nC\n").Select(r => r.Id));
-        Assert.Equal(["1"], ReadAll("sequence,label\nA,1\n").Select(r => r.Id));
+        Assert.Equal([("1", false), ("b", true), ("3", false)], Names(">\nA\n>b\nA\n> \t \nA\n"));
+        Assert.Equal([("1", false), ("2", true)], Names("@\nA\n+\nI\n@2\nA\n+\nI\n"));
+        Assert.Equal([("1", false), ("2", false)], Names("A\n\n \nC\n"));
+        Assert.Equal([("1", false)], Names("sequence,label\nA,1\n"));
+        Assert.Equal([("a", true), ("2", false)], Names("id,sequence\na,A\n,A\n"));
     }
+
+    [Theory]
+    [InlineData("> chr1 the first\nA\n"), InlineData("> \t chr1\t the first\r\nA\n"), InlineData("@ chr1 the first\nA\n+ chr1 the first\nI\n")]
+    [InlineData("@chr1 the first\nA\n+chr1\nI\n"), InlineData("@\tchr1 the first\nA\n+\nI\n")]
+    public void The_name_is_the_first_word_of_the_header_wherever_it_begins(string content)
+    {
+        SequenceRecord record = Assert.Single(ReadAll(content));
+        Assert.Equal(("chr1", "the first", true), (record.Id, record.Description, record.HasName));
+    }
+
+    [Fact]
+    public void A_description_in_another_encoding_hinders_nobody_and_a_name_in_UTF8_comes_back()
+    {
+        Assert.Equal(("chr1", "Andr\u00E9 2019"), ReadAll(">chr1 Andr\u00E9 2019\nA\n").Select(r => (r.Id, r.Description)).Single());
+        byte[] utf8 = Encoding.UTF8.GetBytes(">\u00E9chantillon_\u732B \u00E8\nA\n");
+        Assert.Equal(("\u00E9chantillon_\u732B", "\u00E8"), ReadAll(new MemoryStream(utf8)).Select(r => (r.Id, r.Description)).Single());
+    }
+
+    private static IEnumerable<(string Id, bool HasName)> Names(string content) => ReadAll(content).Select(r => (r.Id, r.HasName));
 
     [Fact]
     public void Ambiguous_bases_follow_the_policy()

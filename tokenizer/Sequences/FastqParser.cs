@@ -26,7 +26,7 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
         Draft.First = EndBases();
         if (!Source.HasMore) throw NoPlus();
         Source.Skip(1);
-        CheckRepeatedHeader(ReadLine("the '+' line"));
+        CheckRepeatedName(ReadNamedLine("the '+' line").Name);
         ReadQualities(wrapped: lines > 1);
         return true;
     }
@@ -34,10 +34,9 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
     private InvalidDataException NoPlus() => Faults.Record(
         "no '+' line follows the bases", "The record is cut short or a line is missing: mend or remove it");
 
-    private void CheckRepeatedHeader(string repeated)
+    private void CheckRepeatedName(string repeated)
     {
-        if (repeated.Length == 0) return;
-        if (!repeated.StartsWith(Draft.Id, StringComparison.Ordinal))
+        if (repeated.Length > 0 && repeated != Draft.Id)
             throw Faults.Record(
                 $"the '+' line names another record, '{Faults.Show(repeated)}'",
                 "Lines are missing or out of order: mend or remove the record");

@@ -6,6 +6,8 @@ namespace Dnabert2.Sequences;
 /// Decompresses gzip of any number of members (bgzip included) and reports input that ends too early, which
 /// <see cref="GZipStream"/> passes over in silence. A known member, the seal, is appended to the input: its text comes out
 /// at the very end if, and only if, the input stopped where a member ends. Checksums are checked by GZipStream itself.
+/// bgzip cut between two of its members is told by the last one, which has to be the empty one that bgzip ends with. Zero bytes
+/// behind the last member are padding, as for gzip.
 /// </summary>
 internal sealed class GzipInput : ForwardStream
 {
@@ -13,7 +15,7 @@ internal sealed class GzipInput : ForwardStream
         [0xD1, 0x5B, 0x0E, 0xA7, 0x92, 0x3C, 0xF8, 0x46, 0x1B, 0xE9, 0x60, 0xC5, 0x7D, 0x24, 0xBF, 0x83];
     private static readonly byte[] Seal = Compress(SealText);
 
-    private readonly SealedInput _input;
+    private readonly StoredInput _input;
     private readonly GZipStream _inflate;
     private readonly Faults _faults;
     private byte[]? _tail;
@@ -21,7 +23,7 @@ internal sealed class GzipInput : ForwardStream
 
     public GzipInput(RawInput raw, Faults faults)
     {
-        _input = new SealedInput(raw);
+        _input = new StoredInput(raw, Seal);
         _inflate = new GZipStream(_input, CompressionMode.Decompress);
         _faults = faults;
     }
@@ -33,6 +35,10 @@ internal sealed class GzipInput : ForwardStream
             int n = Inflate(buffer);
             if (n > 0 && !_input.SealTaken) return n;
             _tail = ReadTail(buffer[..n]);
+            if (_input.LacksLastBlock())
+                throw _faults.File(
+                    "the bgzip data ends without its empty last block: the file is cut short",
+                    "Fetch or compress the file again; if you know that it is whole, decompress it with 'gzip -dc' and read the result");
         }
         int count = Math.Min(buffer.Length, _tail.Length - _tailStart);
         _tail.AsSpan(_tailStart, count).CopyTo(buffer);
@@ -48,6 +54,8 @@ internal sealed class GzipInput : ForwardStream
         byte[] buffer = new byte[4096];
         for (int n; (n = Inflate(buffer)) > 0;) tail.Write(buffer, 0, n);
         byte[] bytes = tail.ToArray();
+        // Only at a zero byte behind a member, with nothing but zeros to come, does decompression stop before the seal.
+        if (_input.OnlyZerosLeft && !_input.SealTaken) return bytes;
         if (bytes.AsSpan().EndsWith(SealText)) return bytes[..^SealText.Length];
         throw _input.SealTaken ? CutShort() : _faults.File(
             "there are bytes after the end of the gzip data that are not gzip",
@@ -82,29 +90,5 @@ internal sealed class GzipInput : ForwardStream
         var output = new MemoryStream();
         using (var gzip = new GZipStream(output, CompressionLevel.Optimal)) gzip.Write(text);
         return output.ToArray();
-    }
-
-    /// <summary>The stored bytes followed by the seal.</summary>
-    private sealed class SealedInput(RawInput raw) : ForwardStream
-    {
-        private int _given;
-
-        public bool SealTaken => _given > 0;
-
-        public override int Read(Span<byte> buffer)
-        {
-            int n = SealTaken ? 0 : raw.Read(buffer);
-            if (n > 0 || buffer.IsEmpty) return n;
-            n = Math.Min(buffer.Length, Seal.Length - _given);
-            Seal.AsSpan(_given, n).CopyTo(buffer);
-            _given += n;
-            return n;
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing) raw.Dispose();
-            base.Dispose(disposing);
-        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 
 namespace Dnabert2.Sequences;
 
@@ -8,6 +7,9 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
 {
     /// <summary>The longest header line or text field, in bytes: what no name needs is a sign of a wrong or damaged file.</summary>
     protected const int LongestText = 1 << 20;
+
+    // U+0001 separates the headers that one record has in the data base nr of NCBI.
+    private static ReadOnlySpan<byte> Blanks => " \t\u0001"u8;
 
     private readonly ArrayBufferWriter<byte> _text = new();
 
@@ -33,22 +35,23 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
         Draft.Values = [];
     }
 
-    /// <summary>Reads the rest of the header line: the name is its first word.</summary>
-    protected void ReadHeader()
-    {
-        string header = ReadLine("the header line");
-        int end = header.AsSpan().IndexOfAny(' ', '\t', '\u0001');
-        Draft.Id = end < 0 ? header : header[..end];
-        Draft.Description = end < 0 ? "" : header[(end + 1)..].Trim();
-    }
+    /// <summary>Reads the rest of the header line: the name is its first word, after blanks if there are any.</summary>
+    protected void ReadHeader() => (Draft.Id, Draft.Description) = ReadNamedLine("the header line");
 
-    /// <summary>Reads the rest of the line as text.</summary>
-    protected string ReadLine(string what)
+    /// <summary>Reads the rest of the line: its first word, empty where there is none, and what follows.</summary>
+    protected (string Name, string Remark) ReadNamedLine(string what)
     {
         long line = Source.Line;
         while (Source.TryReadPiece(out ReadOnlySpan<byte> piece)) AddText(piece, line, what);
-        string text = TakeText(line, what);
-        return text.Contains('\r') ? throw Faults.LoneCarriageReturn(line) : text;
+        ReadOnlySpan<byte> text = _text.WrittenSpan;
+        if (text.Contains((byte)'\r')) throw Faults.LoneCarriageReturn(line);
+        text = text.TrimStart(Blanks);
+        int end = text.IndexOfAny(Blanks);
+        if (end < 0) end = text.Length;
+        string name = FileText.Decode(text[..end], Faults, line, what);
+        string remark = FileText.DecodeRemark(text[end..], Faults, line, what).Trim();
+        _text.ResetWrittenCount();
+        return (name, remark);
     }
 
     /// <summary>Adds to the text that <see cref="TakeText"/> returns.</summary>
@@ -61,14 +64,10 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
         _text.Write(piece);
     }
 
-    /// <summary>The text added since the last call; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>The text added since the last call.</summary>
     protected string TakeText(long line, string what)
     {
-        ReadOnlySpan<byte> bytes = _text.WrittenSpan;
-        if (bytes.Contains((byte)0))
-            throw Faults.Line(
-                line, $"{what} holds a zero byte: this is binary data", "Give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not");
-        string text = Encoding.UTF8.GetString(bytes);
+        string text = FileText.Decode(_text.WrittenSpan, Faults, line, what);
         _text.ResetWrittenCount();
         return text;
     }

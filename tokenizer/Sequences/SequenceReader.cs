@@ -140,7 +140,6 @@ public sealed class SequenceReader : IDisposable
                 RecordsDropped++;
                 continue;
             }
-            if (_draft.Id.Length == 0) _draft.Id = _draft.Number.ToString();
             record = Current = new SequenceRecord(this, _bases.Array, _draft, _parser.Columns, _onAmbiguous == AmbiguousBases.Split);
             _over = false;
             return true;

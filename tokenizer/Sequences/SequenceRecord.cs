@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Dnabert2.Sequences;
 
 /// <summary>
@@ -24,7 +26,9 @@ public sealed class SequenceRecord
         _columns = columns;
         _values = draft.Values;
         _split = split;
-        (Id, Description, Number, Line) = (draft.Id, draft.Description, draft.Number, draft.Line);
+        HasName = draft.Id.Length > 0;
+        Id = HasName ? draft.Id : draft.Number.ToString(CultureInfo.InvariantCulture);
+        (Description, Number, Line) = (draft.Description, draft.Number, draft.Line);
     }
 
     private SequenceRecord(SequenceRecord source)
@@ -36,18 +40,23 @@ public sealed class SequenceRecord
         _first = source._first with { Start = 0 };
         _second = source._second with { Start = source.Length };
         (_columns, _values, _split) = (source._columns, source._values, source._split);
-        (Id, Description, Number, Line) = (source.Id, source.Description, source.Number, source.Line);
+        (Id, HasName, Description) = (source.Id, source.HasName, source.Description);
+        (Number, Line) = (source.Number, source.Line);
     }
 
     /// <summary>The name of its file in messages.</summary>
     public string Source { get; }
 
     /// <summary>
-    /// The name: the header's first word in FASTA and FASTQ, the column <c>id</c> in CSV; otherwise <see cref="Number"/> in decimal.
+    /// The name: the header's first word in FASTA and FASTQ, the column <c>id</c> in CSV; otherwise <see cref="Number"/> in decimal,
+    /// which is no name (<see cref="HasName"/>).
     /// </summary>
     public string Id { get; }
 
-    /// <summary>The rest of a FASTA or FASTQ header; empty where there is none.</summary>
+    /// <summary>Whether the file names the record, so that <see cref="Id"/> is that name and not the record's number.</summary>
+    public bool HasName { get; }
+
+    /// <summary>The rest of a FASTA or FASTQ header; empty where there is none. Bytes that are not UTF-8 are read as Latin-1.</summary>
     public string Description { get; }
 
     /// <summary>The record's place in the file, from 1; dropped records count.</summary>

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Text;
 
 namespace Dnabert2.Sequences;
 
@@ -195,9 +194,9 @@ public sealed class VariantReader : IDisposable
 
     private string Take(long line)
     {
-        string text = Encoding.UTF8.GetString(_text.WrittenSpan);
+        if (_text.WrittenSpan.Contains((byte)'\r')) throw _faults.LoneCarriageReturn(line);
+        string text = FileText.Decode(_text.WrittenSpan, _faults, line, "a field");
         _text.ResetWrittenCount();
-        if (text.Contains('\r')) throw _faults.LoneCarriageReturn(line);
-        return text.Contains('\0') ? throw _faults.Line(line, "a field holds a zero byte: this is binary data", "Give a VCF or a table, gzipped or not") : text;
+        return text;
     }
 }
