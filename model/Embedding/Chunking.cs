@@ -10,10 +10,11 @@ namespace Dnabert2;
 /// <param name="KeepEnd">One past the last one that is reported.</param>
 internal readonly record struct Chunk(int Start, int Count, int KeepStart, int KeepEnd);
 
-/// <summary>The tokens of one record, cut into chunks.</summary>
+/// <summary>The tokens of one strand of a record, cut into chunks.</summary>
 internal sealed class TokenisedRecord
 {
     private readonly List<int> _starts = [];
+    private readonly List<SequenceFragment> _used = [];
 
     /// <summary>The token ids of all fragments.</summary>
     public List<int> Ids { get; } = [];
@@ -24,7 +25,7 @@ internal sealed class TokenisedRecord
     /// <summary>Tokens of all chunks, with overlaps and special tokens: what is to be computed.</summary>
     public long ChunkTokens { get; private set; }
 
-    /// <summary>Whether tokens were left out.</summary>
+    /// <summary>Whether tokens of the record were left out.</summary>
     public bool Truncated { get; private set; }
 
     /// <summary>Tokenises a record and cuts it.</summary>
@@ -33,60 +34,73 @@ internal sealed class TokenisedRecord
     {
         if (record.HasSecond)
             throw Fault(record, "it is a pair of sequences, and vectors are of single ones", "give a file with one column 'sequence'");
-        Set(record, record.Sequence, record.Fragments, tokenizer, options);
+        Clear();
+        _used.Clear();
+        Truncated = false;
+        foreach (SequenceFragment fragment in record.Fragments)
+        {
+            int first = Ids.Count;
+            tokenizer.EncodeSequence(record.Sequence.Slice(fragment.Start, fragment.Length), Ids, _starts);
+            for (int i = first; i < _starts.Count; i++) _starts[i] += fragment.Start;
+            int room = options.MaxTokens - 2;
+            Truncated = options.OnTooLong == TooLong.Truncate && Ids.Count - first > room;
+            _used.Add(Truncated ? fragment with { Length = _starts[first + room] - fragment.Start } : fragment);
+            if (Truncated) Ids.RemoveRange(first + room, Ids.Count - first - room);
+            Cut(first, record, "", options);
+            if (Truncated) break;
+        }
+
+        if (Chunks.Count == 0)
+            throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out with --on-n drop");
+        Count();
     }
 
-    /// <summary>Tokenises the reverse complement of a record and cuts it.</summary>
+    /// <summary>
+    /// Tokenises the other strand of the record that was set: the reverse complement of the same bases, fragment by fragment. Under
+    /// <see cref="TooLong.Truncate"/> it is not cut again: it goes through the encoder whole, even with more tokens than the limit.
+    /// </summary>
+    /// <exception cref="InvalidDataException">This strand is too long under <see cref="TooLong.Error"/>.</exception>
     public void SetReverseComplement(SequenceRecord record, BpeTokenizer tokenizer, EmbedOptions options)
     {
-        byte[] reverse = record.Sequence.ToArray();
-        ReverseComplement(reverse);
-        Set(record, reverse, options.OnAmbiguous == AmbiguousBases.Split ? SequenceFragments.Split(reverse) : SequenceFragments.Whole(reverse), tokenizer, options);
+        Clear();
+        for (int i = _used.Count - 1; i >= 0; i--)
+        {
+            int first = Ids.Count;
+            tokenizer.EncodeSequence(ReverseComplement.Of(record.Sequence.Slice(_used[i].Start, _used[i].Length)), Ids);
+            Cut(first, record, "of its reverse complement, ", options);
+        }
+
+        Count();
     }
 
-    /// <summary>The first base of token <paramref name="index"/>.</summary>
+    /// <summary>The first base of token <paramref name="index"/> of the record that was set.</summary>
     public int StartOf(int index) => _starts[index];
 
-    private void Set(SequenceRecord record, ReadOnlySpan<byte> sequence, SequenceFragments fragments, BpeTokenizer tokenizer, EmbedOptions options)
+    private void Clear()
     {
         Ids.Clear();
         _starts.Clear();
         Chunks.Clear();
-        Truncated = false;
-        ChunkTokens = 0;
-        foreach (SequenceFragment fragment in fragments)
-        {
-            int first = Ids.Count;
-            tokenizer.EncodeSequence(sequence.Slice(fragment.Start, fragment.Length), Ids, _starts);
-            for (int i = first; i < _starts.Count; i++) _starts[i] += fragment.Start;
-            Cut(first, Ids.Count, record, options);
-            if (Truncated) break;
-        }
-
-        foreach (Chunk chunk in Chunks) ChunkTokens += chunk.Count + 2;
-        if (Chunks.Count == 0)
-            throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out with --on-n drop");
     }
 
-    private void Cut(int first, int end, SequenceRecord record, EmbedOptions options)
+    private void Count()
     {
-        int room = options.MaxTokens - 2, count = end - first;
-        if (count <= room)
+        ChunkTokens = 0;
+        foreach (Chunk chunk in Chunks) ChunkTokens += chunk.Count + 2;
+    }
+
+    /// <summary>Cuts the tokens from <paramref name="first"/> on, unless they were truncated.</summary>
+    private void Cut(int first, SequenceRecord record, string strand, EmbedOptions options)
+    {
+        int room = options.MaxTokens - 2, end = Ids.Count, count = end - first;
+        if (count <= room || options.OnTooLong == TooLong.Truncate)
         {
             Chunks.Add(new Chunk(first, count, first, end));
             return;
         }
 
-        switch (options.OnTooLong)
-        {
-            case TooLong.Error:
-                throw Fault(record, $"{count + 2} tokens are more than the {options.MaxTokens} allowed", "raise --max-tokens, or use --on-too-long chunk or truncate");
-            case TooLong.Truncate:
-                Truncated = true;
-                Chunks.Add(new Chunk(first, room, first, first + room));
-                return;
-        }
-
+        if (options.OnTooLong == TooLong.Error)
+            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed", "raise --max-tokens, or use --on-too-long chunk or truncate");
         int step = room - options.Overlap;
         for (int start = first; ; start += step)
         {
@@ -97,13 +111,6 @@ internal sealed class TokenisedRecord
             Chunks.Add(new Chunk(from, room, keepFrom, last ? end : from + room - (options.Overlap / 2)));
             if (last) return;
         }
-    }
-
-    private static void ReverseComplement(Span<byte> bases)
-    {
-        bases.Reverse();
-        for (int i = 0; i < bases.Length; i++)
-            bases[i] = bases[i] switch { (byte)'A' => (byte)'T', (byte)'C' => (byte)'G', (byte)'G' => (byte)'C', (byte)'T' => (byte)'A', _ => bases[i] };
     }
 
     private static InvalidDataException Fault(SequenceRecord record, string what, string remedy) =>

@@ -40,7 +40,11 @@ public sealed record EmbedOptions
     /// <summary>The most tokens in a batch; memory grows with it, about 40 KB a token for the 117M model.</summary>
     public int BatchTokens { get; init; } = 4096;
 
-    /// <summary>Whether the reverse complement is embedded too and the two vectors are averaged.</summary>
+    /// <summary>
+    /// Whether the vector of a record is the average of those of its two strands, each pooled on its own: (v(bases) + v(reverse
+    /// complement)) / 2. Both strands are of the same bases: where a record is truncated, the other strand is the reverse complement of the
+    /// bases that were kept, all of them, even where they have more tokens than the limit on that strand.
+    /// </summary>
     public bool AverageReverseComplement { get; init; }
 
     /// <exception cref="ArgumentException">A value is out of its range.</exception>

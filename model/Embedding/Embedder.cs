@@ -67,20 +67,20 @@ public sealed class Embedder
         using var batch = new ChunkBatch(_model, _options.Pooling);
         var tokens = new TokenisedRecord();
         var waiting = new Queue<Pending>();
-        var owners = new List<Pending>();
+        var owners = new List<PooledStrand>();
         float[] pooled = [];
         long found = 0, done = 0;
         foreach (SequenceRecord record in records)
         {
-            var pending = new Pending(record, Width, _options.Pooling);
+            var pending = new Pending(record, Width, _options);
             waiting.Enqueue(pending);
             tokens.Set(record, _model.Tokenizer, _options);
             pending.Truncated = tokens.Truncated;
-            AddChunks(pending);
-            if (_options.AverageReverseComplement)
+            AddChunks(pending.Forward);
+            if (pending.Reverse is not null)
             {
                 tokens.SetReverseComplement(record, _model.Tokenizer, _options);
-                AddChunks(pending);
+                AddChunks(pending.Reverse);
             }
 
             pending.Complete = true;
@@ -90,7 +90,7 @@ public sealed class Embedder
         Flush();
         while (waiting.TryDequeue(out Pending? last)) yield return last.Finish();
 
-        void AddChunks(Pending owner)
+        void AddChunks(PooledStrand owner)
         {
             found += tokens.ChunkTokens;
             foreach (Chunk chunk in tokens.Chunks)
@@ -176,36 +176,63 @@ public sealed class Embedder
     }
 
     /// <summary>A record some of whose chunks may still be on their way.</summary>
-    private sealed class Pending(SequenceRecord record, int width, Pooling pooling)
+    private sealed class Pending(SequenceRecord record, int width, EmbedOptions options)
     {
         private readonly (string Id, long Number, int Bases) _record = (record.Id, record.Number, record.Length);
-        private readonly float[] _sum = new float[width];
-        private double _weight;
-        private long _tokens;
-        private int _chunks;
 
-        public int Open { get; set; }
+        public PooledStrand Forward { get; } = new(width, options.Pooling);
+
+        /// <summary>The other strand, where it is wanted.</summary>
+        public PooledStrand? Reverse { get; } = options.AverageReverseComplement ? new(width, options.Pooling) : null;
 
         public bool Complete { get; set; }
 
         public bool Truncated { get; set; }
 
-        public bool IsDone => Complete && Open == 0;
-
-        public void Add(ReadOnlySpan<float> pooled, int tokens)
-        {
-            if (pooling == Pooling.Max && _chunks > 0) TensorPrimitives.Max(_sum, pooled, _sum);
-            else TensorPrimitives.MultiplyAdd(pooled, pooling == Pooling.Max ? 1 : tokens, _sum, _sum);
-            _weight += tokens;
-            _tokens += tokens - 2;
-            _chunks++;
-            Open--;
-        }
+        public bool IsDone => Complete && Forward.Open == 0 && Reverse is not { Open: > 0 };
 
         public SequenceEmbedding Finish()
         {
+            float[] vector = Forward.Finish();
+            if (Reverse is not null)
+            {
+                TensorPrimitives.Add(vector, Reverse.Finish(), vector);
+                TensorPrimitives.Multiply(vector, 0.5f, vector);
+            }
+
+            long tokens = Forward.Tokens + (Reverse?.Tokens ?? 0);
+            return new(_record.Id, _record.Number, _record.Bases, tokens, Forward.Chunks + (Reverse?.Chunks ?? 0), Truncated, vector);
+        }
+    }
+
+    /// <summary>The vector of one strand of a record: its chunks, pooled by their numbers of tokens.</summary>
+    private sealed class PooledStrand(int width, Pooling pooling)
+    {
+        private readonly float[] _sum = new float[width];
+        private double _weight;
+
+        /// <summary>Chunks that are on their way.</summary>
+        public int Open { get; set; }
+
+        public int Chunks { get; private set; }
+
+        /// <summary>Tokens of the chunks, special ones not counted.</summary>
+        public long Tokens { get; private set; }
+
+        public void Add(ReadOnlySpan<float> pooled, int tokens)
+        {
+            if (pooling == Pooling.Max && Chunks > 0) TensorPrimitives.Max(_sum, pooled, _sum);
+            else TensorPrimitives.MultiplyAdd(pooled, pooling == Pooling.Max ? 1 : tokens, _sum, _sum);
+            _weight += tokens;
+            Tokens += tokens - 2;
+            Chunks++;
+            Open--;
+        }
+
+        public float[] Finish()
+        {
             if (pooling != Pooling.Max) TensorPrimitives.Divide(_sum, (float)_weight, _sum);
-            return new(_record.Id, _record.Number, _record.Bases, _tokens, _chunks, Truncated, _sum);
+            return _sum;
         }
     }
 

@@ -4,8 +4,9 @@ namespace Dnabert2;
 /// <param name="Id">The record's name.</param>
 /// <param name="Number">The record's place in its file, from 1.</param>
 /// <param name="Bases">The record's length.</param>
-/// <param name="Tokens">Tokens that were embedded, special ones not counted; those in overlaps count once a chunk.</param>
-/// <param name="Chunks">Pieces that were embedded: more than one where the record was too long, or was cut at unknown bases.</param>
+/// <param name="Tokens">Tokens that were embedded, special ones not counted; those in overlaps count once a chunk, and both strands where both are
+/// embedded.</param>
+/// <param name="Chunks">Pieces that were embedded: more than one a strand where the record was too long, or was cut at unknown bases.</param>
 /// <param name="Truncated">Whether the record was too long and only its beginning was embedded.</param>
 /// <param name="Vector">[hidden].</param>
 public sealed record SequenceEmbedding(string Id, long Number, int Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector);

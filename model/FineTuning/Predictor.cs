@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Dnabert2.Metrics;
 using Dnabert2.Sequences;
 
@@ -24,17 +25,23 @@ public sealed class Predictor
 
     private readonly ClassifierModel _model;
     private readonly int _maxTokens, _batchTokens;
+    private readonly bool _bothStrands;
 
     /// <summary>A predictor with a fine-tuned model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="maxTokens">The most tokens of a sequence, special ones included; null: as in the model's training.</param>
     /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more.</param>
+    /// <param name="averageReverseComplement">
+    /// Whether each output is the average of those of the two strands: of probabilities, or of values in regression; the label is that of
+    /// the averages. Both strands are of the same bases: of a record that is truncated, the other strand is the reverse complement of the
+    /// bases that were kept, all of them. Of a pair, each sequence is turned around where it stands.
+    /// </param>
     /// <exception cref="ArgumentException">A number is out of range.</exception>
-    public Predictor(ClassifierModel model, int? maxTokens = null, int batchTokens = 4096)
+    public Predictor(ClassifierModel model, int? maxTokens = null, int batchTokens = 4096, bool averageReverseComplement = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (batchTokens < 1) throw new ArgumentException($"{batchTokens} tokens in a batch: at least 1");
-        (_model, _maxTokens, _batchTokens) = (model, maxTokens ?? model.MaxTokens, batchTokens);
+        (_model, _maxTokens, _batchTokens, _bothStrands) = (model, maxTokens ?? model.MaxTokens, batchTokens, averageReverseComplement);
         model.NewSequences(_maxTokens);
     }
 
@@ -64,11 +71,13 @@ public sealed class Predictor
         foreach (Prediction prediction in Run(sequences, waiting, cancellation)) yield return prediction;
     }
 
-    private static bool Add(SequenceRecord record, TokenSequences sequences)
+    private bool Add(SequenceRecord record, TokenSequences sequences)
     {
         if (record.Ambiguous == record.Length || (record.HasSecond && record.SecondAmbiguous == record.SecondLength))
             throw new InvalidDataException(
                 $"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}: it has no A, C, G or T; take it out, or leave such records out with --on-n drop");
+        if (_bothStrands)
+            return record.HasSecond ? sequences.AddBothStrands(record.Sequence, record.SecondSequence) : sequences.AddBothStrands(record.Sequence);
         return record.HasSecond ? sequences.Add(record.Sequence, record.SecondSequence) : sequences.Add(record.Sequence);
     }
 
@@ -77,26 +86,34 @@ public sealed class Predictor
     {
         if (waiting.Count == 0) yield break;
         float[] logits = _model.Logits(sequences, _batchTokens, cancellation);
-        int outputs = logits.Length / waiting.Count;
+        int strands = _bothStrands ? 2 : 1, outputs = logits.Length / sequences.Count;
         for (int i = 0; i < waiting.Count; i++)
         {
             (string id, long number, bool truncated) = waiting[i];
-            float[] row = Outputs(logits.AsSpan(i * outputs, outputs));
-            yield return new Prediction(id, number, LabelOf(row, logits.AsSpan(i * outputs, outputs)), row, truncated);
+            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs);
         }
     }
 
-    private float[] Outputs(ReadOnlySpan<float> logits)
+    /// <summary>What the logits of a record's strands say of it.</summary>
+    private Prediction Predicted(string id, long number, bool truncated, ReadOnlySpan<float> logits, int outputs)
     {
-        double[] probabilities = new double[logits.Length];
-        Probabilities.Of(_model.Kind, logits, probabilities);
-        return [.. probabilities.Select(p => (float)p)];
-    }
+        double[] averages = new double[outputs], strand = new double[outputs];
+        for (int start = 0; start < logits.Length; start += outputs)
+        {
+            Probabilities.Of(_model.Kind, logits.Slice(start, outputs), strand);
+            TensorPrimitives.Add(averages, strand, averages);
+        }
 
-    private string LabelOf(float[] outputs, ReadOnlySpan<float> logits) => _model.Kind switch
-    {
-        TaskKind.SingleLabel => _model.Names[Probabilities.Likeliest(logits)],
-        TaskKind.MultiLabel => string.Join(';', _model.Names.Where((_, c) => outputs[c] > 0.5f)),
-        _ => "",
-    };
+        TensorPrimitives.Divide(averages, logits.Length / outputs, averages);
+        // Of one strand the logits decide: probabilities next to 1 are equal when they are rounded.
+        int likeliest = logits.Length == outputs ? Probabilities.Likeliest(logits) : TensorPrimitives.IndexOfMax<double>(averages);
+        float[] row = [.. averages.Select(p => (float)p)];
+        string label = _model.Kind switch
+        {
+            TaskKind.SingleLabel => _model.Names[likeliest],
+            TaskKind.MultiLabel => string.Join(';', _model.Names.Where((_, c) => row[c] > 0.5f)),
+            _ => "",
+        };
+        return new Prediction(id, number, label, row, truncated);
+    }
 }

@@ -11,7 +11,7 @@ public sealed class TokenSequences
 {
     private readonly BpeTokenizer _tokenizer;
     private readonly SpecialTokenFrame _single, _pair;
-    private readonly List<int> _ids = [], _ends = [], _first = [], _second = [];
+    private readonly List<int> _ids = [], _ends = [], _first = [], _second = [], _firstStarts = [], _secondStarts = [];
     private readonly int _maxTokens;
 
     /// <summary>No sequences yet.</summary>
@@ -64,9 +64,8 @@ public sealed class TokenSequences
     /// <returns>Whether it was truncated.</returns>
     public bool Add(ReadOnlySpan<byte> sequence)
     {
-        int room = _maxTokens - Special(_single), length = Encode(sequence, _first);
-        Append(_single.Before.Span, Beginning(_first, Math.Min(length, room)), _single.Between.Span, [], _single.After.Span);
-        return Note(length > room);
+        Encode(sequence, _first, _firstStarts);
+        return AddBeginning(_maxTokens - Special(_single));
     }
 
     /// <summary>Adds a pair of sequences.</summary>
@@ -75,13 +74,36 @@ public sealed class TokenSequences
     /// <returns>Whether it was truncated.</returns>
     public bool Add(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
-        int room = _maxTokens - Special(_pair), a = Encode(first, _first), b = Encode(second, _second);
-        bool tooLong = a + b > room;
-        // The longer one gives way, until both are of one length.
-        int shorter = Math.Min(Math.Min(a, b), room / 2), rest = room - shorter;
-        if (tooLong) (a, b) = a <= b ? (shorter, Math.Min(b, rest)) : (Math.Min(a, rest), shorter);
-        Append(_pair.Before.Span, Beginning(_first, a), _pair.Between.Span, Beginning(_second, b), _pair.After.Span);
-        return Note(tooLong);
+        Encode(first, _first, _firstStarts);
+        Encode(second, _second, _secondStarts);
+        return AddBeginnings(_maxTokens - Special(_pair));
+    }
+
+    /// <summary>
+    /// Adds a sequence, and after it its other strand: the reverse complement of the bases that were kept, all of them, even where they
+    /// have more tokens than the limit on that strand.
+    /// </summary>
+    /// <param name="sequence">Bases, upper case.</param>
+    /// <returns>Whether it was truncated.</returns>
+    public bool AddBothStrands(ReadOnlySpan<byte> sequence)
+    {
+        bool truncated = Add(sequence);
+        Encode(ReverseComplement.Of(sequence[..Kept(_first, _firstStarts, sequence.Length)]), _first, _firstStarts);
+        AddBeginning(int.MaxValue);
+        return truncated;
+    }
+
+    /// <summary>Adds a pair of sequences, and after it the pair of their other strands, as for a single sequence.</summary>
+    /// <param name="first">Bases, upper case.</param>
+    /// <param name="second">Bases, upper case.</param>
+    /// <returns>Whether it was truncated.</returns>
+    public bool AddBothStrands(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    {
+        bool truncated = Add(first, second);
+        Encode(ReverseComplement.Of(first[..Kept(_first, _firstStarts, first.Length)]), _first, _firstStarts);
+        Encode(ReverseComplement.Of(second[..Kept(_second, _secondStarts, second.Length)]), _second, _secondStarts);
+        AddBeginnings(int.MaxValue);
+        return truncated;
     }
 
     /// <summary>Removes all sequences.</summary>
@@ -94,17 +116,46 @@ public sealed class TokenSequences
 
     private static int Special(in SpecialTokenFrame frame) => frame.Before.Length + frame.Between.Length + frame.After.Length;
 
-    private static ReadOnlySpan<int> Beginning(List<int> tokens, int count) => CollectionsMarshal.AsSpan(tokens)[..count];
+    /// <summary>The bases that the tokens stand for, which may have been cut from more.</summary>
+    private static int Kept(List<int> tokens, List<int> starts, int length) => tokens.Count < starts.Count ? starts[tokens.Count] : length;
 
-    private int Encode(ReadOnlySpan<byte> sequence, List<int> tokens)
+    private void Encode(ReadOnlySpan<byte> sequence, List<int> tokens, List<int> starts)
     {
         tokens.Clear();
-        _tokenizer.EncodeSequence(sequence, tokens);
-        return tokens.Count;
+        starts.Clear();
+        _tokenizer.EncodeSequence(sequence, tokens, starts);
     }
 
-    private void Append(
-        ReadOnlySpan<int> before, ReadOnlySpan<int> first, ReadOnlySpan<int> between, ReadOnlySpan<int> second, ReadOnlySpan<int> after)
+    /// <summary>Cuts the sequence that was encoded to the tokens there is room for, and adds it.</summary>
+    private bool AddBeginning(int room)
+    {
+        bool tooLong = Cut(_first, room);
+        Append(_single.Before.Span, _first, _single.Between.Span, [], _single.After.Span);
+        return Note(tooLong);
+    }
+
+    /// <summary>Cuts the pair that was encoded to the tokens there is room for, and adds it.</summary>
+    private bool AddBeginnings(int room)
+    {
+        int a = _first.Count, b = _second.Count;
+        bool tooLong = a + b > room;
+        // The longer one gives way, until both are of one length.
+        int shorter = Math.Min(Math.Min(a, b), room / 2), rest = room - shorter;
+        if (tooLong) (a, b) = a <= b ? (shorter, Math.Min(b, rest)) : (Math.Min(a, rest), shorter);
+        Cut(_first, a);
+        Cut(_second, b);
+        Append(_pair.Before.Span, _first, _pair.Between.Span, _second, _pair.After.Span);
+        return Note(tooLong);
+    }
+
+    private static bool Cut(List<int> tokens, int room)
+    {
+        if (tokens.Count <= room) return false;
+        tokens.RemoveRange(room, tokens.Count - room);
+        return true;
+    }
+
+    private void Append(ReadOnlySpan<int> before, List<int> first, ReadOnlySpan<int> between, List<int> second, ReadOnlySpan<int> after)
     {
         _ids.AddRange(before);
         _ids.AddRange(first);

@@ -33,8 +33,9 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal((expected.Length, 24), (actual.Rows, actual.Columns));
         Assert.Equal(expected.SelectMany(e => e.Vector.ToArray()), actual.Values);
         Assert.Equal(["out.ids.tsv", "out.npy"], folder.Names);
-        string[] rows = [.. expected.Select(e => $"{e.Number}\t{e.Id}\t{e.Bases}\t{e.Tokens}\t{e.Chunks}\t{(e.Truncated ? "yes" : "no")}")];
-        Assert.Equal(["record\tid\tbases\ttokens\tchunks\ttruncated", .. rows], File.ReadAllLines(folder["out.ids.tsv"]));
+        bool both = same.AverageReverseComplement;
+        string[] rows = [.. expected.Select(e => $"{e.Number}\t{e.Id}\t{e.Bases}\t{e.Tokens}\t{e.Chunks}\t{(e.Truncated ? "yes" : "no")}{(both ? "\tboth" : "")}")];
+        Assert.Equal([$"record\tid\tbases\ttokens\tchunks\ttruncated{(both ? "\tstrands" : "")}", .. rows], File.ReadAllLines(folder["out.ids.tsv"]));
     }
 
     [Fact]

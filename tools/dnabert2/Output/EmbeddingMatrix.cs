@@ -11,7 +11,7 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
     private readonly FileStream _data;
     private readonly ResultFiles _files;
     private readonly RowWriter _ids;
-    private readonly int _width;
+    private readonly EmbeddingLayout _layout;
     private readonly Func<long, int, byte[]> _header;
 
     /// <param name="data">The file of the matrix.</param>
@@ -21,8 +21,8 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
     /// <param name="header">Makes the bytes before the matrix, for a number of rows and a width; their length is always the same.</param>
     public EmbeddingMatrix(FileStream data, ResultFiles files, FileStream ids, EmbeddingLayout layout, Func<long, int, byte[]> header)
     {
-        (_data, _files, _ids, _width, _header) = (data, files, new RowWriter(ids, '\t'), layout.Width, header);
-        _data.Write(header(0, _width));
+        (_data, _files, _ids, _layout, _header) = (data, files, new RowWriter(ids, '\t'), layout, header);
+        _data.Write(header(0, layout.Width));
         foreach (string column in layout.Columns) _ids.Add(column);
         _ids.EndRow();
     }
@@ -30,7 +30,7 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
     public override void Write(SequenceEmbedding embedding)
     {
         _data.Write(MemoryMarshal.AsBytes(embedding.Vector.Span));
-        AddTo(_ids, embedding);
+        AddTo(_ids, embedding, _layout);
         _ids.EndRow();
         Rows++;
     }
@@ -49,7 +49,7 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
     public override void Commit()
     {
         _data.Seek(0, SeekOrigin.Begin);
-        _data.Write(_header(Rows, _width));
+        _data.Write(_header(Rows, _layout.Width));
         _ids.Flush();
         _files.Commit();
     }

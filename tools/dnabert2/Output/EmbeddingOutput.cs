@@ -3,13 +3,14 @@ namespace Dnabert2.Tool;
 /// <summary>What a result holds.</summary>
 /// <param name="Width">Numbers a vector has.</param>
 /// <param name="OfTokens">Whether there is a vector for each token rather than one for each record.</param>
-internal readonly record struct EmbeddingLayout(int Width, bool OfTokens)
+/// <param name="BothStrands">Whether vectors are averages over both strands; a column says so.</param>
+internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands)
 {
     private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
     private static readonly string[] TokenColumns = ["record", "id", "index", "token", "token_id", "start", "end"];
 
     /// <summary>The columns that say what a row is of.</summary>
-    public string[] Columns => OfTokens ? TokenColumns : RecordColumns;
+    public string[] Columns => OfTokens ? TokenColumns : BothStrands ? [.. RecordColumns, Strands.Column] : RecordColumns;
 }
 
 /// <summary>Where vectors go, one after the other: to a table on standard output, or to files.</summary>
@@ -43,7 +44,7 @@ internal abstract class EmbeddingOutput : IDisposable
             {
                 ".tsv" => new EmbeddingTable(data, files, layout),
                 ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Npy),
-                _ => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Safetensors),
+                _ => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands)),
             };
         }
         catch
@@ -68,7 +69,7 @@ internal abstract class EmbeddingOutput : IDisposable
     public abstract void Dispose();
 
     /// <summary>Adds the fields of a record to a row.</summary>
-    protected static void AddTo(RowWriter row, SequenceEmbedding embedding)
+    protected static void AddTo(RowWriter row, SequenceEmbedding embedding, EmbeddingLayout layout)
     {
         row.Add(embedding.Number);
         row.Add(embedding.Id);
@@ -76,6 +77,7 @@ internal abstract class EmbeddingOutput : IDisposable
         row.Add(embedding.Tokens);
         row.Add(embedding.Chunks);
         row.Add(embedding.Truncated ? "yes" : "no");
+        if (layout.BothStrands) row.Add(Strands.Both);
     }
 
     /// <summary>Adds the fields of a token to a row.</summary>

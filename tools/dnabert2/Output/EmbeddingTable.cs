@@ -5,19 +5,19 @@ internal sealed class EmbeddingTable : EmbeddingOutput
 {
     private readonly RowWriter _rows;
     private readonly ResultFiles? _files;
-    private readonly int _width;
+    private readonly EmbeddingLayout _layout;
 
     public EmbeddingTable(Stream stream, ResultFiles? files, EmbeddingLayout layout)
     {
-        (_rows, _files, _width) = (new RowWriter(stream, '\t'), files, layout.Width);
+        (_rows, _files, _layout) = (new RowWriter(stream, '\t'), files, layout);
         foreach (string column in layout.Columns) _rows.Add(column);
-        for (int i = 0; i < _width; i++) _rows.Add($"d{i}");
+        for (int i = 0; i < layout.Width; i++) _rows.Add($"d{i}");
         _rows.EndRow();
     }
 
     public override void Write(SequenceEmbedding embedding)
     {
-        AddTo(_rows, embedding);
+        AddTo(_rows, embedding, _layout);
         _rows.Add(embedding.Vector.Span);
         _rows.EndRow();
         Rows++;
@@ -28,7 +28,7 @@ internal sealed class EmbeddingTable : EmbeddingOutput
         for (int i = 0; i < embedding.Ids.Length; i++)
         {
             AddTo(_rows, embedding, i, tokens);
-            _rows.Add(embedding.Vectors.Span.Slice(i * _width, _width));
+            _rows.Add(embedding.Vectors.Span.Slice(i * _layout.Width, _layout.Width));
             _rows.EndRow();
             Rows++;
         }

@@ -29,14 +29,18 @@ internal static class MatrixHeader
         return header;
     }
 
-    /// <summary>The header of a safetensors file with one tensor, <c>embeddings</c>.</summary>
-    public static byte[] Safetensors(long rows, int width)
+    /// <summary>
+    /// The header of a safetensors file with one tensor, <c>embeddings</c>; where its rows are averages over both strands, the metadata
+    /// say so under <c>strands</c>.
+    /// </summary>
+    public static byte[] Safetensors(long rows, int width, bool bothStrands)
     {
         byte[] header = new byte[SafetensorsLength];
         header.AsSpan().Fill((byte)' ');
         BinaryPrimitives.WriteInt64LittleEndian(header, SafetensorsLength - sizeof(long));
+        string strands = bothStrands ? $",\"{Strands.Column}\":\"{Strands.Both}: average of forward and reverse complement\"" : "";
         string json = $$$"""
-            {"__metadata__":{"format":"pt"},"embeddings":{"dtype":"F32","shape":[{{{rows}}},{{{width}}}],"data_offsets":[0,{{{rows * width * sizeof(float)}}}]}}
+            {"__metadata__":{"format":"pt"{{{strands}}}},"embeddings":{"dtype":"F32","shape":[{{{rows}}},{{{width}}}],"data_offsets":[0,{{{rows * width * sizeof(float)}}}]}}
             """;
         Encoding.ASCII.GetBytes(json, header.AsSpan(sizeof(long)));
         return header;

@@ -4,20 +4,21 @@ namespace Dnabert2.Tool;
 
 /// <summary>
 /// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (0 or
-/// 1); in regression <c>id</c>, <c>value</c>, <c>truncated</c>.
+/// 1); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a last column says so.
 /// </summary>
 internal sealed class PredictionTable
 {
     private readonly RowWriter _rows;
-    private readonly bool _labels;
+    private readonly bool _labels, _bothStrands;
 
-    public PredictionTable(Stream stream, char separator, ClassifierModel model)
+    public PredictionTable(Stream stream, char separator, ClassifierModel model, bool bothStrands)
     {
-        (_rows, _labels) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression);
+        (_rows, _labels, _bothStrands) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression, bothStrands);
         _rows.Add("id");
         _rows.Add(_labels ? "label" : "value");
         foreach (string name in model.Names) _rows.Add($"p_{name}");
         _rows.Add("truncated");
+        if (bothStrands) _rows.Add(Strands.Column);
         _rows.EndRow();
     }
 
@@ -28,6 +29,7 @@ internal sealed class PredictionTable
         if (_labels) _rows.Add(prediction.Label);
         _rows.Add(prediction.Outputs.Span);
         _rows.Add(prediction.Truncated ? 1 : 0);
+        if (_bothStrands) _rows.Add(Strands.Both);
         _rows.EndRow();
     }
 

@@ -36,7 +36,7 @@ internal sealed class EmbedVerb
     private readonly Option<int?> _overlap = Shared.OptionalNumber("--overlap", "tokens that neighbouring chunks share [default: an eighth of --max-tokens]", 0);
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
-    private readonly Option<bool> _rcAverage = new("--rc-average") { Description = "average each vector with that of the reverse complement" };
+    private readonly Option<bool> _rcAverage = Shared.RcAverage("the vectors, each pooled on its own,");
     private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -82,7 +82,7 @@ internal sealed class EmbedVerb
         using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
         using Dnabert2Model model = Dnabert2Model.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend, ModelParts.Encoder);
-        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null);
+        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, reader, output, _terminal);
         bool quiet = parsed.GetValue(_quiet);

@@ -30,6 +30,7 @@ internal sealed class PredictVerb
         ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error));
 
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<bool> _rcAverage = Shared.RcAverage("the probability of each class, or the value,");
     private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -43,7 +44,7 @@ internal sealed class PredictVerb
             ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
         {
-            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _format.Option, _quiet,
+            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _format.Option, _quiet,
         };
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -64,9 +65,10 @@ internal sealed class PredictVerb
         using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
         using ClassifierModel model = ClassifierModel.Load(parsed.GetRequiredValue(_model), backend);
-        var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens));
+        bool bothStrands = parsed.GetValue(_rcAverage);
+        var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
         using var files = new ResultFiles();
-        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model);
+        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands);
         long records = 0, truncated = 0;
         bool quiet = parsed.GetValue(_quiet);
         using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");

@@ -25,6 +25,13 @@ internal static class Shared
             [.. all.OrderByDescending(choice => choice.Item2 == preferred)]);
     }
 
+    /// <summary>Whether both strands count.</summary>
+    /// <param name="what">What is averaged over them.</param>
+    public static Option<bool> RcAverage(string what) => new("--rc-average")
+    {
+        Description = $"average {what} over both strands: the bases, and their reverse complement; a column 'strands' says so",
+    };
+
     public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "show no progress and no summary, only warnings and errors" };
 
     public static Option<int> Threads() => Number("--threads", "threads to compute with; 0 is one a core", 0, 0, 1024);
