@@ -1,4 +1,3 @@
-using System.Text;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -81,7 +80,7 @@ internal sealed class Checkpoint : IDisposable
 
     private void CheckNames(ParameterSet set, ModelParts parts, ModelParts ofOthers)
     {
-        var faults = new StringBuilder();
+        var faults = new FaultList();
         var known = new HashSet<string>();
         foreach (Parameter parameter in set.Parameters)
         {
@@ -89,21 +88,21 @@ internal sealed class Checkpoint : IDisposable
             if (IsOfOthers(parameter, ofOthers)) continue;
             if (Find(parameter.Name) is not { } entry)
             {
-                if (parameter.TiedTo is null) faults.Append($"\n  missing: {parameter.Name} {parameter.Shape}");
+                if (parameter.TiedTo is null) faults.Add($"missing: {parameter.Name} {parameter.Shape}");
             }
-            else if (entry.Shape != parameter.Shape) faults.Append($"\n  mis-shaped: {entry}, expected {parameter.Shape}");
-            else if (entry.DType is null or DType.I32 or DType.U8) faults.Append($"\n  not a floating-point tensor: {entry}");
+            else if (entry.Shape != parameter.Shape) faults.Add($"mis-shaped: {entry}, expected {parameter.Shape}");
+            else if (entry.DType is null or DType.I32 or DType.U8) faults.Add($"not a floating-point tensor: {entry}");
             else if (parameter.TiedTo is { } original && Find(original.Name) is { } tied && tied.Shape == entry.Shape && !SameValues(entry, tied))
-                faults.Append($"\n  not tied: {entry.Name} differs from {tied.Name}, with which this model shares it");
+                faults.Add($"not tied: {entry.Name} differs from {tied.Name}, with which this model shares it");
         }
 
         foreach (WeightEntry entry in _file.Entries)
         {
             string name = NameInModel(entry.Name);
-            if (!known.Contains(name) && (PartOf(name) & ~parts) == 0) faults.Append($"\n  extra: {entry}");
+            if (!known.Contains(name) && (PartOf(name) & ~parts) == 0) faults.Add($"extra: {entry}");
         }
 
-        if (faults.Length > 0)
+        if (faults.Count > 0)
             throw new InvalidDataException($"{_file.Path} does not hold the weights that config.json beside it describes:{faults}");
     }
 

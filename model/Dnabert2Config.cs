@@ -1,66 +1,58 @@
 using System.Text.Json;
-using System.Text.Unicode;
+using Dnabert2.Training;
 
 namespace Dnabert2;
 
 /// <summary>
-/// The hyper-parameters of a DNABERT-2, named as in Hugging Face's <c>config.json</c>. The defaults are the published 117M model.
+/// The hyper-parameters of a DNABERT-2, named as in Hugging Face's <c>config.json</c>. The defaults are the published 117M model. All
+/// parameters together are at most 2,147,483,647.
 /// </summary>
 public sealed record Dnabert2Config
 {
-    /// <summary>Entries of the vocabulary.</summary>
+    internal const int MostTokens = 1 << 20, MostHidden = 1 << 16, MostLayers = 1024, MostHeads = 1024, MostIntermediate = 1 << 18;
+    internal const int MostTypes = 1024, MostLabels = 1 << 16;
+
+    /// <summary>Entries of the vocabulary, from 1 to 1,048,576.</summary>
     public int VocabSize { get; init; } = 4096;
 
-    /// <summary>Width of the residual stream.</summary>
+    /// <summary>Width of the residual stream, from 1 to 65,536.</summary>
     public int HiddenSize { get; init; } = 768;
 
-    /// <summary>Encoder layers.</summary>
+    /// <summary>Encoder layers, from 1 to 1,024.</summary>
     public int NumHiddenLayers { get; init; } = 12;
 
-    /// <summary>Attention heads, a divisor of the hidden size.</summary>
+    /// <summary>Attention heads, from 1 to 1,024: a divisor of the hidden size.</summary>
     public int NumAttentionHeads { get; init; } = 12;
 
-    /// <summary>Width of the gated feed-forward layer after gating.</summary>
+    /// <summary>Width of the gated feed-forward layer after gating, from 1 to 262,144.</summary>
     public int IntermediateSize { get; init; } = 3072;
 
-    /// <summary>Token types.</summary>
+    /// <summary>Token types, from 1 to 1,024.</summary>
     public int TypeVocabSize { get; init; } = 2;
 
-    /// <summary>Added to the variance in every layer normalisation.</summary>
+    /// <summary>Added to the variance in every layer normalisation, from 0 to 1.</summary>
     public float LayerNormEps { get; init; } = 1e-12f;
 
-    /// <summary>Standard deviation of initial weights.</summary>
+    /// <summary>Standard deviation of initial weights, from 0 to 10.</summary>
     public float InitializerRange { get; init; } = 0.02f;
 
-    /// <summary>Dropout after embeddings, attention and gating, in training.</summary>
+    /// <summary>Dropout after embeddings, attention and gating, in training, from 0 to 0.999.</summary>
     public float HiddenDropoutProb { get; init; } = 0.1f;
 
-    /// <summary>Dropout of attention weights, in training.</summary>
+    /// <summary>Dropout of attention weights, in training, from 0 to 0.999.</summary>
     public float AttentionProbsDropoutProb { get; init; }
 
-    /// <summary>Dropout before the classifier; null: <see cref="HiddenDropoutProb"/>.</summary>
+    /// <summary>Dropout before the classifier, from 0 to 0.999; null: <see cref="HiddenDropoutProb"/>.</summary>
     public float? ClassifierDropout { get; init; }
 
-    /// <summary>Outputs of the classifier, where there is one.</summary>
+    /// <summary>Outputs of the classifier, where there is one, from 1 to 65,536.</summary>
     public int NumLabels { get; init; } = 2;
 
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <exception cref="InvalidDataException">Not JSON, or a value that no DNABERT-2 has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Dnabert2Config Load(string path)
-    {
-        byte[] json = File.ReadAllBytes(path);
-        if (!Utf8.IsValid(json)) throw new InvalidDataException($"{path}: not valid JSON: it is not text in UTF-8");
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(json.AsMemory());
-            return new ConfigReader(path, document.RootElement).Read();
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"{path}: not valid JSON at line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}");
-        }
-    }
+    public static Dnabert2Config Load(string path) =>
+        JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json).Read());
 
     /// <summary>Writes a <c>config.json</c> that this engine and Hugging Face's classes read.</summary>
     public void Save(Stream destination)
@@ -89,5 +81,39 @@ public sealed record Dnabert2Config
         json.WriteNumber("alibi_starting_size", 512);
         json.WriteNumber("max_position_embeddings", 512);
         json.WriteEndObject();
+    }
+
+    /// <summary>Holds all values against their ranges, before anything is allocated.</summary>
+    /// <exception cref="ArgumentException">One is out of its range; the message names it as <c>config.json</c> does.</exception>
+    internal void Validate()
+    {
+        OptionRange.Check("vocab_size", VocabSize, 1, MostTokens);
+        OptionRange.Check("hidden_size", HiddenSize, 1, MostHidden);
+        OptionRange.Check("num_hidden_layers", NumHiddenLayers, 1, MostLayers);
+        OptionRange.Check("num_attention_heads", NumAttentionHeads, 1, MostHeads);
+        OptionRange.Check("intermediate_size", IntermediateSize, 1, MostIntermediate);
+        OptionRange.Check("type_vocab_size", TypeVocabSize, 1, MostTypes);
+        OptionRange.Check("num_labels", NumLabels, 1, MostLabels);
+        OptionRange.Check("layer_norm_eps", LayerNormEps, 0, 1);
+        OptionRange.Check("initializer_range", InitializerRange, 0, 10);
+        OptionRange.Check("hidden_dropout_prob", HiddenDropoutProb, 0, 0.999f);
+        OptionRange.Check("attention_probs_dropout_prob", AttentionProbsDropoutProb, 0, 0.999f);
+        OptionRange.Check("classifier_dropout", ClassifierDropout ?? 0, 0, 0.999f);
+        if (HiddenSize % NumAttentionHeads != 0)
+            throw new ArgumentException($"num_attention_heads {NumAttentionHeads} does not divide hidden_size {HiddenSize}");
+        if (ParameterCount > int.MaxValue)
+            throw new ArgumentException(
+                $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size {IntermediateSize} " +
+                $"make {ParameterCount:N0} parameters; at most {int.MaxValue:N0} are meant");
+    }
+
+    // The large ones: embeddings, the matrices of the layers and of the heads.
+    private long ParameterCount
+    {
+        get
+        {
+            long hidden = HiddenSize, layer = (4 * hidden * hidden) + (3 * hidden * IntermediateSize) + (10 * hidden);
+            return (hidden * (VocabSize + TypeVocabSize + NumLabels)) + (NumHiddenLayers * layer) + (2 * hidden * hidden);
+        }
     }
 }

@@ -87,6 +87,7 @@ public sealed class Dnabert2Model : IDisposable
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">What it has besides the encoder.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>
+    /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
     /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
     public static Dnabert2Model Initialize(
         Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead, bool trainable = false)
@@ -112,6 +113,7 @@ public sealed class Dnabert2Model : IDisposable
         Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
         Action<Dnabert2Model>? prepare = null)
     {
+        config.Validate();
         if (tokenizer.VocabularySize > config.VocabSize)
             throw new InvalidDataException($"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and config.json are not of one model");
         Backend? owned = backend is null ? CpuBackend.Create() : null;

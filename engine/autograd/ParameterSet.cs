@@ -15,6 +15,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     // Elements: each parameter begins on a cache line.
     internal const int Alignment = 16;
     private readonly List<Parameter> _parameters = [];
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     // Elements of the flat tensors: of all parameters, and of those that are not frozen, which come first.
     private long _length, _trainedLength;
     private int _sites;
@@ -98,6 +99,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     /// <summary>Gives every parameter its values, row-major and in one flat tensor, for training.</summary>
     /// <param name="source">Asked once for each parameter that is not tied, in order.</param>
+    /// <exception cref="ArgumentException">There are more than 2³¹ − 1 values.</exception>
     public void FillFlat(ParameterSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -140,8 +142,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     private Parameter Add(Parameter parameter)
     {
-        foreach (Parameter p in _parameters)
-            if (p.Name == parameter.Name) throw new ArgumentException($"{p.Name} is declared already");
+        if (!_names.Add(parameter.Name)) throw new ArgumentException($"{parameter.Name} is declared already");
         _parameters.Add(parameter);
         return parameter;
     }
@@ -164,7 +165,8 @@ public sealed class ParameterSet(Backend backend) : IDisposable
 
     private Tensor Allocate(long length)
     {
-        Tensor flat = Arena.Rent(new Shape(checked((int)length)), DType.F32);
+        if (length > int.MaxValue) throw new ArgumentException($"{length} values: a set that is trained has at most {int.MaxValue}");
+        Tensor flat = Arena.Rent(new Shape((int)length), DType.F32);
         Backend.Clear(flat);
         return flat;
     }

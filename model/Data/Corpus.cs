@@ -1,4 +1,5 @@
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -40,8 +41,8 @@ public sealed record CorpusSpecies(
 }
 
 /// <summary>
-/// Tokenised windows of the genomes of several species, in files that are mapped into memory: a corpus may be larger than memory. Made
-/// by <see cref="CorpusBuilder"/>. Any number of threads may read. The files must not change while it is open.
+/// Tokenised windows of the genomes of several species, in files of which a window is read when it is asked for: a corpus may be larger
+/// than memory. Made by <see cref="CorpusBuilder"/>. Any number of threads may read. A file that changes while it is open is an error.
 /// </summary>
 public sealed class Corpus : IDisposable
 {
@@ -85,7 +86,7 @@ public sealed class Corpus : IDisposable
         string path = Path.Combine(folder, CorpusIndex.FileName);
         if (!File.Exists(path))
             throw new FileNotFoundException($"{path} is missing: the folder is no corpus; build one from sequence files");
-        byte[] json = File.ReadAllBytes(path);
+        byte[] json = RegularFile.Read(path, CorpusIndex.MaxBytes);
         CorpusIndex index = CorpusIndex.Read(path, json);
         string tokenizerPath = Path.Combine(folder, CorpusBuilder.TokenizerFile);
         if (!File.Exists(tokenizerPath) || FileHash.OfFile(tokenizerPath) != index.TokenizerSha256)
@@ -107,7 +108,18 @@ public sealed class Corpus : IDisposable
     /// <param name="split">Training or held out.</param>
     /// <param name="species">The number of the species.</param>
     /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
-    public ReadOnlySpan<ushort> Window(Split split, int species, long index) => _shards[(int)split, species].Window(index);
+    /// <exception cref="InvalidDataException">A file was cut or altered since the corpus was opened.</exception>
+    public ReadOnlySpan<ushort> Window(Split split, int species, long index) => Window(split, species, index, new ushort[Options.MaxTokens]);
+
+    /// <summary>The tokens of a window in memory of the caller's, without [CLS] and [SEP].</summary>
+    /// <param name="split">Training or held out.</param>
+    /// <param name="species">The number of the species.</param>
+    /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
+    /// <param name="buffer">Receives them: at least <see cref="CorpusOptions.MaxTokens"/> elements.</param>
+    /// <returns>The part of the buffer that holds them.</returns>
+    /// <exception cref="InvalidDataException">A file was cut or altered since the corpus was opened.</exception>
+    public ReadOnlySpan<ushort> Window(Split split, int species, long index, Span<ushort> buffer) =>
+        _shards[(int)split, species].Window(index, buffer);
 
     /// <summary>Closes the files.</summary>
     public void Dispose()
@@ -147,6 +159,7 @@ public sealed class Corpus : IDisposable
                 {
                     string path = Path.Combine(corpus.Folder, entries[i].File);
                     _shards[i] = Shard.Open(path, entries[i], corpus.Options.MaxTokens - 2, corpus.Tokenizer.VocabularySize);
+                    _shards[i].Check();
                 }
                 catch
                 {
@@ -158,13 +171,12 @@ public sealed class Corpus : IDisposable
             }
         }
 
-        public ReadOnlySpan<ushort> Window(long index)
+        public ReadOnlySpan<ushort> Window(long index, Span<ushort> buffer)
         {
             ArgumentOutOfRangeException.ThrowIfNegative(index);
-            int shard = 0;
-            while (shard < _ends.Length && _ends[shard] <= index) shard++;
+            int found = Array.BinarySearch(_ends, index), shard = found < 0 ? ~found : found + 1;
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(shard, _ends.Length, nameof(index));
-            return _shards[shard].Window((int)(index - _ends[shard] + _shards[shard].Windows));
+            return _shards[shard].Window((int)(index - _ends[shard] + _shards[shard].Windows), buffer);
         }
 
         public void Dispose()

@@ -16,6 +16,7 @@ internal sealed class CorpusBuild(
     private static readonly SearchValues<byte> Bases = SearchValues.Create("ACGT"u8);
     private readonly List<int> _ids = [], _starts = [];
     private readonly OpenShard _training = new(), _heldOut = new();
+    private readonly ushort[] _window = new ushort[options.MaxTokens];
     private readonly bool _compares = options.HeldOut > 0 && options.RepeatBases > 0;
     private long _basesRead, _bytesBefore;
     private int _files;
@@ -24,8 +25,8 @@ internal sealed class CorpusBuild(
     {
         long bytes = sources.Sum(s => new FileInfo(s.Path).Length);
         string[] names = [.. sources.Select(s => s.Species).Distinct(StringComparer.Ordinal)];
-        SpeciesEntry[] species =
-            [.. names.Select((name, number) => Species(name, number, [.. sources.Where(s => s.Species == name)], bytes))];
+        ILookup<string, CorpusSource> byName = sources.ToLookup(s => s.Species, StringComparer.Ordinal);
+        SpeciesEntry[] species = [.. names.Select((name, number) => Species(name, number, [.. byName[name]], bytes))];
         if (species.Any(s => s.Training.Length > 0)) return LeaveOutRepeats(species);
         SpeciesEntry first = species[0];
         throw new InvalidDataException(
@@ -123,18 +124,18 @@ internal sealed class CorpusBuild(
         var runs = new SharedRuns(options.RepeatBases, tokenizer, species.Sum(s => s.HeldOut.Sum(t => t.Bases)));
         foreach (ShardEntry entry in species.SelectMany(s => s.HeldOut))
         {
-            using Shard shard = Map(entry);
-            for (int i = 0; i < shard.Windows; i++) runs.AddHeldOut(shard.Window(i));
+            using Shard shard = Open(entry);
+            for (int i = 0; i < shard.Windows; i++) runs.AddHeldOut(shard.Window(i, _window));
         }
 
         long compared = 0, all = species.Sum(s => s.Training.Sum(t => (long)t.Windows));
         foreach ((string name, ShardEntry entry) in species.SelectMany(s => s.Training.Select(t => (s.Name, t))))
         {
-            using Shard shard = Map(entry);
+            using Shard shard = Open(entry);
             for (int i = 0; i < shard.Windows; i++, compared++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                runs.Compare(shard.Window(i));
+                runs.Compare(shard.Window(i, _window));
                 if (compared % 1000 != 0) continue;
                 double share = Cutting + ((1 - Cutting) * compared / all);
                 progress?.Report(new CorpusProgress(name, _basesRead, share, Comparing: true));
@@ -150,13 +151,14 @@ internal sealed class CorpusBuild(
         foreach (ShardEntry entry in species.HeldOut)
         {
             _heldOut.Clear();
-            using (Shard shard = Map(entry))
+            using (Shard shard = Open(entry))
             {
                 for (int i = 0; i < shard.Windows; i++)
                 {
-                    if (runs.IsShared(shard.Window(i))) continue;
-                    _heldOut.Tokens.AddRange(shard.Window(i));
-                    _heldOut.End(BasesOf(shard.Window(i)));
+                    ReadOnlySpan<ushort> window = shard.Window(i, _window);
+                    if (runs.IsShared(window)) continue;
+                    _heldOut.Tokens.AddRange(window);
+                    _heldOut.End(BasesOf(window));
                 }
             }
 
@@ -180,7 +182,8 @@ internal sealed class CorpusBuild(
         return bases;
     }
 
-    private Shard Map(ShardEntry entry) => Shard.Map(Path.Combine(folder, entry.File), entry);
+    private Shard Open(ShardEntry entry) =>
+        Shard.Open(Path.Combine(folder, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
 
     private void Close(OpenShard shard, List<ShardEntry> written)
     {

@@ -23,6 +23,9 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
 {
     public const string FileName = "corpus.json";
     public const string Remedy = "the corpus is damaged or was made by another program or version: delete its folder and build it again";
+    /// <summary>Of 65,535 species and some 100,000 files.</summary>
+    public const int MaxBytes = 64 << 20;
+
     private const string Format = "dnabert2-corpus";
     private const int Version = 2;
 
@@ -65,8 +68,16 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
         if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
         InputEntry[] inputs = [.. json.Objects("inputs").Select(i =>
             new InputEntry(i.Text("species"), i.Text("file"), i.Integer("bytes", 0), i.Text("sha256")))];
-        SpeciesEntry[] species = [.. json.Objects("species").Select(ReadSpecies)];
-        if (species.Length is 0 or > ushort.MaxValue) throw json.Fault("species", $"has {species.Length} entries");
+        SpeciesEntry[] species = [.. json.Objects("species", ushort.MaxValue).Select(ReadSpecies)];
+        if (species.Length == 0) throw json.Fault("species", "has no entries");
+        HashSet<string> names = new(StringComparer.Ordinal), files = new(StringComparer.Ordinal);
+        foreach (SpeciesEntry entry in species)
+        {
+            if (!names.Add(entry.Name)) throw json.Fault("species", $"lists '{entry.Name}' twice");
+            foreach (ShardEntry shard in entry.Training.Concat(entry.HeldOut))
+                if (!files.Add(shard.File)) throw json.Fault("species", $"lists the file {shard.File} twice");
+        }
+
         return new CorpusIndex(ReadOptions(json), json.Text("tokenizer_sha256"), inputs, species);
     }
 
@@ -90,15 +101,13 @@ internal sealed record CorpusIndex(CorpusOptions Options, string TokenizerSha256
         {
             MinBases = o.Small("min_bases", 1),
             MaxBases = o.Small("max_bases", 1),
-            MaxTokens = o.Small("max_tokens", 3, ushort.MaxValue),
-            HeldOut = o.Number("held_out", 0, 1),
-            RepeatBases = o.Small("repeat_bases", 0, SharedRuns.Longest),
+            MaxTokens = o.Small("max_tokens", 3),
+            HeldOut = o.Number("held_out", 0),
+            RepeatBases = o.Small("repeat_bases", 0),
             Seed = o.Unsigned("seed"),
-            ShardTokens = o.Small("shard_tokens", 1, 1 << 29),
+            ShardTokens = o.Small("shard_tokens", 1),
         };
-        if (options.MaxBases < options.MinBases || options.HeldOut >= 1 || options.ShardTokens < options.MaxTokens)
-            throw json.Fault("options", "contradict each other");
-        return options;
+        return o.Checked(options, given => given.Validate());
     }
 
     private static void WriteSpecies(Utf8JsonWriter json, SpeciesEntry species)

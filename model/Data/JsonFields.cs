@@ -1,34 +1,62 @@
 using System.Text.Json;
+using System.Text.Unicode;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
-/// <summary>Reads the fields of a JSON object; every fault is an <see cref="InvalidDataException"/> that names file and key.</summary>
-internal readonly struct JsonFields
+/// <summary>
+/// The fields of a JSON object, looked up in constant time; every fault is an <see cref="InvalidDataException"/> that names file and key.
+/// </summary>
+internal sealed class JsonFields
 {
+    private const int MaxBytes = 16 << 20, MaxKeys = 1 << 17, MaxItems = 1 << 20;
+    private const int LongestShown = 40, LongestFault = 400;
     private readonly string _path, _place, _remedy;
-    private readonly JsonElement _object;
+    private readonly Dictionary<string, JsonElement> _values = new(StringComparer.Ordinal);
 
     private JsonFields(string path, string place, string remedy, JsonElement element)
     {
-        (_path, _place, _remedy, _object) = (path, place, remedy, element);
-        if (element.ValueKind == JsonValueKind.Object) return;
-        string what = place.Length == 0 ? "it" : place.TrimEnd('.');
-        throw new InvalidDataException($"{path}: {what} is {element.ValueKind}, expected an object; {remedy}");
+        (_path, _place, _remedy) = (path, place, remedy);
+        if (element.ValueKind != JsonValueKind.Object)
+        {
+            string what = place.Length == 0 ? "it" : place.TrimEnd('.');
+            throw new InvalidDataException($"{path}: {what} is {element.ValueKind}, expected an object; {remedy}");
+        }
+
+        if (element.GetPropertyCount() is > MaxKeys and int count) throw Fault("", $"has {count} keys, at most {MaxKeys} are read");
+        foreach (JsonProperty property in element.EnumerateObject())
+            if (!_values.TryAdd(property.Name, property.Value)) throw Fault(property.Name, "is there twice");
     }
 
     /// <summary>The keys in their order.</summary>
-    public IEnumerable<string> Keys => _object.EnumerateObject().Select(property => property.Name);
+    public IEnumerable<string> Keys => _values.Keys;
+
+    /// <summary>The number of keys.</summary>
+    public int Count => _values.Count;
 
     /// <summary>Reads a JSON file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="remedy">What to do when it is damaged.</param>
+    /// <param name="read">Takes what it needs from the outermost object.</param>
+    /// <exception cref="InvalidDataException">It is damaged, too large or no regular file.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static T Read<T>(string path, string remedy, Func<JsonFields, T> read) => Read(path, Bytes(path), remedy, read);
+
+    /// <summary>The bytes of a JSON file; errors as <see cref="RegularFile.Read"/>.</summary>
+    public static byte[] Bytes(string path) => RegularFile.Read(path, MaxBytes);
+
+    /// <summary>Reads the content of a JSON file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="json">Its content.</param>
     /// <param name="remedy">What to do when it is damaged.</param>
     /// <param name="read">Takes what it needs from the outermost object.</param>
     public static T Read<T>(string path, ReadOnlyMemory<byte> json, string remedy, Func<JsonFields, T> read)
     {
+        if (json.Span.StartsWith("\uFEFF"u8)) json = json[3..];
+        if (!Utf8.IsValid(json.Span)) throw new InvalidDataException($"{path}: not valid JSON: it is not text in UTF-8; {remedy}");
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument document = JsonDocument.Parse(json);
             return read(new JsonFields(path, "", remedy, document.RootElement));
         }
         catch (JsonException e)
@@ -38,25 +66,25 @@ internal readonly struct JsonFields
         }
         catch (InvalidOperationException e)
         {
-            // Text that is JSON by its form, but not Unicode.
+            // Half of a surrogate pair, escaped: text by its form, but not Unicode.
             throw new InvalidDataException($"{path}: it holds text that is not Unicode; {remedy}", e);
         }
     }
 
-    /// <summary>The first key of two objects of the same keys that has another value, in words, or null.</summary>
-    public static string? Difference(byte[] was, byte[] now, IReadOnlySet<string> besides)
+    /// <summary>The first key of an object that has another value, or none, in another object, in words, or null.</summary>
+    /// <exception cref="InvalidDataException">One of them is no JSON object.</exception>
+    public static string? Difference(byte[] was, byte[] now, IReadOnlySet<string> besides) => Read("it", was, "", left => Read("it", now, "", right =>
     {
-        using JsonDocument left = JsonDocument.Parse(was), right = JsonDocument.Parse(now);
-        foreach (JsonProperty property in left.RootElement.EnumerateObject())
+        foreach ((string key, JsonElement value) in left._values)
         {
-            string before = property.Value.GetRawText(), after = right.RootElement.GetProperty(property.Name).GetRawText();
-            if (before != after && !besides.Contains(property.Name)) return $"{property.Name} was {before} and is {after}";
+            string before = value.GetRawText(), after = right._values.TryGetValue(key, out JsonElement other) ? other.GetRawText() : "absent";
+            if (before != after && !besides.Contains(key)) return $"{Cut(key, LongestShown)} was {Cut(before, LongestShown)} and is {Cut(after, LongestShown)}";
         }
 
         return null;
-    }
+    }));
 
-    public bool Has(string key) => _object.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+    public bool Has(string key) => _values.TryGetValue(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
     public long Integer(string key, long least, long most = long.MaxValue)
     {
@@ -105,30 +133,43 @@ internal readonly struct JsonFields
     public string FileName(string key)
     {
         string name = Text(key);
-        return name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_') && name[0] != '.'
+        return name.Length is > 0 and <= 255 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_') && name[0] != '.'
             ? name : throw Fault(key, "is no plain file name");
     }
 
     public JsonFields Object(string key) => new(_path, $"{_place}{key}.", _remedy, Find(key));
 
-    public JsonFields[] Objects(string key)
+    /// <summary>The objects of an array, one at a time.</summary>
+    public IEnumerable<JsonFields> Objects(string key, int most = MaxItems)
     {
         JsonElement array = Find(key);
         if (array.ValueKind != JsonValueKind.Array) throw Fault(key, $"is {Shown(array)}, expected an array");
-        var items = new JsonFields[array.GetArrayLength()];
-        for (int i = 0; i < items.Length; i++) items[i] = new JsonFields(_path, $"{_place}{key}[{i}].", _remedy, array[i]);
-        return items;
+        if (array.GetArrayLength() > most) throw Fault(key, $"has {array.GetArrayLength()} entries, at most {most} are read");
+        return array.EnumerateArray().Select((item, i) => new JsonFields(_path, $"{_place}{key}[{i}].", _remedy, item));
+    }
+
+    /// <summary>What was read of this object, once it is held against its ranges: their error is that of this file.</summary>
+    /// <exception cref="InvalidDataException">A value is out of its range.</exception>
+    public T Checked<T>(T options, Action<T> validate)
+    {
+        try
+        {
+            validate(options);
+            return options;
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{_path}: {Cut(_place, LongestFault)}{e.Message}; {_remedy}", e);
+        }
     }
 
     /// <summary>The error for a key.</summary>
-    public InvalidDataException Fault(string key, string what) => new($"{_path}: {_place}{key} {what}; {_remedy}");
+    public InvalidDataException Fault(string key, string what) =>
+        new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {Cut(what, LongestFault)}; {_remedy}");
 
-    private JsonElement Find(string key) =>
-        _object.TryGetProperty(key, out JsonElement value) ? value : throw Fault(key, "is missing");
+    private JsonElement Find(string key) => _values.TryGetValue(key, out JsonElement value) ? value : throw Fault(key, "is missing");
 
-    private static string Shown(JsonElement value)
-    {
-        string text = value.GetRawText();
-        return text.Length <= 40 ? text : string.Concat(text.AsSpan(0, 40), "…");
-    }
+    private static string Shown(JsonElement value) => Cut(value.GetRawText(), LongestShown);
+
+    private static string Cut(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "…");
 }

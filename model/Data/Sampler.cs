@@ -42,7 +42,9 @@ internal sealed class Sampler
         for (int i = 0; i < Period; i++)
         {
             long place = shuffle.At(i);
-            int s = 0;
+            // The first species whose places end after this one: those without any are passed over.
+            int s = Array.BinarySearch(ends, (int)place);
+            s = s < 0 ? ~s : s + 1;
             while (ends[s] <= place) s++;
             _species[i] = (ushort)s;
             _ranks[i] = counts[s]++;
@@ -64,10 +66,11 @@ internal sealed class Sampler
     internal static double[] Weights(Corpus corpus, PretrainOptions options)
     {
         var weights = new double[corpus.Species.Count];
+        HashSet<string> names = [.. corpus.Species.Select(s => s.Name)];
         foreach (string name in options.SpeciesWeights.Keys)
-            if (corpus.Species.All(s => s.Name != name))
+            if (!names.Contains(name))
                 throw new ArgumentException($"a weight is given for species '{name}', which the corpus does not have; " +
-                    $"it has {string.Join(", ", corpus.Species.Select(s => s.Name))}");
+                    $"it has {string.Join(", ", names.Take(10))}{(names.Count > 10 ? $" and {names.Count - 10} more" : "")}");
         for (int s = 0; s < weights.Length; s++)
         {
             CorpusSpecies species = corpus.Species[s];
@@ -91,7 +94,14 @@ internal sealed class Sampler
             .OrderByDescending(i => (weights[i] / total * Period) - quotas[i]).ThenBy(i => i)];
         int rest = Period - quotas.Sum();
         for (int i = 0; rest > 0; rest--, i = (i + 1) % byRemainder.Length) quotas[byRemainder[i]]++;
-        for (; rest < 0; rest++) quotas[Array.IndexOf(quotas, quotas.Max())]--;
+        // Too many rare ones that have a place each: whoever has most, the first of equals, gives one.
+        var most = new PriorityQueue<int, (int, int)>(quotas.Select((quota, i) => (i, (-quota, i))));
+        for (; rest < 0; rest++)
+        {
+            int i = most.Dequeue();
+            most.Enqueue(i, (-(--quotas[i]), i));
+        }
+
         return quotas;
     }
 }

@@ -24,11 +24,13 @@ public sealed record EmbedOptions
 
     /// <summary>
     /// The most tokens that attend to each other, [CLS] and [SEP] included. The model has no limit of its own; it was trained on at
-    /// most 128, and its authors use up to 512.
+    /// most 128, and its authors use up to 512. From 3 to 16,777,216.
     /// </summary>
     public int MaxTokens { get; init; } = 512;
 
-    /// <summary>Tokens that neighbouring chunks share, so that every token has context on both sides.</summary>
+    /// <summary>
+    /// Tokens that neighbouring chunks share, so that every token has context on both sides. From 0 to <see cref="MaxTokens"/> - 3.
+    /// </summary>
     public int Overlap { get; init; } = 64;
 
     /// <summary>What happens to longer sequences.</summary>
@@ -37,7 +39,7 @@ public sealed record EmbedOptions
     /// <summary>What happens to bases that are not known exactly, when sequences are given as strings.</summary>
     public AmbiguousBases OnAmbiguous { get; init; } = AmbiguousBases.Split;
 
-    /// <summary>The most tokens in a batch; memory grows with it, about 40 KB a token for the 117M model.</summary>
+    /// <summary>The most tokens in a batch; memory grows with it, about 40 KB a token for the 117M model. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;
 
     /// <summary>
@@ -50,9 +52,11 @@ public sealed record EmbedOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        if (MaxTokens < 3) throw new ArgumentException($"at most {MaxTokens} tokens: [CLS], [SEP] and one token of the sequence need 3");
-        if (Overlap < 0 || Overlap >= MaxTokens - 2)
-            throw new ArgumentException($"an overlap of {Overlap} tokens in chunks of {MaxTokens - 2}: it is at least 0 and less than a chunk");
-        if (BatchTokens < 1) throw new ArgumentException($"{BatchTokens} tokens in a batch: at least 1");
+        OptionRange.Check(nameof(Pooling), Pooling);
+        OptionRange.Check(nameof(OnTooLong), OnTooLong);
+        OptionRange.Check(nameof(OnAmbiguous), OnAmbiguous);
+        OptionRange.Check(nameof(MaxTokens), MaxTokens, 3, OptionRange.MostTogether);
+        OptionRange.Check(nameof(Overlap), Overlap, 0, MaxTokens - 3);
+        OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);
     }
 }

@@ -31,7 +31,7 @@ public enum ClassWeighting
 
 /// <summary>
 /// How a model is fine-tuned. The defaults are the recipe of the paper (Zhou et al., arXiv 2306.15006, appendix) and of the usual trainer;
-/// dropout is the model's.
+/// dropout is the model's. What counts steps is at most 1,000,000,000.
 /// </summary>
 public sealed record FineTuneOptions
 {
@@ -44,61 +44,61 @@ public sealed record FineTuneOptions
     /// <summary>Whether the encoder begins with new weights: the same architecture without pre-training.</summary>
     public bool RandomInitialization { get; init; }
 
-    /// <summary>Passes over the training set.</summary>
+    /// <summary>Passes over the training set, from 1 to 100,000.</summary>
     public int Epochs { get; init; } = 3;
 
-    /// <summary>Dropout of the model, the classifier's included; null: what its <c>config.json</c> says.</summary>
+    /// <summary>Dropout of the model, the classifier's included, from 0 to 0.999; null: what its <c>config.json</c> says.</summary>
     public double? Dropout { get; init; }
 
-    /// <summary>Optimizer steps; null: those of <see cref="Epochs"/>.</summary>
+    /// <summary>Optimizer steps, at least 1; null: those of <see cref="Epochs"/>.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>Sequences of a step.</summary>
+    /// <summary>Sequences of a step, from 1 to 65,536.</summary>
     public int Batch { get; init; } = 32;
 
-    /// <summary>The most tokens of a sequence or pair, special ones included.</summary>
+    /// <summary>The most tokens of a sequence or pair, special ones included, from 4 to 65,536.</summary>
     public int MaxTokens { get; init; } = 512;
 
-    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them.</summary>
+    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.</summary>
     public int MicroBatchTokens { get; init; } = 8192;
 
-    /// <summary>The highest learning rate; null: 3e-5, and with <see cref="FineTuneMethod.Lora"/> 1e-4.</summary>
+    /// <summary>The highest learning rate, from 0 to 1e9; null: 3e-5, and with <see cref="FineTuneMethod.Lora"/> 1e-4.</summary>
     public double? LearningRate { get; init; }
 
-    /// <summary>Steps over which it rises from 0; afterwards it falls in a straight line to 0.</summary>
+    /// <summary>Steps over which it rises from 0; afterwards it falls in a straight line to 0. At least 0.</summary>
     public int WarmupSteps { get; init; } = 50;
 
-    /// <summary>AdamW's decay of the first moment.</summary>
+    /// <summary>AdamW's decay of the first moment, from 0 to below 1.</summary>
     public double Beta1 { get; init; } = 0.9;
 
-    /// <summary>AdamW's decay of the second moment.</summary>
+    /// <summary>AdamW's decay of the second moment, from 0 to below 1.</summary>
     public double Beta2 { get; init; } = 0.999;
 
-    /// <summary>What AdamW adds to the root of the second moment.</summary>
+    /// <summary>What AdamW adds to the root of the second moment, from 1e-30 to below 1.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <summary>AdamW's decoupled weight decay; biases and layer normalisations are not decayed.</summary>
+    /// <summary>AdamW's decoupled weight decay; biases and layer normalisations are not decayed. From 0 to below 1.</summary>
     public double WeightDecay { get; init; } = 0.01;
 
-    /// <summary>The global norm to which gradients are clipped; null: they are not.</summary>
+    /// <summary>The global norm to which gradients are clipped, from 1e-30 to 1e9; null: they are not.</summary>
     public double? ClipNorm { get; init; } = 1;
 
     /// <summary>How classes weigh in the loss.</summary>
     public ClassWeighting ClassWeights { get; init; }
 
-    /// <summary>Decides new weights, the order of the training set and dropout.</summary>
+    /// <summary>Decides new weights, the order of the training set and dropout. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>Steps between two evaluations on the dev set, each with a checkpoint; the end brings one, too.</summary>
+    /// <summary>Steps between two evaluations on the dev set, each with a checkpoint; the end brings one, too. At least 1.</summary>
     public int EvaluateEvery { get; init; } = 200;
 
-    /// <summary>The number of evaluations in a row without a lower dev loss after which training ends; null: it does not.</summary>
+    /// <summary>The number of evaluations in a row without a lower dev loss after which training ends, at least 1; null: it does not.</summary>
     public int? Patience { get; init; }
 
     /// <summary>Whether activations are computed again in the backward pass: less memory for a third more work.</summary>
     public bool Recompute { get; init; }
 
-    /// <summary>The number of steps in a row with a loss or gradient that is not finite after which the run stops.</summary>
+    /// <summary>The number of steps in a row with a loss or gradient that is not finite after which the run stops, at least 1.</summary>
     public int MaxNonFinite { get; init; } = 10;
 
     internal double PeakLearningRate => LearningRate ?? (Method == FineTuneMethod.Lora ? 1e-4 : 3e-5);
@@ -113,7 +113,15 @@ public sealed record FineTuneOptions
     };
 
     /// <summary>The number of steps on so many training rows.</summary>
-    internal int StepsOf(int rows) => Steps ?? checked(Epochs * StepsOfEpoch(rows));
+    /// <exception cref="ArgumentException">The epochs make more steps than can be counted.</exception>
+    internal int StepsOf(int rows)
+    {
+        if (Steps is { } steps) return steps;
+        long all = (long)Epochs * StepsOfEpoch(rows);
+        if (all > OptionRange.MostCounted)
+            throw new ArgumentException($"{nameof(Epochs)} is {Epochs}: with {rows} rows they make {all} steps; at most {OptionRange.MostCounted} are meant");
+        return (int)all;
+    }
 
     internal int StepsOfEpoch(int rows) => (rows + Batch - 1) / Batch;
 
@@ -121,21 +129,23 @@ public sealed record FineTuneOptions
     internal void Validate()
     {
         Lora.Validate();
-        OptionsJson.Require(Epochs is >= 1 and <= 100_000, nameof(Epochs), Epochs, "from 1 to 100000");
-        OptionsJson.Require(Steps is null or >= 1, nameof(Steps), Steps ?? 0, "at least 1");
-        OptionsJson.Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "from 0 to below 1");
-        OptionsJson.Require(Batch is >= 1 and <= 1 << 16, nameof(Batch), Batch, "from 1 to 65536");
-        OptionsJson.Require(MaxTokens is >= 4 and <= 1 << 16, nameof(MaxTokens), MaxTokens, "from 4 to 65536");
-        OptionsJson.Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
-        OptionsJson.Require(PeakLearningRate >= 0 && double.IsFinite(PeakLearningRate), nameof(LearningRate), PeakLearningRate, "not negative");
-        OptionsJson.Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
-        OptionsJson.Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
-        OptionsJson.Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
-        OptionsJson.Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
-        OptionsJson.Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
-        OptionsJson.Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
-        OptionsJson.Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
-        OptionsJson.Require(Patience is null or >= 1, nameof(Patience), Patience ?? 0, "at least 1");
-        OptionsJson.Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
+        OptionRange.Check(nameof(Method), Method);
+        OptionRange.Check(nameof(Epochs), Epochs, 1, 100_000);
+        OptionRange.Check(nameof(Steps), Steps ?? 1, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(Dropout), Dropout ?? 0, 0, 0.999);
+        OptionRange.Check(nameof(Batch), Batch, 1, 1 << 16);
+        OptionRange.Check(nameof(MaxTokens), MaxTokens, 4, 1 << 16);
+        OptionRange.Check(nameof(MicroBatchTokens), MicroBatchTokens, 1, OptionRange.MostTogether);
+        OptionRange.Check(nameof(LearningRate), PeakLearningRate, 0, OptionRange.Largest);
+        OptionRange.Check(nameof(WarmupSteps), WarmupSteps, 0, OptionRange.MostCounted);
+        OptionRange.Check(nameof(Beta1), Beta1, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(Beta2), Beta2, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(Epsilon), Epsilon, OptionRange.Smallest, OptionRange.BelowOne);
+        OptionRange.Check(nameof(WeightDecay), WeightDecay, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(ClipNorm), ClipNorm ?? 1, OptionRange.Smallest, OptionRange.Largest);
+        OptionRange.Check(nameof(ClassWeights), ClassWeights);
+        OptionRange.Check(nameof(EvaluateEvery), EvaluateEvery, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(Patience), Patience ?? 1, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(MaxNonFinite), MaxNonFinite, 1, OptionRange.MostCounted);
     }
 }

@@ -42,8 +42,8 @@ internal static class FineTuneOptionsJson
         json.WriteEndObject();
     }
 
-    public static FineTuneOptions Read(string path, JsonFields json) =>
-        OptionsJson.Read(path, json, new FineTuneOptions(), Set, o => o.Validate());
+    public static FineTuneOptions Read(JsonFields json) =>
+        OptionsJson.Read(json, new FineTuneOptions(), Set, o => o.Validate());
 
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
     public static string? Difference(FineTuneOptions was, FineTuneOptions now) =>

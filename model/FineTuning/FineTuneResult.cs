@@ -90,13 +90,13 @@ internal sealed record FineTuneRecord(
     {
         string path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return null;
-        return JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json =>
+        return JsonFields.Read(path, Remedy, json =>
         {
             if (json.Text("format") != Format) throw json.Fault("format", $"is not {Format}");
             JsonFields rows = json.Object("rows"), truncated = json.Object("truncated_rows");
             string fresh = json.Text("new_weights");
             return new FineTuneRecord(
-                json.Text("data_sha256"), json.Text("model"), json.Text("data"), FineTuneOptionsJson.Read(path, json.Object("options")),
+                json.Text("data_sha256"), json.Text("model"), json.Text("data"), FineTuneOptionsJson.Read(json.Object("options")),
                 fresh.Length == 0 ? [] : fresh.Split(','), Array.ConvertAll(Parts, p => rows.Small(p, 1)),
                 Array.ConvertAll(Parts, p => truncated.Small(p, 0)), FineTuneResult.Read(json.Object("result")));
         });

@@ -114,9 +114,9 @@ public sealed class FineTuner : IDisposable
     /// <summary>Told the name of each file of a checkpoint, and of the finished model, before it is written.</summary>
     internal Action<string>? BeforeFile { get; init; }
 
-    private RunIdentity Identity(string path) => new(
+    private RunIdentity Identity => new(
         "dnabert2-fine-tuning", "data_sha256", _hash, "other data or another model; resume with the same files",
-        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(path, json), _options), json => FineTuneOptionsJson.Write(json, _options));
+        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options), json => FineTuneOptionsJson.Write(json, _options));
 
     /// <summary>Whether the dev loss has not fallen for as long as the options bear.</summary>
     private bool IsStopped =>
@@ -194,7 +194,7 @@ public sealed class FineTuner : IDisposable
             BeforeFile?.Invoke(OptimizerFile);
             TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
             BeforeFile?.Invoke(RunState.FileName);
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity(RunState.FileName)));
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity));
         });
         _checkpoints.Keep(newest: 1, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);
@@ -205,7 +205,7 @@ public sealed class FineTuner : IDisposable
         string state = Path.Combine(checkpoint, RunState.FileName);
         if (!File.Exists(state))
             throw new InvalidDataException($"{state} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
-        RunState restored = RunState.Read(state, Identity(state));
+        RunState restored = RunState.Read(state, Identity);
         TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
         _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));

@@ -38,7 +38,7 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
     /// <param name="maxTokens">The limit where it names none.</param>
     /// <exception cref="InvalidDataException">A value makes no sense.</exception>
     public static TaskConfig Read(string path, int outputs, int maxTokens) =>
-        JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json =>
+        JsonFields.Read(path, Remedy, json =>
         {
             TaskKind kind = outputs == 1 ? TaskKind.Regression : TaskKind.SingleLabel;
             if (json.Has("problem_type"))

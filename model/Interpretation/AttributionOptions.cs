@@ -15,7 +15,7 @@ public enum AttributionTarget
 
 /// <summary>A part of a record.</summary>
 /// <param name="Record">The id of the record; null: every record.</param>
-/// <param name="Start">The first base, counted from 0.</param>
+/// <param name="Start">The first base, counted from 0, which is the least.</param>
 /// <param name="End">One past the last base.</param>
 public sealed record SequenceRegion(string? Record, int Start, int End);
 
@@ -30,22 +30,23 @@ public sealed record AttributionOptions
 
     /// <summary>
     /// The most bases that the model sees at once. A longer record is cut into windows that overlap by half, and each base is substituted
-    /// in the window in whose middle half it lies; at the ends of the record, in the first and the last one.
+    /// in the window in whose middle half it lies; at the ends of the record, in the first and the last one. From 8 to 16,777,216.
     /// </summary>
     public int Window { get; init; } = 1000;
 
     /// <summary>The bases that are substituted; null: all.</summary>
     public SequenceRegion? Region { get; init; }
 
-    /// <summary>The most tokens in a batch; memory grows with it.</summary>
+    /// <summary>The most tokens in a batch; memory grows with it. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;
 
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        if (Window < 8) throw new ArgumentException($"a window of {Window} bases: at least 8");
-        if (BatchTokens < 1) throw new ArgumentException($"{BatchTokens} tokens in a batch: at least 1");
+        OptionRange.Check(nameof(Target), Target);
+        OptionRange.Check(nameof(Window), Window, 8, OptionRange.MostTogether);
+        OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);
         if (Region is { } region && (region.Start < 0 || region.End <= region.Start))
-            throw new ArgumentException($"a region from base {region.Start} up to {region.End}: it holds at least one base");
+            throw new ArgumentException($"{nameof(Region)}: from base {region.Start} up to {region.End}: it holds at least one base");
     }
 }

@@ -8,11 +8,11 @@ public sealed record VariantOptions
 
     /// <summary>
     /// The bases of the genome that the model sees: the reference allele in the middle, less at the end of a chromosome. Null: 512, or four
-    /// times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases.
+    /// times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8 to 16,777,216.
     /// </summary>
     public int? Window { get; init; }
 
-    /// <summary>The most tokens in a batch; memory grows with it.</summary>
+    /// <summary>The most tokens in a batch; memory grows with it. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;
 
     internal int WindowFor(InterpretedModel model) => Window ?? (int)Math.Min(WidestByDefault, 4L * (model.MaxTokens ?? WidestByDefault));
@@ -20,7 +20,7 @@ public sealed record VariantOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        if (Window < 8) throw new ArgumentException($"a window of {Window} bases: at least 8");
-        if (BatchTokens < 1) throw new ArgumentException($"{BatchTokens} tokens in a batch: at least 1");
+        OptionRange.Check(nameof(Window), Window ?? WidestByDefault, 8, OptionRange.MostTogether);
+        OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);
     }
 }

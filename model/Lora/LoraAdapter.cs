@@ -61,7 +61,7 @@ internal sealed class LoraAdapter
     public static LoraAdapter Read(string folder, string? baseFolder = null)
     {
         string config = Dnabert2Model.Existing(folder, ConfigFile), weights = Dnabert2Model.Existing(folder, WeightFile);
-        return JsonFields.Read(config, File.ReadAllBytes(config), Remedy, json =>
+        return JsonFields.Read(config, Remedy, json =>
         {
             if (json.Text("peft_type") != "LORA") throw json.Fault("peft_type", $"is {json.Text("peft_type")}; only LORA is supported");
             foreach (string flag in (string[])["use_dora", "use_rslora", "fan_in_fan_out"])

@@ -33,7 +33,7 @@ public static class LoraMerge
         using (Checkpoint checkpoint = Checkpoint.Open(adapter.BaseFolder)) parts = checkpoint.Parts | adapter.Parts;
         using Backend backend = CpuBackend.Create();
         using Dnabert2Model merged = Load(adapter, Dnabert2Config.Load(config), BpeTokenizer.Load(tokenizer), parts, backend, trainable: true);
-        Write(merged, folder, File.ReadAllBytes(config));
+        Write(merged, folder, JsonFields.Bytes(config));
     }
 
     /// <summary>The folder appears when it is complete.</summary>

@@ -9,18 +9,21 @@ namespace Dnabert2;
 /// </summary>
 public sealed record LoraOptions
 {
-    /// <summary>r, the width between the two factors.</summary>
+    // More than any model has linear layers.
+    private const int MaxTargets = 10_000;
+
+    /// <summary>r, the width between the two factors, from 1 to 4,096.</summary>
     public int Rank { get; init; } = 8;
 
-    /// <summary>alpha: with r it gives the factor alpha / r.</summary>
+    /// <summary>alpha: with r it gives the factor alpha / r. From 1e-30 to 1e9.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Dropout before the first factor, in training.</summary>
+    /// <summary>Dropout before the first factor, in training, from 0 to 0.999.</summary>
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>
     /// Which layers: the ends of their names, at a dot, with <c>*</c> for anything: <c>attention.self.Wqkv</c>, <c>mlp.*</c>,
-    /// <c>layer.0.attention.output.dense</c>.
+    /// <c>layer.0.attention.output.dense</c>. From 1 to 10,000, none of them empty.
     /// </summary>
     public IReadOnlyList<string> Targets { get; init; } = ["attention.self.Wqkv"];
 
@@ -71,10 +74,11 @@ public sealed record LoraOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        if (Rank is < 1 or > 4096) throw new ArgumentException($"LoRA's r is {Rank}: 1 to 4096 is meant");
-        if (!(Alpha > 0 && double.IsFinite(Alpha))) throw new ArgumentException($"LoRA's alpha is {Alpha}: above 0 is meant");
-        if (!(Dropout >= 0 && Dropout < 1)) throw new ArgumentException($"LoRA's dropout is {Dropout}: from 0 to below 1 is meant");
-        if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no targets, or an empty one: name linear layers, such as attention.self.Wqkv");
+        OptionRange.Check("LoRA's r (Rank)", Rank, 1, 4096);
+        OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, OptionRange.Largest);
+        OptionRange.Check("LoRA's dropout (Dropout)", Dropout, 0, 0.999);
+        if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets: at most {MaxTargets} are meant");
+        if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");
     }
 
     private static double Number(string item, string value) =>

@@ -39,13 +39,14 @@ public sealed class MarkovBaseline
         var counts = new long[corpus.Tokenizer.VocabularySize];
         uint[] pairs = order >= 1 ? new uint[total] : [];
         ulong[] triples = order >= 2 ? new ulong[total] : [];
+        ushort[] window = new ushort[corpus.Options.MaxTokens];
         int cls = corpus.Tokenizer.Id("[CLS]"), n = 0;
         for (int s = first; s < end; s++)
         {
             for (long i = 0; i < corpus.Species[s].Training.Windows; i++)
             {
                 int u = cls, v = cls;
-                foreach (ushort w in corpus.Window(Split.Training, s, i))
+                foreach (ushort w in corpus.Window(Split.Training, s, i, window))
                 {
                     counts[w]++;
                     if (order >= 1) pairs[n] = Pair(v, w);

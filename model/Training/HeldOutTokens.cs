@@ -11,6 +11,7 @@ namespace Dnabert2.Training;
 internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProbability)
 {
     private const uint Site = 0x48454C44;
+    private readonly ushort[] _window = new ushort[corpus.Options.MaxTokens];
     private readonly int _rounds = Math.Max(1, (int)(1 / maskProbability));
 
     public Corpus Corpus { get; } = corpus;
@@ -24,14 +25,14 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
     /// <summary>How many windows of a species are evaluated, those of all rounds together.</summary>
     public int Count(int species) => (int)Math.Min(windows, _rounds * Corpus.Species[species].HeldOut.Windows);
 
-    /// <summary>One of them: its tokens, and the number and the round that decide its masks.</summary>
+    /// <summary>One of them: its tokens, until the next one is asked for, and the number and the round that decide its masks.</summary>
     public ReadOnlySpan<ushort> Window(int species, int index, out long number, out int round)
     {
         long heldOut = Corpus.Species[species].HeldOut.Windows;
         long window = new Permutation(0, (uint)species, Site, heldOut).At(index % heldOut);
         number = ((long)species << 40) | window;
         round = (int)(index / heldOut);
-        return Corpus.Window(Split.HeldOut, species, window);
+        return Corpus.Window(Split.HeldOut, species, window, _window);
     }
 
     /// <summary>Evaluates species after species.</summary>

@@ -15,24 +15,9 @@ internal static class OptionsJson
     }
 
     /// <summary>Sets one option after the other and checks them all.</summary>
-    public static T Read<T>(string path, JsonFields json, T options, Func<T, JsonFields, string, T> set, Action<T> validate)
+    public static T Read<T>(JsonFields json, T options, Func<T, JsonFields, string, T> set, Action<T> validate)
     {
         foreach (string key in json.Keys) options = set(options, json, key);
-        try
-        {
-            validate(options);
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidDataException($"{path}: {e.Message}; {Remedy}", e);
-        }
-
-        return options;
-    }
-
-    /// <exception cref="ArgumentException">It does not hold.</exception>
-    public static void Require<T>(bool holds, string name, T value, string meant)
-    {
-        if (!holds) throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: {meant} is meant"));
+        return json.Checked(options, validate);
     }
 }

@@ -4,86 +4,87 @@ namespace Dnabert2.Training;
 
 /// <summary>
 /// How a model is pre-trained. The defaults are the recipe of the paper (Zhou et al., arXiv 2306.15006, section 3 and appendix);
-/// dropout is the model's, and the paper's limit of 128 tokens is <see cref="CorpusOptions.MaxTokens"/>.
+/// dropout is the model's, and the paper's limit of 128 tokens is <see cref="CorpusOptions.MaxTokens"/>. What counts steps is at most
+/// 1,000,000,000.
 /// </summary>
 public sealed record PretrainOptions
 {
-    /// <summary>Optimizer steps.</summary>
+    /// <summary>Optimizer steps, at least 1.</summary>
     public int Steps { get; init; } = 500_000;
 
-    /// <summary>Sequences of a step.</summary>
+    /// <summary>Sequences of a step, from 1 to 1,048,576.</summary>
     public int GlobalBatch { get; init; } = 4096;
 
-    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them.</summary>
+    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.</summary>
     public int MicroBatchTokens { get; init; } = 4096;
 
-    /// <summary>The highest learning rate.</summary>
+    /// <summary>The highest learning rate, from 0 to 1e9.</summary>
     public double LearningRate { get; init; } = 5e-4;
 
-    /// <summary>Steps over which it rises from 0.</summary>
+    /// <summary>Steps over which it rises from 0; at least 0.</summary>
     public int WarmupSteps { get; init; } = 30_000;
 
     /// <summary>How it falls afterwards.</summary>
     public Decay Decay { get; init; } = Decay.Linear;
 
-    /// <summary>AdamW's decay of the first moment.</summary>
+    /// <summary>AdamW's decay of the first moment, from 0 to below 1.</summary>
     public double Beta1 { get; init; } = 0.9;
 
-    /// <summary>AdamW's decay of the second moment.</summary>
+    /// <summary>AdamW's decay of the second moment, from 0 to below 1.</summary>
     public double Beta2 { get; init; } = 0.98;
 
-    /// <summary>What AdamW adds to the root of the second moment.</summary>
+    /// <summary>What AdamW adds to the root of the second moment, from 1e-30 to below 1.</summary>
     public double Epsilon { get; init; } = 1e-6;
 
-    /// <summary>AdamW's decoupled weight decay; biases and layer normalisations are not decayed.</summary>
+    /// <summary>AdamW's decoupled weight decay; biases and layer normalisations are not decayed. From 0 to below 1.</summary>
     public double WeightDecay { get; init; } = 1e-5;
 
-    /// <summary>The global norm to which gradients are clipped; null: they are not.</summary>
+    /// <summary>The global norm to which gradients are clipped, from 1e-30 to 1e9; null: they are not.</summary>
     public double? ClipNorm { get; init; }
 
-    /// <summary>The probability with which each token is chosen.</summary>
+    /// <summary>The probability with which each token is chosen, from 1e-6 to 1.</summary>
     public double MaskProbability { get; init; } = 0.15;
 
-    /// <summary>The part of the chosen tokens that becomes [MASK].</summary>
+    /// <summary>The part of the chosen tokens that becomes [MASK], from 0 to 1.</summary>
     public double MaskShare { get; init; } = 0.8;
 
-    /// <summary>The part of the chosen tokens that becomes a random token; the rest stay as they are.</summary>
+    /// <summary>The part of the chosen tokens that becomes a random token, at most what [MASK] leaves; the rest stay as they are.</summary>
     public double RandomShare { get; init; } = 0.1;
 
-    /// <summary>Decides samples, masks and dropout, and nothing else.</summary>
+    /// <summary>Decides samples, masks and dropout, and nothing else. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>A species' weight is its training bases to this power: 1 draws all bases alike, 0 all species.</summary>
+    /// <summary>A species' weight is its training bases to this power: 1 draws all bases alike, 0 all species. From -10 to 10.</summary>
     public double SpeciesExponent { get; init; } = 1;
 
-    /// <summary>The weights of all species by name; empty: by <see cref="SpeciesExponent"/>.</summary>
+    /// <summary>The weights of all species by name; from 0 to 1e9; empty: by <see cref="SpeciesExponent"/>.</summary>
     public IReadOnlyDictionary<string, double> SpeciesWeights { get; init; } = new Dictionary<string, double>();
 
     /// <summary>Whether activations are computed again in the backward pass: less memory for a third more work.</summary>
     public bool Recompute { get; init; }
 
-    /// <summary>Steps between two evaluations on held-out windows; a checkpoint and the end bring one, too.</summary>
+    /// <summary>Steps between two evaluations on held-out windows; a checkpoint and the end bring one, too. At least 1.</summary>
     public int EvaluateEvery { get; init; } = 1000;
 
     /// <summary>
     /// The most held-out windows of each species that are evaluated, always the same ones; where there are fewer, they come again with
-    /// other tokens masked, until (nearly) every token was masked once.
+    /// other tokens masked, until (nearly) every token was masked once. From 1 to 1,000,000,000.
     /// </summary>
     public int EvaluationWindows { get; init; } = 1000;
 
-    /// <summary>Steps between two checkpoints.</summary>
+    /// <summary>Steps between two checkpoints, at least 1.</summary>
     public int CheckpointEvery { get; init; } = 1000;
 
-    /// <summary>How many of the newest checkpoints are kept; that of the lowest held-out loss is kept besides.</summary>
+    /// <summary>How many of the newest checkpoints are kept; that of the lowest held-out loss is kept besides. At least 1.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
-    /// <summary>The number of steps in a row with a loss or gradient that is not finite after which the run stops.</summary>
+    /// <summary>The number of steps in a row with a loss or gradient that is not finite after which the run stops, at least 1.</summary>
     public int MaxNonFinite { get; init; } = 10;
 
     /// <summary>Reads options from a JSON file; what it does not name keeps its default.</summary>
     /// <exception cref="InvalidDataException">A key is unknown or a value out of its range; the message names both.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static PretrainOptions Load(string path) => PretrainOptionsJson.Read(path, File.ReadAllBytes(path));
+    public static PretrainOptions Load(string path) => PretrainOptionsJson.Read(path, JsonFields.Bytes(path));
 
     /// <summary>Writes all options as a JSON file that <see cref="Load"/> reads.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
@@ -103,27 +104,26 @@ public sealed record PretrainOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        OptionsJson.Require(Steps >= 1, nameof(Steps), Steps, "at least 1");
-        OptionsJson.Require(GlobalBatch is >= 1 and <= 1 << 20, nameof(GlobalBatch), GlobalBatch, "from 1 to 1048576");
-        OptionsJson.Require(MicroBatchTokens >= 1, nameof(MicroBatchTokens), MicroBatchTokens, "at least 1");
-        OptionsJson.Require(LearningRate >= 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "not negative");
-        OptionsJson.Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "not negative");
-        OptionsJson.Require(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "from 0 to below 1");
-        OptionsJson.Require(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "from 0 to below 1");
-        OptionsJson.Require(Epsilon is > 0 and < 1, nameof(Epsilon), Epsilon, "above 0 and below 1");
-        OptionsJson.Require(WeightDecay is >= 0 and < 1, nameof(WeightDecay), WeightDecay, "from 0 to below 1");
-        OptionsJson.Require(ClipNorm is null or > 0, nameof(ClipNorm), ClipNorm ?? 0, "above 0");
-        OptionsJson.Require(MaskProbability is > 0 and <= 1, nameof(MaskProbability), MaskProbability, "above 0, to 1");
-        OptionsJson.Require(MaskShare is >= 0 and <= 1, nameof(MaskShare), MaskShare, "from 0 to 1");
-        bool fits = RandomShare >= 0 && MaskShare + RandomShare <= 1 + 1e-9;
-        OptionsJson.Require(fits, nameof(RandomShare), RandomShare, "not negative, and with MaskShare at most 1");
-        OptionsJson.Require(Math.Abs(SpeciesExponent) <= 10, nameof(SpeciesExponent), SpeciesExponent, "from -10 to 10");
-        foreach ((string name, double weight) in SpeciesWeights)
-            OptionsJson.Require(weight >= 0 && double.IsFinite(weight), $"the weight of {name}", weight, "not negative");
-        OptionsJson.Require(EvaluateEvery >= 1, nameof(EvaluateEvery), EvaluateEvery, "at least 1");
-        OptionsJson.Require(EvaluationWindows >= 1, nameof(EvaluationWindows), EvaluationWindows, "at least 1");
-        OptionsJson.Require(CheckpointEvery >= 1, nameof(CheckpointEvery), CheckpointEvery, "at least 1");
-        OptionsJson.Require(KeepCheckpoints >= 1, nameof(KeepCheckpoints), KeepCheckpoints, "at least 1");
-        OptionsJson.Require(MaxNonFinite >= 1, nameof(MaxNonFinite), MaxNonFinite, "at least 1");
+        OptionRange.Check(nameof(Steps), Steps, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(GlobalBatch), GlobalBatch, 1, 1 << 20);
+        OptionRange.Check(nameof(MicroBatchTokens), MicroBatchTokens, 1, OptionRange.MostTogether);
+        OptionRange.Check(nameof(LearningRate), LearningRate, 0, OptionRange.Largest);
+        OptionRange.Check(nameof(WarmupSteps), WarmupSteps, 0, OptionRange.MostCounted);
+        OptionRange.Check(nameof(Decay), Decay);
+        OptionRange.Check(nameof(Beta1), Beta1, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(Beta2), Beta2, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(Epsilon), Epsilon, OptionRange.Smallest, OptionRange.BelowOne);
+        OptionRange.Check(nameof(WeightDecay), WeightDecay, 0, OptionRange.BelowOne);
+        OptionRange.Check(nameof(ClipNorm), ClipNorm ?? 1, OptionRange.Smallest, OptionRange.Largest);
+        OptionRange.Check(nameof(MaskProbability), MaskProbability, 1e-6, 1);
+        OptionRange.Check(nameof(MaskShare), MaskShare, 0, 1);
+        OptionRange.Check(nameof(RandomShare), RandomShare, 0, 1 - MaskShare + 1e-9);
+        OptionRange.Check(nameof(SpeciesExponent), SpeciesExponent, -10, 10);
+        foreach ((string name, double weight) in SpeciesWeights) OptionRange.Check($"the weight of {name}", weight, 0, OptionRange.Largest);
+        OptionRange.Check(nameof(EvaluateEvery), EvaluateEvery, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(EvaluationWindows), EvaluationWindows, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(CheckpointEvery), CheckpointEvery, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(KeepCheckpoints), KeepCheckpoints, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(MaxNonFinite), MaxNonFinite, 1, OptionRange.MostCounted);
     }
 }

@@ -51,10 +51,10 @@ internal static class PretrainOptionsJson
     }
 
     public static PretrainOptions Read(string path, byte[] json) =>
-        JsonFields.Read(path, json, OptionsJson.Remedy, fields => Read(path, fields));
+        JsonFields.Read(path, json, OptionsJson.Remedy, Read);
 
-    public static PretrainOptions Read(string path, JsonFields json) =>
-        OptionsJson.Read(path, json, new PretrainOptions(), Set, o => o.Validate());
+    public static PretrainOptions Read(JsonFields json) =>
+        OptionsJson.Read(json, new PretrainOptions(), Set, o => o.Validate());
 
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
     public static string? Difference(PretrainOptions was, PretrainOptions now) => JsonFields.Difference(

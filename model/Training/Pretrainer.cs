@@ -183,7 +183,7 @@ public sealed class Pretrainer : IDisposable
             BeforeFile?.Invoke(OptimizerFile);
             TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
             BeforeFile?.Invoke(RunState.FileName);
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(RunIdentity.Of(_corpus.Hash, _options, RunState.FileName)));
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(RunIdentity.Of(_corpus.Hash, _options)));
         });
         _checkpoints.Keep(_options.KeepCheckpoints, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);
@@ -200,7 +200,7 @@ public sealed class Pretrainer : IDisposable
         if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
-        RunState restored = RunState.Read(state, RunIdentity.Of(_corpus.Hash, _options, state));
+        RunState restored = RunState.Read(state, RunIdentity.Of(_corpus.Hash, _options));
         TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
         _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));

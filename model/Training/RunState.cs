@@ -13,10 +13,10 @@ internal sealed record RunIdentity(
     string Format, string DataKey, string Data, string OtherData, Func<JsonFields, string?> Difference, Action<Utf8JsonWriter> Options)
 {
     /// <summary>The identity of a pre-training.</summary>
-    public static RunIdentity Of(string corpusHash, PretrainOptions options, string path) => new(
+    public static RunIdentity Of(string corpusHash, PretrainOptions options) => new(
         "dnabert2-pretraining", "corpus_sha256", corpusHash,
         "another corpus; resume with the same sequence files, tokenizer and corpus options",
-        json => PretrainOptionsJson.Difference(PretrainOptionsJson.Read(path, json), options),
+        json => PretrainOptionsJson.Difference(PretrainOptionsJson.Read(json), options),
         json => PretrainOptionsJson.Write(json, options));
 }
 
@@ -60,7 +60,7 @@ internal sealed class RunState
     {
         const string otherwise = "or begin a new run in another folder";
         (RunState state, string data, string? difference) =
-            JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json => Read(json, identity));
+            JsonFields.Read(path, Remedy, json => Read(json, identity));
         if (data != identity.Data) throw new InvalidDataException($"{path}: the run was begun on {identity.OtherData}, {otherwise}");
         if (difference is not null)
             throw new InvalidDataException(

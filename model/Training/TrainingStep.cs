@@ -25,6 +25,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly MaskedBatch _batch;
+    private readonly ushort[] _window;
     private readonly TrainingPasses _passes;
     private readonly List<int> _paddedRows = [], _paddedLabels = [];
     private long _assembled = -1;
@@ -36,6 +37,7 @@ internal sealed class TrainingStep : IDisposable
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
+        _window = new ushort[corpus.Options.MaxTokens];
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, Loss);
     }
 
@@ -86,7 +88,7 @@ internal sealed class TrainingStep : IDisposable
         for (int i = 0; i < _options.GlobalBatch; i++)
         {
             Sample sample = _sampler.At(first + i);
-            _batch.Add(first + i, _corpus.Window(Split.Training, sample.Species, sample.Window));
+            _batch.Add(first + i, _corpus.Window(Split.Training, sample.Species, sample.Window, _window));
         }
 
         _assembled = first;

@@ -106,8 +106,8 @@ public sealed class PretrainToolTests : IDisposable
     [InlineData("--heads 5", 2, "--heads 5")]
     [InlineData("--lr -1", 1, "LearningRate")]
     [InlineData("--recipe missing.json", 1, "missing.json")]
-    [InlineData("--held-out 1", 1, "held-out")]
-    [InlineData("--repeat-bases 33", 1, "33 bases")]
+    [InlineData("--held-out 1", 1, "HeldOut is 1")]
+    [InlineData("--repeat-bases 33", 1, "RepeatBases is 33")]
     public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
     {
         ToolRun run = ToolRun.Of(Arguments("run", options));

@@ -285,7 +285,7 @@ public sealed class PretrainerTests : IDisposable
             File.WriteAllBytes(Path.Combine(checkpoint, "state.json"), bad);
             try
             {
-                RunState.Read(Path.Combine(checkpoint, "state.json"), RunIdentity.Of(_corpus.Hash, Toy.Recipe, "state.json"));
+                RunState.Read(Path.Combine(checkpoint, "state.json"), RunIdentity.Of(_corpus.Hash, Toy.Recipe));
             }
             catch (InvalidDataException e)
             {

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Engine.Runtime;
 
 namespace Dnabert2.Tokenizers;
 
@@ -15,7 +16,7 @@ public sealed partial class BpeTokenizer
     private readonly TokenizerParts _parts;
     private readonly BpeModel _model;
     private readonly AddedTokens _added;
-    private readonly Dictionary<string, int> _addedIds;
+    private readonly AddedToken[] _beyond;
     private readonly HashSet<int> _special;
 
     internal BpeTokenizer(TokenizerParts parts)
@@ -23,7 +24,7 @@ public sealed partial class BpeTokenizer
         _parts = parts;
         _model = parts.Model;
         _added = parts.Added;
-        _addedIds = _added.All.ToDictionary(token => token.Content, token => token.Id, StringComparer.Ordinal);
+        _beyond = [.. _added.All.Where(token => token.Id >= _model.Tokens.Length)];
         _special = [.. _added.All.Where(token => token.Special).Select(token => token.Id)];
         VocabularySize = Math.Max(_model.Tokens.Length, _added.All.Count == 0 ? 0 : _added.All[^1].Id + 1);
         _sequences = new SequenceRules(parts);
@@ -50,7 +51,7 @@ public sealed partial class BpeTokenizer
     /// <summary>Reads a <c>tokenizer.json</c>.</summary>
     /// <exception cref="InvalidDataException">The content is malformed or asks for something unsupported; the message names file and place.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static BpeTokenizer Load(string path) => Parse(File.ReadAllBytes(path), path);
+    public static BpeTokenizer Load(string path) => Parse(RegularFile.Read(path, TokenizerJsonReader.MaxBytes), path);
 
     /// <summary>Reads the content of a <c>tokenizer.json</c>.</summary>
     /// <param name="utf8">The content.</param>
@@ -109,8 +110,8 @@ public sealed partial class BpeTokenizer
     /// <summary>The id of a token, where the vocabulary has it.</summary>
     public bool TryGetId(string token, out int id)
     {
-        if (_addedIds.TryGetValue(token, out id)) return true;
-        id = _model.Id(token);
+        id = _added.Id(token);
+        if (id < 0) id = _model.Id(token);
         return id >= 0;
     }
 
@@ -119,8 +120,8 @@ public sealed partial class BpeTokenizer
     public string Token(int id)
     {
         if ((uint)id < (uint)_model.Tokens.Length) return _model.Tokens[id];
-        foreach (AddedToken token in _added.All)
-            if (token.Id == id) return token.Content;
+        // By id, without holes.
+        if (id >= 0 && id - _model.Tokens.Length < _beyond.Length) return _beyond[id - _model.Tokens.Length].Content;
         throw new ArgumentOutOfRangeException(nameof(id), id, $"ids run from 0 to {VocabularySize - 1}");
     }
 

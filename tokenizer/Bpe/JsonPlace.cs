@@ -10,8 +10,12 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
 {
     public bool IsNull => Value.ValueKind == JsonValueKind.Null;
 
+    // Objects that are no vocabulary have a handful.
+    private const int MaxProperties = 1000;
+    private const int LongestPath = 120, LongestFault = 400;
+
     /// <summary>The error to throw: it names the file and the place.</summary>
-    public InvalidDataException Fault(string what) => new($"{File}: {Path}: {what}");
+    public InvalidDataException Fault(string what) => new($"{File}: {Cut(Path, LongestPath)}: {Cut(what, LongestFault)}");
 
     /// <summary>The value of a property, or null where it is absent.</summary>
     public JsonPlace? Optional(string name)
@@ -32,7 +36,7 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         }
         catch (InvalidOperationException e)
         {
-            throw new InvalidDataException($"{File}: {Path}: the string is not valid Unicode", e);
+            throw new InvalidDataException($"{File}: {Cut(Path, LongestPath)}: the string is not valid Unicode", e);
         }
     }
 
@@ -49,9 +53,12 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         _ => throw Fault($"true or false is expected, not {Shown()}"),
     };
 
-    public IEnumerable<JsonPlace> Items()
+    /// <summary>The items of an array.</summary>
+    /// <param name="most">The most there may be.</param>
+    public IEnumerable<JsonPlace> Items(int most)
     {
         Expect(JsonValueKind.Array, "an array");
+        if (Value.GetArrayLength() > most) throw Fault($"{Value.GetArrayLength()} items: at most {most} are read");
         return Enumerate(this);
 
         static IEnumerable<JsonPlace> Enumerate(JsonPlace place)
@@ -61,9 +68,12 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         }
     }
 
-    public IEnumerable<(string Name, JsonPlace Value)> Properties()
+    /// <summary>The properties of an object.</summary>
+    /// <param name="most">The most there may be.</param>
+    public IEnumerable<(string Name, JsonPlace Value)> Properties(int most)
     {
         Expect(JsonValueKind.Object, "an object");
+        if (Value.GetPropertyCount() > most) throw Fault($"{Value.GetPropertyCount()} properties: at most {most} are read");
         return Enumerate(this);
 
         static IEnumerable<(string, JsonPlace)> Enumerate(JsonPlace place)
@@ -77,19 +87,19 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
     }
 
     /// <summary>Refuses a property that asks for something; null, false and an empty string or array ask for nothing.</summary>
-    public void Refuse(string name)
+    private void Refuse(string name)
     {
-        if (Optional(name) is not { } place || place.AsksForNothing()) return;
-        bool typed = place.Value.ValueKind == JsonValueKind.Object && place.Value.TryGetProperty("type", out _);
-        string kind = typed ? $" of type {place.Required("type").Shown()}" : $" {place.Shown()}";
-        throw place.Fault($"{name}{kind} is not supported; null is");
+        if (AsksForNothing()) return;
+        bool typed = Value.ValueKind == JsonValueKind.Object && Value.TryGetProperty("type", out _);
+        string kind = typed ? $" of type {Required("type").Shown()}" : $" {Shown()}";
+        throw Fault($"{name}{kind} is not supported; null is");
     }
 
     /// <summary>Refuses each property, other than those known, that asks for something.</summary>
     public void RefuseOthers(params ReadOnlySpan<string> known)
     {
-        foreach ((string name, _) in Properties())
-            if (!known.Contains(name)) Refuse(name);
+        foreach ((string name, JsonPlace place) in Properties(MaxProperties))
+            if (!known.Contains(name)) place.Refuse(name);
     }
 
     /// <summary>The value as a message shows it: shortened.</summary>
@@ -97,8 +107,10 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
     {
         bool nested = Value.ValueKind is JsonValueKind.Object or JsonValueKind.Array;
         string raw = nested ? Value.ValueKind.ToString().ToLowerInvariant() : Value.GetRawText();
-        return raw.Length <= 60 ? raw : raw[..60] + "…";
+        return Cut(raw, 60);
     }
+
+    private static string Cut(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "…");
 
     private bool AsksForNothing() => Value.ValueKind switch
     {
@@ -124,7 +136,7 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         }
         catch (InvalidOperationException e)
         {
-            throw new InvalidDataException($"{File}: {Path}: the name of a property is not valid Unicode", e);
+            throw new InvalidDataException($"{File}: {Cut(Path, LongestPath)}: the name of a property is not valid Unicode", e);
         }
     }
 }

@@ -15,6 +15,12 @@ internal sealed record TokenizerParts(BpeModel Model, AddedTokens Added, bool Sp
 /// </summary>
 internal static class TokenizerJsonReader
 {
+    /// <summary>Of a file. Those of the largest vocabularies have some 30 MB.</summary>
+    public const int MaxBytes = 64 << 20;
+
+    /// <summary>Of tokens, merges and added tokens each; of the special tokens that a template puts around a text.</summary>
+    private const int MaxTokens = 1 << 20, MaxFrame = 256;
+
     /// <exception cref="InvalidDataException">The content is not such a file; the message names the file and the place.</exception>
     public static TokenizerParts Read(ReadOnlyMemory<byte> utf8, string file)
     {
@@ -52,7 +58,7 @@ internal static class TokenizerJsonReader
         for (int id = 0; id < tokens.Length; id++) ids.Add(tokens[id], id);
 
         var merges = new List<Merge>();
-        foreach (JsonPlace item in place.Required("merges").Items()) merges.Add(ReadMerge(item, ids));
+        foreach (JsonPlace item in place.Required("merges").Items(MaxTokens)) merges.Add(ReadMerge(item, ids));
         int unknown = -1;
         if (place.Optional("unk_token") is { IsNull: false } unk && !ids.TryGetValue(unk.Text(), out unknown))
             throw unk.Fault($"the unknown token {unk.Shown()} is not in the vocabulary");
@@ -62,7 +68,7 @@ internal static class TokenizerJsonReader
     private static string[] ReadVocabulary(JsonPlace place)
     {
         var entries = new List<(string Token, JsonPlace Id)>();
-        foreach ((string token, JsonPlace id) in place.Properties()) entries.Add((token, id));
+        foreach ((string token, JsonPlace id) in place.Properties(MaxTokens)) entries.Add((token, id));
         var tokens = new string?[entries.Count];
         foreach ((string token, JsonPlace number) in entries)
         {
@@ -80,7 +86,7 @@ internal static class TokenizerJsonReader
         if (place.Value.ValueKind == JsonValueKind.Array)
         {
             if (place.Value.GetArrayLength() != 2) throw place.Fault("a merge has two tokens");
-            JsonPlace[] sides = [.. place.Items()];
+            JsonPlace[] sides = [.. place.Items(2)];
             (left, right) = (sides[0].Text(), sides[1].Text());
         }
         else
@@ -101,12 +107,13 @@ internal static class TokenizerJsonReader
         if (place is not { IsNull: false } list) return new AddedTokens(tokens);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         int next = model.Tokens.Length;
-        foreach (JsonPlace item in list.Items())
+        foreach (JsonPlace item in list.Items(MaxTokens))
         {
             item.RefuseOthers("id", "content", "special", "normalized");
             string content = item.Required("content").Text();
             int id = item.Required("id").Integer();
             if (content.Length == 0) throw item.Fault("the content is empty");
+            if (content.Length > AddedTokens.MaxLength) throw item.Fault($"the content has {content.Length} characters; at most {AddedTokens.MaxLength} are read");
             if (!seen.Add(content)) throw item.Fault($"the token \"{content}\" is added twice");
             int known = model.Id(content);
             int expected = known >= 0 ? known : next;
@@ -134,15 +141,19 @@ internal static class TokenizerJsonReader
             throw type.Fault($"the post-processor {type.Shown()} is not supported; \"TemplateProcessing\" and null are");
         given.RefuseOthers("type", "single", "pair", "special_tokens");
         var special = new Dictionary<string, int[]>(StringComparer.Ordinal);
-        foreach ((string name, JsonPlace token) in given.Required("special_tokens").Properties())
+        foreach ((string name, JsonPlace token) in given.Required("special_tokens").Properties(MaxFrame))
             special.Add(name, ReadSpecialToken(token, model, added));
         TemplatePiece[] single = ReadPieces(given.Required("single"), special);
         TemplatePiece[] pair = ReadPieces(given.Required("pair"), special);
+        if (Length(single) > MaxFrame || Length(pair) > MaxFrame)
+            throw given.Fault($"more than {MaxFrame} special tokens around a text");
         if (Uses(single, PieceKind.First) != 1 || Uses(single, PieceKind.Second) != 0)
             throw given.Required("single").Fault("sequence A is to appear once and B not at all");
         if (Uses(pair, PieceKind.First) != 1 || Uses(pair, PieceKind.Second) != 1)
             throw given.Required("pair").Fault("sequences A and B are to appear once each");
         return new Template(single, pair);
+
+        static int Length(TemplatePiece[] pieces) => pieces.Sum(piece => piece.Ids.Length);
 
         static int Uses(TemplatePiece[] pieces, PieceKind kind) => pieces.Count(piece => piece.Kind == kind);
     }
@@ -150,13 +161,13 @@ internal static class TokenizerJsonReader
     private static int[] ReadSpecialToken(JsonPlace place, BpeModel model, AddedTokens added)
     {
         place.RefuseOthers("id", "ids", "tokens");
-        JsonPlace[] tokens = [.. place.Required("tokens").Items()];
-        JsonPlace[] ids = [.. place.Required("ids").Items()];
+        JsonPlace[] tokens = [.. place.Required("tokens").Items(MaxFrame)];
+        JsonPlace[] ids = [.. place.Required("ids").Items(MaxFrame)];
         if (ids.Length != tokens.Length) throw place.Fault($"{ids.Length} ids for {tokens.Length} tokens");
         for (int i = 0; i < ids.Length; i++)
         {
             string token = tokens[i].Text();
-            int id = added.All.FirstOrDefault(a => a.Content == token)?.Id ?? model.Id(token);
+            int id = added.Id(token) is >= 0 and var found ? found : model.Id(token);
             if (id < 0) throw tokens[i].Fault($"the token \"{token}\" is not in the vocabulary");
             if (id != ids[i].Integer()) throw ids[i].Fault($"the token \"{token}\" has id {id} in the vocabulary");
         }
@@ -166,7 +177,7 @@ internal static class TokenizerJsonReader
     private static TemplatePiece[] ReadPieces(JsonPlace place, Dictionary<string, int[]> special)
     {
         var pieces = new List<TemplatePiece>();
-        foreach (JsonPlace item in place.Items())
+        foreach (JsonPlace item in place.Items(MaxFrame))
         {
             item.RefuseOthers("Sequence", "SpecialToken");
             JsonPlace? sequence = item.Optional("Sequence"), token = item.Optional("SpecialToken");

@@ -59,6 +59,7 @@ internal static class TokenizerJsonWriter
         WritePieces(json, "pair", template.Pair);
         json.WriteStartObject("special_tokens");
         IEnumerable<TemplatePiece> special = template.Single.Concat(template.Pair).Where(piece => piece.Special is not null);
+        AddedToken[] beyond = [.. parts.Added.All.Where(token => token.Id >= parts.Model.Tokens.Length)];
         foreach (TemplatePiece piece in special.DistinctBy(piece => piece.Special).OrderBy(piece => piece.Special, StringComparer.Ordinal))
         {
             json.WriteStartObject(piece.Special!);
@@ -68,7 +69,7 @@ internal static class TokenizerJsonWriter
             json.WriteEndArray();
             json.WriteStartArray("tokens");
             foreach (int id in piece.Ids)
-                json.WriteStringValue(id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : parts.Added.All.First(token => token.Id == id).Content);
+                json.WriteStringValue(id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : beyond[id - parts.Model.Tokens.Length].Content);
             json.WriteEndArray();
             json.WriteEndObject();
         }

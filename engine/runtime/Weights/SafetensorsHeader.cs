@@ -6,7 +6,7 @@ namespace Engine.Runtime;
 
 /// <summary>
 /// Reads the header of a safetensors file: eight bytes of length, then JSON (source: huggingface/safetensors, README and tensor.rs, 0.8).
-/// Refused are: a header beyond 100 MB or the file's end, anything but UTF-8 and strict JSON, names that appear twice, unknown types and
+/// Refused are: a header beyond 100 MB or the file's end, more than 131,072 tensors or as many metadata, anything but UTF-8 and strict JSON, names that appear twice, unknown types and
 /// fields, a byte range that differs from type times shape, and ranges that overlap, leave holes, or do not cover the file to its last
 /// byte. The format does not ask for alignment, and neither does this reader: values are copied, never used in place.
 /// </summary>
@@ -20,7 +20,7 @@ internal static class SafetensorsHeader
     private readonly record struct Found(string Name, WeightType Type, long[] Extents, long Begin, long End);
 
     /// <summary>Reads the table of a file whose ninth byte is <c>{</c>.</summary>
-    public static WeightTable Read(MappedFile file)
+    public static WeightTable Read(PositionedFile file)
     {
         Span<byte> prefix = stackalloc byte[8];
         file.ReadExactly(0, prefix);
@@ -33,13 +33,12 @@ internal static class SafetensorsHeader
 
         var found = new List<Found>();
         var metadata = new Dictionary<string, string>();
-        using (MappedRange range = file.Map(prefix.Length, (long)length))
-            Parse(file, range.Span(0, (int)length), found, metadata);
+        Parse(file, file.Read(prefix.Length, (int)length), found, metadata);
         long dataStart = prefix.Length + (long)length;
         return new WeightTable(WeightFormat.Safetensors, Place(file, found, dataStart), metadata);
     }
 
-    private static void Parse(MappedFile file, ReadOnlySpan<byte> json, List<Found> found, Dictionary<string, string> metadata)
+    private static void Parse(PositionedFile file, ReadOnlySpan<byte> json, List<Found> found, Dictionary<string, string> metadata)
     {
         if (!Utf8.IsValid(json)) throw file.Invalid("has a header that is not UTF-8");
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 4 });
@@ -50,7 +49,8 @@ internal static class SafetensorsHeader
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 string name = reader.GetString()!;
-                if (!names.Add(name)) throw file.Invalid($"lists {MappedFile.Quote(name)} twice in its header");
+                if (!names.Add(name)) throw file.Invalid($"lists {PositionedFile.Quote(name)} twice in its header");
+                if (names.Count > WeightTable.MaxTensors) throw file.Invalid($"lists more than {WeightTable.MaxTensors} tensors");
                 if (name == MetadataKey) ReadMetadata(file, ref reader, metadata);
                 else found.Add(ReadTensor(file, ref reader, name));
             }
@@ -67,7 +67,7 @@ internal static class SafetensorsHeader
         }
     }
 
-    private static void ReadMetadata(MappedFile file, ref Utf8JsonReader reader, Dictionary<string, string> metadata)
+    private static void ReadMetadata(PositionedFile file, ref Utf8JsonReader reader, Dictionary<string, string> metadata)
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw file.Invalid($"has a {MetadataKey} that is not an object of strings");
@@ -76,13 +76,14 @@ internal static class SafetensorsHeader
             string key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
-                throw file.Invalid($"has a {MetadataKey} whose {MappedFile.Quote(key)} is not a string");
+                throw file.Invalid($"has a {MetadataKey} whose {PositionedFile.Quote(key)} is not a string");
+            if (metadata.Count == WeightTable.MaxTensors) throw file.Invalid($"has a {MetadataKey} of more than {metadata.Count} entries");
             if (!metadata.TryAdd(key, reader.GetString()!))
-                throw file.Invalid($"has a {MetadataKey} that lists {MappedFile.Quote(key)} twice");
+                throw file.Invalid($"has a {MetadataKey} that lists {PositionedFile.Quote(key)} twice");
         }
     }
 
-    private static Found ReadTensor(MappedFile file, ref Utf8JsonReader reader, string name)
+    private static Found ReadTensor(PositionedFile file, ref Utf8JsonReader reader, string name)
     {
         if (name.Length == 0) throw file.Invalid("lists a tensor without a name");
         WeightType? type = null;
@@ -94,24 +95,24 @@ internal static class SafetensorsHeader
             if (type is null && reader.ValueTextEquals("dtype"u8)) type = ReadType(file, ref reader, name);
             else if (extents is null && reader.ValueTextEquals("shape"u8)) extents = ReadNumbers(file, ref reader, name);
             else if (offsets is null && reader.ValueTextEquals("data_offsets"u8)) offsets = ReadNumbers(file, ref reader, name);
-            else throw Wrong(file, name, $"has the field {MappedFile.Quote(reader.GetString()!)}, which is unknown or there twice");
+            else throw Wrong(file, name, $"has the field {PositionedFile.Quote(reader.GetString()!)}, which is unknown or there twice");
         }
         if (type is null || extents is null || offsets is null) throw Wrong(file, name, "lacks one of dtype, shape and data_offsets");
         if (offsets.Length != 2 || offsets[1] < offsets[0]) throw Wrong(file, name, "has data_offsets that are not [begin, end]");
         return new Found(name, type.Value, extents, offsets[0], offsets[1]);
     }
 
-    private static WeightType ReadType(MappedFile file, ref Utf8JsonReader reader, string name)
+    private static WeightType ReadType(PositionedFile file, ref Utf8JsonReader reader, string name)
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.String) throw Wrong(file, name, "has a dtype that is not a string");
         string text = reader.GetString()!;
         return WeightTypes.TryParse(text, out WeightType type)
             ? type
-            : throw Wrong(file, name, $"has the unknown dtype {MappedFile.Quote(text)}");
+            : throw Wrong(file, name, $"has the unknown dtype {PositionedFile.Quote(text)}");
     }
 
-    private static long[] ReadNumbers(MappedFile file, ref Utf8JsonReader reader, string name)
+    private static long[] ReadNumbers(PositionedFile file, ref Utf8JsonReader reader, string name)
     {
         Span<long> numbers = stackalloc long[WeightEntry.MaxRank];
         int count = 0;
@@ -128,7 +129,7 @@ internal static class SafetensorsHeader
     }
 
     /// <summary>Holds the ranges against the file and each other; the entries come in the order of their data.</summary>
-    private static List<WeightEntry> Place(MappedFile file, List<Found> found, long dataStart)
+    private static List<WeightEntry> Place(PositionedFile file, List<Found> found, long dataStart)
     {
         long dataLength = file.Length - dataStart;
         var entries = new List<WeightEntry>(found.Count);
@@ -149,6 +150,6 @@ internal static class SafetensorsHeader
         return entries;
     }
 
-    private static InvalidDataException Wrong(MappedFile file, string name, string fault) =>
-        file.Invalid($"tensor {MappedFile.Quote(name)} {fault}");
+    private static InvalidDataException Wrong(PositionedFile file, string name, string fault) =>
+        file.Invalid($"tensor {PositionedFile.Quote(name)} {fault}");
 }

@@ -4,7 +4,7 @@ namespace Engine.Runtime;
 /// Finds the state dict in an unpickled value and lists its tensors.
 /// <paramref name="places"/> maps a storage's key to its byte in the file.
 /// </summary>
-internal sealed class StateDict(MappedFile file, Dictionary<string, long> places)
+internal sealed class StateDict(PositionedFile file, Dictionary<string, long> places)
 {
     /// <summary>Of containers in containers; a pickle can build a tower of a million, or a ring.</summary>
     private const int MaxDepth = 64;
@@ -18,10 +18,14 @@ internal sealed class StateDict(MappedFile file, Dictionary<string, long> places
     /// <summary>Where training scripts put the state dict in a checkpoint.</summary>
     private static readonly string[] UsualKeys = ["state_dict", "model_state_dict", "model", "module"];
 
+    /// <summary>Tied weights are views of the same values; views that overlap otherwise may stand for far more than there is.</summary>
+    private const long MaxGrowth = 8, FreeBytes = 64 << 20;
+
     private readonly List<WeightEntry> _entries = [];
+    private readonly HashSet<(WeightView View, long Count)> _views = [];
     private readonly Dictionary<object, bool> _holdsTensor = new(ReferenceEqualityComparer.Instance);
     private int _visits;
-    private long _nameChars;
+    private long _nameChars, _bytes;
 
     /// <summary>The tensors under their full names, in the order of the dict.</summary>
     public List<WeightEntry> Entries(object? value)
@@ -84,7 +88,7 @@ internal sealed class StateDict(MappedFile file, Dictionary<string, long> places
         switch (value)
         {
             case TorchTensor tensor:
-                _entries.Add(Entry(name, tensor));
+                Add(Entry(name, tensor));
                 break;
             case PickleDict dict:
                 foreach ((object? innerKey, object? item) in dict.Pairs) Add(inner, innerKey, item, depth + 1);
@@ -93,6 +97,15 @@ internal sealed class StateDict(MappedFile file, Dictionary<string, long> places
                 for (int i = 0; i < list.Count; i++) Add(inner, (long)i, list[i], depth + 1);
                 break;
         }
+    }
+
+    private void Add(WeightEntry entry)
+    {
+        if (_entries.Count == WeightTable.MaxTensors) throw file.Invalid($"holds more than {WeightTable.MaxTensors} tensors");
+        _entries.Add(entry);
+        if (_views.Add((entry.View!, entry.Count))) _bytes += entry.ByteCount;
+        if (_bytes > Math.Max(FreeBytes, MaxGrowth * file.Length))
+            throw file.Invalid($"has tensors that overlap: together they are more than {MaxGrowth} times the file; call contiguous() on them before saving");
     }
 
     private WeightEntry Entry(string name, TorchTensor tensor)

@@ -21,7 +21,7 @@ internal static class TorchFile
 
     private static readonly BigInteger LegacyMagic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber);
 
-    public static WeightTable ReadZip(MappedFile file)
+    public static WeightTable ReadZip(PositionedFile file)
     {
         ZipDirectory zip = ZipDirectory.Read(file);
         string root = Root(file, zip);
@@ -30,45 +30,38 @@ internal static class TorchFile
         if (length > MaxPickleBytes) throw file.Invalid($"has a pickle of {length} bytes; at most {MaxPickleBytes} are read");
 
         var objects = new TorchObjects(file);
-        object? value;
-        using (MappedRange range = file.Map(at, length))
-            value = new Unpickler(file, objects, range.Span(0, (int)length)).Load();
+        object? value = new Unpickler(file, objects, file.Read(at, (int)length)).Load();
         var places = new Dictionary<string, long>(objects.Storages.Count);
         foreach ((string key, TorchStorage storage) in objects.Storages)
         {
             if (!zip.TryLocate($"{root}data/{key}", out at, out length))
-                throw file.Invalid($"lacks the storage {MappedFile.Quote(key)} that its pickle names");
+                throw file.Invalid($"lacks the storage {PositionedFile.Quote(key)} that its pickle names");
             if (length != storage.TotalBytes)
-                throw file.Invalid($"has {length} bytes for the storage {MappedFile.Quote(key)}, which should have {storage.TotalBytes}");
+                throw file.Invalid($"has {length} bytes for the storage {PositionedFile.Quote(key)}, which should have {storage.TotalBytes}");
             places.Add(key, at);
         }
+        RefuseOverlaps(file, objects, places);
         return new WeightTable(WeightFormat.TorchZip, new StateDict(file, places).Entries(value), []);
     }
 
-    public static WeightTable ReadLegacy(MappedFile file)
+    public static WeightTable ReadLegacy(PositionedFile file)
     {
         var objects = new TorchObjects(file);
-        object? value, keys;
-        long position;
-        using (MappedRange range = file.Map(0, Math.Min(file.Length, MaxPickleBytes)))
-        {
-            var pickles = new Unpickler(file, objects, range.Span(0, (int)range.Length));
-            if (pickles.Load() is not BigInteger magic || magic != LegacyMagic)
-                throw file.Invalid("begins as a pickle, but not as one of PyTorch's checkpoints");
-            if (pickles.Load() is not LegacyVersion)
-                throw file.Invalid($"is of a version of PyTorch's old format other than {LegacyVersion}");
-            if (pickles.Load() is PickleDict machine && machine.Pairs.Exists(p => p is { Key: "little_endian", Value: false }))
-                throw BigEndian(file);
-            value = pickles.Load();
-            keys = pickles.Load();
-            position = pickles.Position;
-        }
+        var pickles = new Unpickler(file, objects, file.Read(0, (int)Math.Min(file.Length, MaxPickleBytes)));
+        if (pickles.Load() is not BigInteger magic || magic != LegacyMagic)
+            throw file.Invalid("begins as a pickle, but not as one of PyTorch's checkpoints");
+        if (pickles.Load() is not LegacyVersion)
+            throw file.Invalid($"is of a version of PyTorch's old format other than {LegacyVersion}");
+        if (pickles.Load() is PickleDict machine && machine.Pairs.Exists(p => p is { Key: "little_endian", Value: false }))
+            throw BigEndian(file);
+        object? value = pickles.Load(), keys = pickles.Load();
+        long position = pickles.Position;
         if (keys is not List<object?> list) throw file.Invalid("lacks the list of its storages");
         Dictionary<string, long> places = PlaceStorages(file, objects, list, position);
         return new WeightTable(WeightFormat.TorchLegacy, new StateDict(file, places).Entries(value), []);
     }
 
-    private static Dictionary<string, long> PlaceStorages(MappedFile file, TorchObjects objects, List<object?> keys, long position)
+    private static Dictionary<string, long> PlaceStorages(PositionedFile file, TorchObjects objects, List<object?> keys, long position)
     {
         var places = new Dictionary<string, long>(objects.Storages.Count);
         Span<byte> prefix = stackalloc byte[sizeof(long)];
@@ -77,20 +70,33 @@ internal static class TorchFile
             if (item is not string key || !objects.Storages.TryGetValue(key, out TorchStorage? storage))
                 throw file.Invalid("lists a storage that no tensor uses");
             if (file.Length - position < prefix.Length || file.Length - position - prefix.Length < storage.TotalBytes)
-                throw file.Invalid($"ends before or within the storage {MappedFile.Quote(key)}: it is truncated, fetch it again");
+                throw file.Invalid($"ends before or within the storage {PositionedFile.Quote(key)}: it is truncated, fetch it again");
             file.ReadExactly(position, prefix);
             long elements = BinaryPrimitives.ReadInt64LittleEndian(prefix);
             if (elements != storage.TotalBytes / (storage.Type.Bits() / 8))
-                throw file.Invalid($"has {elements} elements for the storage {MappedFile.Quote(key)} of {storage.TotalBytes} bytes");
-            if (!places.TryAdd(key, position + prefix.Length)) throw file.Invalid($"lists the storage {MappedFile.Quote(key)} twice");
+                throw file.Invalid($"has {elements} elements for the storage {PositionedFile.Quote(key)} of {storage.TotalBytes} bytes");
+            if (!places.TryAdd(key, position + prefix.Length)) throw file.Invalid($"lists the storage {PositionedFile.Quote(key)} twice");
             position += prefix.Length + storage.TotalBytes;
         }
         if (places.Count != objects.Storages.Count) throw file.Invalid("has tensors whose storage it does not hold");
         return places;
     }
 
+    /// <summary>A few bytes that stand for many storages would grow without bound when they are read.</summary>
+    private static void RefuseOverlaps(PositionedFile file, TorchObjects objects, Dictionary<string, long> places)
+    {
+        long end = 0;
+        foreach ((string key, long at) in places.OrderBy(place => place.Value))
+        {
+            long length = objects.Storages[key].TotalBytes;
+            if (length == 0) continue;
+            if (at < end) throw file.Invalid($"has a storage {PositionedFile.Quote(key)} that overlaps another one");
+            end = at + length;
+        }
+    }
+
     /// <summary>The folder of the archive in which the pickle lies, with its slash.</summary>
-    private static string Root(MappedFile file, ZipDirectory zip)
+    private static string Root(PositionedFile file, ZipDirectory zip)
     {
         const string pickle = "data.pkl";
         string? found = null;
@@ -103,7 +109,7 @@ internal static class TorchFile
         return found?[..^pickle.Length] ?? throw file.Invalid("is a zip archive, but not a PyTorch checkpoint: it has no data.pkl");
     }
 
-    private static void CheckByteOrder(MappedFile file, long at, long length)
+    private static void CheckByteOrder(PositionedFile file, long at, long length)
     {
         Span<byte> order = stackalloc byte[6];
         if (length != order.Length) throw BigEndian(file);
@@ -111,6 +117,6 @@ internal static class TorchFile
         if (!order.SequenceEqual("little"u8)) throw BigEndian(file);
     }
 
-    private static InvalidDataException BigEndian(MappedFile file) =>
+    private static InvalidDataException BigEndian(PositionedFile file) =>
         file.Invalid("was saved in an order of bytes other than little-endian; save it again on a little-endian machine");
 }

@@ -20,7 +20,7 @@ internal sealed record TorchTensor(TorchStorage Storage, WeightType Type, long O
 /// full name before anything happens; there is nothing here that could run code, whatever the pickle asks (source:
 /// torch/_weights_only_unpickler.py and torch/_utils.py, of which this is the part that state dicts use).
 /// </summary>
-internal sealed class TorchObjects(MappedFile file)
+internal sealed class TorchObjects(PositionedFile file)
 {
     private enum Kind { OrderedDict, Storage, ElementType, Size, RebuildTensor, RebuildTensorV3, RebuildParameter }
 
@@ -70,7 +70,7 @@ internal sealed class TorchObjects(MappedFile file)
         Globals.TryGetValue($"{module}.{name}", out Global? global)
             ? global
             : throw file.Invalid(
-                $"refused: its pickle names {MappedFile.Quote($"{module}.{name}")}, " +
+                $"refused: its pickle names {PositionedFile.Quote($"{module}.{name}")}, " +
                 "which is no part of a state dict, and nothing of it was run; " +
                 "where the file is to be trusted, load it in Python and save model.state_dict() alone");
 
@@ -94,14 +94,14 @@ internal sealed class TorchObjects(MappedFile file)
             throw file.Invalid("has a pickle with a reference that names no storage");
         int size = global.Type.Bits() / 8;
         if (elements < 0 || elements > file.Length / size)
-            throw file.Invalid($"names a storage {MappedFile.Quote(key)} that is larger than the file");
+            throw file.Invalid($"names a storage {PositionedFile.Quote(key)} that is larger than the file");
         var storage = new TorchStorage(key, global.Type, elements * size, 0, elements * size);
         if (!Storages.TryAdd(key, storage) && Storages[key].TotalBytes != storage.TotalBytes)
-            throw file.Invalid($"names the storage {MappedFile.Quote(key)} with two different sizes");
+            throw file.Invalid($"names the storage {PositionedFile.Quote(key)} with two different sizes");
         if (parts.Length == 5 || parts[5] is null) return storage;
         if (parts[5] is not object?[] view || view is not [_, long start, long length] ||
             start < 0 || length < 0 || start > elements || length > elements - start)
-            throw file.Invalid($"has a view that is not within its storage {MappedFile.Quote(key)}");
+            throw file.Invalid($"has a view that is not within its storage {PositionedFile.Quote(key)}");
         return storage with { ViewStart = start * size, ViewBytes = length * size };
     }
 
@@ -112,7 +112,7 @@ internal sealed class TorchObjects(MappedFile file)
         long[] extents = Numbers(sizes), strides = Numbers(steps);
         long available = storage.ViewBytes / (type.Bits() / 8);
         if (extents.Length != strides.Length || offset < 0 || offset > available || !WeightTable.TryCount(extents, out long count))
-            throw file.Invalid($"has a tensor whose view of storage {MappedFile.Quote(storage.Key)} makes no sense");
+            throw file.Invalid($"has a tensor whose view of storage {PositionedFile.Quote(storage.Key)} makes no sense");
         Int128 last = offset;
         for (int i = 0; i < extents.Length && count > 0; i++)
         {
@@ -120,7 +120,7 @@ internal sealed class TorchObjects(MappedFile file)
             if (last >= available) break;
         }
         if (count > 0 && last >= available)
-            throw file.Invalid($"has a tensor that reaches beyond its storage {MappedFile.Quote(storage.Key)} of {available} elements");
+            throw file.Invalid($"has a tensor that reaches beyond its storage {PositionedFile.Quote(storage.Key)} of {available} elements");
         if (count > available)
             throw file.Invalid($"has a tensor of {count} elements broadcast from {available}; call contiguous() on it before saving");
         return new TorchTensor(storage, type, offset, extents, strides, count);

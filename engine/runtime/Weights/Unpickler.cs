@@ -11,7 +11,7 @@ namespace Engine.Runtime;
 /// Opcodes outside this set are refused. Time and memory are bounded by the pickle's length and the number of its operations, whatever
 /// lengths and indices it claims; nothing recurses.
 /// </summary>
-internal ref struct Unpickler(MappedFile file, TorchObjects objects, ReadOnlySpan<byte> data)
+internal ref struct Unpickler(PositionedFile file, TorchObjects objects, ReadOnlySpan<byte> data)
 {
     /// <summary>A checkpoint takes about 35 operations for each tensor.</summary>
     private const int MaxOperations = 1 << 21;

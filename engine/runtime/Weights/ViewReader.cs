@@ -1,35 +1,42 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Engine.Runtime;
 
 /// <summary>
-/// Hands out the elements of a tensor in row-major order, piece by piece: straight from the mapped file where they are one run, gathered
-/// through a small buffer where they are strided. Memory stays bounded whatever the tensor's size.
+/// Hands out the elements of a tensor in row-major order, piece by piece through a small buffer: read one after the other where they are
+/// one run, gathered from all that the view spans where they are strided.
 /// </summary>
-internal unsafe ref struct ViewReader
+internal ref struct ViewReader
 {
     /// <summary>Small enough to stay in the second-level cache together with the converted values.</summary>
     private const int PieceBytes = 1 << 17;
 
-    private readonly MappedRange _range;
+    /// <summary>What any strided view may span in the file, and how many times its own bytes if it spans more.</summary>
+    private const long FreeSpan = 64 << 20, MaxDilution = 16;
+
+    private readonly PositionedFile _file;
     private readonly WeightView _view;
     private readonly int _elementBytes;
     private readonly byte[] _buffer;
+    private readonly byte[] _span;
     private readonly long[] _index;
     private long _remaining;
     private long _position;
     private long _row;
 
-    /// <param name="range">The mapped bytes from the view's first element on.</param>
+    /// <param name="file">The tensor's file.</param>
     /// <param name="entry">The tensor, not empty.</param>
-    public ViewReader(MappedRange range, WeightEntry entry)
+    /// <exception cref="InvalidDataException">The view picks few elements out of far too many.</exception>
+    public ViewReader(PositionedFile file, WeightEntry entry)
     {
-        _range = range;
+        _file = file;
         _view = entry.View!;
         // A run is copied as bytes, so that packed types need no unit of their own.
         _elementBytes = _view.IsRun ? 1 : entry.Type.Bits() / 8;
         _remaining = _view.IsRun ? entry.ByteCount : entry.Count;
-        _buffer = _view.IsRun ? [] : new byte[PieceBytes];
+        _buffer = new byte[Math.Min(PieceBytes, entry.ByteCount)];
+        _span = _view.IsRun ? [] : ReadSpan(file, entry);
         _index = _view.IsRun ? [] : new long[_view.Extents.Length];
     }
 
@@ -42,12 +49,21 @@ internal unsafe ref struct ViewReader
         return true;
     }
 
+    private static byte[] ReadSpan(PositionedFile file, WeightEntry entry)
+    {
+        long bytes = entry.View!.Reach() * (entry.Type.Bits() / 8);
+        if (bytes > Math.Min(Array.MaxLength, Math.Max(FreeSpan, entry.ByteCount * MaxDilution)))
+            throw file.Invalid(
+                $"tensor {PositionedFile.Quote(entry.Name)} takes {entry.ByteCount} bytes out of {bytes}; call contiguous() on it before saving");
+        return file.Read(entry.View.Offset, (int)bytes);
+    }
+
     private ReadOnlySpan<byte> NextOfRun()
     {
-        int length = (int)Math.Min(PieceBytes, _remaining);
-        var piece = new ReadOnlySpan<byte>(_range.Pointer + _position, length);
-        _position += length;
-        _remaining -= length;
+        Span<byte> piece = _buffer.AsSpan(0, (int)Math.Min(_buffer.Length, _remaining));
+        _file.ReadExactly(_view.Offset + _position, piece);
+        _position += piece.Length;
+        _remaining -= piece.Length;
         return piece;
     }
 
@@ -58,8 +74,7 @@ internal unsafe ref struct ViewReader
         while (filled < capacity && _remaining > 0)
         {
             int count = (int)Math.Min(capacity - filled, extent - _position);
-            byte* source = _range.Pointer + ((_row + (_position * stride)) * _elementBytes);
-            Copy(source, stride, count, _buffer.AsSpan(filled * _elementBytes));
+            Copy(_row + (_position * stride), stride, count, _buffer.AsSpan(filled * _elementBytes));
             filled += count;
             _remaining -= count;
             _position += count;
@@ -80,23 +95,22 @@ internal unsafe ref struct ViewReader
         }
     }
 
-    private readonly void Copy(byte* source, long stride, int count, Span<byte> destination)
+    private readonly void Copy(long first, long stride, int count, Span<byte> destination)
     {
-        if (stride == 1) new ReadOnlySpan<byte>(source, count * _elementBytes).CopyTo(destination);
+        ReadOnlySpan<byte> source = _span.AsSpan((int)(first * _elementBytes));
+        if (stride == 1) source[..(count * _elementBytes)].CopyTo(destination);
         else if (_elementBytes == 1) Copy<byte>(source, stride, count, destination);
         else if (_elementBytes == 2) Copy<ushort>(source, stride, count, destination);
         else if (_elementBytes == 4) Copy<uint>(source, stride, count, destination);
         else Copy<ulong>(source, stride, count, destination);
     }
 
-    private static void Copy<T>(byte* source, long stride, int count, Span<byte> destination)
+    private static void Copy<T>(ReadOnlySpan<byte> source, long stride, int count, Span<byte> destination)
         where T : unmanaged
     {
-        destination = destination[..(count * sizeof(T))];
-        fixed (byte* target = destination)
-        {
-            for (int i = 0; i < count; i++)
-                Unsafe.WriteUnaligned(target + ((long)i * sizeof(T)), Unsafe.ReadUnaligned<T>(source + (i * stride * sizeof(T))));
-        }
+        // Within the span, so that all products fit an int.
+        int step = count > 1 ? (int)stride * Unsafe.SizeOf<T>() : 0;
+        for (int i = 0; i < count; i++)
+            MemoryMarshal.Write(destination[(i * Unsafe.SizeOf<T>())..], MemoryMarshal.Read<T>(source[(i * step)..]));
     }
 }

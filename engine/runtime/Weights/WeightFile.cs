@@ -6,8 +6,8 @@ namespace Engine.Runtime;
 
 /// <summary>
 /// A file of named tensors: safetensors, or PyTorch's <c>pytorch_model.bin</c> in its zip or its old form. The content tells which, not
-/// the name. Opening reads and checks the table of tensors; values are copied out on request, from one mapped tensor at a time, so that
-/// loading takes the memory of the destination and little more. Any number of threads may read at once.
+/// the name. Opening reads and checks the table of tensors; values are read on request, tensor by tensor and in pieces, so that loading
+/// takes the memory of the destination and little more: of a view with strides, all that it spans. Any number of threads may read at once.
 /// </summary>
 /// <remarks>
 /// <para>A file is hostile until parsed: every length and offset is held against the file before anything is allocated or read, a pickle
@@ -19,24 +19,27 @@ namespace Engine.Runtime;
 /// <c>state_dict</c>, <c>model_state_dict</c>, <c>model</c> or <c>module</c> is looked into where it has tensors, or else the only
 /// value that has. What lies beside it (an optimizer's state, counters) is no weight and not listed. Containers within the state dict join
 /// their names with dots.</para>
-/// <para>The file must not be shortened while it is open.</para>
+/// <para>Bounds: a header or pickle of 100 or 64 MB, 131,072 tensors with names of 1,024 characters, and together eight times the bytes of
+/// the file where views of a PyTorch file overlap. A file that is cut short while it is open is an error of the read that meets it.</para>
 /// </remarks>
 public sealed class WeightFile : IDisposable
 {
-    private readonly MappedFile _file;
+    private readonly PositionedFile _file;
     private readonly WeightTable _table;
     private readonly Dictionary<string, WeightEntry> _byName;
 
-    private WeightFile(MappedFile file, WeightTable table)
+    private WeightFile(PositionedFile file, WeightTable table)
     {
         _file = file;
         _table = table;
         _byName = new Dictionary<string, WeightEntry>(table.Entries.Count);
         foreach (WeightEntry entry in table.Entries)
         {
+            if (entry.Name.Length > WeightTable.MaxNameChars)
+                throw file.Invalid($"holds a tensor called {PositionedFile.Quote(entry.Name)} of more than {WeightTable.MaxNameChars} characters");
             if (entry.Name.Length == 0 || entry.Name == SafetensorsHeader.MetadataKey)
-                throw file.Invalid($"holds a tensor called {MappedFile.Quote(entry.Name)}, which is no name for a tensor");
-            if (!_byName.TryAdd(entry.Name, entry)) throw file.Invalid($"holds two tensors called {MappedFile.Quote(entry.Name)}");
+                throw file.Invalid($"holds a tensor called {PositionedFile.Quote(entry.Name)}, which is no name for a tensor");
+            if (!_byName.TryAdd(entry.Name, entry)) throw file.Invalid($"holds two tensors called {PositionedFile.Quote(entry.Name)}");
         }
         Tie(table.Entries);
     }
@@ -57,12 +60,12 @@ public sealed class WeightFile : IDisposable
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
-    /// <exception cref="IOException">The path is a folder or a pipe, or reading failed.</exception>
-    /// <exception cref="InvalidDataException">The file is empty, damaged, hostile, or of another kind.</exception>
+    /// <exception cref="IOException">The path is a folder, or reading failed.</exception>
+    /// <exception cref="InvalidDataException">The file is empty, no regular file, damaged, hostile, or of another kind.</exception>
     public static WeightFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        MappedFile file = MappedFile.Open(path);
+        PositionedFile file = PositionedFile.Open(path);
         try
         {
             return new WeightFile(file, ReadTable(file));
@@ -83,7 +86,9 @@ public sealed class WeightFile : IDisposable
     /// <param name="entry">An entry of this file.</param>
     /// <param name="destination">As many elements as the entry's <see cref="WeightEntry.Count"/>.</param>
     /// <exception cref="ArgumentException">The entry is another file's, or the destination is not of its size.</exception>
-    /// <exception cref="InvalidDataException">The tensor is not of a floating-point type the engine reads.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The tensor is not of a floating-point type the engine reads, or the file became shorter.
+    /// </exception>
     public void Read(WeightEntry entry, Span<float> destination)
     {
         CheckOwned(entry);
@@ -92,11 +97,10 @@ public sealed class WeightFile : IDisposable
                 $"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Type is not (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64))
             throw _file.Invalid(
-                $"tensor {MappedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
+                $"tensor {PositionedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
         if (entry.Count == 0) return;
         int elementBytes = entry.Type.Bits() / 8;
-        using MappedRange range = Map(entry);
-        var reader = new ViewReader(range, entry);
+        var reader = new ViewReader(_file, entry);
         while (reader.Next(out ReadOnlySpan<byte> piece))
         {
             FloatValues.ToSingle(entry.Type, piece, destination);
@@ -115,8 +119,7 @@ public sealed class WeightFile : IDisposable
             throw new ArgumentException(
                 $"tensor {entry.Name} has {entry.ByteCount} bytes; the destination has room for {destination.Length}", nameof(destination));
         if (entry.Count == 0) return;
-        using MappedRange range = Map(entry);
-        var reader = new ViewReader(range, entry);
+        var reader = new ViewReader(_file, entry);
         while (reader.Next(out ReadOnlySpan<byte> piece))
         {
             piece.CopyTo(destination);
@@ -153,8 +156,7 @@ public sealed class WeightFile : IDisposable
         foreach (WeightEntry entry in kept)
         {
             if (entry.Count == 0) continue;
-            using MappedRange range = Map(entry);
-            var reader = new ViewReader(range, entry);
+            var reader = new ViewReader(_file, entry);
             while (reader.Next(out ReadOnlySpan<byte> piece))
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -171,12 +173,6 @@ public sealed class WeightFile : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();
 
-    private MappedRange Map(WeightEntry entry)
-    {
-        WeightView view = entry.View!;
-        return _file.Map(view.Offset, view.IsRun ? entry.ByteCount : view.Reach() * (entry.Type.Bits() / 8));
-    }
-
     private void CheckOwned(WeightEntry entry)
     {
         ArgumentNullException.ThrowIfNull(entry);
@@ -184,7 +180,7 @@ public sealed class WeightFile : IDisposable
             throw new ArgumentException($"tensor {entry.Name} is not an entry of {Path}", nameof(entry));
     }
 
-    private static WeightTable ReadTable(MappedFile file)
+    private static WeightTable ReadTable(PositionedFile file)
     {
         Span<byte> start = stackalloc byte[64];
         start = start[..(int)Math.Min(start.Length, file.Length)];

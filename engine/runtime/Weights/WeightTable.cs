@@ -16,6 +16,12 @@ public enum WeightFormat
 /// <summary>What a reader finds in a file: the tensors, each with its place, checked against the file's bounds.</summary>
 internal sealed record WeightTable(WeightFormat Format, List<WeightEntry> Entries, Dictionary<string, string> Metadata)
 {
+    /// <summary>Far more than any model has.</summary>
+    public const int MaxTensors = 1 << 17;
+
+    /// <summary>Of a tensor's name.</summary>
+    public const int MaxNameChars = 1024;
+
     /// <summary>The product of the extents; false where it exceeds 63 bits. An extent of zero makes it zero.</summary>
     public static bool TryCount(ReadOnlySpan<long> extents, out long count)
     {

@@ -66,5 +66,12 @@ internal sealed class WeightView : IEquatable<WeightView>
 
     public override bool Equals(object? obj) => Equals(obj as WeightView);
 
-    public override int GetHashCode() => HashCode.Combine(Offset, Extents.Length);
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.Add(Offset);
+        foreach (long extent in Extents) hash.Add(extent);
+        foreach (long stride in Strides) hash.Add(stride);
+        return hash.ToHashCode();
+    }
 }

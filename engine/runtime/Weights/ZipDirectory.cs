@@ -6,7 +6,7 @@ namespace Engine.Runtime;
 
 /// <summary>
 /// The table of contents of a zip archive (source: PKWARE APPNOTE 6.3, zip64 included), read for one thing the BCL's reader does not
-/// tell: at which byte of the file an entry's data begin, so that they can be mapped. Only stored entries can be located; that is how
+/// tell: at which byte of the file an entry's data begin, so that they can be read in place. Only stored entries can be located; that is how
 /// PyTorch writes, and nothing is ever inflated. Checksums are not computed, as the reference does not by default.
 /// </summary>
 internal sealed class ZipDirectory
@@ -15,28 +15,27 @@ internal sealed class ZipDirectory
     private const uint End64Signature = 0x06064b50, Locator64Signature = 0x07064b50;
     private const int LocalBytes = 30, CentralBytes = 46, EndBytes = 22, End64Bytes = 56, Locator64Bytes = 20;
 
-    /// <summary>Far more than any checkpoint's: half a million storages.</summary>
-    private const long MaxDirectoryBytes = 64 << 20;
+    /// <summary>Far more than any checkpoint's.</summary>
+    private const long MaxDirectoryBytes = 64 << 20, MaxEntries = 2 * WeightTable.MaxTensors;
 
     private readonly record struct Entry(ushort Flags, ushort Method, long Compressed, long Length, long Header);
 
-    private readonly MappedFile _file;
+    private readonly PositionedFile _file;
     private readonly Dictionary<string, Entry> _entries = [];
 
-    private ZipDirectory(MappedFile file) => _file = file;
+    private ZipDirectory(PositionedFile file) => _file = file;
 
     /// <summary>The names of all entries.</summary>
     public IReadOnlyCollection<string> Names => _entries.Keys;
 
     /// <summary>Reads the table of contents.</summary>
-    public static ZipDirectory Read(MappedFile file)
+    public static ZipDirectory Read(PositionedFile file)
     {
         var zip = new ZipDirectory(file);
         (long offset, long length, long count) = zip.FindDirectory();
         if (length > MaxDirectoryBytes) throw file.Invalid($"has a zip directory of {length} bytes; at most {MaxDirectoryBytes} are read");
         if (length == 0) throw file.Invalid("is an empty zip archive");
-        using MappedRange range = file.Map(offset, length);
-        zip.ReadEntries(range.Span(0, (int)length), count, offset);
+        zip.ReadEntries(file.Read(offset, (int)length), count, offset);
         return zip;
     }
 
@@ -102,6 +101,7 @@ internal sealed class ZipDirectory
 
     private void ReadEntries(ReadOnlySpan<byte> directory, long count, long directoryOffset)
     {
+        if (count > MaxEntries) throw _file.Invalid($"has {count} entries in its zip directory; at most {MaxEntries} are read");
         for (long i = 0; i < count; i++)
         {
             if (directory.Length < CentralBytes || U32(directory, 0) != CentralSignature)
@@ -150,7 +150,7 @@ internal sealed class ZipDirectory
         return true;
     }
 
-    private InvalidDataException Wrong(string name, string fault) => _file.Invalid($"zip entry {MappedFile.Quote(name)} {fault}");
+    private InvalidDataException Wrong(string name, string fault) => _file.Invalid($"zip entry {PositionedFile.Quote(name)} {fault}");
 
     private static ushort U16(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[offset..]);
 

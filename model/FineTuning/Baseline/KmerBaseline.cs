@@ -6,17 +6,28 @@ public sealed record KmerOptions
     /// <summary>The number of bases of a k-mer, from 1 to 8.</summary>
     public int K { get; init; } = 6;
 
-    /// <summary>The strengths of regularisation that are tried, strongest first.</summary>
+    /// <summary>The strengths of regularisation that are tried, strongest first: from 1 to 1,000, each from 0 to 1e9.</summary>
     public IReadOnlyList<double> Lambdas { get; init; } = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6];
 
-    /// <summary>The largest component of the gradient at which a fit ends.</summary>
+    /// <summary>The largest component of the gradient at which a fit ends, from 0 to 1e9.</summary>
     public double Tolerance { get; init; } = 1e-5;
 
-    /// <summary>The most iterations of a fit.</summary>
+    /// <summary>The most iterations of a fit, from 1 to 1,000,000.</summary>
     public int Iterations { get; init; } = 500;
 
-    /// <summary>Threads; 0: all cores. The result does not depend on it.</summary>
+    /// <summary>Threads, from 0 to 1,024; 0: all cores. The result does not depend on it.</summary>
     public int Threads { get; init; }
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        OptionRange.Check(nameof(K), K, 1, 8);
+        OptionRange.Check($"the number of {nameof(Lambdas)}", Lambdas.Count, 1, 1000);
+        foreach (double lambda in Lambdas) OptionRange.Check($"one of {nameof(Lambdas)}", lambda, 0, OptionRange.Largest);
+        OptionRange.Check(nameof(Tolerance), Tolerance, 0, OptionRange.Largest);
+        OptionRange.Check(nameof(Iterations), Iterations, 1, 1_000_000);
+        OptionRange.Check(nameof(Threads), Threads, 0, 1024);
+    }
 }
 
 /// <summary>
@@ -59,8 +70,7 @@ public sealed class KmerBaseline
         ArgumentNullException.ThrowIfNull(train);
         ArgumentNullException.ThrowIfNull(dev);
         options ??= new KmerOptions();
-        if (options.K is < 1 or > 8) throw new ArgumentException($"k-mers of {options.K} bases: from 1 to 8 are meant");
-        if (options.Lambdas.Count == 0) throw new ArgumentException("there is no strength of regularisation to try");
+        options.Validate();
         if (train.Kind != TaskKind.SingleLabel)
             throw new ArgumentException($"{train.Path}: the k-mer baseline is of tasks with one class a row, not of {train.Kind}");
         KmerCounts counts = KmerCounts.Count(train, options.K, train.Pairs), devCounts = KmerCounts.Count(dev, options.K, train.Pairs);

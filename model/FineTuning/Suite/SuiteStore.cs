@@ -30,7 +30,7 @@ internal sealed class SuiteStore(string folder)
             return;
         }
 
-        byte[] before = File.ReadAllBytes(path);
+        byte[] before = JsonFields.Bytes(path);
         if (before.AsSpan().SequenceEqual(settings)) return;
         throw new InvalidDataException(
             $"{path}: the results in this folder are of other settings{Difference(before, settings)}; give the same model and options, or name another folder");
@@ -54,7 +54,7 @@ internal sealed class SuiteStore(string folder)
     {
         string path = Path.Combine(FolderOf(run), ResultFile);
         (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile));
-        return JsonFields.Read(path, File.ReadAllBytes(path), Remedy, json =>
+        return JsonFields.Read(path, Remedy, json =>
         {
             DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", double.MinValue)))];
             string[] notes = [.. json.Objects("notes").Select(o => o.Text("note"))];
@@ -147,7 +147,7 @@ internal sealed class SuiteStore(string folder)
         {
             return JsonFields.Difference(before, now, new HashSet<string>()) is { } difference ? $" ({difference})" : "";
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (InvalidDataException)
         {
             return "";
         }
