@@ -1,3 +1,5 @@
+using Engine.Runtime;
+
 namespace Dnabert2.Training;
 
 /// <summary>Files that are there wholly or not at all.</summary>
@@ -34,27 +36,6 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>
-    /// Writes to a temporary file in the same folder, flushes it to the disk and renames it over the final name. The temporary name is
-    /// always the same, so that what a killed process has left is overwritten; a file has one writer at a time.
-    /// </summary>
-    public static void Write(string path, ReadOnlySpan<byte> bytes)
-    {
-        string temporary = path + ".tmp";
-        try
-        {
-            using (FileStream file = new(temporary, FileMode.Create, FileAccess.Write))
-            {
-                file.Write(bytes);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-    }
+    /// <summary>Writes a file that is there wholly or not at all; see <see cref="ResultFiles"/>.</summary>
+    public static void Write(string path, ReadOnlySpan<byte> bytes) => ResultFiles.Write(path, bytes);
 }

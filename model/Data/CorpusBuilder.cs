@@ -1,5 +1,6 @@
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -70,7 +71,7 @@ public static class CorpusBuilder
         {
             var build = new CorpusBuild(temporary, tokenizer, options, progress, cancellation);
             SpeciesEntry[] species = build.Run(sources);
-            tokenizer.Save(Path.Combine(temporary, TokenizerFile));
+            ResultFiles.Write(Path.Combine(temporary, TokenizerFile), tokenizer.Save);
             AtomicFile.Write(Path.Combine(temporary, CorpusIndex.FileName), new CorpusIndex(options, hash, inputs, species).Write());
             if (Directory.Exists(folder)) Directory.Delete(folder);
             Directory.Move(temporary, folder);

@@ -19,16 +19,8 @@ internal static class FileHash
     /// </summary>
     public static string Of(BpeTokenizer tokenizer)
     {
-        string folder = Directory.CreateTempSubdirectory("tokenizer-").FullName;
-        try
-        {
-            string path = Path.Combine(folder, "tokenizer.json");
-            tokenizer.Save(path);
-            return OfFile(path);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        using var stream = new MemoryStream();
+        tokenizer.Save(stream);
+        return Of(stream.GetBuffer().AsSpan(0, (int)stream.Length));
     }
 }

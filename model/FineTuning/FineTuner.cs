@@ -257,11 +257,11 @@ public sealed class FineTuner : IDisposable
             var frozen = _model.Parameters.Parameters.Where(p => p.IsFrozen).Select(p => (p.Name, p.Value)).ToList();
             TensorFile.Write(Path.Combine(folder, "model.safetensors"), _model.Backend, frozen);
             AtomicFile.Write(Path.Combine(folder, "config.json"), ModelFolder.Config(_model.Config));
-            _model.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+            ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), _model.Tokenizer.Save);
         }
 
         AtomicFile.Write(Path.Combine(_folder, "config.json"), config);
-        _model.Tokenizer.Save(Path.Combine(_folder, "tokenizer.json"));
+        ResultFiles.Write(Path.Combine(_folder, "tokenizer.json"), _model.Tokenizer.Save);
         LoraAdapter.Write(_model, _options.Lora, named, _folder);
     }
 

@@ -23,8 +23,7 @@ public static class LoraMerge
         if (!Directory.Exists(adapterFolder))
             throw new DirectoryNotFoundException($"{adapterFolder}: no such folder; an adapter is a folder with {LoraAdapter.ConfigFile} and {LoraAdapter.WeightFile}");
         LoraAdapter adapter = LoraAdapter.Read(adapterFolder, baseFolder);
-        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (Path.Exists(folder)) throw new IOException($"{folder}: is there already; name a new folder");
+        using var result = new ResultFolder(folder);
         string config = File.Exists(Path.Combine(adapterFolder, "config.json")) ? Path.Combine(adapterFolder, "config.json")
             : Dnabert2Model.Existing(adapter.BaseFolder, "config.json");
         string tokenizer = File.Exists(Path.Combine(adapterFolder, "tokenizer.json")) ? Path.Combine(adapterFolder, "tokenizer.json")
@@ -33,23 +32,8 @@ public static class LoraMerge
         using (Checkpoint checkpoint = Checkpoint.Open(adapter.BaseFolder)) parts = checkpoint.Parts | adapter.Parts;
         using Backend backend = CpuBackend.Create();
         using Dnabert2Model merged = Load(adapter, Dnabert2Config.Load(config), BpeTokenizer.Load(tokenizer), parts, backend, trainable: true);
-        Write(merged, folder, JsonFields.Bytes(config));
-    }
-
-    /// <summary>The folder appears when it is complete.</summary>
-    private static void Write(Dnabert2Model merged, string folder, byte[] config)
-    {
-        string temporary = Path.Combine(Path.GetDirectoryName(folder)!, $".{Path.GetFileName(folder)}.{Path.GetRandomFileName()}");
-        try
-        {
-            ModelFolder.Save(merged, temporary, config);
-            Directory.Move(temporary, folder);
-        }
-        catch
-        {
-            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-            throw;
-        }
+        ModelFolder.Save(merged, result.Path, JsonFields.Bytes(config));
+        result.Commit();
     }
 
     /// <summary>Loads base and adapter as one model.</summary>

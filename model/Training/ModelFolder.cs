@@ -1,4 +1,5 @@
 using Engine.Autograd;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -23,7 +24,7 @@ public static class ModelFolder
             if (p.TiedTo is { } original) tied[p.Name] = original.Name;
         TensorFile.Write(Path.Combine(folder, "model.safetensors"), model.Backend, TensorFile.Parameters(model.Parameters), tied);
         AtomicFile.Write(Path.Combine(folder, "config.json"), config);
-        model.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+        ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save);
     }
 
     internal static byte[] Config(Dnabert2Config config)

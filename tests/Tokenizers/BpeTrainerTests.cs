@@ -187,15 +187,8 @@ public class BpeTrainerTests
 
     internal static byte[] Saved(BpeTokenizer tokenizer)
     {
-        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
-        try
-        {
-            tokenizer.Save(path);
-            return File.ReadAllBytes(path);
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        using var stream = new MemoryStream();
+        tokenizer.Save(stream);
+        return stream.ToArray();
     }
 }

@@ -95,7 +95,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("attribute a --region x:1-5-6", "--region x:1-5-6")]
     [InlineData("attribute a --window 7", "--window 7: a whole number from 8 is meant")]
     [InlineData("attribute a --target probability", "--target probability: auto, class or likelihood is meant")]
-    [InlineData("attribute a -o x.tsv --picture x.tsv", "--picture x.tsv: this is the table")]
+    [InlineData("attribute a -o x.tsv --picture x.tsv", "--picture x.tsv: this is what -o x.tsv names")]
     [InlineData("attribute a --picture -", "a picture goes to a file")]
     [InlineData("attribute x.fa -o x.fa", "-o x.fa: this is the input")]
     [InlineData("variants a", "--genome")]

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Tools;
@@ -20,7 +21,7 @@ public class TrainTokenizerTests
         foreach (SequenceRecord record in SequenceReader.Read(ToyModel.SamplePath)) trainer.Add(record.Sequence);
         trainer.Add("GATTACAGATTACAGATTACA"u8);
         trainer.Add("ACACACACACACAC"u8);
-        trainer.Train().Save(folder["expected.json"]);
+        ResultFiles.Write(folder["expected.json"], trainer.Train().Save);
         Assert.Equal(File.ReadAllText(folder["expected.json"]), File.ReadAllText(folder["t.json"]));
         Assert.Empty(run.Output);
         Assert.Contains("280 ids from", run.Error, StringComparison.Ordinal);

@@ -2,6 +2,7 @@ using System.Text;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Engine.Runtime;
 
 namespace Tests.Training;
 
@@ -145,7 +146,7 @@ public sealed class CorpusTests : IDisposable
     {
         var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 30 });
         trainer.Add(Encoding.ASCII.GetBytes(Toy.Bases(3, 5000).Replace("T", "", StringComparison.Ordinal)));
-        trainer.Train().Save(_toy["t.json"]);
+        ResultFiles.Write(_toy["t.json"], trainer.Train().Save);
         File.WriteAllText(_toy["t.json"], File.ReadAllText(_toy["t.json"]).Replace("\"T\"", "\"X\"", StringComparison.Ordinal));
         BpeTokenizer noT = BpeTokenizer.Load(_toy["t.json"]);
         string left = "ACGGACCA", right = "GGCAGACC";

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Dnabert2;
 using Dnabert2.Training;
+using Engine.Runtime;
 using Tests.Tools;
 
 namespace Tests.Training;
@@ -12,7 +13,7 @@ public sealed class PretrainToolTests : IDisposable
     private const string Recipe = "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 10 --evaluate-every 20 --evaluation-windows 5 --keep 1";
     private readonly Toy _toy = new();
 
-    public PretrainToolTests() => Toy.Tokenizer.Save(_toy["tokenizer.json"]);
+    public PretrainToolTests() => ResultFiles.Write(_toy["tokenizer.json"], Toy.Tokenizer.Save);
 
     public void Dispose() => _toy.Dispose();
 

@@ -60,29 +60,14 @@ public sealed partial class BpeTokenizer
     public static BpeTokenizer Parse(ReadOnlyMemory<byte> utf8, string name) => new(TokenizerJsonReader.Read(utf8, name));
 
     /// <summary>
-    /// Writes a <c>tokenizer.json</c> that Hugging Face tokenizers reads. The same tokenizer always gives the same bytes; an existing
-    /// file is replaced only once the new one is complete.
+    /// Writes the content of a <c>tokenizer.json</c> that Hugging Face tokenizers reads. The same tokenizer always gives the same bytes.
     /// </summary>
-    /// <exception cref="IOException">The file cannot be written.</exception>
-    public void Save(string path)
+    /// <exception cref="IOException">The stream cannot be written to.</exception>
+    public void Save(Stream stream)
     {
-        path = Path.GetFullPath(path);
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
-            {
-                TokenizerJsonWriter.Write(_parts, stream);
-                stream.WriteByte((byte)'\n');
-                stream.Flush(flushToDisk: true);
-            }
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
+        ArgumentNullException.ThrowIfNull(stream);
+        TokenizerJsonWriter.Write(_parts, stream);
+        stream.WriteByte((byte)'\n');
     }
 
     /// <summary>The tokenizer of a smaller vocabulary: the tokens with the ids below a size and the merges that make them.</summary>

@@ -12,6 +12,12 @@ internal sealed class Terminal
     /// <summary>Standard output: results, as UTF-8.</summary>
     public required Stream Output { get; init; }
 
+    /// <summary>What <see cref="Input"/> reads, where it is a descriptor of this process.</summary>
+    public SafeFileHandle? InputFile { get; init; }
+
+    /// <summary>What <see cref="Output"/> writes to, where it is a descriptor of this process.</summary>
+    public SafeFileHandle? OutputFile { get; init; }
+
     /// <summary>Standard error: everything else.</summary>
     public required TextWriter Error { get; init; }
 
@@ -41,6 +47,8 @@ internal sealed class Terminal
         {
             Input = new InterruptibleStream(Console.OpenStandardInput(), cancellation),
             Output = StandardOutput(),
+            InputFile = OperatingSystem.IsWindows() ? null : new SafeFileHandle(0, ownsHandle: false),
+            OutputFile = OperatingSystem.IsWindows() ? null : new SafeFileHandle(1, ownsHandle: false),
             Error = Console.Error,
             ErrorIsWatched = watched,
             OutputIsWatched = !Console.IsOutputRedirected,

@@ -7,9 +7,8 @@ namespace Engine.Runtime;
 
 /// <summary>
 /// Writes a safetensors file, tensor by tensor, straight from the caller's memory. Nothing appears under the final name until
-/// <see cref="Commit"/>: the bytes go to a temporary file in the same folder, which is flushed to the disk and renamed over the final
-/// name. Disposed without a commit, be it by an exception, a full disk or a cancelled run, it removes the temporary file and leaves what
-/// was there before. The space is reserved before the first byte is written, so a full disk is found at once.
+/// <see cref="Commit"/> (see <see cref="ResultFiles"/>). Disposed without a commit, be it by an exception, a full disk or a cancelled run,
+/// it leaves what was there before. The space is reserved before the first byte is written, so a full disk is found at once.
 /// </summary>
 /// <remarks>
 /// The layout is the reference's: tensors by descending alignment of their type, then by name; a compact header padded with spaces to a
@@ -17,24 +16,26 @@ namespace Engine.Runtime;
 /// </remarks>
 public sealed class SafetensorsWriter : IDisposable
 {
-    private readonly string _path;
-    private readonly string _temporary;
     private readonly Dictionary<string, Slot> _slots = [];
-    private Microsoft.Win32.SafeHandles.SafeFileHandle? _file;
+    private readonly ResultFiles _files;
+    private readonly bool _isOwner;
+    private FileStream? _file;
 
     /// <summary>Begins a file that is to hold these tensors.</summary>
     /// <param name="path">The final name; its folder must exist.</param>
     /// <param name="tensors">All tensors of the file, in any order.</param>
     /// <param name="metadata">Text kept in the header; <c>format</c> is set to <c>pt</c> where absent, because Hugging Face's loader
     /// refuses files without it.</param>
+    /// <param name="result">The result that the file is one of: it appears with the others, when that is committed.</param>
     /// <exception cref="ArgumentException">A name appears twice, or the header would exceed the format's 100 MB.</exception>
     /// <exception cref="IOException">The file cannot be created, or the disk is too full for it.</exception>
-    public SafetensorsWriter(string path, IEnumerable<WeightEntry> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    /// <exception cref="UnauthorizedAccessException">The file, or its folder, may not be written to.</exception>
+    public SafetensorsWriter(
+        string path, IEnumerable<WeightEntry> tensors, IReadOnlyDictionary<string, string>? metadata = null, ResultFiles? result = null)
     {
+        (_files, _isOwner) = (result ?? new ResultFiles(), result is null);
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        _path = Path.GetFullPath(path);
-        if (Directory.Exists(_path)) throw new IOException($"{path}: is a folder; name the file to write");
         List<WeightEntry> ordered = [.. tensors];
         byte[] header = Header(ordered, metadata);
         if (header.Length > SafetensorsHeader.MaxBytes)
@@ -46,11 +47,10 @@ public sealed class SafetensorsWriter : IDisposable
                 throw new ArgumentException($"two tensors are called {tensor.Name}");
             end = checked(end + tensor.ByteCount);
         }
-        _temporary = Path.Combine(Path.GetDirectoryName(_path)!, $".{Path.GetFileName(_path)}.{Path.GetRandomFileName()}.tmp");
         try
         {
-            _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, preallocationSize: end);
-            RandomAccess.Write(_file, header, 0);
+            _file = _files.Add(path, end);
+            _file.Write(header);
         }
         catch
         {
@@ -72,11 +72,13 @@ public sealed class SafetensorsWriter : IDisposable
         if (bytes.Length > slot.Length - slot.Written)
             throw new ArgumentException(
                 $"tensor {name} has {slot.Length} bytes; {slot.Written} were written and {bytes.Length} more came", nameof(bytes));
-        RandomAccess.Write(_file, bytes, slot.Offset + slot.Written);
+        long at = slot.Offset + slot.Written;
+        if (_file.Position != at) _file.Position = at;
+        _file.Write(bytes);
         slot.Written += bytes.Length;
     }
 
-    /// <summary>Makes the file appear under its final name, complete and on the disk.</summary>
+    /// <summary>Ends the file; unless it is one of several, it appears under its final name, complete and on the disk.</summary>
     /// <exception cref="InvalidOperationException">A tensor is not wholly written.</exception>
     public void Commit()
     {
@@ -84,19 +86,15 @@ public sealed class SafetensorsWriter : IDisposable
         foreach ((string name, Slot slot) in _slots)
             if (slot.Written != slot.Length)
                 throw new InvalidOperationException($"tensor {name} has {slot.Length} bytes; only {slot.Written} were written");
-        RandomAccess.FlushToDisk(_file);
-        _file.Dispose();
-        File.Move(_temporary, _path, overwrite: true);
+        if (_isOwner) _files.Commit();
         _file = null;
     }
 
     /// <summary>Closes the file; without a commit, removes what was written.</summary>
     public void Dispose()
     {
-        if (_file is null) return;
-        _file.Dispose();
         _file = null;
-        File.Delete(_temporary);
+        if (_isOwner) _files.Dispose();
     }
 
     /// <summary>Puts the tensors into the order of the file, and returns the bytes before their data.</summary>

@@ -139,10 +139,11 @@ public sealed class WeightFile : IDisposable
     /// </remarks>
     /// <param name="path">The final name.</param>
     /// <param name="dtype">F32, or BF16 (rounded to nearest, ties to even), for tensors of floating-point numbers; null: their own.</param>
+    /// <param name="result">The result that the file is one of: it appears with the others, when that is committed.</param>
     /// <param name="cancellation">Ends the writing; what was there before is left.</param>
     /// <exception cref="IOException">The file cannot be written, or the disk is full; what was there before is left.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public void SaveAsSafetensors(string path, DType? dtype = null, CancellationToken cancellation = default)
+    public void SaveAsSafetensors(string path, DType? dtype = null, ResultFiles? result = null, CancellationToken cancellation = default)
     {
         if (dtype is not (null or DType.F32 or DType.BF16)) throw new ArgumentException($"numbers are written as F32 or BF16, not as {dtype}");
         var metadata = new Dictionary<string, string>(_table.Metadata);
@@ -151,7 +152,7 @@ public sealed class WeightFile : IDisposable
         List<WeightEntry> kept = [.. Entries.Where(e => e.TiedTo is null)];
         if (SafetensorsWriter.Header(kept, metadata).Length > SafetensorsHeader.MaxBytes)
             throw _file.Invalid("has names or metadata too long for a safetensors header");
-        using var writer = new SafetensorsWriter(path, kept.Select(e => Converts(e, dtype) ? new WeightEntry(e.Name, dtype!.Value, e.Shape!.Value) : e), metadata);
+        using var writer = new SafetensorsWriter(path, kept.Select(e => Converts(e, dtype) ? new WeightEntry(e.Name, dtype!.Value, e.Shape!.Value) : e), metadata, result);
         byte[] converted = [];
         foreach (WeightEntry entry in kept)
         {

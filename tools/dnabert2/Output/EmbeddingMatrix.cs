@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Engine.Runtime;
 
 namespace Dnabert2.Tool;
 

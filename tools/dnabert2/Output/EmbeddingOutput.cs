@@ -1,3 +1,5 @@
+using Engine.Runtime;
+
 namespace Dnabert2.Tool;
 
 /// <summary>What a result holds.</summary>
@@ -27,7 +29,7 @@ internal abstract class EmbeddingOutput : IDisposable
     }
 
     /// <summary>The files that a result of this name consists of.</summary>
-    public static string[] FilesOf(string path) => FormatOf(path) == ".tsv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
+    public static string[] FilesOf(string path) => FormatOf(path) is null or ".tsv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
 
     /// <summary>Begins the output.</summary>
     /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>

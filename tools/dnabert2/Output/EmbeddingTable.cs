@@ -1,3 +1,5 @@
+using Engine.Runtime;
+
 namespace Dnabert2.Tool;
 
 /// <summary>Vectors as text: a row for each, with what it is of and its numbers in columns <c>d0</c>, <c>d1</c>, ….</summary>

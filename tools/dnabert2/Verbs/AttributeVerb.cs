@@ -66,7 +66,9 @@ internal sealed class AttributeVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         string? picture = parsed.GetValue(_picture);
-        Check(input, path, picture);
+        if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
+        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
+        ResultPaths.Check(_terminal, [input, folder], ("-o", path), ("--picture", picture));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),
@@ -79,7 +81,7 @@ internal sealed class AttributeVerb
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
-        using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
+        using InterpretedModel model = InterpretedModel.Load(folder, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
         var run = new AttributeRun(model, attribution, options, reader, _terminal, quiet);
@@ -89,18 +91,6 @@ internal sealed class AttributeVerb
         files.Commit();
         run.Report(path, picture);
         return CommandLineTool.Done;
-    }
-
-    private static void Check(string input, string path, string? picture)
-    {
-        if (picture is not null && picture != "-" && Path.GetFullPath(picture) == Path.GetFullPath(path)) throw new UsageException($"--picture {picture}: this is the table; name another file");
-        if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
-        foreach (string? file in (string?[])[path == "-" ? null : path, picture])
-        {
-            if (file is null) continue;
-            Shared.CheckApart(input, file);
-            ResultFiles.Check(file);
-        }
     }
 
     /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>

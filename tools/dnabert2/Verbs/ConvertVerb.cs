@@ -47,12 +47,14 @@ internal sealed class ConvertVerb
         if (toFolder && (File.Exists(output) || Path.GetExtension(output) is ".bin" or ".pt" or ".pth"))
             throw new UsageException($"-o {output}: name a file .safetensors or a folder; no other format is written");
         string target = toFolder ? Path.Combine(output, SafetensorsName) : output;
-        Shared.CheckApart(weights, target);
+        bool isNew = toFolder && !Directory.Exists(output);
+        if (!isNew) ResultPaths.Check(_terminal, [weights], ("-o", target));
 
         using WeightFile file = WeightFile.Open(weights);
         DType? dtype = _dtype.Of(parsed);
-        if (toFolder) WriteFolder(file, dtype, weights == input ? null : input, Path.TrimEndingDirectorySeparator(Path.GetFullPath(output)));
-        else WriteFile(file, dtype, target);
+        string? source = toFolder && weights != input ? input : null;
+        if (isNew) WriteNewFolder(file, dtype, source, output);
+        else Write(file, dtype, source, target);
         if (!parsed.GetValue(_quiet)) _terminal.Say($"{Shared.Count(file.Entries.Count(e => e.TiedTo is null), "tensor")} to {target}");
         return CommandLineTool.Done;
     }
@@ -64,42 +66,28 @@ internal sealed class ConvertVerb
         throw new FileNotFoundException($"{folder}: neither pytorch_model.bin nor {SafetensorsName} is there; name the file of the weights");
     }
 
-    private void WriteFile(WeightFile file, DType? dtype, string path)
+    private void WriteNewFolder(WeightFile file, DType? dtype, string? source, string output)
     {
-        ResultFiles.Check(path);
-        file.SaveAsSafetensors(path, dtype, _terminal.Cancellation);
+        using var folder = new ResultFolder(output);
+        Write(file, dtype, source, Path.Combine(folder.Path, SafetensorsName));
+        folder.Commit();
     }
 
-    /// <summary>Writes the weights and, from a folder, the other files of its model; a new folder appears when it is complete.</summary>
-    private void WriteFolder(WeightFile file, DType? dtype, string? source, string output)
+    /// <summary>Writes the weights and, from a folder, the other files of its model.</summary>
+    private void Write(WeightFile file, DType? dtype, string? source, string target)
     {
-        bool isNew = !Directory.Exists(output);
-        string folder = isNew ? Path.Combine(Path.GetDirectoryName(output)!, $".{Path.GetFileName(output)}.{Path.GetRandomFileName()}.tmp") : output;
-        if (isNew)
-        {
-            ResultFiles.Check(output);
-            Directory.CreateDirectory(folder);
-        }
-
-        try
-        {
-            using var others = new ResultFiles();
-            if (source is not null && Path.GetFullPath(source) != output)
-                foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal))) Copy(path, folder, others);
-            WriteFile(file, dtype, Path.Combine(folder, SafetensorsName));
-            others.Commit();
-            if (isNew) Directory.Move(folder, output);
-        }
-        catch when (isNew)
-        {
-            Directory.Delete(folder, recursive: true);
-            throw;
-        }
+        using var files = new ResultFiles();
+        file.SaveAsSafetensors(target, dtype, files, _terminal.Cancellation);
+        if (source is not null)
+            foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal)))
+                Copy(path, Path.Combine(Path.GetDirectoryName(target)!, Path.GetFileName(path)), files);
+        files.Commit();
     }
 
-    private static void Copy(string path, string folder, ResultFiles files)
+    private static void Copy(string path, string target, ResultFiles files)
     {
+        if (FileIdentity.AreSame(path, target)) return;
         using FileStream from = File.OpenRead(path);
-        from.CopyTo(files.Add(Path.Combine(folder, Path.GetFileName(path))));
+        from.CopyTo(files.Add(target));
     }
 }

@@ -77,11 +77,13 @@ internal sealed class EmbedVerb
             BatchTokens = parsed.GetValue(_batchTokens),
             AverageReverseComplement = parsed.GetValue(_rcAverage),
         };
-        Check(input, path, pooling, options);
+        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
+        Check(path, pooling, options);
+        ResultPaths.Check(_terminal, [input, folder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
-        using Dnabert2Model model = Dnabert2Model.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend, ModelParts.Encoder);
+        using Dnabert2Model model = Dnabert2Model.Load(folder, backend, ModelParts.Encoder);
         var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, reader, output, _terminal);
@@ -93,19 +95,13 @@ internal sealed class EmbedVerb
         return CommandLineTool.Done;
     }
 
-    private static void Check(string input, string path, Pooling? pooling, EmbedOptions options)
+    private static void Check(string path, Pooling? pooling, EmbedOptions options)
     {
         if (options.Overlap < 0 || options.Overlap >= options.MaxTokens - 2)
             throw new UsageException($"--overlap {options.Overlap}: from 0 to {options.MaxTokens - 3} is meant, less than a chunk of --max-tokens {options.MaxTokens} without [CLS] and [SEP]");
         if (pooling is null && options.AverageReverseComplement)
             throw new UsageException("--pooling none and --rc-average: the tokens of the reverse complement are others, so their vectors cannot be averaged");
-        if (path == "-") return;
-        if (EmbeddingOutput.FormatOf(path) is null)
+        if (path != "-" && EmbeddingOutput.FormatOf(path) is null)
             throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors or .tsv");
-        foreach (string file in EmbeddingOutput.FilesOf(path))
-        {
-            Shared.CheckApart(input, file);
-            ResultFiles.Check(file);
-        }
     }
 }

@@ -56,15 +56,11 @@ internal sealed class PredictVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         char separator = Separator(path);
-        if (path != "-")
-        {
-            Shared.CheckApart(input, path);
-            ResultFiles.Check(path);
-        }
-
+        string folder = parsed.GetRequiredValue(_model);
+        ResultPaths.Check(_terminal, [input, folder], ("-o", path));
         using Backend backend = _compute.Open(parsed);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
-        using ClassifierModel model = ClassifierModel.Load(parsed.GetRequiredValue(_model), backend);
+        using ClassifierModel model = ClassifierModel.Load(folder, backend);
         bool bothStrands = parsed.GetValue(_rcAverage);
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
         using var files = new ResultFiles();

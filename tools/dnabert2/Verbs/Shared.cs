@@ -67,12 +67,6 @@ internal static class Shared
     /// <summary>The part of the input that was read; null where its size is not known.</summary>
     public static double? ShareOf(SequenceReader reader) => reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
 
-    /// <summary>Refuses to write a result over what it is made from.</summary>
-    public static void CheckApart(string input, string output)
-    {
-        if (Path.GetFullPath(input) == Path.GetFullPath(output)) throw new UsageException($"-o {output}: this is the input; name another file");
-    }
-
     /// <summary>Says how many records were left out, if any.</summary>
     public static void WarnOfDropped(SequenceReader reader, Terminal terminal)
     {

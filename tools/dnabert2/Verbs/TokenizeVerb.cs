@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 
 namespace Dnabert2.Tool;
 
@@ -42,13 +43,9 @@ internal sealed class TokenizeVerb
         if ((ids ? 1 : 0) + (offsets ? 1 : 0) + (parsed.GetValue(_tokens) ? 1 : 0) > 1)
             throw new UsageException("--tokens, --ids, --offsets: choose one of them");
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
-        if (path != "-")
-        {
-            Shared.CheckApart(input, path);
-            ResultFiles.Check(path);
-        }
-
-        BpeTokenizer tokenizer = Load(parsed.GetValue(_tokenizer));
+        string source = parsed.GetValue(_tokenizer) ?? Dnabert2Model.DefaultFolder;
+        ResultPaths.Check(_terminal, [input, source], ("-o", path));
+        BpeTokenizer tokenizer = Load(source);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
         using var files = new ResultFiles();
         var lines = new TokenLines(tokenizer, new RowWriter(path == "-" ? _terminal.Output : files.Add(path), ' '), ids, offsets);
@@ -70,9 +67,8 @@ internal sealed class TokenizeVerb
         return CommandLineTool.Done;
     }
 
-    private static BpeTokenizer Load(string? path)
+    private static BpeTokenizer Load(string path)
     {
-        path ??= Dnabert2Model.DefaultFolder;
         if (Directory.Exists(path)) path = Path.Combine(path, "tokenizer.json");
         if (!File.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give a tokenizer.json with --tokenizer");
         return BpeTokenizer.Load(path);

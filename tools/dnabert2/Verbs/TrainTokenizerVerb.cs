@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 
 namespace Dnabert2.Tool;
 
@@ -39,8 +40,7 @@ internal sealed class TrainTokenizerVerb
         string path = parsed.GetRequiredValue(_output);
         bool report = parsed.GetValue(_report), quiet = parsed.GetValue(_quiet);
         if (report && inputs.Contains("-")) throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
-        foreach (string input in inputs) Shared.CheckApart(input, path);
-        ResultFiles.Check(path);
+        ResultPaths.Check(_terminal, inputs, ("-o", path));
 
         int size = parsed.GetValue(_vocabularySize);
         var corpus = new Corpus(inputs, new SequenceOptions { Format = _format.Of(parsed) }, _terminal, quiet);
@@ -50,7 +50,7 @@ internal sealed class TrainTokenizerVerb
         if (report) Print(trained, corpus);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
-        tokenizer.Save(path);
+        ResultFiles.Write(path, tokenizer.Save);
         if (tokenizer.VocabularySize < size)
             _terminal.Say($"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; give more of them for {size}");
         if (!quiet) _terminal.Say($"{tokenizer.VocabularySize} ids from {trainer.BaseCount:N0} bases to {path}");

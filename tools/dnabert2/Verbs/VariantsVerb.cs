@@ -65,18 +65,13 @@ internal sealed class VariantsVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: standard input is only one of them");
-        if (path != "-")
-        {
-            Shared.CheckApart(input, path);
-            Shared.CheckApart(genomePath, path);
-            ResultFiles.Check(path);
-        }
-
+        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
+        ResultPaths.Check(_terminal, [input, genomePath, folder], ("-o", path));
         bool quiet = parsed.GetValue(_quiet);
         var options = new VariantOptions { Window = parsed.GetValue(_window), BatchTokens = parsed.GetValue(_batchTokens) };
         using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
-        using InterpretedModel model = InterpretedModel.Load(Shared.ModelFolder(parsed.GetRequiredValue(_model)), backend);
+        using InterpretedModel model = InterpretedModel.Load(folder, backend);
         Genome genome = ReadGenome(genomePath, quiet);
         using var files = new ResultFiles();
         var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed));

@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace Engine.Runtime;
+
+/// <summary>What <see cref="ResultFiles"/> does to a disk; tests put one in its place on which each of these may fail.</summary>
+internal partial class FileOperations
+{
+    private const UnixFileMode Permissions = (UnixFileMode)0x1FF;
+
+    /// <summary>The disks of this machine.</summary>
+    public static FileOperations OfMachine { get; } = new();
+
+    /// <summary>Makes a file that nobody else can open while it is open here.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="size">The bytes to reserve for it.</param>
+    /// <param name="mode">The permissions of what it will replace, so that nobody else ever sees its contents; null: the usual.</param>
+    public virtual FileStream Create(string path, long size, UnixFileMode? mode)
+    {
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            // On Unix the file is locked; elsewhere a file that is open can be renamed only where that is shared.
+            Share = OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None,
+            BufferSize = 1 << 16,
+            PreallocationSize = size,
+        };
+        if (!OperatingSystem.IsWindows() && mode is { } own)
+            options.UnixCreateMode = (own & Permissions) | UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return new FileStream(path, options);
+    }
+
+    /// <summary>Writes a file to the disk.</summary>
+    public virtual void Flush(FileStream file) => file.Flush(flushToDisk: true);
+
+    /// <summary>Gives a file the owner, where that is allowed, and the permissions of another.</summary>
+    public virtual void CopyPermissions(string from, FileStream to)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        UnixFileMode mode = File.GetUnixFileMode(from);
+        if (FileStatus.Of(from) is { } wanted && FileStatus.Of(to.SafeFileHandle) is { } own
+            && (wanted.User, wanted.Group) != (own.User, own.Group)
+            && ChangeOwner(to.SafeFileHandle, wanted.User, wanted.Group) != 0)
+            _ = ChangeOwner(to.SafeFileHandle, uint.MaxValue, wanted.Group);
+        if (File.GetUnixFileMode(to.SafeFileHandle) != mode) File.SetUnixFileMode(to.SafeFileHandle, mode);
+    }
+
+    /// <summary>Gives a file a second name, or where a disk knows no such thing copies it.</summary>
+    public virtual void Keep(string path, string second)
+    {
+        if (OperatingSystem.IsWindows() || Link(path, second) != 0) File.Copy(path, second);
+    }
+
+    /// <summary>Renames a file, over one that is there.</summary>
+    public virtual void Move(string from, string to) => File.Move(from, to, overwrite: true);
+
+    /// <summary>Removes a file.</summary>
+    public virtual void Delete(string path) => File.Delete(path);
+
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Link(string from, string to);
+
+    [LibraryImport("libc", EntryPoint = "fchown")]
+    private static partial int ChangeOwner(Microsoft.Win32.SafeHandles.SafeFileHandle file, uint user, uint group);
+}

@@ -1,0 +1,85 @@
+namespace Engine.Runtime;
+
+/// <summary>
+/// A new folder as a result: it is filled under a temporary name beside its final one, and appears when it is complete. Disposed without a
+/// commit, be it by an error or an interruption, it leaves nothing. What a killed process has left of the same folder is removed.
+/// </summary>
+public sealed class ResultFolder : IDisposable
+{
+    private const string LockEnd = ".lock";
+    private readonly string _final;
+    private FileStream? _lock;
+
+    /// <summary>Begins a folder.</summary>
+    /// <param name="path">Its final name; nothing is there yet. A symbolic link that leads to nothing yet is written through.</param>
+    /// <exception cref="DirectoryNotFoundException">The folder it is to lie in does not exist.</exception>
+    /// <exception cref="IOException">Something is there already, or the folder cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder it is to lie in may not be written to.</exception>
+    public ResultFolder(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        path = System.IO.Path.TrimEndingDirectorySeparator(path);
+        _final = FileIdentity.Resolve(path);
+        if (FileStatus.Of(_final) is not null) throw new IOException($"{path}: is there already; name a new folder");
+        ResultFiles.Check(path);
+        RemoveLeftovers();
+        Path = TemporaryName.Of(_final);
+        _lock = new FileStream(Path + LockEnd, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        try
+        {
+            Directory.CreateDirectory(Path);
+        }
+        catch
+        {
+            _lock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The folder to fill.</summary>
+    public string Path { get; }
+
+    /// <summary>Makes the folder appear under its final name.</summary>
+    /// <exception cref="IOException">Something of that name is there by now, or the folder cannot be named.</exception>
+    public void Commit()
+    {
+        ObjectDisposedException.ThrowIf(_lock is null, this);
+        Directory.Move(Path, _final);
+        Dispose();
+    }
+
+    /// <summary>Without a commit, removes what was written.</summary>
+    public void Dispose()
+    {
+        if (_lock is null) return;
+        TryDelete(Path);
+        _lock.Dispose();
+        _lock = null;
+    }
+
+    private void RemoveLeftovers()
+    {
+        string parent = System.IO.Path.GetDirectoryName(_final)!;
+        var options = new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = true };
+        foreach (string path in Directory.EnumerateFileSystemEntries(parent, "*", options))
+        {
+            string folder = path.EndsWith(LockEnd, StringComparison.Ordinal) ? path[..^LockEnd.Length] : path;
+            if (!TemporaryName.IsOf(_final, System.IO.Path.GetFileName(folder)) || TemporaryName.IsLocked(folder + LockEnd)) continue;
+            TryDelete(folder);
+            File.Delete(folder + LockEnd);
+        }
+    }
+
+    private static void TryDelete(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It stays under a name by which the next process that writes this result finds it.
+        }
+    }
+}

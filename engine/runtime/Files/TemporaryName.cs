@@ -1,0 +1,60 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Engine.Runtime;
+
+/// <summary>
+/// The names of files that become a result, <c>.NAME.dnabert2-0123456789abcdef.tmp</c> beside it, and of what such a file replaces, the
+/// same with <c>.former</c>. They tell which result a killed process has left them of; whether a process still writes one is told by its
+/// lock, which the system takes back from the killed.
+/// </summary>
+internal static class TemporaryName
+{
+    private const int RandomBytes = 8, LongestLabel = 200;
+    private const string Mark = ".dnabert2-", End = ".tmp";
+
+    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
+
+    /// <summary>What is added to the temporary name of a file for the name under which what it replaces is kept.</summary>
+    public const string Former = ".former";
+
+    /// <summary>A new name for what becomes a file or folder, in the same folder.</summary>
+    public static string Of(string final)
+    {
+        string random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RandomBytes));
+        return Path.Combine(Path.GetDirectoryName(final)!, Start(final) + random + End);
+    }
+
+    /// <summary>Whether a name is one that <see cref="Of"/> gives for this final name, or that of what was to be replaced.</summary>
+    public static bool IsOf(string final, ReadOnlySpan<char> name)
+    {
+        string start = Start(final);
+        if (name.EndsWith(Former)) name = name[..^Former.Length];
+        return name.Length == start.Length + (2 * RandomBytes) + End.Length && name.StartsWith(start) && name.EndsWith(End)
+            && !name.Slice(start.Length, 2 * RandomBytes).ContainsAnyExcept(Digits);
+    }
+
+    /// <summary>Whether a process has the file open, as it has what it writes.</summary>
+    public static bool IsLocked(string path)
+    {
+        if (FileStatus.Of(path) is not { IsRegular: true }) return false;
+        try
+        {
+            using FileStream file = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
+    // No file name is longer than 255 bytes.
+    private static string Start(string final)
+    {
+        string label = Path.GetFileName(final);
+        byte[] bytes = Encoding.UTF8.GetBytes(label);
+        return $".{(bytes.Length > LongestLabel ? Convert.ToHexStringLower(SHA256.HashData(bytes)) : label)}{Mark}";
+    }
+}
