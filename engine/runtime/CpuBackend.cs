@@ -11,11 +11,12 @@ public static class CpuBackend
     /// A backend on the processor's cores, in the widest SIMD form the machine has. <c>DOTNET_EnableAVX512=0</c>,
     /// <c>DOTNET_EnableAVX2=0</c> and <c>DOTNET_EnableHWIntrinsic=0</c> force the narrower ones.
     /// </summary>
-    /// <param name="threads">The number of threads; 0 for one a core.</param>
+    /// <param name="threads">The number of threads, to 1,024; 0 for one a core.</param>
     /// <param name="precision">What the factors of matrix products are rounded to.</param>
     public static Backend Create(int threads = 0, Precision precision = Precision.F32)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 1024);
         if (threads == 0) threads = Environment.ProcessorCount;
         if (Vector512.IsHardwareAccelerated)
             return new CpuBackend<Simd512, Vector512<float>>("AVX-512", threads, precision, TileKernels.TryCreate(precision, wide: true));

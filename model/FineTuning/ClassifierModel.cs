@@ -76,12 +76,13 @@ public sealed class ClassifierModel : IDisposable
 
     /// <summary>The logits of sequences, which run in packed batches of like lengths.</summary>
     /// <param name="sequences">The sequences, tokenised with the model's tokenizer.</param>
-    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more.</param>
+    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <returns>[sequences, labels], in the order of the sequences; in regression the values.</returns>
     public float[] Logits(TokenSequences sequences, int batchTokens = 8192, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(sequences);
+        OptionRange.Check(nameof(batchTokens), batchTokens, 1, OptionRange.MostTogether);
         using var run = new Classification(Model, batchTokens);
         return run.Run(sequences, cancellation);
     }

@@ -30,7 +30,7 @@ public sealed class Predictor
     /// <summary>A predictor with a fine-tuned model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="maxTokens">The most tokens of a sequence, special ones included; null: as in the model's training.</param>
-    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more.</param>
+    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.</param>
     /// <param name="averageReverseComplement">
     /// Whether each output is the average of those of the two strands: of probabilities, or of values in regression; the label is that of
     /// the averages. Both strands are of the same bases: of a record that is truncated, the other strand is the reverse complement of the
@@ -40,7 +40,7 @@ public sealed class Predictor
     public Predictor(ClassifierModel model, int? maxTokens = null, int batchTokens = 4096, bool averageReverseComplement = false)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (batchTokens < 1) throw new ArgumentException($"{batchTokens} tokens in a batch: at least 1");
+        OptionRange.Check(nameof(batchTokens), batchTokens, 1, OptionRange.MostTogether);
         (_model, _maxTokens, _batchTokens, _bothStrands) = (model, maxTokens ?? model.MaxTokens, batchTokens, averageReverseComplement);
         model.NewSequences(_maxTokens);
     }

@@ -22,8 +22,7 @@ public sealed class TokenSequences
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _maxTokens, _single, _pair) = (tokenizer, maxTokens, tokenizer.Frame(pair: false), tokenizer.Frame(pair: true));
-        if (maxTokens <= Special(_pair))
-            throw new ArgumentException($"at most {maxTokens} tokens: with [CLS] and [SEP] more than {Special(_pair)} is meant");
+        OptionRange.Check(nameof(maxTokens), maxTokens, Special(_pair) + 1, OptionRange.MostTogether);
     }
 
     /// <summary>The number of sequences or pairs.</summary>

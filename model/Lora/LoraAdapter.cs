@@ -70,7 +70,7 @@ internal sealed class LoraAdapter
             foreach (string pattern in (string[])["rank_pattern", "alpha_pattern"])
                 if (json.Has(pattern) && json.Object(pattern).Keys.Any()) throw json.Fault(pattern, "is not empty, which is not supported");
             string from = baseFolder ?? Find(folder, json.Text("base_model_name_or_path"));
-            return new LoraAdapter(weights, from, json.Small("r", 1, 4096), json.Number("lora_alpha", 0));
+            return new LoraAdapter(weights, from, json.Small("r", 1, 4096), json.Number("lora_alpha", 0, OptionRange.Largest));
         });
     }
 

@@ -23,9 +23,12 @@ public sealed class BpeTrainer
         ArgumentOutOfRangeException.ThrowIfGreaterThan(_options.VocabularySize, ushort.MaxValue, "VocabularySize");
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.VocabularySize, _options.SpecialTokens.Count + Bases.Length, "VocabularySize");
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.MaxTokenLength, 1, "MaxTokenLength");
+        ArgumentOutOfRangeException.ThrowIfNegative(_options.MinimumCount, "MinimumCount");
+        if (_options.SpecialTokens.Any(token => token.Length > AddedTokens.MaxLength))
+            throw new ArgumentException($"one of SpecialTokens has more than {AddedTokens.MaxLength} characters", nameof(options));
         foreach (string token in _options.SpecialTokens)
             if (token.Length == 0 || token.All(Bases.Contains))
-                throw new ArgumentException($"\"{token}\" cannot be a special token: it is made of bases only", nameof(options));
+                throw new ArgumentException($"\"{token}\" cannot be one of SpecialTokens: it is made of bases only", nameof(options));
         if (_options.SpecialTokens.Distinct(StringComparer.Ordinal).Count() != _options.SpecialTokens.Count)
             throw new ArgumentException("a special token is given twice", nameof(options));
     }

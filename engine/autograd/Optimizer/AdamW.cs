@@ -7,23 +7,40 @@ namespace Engine.Autograd;
 /// <summary>The settings of <see cref="AdamW"/>; the defaults are PyTorch's.</summary>
 public sealed record AdamWOptions
 {
-    /// <summary>Decay of the first moment.</summary>
+    /// <summary>Decay of the first moment, from 0 to below 1.</summary>
     public float Beta1 { get; init; } = 0.9f;
 
-    /// <summary>Decay of the second moment.</summary>
+    /// <summary>Decay of the second moment, from 0 to below 1.</summary>
     public float Beta2 { get; init; } = 0.999f;
 
-    /// <summary>Added to the root of the second moment.</summary>
+    /// <summary>Added to the root of the second moment, from 1e-30 to 1.</summary>
     public float Epsilon { get; init; } = 1e-8f;
 
-    /// <summary>Decoupled weight decay.</summary>
+    /// <summary>Decoupled weight decay, from 0 to 1.</summary>
     public float WeightDecay { get; init; } = 0.01f;
 
     /// <summary>Whether biases and layer normalisations are decayed too.</summary>
     public bool DecayBiasAndNorm { get; init; }
 
-    /// <summary>The global norm to which gradients are clipped; null: they are not.</summary>
+    /// <summary>The global norm to which gradients are clipped, from 1e-30 to 1e9; null: they are not.</summary>
     public float? ClipNorm { get; init; }
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        const float belowOne = 1 - 1e-7f, smallest = 1e-30f;
+        Check(nameof(Beta1), Beta1, 0, belowOne);
+        Check(nameof(Beta2), Beta2, 0, belowOne);
+        Check(nameof(Epsilon), Epsilon, smallest, 1);
+        Check(nameof(WeightDecay), WeightDecay, 0, 1);
+        Check(nameof(ClipNorm), ClipNorm ?? 1, smallest, 1e9f);
+
+        static void Check(string name, float value, float least, float most)
+        {
+            if (!(value >= least && value <= most))
+                throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: from {least} to {most} is meant"));
+        }
+    }
 }
 
 /// <summary>
@@ -40,10 +57,12 @@ public sealed class AdamW
     /// <summary>An optimizer of the parameters that are trained at this moment.</summary>
     /// <param name="set">Filled by <see cref="ParameterSet.FillFlat"/>, with gradients.</param>
     /// <param name="options">The settings.</param>
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public AdamW(ParameterSet set, AdamWOptions options)
     {
         ArgumentNullException.ThrowIfNull(set);
         ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         (_set, _options) = (set, options);
         (FirstMoment, SecondMoment) = (set.AllocateFlat(), set.AllocateFlat());
         var runs = new List<AdamWRun>();

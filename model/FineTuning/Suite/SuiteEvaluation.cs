@@ -23,12 +23,15 @@ public sealed class SuiteEvaluation
     /// <param name="folder">The folder of the results; made if there is none.</param>
     /// <param name="recipe">How models are fine-tuned; the paper's recipe if null.</param>
     /// <param name="backend">Where to run.</param>
-    /// <param name="threads">Threads of the baseline; 0: one a core.</param>
+    /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
+    /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
     public SuiteEvaluation(string model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(backend);
+        recipe?.Validate();
+        OptionRange.Check(nameof(threads), threads, 0, 1024);
         if (!Directory.Exists(data))
             throw new DirectoryNotFoundException($"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
         (_model, _data, _folder, _recipe, _backend, _threads) = (model, data, folder, recipe ?? new SuiteRecipe(), backend, threads);
