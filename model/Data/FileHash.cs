@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Dnabert2.Tokenizers;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -10,7 +11,7 @@ internal static class FileHash
 
     public static string OfFile(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = RegularFile.Open(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 

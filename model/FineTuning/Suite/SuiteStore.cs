@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
+using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
 
@@ -13,6 +14,7 @@ namespace Dnabert2.FineTuning;
 internal sealed class SuiteStore(string folder)
 {
     private const string ResultFile = "result.json", PredictionFile = "predictions.tsv", SettingsFile = "suite.json";
+    private const int MostPredictionBytes = 256 << 20;
     private const string Remedy = "remove the folder of this run, and it will be run again";
 
     /// <summary>The folder of a run.</summary>
@@ -81,23 +83,31 @@ internal sealed class SuiteStore(string folder)
 
     private static (LabelNames Names, Target[] Targets, float[] Logits) ReadPredictions(string path)
     {
-        string[] lines = File.Exists(path) ? File.ReadAllLines(path) : throw new InvalidDataException($"{path} is missing; {Remedy}");
+        if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; {Remedy}");
+        string[] lines = Encoding.UTF8.GetString(RegularFile.Read(path, MostPredictionBytes)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length < 2) throw new InvalidDataException($"{path}: there are no rows; {Remedy}");
-        var names = new LabelNames(lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column));
+        string[] columns = [.. lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column)];
+        if (columns.Length == 0 || columns.Any(string.IsNullOrWhiteSpace) || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
+            throw new InvalidDataException($"{path}: its first line does not name a class in each column; {Remedy}");
+        var names = new LabelNames(columns);
         var targets = new Target[lines.Length - 1];
-        float[] logits = new float[targets.Length * names.Count];
+        var logits = new List<float>();
         for (int i = 0; i < targets.Length; i++)
         {
             string[] fields = lines[i + 1].Split('\t');
             int id = names.IdOf(fields[0]);
             bool sound = id >= 0 && fields.Length == names.Count + 1;
             for (int c = 0; sound && c < names.Count; c++)
-                sound = float.TryParse(fields[c + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out logits[(i * names.Count) + c]);
+            {
+                sound = float.TryParse(fields[c + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out float logit) && float.IsFinite(logit);
+                logits.Add(logit);
+            }
+
             if (!sound) throw new InvalidDataException($"{path}: line {i + 2} is damaged; {Remedy}");
             targets[i] = Target.OfClass(id);
         }
 
-        return (names, targets, logits);
+        return (names, targets, [.. logits]);
     }
 
     private static byte[] Summary(SuiteResult result)
