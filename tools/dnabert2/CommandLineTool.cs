@@ -43,7 +43,7 @@ internal static class CommandLineTool
             if (parsed.Action is ParseErrorAction) return Refuse(parsed, terminal);
             using var help = new StringWriter();
             int code = parsed.Invoke(new InvocationConfiguration { Output = help, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
-            terminal.Output.Write(Encoding.UTF8.GetBytes(help.ToString()));
+            if (help.ToString() is { Length: > 0 } text) terminal.Output.Write(Encoding.UTF8.GetBytes(text));
             terminal.Output.Flush();
             return code;
         }

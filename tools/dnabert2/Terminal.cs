@@ -18,8 +18,8 @@ internal sealed class Terminal
     /// <summary>What <see cref="Output"/> writes to, where it is a descriptor of this process.</summary>
     public SafeFileHandle? OutputFile { get; init; }
 
-    /// <summary>Standard error: everything else.</summary>
-    public required TextWriter Error { get; init; }
+    /// <summary>Standard error: everything else. What cannot be written to it is lost, and the work goes on.</summary>
+    public required TextWriter Error { get; init => field = new LogWriter(value); }
 
     /// <summary>Whether someone watches <see cref="Error"/>, so that a line may be written over.</summary>
     public bool ErrorIsWatched { get; init; }
@@ -42,23 +42,24 @@ internal sealed class Terminal
     /// <summary>The terminal of this process.</summary>
     public static Terminal OfProcess(CancellationToken cancellation)
     {
-        bool watched = !Console.IsErrorRedirected;
+        bool input = StandardStream.WasGiven(0), output = StandardStream.WasGiven(1), error = StandardStream.WasGiven(2);
+        bool watched = error && !Console.IsErrorRedirected;
         return new Terminal
         {
-            Input = new InterruptibleStream(Console.OpenStandardInput(), cancellation),
-            Output = StandardOutput(),
-            InputFile = OperatingSystem.IsWindows() ? null : new SafeFileHandle(0, ownsHandle: false),
-            OutputFile = OperatingSystem.IsWindows() ? null : new SafeFileHandle(1, ownsHandle: false),
-            Error = Console.Error,
+            Input = new InterruptibleStream(new StandardStream("standard input", input ? Console.OpenStandardInput() : null), cancellation),
+            Output = new StandardStream("standard output", output ? StandardOutput() : null),
+            InputFile = input && !OperatingSystem.IsWindows() ? new SafeFileHandle(0, ownsHandle: false) : null,
+            OutputFile = output && !OperatingSystem.IsWindows() ? new SafeFileHandle(1, ownsHandle: false) : null,
+            Error = error ? Console.Error : TextWriter.Null,
             ErrorIsWatched = watched,
-            OutputIsWatched = !Console.IsOutputRedirected,
+            OutputIsWatched = output && !Console.IsOutputRedirected,
             Width = watched && Console.WindowWidth > 0 ? Console.WindowWidth : 80,
             Cancellation = cancellation,
         };
     }
 
     /// <summary>Whether a write failed because nobody reads on, as with <c>| head</c>.</summary>
-    public static bool IsBrokenPipe(IOException e)
+    public static bool IsBrokenPipe(Exception e)
     {
         const int brokenPipe = 32; // EPIPE on Linux, macOS and the BSDs.
         return !OperatingSystem.IsWindows() && e.HResult == brokenPipe;
