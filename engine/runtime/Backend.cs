@@ -18,6 +18,9 @@ public abstract partial class Backend : IDisposable
     /// <summary>What runs the operations, for people: «CPU, AVX-512, 2 threads».</summary>
     public abstract string Description { get; }
 
+    /// <summary>What the factors of matrix products are rounded to.</summary>
+    public abstract Precision Precision { get; }
+
     /// <summary>Bytes of all storages that are not yet disposed.</summary>
     public long LiveBytes => Interlocked.Read(ref _liveBytes);
 

@@ -43,6 +43,8 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     public override string Description { get; } =
         $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
 
+    public override Precision Precision => precision;
+
     internal override bool IsHost => true;
 
     public override double MeasurePeak() => MachinePeak.Gflops(threads, precision);

@@ -44,8 +44,7 @@ public static class CorpusBuilder
         ArgumentNullException.ThrowIfNull(sources);
         ArgumentNullException.ThrowIfNull(tokenizer);
         options ??= new CorpusOptions();
-        options.Validate();
-        if (sources.Count == 0) throw new ArgumentException("a corpus is built from at least one sequence file");
+        Check(folder, sources, options);
         if (tokenizer.VocabularySize > ushort.MaxValue + 1)
             throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
@@ -57,9 +56,6 @@ public static class CorpusBuilder
             AtomicFile.RemoveAbandonedLock(lockFile);
             return Reuse(folder, inputs, options, hash);
         }
-
-        if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
-            throw new IOException($"{folder}: holds something that is no corpus; name a new or empty folder");
 
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
         using FileStream held = AtomicFile.Lock(lockFile, $"{folder}: another process builds this corpus; wait for its end");
@@ -85,14 +81,33 @@ public static class CorpusBuilder
         return Corpus.Open(folder);
     }
 
-    private static InputEntry Describe(CorpusSource source)
+    /// <summary>Finds what can be wrong with folder, files and options before any file is read, which may take long.</summary>
+    /// <param name="folder">See <see cref="Build"/>.</param>
+    /// <param name="sources">See <see cref="Build"/>.</param>
+    /// <param name="options">See <see cref="Build"/>.</param>
+    /// <exception cref="IOException">A file is not there, or the folder holds something else than a corpus.</exception>
+    /// <exception cref="ArgumentException">There is no source, or an option is out of its range.</exception>
+    public static void Check(string folder, IReadOnlyList<CorpusSource> sources, CorpusOptions options)
     {
-        if (Directory.Exists(source.Path)) throw new IOException($"{source.Path}: is a folder; name the sequence files in it");
-        if (!File.Exists(source.Path))
-            throw new FileNotFoundException($"{source.Path}: there is no such file; name sequence files, or NAME=FILE");
-        long bytes = new FileInfo(source.Path).Length;
-        return new InputEntry(source.Species, Path.GetFileName(source.Path), bytes, FileHash.OfFile(source.Path));
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(sources);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        if (sources.Count == 0) throw new ArgumentException("a corpus is built from at least one sequence file");
+        foreach (CorpusSource source in sources)
+        {
+            if (Directory.Exists(source.Path)) throw new IOException($"{source.Path}: is a folder; name the sequence files in it");
+            if (!File.Exists(source.Path))
+                throw new FileNotFoundException($"{source.Path}: there is no such file; name sequence files, or NAME=FILE");
+        }
+
+        bool built = File.Exists(Path.Combine(folder, CorpusIndex.FileName));
+        if (!built && (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())))
+            throw new IOException($"{folder}: holds something that is no corpus; name a new or empty folder");
     }
+
+    private static InputEntry Describe(CorpusSource source) =>
+        new(source.Species, Path.GetFileName(source.Path), new FileInfo(source.Path).Length, FileHash.OfFile(source.Path));
 
     private static Corpus Reuse(string folder, InputEntry[] inputs, CorpusOptions options, string tokenizerHash)
     {

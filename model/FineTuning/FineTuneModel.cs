@@ -51,12 +51,35 @@ internal static class FineTuneModel
         return (Dnabert2Config.Load(Dnabert2Model.Existing(folder, "config.json")), BpeTokenizer.Load(Dnabert2Model.Existing(folder, "tokenizer.json")));
     }
 
-    /// <summary>The hash of the weights that training begins with, as far as they are a file's.</summary>
+    /// <summary>
+    /// Finds what can be wrong with options and model before any data are read: values out of their range, a folder without a sound
+    /// configuration and tokenizer, low-rank additions to layers that the model does not have.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The folder is damaged, or an adapter.</exception>
+    /// <exception cref="IOException">A file is missing.</exception>
+    public static void Check(string folder, FineTuneOptions options, Backend backend)
+    {
+        options.Validate();
+        (Dnabert2Config config, BpeTokenizer tokenizer) = Open(folder);
+        Dnabert2Model.Make(config, tokenizer, backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
+        if (!options.RandomInitialization) Checkpoint.Open(folder).Dispose();
+    }
+
+    /// <summary>The parameters of a plain model folder: those of the parts that its weights have.</summary>
+    public static long CountParameters(string folder, Backend backend)
+    {
+        (Dnabert2Config config, BpeTokenizer tokenizer) = Open(folder);
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        using Dnabert2Model declared = Dnabert2Model.Make(config, tokenizer, backend, checkpoint.Parts, _ => { });
+        return declared.Parameters.Count;
+    }
+
+    /// <summary>The hash of the model that training begins with, as far as it is of files.</summary>
     public static string HashOf(string folder, FineTuneOptions options)
     {
-        if (options.RandomInitialization) return "random " + FileHash.OfFile(Path.Combine(folder, "config.json"));
-        string safe = Path.Combine(folder, "model.safetensors");
-        return FileHash.OfFile(File.Exists(safe) ? safe : Path.Combine(folder, "pytorch_model.bin"));
+        ModelContent content = ModelContent.Of(folder);
+        return $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
     }
 
     private static bool SameNames(string folder, TaskConfig task)

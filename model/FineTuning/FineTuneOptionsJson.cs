@@ -49,6 +49,22 @@ internal static class FineTuneOptionsJson
     public static string? Difference(FineTuneOptions was, FineTuneOptions now) =>
         JsonFields.Difference(OptionsJson.Bytes(was, Write), OptionsJson.Bytes(now, Write), Free);
 
+    /// <summary>The names of the options that differ, with both values, for people.</summary>
+    public static IEnumerable<(string Name, string First, string Second)> Differences(FineTuneOptions first, FineTuneOptions second)
+    {
+        using JsonDocument left = JsonDocument.Parse(OptionsJson.Bytes(first, Write)), right = JsonDocument.Parse(OptionsJson.Bytes(second, Write));
+        var differences = new List<(string, string, string)>();
+        foreach (JsonProperty option in left.RootElement.EnumerateObject())
+        {
+            string a = Shown(option.Value), b = Shown(right.RootElement.GetProperty(option.Name));
+            if (a != b) differences.Add((option.Name, a, b));
+        }
+
+        return differences;
+
+        static string Shown(JsonElement value) => value.ValueKind == JsonValueKind.Null ? "not set" : value.ToString();
+    }
+
     private static void Optional(Utf8JsonWriter json, string key, double? value)
     {
         if (value is { } number) json.WriteNumber(key, number);

@@ -15,6 +15,9 @@ namespace Dnabert2.FineTuning;
 public sealed record GueTask(
     string Name, string Description, Metric Metric, int Classes, int Bases, int MaxTokens, int? Epochs, int? Steps = null, bool Pairs = false)
 {
+    /// <summary>Whether it is one of GUE+, for which the paper states neither epochs nor limits of tokens.</summary>
+    internal bool IsOfGuePlus => Name.StartsWith("GUE+/", StringComparison.Ordinal);
+
     /// <summary>Options with the values of this task.</summary>
     public FineTuneOptions Apply(FineTuneOptions options)
     {
@@ -29,6 +32,23 @@ public sealed record GueTask(
 /// </summary>
 public static class GueTasks
 {
+    // Table 12: rows of train, dev and test.
+    private static readonly Dictionary<string, int[]> Rows = new()
+    {
+        ["EMP/H3"] = [11971, 1497, 1497], ["EMP/H3K14ac"] = [26438, 3305, 3305], ["EMP/H3K36me3"] = [27904, 3488, 3488],
+        ["EMP/H3K4me1"] = [25341, 3168, 3168], ["EMP/H3K4me2"] = [24545, 3069, 3069], ["EMP/H3K4me3"] = [29439, 3680, 3680],
+        ["EMP/H3K79me3"] = [23069, 2884, 2884], ["EMP/H3K9ac"] = [22224, 2779, 2779], ["EMP/H4"] = [11679, 1461, 1461],
+        ["EMP/H4ac"] = [27275, 3410, 3410], ["prom/prom_300_tata"] = [4904, 613, 613], ["prom/prom_300_notata"] = [42452, 5307, 5307],
+        ["prom/prom_300_all"] = [47356, 5920, 5920], ["prom/prom_core_tata"] = [4904, 613, 613],
+        ["prom/prom_core_notata"] = [42452, 5307, 5307], ["prom/prom_core_all"] = [47356, 5920, 5920], ["tf/0"] = [32378, 1000, 1000],
+        ["tf/1"] = [30672, 1000, 1000], ["tf/2"] = [19000, 1000, 1000], ["tf/3"] = [27294, 1000, 1000], ["tf/4"] = [19000, 1000, 1000],
+        ["splice/reconstructed"] = [36496, 4562, 4562], ["mouse/0"] = [6478, 810, 810], ["mouse/1"] = [53952, 6745, 6745],
+        ["mouse/2"] = [2620, 328, 328], ["mouse/3"] = [1904, 239, 239], ["mouse/4"] = [15064, 1883, 1883],
+        ["virus/covid"] = [77669, 7000, 7000], ["GUE+/EPI/GM12878"] = [10000, 2000, 2000], ["GUE+/EPI/HeLa-S3"] = [10000, 2000, 2000],
+        ["GUE+/EPI/HUVEC"] = [10000, 2000, 2000], ["GUE+/EPI/IMR90"] = [10000, 2000, 2000], ["GUE+/EPI/K562"] = [10000, 2000, 2000],
+        ["GUE+/EPI/NHEK"] = [10000, 2000, 2000], ["GUE+/fungi"] = [8000, 1000, 1000], ["GUE+/virus"] = [4000, 500, 500],
+    };
+
     /// <summary>All of them, GUE first.</summary>
     public static IReadOnlyList<GueTask> All { get; } =
     [
@@ -52,6 +72,9 @@ public static class GueTasks
 
     /// <summary>The data set of a name, or null.</summary>
     public static GueTask? Find(string name) => All.FirstOrDefault(task => task.Name == name);
+
+    /// <summary>The rows of train, dev and test in the paper.</summary>
+    internal static IReadOnlyList<int> RowsOf(GueTask task) => Rows[task.Name];
 
     private static IEnumerable<GueTask> Histones(params string[] marks) =>
         marks.Select(mark => new GueTask("EMP/" + mark, "yeast, epigenetic mark " + mark, Metric.Mcc, 2, 500, 128, 3));

@@ -9,6 +9,8 @@ namespace Dnabert2.Training;
 /// </summary>
 public sealed record PretrainOptions
 {
+    private const int MostTokens = 1 << 28;
+
     /// <summary>Optimizer steps, at least 1.</summary>
     public int Steps { get; init; } = 500_000;
 
@@ -100,6 +102,27 @@ public sealed record PretrainOptions
     };
 
     internal Schedule Schedule => new(LearningRate, WarmupSteps, Steps, Decay);
+
+    /// <summary>Checks all that can be wrong with options before a corpus is built.</summary>
+    /// <param name="cuts">How windows are cut.</param>
+    /// <param name="species">The names of the species.</param>
+    /// <exception cref="ArgumentException">A value is out of its range, or a weight is of no species or is missing.</exception>
+    public void Validate(CorpusOptions cuts, IReadOnlyCollection<string> species)
+    {
+        ArgumentNullException.ThrowIfNull(cuts);
+        ArgumentNullException.ThrowIfNull(species);
+        Validate();
+        cuts.Validate();
+        int room = MostTokens / cuts.MaxTokens;
+        if (GlobalBatch > room)
+            throw new ArgumentException($"GlobalBatch is {GlobalBatch}: at {cuts.MaxTokens} tokens a window a step has room for {room}");
+        if (SpeciesWeights.Count == 0) return;
+        if (SpeciesWeights.Keys.FirstOrDefault(name => !species.Contains(name)) is { } unknown)
+            throw new ArgumentException($"a weight is given for species '{unknown}', which the corpus does not have; it has {string.Join(", ", species)}");
+        if (species.FirstOrDefault(name => !SpeciesWeights.ContainsKey(name)) is { } missing)
+            throw new ArgumentException($"species '{missing}' has no weight; give 0 to leave it out");
+        if (SpeciesWeights.Values.All(weight => weight == 0)) throw new ArgumentException("the weights of all species are 0");
+    }
 
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()

@@ -51,16 +51,13 @@ public sealed class Pretrainer : IDisposable
         ArgumentNullException.ThrowIfNull(corpus);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         (_model, _corpus, _folder, _options) = (model, corpus, folder, options ?? new PretrainOptions());
-        _options.Validate();
+        _options.Validate(corpus.Options, [.. corpus.Species.Select(s => s.Name)]);
         if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
             throw new ArgumentException("the model needs a masked-language-model head, " +
                 "and weights initialised or loaded with trainable: true");
         if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
             throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
                 "build it with the model's tokenizer.json");
-        if ((long)_options.GlobalBatch * corpus.Options.MaxTokens > 1 << 28)
-            throw new ArgumentException($"GlobalBatch is {_options.GlobalBatch}: " +
-                $"at {corpus.Options.MaxTokens} tokens a window a step has room for {(1 << 28) / corpus.Options.MaxTokens}");
         _checkpoints = new CheckpointStore(folder);
         int[] steps = _checkpoints.Steps;
         if (steps.Length > 0 && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");

@@ -66,7 +66,7 @@ public sealed class EvaluateToolTests : IDisposable
     {
         Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
         Assert.Equal(
-            ["predictions.tsv", "result.json"],
+            ["identity.json", "predictions.tsv", "result.json"],
             Directory.EnumerateFiles(_folder["out/runs"], "*", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)!).Distinct().Order());
         Assert.Equal(["report.html", "suite.json", "table.md", "table.tsv"], Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
         ToolRun again = Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
@@ -90,8 +90,50 @@ public sealed class EvaluateToolTests : IDisposable
         File.Copy(Path.Combine(Sample, "dev.csv"), _folder["data/EMP/H3/dev.csv"]);
         ToolRun run = Evaluate("out", "--methods", "kmer").Succeeds();
         Assert.Contains("passed over, since train, dev or test is missing: EMP/H3", run.Error, StringComparison.Ordinal);
-        run = Evaluate("out", "--methods", "kmer", "--batch", "4");
-        Assert.True(run.Code == 1 && run.Error.Contains("are of other settings (recipe was", StringComparison.Ordinal), run.Error);
+    }
+
+    [Theory]
+    [InlineData("--lr", "-1", "LearningRate is -1")]
+    [InlineData("--batch", "0", "Batch is 0")]
+    [InlineData("--epochs", "0", "Epochs is 0")]
+    [InlineData("--dropout", "1", "Dropout is 1")]
+    [InlineData("--device", "cuda:x", "--device cuda:x")]
+    public void Options_are_checked_before_data_are_read(string option, string value, string expected)
+    {
+        // What would be found next, were the data read.
+        File.WriteAllText(_folder["data/mouse/0/train.csv"], "no table");
+        ToolRun run = Evaluate("out", "--tasks", "mouse/0", "--methods", "full", option, value);
+        Assert.True(run.Code != 0 && run.Error.Contains(expected, StringComparison.Ordinal), run.Error);
+        Assert.DoesNotContain("train.csv", run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    [Fact]
+    public void Another_model_under_the_same_name_is_another_model()
+    {
+        string[] short_ = ["--tasks", "mouse/0", "--seeds", "1", "--steps", "2", "--methods", "full,kmer"];
+        string before = Evaluate("out", short_).Succeeds().Text;
+        string weights = Path.Combine(_toy.Folder, "model.safetensors");
+        byte[] bytes = File.ReadAllBytes(weights);
+        // The sign of the last value.
+        bytes[^1] ^= 0x80;
+        File.WriteAllBytes(weights, bytes);
+        ToolRun again = Evaluate("out", short_).Succeeds();
+        Assert.Contains("mouse/0 full seed 1 runs again: the weights of the model changed since; what was there is kept in runs/mouse_0/full/seed-1.former-", again.Error.Replace('\\', '/'), StringComparison.Ordinal);
+        Assert.Contains("mouse/0 kmer: MCC", again.Error, StringComparison.Ordinal);
+        Assert.Equal(1, again.Error.Split("finished before").Length - 1);
+        Assert.NotEqual(before, again.Text);
+    }
+
+    [Fact]
+    public void Tables_that_were_not_made_by_an_evaluation_are_left_alone()
+    {
+        Directory.CreateDirectory(_folder["out"]);
+        File.WriteAllText(_folder["out/table.tsv"], "mine");
+        ToolRun run = Evaluate("out", "--tasks", "mouse/0", "--methods", "kmer");
+        Assert.True(run.Code == 1 && run.Error.Contains("table.tsv is there and was not made by an evaluation", StringComparison.Ordinal), run.Error);
+        Assert.Equal("mine", File.ReadAllText(_folder["out/table.tsv"]));
+        Assert.False(Directory.Exists(_folder["out/runs"]));
     }
 
     public void Dispose()
@@ -107,6 +149,7 @@ public sealed class EvaluateToolTests : IDisposable
         Default("--methods", "full,lora,random");
         Default("--seeds", "1,2");
         Default("--steps", "8");
+        Default("--threads", "1");
         for (int i = 0; i < recipe.Length; i += 2) Default(recipe[i], recipe[i + 1]);
         return ToolRun.Of([.. args]);
 

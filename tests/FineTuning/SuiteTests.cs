@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
+using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Metrics;
 using Tests.Weights;
@@ -8,9 +10,13 @@ namespace Tests.FineTuning;
 
 public sealed class SuiteTests : IDisposable
 {
-    private static readonly byte[] Settings = Encoding.UTF8.GetBytes("""{"model":"toy"}""");
+    private static readonly SuiteSetup Setup = new(
+        "toy", new Dnabert2Config { HiddenSize = 24 }, 1234, new ModelContent("weights", "config", "tokenizer"), new SuiteRecipe { Steps = 4 }, "f32");
+
     private readonly TempFolder _folder = new();
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
     private readonly List<string> _trained = [];
+    private int _evaluations = 2;
 
     public SuiteTests()
     {
@@ -29,45 +35,45 @@ public sealed class SuiteTests : IDisposable
     public void An_interrupted_suite_runs_only_what_is_not_finished()
     {
         using var source = new CancellationTokenSource();
-        var suite = new Suite(_folder["data"], _folder["out"], (run, task, folder, token) =>
+        var suite = new Suite(_folder["data"], _folder["out"], Setup.Identify, (run, task, folder, token) =>
         {
             if (_trained.Count == 3) source.Cancel();
             token.ThrowIfCancellationRequested();
             return Train(run, task, folder, token);
         });
-        Assert.Throws<OperationCanceledException>(() => suite.Run(Options, Settings, null, source.Token));
+        Assert.Throws<OperationCanceledException>(() => suite.Run(Options, null, source.Token));
         Assert.Equal(["mouse/0 full seed 1", "mouse/0 full seed 2", "mouse/0 kmer"], _trained);
-        Assert.Equal(6, new Suite(_folder["data"], _folder["out"], Train).Run(Options, Settings, null, default).Count);
+        Assert.Equal(6, Run().Count);
         Assert.Equal(["splice/reconstructed full seed 1", "splice/reconstructed full seed 2", "splice/reconstructed kmer"], _trained[3..]);
-        new Suite(_folder["data"], _folder["out"], Train).Run(Options, Settings, null, default);
+        Run();
         Assert.Equal(6, _trained.Count);
     }
 
     [Fact]
     public void A_result_is_read_as_it_was_written()
     {
-        var suite = new Suite(_folder["data"], _folder["out"], Train);
-        IReadOnlyList<SuiteResult> first = suite.Run(Options, Settings, null, default);
-        SuiteResult result = suite.Run(Options, Settings, null, default)[0];
+        IReadOnlyList<SuiteResult> first = Run();
+        SuiteResult result = Run()[0];
         LabelledTask task = LabelledTask.Read(_folder["data/mouse/0"]);
         SuiteOutcome expected = Train(first[0].Run, task, "", default);
         Assert.Equal(expected.Logits, result.Outcome.Logits);
         Assert.Equal(task.Test!.Select(row => row.Target), result.Targets);
         Assert.Equal(expected.DevLosses, result.Outcome.DevLosses);
-        Assert.Equal((expected.BestDevLoss, expected.Truncated), (result.Outcome.BestDevLoss, result.Outcome.Truncated));
-        Assert.Equal(["test rows that are in train: 1 of 4"], result.Notes.Where(n => n.StartsWith("test", StringComparison.Ordinal)));
+        Assert.Equal(
+            (expected.BestDevLoss, expected.Truncated, expected.Steps, expected.Device),
+            (result.Outcome.BestDevLoss, result.Outcome.Truncated, result.Outcome.Steps, result.Outcome.Device));
+        Assert.Equal(["test rows that are in train: 1 of 4"], result.Data.Notes.Where(n => n.StartsWith("test", StringComparison.Ordinal)));
+        Assert.Equal(["train.csv", "dev.csv", "test.csv"], result.Data.Parts.Select(part => part.File));
+        Assert.Equal([5, 4, 4], result.Data.Parts.Select(part => part.Rows));
     }
 
     [Fact]
-    public void Results_of_other_settings_are_not_mixed_and_a_damaged_one_is_named()
+    public void A_damaged_result_is_named()
     {
-        var suite = new Suite(_folder["data"], _folder["out"], Train);
-        suite.Run(Options, Settings, null, default);
-        string message = Assert.Throws<InvalidDataException>(() => suite.Run(Options, Encoding.UTF8.GetBytes("""{"model":"other"}"""), null, default)).Message;
-        Assert.Contains("suite.json: the results in this folder are of other settings (model was \"toy\" and is \"other\")", message, StringComparison.Ordinal);
+        Run();
         string predictions = _folder["out/runs/mouse_0/full/seed-2/predictions.tsv"];
         File.WriteAllText(predictions, File.ReadAllText(predictions).Replace("\n1\t", "\n7\t", StringComparison.Ordinal));
-        message = Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message;
+        string message = Assert.Throws<InvalidDataException>(() => Run()).Message;
         Assert.Contains("predictions.tsv: line 3 is damaged; remove the folder of this run", message, StringComparison.Ordinal);
     }
 
@@ -75,10 +81,9 @@ public sealed class SuiteTests : IDisposable
     public void Bad_data_of_any_task_is_found_before_the_first_training()
     {
         File.AppendAllText(_folder["data/splice/reconstructed/test.csv"], "ACGT,9\n");
-        var suite = new Suite(_folder["data"], _folder["out"], Train);
-        Assert.Contains("the label '9' is none of the classes", Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message, StringComparison.Ordinal);
+        Assert.Contains("the label '9' is none of the classes", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
         WriteTask("splice/reconstructed", 2);
-        Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => suite.Run(Options, Settings, null, default)).Message, StringComparison.Ordinal);
+        Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
         Assert.Empty(_trained);
         Assert.False(Directory.Exists(_folder["out"]));
     }
@@ -86,14 +91,14 @@ public sealed class SuiteTests : IDisposable
     [Fact]
     public void The_table_has_mean_and_deviation_over_seeds_beside_the_paper()
     {
-        IReadOnlyList<SuiteResult> results = new Suite(_folder["data"], _folder["out"], Train).Run(Options, Settings, null, default);
-        var table = new SuiteTable(results);
+        IReadOnlyList<SuiteResult> results = Run();
+        var table = new SuiteTable(results, Setup);
         double a = 100 * results[0].Scores[Metric.Mcc], b = 100 * results[1].Scores[Metric.Mcc];
         Assert.NotEqual(a, b);
         string[] rows = Encoding.UTF8.GetString(table.Tsv()).Split('\n');
         string[] header = rows[0].Split('\t'), row = rows[1].Split('\t');
         Assert.Equal(header.Length, row.Length);
-        Assert.Equal(["mouse/0", "full", "2", "4", "1", "mcc"], row[..6]);
+        Assert.Equal(["mouse/0", "full", "1,2", "4", "1", "mcc"], row[..6]);
         Assert.Equal(((a + b) / 2).ToString("F2"), row[6]);
         Assert.Equal((Math.Abs(a - b) / Math.Sqrt(2)).ToString("F2"), row[7]);
         Assert.Equal(("56.76", "mcc"), (row[Array.IndexOf(header, "paper: DNABERT-2")], row[Array.IndexOf(header, "paper: DNABERT-2") + 1]));
@@ -102,26 +107,103 @@ public sealed class SuiteTests : IDisposable
         Assert.Contains($"| mouse/0 | MCC | {(a + b) / 2:F2} ± ", markdown, StringComparison.Ordinal);
         Assert.Contains("| 30.55* |", markdown, StringComparison.Ordinal);
         Assert.Contains("are, as the authors say, F1 and no MCC", markdown, StringComparison.Ordinal);
-        Assert.Contains("mouse/0, full fine-tuning: 1 of 4 test rows are longer than 30 tokens", markdown, StringComparison.Ordinal);
-        Assert.Contains("mouse/0, test rows that are in train: 1 of 4.", markdown, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_table_says_by_which_model_and_recipe_and_what_is_otherwise_than_in_the_paper()
+    {
+        var table = new SuiteTable(Run(), Setup);
+        string[][] rows = [.. Encoding.UTF8.GetString(table.Tsv()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
+        Assert.Single(rows.Select(row => row.Length).Distinct());
+        // 5 training rows in batches of 32 are 1 step an epoch; the learning rate, the batch and the warm-up are the paper's.
+        Assert.Equal(
+            ["toy", "1234", "weights", "5", "4", "4", "4", "32", "3E-05", "50", "f32", "a device"],
+            Fields(1, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate", "warmup_steps", "precision", "device"));
+        Assert.Equal(["", "", "", "5", "4", "", "", "", "", "", "", "CPU"],
+            Fields(2, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate", "warmup_steps", "precision", "device"));
+        Assert.Equal(
+            "train: 5 rows in place of 6,478; dev: 4 rows in place of 810; test: 4 rows in place of 810; a model of 1,234 parameters in place of the paper's of 117 million; "
+            + "2 seeds in place of 3; 4 steps in place of 1,000 steps",
+            Fields(1, "deviations")[0]);
+        string markdown = Encoding.UTF8.GetString(table.Markdown());
+        Assert.Contains("The model: toy, 1,234 parameters, SHA-256 of its weights weights.", markdown, StringComparison.Ordinal);
+        Assert.Contains("| mouse/0 | full fine-tuning | 5, 4, 4 | 4 | 4 | 32 | 3E-05 | 50 | f32 | 1,2 | a device |", markdown, StringComparison.Ordinal);
+        Assert.Contains("\n- 2 seeds in place of 3\n", markdown, StringComparison.Ordinal);
+        Assert.Contains("\n- 4 steps in place of 5 epochs (splice/reconstructed full fine-tuning)\n", markdown, StringComparison.Ordinal);
+
+        string[] Fields(int row, params string[] columns) => [.. columns.Select(column => rows[row][Array.IndexOf(rows[0], column)])];
+    }
+
+    [Theory]
+    [InlineData("batch 16 in place of 32")]
+    [InlineData("learning rate 0.001 in place of 3E-05")]
+    [InlineData("warmup steps 2 in place of 50")]
+    [InlineData("dropout 0 in place of not set")]
+    [InlineData("weight decay 0 in place of 0.01")]
+    [InlineData("evaluate every 100 in place of 200")]
+    [InlineData("2 epochs in place of 1,000 steps")]
+    public void Every_option_that_is_not_the_papers_is_a_deviation(string expected)
+    {
+        var common = new FineTuneOptions { Batch = 16, LearningRate = 1e-3, WarmupSteps = 2, Dropout = 0, WeightDecay = 0, EvaluateEvery = 100 };
+        SuiteSetup setup = Setup with { Recipe = new SuiteRecipe { Common = common, Epochs = 2 } };
+        Assert.Contains(expected, new SuiteTable(Run(), setup).Deviations().Select(line => line.Split(" (")[0]));
+    }
+
+    [Fact]
+    public void What_was_found_in_the_data_is_said_once_for_a_task()
+    {
+        string[] notes = [.. new SuiteTable(Run(), Setup).DataNotes()];
+        Assert.Equal(["mouse/0", "splice/reconstructed"], notes.Select(note => note.Split(':')[0]));
+        Assert.Contains("test rows that are in train: 1 of 4; ", notes[0], StringComparison.Ordinal);
+        Assert.EndsWith("1 of 4 test rows are longer than 30 tokens and were truncated, as in the paper", notes[0], StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_page_is_sound_and_needs_nothing_beside_it()
     {
-        var table = new SuiteTable(new Suite(_folder["data"], _folder["out"], Train).Run(Options, Settings, null, default));
-        string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
-        XElement html = XElement.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal));
-        XNamespace svg = "http://www.w3.org/2000/svg";
-        string[] titles = [.. html.Descendants(svg + "svg").Select(plot => plot.Element(svg + "text")!.Value)];
-        Assert.Equal(["ROC", "precision-recall", "dev loss", "full fine-tuning", "6-mer logistic regression"], titles[..5]);
-        Assert.Equal(10, titles.Length);
+        var table = new SuiteTable(Run(), Setup);
+        (string page, XElement html) = Draw(table);
+        string[] titles = [.. html.Descendants(Svg + "svg").Skip(4).Select(plot => plot.Element(Svg + "text")!.Value)];
+        Assert.Equal(["ROC", "precision-recall", "dev loss", "ROC", "precision-recall", "dev loss"], titles);
         Assert.DoesNotContain("http", page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
-        Assert.DoesNotContain("NaN", page, StringComparison.Ordinal);
-        XElement matrix = html.Descendants(svg + "svg").ElementAt(3);
+        // One grid: a row for each task and a column for each method.
+        XElement grid = html.Descendants("table").Single(t => t.Attribute("class")?.Value == "matrices");
+        Assert.Equal(["full fine-tuning", "6-mer logistic regression"], grid.Elements("tr").First().Elements("th").Skip(1).Select(cell => cell.Value));
+        Assert.Equal(["mouse/0", "splice/reconstructed"], grid.Elements("tr").Skip(1).Select(row => row.Element("th")!.Value));
+        XElement[] matrices = [.. grid.Descendants(Svg + "svg")];
+        Assert.Equal(4, matrices.Length);
+        XElement matrix = matrices[0];
         ConfusionMatrix expected = table.Cells[0].Results[0].Confusion();
-        string[] counts = [.. matrix.Elements(svg + "rect").Skip(1).Select(r => ((XElement)r.NextNode!).Value)];
+        string[] counts = [.. matrix.Elements(Svg + "rect").Skip(1).Select(r => ((XElement)r.NextNode!).Value)];
         Assert.Equal([$"{expected[0, 0]}", $"{expected[0, 1]}", $"{expected[1, 0]}", $"{expected[1, 1]}"], counts);
+    }
+
+    [Fact]
+    public void Of_a_single_evaluation_of_one_task_by_one_method_and_seed_all_plots_show_something()
+    {
+        SuiteOptions one = Options with { Tasks = [Options.Tasks[0]], Methods = [SuiteMethod.Full], Seeds = [1] };
+        _evaluations = 1;
+        (_, XElement html) = Draw(new SuiteTable(Run(one), Setup));
+        Assert.Equal(4, html.Descendants(Svg + "svg").Count());
+        XElement losses = html.Descendants(Svg + "svg").Last();
+        Assert.Equal("dev loss", losses.Element(Svg + "text")!.Value);
+        XElement point = Assert.Single(losses.Elements(Svg + "circle"));
+        Assert.InRange(double.Parse(point.Attribute("cx")!.Value, CultureInfo.InvariantCulture), 60, 360);
+        Assert.InRange(double.Parse(point.Attribute("cy")!.Value, CultureInfo.InvariantCulture), 28, 260);
+    }
+
+    [Fact]
+    public void Of_a_test_set_of_one_class_the_page_says_that_curves_are_not_defined()
+    {
+        File.WriteAllText(_folder["data/mouse/0/test.csv"], "sequence,label\nACGT,1\nACGG,1\n");
+        var table = new SuiteTable(Run(Options with { Tasks = [Options.Tasks[0]], Methods = [SuiteMethod.Kmer] }), Setup);
+        (_, XElement html) = Draw(table);
+        XElement roc = html.Descendants(Svg + "svg").Single(plot => plot.Element(Svg + "text")!.Value == "ROC");
+        Assert.Contains("6-mer logistic regression, AUROC not defined", roc.Elements(Svg + "text").Select(text => text.Value));
+        Assert.Contains("not defined: the test rows lack classes", roc.Elements(Svg + "text").Select(text => text.Value));
+        Assert.Empty(roc.Elements(Svg + "polyline"));
+        string[] header = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[0].Split('\t'), row = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[1].Split('\t');
+        Assert.Equal(("", "0.00"), (row[Array.IndexOf(header, "auroc")], row[Array.IndexOf(header, "mcc")]));
     }
 
     [Fact]
@@ -177,13 +259,24 @@ public sealed class SuiteTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    private IReadOnlyList<SuiteResult> Run(SuiteOptions? options = null) =>
+        new Suite(_folder["data"], _folder["out"], Setup.Identify, Train).Run(options ?? Options, null, default);
+
     private SuiteOutcome Train(SuiteRun run, LabelledTask task, string folder, CancellationToken cancellation)
     {
         if (folder.Length > 0) _trained.Add(run.ToString());
         int classes = task.Names.Count;
         float[] logits = [.. Enumerable.Range(0, task.Test!.Count * classes).Select(i => (float)Math.Sin((i * 1.3) + run.Seed))];
-        DevLoss[] losses = run.Method == SuiteMethod.Kmer ? [] : [new(200, 0.75), new(400, 0.5 + (0.1 * run.Seed))];
-        return new SuiteOutcome(logits, losses, 0.5, run.Method == SuiteMethod.Full ? 1 : 0);
+        if (run.Method == SuiteMethod.Kmer) return new SuiteOutcome(logits, [], 0.5, 0, 0, "CPU");
+        DevLoss[] losses = [new(200, 0.75), new(400, 0.5 + (0.1 * run.Seed))];
+        return new SuiteOutcome(logits, losses[.._evaluations], 0.5, 1, 4, "a device");
+    }
+
+    private static (string Page, XElement Html) Draw(SuiteTable table)
+    {
+        string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
+        foreach (string word in new[] { "NaN", "\u221e", "Infinity" }) Assert.DoesNotContain(word, page, StringComparison.Ordinal);
+        return (page, XElement.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal)));
     }
 
     private void WriteTask(string name, int classes)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Dnabert2;
+using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
 using Tests.Tools;
@@ -10,7 +11,7 @@ public sealed class PretrainToolTests : IDisposable
 {
     private const string Shape = "--hidden 24 --layers 2 --heads 3 --intermediate 20 --threads 1";
     private const string Cuts = "--min-bases 20 --max-bases 120 --max-tokens 40 --held-out 0.2";
-    private const string Recipe = "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 10 --evaluate-every 20 --evaluation-windows 5 --keep 1";
+    private const string Recipe = "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 1 --evaluate-every 20 --evaluation-windows 5 --keep 1";
     private readonly Toy _toy = new();
 
     public PretrainToolTests() => ResultFiles.Write(_toy["tokenizer.json"], Toy.Tokenizer.Save);
@@ -95,7 +96,7 @@ public sealed class PretrainToolTests : IDisposable
     {
         ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();
         string from = _toy["first/checkpoints/step-00000004"];
-        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0", "--held-out", "0", "--threads", "1").Succeeds();
+        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0", "--warmup", "0", "--held-out", "0", "--threads", "1").Succeeds();
         using Dnabert2Model before = Dnabert2Model.Load(from, trainable: true), after = Dnabert2Model.Load(_toy["further/checkpoints/step-00000002"], trainable: true);
         Assert.Equal(Toy.Weights(before), Toy.Weights(after));
     }
@@ -114,6 +115,70 @@ public sealed class PretrainToolTests : IDisposable
         ToolRun run = ToolRun.Of(Arguments("run", options));
         Assert.Equal(code, run.Code);
         Assert.Contains(what, run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--lr -1", "LearningRate is -1")]
+    [InlineData("--held-out 1", "HeldOut is 1")]
+    [InlineData("--min-bases 60 --max-bases 50", "MaxBases is 50")]
+    [InlineData("--max-tokens 2", "MaxTokens is 2")]
+    [InlineData("--batch 1000000 --max-tokens 400", "GlobalBatch is 1000000")]
+    [InlineData("--steps 5 --warmup 6", "--warmup")]
+    [InlineData("--weight gamma=1", "'gamma'")]
+    [InlineData("--weight alpha=1", "'beta' has no weight")]
+    [InlineData("--weight alpha=0 --weight beta=0", "weights of all species are 0")]
+    [InlineData("--heads 5", "--heads 5")]
+    [InlineData("--recipe FOLDER/none.json", "none.json")]
+    [InlineData("--recipe FOLDER/recipe.json", "recipe.json")]
+    [InlineData("--config FOLDER/none.json", "none.json")]
+    [InlineData("--config FOLDER/config.json", "vocab_size is 20")]
+    [InlineData("--from FOLDER/none", "no such folder")]
+    [InlineData("--from FOLDER/none --config FOLDER/config.json", "does not go with --from")]
+    [InlineData("--tokenizer FOLDER/none.json", "none.json")]
+    [InlineData("--device cuda:x", "--device cuda:x")]
+    [InlineData("--baselines --held-out 0", "--baselines")]
+    [InlineData("--corpus FOLDER", "holds something that is no corpus")]
+    [InlineData("-o FOLDER/beta.fa/run", "beta.fa is a file")]
+    [InlineData("--resume FOLDER/gamma.fa", "gamma.fa: there is no such file")]
+    public void All_options_are_checked_before_a_genome_is_read(string options, string what)
+    {
+        // Both would be found in reading, and in the first seconds of it.
+        File.WriteAllText(_toy["alpha.fa"], "this is no sequence file\n");
+        File.WriteAllText(_toy["recipe.json"], """{"steps": -1}""");
+        using (FileStream file = File.Create(_toy["config.json"])) new Dnabert2Config { VocabSize = 20, HiddenSize = 24, NumAttentionHeads = 3 }.Save(file);
+        string[] given = options.Replace("FOLDER", _toy[""].TrimEnd(Path.DirectorySeparatorChar), StringComparison.Ordinal).Split(' ');
+        List<string> args = [.. Arguments("run", "--steps 4")];
+        foreach (string option in given.Where(word => word.StartsWith('-') && args.Contains(word) && word != "--weight"))
+            args.RemoveRange(args.IndexOf(option), 2);
+        if (given.Contains("--from"))
+            foreach (string shape in Shape.Split(' ').Chunk(2).Select(pair => pair[0]).Where(name => name != "--threads")) args.RemoveRange(args.IndexOf(shape), 2);
+        ToolRun run = ToolRun.Of([.. args, .. given]);
+        Assert.NotEqual(0, run.Code);
+        Assert.Contains(what, run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("alpha.fa", run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_toy["run"]));
+    }
+
+    [Fact]
+    public void Without_a_tokenizer_the_one_that_comes_with_the_tool_is_taken()
+    {
+        ToolRun.Of("pretrain", _toy["alpha.fa"], "-o", _toy["run"], "--hidden", "8", "--layers", "1", "--heads", "1", "--intermediate", "8",
+            "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1").Succeeds();
+        string builtin = Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json");
+        Assert.True(BpeTokenizer.Load(_toy["run/checkpoints/step-00000001/tokenizer.json"]).IsSameAs(BpeTokenizer.Load(builtin)));
+        Assert.False(BpeTokenizer.Load(builtin).IsSameAs(Toy.Tokenizer));
+    }
+
+    [Fact]
+    public void A_tokenizer_beside_a_model_is_the_models()
+    {
+        ToolRun.Of(Arguments("first", "--steps 1")).Succeeds();
+        string[] further = ["pretrain", _toy["alpha.fa"], "--from", _toy["first/checkpoints/step-00000001"], "-o", _toy["further"],
+            "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1", "--tokenizer"];
+        ToolRun other = ToolRun.Of([.. further, Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json")]);
+        Assert.True(other.Code == 2 && other.Error.Contains("is not the one of --from", StringComparison.Ordinal), other.Error);
+        Assert.False(Directory.Exists(_toy["further"]));
+        ToolRun.Of([.. further, _toy["tokenizer.json"]]).Succeeds();
     }
 
     private string[] Arguments(string run, string options, bool files = true) =>

@@ -59,6 +59,16 @@ public sealed partial class BpeTokenizer
     /// <exception cref="InvalidDataException">The content is malformed or asks for something unsupported; the message names file and place.</exception>
     public static BpeTokenizer Parse(ReadOnlyMemory<byte> utf8, string name) => new(TokenizerJsonReader.Read(utf8, name));
 
+    /// <summary>Whether another one is the same: both are written as the same <c>tokenizer.json</c>.</summary>
+    public bool IsSameAs(BpeTokenizer other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        using MemoryStream own = new(), others = new();
+        Save(own);
+        other.Save(others);
+        return own.GetBuffer().AsSpan(0, (int)own.Length).SequenceEqual(others.GetBuffer().AsSpan(0, (int)others.Length));
+    }
+
     /// <summary>
     /// Writes the content of a <c>tokenizer.json</c> that Hugging Face tokenizers reads. The same tokenizer always gives the same bytes.
     /// </summary>

@@ -12,22 +12,25 @@ internal static class CommandLineTool
 {
     public const int Done = 0, Failed = 1, Misused = 2, Interrupted = 130;
 
-    private static readonly (string Name, Func<Terminal, Command> Make)[] Verbs =
+    private static readonly (string Name, string Summary, Func<Terminal, Command> Make)[] Verbs =
     [
-        ("embed", t => new EmbedVerb(t).Command),
-        ("attribute", t => new AttributeVerb(t).Command),
-        ("variants", t => new VariantsVerb(t).Command),
-        ("tokenize", t => new TokenizeVerb(t).Command),
-        ("train-tokenizer", t => new TrainTokenizerVerb(t).Command),
-        ("pretrain", t => new PretrainVerb(t).Command),
-        ("bench", t => new BenchVerb(t).Command),
-        ("finetune", t => new FinetuneVerb(t).Command),
-        ("predict", t => new PredictVerb(t).Command),
-        ("evaluate", t => new EvaluateVerb(t).Command),
-        ("merge-lora", t => new MergeLoraVerb(t).Command),
-        ("convert", t => new ConvertVerb(t).Command),
-        ("info", t => new InfoVerb(t).Command),
+        ("embed", "sequences to vectors", t => new EmbedVerb(t).Command),
+        ("predict", "sequences to labels, by a fine-tuned model", t => new PredictVerb(t).Command),
+        ("tokenize", "sequences to tokens", t => new TokenizeVerb(t).Command),
+        ("convert", "pytorch_model.bin to model.safetensors", t => new ConvertVerb(t).Command),
+        ("pretrain", "a model from genomes", t => new PretrainVerb(t).Command),
+        ("finetune", "a classifier or a regression from labelled sequences", t => new FinetuneVerb(t).Command),
+        ("train-tokenizer", "a vocabulary from genomes", t => new TrainTokenizerVerb(t).Command),
+        ("merge-lora", "an adapter and its base to a plain model", t => new MergeLoraVerb(t).Command),
+        ("attribute", "what each base does to the model's answer", t => new AttributeVerb(t).Command),
+        ("variants", "scores of the variants of a VCF", t => new VariantsVerb(t).Command),
+        ("info", "this machine, or whether a model folder is sound", t => new InfoVerb(t).Command),
+        ("bench", "speed, beside the machine's peaks", t => new BenchVerb(t).Command),
+        ("evaluate", "a model on the tasks of GUE, beside the paper", t => new EvaluateVerb(t).Command),
     ];
+
+    /// <summary>The verbs by what one wants, and the first one of each group in the order above.</summary>
+    private static readonly (string Title, string First)[] Groups = [("Use", "embed"), ("Train", "pretrain"), ("Understand", "attribute"), ("Measure", "bench")];
 
     /// <summary>Runs the tool.</summary>
     /// <param name="args">What is typed after its name.</param>
@@ -62,9 +65,9 @@ internal static class CommandLineTool
     /// <param name="first">If this is a verb, the others are left out: making them would only compile what is not run.</param>
     public static RootCommand Commands(Terminal terminal, Option<bool> debug, string? first = null)
     {
-        var root = new RootCommand("DNABERT-2: turns DNA into tokens and vectors. 'dnabert2 VERB --help' explains a verb by example.") { debug };
+        var root = new RootCommand("DNABERT-2, a foundation model of genomes") { debug };
         bool one = Array.Exists(Verbs, v => v.Name == first);
-        foreach ((string name, Func<Terminal, Command> make) in Verbs)
+        foreach ((string name, _, Func<Terminal, Command> make) in Verbs)
             if (!one || name == first) root.Add(make(terminal));
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpByExample((HelpAction)help.Action!);
@@ -92,16 +95,37 @@ internal static class CommandLineTool
         _ => ($"error: this should not have happened: {e.Message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
     };
 
-    /// <summary>The usual help, and a verb's examples under it.</summary>
+    private static void List(TextWriter output)
+    {
+        output.WriteLine("DNABERT-2, a foundation model of genomes.\n");
+        output.WriteLine("Usage: dnabert2 VERB …        'dnabert2 VERB --help' explains a verb by example");
+        foreach ((string name, string summary, _) in Verbs)
+        {
+            if (Array.Find(Groups, group => group.First == name).Title is { } title) output.WriteLine($"\n{title}");
+            output.WriteLine($"  {name,-17}{summary}");
+        }
+
+        output.WriteLine("\nOptions");
+        output.WriteLine("  --version        the version of this program");
+        output.WriteLine("  --debug          with any verb: where in the program an error came from");
+    }
+
+    /// <summary>A list of all verbs; of a verb the usual help, and its examples under it.</summary>
     private sealed class HelpByExample(HelpAction usual) : SynchronousCommandLineAction
     {
         public override bool ClearsParseErrors => true;
 
         public override int Invoke(ParseResult parsed)
         {
+            TextWriter output = parsed.InvocationConfiguration.Output;
+            if (parsed.CommandResult.Command is RootCommand)
+            {
+                List(output);
+                return Done;
+            }
+
             int code = usual.Invoke(parsed);
             if (parsed.CommandResult.Command is not Verb verb) return code;
-            TextWriter output = parsed.InvocationConfiguration.Output;
             output.WriteLine("Examples:");
             foreach ((string line, string what) in verb.Examples) output.WriteLine($"  # {what}\n  {line}");
             return code;

@@ -25,6 +25,8 @@ internal sealed unsafe partial class CudaBackend : Backend
 
     public override string Description => _activations == DType.BF16 ? _cuda.Description + ", bf16" : _cuda.Description;
 
+    public override Precision Precision => _activations == DType.BF16 ? Precision.BF16 : Precision.F32;
+
     public override DType ActivationType => _activations;
 
     // Memory that is taken back while kernels still use it is only given to kernels that run after them.

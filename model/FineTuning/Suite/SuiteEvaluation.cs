@@ -7,11 +7,13 @@ namespace Dnabert2.FineTuning;
 /// <summary>
 /// Measures a model on tasks of GUE beside the results of the paper. In the folder of the results are <c>table.tsv</c>, <c>table.md</c> and
 /// <c>report.html</c>, written anew after each run, and below <c>runs/</c> each run's <c>result.json</c> and <c>predictions.tsv</c>. A run
-/// that is finished is not run again, and one that was interrupted goes on from its last checkpoint.
+/// that is finished is not run again, and one that was interrupted goes on from its last checkpoint, as long as data, model, recipe and
+/// precision are the same by content; otherwise it runs again, and the former result is set aside.
 /// </summary>
 public sealed class SuiteEvaluation
 {
-    private const string ModelFolderName = "model";
+    internal const string ModelFolderName = "model";
+    private const string MarkerFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
     private readonly string _model, _data, _folder;
     private readonly SuiteRecipe _recipe;
     private readonly Backend _backend;
@@ -49,43 +51,59 @@ public sealed class SuiteEvaluation
     /// <param name="steps">Told after each step of fine-tuning.</param>
     /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
     /// <returns>The table, as in <c>table.tsv</c>.</returns>
-    /// <exception cref="InvalidDataException">
-    /// The data of a task is at fault, found before any training; the folder holds results of other settings; a result is damaged.
-    /// </exception>
-    /// <exception cref="IOException">A file is missing, cannot be written, or the folder is in use.</exception>
+    /// <exception cref="ArgumentException">An option of the recipe is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The model or the data of a task is at fault, found before any training; a result is damaged.</exception>
+    /// <exception cref="IOException">A file is missing, cannot be written, or the folder is in use or holds files of others.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public byte[] Run(
         SuiteOptions options, IProgress<SuiteProgress>? progress = null, IProgress<FineTuneProgress>? steps = null,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        FineTuneModel.Open(_model);
-        byte[] settings = _recipe.Settings(FineTuneModel.HashOf(_model, new FineTuneOptions()), _data);
+        foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
+            FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
+        SuiteSetup setup = Setup();
+        CheckFolder();
         Directory.CreateDirectory(_folder);
         using FileStream held = AtomicFile.Lock(Path.Combine(_folder, ".lock"), $"{_folder}: another process works in this folder; wait for it, or name another folder");
-        var suite = new Suite(_data, _folder, (run, task, folder, token) => Train(run, task, folder, steps, token))
+        var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, task, folder, steps, token))
         {
-            Finished = Report,
+            Changed = results => Write(new SuiteTable(results, setup)),
+            Finished = Tidy,
         };
-        IReadOnlyList<SuiteResult> results = suite.Run(options, settings, progress, cancellation);
-        return Write(results);
-
-        void Report(string folder, IReadOnlyList<SuiteResult> results)
-        {
-            Write(results);
-            string model = Path.Combine(folder, ModelFolderName);
-            if (!KeepModels && Directory.Exists(model)) Directory.Delete(model, recursive: true);
-        }
+        return new SuiteTable(suite.Run(options, progress, cancellation), setup).Tsv();
     }
 
-    private byte[] Write(IReadOnlyList<SuiteResult> results)
+    private void Tidy(string run)
     {
-        var table = new SuiteTable(results);
-        byte[] tsv = table.Tsv();
-        AtomicFile.Write(Path.Combine(_folder, "table.tsv"), tsv);
-        AtomicFile.Write(Path.Combine(_folder, "table.md"), table.Markdown());
-        AtomicFile.Write(Path.Combine(_folder, "report.html"), SuitePage.Draw(table));
-        return tsv;
+        string model = Path.Combine(run, ModelFolderName);
+        if (!KeepModels && Directory.Exists(model)) Directory.Delete(model, recursive: true);
+    }
+
+    private SuiteSetup Setup()
+    {
+        (Dnabert2Config config, _) = FineTuneModel.Open(_model);
+        string precision = _backend.Precision.ToString().ToLowerInvariant();
+        return new SuiteSetup(Name, config, FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
+    }
+
+    private string Name => Path.GetFullPath(_model) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model;
+
+    /// <summary>The tables of a folder are this program's where the marker says so.</summary>
+    private void CheckFolder()
+    {
+        string marker = Path.Combine(_folder, MarkerFile);
+        if (File.Exists(marker)) return;
+        if (((string[])[TableFile, MarkdownFile, PageFile]).FirstOrDefault(name => File.Exists(Path.Combine(_folder, name))) is { } taken)
+            throw new IOException($"{Path.Combine(_folder, taken)} is there and was not made by an evaluation; name another folder for the results");
+    }
+
+    private void Write(SuiteTable table)
+    {
+        AtomicFile.Write(Path.Combine(_folder, MarkerFile), "{\n  \"format\": \"dnabert2-evaluation\"\n}\n"u8);
+        AtomicFile.Write(Path.Combine(_folder, TableFile), table.Tsv());
+        AtomicFile.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
+        AtomicFile.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));
     }
 
     private SuiteOutcome Train(
@@ -94,17 +112,18 @@ public sealed class SuiteEvaluation
         if (run.Method == SuiteMethod.Kmer)
         {
             KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { Threads = _threads }, cancellation);
-            return new SuiteOutcome(baseline.Logits(task.Test!), [], baseline.DevLoss, 0);
+            return new SuiteOutcome(baseline.Logits(task.Test!), [], baseline.DevLoss, 0, 0, "CPU");
         }
 
         string model = Path.Combine(folder, ModelFolderName);
         FineTuneOptions options = _recipe.OptionsOf(run);
-        double devLoss;
-        using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) devLoss = tuner.Run(steps, cancellation).DevLoss;
+        FineTuneResult tuned;
+        using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
         using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
         TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens);
         return new SuiteOutcome(
-            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)), devLoss, test.Truncated);
+            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)), tuned.DevLoss,
+            test.Truncated, tuned.Steps, _backend.Description);
     }
 
     /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Dnabert2.FineTuning;
 
 /// <summary>How the models of a suite are fine-tuned. What is null is as each task has it in the paper.</summary>
@@ -41,31 +39,5 @@ public sealed record SuiteRecipe
         OptionRange.Check(nameof(Epochs), Epochs ?? 1, 1, 100_000);
         OptionRange.Check(nameof(Steps), Steps ?? 1, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(LoraLearningRate), LoraLearningRate ?? 0, 0, OptionRange.Largest);
-    }
-
-    /// <summary>All that results depend on, as JSON.</summary>
-    internal byte[] Settings(string modelHash, string data)
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
-        {
-            json.WriteStartObject();
-            json.WriteString("model_sha256", modelHash);
-            json.WriteString("data", Path.GetFullPath(data));
-            Write(json, "epochs", Epochs);
-            Write(json, "steps", Steps);
-            Write(json, "lora_learning_rate", LoraLearningRate);
-            json.WritePropertyName("recipe");
-            FineTuneOptionsJson.Write(json, Common);
-            json.WriteEndObject();
-        }
-
-        return stream.ToArray();
-    }
-
-    private static void Write(Utf8JsonWriter json, string key, double? value)
-    {
-        if (value is { } number) json.WriteNumber(key, number);
-        else json.WriteNull(key);
     }
 }

@@ -57,15 +57,17 @@ public readonly record struct DevLoss(long Step, double Loss);
 /// <param name="DevLosses">The course of the loss on dev; empty where there is none.</param>
 /// <param name="BestDevLoss">The loss on dev of what was tested.</param>
 /// <param name="Truncated">Test rows of which only the beginning was looked at.</param>
-public sealed record SuiteOutcome(float[] Logits, IReadOnlyList<DevLoss> DevLosses, double BestDevLoss, int Truncated);
+/// <param name="Steps">Optimizer steps that were done; 0 where the method has none.</param>
+/// <param name="Device">What computed it, for people.</param>
+public sealed record SuiteOutcome(float[] Logits, IReadOnlyList<DevLoss> DevLosses, double BestDevLoss, int Truncated, int Steps, string Device);
 
 /// <summary>The result of a run as it is kept.</summary>
 /// <param name="Run">The run.</param>
 /// <param name="Names">The classes.</param>
 /// <param name="Targets">The true labels of the test set.</param>
 /// <param name="Outcome">The outputs, and how training went.</param>
-/// <param name="Notes">What was found of the data.</param>
-internal sealed record SuiteResult(SuiteRun Run, LabelNames Names, Target[] Targets, SuiteOutcome Outcome, IReadOnlyList<string> Notes)
+/// <param name="Data">The data of the task.</param>
+internal sealed record SuiteResult(SuiteRun Run, LabelNames Names, Target[] Targets, SuiteOutcome Outcome, SuiteData Data)
 {
     /// <summary>All metrics on the test set.</summary>
     public TaskScores Scores { get; } = TaskScores.Compute(TaskKind.SingleLabel, Targets, Outcome.Logits);

@@ -8,61 +8,97 @@ using Engine.Runtime;
 namespace Dnabert2.FineTuning;
 
 /// <summary>
-/// The results of a suite on disk. Each run has a folder with <c>predictions.tsv</c> (the true label and the outputs of each test row)
-/// and, written last, <c>result.json</c>: a run is finished when it is there.
+/// The results of a suite on disk. Each run has a folder with <c>identity.json</c>, all that its result depends on; <c>predictions.tsv</c>,
+/// the true label and the outputs of each test row; and, written last, <c>result.json</c>: a run is finished when it is there. What is there
+/// of another identity (other data, another model or recipe) is set aside, in a folder beside it, and taken back where that identity returns.
 /// </summary>
 internal sealed class SuiteStore(string folder)
 {
-    private const string ResultFile = "result.json", PredictionFile = "predictions.tsv", SettingsFile = "suite.json";
+    private const string ResultFile = "result.json", PredictionFile = "predictions.tsv", IdentityFile = "identity.json";
     private const int MostPredictionBytes = 256 << 20;
     private const string Remedy = "remove the folder of this run, and it will be run again";
 
     /// <summary>The folder of a run.</summary>
     public string FolderOf(SuiteRun run) => Path.Combine(folder, run.Folder);
 
-    /// <summary>Holds the settings against those of the results that are there; the first time, keeps them.</summary>
-    /// <exception cref="InvalidDataException">They are not the same: the table would mix results of different kinds.</exception>
-    public void CheckSettings(byte[] settings)
+    /// <summary>
+    /// Makes a run's folder ready: afterwards it holds a finished result of this identity, what an interrupted run of this identity has
+    /// left, or nothing.
+    /// </summary>
+    /// <param name="run">The run.</param>
+    /// <param name="identity">What its result depends on now.</param>
+    /// <returns>Why what was there is of no use, and where it is now; null where it was of use, or nothing was there.</returns>
+    /// <exception cref="IOException">The folder holds files that are no run's.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public string? Prepare(SuiteRun run, SuiteIdentity identity)
     {
-        Directory.CreateDirectory(folder);
-        string path = Path.Combine(folder, SettingsFile);
-        if (!File.Exists(path))
+        string target = FolderOf(run), file = Path.Combine(target, IdentityFile), aside = Aside(target, identity.Hash);
+        string? reason = null;
+        if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
         {
-            AtomicFile.Write(path, settings);
-            return;
+            byte[]? kept = File.Exists(file) ? JsonFields.Bytes(file) : null;
+            if (kept is null && !File.Exists(Path.Combine(target, ResultFile)) && !Directory.Exists(Path.Combine(target, SuiteEvaluation.ModelFolderName)))
+                throw new IOException($"{target}: holds files that are not of an evaluation; move them, or name another folder for the results");
+            string[] changes = kept is null ? ["an earlier version of the program kept it, without saying of which data"] : Changes(file, kept, identity);
+            if (changes.Length == 0) return null;
+            string former = Aside(target, FileHash.Of(kept ?? []));
+            while (Directory.Exists(former)) former += "-again";
+            Directory.Move(target, former);
+            reason = $"{string.Join(", ", changes)}; what was there is kept in {Path.GetRelativePath(folder, former)}";
         }
+        else if (Directory.Exists(target)) Directory.Delete(target);
 
-        byte[] before = JsonFields.Bytes(path);
-        if (before.AsSpan().SequenceEqual(settings)) return;
-        throw new InvalidDataException(
-            $"{path}: the results in this folder are of other settings{Difference(before, settings)}; give the same model and options, or name another folder");
+        if (Directory.Exists(aside)) Directory.Move(aside, target);
+        return reason;
     }
 
-    /// <summary>Whether a run is finished.</summary>
+    /// <summary>Whether a run whose folder is ready is finished.</summary>
     public bool Has(SuiteRun run) => File.Exists(Path.Combine(FolderOf(run), ResultFile));
+
+    /// <summary>Says of a run that begins, or goes on, what its result will depend on.</summary>
+    public void Begin(SuiteRun run, SuiteIdentity identity)
+    {
+        Directory.CreateDirectory(FolderOf(run));
+        AtomicFile.Write(Path.Combine(FolderOf(run), IdentityFile), identity.Write());
+    }
 
     /// <summary>Keeps a result.</summary>
     public void Write(SuiteResult result)
     {
         string target = FolderOf(result.Run);
-        Directory.CreateDirectory(target);
         AtomicFile.Write(Path.Combine(target, PredictionFile), Predictions(result));
         AtomicFile.Write(Path.Combine(target, ResultFile), Summary(result));
     }
 
     /// <summary>Reads a result.</summary>
+    /// <param name="run">The run, which is finished.</param>
+    /// <param name="data">The data of its task.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public SuiteResult Read(SuiteRun run)
+    public SuiteResult Read(SuiteRun run, SuiteData data)
     {
         string path = Path.Combine(FolderOf(run), ResultFile);
         (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile));
         return JsonFields.Read(path, Remedy, json =>
         {
             DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", double.MinValue)))];
-            string[] notes = [.. json.Objects("notes").Select(o => o.Text("note"))];
-            var outcome = new SuiteOutcome(logits, losses, json.Number("best_dev_loss", double.MinValue), json.Small("truncated_test_rows", 0));
-            return new SuiteResult(run, names, targets, outcome, notes);
+            var outcome = new SuiteOutcome(
+                logits, losses, json.Number("best_dev_loss", double.MinValue), json.Small("truncated_test_rows", 0), json.Small("steps", 0), json.Text("device"));
+            return new SuiteResult(run, names, targets, outcome, data);
         });
+    }
+
+    private static string Aside(string target, string hash) => $"{target}.former-{hash[..8]}";
+
+    private static string[] Changes(string path, byte[] kept, SuiteIdentity identity)
+    {
+        try
+        {
+            return [.. identity.ChangesSince(kept)];
+        }
+        catch (JsonException)
+        {
+            throw new InvalidDataException($"{path}: is damaged; {Remedy}");
+        }
     }
 
     private static byte[] Predictions(SuiteResult result)
@@ -121,6 +157,8 @@ internal sealed class SuiteStore(string folder)
             json.WriteNumber("seed", result.Run.Seed);
             json.WriteNumber("test_rows", result.Targets.Length);
             json.WriteNumber("truncated_test_rows", result.Outcome.Truncated);
+            json.WriteString("device", result.Outcome.Device);
+            json.WriteNumber("steps", result.Outcome.Steps);
             json.WriteStartObject("test");
             foreach (Metric metric in result.Scores.Metrics)
                 if (double.IsFinite(result.Scores[metric])) json.WriteNumber(metric.Name(), result.Scores[metric]);
@@ -136,30 +174,9 @@ internal sealed class SuiteStore(string folder)
             }
 
             json.WriteEndArray();
-            json.WriteStartArray("notes");
-            foreach (string note in result.Notes)
-            {
-                json.WriteStartObject();
-                json.WriteString("note", note);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
             json.WriteEndObject();
         }
 
         return stream.ToArray();
-    }
-
-    private static string Difference(byte[] before, byte[] now)
-    {
-        try
-        {
-            return JsonFields.Difference(before, now, new HashSet<string>()) is { } difference ? $" ({difference})" : "";
-        }
-        catch (InvalidDataException)
-        {
-            return "";
-        }
     }
 }

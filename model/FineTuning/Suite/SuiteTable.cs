@@ -20,29 +20,58 @@ internal sealed record SuiteCell(GueTask Task, SuiteMethod Method, IReadOnlyList
         double mean = Mean(metric);
         return Math.Sqrt(Results.Sum(result => Math.Pow((100 * result.Scores[metric]) - mean, 2)) / (Results.Count - 1));
     }
+
+    /// <summary>The task and the method, for people.</summary>
+    public string Title => $"{Task.Name} {Method.Title()}";
+
+    /// <summary>The seeds, separated by commas; empty where the method has none.</summary>
+    public string Seeds => Method == SuiteMethod.Kmer ? "" : string.Join(',', Results.Select(result => result.Run.Seed));
+
+    /// <summary>The devices, each once.</summary>
+    public string Devices => string.Join("; ", Results.Select(result => result.Outcome.Device).Distinct());
+
+    /// <summary>The fewest and the most optimizer steps of the seeds.</summary>
+    public string Steps => Results.Min(r => r.Outcome.Steps) is var least && Results.Max(r => r.Outcome.Steps) is var most && least == most
+        ? Text(least) : $"{Text(least)}–{Text(most)}";
+
+    /// <summary>Passes over the training set in the most steps.</summary>
+    public double Epochs(FineTuneOptions options) => (double)Results.Max(r => r.Outcome.Steps) / options.StepsOfEpoch(Results[0].Data.Parts[0].Rows);
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>The results of a suite as a table beside those of the paper, as TSV and as Markdown.</summary>
+/// <summary>The results of a suite as a table beside those of the paper, and how they were come by, as TSV and as Markdown.</summary>
 internal sealed class SuiteTable
 {
     private static readonly IReadOnlyList<Metric> Metrics = TaskScores.Of(TaskKind.SingleLabel);
+    private readonly SuiteSetup _setup;
 
-    public SuiteTable(IReadOnlyList<SuiteResult> results) =>
+    public SuiteTable(IReadOnlyList<SuiteResult> results, SuiteSetup setup)
+    {
+        _setup = setup;
         Cells = [.. results.GroupBy(r => (r.Run.Task, r.Run.Method)).Select(g => new SuiteCell(g.Key.Task, g.Key.Method, [.. g]))];
+        Tasks = [.. Cells.Select(cell => cell.Task).Distinct()];
+        Methods = [.. Cells.Select(cell => cell.Method).Distinct()];
+        Models = [.. PaperResults.Models.Where(model => Tasks.Any(task => PaperResults.Find(model, task.Name) is not null))];
+    }
 
     /// <summary>Tasks times methods, in the order of the runs.</summary>
     public IReadOnlyList<SuiteCell> Cells { get; }
 
     /// <summary>The tasks.</summary>
-    public IReadOnlyList<GueTask> Tasks => [.. Cells.Select(cell => cell.Task).Distinct()];
+    public IReadOnlyList<GueTask> Tasks { get; }
 
     /// <summary>The methods.</summary>
-    public IReadOnlyList<SuiteMethod> Methods => [.. Cells.Select(cell => cell.Method).Distinct()];
+    public IReadOnlyList<SuiteMethod> Methods { get; }
 
     /// <summary>The models of the paper that have a result on one of the tasks.</summary>
-    public IReadOnlyList<string> Models => [.. PaperResults.Models.Where(model => Tasks.Any(task => PaperResults.Find(model, task.Name) is not null))];
+    public IReadOnlyList<string> Models { get; }
 
-    /// <summary>What a reader of the table has to know.</summary>
+    /// <summary>The model that was measured, for people; null where no method has one.</summary>
+    public string? Model => Methods.All(method => method == SuiteMethod.Kmer) ? null
+        : string.Create(CultureInfo.InvariantCulture, $"{_setup.Model}, {_setup.Parameters:N0} parameters, SHA-256 of its weights {_setup.Content.Weights}");
+
+    /// <summary>What a reader of the numbers has to know.</summary>
     public IEnumerable<string> Notes()
     {
         yield return "All numbers are percent of the test set. The column 'metric' says which one a row is of: MCC (Matthews correlation "
@@ -51,15 +80,32 @@ internal sealed class SuiteTable
         if (Tasks.Any(task => Models.Any(model => PaperResults.Find(model, task.Name)?.Metric == "f1?")))
             yield return "* In table 9 the columns of the sets tf and mouse are, as the authors say, F1 and no MCC (DNABERT-2 has 84.38 there on tf/0, 71.99 in table 6): "
                 + "not to be compared with the other numbers of the row.";
-        foreach (SuiteCell cell in Cells)
-        {
-            int truncated = cell.Results[0].Outcome.Truncated;
-            if (truncated > 0)
-                yield return $"{cell.Task.Name}, {cell.Method.Title()}: {truncated} of {cell.Results[0].Targets.Length} test rows are longer than {cell.Task.MaxTokens} tokens and were truncated, as in the paper.";
-        }
+    }
 
+    /// <summary>In what the results were come by otherwise than those of the paper, each once, and of what it holds.</summary>
+    public IEnumerable<string> Deviations()
+    {
+        SuiteCell[] tuned = [.. Cells.Where(cell => _setup.OptionsOf(cell.Results[0].Run) is not null)];
+        var found = new Dictionary<string, List<SuiteCell>>(StringComparer.Ordinal);
+        foreach (SuiteCell cell in Cells)
+            foreach (string deviation in _setup.Deviations(cell.Results))
+                if (found.TryGetValue(deviation, out List<SuiteCell>? cells)) cells.Add(cell);
+                else found[deviation] = [cell];
+        foreach ((string deviation, List<SuiteCell> cells) in found)
+            yield return tuned.All(cells.Contains) ? deviation : $"{deviation} ({Of(cells)})";
+    }
+
+    /// <summary>What was found in the data: a line for each task with anything.</summary>
+    public IEnumerable<string> DataNotes()
+    {
         foreach (GueTask task in Tasks)
-            foreach (string note in Cells.First(cell => cell.Task == task).Results[0].Notes) yield return $"{task.Name}, {note}.";
+        {
+            SuiteCell[] cells = [.. Cells.Where(cell => cell.Task == task)];
+            List<string> notes = [.. cells[0].Results[0].Data.Notes.Distinct()];
+            if (Array.Find(cells, cell => cell.Results[0].Outcome.Truncated > 0) is { } cut)
+                notes.Add($"{cut.Results[0].Outcome.Truncated} of {cut.Results[0].Targets.Length} test rows are longer than {task.MaxTokens} tokens and were truncated, as in the paper");
+            if (notes.Count > 0) yield return $"{task.Name}: {string.Join("; ", notes)}";
+        }
     }
 
     /// <summary>A row for each task and method.</summary>
@@ -68,11 +114,11 @@ internal sealed class SuiteTable
         var text = new StringBuilder("task\tmethod\tseeds\ttest_rows\ttruncated_test_rows\tmetric\tmean\tsd");
         foreach (Metric metric in Metrics) text.Append('\t').Append(metric.Name());
         foreach (string model in Models) text.Append("\tpaper: ").Append(model).Append("\tits metric");
-        text.Append('\n');
+        text.Append("\tmodel\tparameters\tmodel_sha256\ttrain_rows\tdev_rows\tepochs\tsteps\tbatch\tlearning_rate\twarmup_steps\tprecision\tdevice\tdeviations\n");
         foreach (SuiteCell cell in Cells)
         {
             GueTask task = cell.Task;
-            text.Append($"{task.Name}\t{cell.Method.Name()}\t{cell.Results.Count}\t{cell.Results[0].Targets.Length}\t{cell.Results[0].Outcome.Truncated}");
+            text.Append($"{task.Name}\t{cell.Method.Name()}\t{cell.Seeds}\t{cell.Results[0].Targets.Length}\t{cell.Results[0].Outcome.Truncated}");
             text.Append($"\t{task.Metric.Name()}\t{Number(cell.Mean(task.Metric))}\t{Number(cell.Deviation(task.Metric))}");
             foreach (Metric metric in Metrics) text.Append('\t').Append(Number(cell.Mean(metric)));
             foreach (string model in Models)
@@ -81,21 +127,42 @@ internal sealed class SuiteTable
                 text.Append($"\t{Number(paper?.Percent)}\t{paper?.Metric}");
             }
 
-            text.Append('\n');
+            bool tuned = _setup.OptionsOf(cell.Results[0].Run) is not null;
+            text.Append(CultureInfo.InvariantCulture, $"\t{(tuned ? _setup.Model : "")}\t{(tuned ? _setup.Parameters : null)}\t{(tuned ? _setup.Content.Weights : "")}");
+            text.Append(CultureInfo.InvariantCulture, $"\t{cell.Results[0].Data.Parts[0].Rows}\t{cell.Results[0].Data.Parts[1].Rows}");
+            foreach (string field in Training(cell)) text.Append('\t').Append(field);
+            text.Append('\t').Append(cell.Devices).Append('\t').AppendJoin("; ", _setup.Deviations(cell.Results)).Append('\n');
         }
 
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    /// <summary>A row for each task.</summary>
+    /// <summary>A row for each task, and how each was come by.</summary>
     public byte[] Markdown()
     {
         var text = new StringBuilder("# GUE\n\n");
-        string[] columns = [.. Columns()];
-        text.Append("| ").AppendJoin(" | ", columns).Append(" |\n|").Append(string.Concat(columns.Select((_, i) => i < 2 ? " --- |" : " ---: |"))).Append('\n');
-        foreach (GueTask task in Tasks) text.Append("| ").AppendJoin(" | ", Row(task)).Append(" |\n");
+        if (Model is { } model) text.Append("The model: ").Append(model).Append(".\n\n");
+        Table(Columns(), Tasks.Select(Row), 2);
         foreach (string note in Notes()) text.Append('\n').Append(note.Replace("*", "\\*", StringComparison.Ordinal)).Append('\n');
+        text.Append("\n## Training\n\n");
+        Table(TrainingColumns, Cells.Select(TrainingRow), 2);
+        List("Otherwise than in the paper", Deviations());
+        List("Data", DataNotes());
         return Encoding.UTF8.GetBytes(text.ToString());
+
+        void Table(IEnumerable<string> columns, IEnumerable<IEnumerable<string>> rows, int words)
+        {
+            string[] names = [.. columns];
+            text.Append("| ").AppendJoin(" | ", names).Append(" |\n|").Append(string.Concat(names.Select((_, i) => i < words ? " --- |" : " ---: |"))).Append('\n');
+            foreach (IEnumerable<string> row in rows) text.Append("| ").AppendJoin(" | ", row).Append(" |\n");
+        }
+
+        void List(string title, IEnumerable<string> lines)
+        {
+            if (!lines.Any()) return;
+            text.Append("\n## ").Append(title).Append("\n\n");
+            foreach (string line in lines) text.Append("- ").Append(line.Replace("*", "\\*", StringComparison.Ordinal)).Append('\n');
+        }
     }
 
     /// <summary>The header of the table with a row for each task.</summary>
@@ -115,6 +182,29 @@ internal sealed class SuiteTable
         foreach (string model in Models)
             yield return PaperResults.Find(model, task.Name) is { } paper ? Number(paper.Percent) + (paper.Metric == "f1?" ? "*" : "") : "";
     }
+
+    /// <summary>The header of the table of how results were come by.</summary>
+    public static IReadOnlyList<string> TrainingColumns { get; } =
+        ["task", "method", "rows of train, dev, test", "epochs", "steps", "batch", "learning rate", "warm-up steps", "precision", "seeds", "device"];
+
+    /// <summary>How the results of a method on a task were come by.</summary>
+    public IEnumerable<string> TrainingRow(SuiteCell cell) =>
+        [cell.Task.Name, cell.Method.Title(), string.Join(", ", cell.Results[0].Data.Parts.Select(part => part.Rows)), .. Training(cell), cell.Seeds, cell.Devices];
+
+    private string[] Training(SuiteCell cell) => _setup.OptionsOf(cell.Results[0].Run) is not { } options ? ["", "", "", "", "", ""] :
+    [
+        cell.Epochs(options).ToString("0.##", CultureInfo.InvariantCulture), cell.Steps, Text(options.Batch), Text(options.PeakLearningRate),
+        Text(options.WarmupSteps), _setup.Precision,
+    ];
+
+    private static string Of(List<SuiteCell> cells)
+    {
+        const int most = 6;
+        string named = string.Join(", ", cells.Take(most).Select(cell => cell.Title));
+        return cells.Count > most ? $"{named} and {cells.Count - most} more" : named;
+    }
+
+    private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
 
     /// <summary>A percentage with two digits, as in the paper; empty where there is none.</summary>
     private static string Number(double? percent) =>

@@ -14,7 +14,7 @@ internal sealed record PlotLine(string Name, IReadOnlyList<(double X, double Y)>
 internal static class SvgPlot
 {
     private const double Width = 360, Height = 300, Left = 60, Right = 12, Top = 28, Bottom = 40;
-    private const int MostPoints = 400;
+    private const int MostPoints = 400, MarkedPoints = 12;
 
     // Okabe and Ito's colours, which people of any colour vision tell apart.
     private static readonly string[] Colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
@@ -47,8 +47,14 @@ internal static class SvgPlot
         svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{Text(x)}</text>"));
         svg.Append(Invariant($"<text x=\"12\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
         svg.Append(Invariant($"transform=\"rotate(-90 12 {(Top + Height - Bottom) / 2})\">{Text(y)}</text>\n"));
-        foreach (PlotLine line in lines)
+        if (all.Length == 0)
+            svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" fill=\"#666\">not defined: the test rows lack classes</text>\n"));
+        foreach (PlotLine line in lines.Where(line => line.Points.Count > 0))
         {
+            // A point alone has no line.
+            if (line.Points.Count <= MarkedPoints)
+                foreach ((double px, double py) in line.Points)
+                    svg.Append(Invariant($"<circle cx=\"{PlaceX(px):F1}\" cy=\"{PlaceY(py):F1}\" r=\"2.5\" fill=\"{Colours[line.Colour]}\"/>"));
             svg.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colours[line.Colour]).Append("\" points=\"");
             foreach ((double px, double py) in Thin(line.Points)) svg.Append(Invariant($"{PlaceX(px):F1},{PlaceY(py):F1} "));
             svg.Append("\"/>\n");
@@ -65,24 +71,31 @@ internal static class SvgPlot
     }
 
     /// <summary>A confusion matrix: rows are the true classes, columns the predicted ones, darker the larger the part of the row.</summary>
-    public static string Matrix(string title, Metrics.ConfusionMatrix matrix, IReadOnlyList<string> names)
+    public static string Matrix(Metrics.ConfusionMatrix matrix, IReadOnlyList<string> names)
     {
-        const double edge = 34, left = 64, top = 60;
-        int n = matrix.Classes;
-        StringBuilder svg = Begin(title, Math.Max(left + (n * edge) + 12, 200), top + (n * edge) + 12);
-        svg.Append(Invariant($"<text x=\"{left + (n * edge / 2)}\" y=\"38\" text-anchor=\"middle\">predicted</text>"));
-        svg.Append(Invariant($"<text x=\"12\" y=\"{top + (n * edge / 2)}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {top + (n * edge / 2)})\">true</text>\n"));
+        const double letter = 6.2;
+        const int longest = 14, upright = 4;
+        string[] labels = [.. names.Select(name => name.Length > longest ? name[..(longest - 1)] + "…" : name)];
+        int n = matrix.Classes, widest = labels.Max(label => label.Length);
+        // Many classes are drawn smaller, and long names of columns on their side.
+        double edge = Math.Max(22, Math.Min(34, 340.0 / n)), left = 30 + (widest * letter), top = 26 + (widest > upright ? widest * letter : 12);
+        StringBuilder svg = Begin("", left + (n * edge) + 6, top + (n * edge) + 6);
+        svg.Append(Invariant($"<text x=\"{left + (n * edge / 2):F1}\" y=\"14\" text-anchor=\"middle\">predicted</text>"));
+        svg.Append(Invariant($"<text x=\"12\" y=\"{top + (n * edge / 2):F1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {top + (n * edge / 2):F1})\">true</text>\n"));
         for (int t = 0; t < n; t++)
         {
             long row = Enumerable.Range(0, n).Sum(p => matrix[t, p]);
-            svg.Append(Invariant($"<text x=\"{left - 6}\" y=\"{top + (t * edge) + 21}\" text-anchor=\"end\">{Text(names[t])}</text>"));
-            svg.Append(Invariant($"<text x=\"{left + (t * edge) + (edge / 2)}\" y=\"{top - 6}\" text-anchor=\"middle\">{Text(names[t])}</text>\n"));
+            double middle = left + (t * edge) + (edge / 2), baseline = top + (t * edge) + (edge / 2) + 4;
+            string turned = widest > upright ? Invariant($"text-anchor=\"start\" transform=\"rotate(-90 {middle + 4:F1} {top - 6:F1})\" x=\"{middle + 4:F1}\"")
+                : Invariant($"text-anchor=\"middle\" x=\"{middle:F1}\"");
+            svg.Append(Invariant($"<text x=\"{left - 6:F1}\" y=\"{baseline:F1}\" text-anchor=\"end\">{Text(labels[t])}</text>"));
+            svg.Append(Invariant($"<text y=\"{top - 6:F1}\" ")).Append(turned).Append('>').Append(Text(labels[t])).Append("</text>\n");
             for (int p = 0; p < n; p++)
             {
                 double share = row == 0 ? 0 : (double)matrix[t, p] / row;
                 double cellX = left + (p * edge), cellY = top + (t * edge);
-                svg.Append(Invariant($"<rect x=\"{cellX}\" y=\"{cellY}\" width=\"{edge}\" height=\"{edge}\" fill=\"#0072b2\" fill-opacity=\"{share:F3}\" stroke=\"#ccc\"/>"));
-                svg.Append(Invariant($"<text x=\"{cellX + (edge / 2)}\" y=\"{cellY + 21}\" text-anchor=\"middle\" fill=\"{(share > 0.6 ? "white" : "black")}\">{matrix[t, p]}</text>\n"));
+                svg.Append(Invariant($"<rect x=\"{cellX:F1}\" y=\"{cellY:F1}\" width=\"{edge:F1}\" height=\"{edge:F1}\" fill=\"#0072b2\" fill-opacity=\"{share:F3}\" stroke=\"#ccc\"/>"));
+                svg.Append(Invariant($"<text x=\"{cellX + (edge / 2):F1}\" y=\"{baseline:F1}\" text-anchor=\"middle\" fill=\"{(share > 0.6 ? "white" : "black")}\">{matrix[t, p]}</text>\n"));
             }
         }
 
@@ -95,7 +108,7 @@ internal static class SvgPlot
         svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" "));
         svg.Append("font-family=\"sans-serif\" font-size=\"11\">\n");
         svg.Append(Invariant($"<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>"));
-        return svg.Append($"<text x=\"8\" y=\"16\" font-weight=\"bold\">{Text(title)}</text>\n");
+        return title.Length == 0 ? svg.Append('\n') : svg.Append($"<text x=\"8\" y=\"16\" font-weight=\"bold\">{Text(title)}</text>\n");
     }
 
     // No more points than a screen shows; the ends stay.

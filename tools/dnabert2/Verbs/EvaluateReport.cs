@@ -18,6 +18,7 @@ internal sealed class EvaluateReport(Terminal terminal, bool quiet) : IProgress<
         _run = $"{value.Number} of {value.Count}, {value.Run}";
         if (value.Percent is not { } percent)
         {
+            if (value.Again is { } reason) terminal.Say($"{value.Run} runs again: {reason}");
             _line = new ProgressLine(terminal, quiet, "steps");
             _firstStep = -1;
             return;

@@ -80,7 +80,7 @@ internal sealed class EvaluateVerb
     private int Run(ParseResult parsed)
     {
         string data = parsed.GetRequiredValue(_data), output = parsed.GetRequiredValue(_output);
-        if (File.Exists(output)) throw new UsageException($"-o {output}: this is a file; name a folder");
+        Shared.CheckFolder(output);
         bool quiet = parsed.GetValue(_quiet);
         int threads = _compute.Threads(parsed);
         using Backend backend = _compute.Open(parsed);

@@ -30,7 +30,7 @@ internal sealed class PretrainVerb
     };
     private readonly Option<string> _tokenizer = new("--tokenizer")
     {
-        Description = "the tokenizer.json [default: that of --from, or of the corpus]",
+        Description = "the tokenizer.json [default: that of --from, or of a corpus that is there, or else the one that comes with the tool]",
         HelpName = "FILE",
     };
     private readonly Option<string> _from = new("--from")
@@ -63,8 +63,8 @@ internal sealed class PretrainVerb
         _compute = new Compute(terminal, training: true);
         Command = new Verb(
             "pretrain", "Pre-trains a model on genomes by masked language modelling; without options, by the recipe of the paper.",
-            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --tokenizer tools/dnabert2/samples/tokenizer.json -o run --resume " +
-                Toy, "a toy, in a second; it begins, or goes on after an interruption"),
+            ("dnabert2 pretrain tools/dnabert2/samples/sample.fa -o run --resume " + Toy,
+                "a toy, in a second; it begins, or goes on after an interruption"),
             ("dnabert2 pretrain first=tools/dnabert2/samples/sample.fa second=tools/dnabert2/samples/sample.fa --weight first=3 " +
                 "--weight second=1 --baselines --tokenizer tools/dnabert2/samples/tokenizer.json -o run " +
                 Toy, "two species, and baselines to compare with"),
@@ -90,10 +90,16 @@ internal sealed class PretrainVerb
             throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
-        // Before the corpus, which may take long to build.
+        // What can be wrong with options is found before genomes are read, which may take hours.
+        string corpusFolder = parsed.GetValue(_corpusFolder) ?? Path.Combine(folder, "corpus");
+        CorpusSource[] sources = [.. (parsed.GetValue(_inputs) ?? []).Select(CorpusSource.Parse)];
+        Check(parsed, corpusFolder, sources, recipe);
+        BpeTokenizer tokenizer = Tokenizer(parsed, corpusFolder);
         using Backend backend = _compute.Open(parsed);
-        using Training.Corpus corpus = OpenCorpus(parsed, folder, quiet);
-        using Dnabert2Model model = MakeModel(parsed, checkpoint, corpus, recipe, backend);
+        using Dnabert2Model model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
+        if (!model.Tokenizer.IsSameAs(tokenizer))
+            throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {parsed.GetValue(_from)}; leave it out");
+        using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
         using var run = new Pretrainer(model, corpus, folder, recipe, resume);
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
@@ -109,24 +115,42 @@ internal sealed class PretrainVerb
         return CommandLineTool.Done;
     }
 
-    private Training.Corpus OpenCorpus(ParseResult parsed, string run, bool quiet)
+    private void Check(ParseResult parsed, string corpus, CorpusSource[] sources, PretrainOptions recipe)
     {
-        string folder = parsed.GetValue(_corpusFolder) ?? Path.Combine(run, "corpus");
-        string[] inputs = parsed.GetValue(_inputs) ?? [];
-        if (inputs.Length == 0)
+        string folder = parsed.GetRequiredValue(_output);
+        Shared.CheckFolder(folder);
+        if (parsed.GetValue(_from) is { } from)
         {
-            if (!Directory.Exists(folder))
-                throw new UsageException($"{folder}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
-            if (_flags.CutsWindows(parsed))
-                throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
-            return Training.Corpus.Open(folder);
+            if (parsed.GetValue(_configFile) is { } file) throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");
+            if (_flags.Shapes(parsed) is { } shape) throw new UsageException($"{shape}: does not go with --from {from}, whose config.json says it");
         }
 
-        CorpusSource[] sources = [.. inputs.Select(CorpusSource.Parse)];
+        CorpusOptions cuts = _flags.Apply(parsed, new CorpusOptions());
+        if (Pretrainer.LastCheckpointOf(folder) is null && recipe.WarmupSteps > recipe.Steps)
+            throw new UsageException($"--steps {recipe.Steps}: the learning rate rises over {recipe.WarmupSteps} steps and would not reach its highest; " +
+                $"give --warmup, too, such as --warmup {recipe.Steps / 10}");
+        if (parsed.GetValue(_baselines) && cuts.HeldOut == 0)
+            throw new UsageException("--baselines: are scored on held-out windows, and --held-out 0 keeps none");
+        if (sources.Length > 0)
+        {
+            CorpusBuilder.Check(corpus, sources, cuts);
+            recipe.Validate(cuts, [.. sources.Select(source => source.Species).Distinct()]);
+            return;
+        }
+
+        if (!Directory.Exists(corpus))
+            throw new UsageException($"{corpus}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
+        if (_flags.CutsWindows(parsed))
+            throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
+    }
+
+    private Training.Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, BpeTokenizer tokenizer, bool quiet)
+    {
+        if (sources.Length == 0) return Training.Corpus.Open(folder);
         using var line = new ProgressLine(_terminal, quiet, "bases");
         var progress = new CorpusReport(line);
         CorpusOptions options = _flags.Apply(parsed, new CorpusOptions());
-        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, Tokenizer(parsed, folder), options, progress, _terminal.Cancellation);
+        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, tokenizer, options, progress, _terminal.Cancellation);
         line.Dispose();
         foreach (CorpusSpecies species in corpus.Species)
         {
@@ -146,15 +170,15 @@ internal sealed class PretrainVerb
         foreach (string? folder in (string?[])[parsed.GetValue(_from), corpus])
             if (folder is not null && Path.Combine(folder, "tokenizer.json") is var file && File.Exists(file))
                 return BpeTokenizer.Load(file);
-        throw new UsageException("--tokenizer is missing: name a tokenizer.json, such as 'dnabert2 train-tokenizer' makes");
+        return BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
     }
 
-    private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, Training.Corpus corpus, PretrainOptions recipe, Backend backend)
+    private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, BpeTokenizer tokenizer, PretrainOptions recipe, Backend backend)
     {
         if (checkpoint is null && parsed.GetValue(_from) is { } from)
             return Dnabert2Model.Load(from, backend, ModelParts.MlmHead, trainable: true);
-        string? file = checkpoint is null ? parsed.GetValue(_configFile) : Path.Combine(checkpoint, "config.json");
-        var config = new Dnabert2Config { VocabSize = corpus.Tokenizer.VocabularySize };
+        string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
+        var config = new Dnabert2Config { VocabSize = tokenizer.VocabularySize };
         if (file is not null) config = Dnabert2Config.Load(file);
         config = _flags.Apply(parsed, config);
         int[] shape = [config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize];
@@ -162,7 +186,7 @@ internal sealed class PretrainVerb
             throw new UsageException($"--hidden {config.HiddenSize}, --layers {config.NumHiddenLayers}, " +
                 $"--heads {config.NumAttentionHeads}, --intermediate {config.IntermediateSize}: all are at least 1, " +
                 "and the heads divide the hidden size");
-        return Dnabert2Model.Initialize(config, corpus.Tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
+        return Dnabert2Model.Initialize(config, tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
     }
 
     private void Print(Evaluation evaluation, Training.Corpus corpus, PretrainOptions recipe, bool baselines)

@@ -67,6 +67,14 @@ internal static class Shared
     /// <summary>The part of the input that was read; null where its size is not known.</summary>
     public static double? ShareOf(SequenceReader reader) => reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
 
+    /// <summary>Says what is wrong with a folder to write to, before any work is done.</summary>
+    /// <exception cref="UsageException">It is a file, or lies in one.</exception>
+    public static void CheckFolder(string folder)
+    {
+        for (string? at = Path.GetFullPath(folder); at is not null && !Directory.Exists(at); at = Path.GetDirectoryName(at))
+            if (File.Exists(at)) throw new UsageException($"-o {folder}: {(at == Path.GetFullPath(folder) ? "this" : at)} is a file; name a folder");
+    }
+
     /// <summary>Says how many records were left out, if any.</summary>
     public static void WarnOfDropped(SequenceReader reader, Terminal terminal)
     {
