@@ -7,10 +7,17 @@ public sealed record VariantOptions
     private const int WidestByDefault = 512;
 
     /// <summary>
-    /// The bases of the genome that the model sees: the reference allele in the middle, less at the end of a chromosome. Null: 512, or four
-    /// times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8 to 16,777,216.
+    /// The bases of the genome that the model sees: the reference allele of the normal form in the middle, less at the end of a chromosome.
+    /// Null: 512, or four times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8 to
+    /// 16,777,216.
     /// </summary>
     public int? Window { get; init; }
+
+    /// <summary>
+    /// Whether scores are of both strands: of the averages of the vectors and of the probabilities of the bases and of their reverse
+    /// complement, and of the average change of the likelihood. Where the model takes no more tokens, both strands are of the same bases.
+    /// </summary>
+    public bool AverageReverseComplement { get; init; }
 
     /// <summary>The most tokens in a batch; memory grows with it. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;

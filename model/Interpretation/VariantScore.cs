@@ -45,6 +45,12 @@ public enum VariantStatus
 /// <param name="Reason">Why it is not scored, in words; empty if it is.</param>
 public sealed record VariantScore(Variant Variant, VariantStatus Status, string Reason)
 {
+    /// <summary>
+    /// The variant in the form that all its spellings have, that of <c>bcftools norm</c>; null if it is not scored. A base beside an
+    /// insertion or deletion that the genome does not know is N.
+    /// </summary>
+    public Variant? Normalized { get; init; }
+
     /// <summary>Bases of the window that are not known; to the model they are [UNK].</summary>
     public int UnknownBases { get; init; }
 

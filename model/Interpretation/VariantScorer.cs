@@ -1,6 +1,4 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using Dnabert2.FineTuning;
 using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;
@@ -9,6 +7,12 @@ namespace Dnabert2.Interpretation;
 /// Scores variants: the genome around each, as it is and with the alternative allele, goes through the model. Variants stream through, and
 /// scores come in their order. Several threads may use one scorer at once.
 /// </summary>
+/// <remarks>
+/// A variant has one score however it is written: before the window is laid its alleles are brought into the form of <c>bcftools norm</c>,
+/// without what both share at their ends, and an insertion or deletion as far to the left as the genome lets it be moved; N and other
+/// ambiguity codes end the way. The window lies around the reference allele of that form. A reference allele agrees with an ambiguity code
+/// that allows its bases, and where it is replaced it is scored with these bases; elsewhere in the window a code is an unknown base.
+/// </remarks>
 public sealed class VariantScorer
 {
     // Variants that need no computing wait behind one that does; they are not to pile up.
@@ -45,10 +49,10 @@ public sealed class VariantScorer
     {
         ArgumentNullException.ThrowIfNull(variants);
         using var batch = new PassBatch(_model.Model, _options.BatchTokens);
-        var waiting = new Queue<Pending>();
+        var waiting = new Queue<PendingVariant>();
         foreach (Variant variant in variants)
         {
-            Pending pending = Prepare(variant);
+            PendingVariant pending = Prepare(variant);
             waiting.Enqueue(pending);
             foreach ((ForwardPass pass, List<int> tokens) in pending.Passes)
             {
@@ -58,11 +62,11 @@ public sealed class VariantScorer
 
             pending.ForgetTokens();
             if (waiting.Count >= MostWaiting) Run();
-            while (waiting.TryPeek(out Pending? first) && first.IsDone) yield return waiting.Dequeue().Finish(_model);
+            while (waiting.TryPeek(out PendingVariant? first) && first.IsDone) yield return waiting.Dequeue().Finish(_model);
         }
 
         Run();
-        while (waiting.TryDequeue(out Pending? last)) yield return last.Finish(_model);
+        while (waiting.TryDequeue(out PendingVariant? last)) yield return last.Finish(_model);
 
         void Run()
         {
@@ -73,98 +77,52 @@ public sealed class VariantScorer
         }
     }
 
-    private Pending Prepare(Variant variant)
+    private PendingVariant Prepare(Variant variant)
     {
         VariantWindow window = VariantWindow.Of(variant, _genome, _window);
-        if (window.Status != VariantStatus.Scored) return new Pending(variant, window.Status, window.Reason);
-        List<int> reference = [], alternative = [];
-        _model.Model.Tokenizer.EncodeSequence(window.Reference, reference);
-        _model.Model.Tokenizer.EncodeSequence(window.Alternative, alternative);
-        var difference = TokenDifference.Between(CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative));
+        if (window.Status != VariantStatus.Scored) return new PendingVariant(new VariantScore(variant, window.Status, window.Reason));
+        EncodedAllele reference = Encode(window.Reference), alternative = Encode(window.Alternative);
         int room = (_model.MaxTokens ?? int.MaxValue) - 2;
-        if (difference.Prefix >= room)
-            return new Pending(variant, VariantStatus.Unseen, $"it lies past the {_model.MaxTokens} tokens that the model takes: a smaller window has it nearer to the beginning");
-        var pending = new Pending(variant, VariantStatus.Scored, "") { UnknownBases = window.Reference.AsSpan().Count((byte)'N') };
-        if (HasLikelihood) pending.AskLikelihood(difference, reference, alternative, _model.Model.Tokenizer.MaskId!.Value);
-        pending.AskWhole(Cut(reference, room), Cut(alternative, room), _model.Task is not null);
+        if (TokenDifference.Between(reference.Tokens, alternative.Tokens).Prefix >= room)
+            return new PendingVariant(new VariantScore(variant, VariantStatus.Unseen, $"it lies past the {_model.MaxTokens} tokens that the model takes: a smaller window has it nearer to the beginning"));
+        var pending = new PendingVariant(new VariantScore(variant, VariantStatus.Scored, "")
+        {
+            Normalized = window.Normalized,
+            UnknownBases = window.Reference.AsSpan().Count((byte)'N'),
+        });
+        Ask(pending, reference, alternative, reference.Beginning(room), alternative.Beginning(room));
+        // The other strand is of the same bases: it is cut where this one is, and not again.
+        if (_options.AverageReverseComplement)
+            Ask(pending, Encode(ReverseComplement.Of(window.Reference)), Encode(ReverseComplement.Of(window.Alternative)),
+                OtherStrand(window.Reference, reference, room), OtherStrand(window.Alternative, alternative, room));
         return pending;
     }
 
-    private static List<int> Cut(List<int> tokens, int most) => tokens.Count <= most ? tokens : tokens[..most];
-
-    /// <summary>A variant some of whose passes may still be on their way.</summary>
-    private sealed class Pending(Variant variant, VariantStatus status, string reason)
+    /// <summary>Asks of one strand what is wanted.</summary>
+    private void Ask(PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference, List<int> seenAlternative)
     {
-        private readonly List<ForwardPass> _all = [];
-        private ForwardPass? _reference, _alternative, _maskedReference, _maskedAlternative;
-        private Range _referenceAnswers, _alternativeAnswers;
+        PendingVariant.Strand strand = pending.AddStrand();
+        if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer.MaskId!.Value);
+        strand.AskWhole(seenReference, seenAlternative, _model.Task is not null);
+    }
 
-        public int UnknownBases { get; init; }
+    private List<int> OtherStrand(byte[] bases, in EncodedAllele encoded, int room) =>
+        Encode(ReverseComplement.Of(bases.AsSpan(0, encoded.BasesIn(room, bases.Length)))).Ids;
 
-        /// <summary>What is to be run.</summary>
-        public List<(ForwardPass Pass, List<int> Tokens)> Passes { get; } = [];
+    private EncodedAllele Encode(byte[] bases)
+    {
+        var encoded = new EncodedAllele([], []);
+        _model.Model.Tokenizer.EncodeSequence(bases, encoded.Ids, encoded.Starts);
+        return encoded;
+    }
 
-        public bool IsDone => _all.TrueForAll(pass => pass.IsDone);
+    /// <summary>The tokens of a window and the first base of each.</summary>
+    private readonly record struct EncodedAllele(List<int> Ids, List<int> Starts)
+    {
+        public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(Ids);
 
-        public void AskWhole(List<int> reference, List<int> alternative, bool classify)
-        {
-            PassOutputs outputs = PassOutputs.Embedding | (classify ? PassOutputs.Logits : 0);
-            _reference = Add(outputs, reference);
-            _alternative = Add(outputs, alternative);
-        }
+        public List<int> Beginning(int most) => Ids.Count <= most ? Ids : Ids[..most];
 
-        /// <summary>Where both alleles have the same number of tokens, one pass with these masked answers for both.</summary>
-        public void AskLikelihood(TokenDifference difference, List<int> reference, List<int> alternative, int maskId)
-        {
-            _maskedReference = Masked(difference.Reference);
-            _maskedAlternative = difference.Reference == difference.Alternative ? _maskedReference : Masked(difference.Alternative);
-            _referenceAnswers = _maskedReference.Ask(difference.Prefix, CollectionsMarshal.AsSpan(reference).Slice(difference.Prefix, difference.Reference));
-            _alternativeAnswers = _maskedAlternative.Ask(difference.Prefix, CollectionsMarshal.AsSpan(alternative).Slice(difference.Prefix, difference.Alternative));
-
-            ForwardPass Masked(int masks)
-            {
-                var tokens = new List<int>();
-                difference.AppendMasked(CollectionsMarshal.AsSpan(reference), masks, maskId, tokens);
-                return Add(PassOutputs.Likelihood, tokens);
-            }
-        }
-
-        public void ForgetTokens() => Passes.Clear();
-
-        public VariantScore Finish(InterpretedModel model)
-        {
-            if (status != VariantStatus.Scored) return new VariantScore(variant, status, reason);
-            float[] a = _reference!.Embedding, b = _alternative!.Embedding;
-            double product = 0, lengthA = 0, lengthB = 0;
-            for (int i = 0; i < a.Length; i++)
-                (product, lengthA, lengthB) = (product + ((double)a[i] * b[i]), lengthA + ((double)a[i] * a[i]), lengthB + ((double)b[i] * b[i]));
-            double[] before = Probabilities(_reference), after = Probabilities(_alternative);
-            TensorPrimitives.Subtract(after, before, after);
-            return new VariantScore(variant, status, "")
-            {
-                UnknownBases = UnknownBases,
-                CosineDistance = Math.Max(0, 1 - (product / Math.Sqrt(lengthA * lengthB))),
-                EuclideanDistance = TensorPrimitives.Distance<float>(a, b),
-                LikelihoodChange = _maskedReference is null ? double.NaN
-                    : _maskedAlternative!.LogLikelihood(_alternativeAnswers) - _maskedReference.LogLikelihood(_referenceAnswers),
-                Probabilities = before,
-                ProbabilityChanges = after,
-            };
-
-            double[] Probabilities(ForwardPass pass)
-            {
-                double[] all = new double[pass.Logits.Length];
-                for (int i = 0; i < all.Length; i++) all[i] = ClassScores.Probability(pass.Logits, i, model.Task!.Value);
-                return all;
-            }
-        }
-
-        private ForwardPass Add(PassOutputs outputs, List<int> tokens)
-        {
-            var pass = new ForwardPass(outputs);
-            _all.Add(pass);
-            Passes.Add((pass, tokens));
-            return pass;
-        }
+        public int BasesIn(int tokens, int bases) => Ids.Count <= tokens ? bases : Starts[tokens];
     }
 }

@@ -11,8 +11,8 @@ internal readonly struct VariantWindow
     private VariantWindow(VariantStatus status, string reason) =>
         (Status, Reason, Reference, Alternative) = (status, reason, [], []);
 
-    private VariantWindow(byte[] reference, byte[] alternative) =>
-        (Status, Reason, Reference, Alternative) = (VariantStatus.Scored, "", reference, alternative);
+    private VariantWindow(Variant normalized, byte[] reference, byte[] alternative) =>
+        (Status, Reason, Normalized, Reference, Alternative) = (VariantStatus.Scored, "", normalized, reference, alternative);
 
     /// <summary>Whether it can be scored, or why not.</summary>
     public VariantStatus Status { get; }
@@ -20,7 +20,10 @@ internal readonly struct VariantWindow
     /// <summary>Why not, in words.</summary>
     public string Reason { get; }
 
-    /// <summary>The genome's bases.</summary>
+    /// <summary>The variant in the form that all its spellings have; null where it cannot be scored.</summary>
+    public Variant? Normalized { get; }
+
+    /// <summary>The genome's bases: A, C, G, T, and N for all that is not known exactly. Where the reference allele is, its own bases.</summary>
     public byte[] Reference { get; }
 
     /// <summary>The same with the alternative allele.</summary>
@@ -33,39 +36,53 @@ internal readonly struct VariantWindow
     public static VariantWindow Of(Variant variant, Genome genome, int width)
     {
         if (Fault(variant.Alternative) is { } fault) return fault;
-        byte[] reference = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
-        byte[] alternative = Encoding.ASCII.GetBytes(variant.Alternative.ToUpperInvariant());
+        byte[] written = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
+        byte[] reference = written, alternative = Encoding.ASCII.GetBytes(variant.Alternative.ToUpperInvariant());
+        if (reference.AsSpan().SequenceEqual(alternative)) return new(VariantStatus.NoAlternative, "both alleles are the same: nothing changes");
+        int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
+        if (!AreBases(alternative)) return new(VariantStatus.NotBases, $"the allele {Show(variant.Alternative)} holds other letters than A, C, G, T");
         if (!AreBases(reference)) return new(VariantStatus.NotBases, $"the reference allele {Show(variant.Reference)} holds other letters than A, C, G, T");
-        if (reference.AsSpan().SequenceEqual(alternative)) return new(VariantStatus.NoAlternative, "both alleles are the same");
         if (!genome.TryGetLength(variant.Chromosome, out int length)) return UnknownChromosome(variant.Chromosome, genome);
         long start = variant.Position - 1;
-        if (start < 0 || start > length - reference.Length)
-            return new(VariantStatus.OutOfRange, $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at {variant.Position} to {start + reference.Length}");
-        byte[] found = new byte[reference.Length];
-        genome.Read(variant.Chromosome, (int)start, found);
-        if (!found.AsSpan().SequenceEqual(reference))
-            return new(VariantStatus.ReferenceMismatch, $"the reference allele is {Show(variant.Reference)}, the genome has {Show(Encoding.ASCII.GetString(found))} at {Show(variant.Chromosome)}:{variant.Position}");
-        if (Math.Max(reference.Length, alternative.Length) > width)
-            return new(VariantStatus.TooLong, $"an allele of {Math.Max(reference.Length, alternative.Length)} bases does not fit into a window of {width}");
-        return Cut(variant.Chromosome, (int)start, length, alternative, found, width, genome);
+        if (start < 0 || start > length - written.Length)
+            return new(VariantStatus.OutOfRange, $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at {variant.Position} to {start + written.Length}");
+        if (!genome.Matches(variant.Chromosome, (int)start, written))
+            return new(VariantStatus.ReferenceMismatch, $"the reference allele is {Show(variant.Reference)}, the genome has {Show(Bases(genome, variant.Chromosome, (int)start, written.Length))} at {Show(variant.Chromosome)}:{variant.Position}");
+        var normalized = NormalizedVariant.Of(variant.Chromosome, (int)start + trimmed, reference, alternative, genome);
+        int longest = Math.Max(reference.Length, alternative.Length) + normalized.Before + normalized.After;
+        if (longest > width) return new(VariantStatus.TooLong, $"an allele of {longest} bases does not fit into a window of {width}");
+        return Cut(variant, normalized, length, width, genome);
     }
 
-    private static VariantWindow Cut(string chromosome, int at, int length, byte[] alternative, byte[] reference, int width, Genome genome)
+    /// <summary>The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.</summary>
+    private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, int length, int width, Genome genome)
     {
-        int before = Math.Min(at, (width - reference.Length) / 2), end = at + reference.Length;
-        int after = Math.Min(length - end, width - reference.Length - ((width - reference.Length) / 2));
-        byte[] bases = new byte[before + reference.Length + after];
-        genome.Read(chromosome, at - before, bases);
-        return new(bases, [.. bases[..before], .. alternative, .. bases[(before + reference.Length)..]]);
+        int at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After, room = width - (end - at);
+        int before = Math.Min(at, room / 2), after = Math.Min(length - end, room - (room / 2)), change = before + normalized.Before;
+        byte[] bases = new byte[before + (end - at) + after];
+        genome.Read(variant.Chromosome, at - before, bases);
+        foreach (ref byte b in bases.AsSpan())
+            if (!Substitutions.IsKnown(b)) b = (byte)'N';
+        // An ambiguity code stands for the base that the allele says is there.
+        normalized.Reference.CopyTo(bases, change);
+        byte[] changed = [.. bases[..change], .. normalized.Alternative, .. bases[(change + normalized.Reference.Length)..]];
+        return new(normalized.Of(variant, genome), bases, changed);
+    }
+
+    private static string Bases(Genome genome, string chromosome, int start, int count)
+    {
+        byte[] bases = new byte[count];
+        genome.Read(chromosome, start, bases);
+        return Encoding.ASCII.GetString(bases);
     }
 
     private static VariantWindow? Fault(string allele) => allele switch
     {
+        "" => null,
         "*" => new(VariantStatus.SpanningDeletion, "the allele * stands for a deletion on another line"),
         "." => new(VariantStatus.NoAlternative, "there is no alternative allele"),
         _ when allele[0] == '<' => new(VariantStatus.Symbolic, $"the allele {Show(allele)} is symbolic: its bases are not given"),
         _ when allele.AsSpan().ContainsAny('[', ']') || allele[0] == '.' || allele[^1] == '.' => new(VariantStatus.Breakend, $"the allele {Show(allele)} is a breakend"),
-        _ when !AreBases(Encoding.UTF8.GetBytes(allele.ToUpperInvariant())) => new(VariantStatus.NotBases, $"the allele {Show(allele)} holds other letters than A, C, G, T"),
         _ => null,
     };
 

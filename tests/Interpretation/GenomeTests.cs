@@ -8,7 +8,7 @@ public class GenomeTests
     [Fact]
     public void Bases_are_read_back_at_any_place_across_blocks()
     {
-        string bases = SmallModels.Dna(1, 70_000) + new string('N', 65_600) + SmallModels.Dna(2, 66_001) + "N" + SmallModels.Dna(3, 10);
+        string bases = SmallModels.Dna(1, 70_000) + new string('N', 65_600) + SmallModels.Dna(2, 66_001) + "NRYSWKMBDHV" + SmallModels.Dna(3, 10);
         Genome genome = Of($">a\nACGT\n>b some text\n{bases}\n");
         Assert.Equal(["a", "b"], genome.Names);
         Assert.Equal(4 + bases.Length, genome.Bases);
@@ -27,6 +27,44 @@ public class GenomeTests
         Assert.Throws<ArgumentException>(() => genome.Read("c", 0, new byte[1]));
     }
 
+    [Fact]
+    public void A_sequence_without_a_name_is_not_held_under_its_number()
+    {
+        Genome genome = Of(">\nACGT\n>b\nGGGG\n> \nTTTT\n> c more\nAC\n");
+        Assert.Equal(["b", "c"], genome.Names);
+        Assert.Equal((2, 6L), (genome.Unnamed, genome.Bases));
+        Assert.False(genome.TryGetLength("1", out _) || genome.TryGetLength("3", out _));
+    }
+
+    [Fact]
+    public void Codes_become_N_where_they_are_not_kept()
+    {
+        using SequenceReader reader = SequenceReader.Open(new MemoryStream(">\nACRXacryn"u8.ToArray()), "x.fa");
+        Assert.True(reader.TryRead(out SequenceRecord? record));
+        Assert.Equal(("ACNNACNNN", 5), (Encoding.ASCII.GetString(record.Sequence), record.Ambiguous));
+        using SequenceReader keeping = SequenceReader.Open(new MemoryStream(">\nACRXacryn"u8.ToArray()), "x.fa", new SequenceOptions { KeepCodes = true });
+        Assert.True(keeping.TryRead(out record));
+        Assert.Equal(("ACRNACRYN", 5), (Encoding.ASCII.GetString(record.Sequence), record.Ambiguous));
+    }
+
+    [Fact]
+    public void A_long_reference_is_compared_to_its_last_base()
+    {
+        string bases = SmallModels.Dna(4, 1000);
+        Genome genome = Of($">a\n{bases}\n");
+        byte[] reference = Encoding.ASCII.GetBytes(bases[100..900]);
+        Assert.True(genome.Matches("a", 100, reference));
+        Assert.True(genome.Matches("a", 0, []));
+        foreach (int at in (int[])[0, 255, 256, 511, 799])
+        {
+            byte[] other = [.. reference];
+            other[at] = other[at] == 'A' ? (byte)'C' : (byte)'A';
+            Assert.False(genome.Matches("a", 100, other));
+            other[at] = (byte)'?';
+            Assert.False(genome.Matches("a", 100, other));
+        }
+    }
+
     [Theory]
     [InlineData("chr7", "7")]
     [InlineData("7", "chr7")]
@@ -42,6 +80,7 @@ public class GenomeTests
 
     [Theory]
     [InlineData(">a\nACGT\n>b\nAC\n>a\nGG\n", "test.fa: record 3, line 5: 'a' is there twice")]
+    [InlineData(">\nACGT\n>\nAC\n", "test.fa: no sequence of it has a name")]
     [InlineData("sequence\nACGT\n", "test.fa: this is Csv, not FASTA")]
     [InlineData("ACGT\nACGT\n", "test.fa: line 1: FASTA starts a record with '>'")]
     [InlineData("", "the file is empty")]
@@ -68,7 +107,7 @@ public class GenomeTests
     internal static Genome Of(string text)
     {
         using SequenceReader reader = SequenceReader.Open(
-            new MemoryStream(Encoding.ASCII.GetBytes(text)), "test.fa", new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown });
+            new MemoryStream(Encoding.ASCII.GetBytes(text)), "test.fa", new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true });
         return Genome.Read(reader);
     }
 }

@@ -25,6 +25,29 @@ public class VariantReaderTests
     public void A_table_may_have_its_columns_in_any_order_and_case() =>
         Assert.Equal([new(2, "x", 5, ".", "A", "T"), new(3, "y", 6, "n", "C", "<DEL>")], Read("note\tAlt\tREF\tpos\tid\tChrom\nq\tT\tA\t5\t\tx\n\t<DEL>\tC\t6\tn\ty\tmore\n"));
 
+    [Theory]
+    [InlineData("ref\tmutant")]
+    [InlineData("pos\tPOS")]
+    [InlineData("#CHROM\tchrom")]
+    [InlineData("ALT\tid\tREF")]
+    [InlineData("ref\tref")]
+    [InlineData("")]
+    public void Samples_of_a_vcf_may_have_any_name(string samples)
+    {
+        string header = $"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{samples}\n";
+        string row = string.Concat(Enumerable.Repeat("\t0/1", samples.Split('\t').Length));
+        Assert.Equal([new(3, "c1", 300, "x", "T", "A")], Read($"{header}c1\t300\tx\tT\tA\t50\tPASS\t.\tGT{row}\n"));
+    }
+
+    [Fact]
+    public void A_table_whose_first_line_begins_with_a_number_sign_is_no_vcf()
+    {
+        Assert.Equal([new(2, "x", 5, ".", "A", "T")], Read("#chrom\tpos\tref\talt\nx\t5\tA\tT\n"));
+        Assert.Equal([new(2, "x", 5, "q", "A", "T")], Read("chrom\tpos\tid\tref\talt\tnote\nx\t5\tq\tA\tT\t\n"));
+        string error = Assert.Throws<InvalidDataException>(() => Read("chrom\tpos\tid\tref\talt\tref\nx\t5\tq\tA\tT\tC\n")).Message;
+        Assert.Contains("two columns are named 'ref'", error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_file_without_variants_has_none() => Assert.Empty(Read(Vcf));
 

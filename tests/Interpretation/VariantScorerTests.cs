@@ -45,6 +45,45 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
         Assert.Equal(before.Count(c => c == 'N'), score.UnknownBases);
     }
 
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void Of_both_strands_the_score_is_that_of_averaged_vectors_probabilities_and_likelihoods(string chromosome, long position, string reference, string alternative)
+    {
+        (string before, string after) = Windows(chromosome, position, reference, alternative, 64);
+        string turnedBefore = Turned(before), turnedAfter = Turned(after);
+        var options = new VariantOptions { Window = 64, AverageReverseComplement = true };
+        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel), Genome(), options).Score([new(1, chromosome, position, ".", reference, alternative)]).Single();
+        double[] a = Average(small.Plain.Mean(before), small.Plain.Mean(turnedBefore)), b = Average(small.Plain.Mean(after), small.Plain.Mean(turnedAfter));
+        Assert.Equal(Math.Sqrt(a.Zip(b, (x, y) => (x - y) * (x - y)).Sum()), score.EuclideanDistance, 1e-5);
+        Assert.Equal(1 - (a.Zip(b, (x, y) => x * y).Sum() / Math.Sqrt(a.Sum(x => x * x) * b.Sum(x => x * x))), score.CosineDistance, 1e-5);
+        (double without, double with) = small.Plain.LogLikelihoods(before, after);
+        (double turnedWithout, double turnedWith) = small.Plain.LogLikelihoods(turnedBefore, turnedAfter);
+        Assert.Equal((with - without + turnedWith - turnedWithout) / 2, score.LikelihoodChange, 1e-5);
+        double[] p = Average(Softmax(small.Plain.Logits(before)), Softmax(small.Plain.Logits(turnedBefore)));
+        double[] q = Average(Softmax(small.Plain.Logits(after)), Softmax(small.Plain.Logits(turnedAfter)));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(p[i], score.Probabilities[i], 1e-5);
+            Assert.Equal(q[i] - p[i], score.ProbabilityChanges[i], 1e-5);
+        }
+    }
+
+    [Fact]
+    public void Where_the_model_takes_few_tokens_the_other_strand_is_of_the_bases_it_sees()
+    {
+        Variant variant = new(2, "one", 3, ".", One.Substring(2, 1), One[2] == 'A' ? "G" : "A");
+        var options = new VariantOptions { Window = 64, AverageReverseComplement = true };
+        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel, maxTokens: 8), Genome(), options).Score([variant]).Single();
+        (string before, string after) = Windows("one", 3, variant.Reference, variant.Alternative, 64);
+        double[] p = Average(Softmax(small.Plain.Logits(before, 8)), Softmax(small.Plain.Logits(Turned(before[..small.Plain.Tokens(before)[6].Start]))));
+        double[] q = Average(Softmax(small.Plain.Logits(after, 8)), Softmax(small.Plain.Logits(Turned(after[..small.Plain.Tokens(after)[6].Start]))));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(p[i], score.Probabilities[i], 1e-5);
+            Assert.Equal(q[i] - p[i], score.ProbabilityChanges[i], 1e-5);
+        }
+    }
+
     public static TheoryData<string, long, string, string, VariantStatus, string> LeftOut => new()
     {
         { "one", 5, One.Substring(4, 1), "<DEL>", VariantStatus.Symbolic, "the allele <DEL> is symbolic" },
@@ -66,7 +105,7 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
         { "7", 5, "A", "T", VariantStatus.UnknownChromosome, "the genome has no '7', but 'chr7': the names of chromosomes have to agree" },
         { "chrM", 5, "A", "T", VariantStatus.UnknownChromosome, "but 'MT'" },
         { "one", 5, One.Substring(4, 1), new string('A', 65), VariantStatus.TooLong, "an allele of 65 bases does not fit into a window of 64" },
-        { "one", 5, One.Substring(4, 70), "A", VariantStatus.TooLong, "70 bases" },
+        { "one", 5, One.Substring(4, 70), "A", VariantStatus.TooLong, " bases" },
     };
 
     [Theory]
@@ -144,13 +183,25 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     private static IEnumerable<VariantScore> Score(InterpretedModel model, Variant[] variants, int batchTokens = 500) =>
         new VariantScorer(model, Genome(), new VariantOptions { Window = 64, BatchTokens = batchTokens }).Score(variants);
 
+    /// <summary>
+    /// The windows around a variant, from whole sequences: what both end with and then what both begin with is taken off, which leaves the
+    /// change as far to the left as it can be; a change without bases on one side has the base before it beside it, as in a VCF.
+    /// </summary>
     private static (string Before, string After) Windows(string chromosome, long position, string reference, string alternative, int width)
     {
         string whole = chromosome == "one" ? One : Seven;
-        int at = (int)position - 1, left = (width - reference.Length) / 2, right = width - reference.Length - left;
-        int start = Math.Max(0, at - left), end = Math.Min(whole.Length, at + reference.Length + right);
-        return (whole[start..end], whole[start..at] + alternative.ToUpperInvariant() + whole[(at + reference.Length)..end]);
+        int written = (int)position - 1, least, end = 0, at = 0;
+        string changed = whole[..written] + alternative.ToUpperInvariant() + whole[(written + reference.Length)..];
+        for (least = Math.Min(whole.Length, changed.Length); end < least && whole[^(end + 1)] == changed[^(end + 1)];) end++;
+        while (at < least - end && whole[at] == changed[at]) at++;
+        if ((at == whole.Length - end || at == changed.Length - end) && at > 0) at--;
+        int room = width - (whole.Length - end - at), left = Math.Min(at, room / 2), right = Math.Min(end, room - (room / 2));
+        return (whole[(at - left)..^(end - right)], changed[(at - left)..^(end - right)]);
     }
+
+    private static double[] Average(double[] a, double[] b) => [.. a.Zip(b, (x, y) => (x + y) / 2)];
+
+    private static string Turned(string bases) => Tests.Field.StrandTests.Turned(bases);
 
     private static double[] Softmax(double[] logits) => [.. logits.Select(z => Math.Exp(z) / logits.Sum(Math.Exp))];
 }

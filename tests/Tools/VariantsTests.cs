@@ -9,6 +9,8 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string Header = "chrom\tpos\tref\talt\n";
 
+    private static string Promoter => Dnabert2.Sequences.SequenceReader.Read(ToyModel.SamplePath).Where(r => r.Id == "promoter").Select(r => Encoding.ASCII.GetString(r.Sequence)).First();
+
     private static string SampleVcf => Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "sample.vcf");
 
     [Fact]
@@ -17,11 +19,11 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         ToolRun run = ToolRun.Of("variants", SampleVcf, "--genome", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]).Succeeds();
         string[] lines = File.ReadAllLines(folder["x.tsv"]);
-        Assert.Equal("line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance\tlikelihood_change", lines[0]);
+        Assert.Equal("line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance\tlikelihood_change\tnormalized", lines[0]);
         Assert.Equal(
             ["4 rs1 C scored", "5 . G scored", "5 . C scored", "6 box T scored", "7 . GGATTACA scored", "8 near_n T scored", "9 . * spanning_deletion", "10 . <DEL> symbolic", "11 wrong T reference_mismatch"],
             lines.Skip(1).Select(line => line.Split('\t')).Select(f => $"{f[0]} {f[3]} {f[5]} {f[6]}"));
-        Assert.All(lines, line => Assert.Equal(12, line.Split('\t').Length));
+        Assert.All(lines, line => Assert.Equal(13, line.Split('\t').Length));
         Assert.All(lines.Skip(1).Take(6), line => Assert.True(double.IsFinite(double.Parse(line.Split('\t')[11], System.Globalization.CultureInfo.InvariantCulture))));
         Assert.Equal("50", lines[6].Split('\t')[8]);
         Assert.Contains($"{SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; left out", run.Error, StringComparison.Ordinal);
@@ -71,11 +73,39 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         SmallModels.WriteFineTuned(folder["m"]);
         string[] lines = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["m"]).Succeeds().Lines;
-        Assert.EndsWith("euclidean_distance\tp_none\tchange_none\tp_weak\tchange_weak\tp_strong\tchange_strong", lines[0]);
-        double[][] scores = [.. lines.Skip(1).Take(6).Select(line => line.Split('\t')[11..].Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        Assert.EndsWith("euclidean_distance\tp_none\tchange_none\tp_weak\tchange_weak\tp_strong\tchange_strong\tnormalized", lines[0]);
+        double[][] scores = [.. lines.Skip(1).Take(6).Select(line => line.Split('\t')[11..^1].Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
         Assert.All(scores, s => Assert.Equal((1, 0), (Math.Round(s[0] + s[2] + s[4], 5), Math.Round(s[1] + s[3] + s[5], 5))));
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        Assert.EndsWith("euclidean_distance\tvalue\tchange_value", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
+        Assert.EndsWith("euclidean_distance\tvalue\tchange_value\tnormalized", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
+    }
+
+    [Fact]
+    public void Of_both_strands_a_column_says_so_and_the_variant_stands_as_it_is_written_beside_its_normal_form()
+    {
+        string vcf = Header + "promoter\t3\t" + Promoter[2..9] + "\t" + Promoter[2..8] + (Promoter[8] == 'A' ? "C" : "A") + "\n" + "promoter\t9\tN\tA\n";
+        ToolRun run = ToolRun.Of(vcf, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--rc-average"]).Succeeds();
+        string[][] rows = [.. run.Lines.Select(line => line.Split('\t'))];
+        Assert.Equal(["normalized", "strands"], rows[0][^2..]);
+        Assert.Equal(["3", ".", Promoter[2..9]], rows[1][2..5]);
+        Assert.Equal([$"promoter:9:{Promoter[8]}:{(Promoter[8] == 'A' ? "C" : "A")}", "both"], rows[1][^2..]);
+        Assert.Equal(["", "both"], rows[2][^2..]);
+        string[] one = ToolRun.Of(vcf, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder]).Succeeds().Lines;
+        Assert.DoesNotContain("strands", one[0], StringComparison.Ordinal);
+        Assert.NotEqual(one[1].Split('\t')[9], rows[1][9]);
+    }
+
+    [Fact]
+    public void A_record_of_the_genome_without_a_name_is_said_and_two_of_one_name_are_refused()
+    {
+        using var folder = new TempFolder();
+        string vcf = folder.Write("v.tsv", Encoding.ASCII.GetBytes(Header + "2\t1\tA\tC\nb\t1\tA\tC\n"));
+        string genome = folder.Write("g.fa", ">b\nACGTTGCA\n>\nACGTTGCA\n"u8);
+        ToolRun run = ToolRun.Of("variants", vcf, "-g", genome, "--model", toy.Folder).Succeeds();
+        Assert.Equal(["unknown_chromosome", "scored"], run.Lines[1..].Select(line => line.Split('\t')[6]));
+        Assert.Contains("g.fa: 1 sequence without a name, which no variant can refer to, left out", run.Error, StringComparison.Ordinal);
+        genome = folder.Write("twice.fa", "> b x\nACGTTGCA\n>b y\nACGTTGCA\n"u8);
+        Fails(folder, "twice.fa: record 2, line 3: 'b' is there twice", vcf, genome);
     }
 
     [Fact]

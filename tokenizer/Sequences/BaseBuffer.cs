@@ -4,7 +4,7 @@ namespace Dnabert2.Sequences;
 /// The cleaned bases of the current record, one byte a base, in one array that is used again for every record. It grows by
 /// what the input can still hold, so that a chromosome is not copied while it is read.
 /// </summary>
-internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBases policy, bool blanksAllowed)
+internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBases policy, bool blanksAllowed, bool keepCodes)
 {
     // From this size on the array grows by what may still come; pages that are never written cost no memory, but count where it is limited.
     private const int Large = 1 << 20;
@@ -46,7 +46,7 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, AmbiguousBase
         while (true)
         {
             int before = _ambiguous;
-            int n = Nucleotides.Clean(piece, Array.AsSpan(_used), ref _ambiguous);
+            int n = Nucleotides.Clean(piece, Array.AsSpan(_used), ref _ambiguous, keepCodes);
             if (n > 0 && _blankSeen) throw Refused(piece, -1);
             if (_ambiguous > before && policy == AmbiguousBases.Error) throw Ambiguous(piece);
             _used += n;

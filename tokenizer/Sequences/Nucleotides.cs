@@ -10,15 +10,23 @@ internal static class Nucleotides
 {
     private const byte CaseBit = 0x20;
 
+    // The place of a letter is the set of bases it stands for: A is 1, C 2, G 4, T 8.
+    private static ReadOnlySpan<byte> BySet => "-ACMGRSVTWYHKDBN"u8;
+
     /// <summary>The cleaned letter of each byte; 0 where the byte is no nucleotide.</summary>
-    private static readonly byte[] Cleaned = BuildTable();
+    private static readonly byte[] Cleaned = BuildTable(keepCodes: false);
+
+    /// <summary>The same where ambiguity codes are kept.</summary>
+    private static readonly byte[] CleanedWithCodes = BuildTable(keepCodes: true);
 
     /// <summary>
     /// Cleans letters into the same positions of <paramref name="target"/> up to the first byte that is no nucleotide, and
-    /// returns how many that are; <paramref name="ambiguous"/> grows by the number of N written.
+    /// returns how many that are; <paramref name="ambiguous"/> grows by the number of letters written that are no A, C, G or T: N, and
+    /// the IUPAC codes where they are kept.
     /// </summary>
-    public static int Clean(ReadOnlySpan<byte> source, Span<byte> target, ref int ambiguous)
+    public static int Clean(ReadOnlySpan<byte> source, Span<byte> target, ref int ambiguous, bool keepCodes = false)
     {
+        byte[] table = keepCodes ? CleanedWithCodes : Cleaned;
         target = target[..source.Length];
         int width = Vector<byte>.Count, last = source.Length - width;
         var fold = new Vector<byte>(0xFF & ~CaseBit);
@@ -41,10 +49,10 @@ internal static class Nucleotides
             }
             for (int stop = Math.Min(source.Length, i + width); i < stop; i++)
             {
-                byte letter = Cleaned[source[i]];
+                byte letter = table[source[i]];
                 if (letter == 0) return i;
                 target[i] = letter;
-                if (letter == 'N') ambiguous++;
+                if (letter is not ((byte)'A' or (byte)'C' or (byte)'G' or (byte)'T')) ambiguous++;
             }
         }
         return source.Length;
@@ -66,7 +74,13 @@ internal static class Nucleotides
         return true;
     }
 
-    private static byte[] BuildTable()
+    /// <summary>The set of bases that a cleaned letter stands for, as four bits: A is 1, C 2, G 4, T 8.</summary>
+    public static int SetOf(byte letter) => BySet.IndexOf(letter);
+
+    /// <summary>The letter that stands for a set of bases.</summary>
+    public static byte LetterOf(int set) => BySet[set];
+
+    private static byte[] BuildTable(bool keepCodes)
     {
         byte[] table = new byte[256];
         void Add(ReadOnlySpan<byte> letters, char cleaned)
@@ -75,7 +89,8 @@ internal static class Nucleotides
         }
         Add("ACGT"u8, '\0');
         Add("U"u8, 'T');
-        Add("NXRYSWKMBDHV"u8, 'N');
+        Add("NX"u8, 'N');
+        Add("RYSWKMBDHV"u8, keepCodes ? '\0' : 'N');
         return table;
     }
 }

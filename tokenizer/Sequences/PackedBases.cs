@@ -1,27 +1,27 @@
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// A sequence at two bits a base, in blocks; a block that holds an N also has a bit for each of its bases. A chromosome takes a quarter of
-/// a byte a base, three eighths at worst.
+/// A sequence in blocks, at two bits a base; at four, the set of bases that a letter stands for, in a block that holds N or another
+/// ambiguity code. A chromosome takes a quarter of a byte a base, half a byte at worst.
 /// </summary>
 internal sealed class PackedBases
 {
-    // Both arrays of a block stay below the size from which .NET keeps arrays in a heap that it rarely tidies.
+    // The array of a block stays below the size from which .NET keeps arrays in a heap that it rarely tidies.
     private const int BlockLength = 1 << 16;
     private readonly byte[][] _codes;
-    private readonly byte[]?[] _unknown;
+    private readonly bool[] _areSets;
 
-    /// <summary>Packs bases: A, C, G, T and N.</summary>
+    /// <summary>Packs bases: A, C, G, T, N and the other IUPAC codes.</summary>
     public PackedBases(ReadOnlySpan<byte> bases)
     {
         Length = bases.Length;
         int blocks = (bases.Length + BlockLength - 1) / BlockLength;
-        (_codes, _unknown) = (new byte[blocks][], new byte[blocks][]);
+        (_codes, _areSets) = (new byte[blocks][], new bool[blocks]);
         for (int i = 0; i < blocks; i++)
         {
             ReadOnlySpan<byte> block = bases.Slice(i * BlockLength, Math.Min(BlockLength, bases.Length - (i * BlockLength)));
-            _codes[i] = Codes(block);
-            if (block.Contains((byte)'N')) _unknown[i] = Unknown(block);
+            _areSets[i] = block.ContainsAnyExcept("ACGT"u8);
+            _codes[i] = _areSets[i] ? Sets(block) : Codes(block);
         }
     }
 
@@ -34,8 +34,9 @@ internal sealed class PackedBases
         for (int i = 0; i < destination.Length; i++)
         {
             int block = (start + i) / BlockLength, at = (start + i) % BlockLength;
-            bool known = _unknown[block] is not { } bits || (bits[at >> 3] >> (at & 7) & 1) == 0;
-            destination[i] = known ? "ACGT"u8[_codes[block][at >> 2] >> (2 * (at & 3)) & 3] : (byte)'N';
+            destination[i] = _areSets[block]
+                ? Nucleotides.LetterOf(_codes[block][at >> 1] >> (4 * (at & 1)) & 15)
+                : "ACGT"u8[_codes[block][at >> 2] >> (2 * (at & 3)) & 3];
         }
     }
 
@@ -51,11 +52,10 @@ internal sealed class PackedBases
         return codes;
     }
 
-    private static byte[] Unknown(ReadOnlySpan<byte> block)
+    private static byte[] Sets(ReadOnlySpan<byte> block)
     {
-        byte[] bits = new byte[(block.Length + 7) / 8];
-        for (int i = 0; i < block.Length; i++)
-            if (block[i] == 'N') bits[i >> 3] |= (byte)(1 << (i & 7));
-        return bits;
+        byte[] sets = new byte[(block.Length + 1) / 2];
+        for (int i = 0; i < block.Length; i++) sets[i >> 1] |= (byte)(Nucleotides.SetOf(block[i]) << (4 * (i & 1)));
+        return sets;
     }
 }

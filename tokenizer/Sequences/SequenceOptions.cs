@@ -51,4 +51,10 @@ public sealed record SequenceOptions
 
     /// <summary>What happens to bases that are not known exactly.</summary>
     public AmbiguousBases OnAmbiguous { get; init; } = AmbiguousBases.Split;
+
+    /// <summary>
+    /// Whether the IUPAC codes R Y S W K M B D H V stay in <see cref="SequenceRecord.Sequence"/>, in upper case, rather than becoming N: for
+    /// a <see cref="Genome"/> that variants are compared with. To the model such letters are unknown.
+    /// </summary>
+    public bool KeepCodes { get; init; }
 }

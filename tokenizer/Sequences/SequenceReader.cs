@@ -27,7 +27,7 @@ public sealed class SequenceReader : IDisposable
         try
         {
             Format = FormatDetection.Detect(_source, name, options.Format, _faults);
-            _bases = new BaseBuffer(_source, _faults, options.OnAmbiguous, blanksAllowed: Format == SequenceFormat.Fasta);
+            _bases = new BaseBuffer(_source, _faults, options.OnAmbiguous, blanksAllowed: Format == SequenceFormat.Fasta, options.KeepCodes);
             _parser = Format switch
             {
                 SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults),

@@ -6,15 +6,16 @@ namespace Dnabert2.Sequences;
 
 /// <summary>
 /// Reads variants from VCF 4 or from a table with tabs whose first line names the columns <c>chrom</c>, <c>pos</c>, <c>ref</c>,
-/// <c>alt</c> and, if there is one, <c>id</c>; gzipped or not. A line with several alternative alleles, separated by commas, gives a
-/// variant for each. Other columns are passed over. Memory does not depend on the number of lines.
+/// <c>alt</c> and, if there is one, <c>id</c>; gzipped or not. The columns of a VCF are known by their places: its first line is
+/// <c>#CHROM POS ID REF ALT</c>, and what comes after may have any name. A line with several alternative alleles, separated by commas, gives
+/// a variant for each. Other columns are passed over. Memory does not depend on the number of lines.
 /// </summary>
 /// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
 public sealed class VariantReader : IDisposable
 {
     // What no allele needs is a sign of a wrong or damaged file.
     private const int LongestField = 1 << 20, MostNames = 1000;
-    private static readonly string[] Needed = ["chrom", "pos", "ref", "alt"];
+    private static readonly string[] Needed = ["chrom", "pos", "ref", "alt"], OfVcf = ["#chrom", "pos", "id", "ref", "alt"];
 
     private readonly Faults _faults;
     private readonly ByteSource _source;
@@ -135,7 +136,10 @@ public sealed class VariantReader : IDisposable
         if (!_source.HasMore) throw _faults.File("there is no line with the names of the columns", "A VCF has one that begins with '#CHROM'");
         long line = _source.Line;
         ReadFields(MostNames);
-        string[] header = [.. _fields.Select(name => name.Trim().TrimStart('#').ToLowerInvariant())];
+        string[] header = [.. _fields.Select(name => name.Trim().ToLowerInvariant())];
+        // The names of samples, which follow, are free.
+        if (header.AsSpan().StartsWith(OfVcf)) header = header[..OfVcf.Length];
+        header[0] = header[0].TrimStart('#');
         foreach (string name in Needed)
         {
             if (header.Contains(name)) continue;

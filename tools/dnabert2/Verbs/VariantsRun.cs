@@ -10,7 +10,9 @@ namespace Dnabert2.Tool;
 /// <param name="reader">The variants.</param>
 /// <param name="terminal">Where is said what was left out.</param>
 /// <param name="stopAtMismatch">Whether a variant that contradicts the genome is an error.</param>
-internal sealed class VariantsRun(InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch) : IProgress<long>
+/// <param name="bothStrands">Whether the scores are of both strands, which a column says.</param>
+internal sealed class VariantsRun(
+    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands) : IProgress<long>
 {
     private const int MostSaid = 10;
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
@@ -102,6 +104,8 @@ internal sealed class VariantsRun(InterpretedModel model, VariantScorer scorer, 
             row.Add("change_" + label);
         }
 
+        row.Add("normalized");
+        if (bothStrands) row.Add(Strands.Column);
         row.EndRow();
     }
 
@@ -128,6 +132,8 @@ internal sealed class VariantsRun(InterpretedModel model, VariantScorer scorer, 
             Number(scored ? score.ProbabilityChanges[i] : double.NaN);
         }
 
+        row.Add(score.Normalized is { } form ? $"{form.Chromosome}:{form.Position}:{form.Reference}:{form.Alternative}" : "");
+        if (bothStrands) row.Add(Strands.Both);
         row.EndRow();
 
         void Number(double number)

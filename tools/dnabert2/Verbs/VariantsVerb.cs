@@ -38,6 +38,7 @@ internal sealed class VariantsVerb
 
     private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases the model sees around a variant [default: 512; four times the tokens a fine-tuned model takes if that is less]", 8);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -49,11 +50,12 @@ internal sealed class VariantsVerb
             "variants",
             "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the cosine and the "
             + "Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a masked-language-model head (of an insertion or "
-            + "deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS for the genome as it is and change_CLASS.",
+            + "deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS for the genome as it is and change_CLASS; normalized, the "
+            + "variant as 'bcftools norm' writes it, chrom:pos:ref:alt. A variant has one score however it is written: the window lies around that form.",
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv", "a score for each allele, and what was left out"),
             ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa --window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
         {
-            _input, _genome, _output, _model, _onMismatch.Option, _window, _batchTokens, _quiet,
+            _input, _genome, _output, _model, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -68,13 +70,13 @@ internal sealed class VariantsVerb
         string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         ResultPaths.Check(_terminal, [input, genomePath, folder], ("-o", path));
         bool quiet = parsed.GetValue(_quiet);
-        var options = new VariantOptions { Window = parsed.GetValue(_window), BatchTokens = parsed.GetValue(_batchTokens) };
+        var options = new VariantOptions { Window = parsed.GetValue(_window), AverageReverseComplement = parsed.GetValue(_rcAverage), BatchTokens = parsed.GetValue(_batchTokens) };
         using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
         using InterpretedModel model = InterpretedModel.Load(folder, backend);
         Genome genome = ReadGenome(genomePath, quiet);
         using var files = new ResultFiles();
-        var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed));
+        var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(path == "-" ? _terminal.Output : files.Add(path), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
@@ -92,9 +94,11 @@ internal sealed class VariantsVerb
 
     private Genome ReadGenome(string path, bool quiet)
     {
-        using SequenceReader reader = Shared.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
+        using SequenceReader reader = Shared.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true }, _terminal);
         using var line = new ProgressLine(_terminal, quiet, "bases");
-        return Genome.Read(reader, new GenomeProgress(line, reader));
+        Genome genome = Genome.Read(reader, new GenomeProgress(line, reader));
+        if (genome.Unnamed > 0) _terminal.Say($"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name, which no variant can refer to, left out");
+        return genome;
     }
 
     private sealed class GenomeProgress(ProgressLine line, SequenceReader reader) : IProgress<long>
