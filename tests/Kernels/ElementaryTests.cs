@@ -32,6 +32,34 @@ public unsafe class ElementaryTests
         Sweep(x => Math.Tanh(x), &Tanh, (x, expected) => 3.6e-7 * Math.Abs(expected));
     }
 
+    [Fact]
+    public void Tanh_of_what_is_no_number_is_none_and_of_infinity_is_one()
+    {
+        float* x = stackalloc float[16];
+        float* y = stackalloc float[16];
+        for (int i = 0; i < 16; i++) x[i] = i % 3 == 0 ? float.NaN : i % 3 == 1 ? float.PositiveInfinity : float.NegativeInfinity;
+        foreach (delegate*<float*, float*, void> form in (delegate*<float*, float*, void>[])[&Tanh, &Tanh256, &Tanh128, &TanhScalar])
+        {
+            form(x, y);
+            for (int i = 0; i < 16; i++) Assert.Equal(MathF.Tanh(x[i]), y[i]);
+        }
+    }
+
+    private static void Tanh256(float* x, float* y)
+    {
+        for (int i = 0; i < 16; i += 8) Simd256.Tanh(Vector256.Load(x + i)).Store(y + i);
+    }
+
+    private static void Tanh128(float* x, float* y)
+    {
+        for (int i = 0; i < 16; i += 4) Simd128.Tanh(Vector128.Load(x + i)).Store(y + i);
+    }
+
+    private static void TanhScalar(float* x, float* y)
+    {
+        for (int i = 0; i < 16; i++) y[i] = SimdScalar.Tanh(x[i]);
+    }
+
     private static float SimdGelu(float x) => Elementary.Gelu<SimdScalar, float>(x);
 
     private static void Gelu(float* x, float* y)

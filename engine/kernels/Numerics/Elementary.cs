@@ -29,7 +29,10 @@ internal static class Elementary
         return TS.IfLess(x, lowest, TS.Constant(0), TS.Scale(y, n));
     }
 
-    /// <summary><c>tanh x</c> within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above.</summary>
+    /// <summary>
+    /// <c>tanh x</c> within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above. NaN stays NaN, so that a model that
+    /// has lost its numbers does not answer as if it had them.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TV Tanh<TS, TV>(TV x)
         where TS : struct, ISimd<TV>
@@ -46,7 +49,7 @@ internal static class Elementary
         TV e = Exp<TS, TV>(TS.Add(magnitude, magnitude));
         TV large = TS.Subtract(TS.Constant(1), TS.Divide(TS.Constant(2), TS.Add(e, TS.Constant(1))));
         large = TS.IfLess(x, TS.Constant(0), TS.Subtract(TS.Constant(0), large), large);
-        return TS.IfLess(magnitude, TS.Constant(0.625), small, large);
+        return TS.IfLess(magnitude, TS.Constant(0.625), small, TS.IfLess(TS.Constant(0.5), magnitude, large, x));
     }
 
     /// <summary>
