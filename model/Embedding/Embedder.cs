@@ -30,6 +30,7 @@ public sealed class Embedder
     /// <param name="sequences">Bases; lower case and U are understood.</param>
     /// <returns>[sequences, hidden].</returns>
     /// <exception cref="InvalidDataException">A sequence is empty or holds a letter that is not a nucleotide; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
     public float[,] Embed(IReadOnlyList<string> sequences)
     {
         ArgumentNullException.ThrowIfNull(sequences);
@@ -59,6 +60,7 @@ public sealed class Embedder
     /// <param name="progress">Told after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the embedding between two batches.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<SequenceEmbedding> Embed(
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
@@ -120,6 +122,7 @@ public sealed class Embedder
     /// <param name="progress">Told after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the embedding between two batches.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">The options ask for the reverse complement, whose tokens are others.</exception>
     public IEnumerable<TokenEmbeddings> EmbedTokens(
@@ -200,6 +203,7 @@ public sealed class Embedder
                 TensorPrimitives.Multiply(vector, 0.5f, vector);
             }
 
+            FiniteOutput.Check(vector, "the vector", _record.Number, _record.Id);
             long tokens = Forward.Tokens + (Reverse?.Tokens ?? 0);
             return new(_record.Id, _record.Number, _record.Bases, tokens, Forward.Chunks + (Reverse?.Chunks ?? 0), Truncated, vector);
         }
@@ -254,7 +258,11 @@ public sealed class Embedder
             return new(record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
         }
 
-        public TokenEmbeddings With(ReadOnlySpan<float> rows, int width) =>
-            new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.Slice(FirstRow * width, Starts.Length * width).ToArray());
+        public TokenEmbeddings With(ReadOnlySpan<float> rows, int width)
+        {
+            rows = rows.Slice(FirstRow * width, Starts.Length * width);
+            FiniteOutput.Check(rows, "the vector of a token", Number, Id);
+            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.ToArray());
+        }
     }
 }

@@ -52,6 +52,7 @@ public sealed class Predictor
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="InvalidDataException">A record has no A, C, G or T; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<Prediction> Predict(IEnumerable<SequenceRecord> records, CancellationToken cancellation = default)
     {
@@ -90,6 +91,7 @@ public sealed class Predictor
         for (int i = 0; i < waiting.Count; i++)
         {
             (string id, long number, bool truncated) = waiting[i];
+            FiniteOutput.Check(logits.AsSpan(i * strands * outputs, strands * outputs), "the record's classes or value", number, id);
             yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs);
         }
     }

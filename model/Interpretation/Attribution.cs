@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;
@@ -45,6 +46,7 @@ public sealed class Attribution
     /// <param name="progress">Told after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="InvalidDataException">A record has nothing to substitute, or no record is the one asked for.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<SubstitutionEffects> Run(
         IEnumerable<SequenceRecord> records, IProgress<AttributionProgress>? progress = null, CancellationToken cancellation = default)
@@ -65,7 +67,7 @@ public sealed class Attribution
                 IMutagenesis target = _ofClass ? new ClassMutagenesis(_model, _label) : new LikelihoodMutagenesis(_model.Model);
                 target.Prepare(bases, window.From - window.Start, window.To - window.Start, cancellation);
                 Run(target, window.To - window.From);
-                yield return target.Finish(record, window);
+                yield return Checked(target.Finish(record, window));
                 done += window.To - window.From;
             }
         }
@@ -94,6 +96,21 @@ public sealed class Attribution
                 progress?.Report(new AttributionProgress(done + ((double)bases * run / target.Passes), found, batch.TokensDone));
             }
         }
+    }
+
+    /// <summary>Effects that are numbers wherever something is substituted.</summary>
+    private static SubstitutionEffects Checked(SubstitutionEffects effects)
+    {
+        ReadOnlySpan<float> values = effects.Effects.Span, logits = effects.LogitEffects.Span;
+        for (int i = 0; i < effects.Bases.Length; i++)
+        {
+            if (!Substitutions.IsKnown(effects.Bases.Span[i])) continue;
+            float sum = TensorPrimitives.Sum(values.Slice(4 * i, 4)) + (logits.IsEmpty ? 0 : TensorPrimitives.Sum(logits.Slice(4 * i, 4)));
+            if (float.IsFinite(sum)) continue;
+            throw FiniteOutput.Fault($"record {effects.Number} '{effects.Id}'", $"the effect at base {effects.Start + i + 1L}", sum);
+        }
+
+        return effects;
     }
 
     /// <summary>The bases of a record that are substituted.</summary>

@@ -43,6 +43,7 @@ public sealed class VariantScorer
     /// <param name="variants">The variants.</param>
     /// <param name="progress">Told the tokens computed so far after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a variant; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<VariantScore> Score(
         IEnumerable<Variant> variants, IProgress<long>? progress = null, CancellationToken cancellation = default)
@@ -62,11 +63,11 @@ public sealed class VariantScorer
 
             pending.ForgetTokens();
             if (waiting.Count >= MostWaiting) Run();
-            while (waiting.TryPeek(out PendingVariant? first) && first.IsDone) yield return waiting.Dequeue().Finish(_model);
+            while (waiting.TryPeek(out PendingVariant? first) && first.IsDone) yield return Checked(waiting.Dequeue().Finish(_model));
         }
 
         Run();
-        while (waiting.TryDequeue(out PendingVariant? last)) yield return last.Finish(_model);
+        while (waiting.TryDequeue(out PendingVariant? last)) yield return Checked(last.Finish(_model));
 
         void Run()
         {
@@ -75,6 +76,17 @@ public sealed class VariantScorer
             batch.Run();
             progress?.Report(batch.TokensDone);
         }
+    }
+
+    /// <summary>A score that is a number wherever there is one.</summary>
+    private VariantScore Checked(VariantScore score)
+    {
+        if (score.Status != VariantStatus.Scored) return score;
+        double sum = score.CosineDistance + score.EuclideanDistance + (HasLikelihood ? score.LikelihoodChange : 0)
+            + score.Probabilities.Sum() + score.ProbabilityChanges.Sum();
+        Variant variant = score.Variant;
+        if (double.IsFinite(sum)) return score;
+        throw FiniteOutput.Fault($"line {variant.Line}: {variant.Chromosome}:{variant.Position}", "the variant", sum);
     }
 
     private PendingVariant Prepare(Variant variant)

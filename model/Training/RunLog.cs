@@ -75,7 +75,7 @@ internal sealed class RunLog : IDisposable
     public void Add(int step, in StepResult result, double learningRate, double total, double seconds)
     {
         double speed = result.Tokens / seconds;
-        int skipped = result.Updated ? 0 : 1;
+        string skipped = result.Updated ? "no" : "yes";
         Line(_train, string.Create(CultureInfo.InvariantCulture,
             $"{step},{result.Loss},{learningRate},{result.GradientNorm},{result.Targets},{result.Tokens}," +
             $"{total:F3},{speed:F0},{skipped}\n"));

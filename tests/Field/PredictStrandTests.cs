@@ -69,7 +69,7 @@ public sealed class PredictStrandTests : IDisposable
         string kept = $"{header}\n{(pair ? StrandTests.Turned(keptA) + "," + StrandTests.Turned(keptB) : StrandTests.Turned(keptA))}\n";
         string[] f = Rows(forward)[1], r = Rows(kept, "--max-tokens", "1000")[1], both = Rows(forward, "--rc-average")[1];
         Assert.Equal((float.Parse(f[2]) + float.Parse(r[2])) / 2, float.Parse(both[2]), 1e-6f);
-        Assert.Equal(["1", "both"], both[^2..]);
+        Assert.Equal(["yes", "both"], both[^2..]);
         Assert.NotEqual(Rows(WholeOtherStrand(forward, pair), "--max-tokens", "12")[1][2], r[2]);
 
         string Beginning(string bases, int tokens)

@@ -20,7 +20,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal("", run.Text);
         Assert.Contains("32 bases of 2 records", run.Error, StringComparison.Ordinal);
         using InterpretedModel model = InterpretedModel.Load(toy.Folder);
-        var expected = new List<string> { "id\tposition\tref\talt\teffect" };
+        var expected = new List<string> { "id\tpos\tref\talt\teffect" };
         foreach (SubstitutionEffects e in new Attribution(model).Run(SequenceReader.Read(input, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown })))
             for (int i = 0; i < 4 * e.Bases.Length; i++)
                 if ((char)e.Bases.Span[i / 4] is not 'N' and var original)
@@ -39,7 +39,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         SmallModels.WriteFineTuned(folder["m"], maxTokens: 12);
         string dna = SmallModels.Dna(1, 200);
         ToolRun asked = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--class", "weak"]).Succeeds();
-        Assert.Equal("id\tposition\tref\talt\teffect\teffect_logit\tclass", asked.Lines[0]);
+        Assert.Equal("id\tpos\tref\talt\teffect\teffect_logit\tclass", asked.Lines[0]);
         Assert.All(asked.Lines.Skip(1), line => Assert.EndsWith("\tweak", line));
         Assert.Contains("past the 12 tokens that the model takes were not substituted", asked.Error, StringComparison.Ordinal);
         ToolRun predicted = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--region", "3-3"]).Succeeds();
@@ -48,7 +48,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Fails("class 'huge': the model has none, weak, strong", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--class", "huge");
         Fails("no masked-language-model head", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--target", "likelihood");
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        Assert.Equal("id\tposition\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"]).Succeeds().Lines[0]);
+        Assert.Equal("id\tpos\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"]).Succeeds().Lines[0]);
         SmallModels.WriteFineTuned(folder["w"], "ranking");
         Fails("ranking", "attribute", ToyModel.SamplePath, "--model", folder["w"]);
     }
@@ -97,10 +97,10 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("attribute a --target probability", "--target probability: auto, class or likelihood is meant")]
     [InlineData("attribute a -o x.tsv --picture x.tsv", "--picture x.tsv: this is what -o x.tsv names")]
     [InlineData("attribute a --picture -", "a picture goes to a file")]
-    [InlineData("attribute x.fa -o x.fa", "-o x.fa: this is the input")]
+    [InlineData("attribute x.tsv -o x.tsv", "-o x.tsv: this is the input")]
     [InlineData("variants a", "--genome")]
     [InlineData("variants - -g -", "standard input is only one of them")]
-    [InlineData("variants a -g b -o b", "-o b: this is the input")]
+    [InlineData("variants a -g b.tsv -o b.tsv", "-o b.tsv: this is the input")]
     [InlineData("variants a -g b --on-mismatch stop", "--on-mismatch stop: skip or error is meant")]
     [InlineData("variants a -g b --window 3", "--window 3: a whole number from 8 is meant")]
     public void Misuse_is_told_from_failure_and_named(string line, string message)

@@ -33,7 +33,7 @@ public sealed class LogTests : IDisposable
             ],
             events.Skip(1).Select(e => (e.Step, e.Tag, e.Value)));
         Assert.Equal(FormattableString.Invariant($"300,\"a,\"\"b\",2,10,50,2,0.4,{20 / Math.Log(2) / 50}"), File.ReadAllLines(_toy[RunLog.EvaluationFile])[1]);
-        Assert.Equal("1,5.25,0.0002,1.5,150,1000,10.000,2000,0", File.ReadAllLines(_toy[RunLog.TrainFile])[1]);
+        Assert.Equal("1,5.25,0.0002,1.5,150,1000,10.000,2000,no", File.ReadAllLines(_toy[RunLog.TrainFile])[1]);
     }
 
     [Fact]

@@ -9,7 +9,9 @@ namespace Dnabert2.Tool;
 internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands)
 {
     private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
-    private static readonly string[] TokenColumns = ["record", "id", "index", "token", "token_id", "start", "end"];
+    
+    /// <summary>The columns that say what a row of a token is of.</summary>
+    public static string[] TokenColumns { get; } = ["record", "id", "index", "token", "token_id", "start", "end"];
 
     /// <summary>The columns that say what a row is of.</summary>
     public string[] Columns => OfTokens ? TokenColumns : BothStrands ? [.. RecordColumns, Strands.Column] : RecordColumns;
@@ -25,11 +27,11 @@ internal abstract class EmbeddingOutput : IDisposable
     public static string? FormatOf(string path)
     {
         string extension = Path.GetExtension(path).ToLowerInvariant();
-        return extension is ".npy" or ".safetensors" or ".tsv" ? extension : null;
+        return extension is ".npy" or ".safetensors" or ".tsv" or ".csv" ? extension : null;
     }
 
     /// <summary>The files that a result of this name consists of.</summary>
-    public static string[] FilesOf(string path) => FormatOf(path) is null or ".tsv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
+    public static string[] FilesOf(string path) => FormatOf(path) is null or ".tsv" or ".csv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
 
     /// <summary>Begins the output.</summary>
     /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>
@@ -37,14 +39,14 @@ internal abstract class EmbeddingOutput : IDisposable
     /// <param name="layout">What it is to hold.</param>
     public static EmbeddingOutput Create(string path, Stream standardOutput, EmbeddingLayout layout)
     {
-        if (path == "-") return new EmbeddingTable(standardOutput, files: null, layout);
+        if (path == "-") return new EmbeddingTable(standardOutput, RowWriter.Separator(path), files: null, layout);
         var files = new ResultFiles();
         try
         {
             FileStream data = files.Add(path);
             return FormatOf(path) switch
             {
-                ".tsv" => new EmbeddingTable(data, files, layout),
+                ".tsv" or ".csv" => new EmbeddingTable(data, RowWriter.Separator(path), files, layout),
                 ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Npy),
                 _ => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands)),
             };
@@ -78,7 +80,7 @@ internal abstract class EmbeddingOutput : IDisposable
         row.Add(embedding.Bases);
         row.Add(embedding.Tokens);
         row.Add(embedding.Chunks);
-        row.Add(embedding.Truncated ? "yes" : "no");
+        row.Add(embedding.Truncated);
         if (layout.BothStrands) row.Add(Strands.Both);
     }
 

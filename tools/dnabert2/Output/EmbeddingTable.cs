@@ -9,9 +9,9 @@ internal sealed class EmbeddingTable : EmbeddingOutput
     private readonly ResultFiles? _files;
     private readonly EmbeddingLayout _layout;
 
-    public EmbeddingTable(Stream stream, ResultFiles? files, EmbeddingLayout layout)
+    public EmbeddingTable(Stream stream, char separator, ResultFiles? files, EmbeddingLayout layout)
     {
-        (_rows, _files, _layout) = (new RowWriter(stream, '\t'), files, layout);
+        (_rows, _files, _layout) = (new RowWriter(stream, separator), files, layout);
         foreach (string column in layout.Columns) _rows.Add(column);
         for (int i = 0; i < layout.Width; i++) _rows.Add($"d{i}");
         _rows.EndRow();

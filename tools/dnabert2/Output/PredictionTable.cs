@@ -3,8 +3,8 @@ using Dnabert2.FineTuning;
 namespace Dnabert2.Tool;
 
 /// <summary>
-/// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (0 or
-/// 1); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a last column says so.
+/// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (yes
+/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a last column says so.
 /// </summary>
 internal sealed class PredictionTable
 {
@@ -28,7 +28,7 @@ internal sealed class PredictionTable
         _rows.Add(prediction.Id);
         if (_labels) _rows.Add(prediction.Label);
         _rows.Add(prediction.Outputs.Span);
-        _rows.Add(prediction.Truncated ? 1 : 0);
+        _rows.Add(prediction.Truncated);
         if (_bothStrands) _rows.Add(Strands.Both);
         _rows.EndRow();
     }

@@ -8,11 +8,27 @@ namespace Dnabert2.Tool;
 /// <param name="separator">What stands between the fields of a row: a tab, a comma or a space.</param>
 internal sealed class RowWriter(Stream stream, char separator)
 {
+    /// <summary>The files that a table is written to, for the help of an option.</summary>
+    public const string Formats = ".tsv or .csv; '-' is TSV on standard output";
+
     private const int MostOfNumber = 32;
     private readonly byte[] _buffer = new byte[1 << 16];
     private readonly string _quoted = separator == ',' ? ",\r\n\"" : "\t\r\n\"";
     private int _length;
     private bool _rowBegun;
+
+    /// <summary>What stands between the fields of a table in a file of this name; null where its extension stands for no table.</summary>
+    public static char? SeparatorOf(string path) => path == "-" ? '\t' : Path.GetExtension(path).ToLowerInvariant() switch
+    {
+        ".tsv" => '\t',
+        ".csv" => ',',
+        _ => null,
+    };
+
+    /// <summary>What stands between the fields of the table that an option <c>-o</c> names.</summary>
+    /// <exception cref="UsageException">The extension stands for no table.</exception>
+    public static char Separator(string path) =>
+        SeparatorOf(path) ?? throw new UsageException($"-o {path}: the extension decides the format: {Formats}");
 
     /// <summary>
     /// Adds a field. Where it holds a separator, a line break or a quote it is quoted as RFC 4180 says, so that readers of tables get it
@@ -39,6 +55,9 @@ internal sealed class RowWriter(Stream stream, char separator)
         value.TryFormat(_buffer.AsSpan(_length), out int written, default, CultureInfo.InvariantCulture);
         _length += written;
     }
+
+    /// <summary>Adds <c>yes</c> or <c>no</c>.</summary>
+    public void Add(bool value) => Add(value ? "yes" : "no");
 
     /// <summary>Adds two whole numbers with a hyphen between them.</summary>
     public void AddRange(long start, long end)

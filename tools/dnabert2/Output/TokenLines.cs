@@ -8,12 +8,11 @@ namespace Dnabert2.Tool;
 /// <param name="row">Where the lines go.</param>
 /// <param name="asIds">Whether ids are written.</param>
 /// <param name="asOffsets">Whether the bases each token stands for are written, rather than the tokens.</param>
-internal sealed class TokenLines(BpeTokenizer tokenizer, RowWriter row, bool asIds, bool asOffsets)
+internal sealed class TokenLines(BpeTokenizer tokenizer, RowWriter row, bool asIds, bool asOffsets) : ITokenOutput
 {
     private readonly List<int> _ids = [], _starts = [];
     private readonly SpecialTokenFrame _single = tokenizer.Frame(pair: false), _pair = tokenizer.Frame(pair: true);
 
-    /// <summary>Writes the line of a record.</summary>
     public void Write(SequenceRecord record)
     {
         SpecialTokenFrame frame = record.HasSecond ? _pair : _single;
@@ -29,7 +28,6 @@ internal sealed class TokenLines(BpeTokenizer tokenizer, RowWriter row, bool asI
         row.EndRow();
     }
 
-    /// <summary>Hands everything on.</summary>
     public void Flush() => row.Flush();
 
     private void Write(ReadOnlySpan<int> special)

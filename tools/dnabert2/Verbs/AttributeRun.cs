@@ -15,17 +15,16 @@ internal sealed class AttributeRun(
     private long _records, _bases, _tokens, _unseen, _lastRecord;
 
     /// <summary>Computes and writes everything.</summary>
-    /// <param name="table">Where the table goes.</param>
+    /// <param name="row">Where the table goes.</param>
     /// <param name="picture">Where the picture goes, or null.</param>
     /// <param name="line">Shows the progress.</param>
-    public void Run(Stream table, Stream? picture, ProgressLine line)
+    public void Run(RowWriter row, Stream? picture, ProgressLine line)
     {
         _line = line;
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class" : attribution.IsOfClass ? "change of the value" : "change of the log-likelihood of masked tokens, nats";
         if (picture is not null) _map = new HeatMap(picture, unit);
-        var row = new RowWriter(table, '\t');
-        foreach (string column in (ReadOnlySpan<string>)["id", "position", "ref", "alt", "effect"]) row.Add(column);
+        foreach (string column in (ReadOnlySpan<string>)["id", "pos", "ref", "alt", "effect"]) row.Add(column);
         if (hasLogit)
         {
             row.Add("effect_logit");

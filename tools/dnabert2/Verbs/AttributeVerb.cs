@@ -13,7 +13,7 @@ internal sealed class AttributeVerb
     private readonly Argument<string> _input = Shared.Input();
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the table, TSV with the columns id, position (from 1), ref, alt, effect, and of a class also effect_logit and class; '-' is standard output",
+        Description = "the table, with the columns id, pos (from 1), ref, alt, effect, and of a class also effect_logit and class: " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -66,6 +66,7 @@ internal sealed class AttributeVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         string? picture = parsed.GetValue(_picture);
+        char separator = RowWriter.Separator(path);
         if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
         string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         ResultPaths.Check(_terminal, [input, folder], ("-o", path), ("--picture", picture));
@@ -86,7 +87,7 @@ internal sealed class AttributeVerb
         using var files = new ResultFiles();
         var run = new AttributeRun(model, attribution, options, reader, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(path == "-" ? _terminal.Output : files.Add(path), picture is null ? null : files.Add(picture), line);
+            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), picture is null ? null : files.Add(picture), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         files.Commit();
         run.Report(path, picture);

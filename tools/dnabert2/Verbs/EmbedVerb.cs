@@ -12,7 +12,7 @@ internal sealed class EmbedVerb
     private readonly Argument<string> _input = Shared.Input();
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, or .tsv; '-' is TSV on standard output",
+        Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, or a table " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -102,6 +102,6 @@ internal sealed class EmbedVerb
         if (pooling is null && options.AverageReverseComplement)
             throw new UsageException("--pooling none and --rc-average: the tokens of the reverse complement are others, so their vectors cannot be averaged");
         if (path != "-" && EmbeddingOutput.FormatOf(path) is null)
-            throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors or .tsv");
+            throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors, {RowWriter.Formats}");
     }
 }

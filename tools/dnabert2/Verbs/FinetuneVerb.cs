@@ -132,7 +132,10 @@ internal sealed class FinetuneVerb
         if (run.NewWeights.Count > 0 && all > 0) _terminal.Say($"begin with new weights: {string.Join(", ", run.NewWeights)}");
     }
 
-    /// <summary>A line for each seed and, of several, their mean and standard deviation (of a sample).</summary>
+    /// <summary>
+    /// A line for each seed and, of several, their mean and standard deviation (of a sample). A metric that is not defined on a set, such as
+    /// one of classes of which there is only one, is empty.
+    /// </summary>
     private void Print(ulong[] seeds, List<FineTuneResult> results)
     {
         var table = new StringBuilder();
@@ -154,6 +157,6 @@ internal sealed class FinetuneVerb
 
         IEnumerable<double> Of(FineTuneResult r) => [r.DevLoss, r.TestLoss, .. metrics.Select(m => r.Test[m])];
 
-        static string Values(IEnumerable<double> values) => string.Concat(values.Select(v => FormattableString.Invariant($"\t{v:F4}")));
+        static string Values(IEnumerable<double> values) => string.Concat(values.Select(v => double.IsFinite(v) ? FormattableString.Invariant($"\t{v:F4}") : "\t"));
     }
 }

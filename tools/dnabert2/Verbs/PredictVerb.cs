@@ -12,7 +12,7 @@ internal sealed class PredictVerb
     private readonly Argument<string> _input = Shared.Input();
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the result: .csv or .tsv; '-' is TSV on standard output",
+        Description = "the table: " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -55,7 +55,7 @@ internal sealed class PredictVerb
     private int Run(ParseResult parsed)
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
-        char separator = Separator(path);
+        char separator = RowWriter.Separator(path);
         string folder = parsed.GetRequiredValue(_model);
         ResultPaths.Check(_terminal, [input, folder], ("-o", path));
         using Backend backend = _compute.Open(parsed);
@@ -86,12 +86,4 @@ internal sealed class PredictVerb
         if (!quiet) _terminal.Say($"{Shared.Count(records, "record")} in {progress.Elapsed.TotalSeconds:F1} s to {(path == "-" ? "standard output" : path)}");
         return CommandLineTool.Done;
     }
-
-    private static char Separator(string path) => Path.GetExtension(path).ToLowerInvariant() switch
-    {
-        ".csv" => ',',
-        ".tsv" => '\t',
-        _ when path == "-" => '\t',
-        _ => throw new UsageException($"-o {path}: the extension decides the format: .csv or .tsv"),
-    };
 }

@@ -10,7 +10,7 @@ internal sealed class TokenizeVerb
 {
     private readonly Terminal _terminal;
     private readonly Argument<string> _input = Shared.Input();
-    private readonly Option<string> _output = new("--output", "-o") { Description = "the file of the result; '-' is standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a table .tsv or .csv; '-' is lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
     private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "a tokenizer.json, or the folder of a model [default: that of the model that comes with the tool]", HelpName = "FILE" };
     private readonly Option<bool> _tokens = new("--tokens") { Description = "the tokens, as '[CLS] TGCA A [SEP]'; this is the default" };
     private readonly Option<bool> _ids = new("--ids") { Description = "their ids, as '1 94 5 2'" };
@@ -43,25 +43,30 @@ internal sealed class TokenizeVerb
         if ((ids ? 1 : 0) + (offsets ? 1 : 0) + (parsed.GetValue(_tokens) ? 1 : 0) > 1)
             throw new UsageException("--tokens, --ids, --offsets: choose one of them");
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        bool isTable = path != "-" && RowWriter.SeparatorOf(path) is not null;
+        if (isTable && (ids || offsets || parsed.GetValue(_tokens)))
+            throw new UsageException($"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
         string source = parsed.GetValue(_tokenizer) ?? Dnabert2Model.DefaultFolder;
         ResultPaths.Check(_terminal, [input, source], ("-o", path));
         BpeTokenizer tokenizer = Load(source);
         using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
         using var files = new ResultFiles();
-        var lines = new TokenLines(tokenizer, new RowWriter(path == "-" ? _terminal.Output : files.Add(path), ' '), ids, offsets);
+        Stream stream = path == "-" ? _terminal.Output : files.Add(path);
+        ITokenOutput tokens = isTable
+            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path))) : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {
             long bases = 0;
             foreach (SequenceRecord record in Shared.Records(reader))
             {
-                lines.Write(record);
+                tokens.Write(record);
                 bases += record.Length + record.SecondLength;
                 if (progress.IsDue) progress.Show(Shared.Count(reader.RecordsRead, "record"), bases, Shared.ShareOf(reader));
             }
         }
 
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        lines.Flush();
+        tokens.Flush();
         files.Commit();
         Shared.WarnOfDropped(reader, _terminal);
         return CommandLineTool.Done;

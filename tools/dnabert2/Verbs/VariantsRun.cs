@@ -21,13 +21,12 @@ internal sealed class VariantsRun(
     private long _variants, _contradictions;
 
     /// <summary>Scores and writes everything.</summary>
-    /// <param name="table">Where the table goes.</param>
+    /// <param name="row">Where the table goes.</param>
     /// <param name="line">Shows the progress.</param>
     /// <exception cref="InvalidDataException">A variant contradicts the genome and that is an error, or all do.</exception>
-    public void Run(Stream table, ProgressLine line)
+    public void Run(RowWriter row, ProgressLine line)
     {
         _line = line;
-        var row = new RowWriter(table, '\t');
         WriteHeader(row);
         string first = "";
         foreach (VariantScore score in scorer.Score(Variants(), this, terminal.Cancellation))

@@ -20,7 +20,7 @@ internal sealed class VariantsVerb
 
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the table, TSV, a row for each alternative allele in the order of the input; '-' is standard output",
+        Description = "the table, a row for each alternative allele in the order of the input: " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -67,6 +67,7 @@ internal sealed class VariantsVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: standard input is only one of them");
+        char separator = RowWriter.Separator(path);
         string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         ResultPaths.Check(_terminal, [input, genomePath, folder], ("-o", path));
         bool quiet = parsed.GetValue(_quiet);
@@ -78,7 +79,7 @@ internal sealed class VariantsVerb
         using var files = new ResultFiles();
         var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(path == "-" ? _terminal.Output : files.Add(path), line);
+            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         files.Commit();
         if (!quiet) run.Report(path);

@@ -1,0 +1,13 @@
+using Dnabert2.Sequences;
+
+namespace Dnabert2.Tool;
+
+/// <summary>Where the tokens of records go.</summary>
+internal interface ITokenOutput
+{
+    /// <summary>Writes the tokens of a record.</summary>
+    void Write(SequenceRecord record);
+
+    /// <summary>Hands everything on.</summary>
+    void Flush();
+}

@@ -1,0 +1,65 @@
+using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
+
+namespace Dnabert2.Tool;
+
+/// <summary>
+/// Writes a row for each token, special ones left out, with the columns of <c>embed --pooling none</c>; of pairs a column
+/// <c>sequence</c>, 1 or 2, says which of the two it is of, and index and place are counted in that one.
+/// </summary>
+/// <param name="tokenizer">The tokenizer.</param>
+/// <param name="row">Where the rows go.</param>
+internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row) : ITokenOutput
+{
+    private readonly List<int> _ids = [], _starts = [];
+    private bool _isBegun, _isOfPairs;
+
+    public void Write(SequenceRecord record)
+    {
+        if (!_isBegun) Begin(record.HasSecond);
+        Write(record, record.Sequence, record.Fragments, 1);
+        if (record.HasSecond) Write(record, record.SecondSequence, record.SecondFragments, 2);
+    }
+
+    public void Flush()
+    {
+        if (!_isBegun) Begin(ofPairs: false);
+        row.Flush();
+    }
+
+    private void Begin(bool ofPairs)
+    {
+        (_isBegun, _isOfPairs) = (true, ofPairs);
+        foreach (string column in EmbeddingLayout.TokenColumns)
+        {
+            row.Add(column);
+            if (ofPairs && column == "id") row.Add("sequence");
+        }
+
+        row.EndRow();
+    }
+
+    private void Write(SequenceRecord record, ReadOnlySpan<byte> sequence, SequenceFragments fragments, int which)
+    {
+        int index = 0;
+        foreach (SequenceFragment fragment in fragments)
+        {
+            _ids.Clear();
+            _starts.Clear();
+            tokenizer.EncodeSequence(sequence.Slice(fragment.Start, fragment.Length), _ids, _starts);
+            for (int i = 0; i < _ids.Count; i++)
+            {
+                int start = fragment.Start + _starts[i];
+                row.Add(record.Number);
+                row.Add(record.Id);
+                if (_isOfPairs) row.Add(which);
+                row.Add(index++);
+                row.Add(tokenizer.Token(_ids[i]));
+                row.Add(_ids[i]);
+                row.Add(start);
+                row.Add(start + (_ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(_ids[i]).Length));
+                row.EndRow();
+            }
+        }
+    }
+}
