@@ -19,11 +19,12 @@ public readonly record struct CorpusProgress(string Species, long Bases, double 
 public static class CorpusBuilder
 {
     internal const string TokenizerFile = "tokenizer.json";
+    private const string ShardFiles = "shard-*.bin";
     private const string OtherCorpus = "name another folder for the new corpus, or delete this one to have it built again";
 
     /// <summary>
     /// Builds a corpus, or opens the one that is there if it was built from the same files, options and tokenizer. A corpus appears
-    /// under its name only when it is complete.
+    /// is one only when it is complete: its index is written last.
     /// </summary>
     /// <param name="folder">The folder of the corpus; it does not exist yet, or is empty, or holds the corpus.</param>
     /// <param name="sources">The sequence files.</param>
@@ -34,7 +35,9 @@ public static class CorpusBuilder
     /// <exception cref="InvalidDataException">
     /// A file is no sequence file, there is no usable window, or the folder holds a corpus of other files, options or tokenizer.
     /// </exception>
-    /// <exception cref="IOException">A file cannot be read or written, or the folder holds something else.</exception>
+    /// <exception cref="IOException">
+    /// A file cannot be read or written, or the folder holds something else, or another process builds in it.
+    /// </exception>
     /// <exception cref="ArgumentException">There is no source, or an option is out of its range.</exception>
     public static Corpus Build(
         string folder, IReadOnlyList<CorpusSource> sources, BpeTokenizer tokenizer, CorpusOptions? options = null,
@@ -48,33 +51,23 @@ public static class CorpusBuilder
         if (tokenizer.VocabularySize > ushort.MaxValue + 1)
             throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        InputEntry[] inputs = [.. sources.Select(Describe)];
-        string hash = FileHash.Of(tokenizer);
-        string lockFile = folder + ".lock";
-        if (File.Exists(Path.Combine(folder, CorpusIndex.FileName)))
-        {
-            AtomicFile.RemoveAbandonedLock(lockFile);
-            return Reuse(folder, inputs, options, hash);
-        }
-
-        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
-        using FileStream held = AtomicFile.Lock(lockFile, $"{folder}: another process builds this corpus; wait for its end");
-        string temporary = folder + ".tmp";
+        if (IsBuilt(folder) && !RunFolder.IsMarked(folder)) return Reuse(folder, sources, options, tokenizer);
+        using RunFolder held = RunFolder.Claim(folder, Kind, resume: true);
+        // It may be that another process has built it meanwhile, or was killed before it removed its marker.
+        if (IsBuilt(folder)) return Reuse(folder, sources, options, tokenizer);
         // What a killed process has left.
-        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        Directory.CreateDirectory(temporary);
+        Remove(held);
         try
         {
-            var build = new CorpusBuild(temporary, tokenizer, options, progress, cancellation);
-            SpeciesEntry[] species = build.Run(sources);
-            ResultFiles.Write(Path.Combine(temporary, TokenizerFile), tokenizer.Save);
-            AtomicFile.Write(Path.Combine(temporary, CorpusIndex.FileName), new CorpusIndex(options, hash, inputs, species).Write());
-            if (Directory.Exists(folder)) Directory.Delete(folder);
-            Directory.Move(temporary, folder);
+            InputEntry[] inputs = [.. sources.Select(Describe)];
+            SpeciesEntry[] species = new CorpusBuild(folder, tokenizer, options, progress, cancellation).Run(sources);
+            ResultFiles.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save);
+            byte[] index = new CorpusIndex(options, FileHash.Of(tokenizer), inputs, species).Write();
+            ResultFiles.Write(Path.Combine(folder, CorpusIndex.FileName), index);
         }
         catch
         {
-            Directory.Delete(temporary, recursive: true);
+            Remove(held);
             throw;
         }
 
@@ -101,18 +94,30 @@ public static class CorpusBuilder
                 throw new FileNotFoundException($"{source.Path}: there is no such file; name sequence files, or NAME=FILE");
         }
 
-        bool built = File.Exists(Path.Combine(folder, CorpusIndex.FileName));
-        if (!built && (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())))
-            throw new IOException($"{folder}: holds something that is no corpus; name a new or empty folder");
+        if (!IsBuilt(folder) && RunFolder.Refusal(folder, Kind, resume: true) is { } reason) throw new IOException($"{folder}: {reason}");
+    }
+
+    /// <summary>While a corpus is built, its folder is that of a run.</summary>
+    private static RunKind Kind { get; } = new(
+        "corpus", [ShardFiles, TokenizerFile, CorpusIndex.FileName], IsBuilt, IsBuilt)
+    {
+        IsWhole = true,
+    };
+
+    private static bool IsBuilt(string folder) => File.Exists(Path.Combine(folder, CorpusIndex.FileName));
+
+    private static void Remove(RunFolder unfinished)
+    {
+        foreach (string file in unfinished.Files.ToArray()) File.Delete(file);
     }
 
     private static InputEntry Describe(CorpusSource source) =>
         new(source.Species, Path.GetFileName(source.Path), new FileInfo(source.Path).Length, FileHash.OfFile(source.Path));
 
-    private static Corpus Reuse(string folder, InputEntry[] inputs, CorpusOptions options, string tokenizerHash)
+    private static Corpus Reuse(string folder, IReadOnlyList<CorpusSource> sources, CorpusOptions options, BpeTokenizer tokenizer)
     {
         Corpus corpus = Corpus.Open(folder);
-        if (Difference(corpus.Index, inputs, options, tokenizerHash) is not { } difference) return corpus;
+        if (Difference(corpus.Index, [.. sources.Select(Describe)], options, FileHash.Of(tokenizer)) is not { } difference) return corpus;
         corpus.Dispose();
         throw new InvalidDataException($"{folder}: holds a corpus that differs from the one asked for: {difference}; {OtherCorpus}");
     }

@@ -125,6 +125,14 @@ internal sealed class JsonFields
         return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Fault(key, $"is {Shown(value)}, expected a text");
     }
 
+    public string[] Texts(string key)
+    {
+        JsonElement array = Find(key);
+        if (array.ValueKind != JsonValueKind.Array || array.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String))
+            throw Fault(key, $"is {Shown(array)}, expected an array of texts");
+        return [.. array.EnumerateArray().Select(item => item.GetString()!)];
+    }
+
     /// <summary>The index of a text among the ones that are meant.</summary>
     public int Choice(string key, string[] words) => Array.IndexOf(words, Text(key)) is >= 0 and int index
         ? index : throw Fault(key, $"is '{Text(key)}', expected one of {string.Join(", ", words)}");

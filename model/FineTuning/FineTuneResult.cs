@@ -86,6 +86,9 @@ internal sealed record FineTuneRecord(
     private const string Format = "dnabert2-fine-tuning-result", Remedy = "the file is damaged: fine-tune into another folder, or remove this one";
     private static readonly string[] Parts = ["train", "dev", "test"];
 
+    /// <summary>Whether a folder holds such a file, be it damaged.</summary>
+    public static bool IsIn(string folder) => RunKind.BeginsWith(Path.Combine(folder, FileName), Format);
+
     public static FineTuneRecord? Read(string folder)
     {
         string path = Path.Combine(folder, FileName);

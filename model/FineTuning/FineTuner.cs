@@ -22,7 +22,10 @@ namespace Dnabert2.FineTuning;
 /// </example>
 public sealed class FineTuner : IDisposable
 {
+    private const string Format = "dnabert2-fine-tuning";
     private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors", BaseFolder = "base";
+    private readonly RunFolder _run;
+    private readonly bool _ownsRun;
     private readonly string _start, _folder, _taskFolder, _hash;
     private readonly FineTuneOptions _options;
     private readonly TaskData _data;
@@ -46,43 +49,64 @@ public sealed class FineTuner : IDisposable
     /// <exception cref="InvalidDataException">
     /// The model's folder is damaged, or the checkpoint is damaged or of another model, data or recipe.
     /// </exception>
-    /// <exception cref="IOException">A file is missing; the folder holds a run that is not to be resumed, or is in use by another process.</exception>
+    /// <exception cref="IOException">
+    /// A file is missing; the folder holds a run that is not to be resumed, or what is not of a run, or an input, or is in use by another
+    /// process (<see cref="RunFolder.Claim"/>).
+    /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public FineTuner(
         string start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
+        : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsRun: true, options, backend)
     {
-        ArgumentException.ThrowIfNullOrEmpty(start);
-        ArgumentNullException.ThrowIfNull(task);
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        (_start, _folder, _taskFolder, _options) = (start, folder, task.Folder, options ?? new FineTuneOptions());
-        _options.Validate();
-        _checkpoints = new CheckpointStore(folder);
-        bool begun = HoldsRun(folder);
-        if (begun && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");
-        if (!begun && File.Exists(Path.Combine(folder, "config.json"))) throw new IOException($"{folder}: holds a model; name another folder");
-        _data = new TaskData(task, FineTuneModel.Open(start).Tokenizer, _options.MaxTokens);
-        _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
-        Steps = _options.StepsOf(_data.Train.Count);
-        _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
-        if (FineTuneRecord.Read(folder) is { } record)
-        {
-            Check(record);
-            (_finished, NewWeights) = (record.Result, record.Fresh);
-            _checkpoints.Delete();
-            return;
-        }
+    }
 
-        if (backend is null) backend = _owned = CpuBackend.Create();
+    /// <summary>
+    /// Prepares a run in a folder that was taken for it before the data were read; it goes on from the last checkpoint there.
+    /// </summary>
+    /// <param name="start">As above.</param>
+    /// <param name="task">As above.</param>
+    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
+    /// <param name="options">As above.</param>
+    /// <param name="backend">As above.</param>
+    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="ArgumentException">As above.</exception>
+    public FineTuner(string start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null)
+        : this(start, task, folder, ownsRun: false, options, backend)
+    {
+    }
+
+    private FineTuner(string start, LabelledTask task, RunFolder folder, bool ownsRun, FineTuneOptions? options, Backend? backend)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        (_run, _ownsRun, _folder, _options) = (folder, ownsRun, folder.Path, options ?? new FineTuneOptions());
         try
         {
+            ArgumentException.ThrowIfNullOrEmpty(start);
+            ArgumentNullException.ThrowIfNull(task);
+            (_start, _taskFolder) = (start, task.Folder);
+            _options.Validate();
+            _checkpoints = new CheckpointStore(_folder);
+            _checkpoints.CleanUp();
+            _data = new TaskData(task, FineTuneModel.Open(start).Tokenizer, _options.MaxTokens);
+            _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
+            Steps = _options.StepsOf(_data.Train.Count);
+            _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
+            if (FineTuneRecord.Read(_folder) is { } record)
+            {
+                Check(record);
+                (_finished, NewWeights) = (record.Result, record.Fresh);
+                _checkpoints.Delete();
+                return;
+            }
+
+            if (backend is null) backend = _owned = CpuBackend.Create();
             _model = FineTuneModel.Create(start, _data.Config, _options, backend, out IReadOnlyList<string> fresh);
             NewWeights = fresh;
-            Directory.CreateDirectory(folder);
             _step = new FineTuningStep(_model, _data.Train, _loss, _options);
             _classification = new Classification(_model, _options.MicroBatchTokens);
             if (_checkpoints.Steps is [.., int last]) _state = Restore(_checkpoints.PathOf(last));
-            _log = new RunLog(folder, _state.Log, LogLayout.FineTuning);
-            _checkpoints.CleanUp();
+            _log = new RunLog(_folder, _state.Log, LogLayout.FineTuning);
         }
         catch
         {
@@ -90,6 +114,16 @@ public sealed class FineTuner : IDisposable
             throw;
         }
     }
+
+    /// <summary>What such a run makes in its folder.</summary>
+    public static RunKind Kind { get; } = new(
+        "fine-tuning",
+        [
+            CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.FineTuning.EventsFile, LossCurve.FileName,
+            FineTuneRecord.FileName, BaseFolder, LoraAdapter.ConfigFile, LoraAdapter.WeightFile, .. ModelFolder.Files,
+        ],
+        folder => CheckpointStore.IsIn(folder, Format) || RunLog.IsIn(folder, LogLayout.FineTuning) || FineTuneRecord.IsIn(folder),
+        HoldsRun);
 
     /// <summary>Whether a run was begun in a folder, or has come to its end there.</summary>
     public static bool HoldsRun(string folder) =>
@@ -115,7 +149,7 @@ public sealed class FineTuner : IDisposable
     internal Action<string>? BeforeFile { get; init; }
 
     private RunIdentity Identity => new(
-        "dnabert2-fine-tuning", "data_sha256", _hash, "other data or another model; resume with the same files",
+        Format, "data_sha256", _hash, "other data or another model; resume with the same files",
         json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options), json => FineTuneOptionsJson.Write(json, _options));
 
     /// <summary>Whether the dev loss has not fallen for as long as the options bear.</summary>
@@ -163,7 +197,27 @@ public sealed class FineTuner : IDisposable
         _log?.Dispose();
         _model?.Dispose();
         _owned?.Dispose();
+        if (_ownsRun) _run.Dispose();
     }
+
+    /// <summary>Removes a run and what it has made, but nothing else that lies in its folder.</summary>
+    internal static void Remove(string folder)
+    {
+        if (!RunFolder.IsMarked(folder)) return;
+        using (RunFolder run = RunFolder.Claim(folder, Kind, resume: true))
+        {
+            new CheckpointStore(folder).Delete();
+            string start = Path.Combine(folder, BaseFolder);
+            IEnumerable<string> files = [.. run.Files, .. ModelFolder.Files.Select(file => Path.Combine(start, file))];
+            foreach (string file in files.Where(File.Exists)) File.Delete(file);
+            RunFolder.RemoveEmpty(start);
+        }
+
+        RunFolder.RemoveEmpty(folder);
+    }
+
+    private static IEnumerable<string> Inputs(string start, LabelledTask task) =>
+        task is null || string.IsNullOrEmpty(start) ? [] : [start, task.Folder];
 
     private FineTuneProgress RunStep()
     {

@@ -27,6 +27,7 @@ public static class FurtherPretraining
     {
         ArgumentNullException.ThrowIfNull(task);
         string path = task.Train?.Path ?? throw new ArgumentException($"{task.Folder}: the task was read without train");
+        using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start]);
         FineTuneModel.Open(start);
         using Dnabert2Model model = Dnabert2Model.Load(start, backend, ModelParts.MlmHead, trainable: true);
         // Whole sequences, but for those of more than 128 tokens; all are trained on.
@@ -43,7 +44,7 @@ public static class FurtherPretraining
         };
         using Corpus corpus = CorpusBuilder.Build(
             Path.Combine(folder, "corpus"), [new CorpusSource("train", path)], model.Tokenizer, cuts, null, cancellation);
-        using var run = new Pretrainer(model, corpus, folder, recipe, resume: true);
-        return run.Run(progress, cancellation).Checkpoint;
+        using var training = new Pretrainer(model, corpus, run, recipe);
+        return training.Run(progress, cancellation).Checkpoint;
     }
 }

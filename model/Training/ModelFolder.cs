@@ -6,6 +6,9 @@ namespace Dnabert2.Training;
 /// <summary>Writes models as folders that <see cref="Dnabert2Model.Load"/> and Hugging Face's classes read.</summary>
 public static class ModelFolder
 {
+    /// <summary>The files of a model.</summary>
+    internal static IReadOnlyList<string> Files { get; } = ["model.safetensors", "config.json", "tokenizer.json"];
+
     /// <summary>Writes <c>model.safetensors</c>, <c>config.json</c> and <c>tokenizer.json</c>, each atomically.</summary>
     /// <param name="model">A model that was loaded or initialised for training.</param>
     /// <param name="folder">The folder; made if there is none.</param>

@@ -22,7 +22,8 @@ public sealed class Pretrainer : IDisposable
     private const string OptimizerFile = "optimizer.safetensors", OptionsFile = "pretrain.json";
     private readonly Dnabert2Model _model;
     private readonly Corpus _corpus;
-    private readonly string _folder;
+    private readonly RunFolder _folder;
+    private readonly bool _ownsFolder;
     private readonly PretrainOptions _options;
     private readonly CheckpointStore _checkpoints;
     private readonly TrainingStep _step;
@@ -43,34 +44,42 @@ public sealed class Pretrainer : IDisposable
     /// <exception cref="InvalidDataException">
     /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, corpus or recipe.
     /// </exception>
-    /// <exception cref="IOException">The folder holds a run that is not to be resumed, or is in use by another process.</exception>
+    /// <exception cref="IOException">
+    /// The folder holds a run that is not to be resumed, or what is not of a run, or is in use by another process (<see cref="RunFolder.Claim"/>).
+    /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
     public Pretrainer(Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false)
+        : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(corpus);
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        (_model, _corpus, _folder, _options) = (model, corpus, folder, options ?? new PretrainOptions());
-        _options.Validate(corpus.Options, [.. corpus.Species.Select(s => s.Name)]);
-        if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
-            throw new ArgumentException("the model needs a masked-language-model head, " +
-                "and weights initialised or loaded with trainable: true");
-        if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
-            throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
-                "build it with the model's tokenizer.json");
-        _checkpoints = new CheckpointStore(folder);
-        int[] steps = _checkpoints.Steps;
-        if (steps.Length > 0 && !resume) throw new IOException($"{folder}: holds a run already; resume it, or name another folder");
-        _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
-        Directory.CreateDirectory(folder);
-        _step = new TrainingStep(model, corpus, _options);
-        _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
+    }
+
+    /// <summary>Prepares a run in a folder that was taken for it before the corpus was built; it goes on from the last checkpoint there.</summary>
+    /// <param name="model">As above.</param>
+    /// <param name="corpus">As above.</param>
+    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
+    /// <param name="options">As above.</param>
+    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <exception cref="ArgumentException">As above.</exception>
+    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null)
+        : this(model, corpus, folder, ownsFolder: false, options)
+    {
+    }
+
+    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        (_model, _corpus, _folder, _ownsFolder, _options) = (model, corpus, folder, ownsFolder, options ?? new PretrainOptions());
         try
         {
-            _state = steps.Length > 0 ? Restore(_checkpoints.PathOf(steps[^1])) : new RunState();
-            _log = new RunLog(folder, _state.Log, LogLayout.Pretraining);
+            Check(model, corpus, _options);
+            _checkpoints = new CheckpointStore(folder.Path);
             _checkpoints.CleanUp();
-            _options.Save(Path.Combine(folder, OptionsFile));
+            _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
+            _step = new TrainingStep(model, corpus, _options);
+            _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
+            _state = _checkpoints.Steps is [.., int last] ? Restore(_checkpoints.PathOf(last)) : new RunState();
+            _log = new RunLog(folder.Path, _state.Log, LogLayout.Pretraining);
+            _options.Save(Path.Combine(folder.Path, OptionsFile));
         }
         catch
         {
@@ -78,6 +87,13 @@ public sealed class Pretrainer : IDisposable
             throw;
         }
     }
+
+    /// <summary>What such a run makes in its folder.</summary>
+    public static RunKind Kind { get; } = new(
+        "pre-training",
+        [CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.Pretraining.EventsFile, LossCurve.FileName, OptionsFile],
+        folder => CheckpointStore.IsIn(folder, RunIdentity.Pretraining) || RunLog.IsIn(folder, LogLayout.Pretraining),
+        folder => new CheckpointStore(folder).Steps.Length > 0);
 
     /// <summary>Steps done.</summary>
     public int Step => _state.Step;
@@ -135,7 +151,7 @@ public sealed class Pretrainer : IDisposable
         }
 
         _log.Flush();
-        LossCurve.Draw(_folder);
+        LossCurve.Draw(_folder.Path);
         string? best = _state.BestStep > 0 ? _checkpoints.PathOf(_state.BestStep) : null;
         return new PretrainResult(_checkpoints.PathOf(_state.Step), best, evaluation, _state.Tokens, _state.Skipped, _state.Seconds);
     }
@@ -143,9 +159,23 @@ public sealed class Pretrainer : IDisposable
     /// <summary>Returns the memory and closes the files; the model and the corpus stay.</summary>
     public void Dispose()
     {
-        _step.Dispose();
-        _evaluator.Dispose();
+        _step?.Dispose();
+        _evaluator?.Dispose();
         _log?.Dispose();
+        if (_ownsFolder) _folder.Dispose();
+    }
+
+    private static void Check(Dnabert2Model model, Corpus corpus, PretrainOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(corpus);
+        options.Validate(corpus.Options, [.. corpus.Species.Select(s => s.Name)]);
+        if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
+            throw new ArgumentException("the model needs a masked-language-model head, " +
+                "and weights initialised or loaded with trainable: true");
+        if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
+            throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
+                "build it with the model's tokenizer.json");
     }
 
     private PretrainProgress RunStep()

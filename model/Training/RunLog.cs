@@ -16,6 +16,9 @@ internal sealed record LogLayout(string EventsFile, string Targets, string Evalu
         "events.out.tfevents.pretrain", "masked_tokens", "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base");
 
     public static readonly LogLayout FineTuning = new("events.out.tfevents.finetune", "sequences", "step,part,sequences,loss");
+
+    /// <summary>The header of <c>train.csv</c>.</summary>
+    public string TrainHeader => $"step,loss,learning_rate,gradient_norm,{Targets},tokens,seconds,tokens_per_second,skipped";
 }
 
 /// <summary>
@@ -25,26 +28,22 @@ internal sealed record LogLayout(string EventsFile, string Targets, string Evalu
 internal sealed class RunLog : IDisposable
 {
     public const string TrainFile = "train.csv", EvaluationFile = "evaluation.csv";
-    private readonly FileStream _lock, _train, _evaluation, _eventStream;
+    private readonly FileStream _train, _evaluation, _eventStream;
     private readonly EventFile _events;
 
-    /// <summary>Opens the log; no other process may write it meanwhile.</summary>
-    /// <param name="folder">The run's folder.</param>
+    /// <summary>Opens the log.</summary>
+    /// <param name="folder">The run's folder, taken for it.</param>
     /// <param name="lengths">What to keep of the files that are there; default: nothing.</param>
     /// <param name="layout">What it is like.</param>
     public RunLog(string folder, LogLengths lengths, LogLayout layout)
     {
-        // A file of its own: on Unix one is locked only if it is shared with nobody, and the log is to be read while it grows.
-        string held = $"{folder}: another process trains in it; wait for its end, or name another folder";
-        _lock = AtomicFile.Lock(Path.Combine(folder, ".lock"), held);
         try
         {
             _train = Open(folder, TrainFile, lengths.Train);
             _evaluation = Open(folder, EvaluationFile, lengths.Evaluation);
             _eventStream = Open(folder, layout.EventsFile, lengths.Events);
             _events = new EventFile(_eventStream);
-            if (_train.Length == 0)
-                Line(_train, $"step,loss,learning_rate,gradient_norm,{layout.Targets},tokens,seconds,tokens_per_second,skipped\n");
+            if (_train.Length == 0) Line(_train, layout.TrainHeader + "\n");
             if (_evaluation.Length == 0) Line(_evaluation, layout.EvaluationHeader + "\n");
             if (_eventStream.Length == 0) _events.Begin(Now);
         }
@@ -54,6 +53,10 @@ internal sealed class RunLog : IDisposable
             throw;
         }
     }
+
+    /// <summary>Whether the <c>train.csv</c> of a folder is the log of such a run.</summary>
+    public static bool IsIn(string folder, LogLayout layout) =>
+        RunKind.BeginsWith(Path.Combine(folder, TrainFile), layout.TrainHeader + "\n");
 
     private static double Now => (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds;
 
@@ -105,7 +108,6 @@ internal sealed class RunLog : IDisposable
         _train?.Dispose();
         _evaluation?.Dispose();
         _eventStream?.Dispose();
-        _lock.Dispose();
     }
 
     private void Add(int step, string name, Score score, string tag)

@@ -12,9 +12,12 @@ namespace Dnabert2.Training;
 internal sealed record RunIdentity(
     string Format, string DataKey, string Data, string OtherData, Func<JsonFields, string?> Difference, Action<Utf8JsonWriter> Options)
 {
+    /// <summary>The format of a pre-training.</summary>
+    public const string Pretraining = "dnabert2-pretraining";
+
     /// <summary>The identity of a pre-training.</summary>
     public static RunIdentity Of(string corpusHash, PretrainOptions options) => new(
-        "dnabert2-pretraining", "corpus_sha256", corpusHash,
+        Pretraining, "corpus_sha256", corpusHash,
         "another corpus; resume with the same sequence files, tokenizer and corpus options",
         json => PretrainOptionsJson.Difference(PretrainOptionsJson.Read(json), options),
         json => PretrainOptionsJson.Write(json, options));
@@ -53,6 +56,9 @@ internal sealed class RunState
 
     /// <summary>The lengths of the log files, in bytes, to which a resumed run cuts them back.</summary>
     public LogLengths Log { get; set; }
+
+    /// <summary>Whether a folder holds a checkpoint of this format, be it damaged or of another run.</summary>
+    public static bool IsIn(string checkpoint, string format) => RunKind.BeginsWith(Path.Combine(checkpoint, FileName), format);
 
     /// <summary>Reads the state of a checkpoint of this run.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or belongs to a run on other data or with other options.</exception>

@@ -68,7 +68,7 @@ public sealed class EvaluateToolTests : IDisposable
         Assert.Equal(
             ["identity.json", "predictions.tsv", "result.json"],
             Directory.EnumerateFiles(_folder["out/runs"], "*", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)!).Distinct().Order());
-        Assert.Equal(["report.html", "suite.json", "table.md", "table.tsv"], Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
+        Assert.Equal(["dnabert2-run.json", "report.html", "table.md", "table.tsv"], Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
         ToolRun again = Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
         Assert.Equal(4, again.Error.Split("finished before").Length - 1);
     }
@@ -131,7 +131,7 @@ public sealed class EvaluateToolTests : IDisposable
         Directory.CreateDirectory(_folder["out"]);
         File.WriteAllText(_folder["out/table.tsv"], "mine");
         ToolRun run = Evaluate("out", "--tasks", "mouse/0", "--methods", "kmer");
-        Assert.True(run.Code == 1 && run.Error.Contains("table.tsv is there and was not made by an evaluation", StringComparison.Ordinal), run.Error);
+        Assert.True(run.Code == 1 && run.Error.Contains("holds table.tsv, which no evaluation has made there", StringComparison.Ordinal), run.Error);
         Assert.Equal("mine", File.ReadAllText(_folder["out/table.tsv"]));
         Assert.False(Directory.Exists(_folder["out/runs"]));
     }

@@ -205,15 +205,22 @@ public sealed class CorpusTests : IDisposable
     }
 
     [Fact]
-    public void A_lock_that_a_killed_build_has_left_beside_its_corpus_is_removed_and_a_held_one_is_not()
+    public void The_marker_of_a_build_that_was_killed_at_its_very_end_is_removed_and_a_held_one_is_not()
     {
         _toy.Build().Dispose();
-        File.WriteAllText(_toy["corpus.lock"], "");
-        _toy.Build().Dispose();
-        Assert.False(File.Exists(_toy["corpus.lock"]));
-        using var other = new FileStream(_toy["corpus.lock"], FileMode.Create, FileAccess.ReadWrite, FileShare.None);
-        _toy.Build().Dispose();
-        Assert.True(File.Exists(_toy["corpus.lock"]));
+        string marker = Path.Combine(_toy["corpus"], RunFolder.MarkerFile);
+        foreach (bool whole in (bool[])[true, false])
+        {
+            if (whole) Mark(marker);
+            else File.WriteAllText(marker, "");
+            _toy.Build().Dispose();
+            Assert.False(File.Exists(marker));
+        }
+
+        Mark(marker);
+        using var other = new FileStream(marker, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        Assert.Contains("another process", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
+        Assert.True(File.Exists(marker));
     }
 
     [Fact]
@@ -249,13 +256,48 @@ public sealed class CorpusTests : IDisposable
     [Fact]
     public void What_a_killed_building_has_left_is_replaced_and_one_at_work_is_not_disturbed()
     {
-        Directory.CreateDirectory(_toy["corpus.tmp"]);
-        _toy.Write("corpus.tmp/shard-00000.bin", "half");
-        using (var other = new FileStream(_toy["corpus.lock"], FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+        SortedDictionary<string, byte[]> expected;
+        using (Corpus corpus = _toy.Build(name: "whole")) expected = Toy.Files(_toy["whole"]);
+        string marker = Path.Combine(_toy["corpus"], RunFolder.MarkerFile);
+        Directory.CreateDirectory(_toy["corpus"]);
+        Mark(marker);
+        _toy.Write("corpus/shard-00000.bin", "half");
+        _toy.Write("corpus/shard-00077.bin", "half");
+        _toy.Write("corpus/tokenizer.json", "{");
+        using (var other = new FileStream(marker, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
             Assert.Contains("another process", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
-        Assert.True(File.Exists(_toy["corpus.tmp/shard-00000.bin"]));
+        Assert.True(File.Exists(_toy["corpus/shard-00077.bin"]));
         _toy.Build().Dispose();
-        Assert.Equal(["alpha.fa", "beta.fa", "corpus"], _toy.Names);
+        Assert.Equal(expected, Toy.Files(_toy["corpus"]));
+    }
+
+    [Fact]
+    public void Files_and_folders_beside_a_corpus_and_in_its_folder_are_left()
+    {
+        foreach (string other in (string[])["corpus.tmp/x", "corpus.lock", ".corpus/x"])
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_toy[other])!);
+            _toy.Write(other, "precious");
+        }
+
+        _toy.Build().Dispose();
+        Assert.All(["corpus.tmp/x", "corpus.lock", ".corpus/x"], other => Assert.Equal("precious", File.ReadAllText(_toy[other])));
+        foreach (string other in (string[])["shard-00000.bin", "tokenizer.json", "notes", ".git", RunFolder.MarkerFile])
+        {
+            Directory.CreateDirectory(_toy["mine"]);
+            _toy.Write("mine/" + other, "precious");
+            Assert.ThrowsAny<SystemException>(() => _toy.Build(name: "mine"));
+            Assert.Equal("precious", File.ReadAllText(_toy["mine/" + other]));
+            Directory.Delete(_toy["mine"], recursive: true);
+        }
+
+        // Even where a killed build has left its marker.
+        Directory.CreateDirectory(_toy["mine"]);
+        Mark(Path.Combine(_toy["mine"], RunFolder.MarkerFile));
+        _toy.Write("mine/notes", "precious");
+        _toy.Write("mine/shard-00000.bin", "half");
+        Assert.Contains("holds notes", Assert.Throws<IOException>(() => _toy.Build(name: "mine")).Message, StringComparison.Ordinal);
+        Assert.Equal("half", File.ReadAllText(_toy["mine/shard-00000.bin"]));
     }
 
     [Fact]
@@ -273,7 +315,7 @@ public sealed class CorpusTests : IDisposable
 
         Directory.CreateDirectory(_toy["corpus"]);
         _toy.Write("corpus/other", "x");
-        Assert.Contains("holds something", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
+        Assert.Contains("holds other, which is not of a corpus", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -363,6 +405,10 @@ public sealed class CorpusTests : IDisposable
             }
         }
     }
+
+    // As a build leaves it when it is killed.
+    private static void Mark(string marker) => File.WriteAllText(
+        marker, """{"format":"dnabert2-run","version":1,"kind":"corpus","names":["shard-*.bin","tokenizer.json","corpus.json"]}""");
 
     private static List<string> Windows(Corpus corpus, Split split, int species)
     {

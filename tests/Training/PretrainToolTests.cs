@@ -137,7 +137,7 @@ public sealed class PretrainToolTests : IDisposable
     [InlineData("--tokenizer FOLDER/none.json", "none.json")]
     [InlineData("--device cuda:x", "--device cuda:x")]
     [InlineData("--baselines --held-out 0", "--baselines")]
-    [InlineData("--corpus FOLDER", "holds something that is no corpus")]
+    [InlineData("--corpus FOLDER", "which is not of a corpus")]
     [InlineData("-o FOLDER/beta.fa/run", "beta.fa is a file")]
     [InlineData("--resume FOLDER/gamma.fa", "gamma.fa: there is no such file")]
     public void All_options_are_checked_before_a_genome_is_read(string options, string what)

@@ -36,7 +36,7 @@ public static class FileIdentity
     /// is meant as the system means it: from where the link lies.
     /// </summary>
     /// <exception cref="IOException">Links lead in a circle, or to an open descriptor of a process.</exception>
-    internal static string Resolve(string path)
+    public static string Resolve(string path)
     {
         string full = Path.GetFullPath(path), at = Path.GetPathRoot(full)!;
         var rest = new Stack<string>();

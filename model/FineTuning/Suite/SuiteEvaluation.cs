@@ -13,7 +13,7 @@ namespace Dnabert2.FineTuning;
 public sealed class SuiteEvaluation
 {
     internal const string ModelFolderName = "model";
-    private const string MarkerFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
+    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
     private readonly string _model, _data, _folder;
     private readonly SuiteRecipe _recipe;
     private readonly Backend _backend;
@@ -39,6 +39,11 @@ public sealed class SuiteEvaluation
         (_model, _data, _folder, _recipe, _backend, _threads) = (model, data, folder, recipe ?? new SuiteRecipe(), backend, threads);
     }
 
+    /// <summary>What an evaluation makes in its folder.</summary>
+    public static RunKind Kind { get; } = new(
+        "evaluation", [SuiteRun.FolderName, TableFile, MarkdownFile, PageFile],
+        folder => RunKind.BeginsWith(Path.Combine(folder, OlderFile), "model_sha256"), _ => false);
+
     /// <summary>Whether the fine-tuned models are kept, in the folder <c>model</c> of each run.</summary>
     public bool KeepModels { get; init; }
 
@@ -60,12 +65,10 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
+        using RunFolder held = RunFolder.Claim(_folder, Kind, resume: true, [_model, _data]);
         foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
             FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
         SuiteSetup setup = Setup();
-        CheckFolder();
-        Directory.CreateDirectory(_folder);
-        using FileStream held = AtomicFile.Lock(Path.Combine(_folder, ".lock"), $"{_folder}: another process works in this folder; wait for it, or name another folder");
         var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, task, folder, steps, token))
         {
             Changed = results => Write(new SuiteTable(results, setup)),
@@ -76,8 +79,7 @@ public sealed class SuiteEvaluation
 
     private void Tidy(string run)
     {
-        string model = Path.Combine(run, ModelFolderName);
-        if (!KeepModels && Directory.Exists(model)) Directory.Delete(model, recursive: true);
+        if (!KeepModels) FineTuner.Remove(Path.Combine(run, ModelFolderName));
     }
 
     private SuiteSetup Setup()
@@ -89,18 +91,8 @@ public sealed class SuiteEvaluation
 
     private string Name => Path.GetFullPath(_model) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model;
 
-    /// <summary>The tables of a folder are this program's where the marker says so.</summary>
-    private void CheckFolder()
-    {
-        string marker = Path.Combine(_folder, MarkerFile);
-        if (File.Exists(marker)) return;
-        if (((string[])[TableFile, MarkdownFile, PageFile]).FirstOrDefault(name => File.Exists(Path.Combine(_folder, name))) is { } taken)
-            throw new IOException($"{Path.Combine(_folder, taken)} is there and was not made by an evaluation; name another folder for the results");
-    }
-
     private void Write(SuiteTable table)
     {
-        AtomicFile.Write(Path.Combine(_folder, MarkerFile), "{\n  \"format\": \"dnabert2-evaluation\"\n}\n"u8);
         AtomicFile.Write(Path.Combine(_folder, TableFile), table.Tsv());
         AtomicFile.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
         AtomicFile.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));

@@ -40,8 +40,10 @@ public static class SuiteMethods
 /// <param name="Seed">The seed; 0 where the method has none.</param>
 public sealed record SuiteRun(GueTask Task, SuiteMethod Method, ulong Seed)
 {
+    internal const string FolderName = "runs";
+
     /// <summary>Where its result is, in the suite's folder.</summary>
-    public string Folder => Path.Combine("runs", Task.Name.Replace('/', '_'), Method.Name(), $"seed-{Seed}");
+    public string Folder => Path.Combine(FolderName, Task.Name.Replace('/', '_'), Method.Name(), $"seed-{Seed}");
 
     /// <inheritdoc/>
     public override string ToString() => Method == SuiteMethod.Kmer ? $"{Task.Name} {Method.Name()}" : $"{Task.Name} {Method.Name()} seed {Seed}";

@@ -80,8 +80,9 @@ internal sealed class FinetuneVerb
         (string data, FineTuneOptions recipe) = Recipe(parsed);
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
-        if (!parsed.GetValue(_resume) && folders.FirstOrDefault(FineTuner.HoldsRun) is { } taken)
-            throw new UsageException($"-o {output}: {taken} holds a run already; --resume goes on with it, another folder begins a new one");
+        using var claims = new RunFolders();
+        foreach (string folder in folders)
+            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start]));
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
         using Backend backend = _compute.Open(parsed);
@@ -95,7 +96,7 @@ internal sealed class FinetuneVerb
         var results = new List<FineTuneResult>();
         for (int i = 0; i < seeds.Length; i++)
         {
-            using var run = new FineTuner(start, task, folders[i], recipe with { Seed = seeds[i] }, backend, parsed.GetValue(_resume));
+            using var run = new FineTuner(start, task, claims[i], recipe with { Seed = seeds[i] }, backend);
             if (results.Count == 0)
                 foreach (string line in run.Truncation) _terminal.Say(line);
             if (!quiet) Introduce(run, seeds[i], backend);

@@ -85,9 +85,8 @@ internal sealed class PretrainVerb
     {
         string folder = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet), resume = parsed.GetValue(_resume);
+        using RunFolder claimed = Shared.Claim(folder, Pretrainer.Kind, resume, Inputs(parsed, resume));
         string? checkpoint = Pretrainer.LastCheckpointOf(folder);
-        if (checkpoint is not null && !resume)
-            throw new UsageException($"-o {folder}: holds a run already; --resume goes on with it, another folder begins a new one");
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
             : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
         // What can be wrong with options is found before genomes are read, which may take hours.
@@ -100,7 +99,7 @@ internal sealed class PretrainVerb
         if (!model.Tokenizer.IsSameAs(tokenizer))
             throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {parsed.GetValue(_from)}; leave it out");
         using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
-        using var run = new Pretrainer(model, corpus, folder, recipe, resume);
+        using var run = new Pretrainer(model, corpus, claimed, recipe);
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
@@ -115,10 +114,16 @@ internal sealed class PretrainVerb
         return CommandLineTool.Done;
     }
 
+    /// <summary>What training reads; the model to continue from is not asked for any more when a run is resumed.</summary>
+    private IEnumerable<string> Inputs(ParseResult parsed, bool resume)
+    {
+        foreach (string input in parsed.GetValue(_inputs) ?? []) yield return CorpusSource.Parse(input).Path;
+        if (!resume && parsed.GetValue(_from) is { } from) yield return from;
+    }
+
     private void Check(ParseResult parsed, string corpus, CorpusSource[] sources, PretrainOptions recipe)
     {
         string folder = parsed.GetRequiredValue(_output);
-        Shared.CheckFolder(folder);
         if (parsed.GetValue(_from) is { } from)
         {
             if (parsed.GetValue(_configFile) is { } file) throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Dnabert2.Sequences;
+using Dnabert2.Training;
 
 namespace Dnabert2.Tool;
 
@@ -73,6 +74,22 @@ internal static class Shared
     {
         for (string? at = Path.GetFullPath(folder); at is not null && !Directory.Exists(at); at = Path.GetDirectoryName(at))
             if (File.Exists(at)) throw new UsageException($"-o {folder}: {(at == Path.GetFullPath(folder) ? "this" : at)} is a file; name a folder");
+    }
+
+    /// <summary>Takes the folder of a run, before anything is read or decided.</summary>
+    /// <param name="output">The folder, as <c>-o</c> names it.</param>
+    /// <param name="kind">What is to run in it.</param>
+    /// <param name="resume">Whether <c>--resume</c> was given.</param>
+    /// <param name="inputs">What the run reads.</param>
+    /// <exception cref="UsageException">It holds what is not of such a run, an input, or a run that is not to be resumed.</exception>
+    public static RunFolder Claim(string output, RunKind kind, bool resume, IEnumerable<string> inputs)
+    {
+        CheckFolder(output);
+        string[] read = [.. inputs];
+        if (RunFolder.Refusal(output, kind, resume: true, read) is { } reason) throw new UsageException($"-o {output}: {reason}");
+        if (RunFolder.Refusal(output, kind, resume, read) is not null)
+            throw new UsageException($"-o {output}: holds a run already; --resume goes on with it, another folder begins a new one");
+        return RunFolder.Claim(output, kind, resume, read);
     }
 
     /// <summary>Says how many records were left out, if any.</summary>
