@@ -1,0 +1,175 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Tests.Fuzz;
+
+/// <summary>Changes of an input, by what it is made of: bytes, lines of text, or the tokens of JSON.</summary>
+internal static class Mutation
+{
+    private static readonly ulong[] Extremes =
+        [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, long.MaxValue, 1UL << 63, ulong.MaxValue];
+
+    private static readonly string[] Values =
+    [
+        "0", "-1", "1", "2", "0.5", "1.5", "65536", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "9223372036854775808",
+        "1e999", "-1e999", "1e-999", "1e300", "00", "NaN", "true", "false", "null", "[]", "{}", "[[]]", "[0]", "{\"\":0}",
+        "\"\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"../x\"", "\"/dev/zero\"", "\"\\ud83d\\ude00\"", "\"\u00e9\"", "\" \"",
+        "\"\\n\"", "\"A\"", "\"x\"", "\"[CLS]\"", "\"0\"", "\"none\"", "\"*\"", "\"a.b\"", "\"(a+)+$\"", "\".*\"",
+    ];
+
+    private const string Spice = ">@+;,\t\"\r\n \0-.#:|=/ACGTNNRYacgutxX0123456789e\x1f\x8b\xff\xef\xbb\xbf";
+
+    /// <summary>Changes bytes: bits, runs, numbers of every width, cuts, and parts of another input.</summary>
+    public static byte[] OfBytes(byte[] input, byte[] other, Random random)
+    {
+        List<byte> bytes = [.. input];
+        for (int edits = random.Next(1, 4); edits > 0 && bytes.Count > 0; edits--)
+        {
+            int at = random.Next(bytes.Count), length = Math.Min(random.Next(1, 17), bytes.Count - at);
+            switch (random.Next(9))
+            {
+                case 0: bytes[at] ^= (byte)(1 << random.Next(8)); break;
+                case 1: bytes[at] = (byte)random.Next(256); break;
+                case 2: bytes.RemoveRange(at, length); break;
+                case 3: bytes.InsertRange(random.Next(bytes.Count), bytes.GetRange(at, length)); break;
+                case 4: bytes.RemoveRange(at, bytes.Count - at); break;
+                case 5: Number(bytes, at, random); break;
+                case 6: bytes[at] = (byte)Math.Clamp(bytes[at] + random.Next(-3, 4), 0, 255); break;
+                case 7: bytes[at] = (byte)Spice[random.Next(Spice.Length)]; break;
+                default:
+                    if (other.Length == 0) break;
+                    int from = random.Next(other.Length);
+                    bytes.InsertRange(at, other[from..Math.Min(other.Length, from + random.Next(1, 200))]);
+                    break;
+            }
+        }
+
+        return [.. bytes];
+    }
+
+    /// <summary>Changes text by lines and fields, and now and then as bytes.</summary>
+    public static byte[] OfText(byte[] input, byte[] other, Random random)
+    {
+        if (random.Next(4) == 0) return OfBytes(input, other, random);
+        List<string> lines = [.. Encoding.Latin1.GetString(input).Split('\n')];
+        for (int edits = random.Next(1, 4); edits > 0 && lines.Count > 0; edits--)
+        {
+            int at = random.Next(lines.Count);
+            string line = lines[at];
+            int column = random.Next(line.Length + 1);
+            switch (random.Next(9))
+            {
+                case 0: lines.RemoveAt(at); break;
+                case 1: lines.Insert(random.Next(lines.Count + 1), line); break;
+                case 2: (lines[at], lines[0]) = (lines[0], lines[at]); break;
+                case 3: lines[at] = line.Insert(column, Spice[random.Next(Spice.Length)].ToString()); break;
+                case 4: lines[at] = line[..column]; break;
+                case 5: lines[at] = line.Insert(column, new string(Spice[random.Next(Spice.Length)], random.Next(1, 3000))); break;
+                case 6: lines[at] = string.Join(Separator(line), Shuffled(line.Split(Separator(line)), random)); break;
+                case 7: lines[at] = line + "\r"; break;
+                default: lines.InsertRange(at, Enumerable.Repeat(line, random.Next(1, 40)).ToArray()); break;
+            }
+        }
+
+        return Encoding.Latin1.GetBytes(string.Join('\n', lines));
+    }
+
+    /// <summary>Changes JSON by its tokens and its nested parts, and now and then as bytes.</summary>
+    public static byte[] OfJson(byte[] input, byte[] other, Random random)
+    {
+        List<string> tokens = Tokens(input);
+        if (tokens.Count < 3 || random.Next(10) == 0) return OfBytes(input, other, random);
+        List<string> others = Tokens(other);
+        for (int edits = random.Next(1, 4); edits > 0 && tokens.Count > 2; edits--) Edit(tokens, others, random);
+        return Encoding.UTF8.GetBytes(string.Concat(tokens));
+    }
+
+    private static void Edit(List<string> tokens, List<string> others, Random random)
+    {
+        int at = random.Next(tokens.Count), end = EndOf(tokens, at);
+        switch (random.Next(10))
+        {
+            case 0 or 1 or 2:
+                while (at < tokens.Count - 1 && tokens[at] is "," or ":" or "{" or "}" or "[" or "]") at++;
+                tokens[at] = Values[random.Next(Values.Length)];
+                break;
+            case 3: tokens.RemoveRange(at, end - at); break;
+            case 4: tokens.InsertRange(at, [.. tokens.GetRange(at, end - at), ","]); break;
+            case 5:
+                int depth = random.Next(1, 100);
+                tokens.Insert(end, new string(']', depth));
+                tokens.Insert(at, new string('[', depth));
+                break;
+            case 6:
+                string[] part = [.. tokens.GetRange(at, end - at), ","];
+                for (int n = random.Next(1, 60); n > 0; n--) tokens.InsertRange(at, part);
+                break;
+            case 7: tokens.InsertRange(at, [$"\"{(char)random.Next('a', 'z')}\"", ":", Values[random.Next(Values.Length)], ","]); break;
+            case 8:
+                int second = random.Next(tokens.Count);
+                (tokens[at], tokens[second]) = (tokens[second], tokens[at]);
+                break;
+            default:
+                if (others.Count == 0) break;
+                int from = random.Next(others.Count), to = EndOf(others, from);
+                tokens.RemoveRange(at, end - at);
+                tokens.InsertRange(at, others.GetRange(from, to - from));
+                break;
+        }
+    }
+
+    /// <summary>Where the value that begins at a token ends.</summary>
+    private static int EndOf(List<string> tokens, int at)
+    {
+        int depth = 0;
+        for (int i = at; i < tokens.Count; i++)
+        {
+            depth += tokens[i] is "{" or "[" ? 1 : tokens[i] is "}" or "]" ? -1 : 0;
+            if (depth <= 0) return i + 1;
+        }
+
+        return tokens.Count;
+    }
+
+    private static List<string> Tokens(byte[] json)
+    {
+        string text = Encoding.UTF8.GetString(json);
+        var tokens = new List<string>();
+        for (int at = 0, end; at < text.Length; at = end)
+        {
+            end = at + 1;
+            if (char.IsWhiteSpace(text[at])) continue;
+            if (text[at] == '"')
+            {
+                while (end < text.Length && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+                end = Math.Min(end + 1, text.Length);
+            }
+            else if (!"{}[],:".Contains(text[at], StringComparison.Ordinal))
+            {
+                while (end < text.Length && !"{}[],:\"".Contains(text[end], StringComparison.Ordinal) && !char.IsWhiteSpace(text[end])) end++;
+            }
+
+            tokens.Add(text[at..end]);
+        }
+
+        return tokens;
+    }
+
+    private static void Number(List<byte> bytes, int at, Random random)
+    {
+        int width = 1 << random.Next(4);
+        Span<byte> number = stackalloc byte[8];
+        ulong value = random.Next(3) == 0 ? (ulong)(bytes.Count + random.Next(-2, 3)) : Extremes[random.Next(Extremes.Length)];
+        BinaryPrimitives.WriteUInt64LittleEndian(number, value);
+        if (random.Next(4) == 0) number[..width].Reverse();
+        for (int i = 0; i < width && at + i < bytes.Count; i++) bytes[at + i] = number[i];
+    }
+
+    private static char Separator(string line) => line.Contains('\t', StringComparison.Ordinal) ? '\t' : ',';
+
+    private static string[] Shuffled(string[] fields, Random random)
+    {
+        random.Shuffle(fields);
+        return fields;
+    }
+}
