@@ -167,7 +167,7 @@ internal sealed class JsonFields
         }
         catch (ArgumentException e)
         {
-            throw new InvalidDataException($"{_path}: {Cut(_place, LongestFault)}{e.Message}; {_remedy}", e);
+            throw new InvalidDataException($"{_path}: {Cut(_place, LongestFault)}{Cut(e.Message, LongestFault)}; {_remedy}", e);
         }
     }
 

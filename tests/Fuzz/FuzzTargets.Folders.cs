@@ -208,7 +208,10 @@ public sealed partial class FuzzTargets
         var store = new SuiteStore(_folder["suite"]);
         var run = new SuiteRun(GueTasks.Find("mouse/0")!, SuiteMethod.Full, 1);
         Target[] targets = [Target.OfClass(0), Target.OfClass(1), Target.OfClass(1)];
-        store.Write(new SuiteResult(run, new LabelNames(["0", "1"]), targets, new SuiteOutcome([1, 2, 3, 4, -1, 0.5f], [new DevLoss(1, 0.5)], 0.5, 0), ["a note"]));
+        var data = new SuiteData([new SuitePart("train", "train.csv", 3, "a"), new SuitePart("dev", "dev.csv", 3, "b"), new SuitePart("test", "test.csv", 3, "c")], []);
+        var identity = new SuiteIdentity(data, null, new FineTuneOptions(), "f32");
+        store.Begin(run, identity);
+        store.Write(new SuiteResult(run, new LabelNames(["0", "1"]), targets, new SuiteOutcome([1, 2, 3, 4, -1, 0.5f], [new DevLoss(1, 0.5)], 0.5, 0, 4, "CPU"), data));
         string path = Path.Combine(store.FolderOf(run), file);
         byte[] seed = File.ReadAllBytes(path);
         return new FuzzTarget(file, [seed], file.EndsWith(".json", StringComparison.Ordinal) ? Mutation.OfJson : Mutation.OfText, input =>
@@ -216,8 +219,9 @@ public sealed partial class FuzzTargets
             try
             {
                 Replace(path, input);
-                SuiteResult result = store.Read(run);
-                return $"{string.Join('|', result.Names)} {string.Join(',', result.Outcome.Logits)} {string.Join('|', result.Notes)} {result.Scores.Metrics.Count}";
+                if (file == "identity.json") return string.Join('|', SuiteStore.Changes(path, input, identity));
+                SuiteResult result = store.Read(run, data);
+                return $"{string.Join('|', result.Names)} {string.Join(',', result.Outcome.Logits)} {result.Outcome.Device} {result.Scores.Metrics.Count}";
             }
             finally
             {

@@ -47,6 +47,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["finetune.json"] = t => t.Record(),
         ["labelled data"] = t => t.Labelled(),
         ["result.json of a suite"] = t => t.Suite("result.json"),
+        ["identity.json of a suite"] = t => t.Suite("identity.json"),
         ["predictions.tsv of a suite"] = t => t.Suite("predictions.tsv"),
         ["values of options"] = t => t.Options(),
     };

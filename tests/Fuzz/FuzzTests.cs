@@ -46,7 +46,7 @@ public sealed class FuzzTests(FuzzTargets targets) : IClassFixture<FuzzTargets>
                 "undocumented" => throw new OverflowException("x"),
                 "nameless" => throw new InvalidDataException("no"),
                 "long" => throw new InvalidDataException("x" + new string('y', 5000)),
-                "memory" => new string('x', 60 << 20),
+                "memory" => new string('x', 10 << 20),
                 _ => $"{calls}",
             };
         })

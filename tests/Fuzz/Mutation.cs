@@ -86,49 +86,67 @@ internal static class Mutation
 
     private static void Edit(List<string> tokens, List<string> others, Random random)
     {
-        int at = random.Next(tokens.Count), end = EndOf(tokens, at);
+        List<(int Start, int End)> parts = Parts(tokens);
+        if (parts.Count == 0) return;
+        (int start, int end) = parts[random.Next(parts.Count)];
+        int value = end - start > 2 && tokens[start + 1] == ":" ? start + 2 : start;
         switch (random.Next(10))
         {
             case 0 or 1 or 2:
-                while (at < tokens.Count - 1 && tokens[at] is "," or ":" or "{" or "}" or "[" or "]") at++;
-                tokens[at] = Values[random.Next(Values.Length)];
+                Replace(tokens, value, end, [Values[random.Next(Values.Length)]]);
                 break;
-            case 3: tokens.RemoveRange(at, end - at); break;
-            case 4: tokens.InsertRange(at, [.. tokens.GetRange(at, end - at), ","]); break;
+            case 3:
+                // With the comma after it, or else the one before.
+                if (end < tokens.Count && tokens[end] == ",") end++;
+                else if (start > 0 && tokens[start - 1] == ",") start--;
+                tokens.RemoveRange(start, end - start);
+                break;
+            case 4:
+                string[] part = [.. tokens.GetRange(start, end - start), ","];
+                for (int n = random.Next(3) == 0 ? random.Next(1, 60) : 1; n > 0; n--) tokens.InsertRange(start, part);
+                break;
             case 5:
                 int depth = random.Next(1, 100);
                 tokens.Insert(end, new string(']', depth));
-                tokens.Insert(at, new string('[', depth));
+                tokens.Insert(value, new string('[', depth));
                 break;
             case 6:
-                string[] part = [.. tokens.GetRange(at, end - at), ","];
-                for (int n = random.Next(1, 60); n > 0; n--) tokens.InsertRange(at, part);
+                tokens.InsertRange(start, [$"\"{(char)random.Next('a', 'z')}\"", ":", Values[random.Next(Values.Length)], ","]);
                 break;
-            case 7: tokens.InsertRange(at, [$"\"{(char)random.Next('a', 'z')}\"", ":", Values[random.Next(Values.Length)], ","]); break;
-            case 8:
-                int second = random.Next(tokens.Count);
+            case 7:
+                int at = random.Next(tokens.Count), second = random.Next(tokens.Count);
                 (tokens[at], tokens[second]) = (tokens[second], tokens[at]);
                 break;
+            case 8 when value > start:
+                tokens[start] = Values[random.Next(Values.Length)];
+                break;
             default:
-                if (others.Count == 0) break;
-                int from = random.Next(others.Count), to = EndOf(others, from);
-                tokens.RemoveRange(at, end - at);
-                tokens.InsertRange(at, others.GetRange(from, to - from));
+                if (Parts(others) is not { Count: > 0 } lent) break;
+                (int from, int to) = lent[random.Next(lent.Count)];
+                if (to - from > 2 && others[from + 1] == ":") from += 2;
+                Replace(tokens, value, end, others.GetRange(from, to - from));
                 break;
         }
     }
 
-    /// <summary>Where the value that begins at a token ends.</summary>
-    private static int EndOf(List<string> tokens, int at)
+    private static void Replace(List<string> tokens, int start, int end, IEnumerable<string> by)
     {
-        int depth = 0;
-        for (int i = at; i < tokens.Count; i++)
+        tokens.RemoveRange(start, end - start);
+        tokens.InsertRange(start, by);
+    }
+
+    /// <summary>Where the elements of arrays and the members of objects begin and end.</summary>
+    private static List<(int Start, int End)> Parts(List<string> tokens)
+    {
+        var parts = new List<(int, int)>();
+        var open = new Stack<int>();
+        for (int i = 0; i < tokens.Count; i++)
         {
-            depth += tokens[i] is "{" or "[" ? 1 : tokens[i] is "}" or "]" ? -1 : 0;
-            if (depth <= 0) return i + 1;
+            if (tokens[i] is "," or "}" or "]" && open.TryPop(out int start) && start < i) parts.Add((start, i));
+            if (tokens[i] is "{" or "[" or ",") open.Push(i + 1);
         }
 
-        return tokens.Count;
+        return parts;
     }
 
     private static List<string> Tokens(byte[] json)

@@ -117,13 +117,14 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "not valid JSON")]
-    [InlineData("[]", "expected a JSON object")]
+    [InlineData("", "is empty")]
+    [InlineData("{", "not valid JSON")]
+    [InlineData("[]", "it is Array, expected an object")]
     [InlineData("{}", "vocab_size is missing")]
     [InlineData("""{"vocab_size":256,"hidden_size":25,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "does not divide")]
     [InlineData("""{"vocab_size":256,"hidden_size":"24","num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "hidden_size is \"24\"")]
     [InlineData("""{"vocab_size":256,"hidden_size":99999999999,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "hidden_size is 99999999999")]
-    [InlineData("""{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_act":"relu"}""", "hidden_act \"relu\"")]
+    [InlineData("""{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_act":"relu"}""", "hidden_act is \"relu\"")]
     [InlineData("""{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_dropout_prob":1.5}""", "hidden_dropout_prob is 1.5")]
     [InlineData("""{"vocab_size":20,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "the tokenizer has 256 entries")]
     public void A_config_of_no_dnabert2_is_refused_by_key(string json, string message)

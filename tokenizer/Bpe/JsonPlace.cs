@@ -110,7 +110,8 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         return Cut(raw, 60);
     }
 
-    private static string Cut(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "…");
+    /// <summary>The beginning of a text.</summary>
+    public static string Cut(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "…");
 
     private bool AsksForNothing() => Value.ValueKind switch
     {

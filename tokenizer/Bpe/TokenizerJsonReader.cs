@@ -33,7 +33,7 @@ internal static class TokenizerJsonReader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InvalidDataException($"{file}: not valid JSON: {e.Message}", e);
+            throw new InvalidDataException($"{file}: not valid JSON: {JsonPlace.Cut(e.Message, 200)}", e);
         }
         using (document) return Read(new JsonPlace(file, "$", document.RootElement));
     }

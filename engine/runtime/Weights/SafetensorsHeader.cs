@@ -58,7 +58,7 @@ internal static class SafetensorsHeader
         }
         catch (JsonException e)
         {
-            throw file.Invalid($"has a header that is not valid JSON: {e.Message}", e);
+            throw file.Invalid($"has a header that is not valid JSON at line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}", e);
         }
         catch (InvalidOperationException e)
         {

@@ -57,6 +57,8 @@ internal sealed record SuiteIdentity(SuiteData Data, ModelContent? Model, FineTu
     /// <summary>What results are computed and kept in; results of another version are made anew.</summary>
     private const int Version = 2;
 
+    private const int LongestShown = 60;
+
     private const string VersionKey = "version", OptionsKey = "options", Checksum = "_sha256";
 
     /// <summary>SHA-256 of its JSON form.</summary>
@@ -95,6 +97,7 @@ internal sealed record SuiteIdentity(SuiteData Data, ModelContent? Model, FineTu
     /// <summary>What is otherwise than in a JSON form that was kept, for people; empty where nothing is.</summary>
     /// <param name="kept">The JSON form.</param>
     /// <exception cref="JsonException">It is damaged.</exception>
+    /// <exception cref="InvalidOperationException">It holds text that is not Unicode.</exception>
     public IEnumerable<string> ChangesSince(byte[] kept)
     {
         using JsonDocument before = JsonDocument.Parse(kept), now = JsonDocument.Parse(Write());
@@ -124,7 +127,7 @@ internal sealed record SuiteIdentity(SuiteData Data, ModelContent? Model, FineTu
 
     private static bool Differs(JsonElement before, JsonElement now, string key) => Raw(before, key) != Raw(now, key);
 
-    private static string Shown(JsonElement element, string key) => Raw(element, key) is { } raw and not "null" ? raw.Trim('"') : "not set";
+    private static string Shown(JsonElement element, string key) => Raw(element, key) is { } raw and not "null" ? raw[..Math.Min(raw.Length, LongestShown)].Trim('"') : "not set";
 
     private static string? Raw(JsonElement element, string key) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) ? value.GetRawText() : null;

@@ -89,13 +89,15 @@ internal sealed class SuiteStore(string folder)
 
     private static string Aside(string target, string hash) => $"{target}.former-{hash[..8]}";
 
-    private static string[] Changes(string path, byte[] kept, SuiteIdentity identity)
+    /// <summary>What is otherwise than in an identity that was kept.</summary>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    internal static string[] Changes(string path, byte[] kept, SuiteIdentity identity)
     {
         try
         {
             return [.. identity.ChangesSince(kept)];
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"{path}: is damaged; {Remedy}");
         }
