@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using Dnabert2.FineTuning;
 using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;
@@ -45,7 +46,7 @@ public sealed class Attribution
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
     /// <param name="progress">Told after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="InvalidDataException">A record has nothing to substitute, or no record is the one asked for.</exception>
+    /// <exception cref="InvalidDataException">A record has nothing to substitute, or not exactly one record has the name asked for.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<SubstitutionEffects> Run(
@@ -53,37 +54,43 @@ public sealed class Attribution
     {
         ArgumentNullException.ThrowIfNull(records);
         using var batch = new PassBatch(_model.Model, _options.BatchTokens);
-        long found = 0, done = 0;
-        bool any = false;
+        long found = 0, done = 0, last = 0;
+        bool numbered = false;
         foreach (SequenceRecord record in records)
         {
-            if (_options.Region is { Record: { } wanted } && wanted != record.Id) continue;
-            any = true;
+            if (_options.Region is { Record: { } wanted } && wanted == record.Id && !record.HasName) numbered = true;
+            if (!IsMeant(record)) continue;
+            if (_options.Region?.Record is not null && last > 0)
+                throw new InvalidDataException($"{Place(record)}: record {last} has this name too, and a region is of one record; rename one of them");
+            last = record.Number;
             (int from, int to) = RangeOf(record);
             found += to - from;
             foreach (AttributionWindow window in AttributionWindow.Of(record.Length, _options.Window, from, to))
             {
                 byte[] bases = record.Sequence[window.Start..window.End].ToArray();
-                IMutagenesis target = _ofClass ? new ClassMutagenesis(_model, _label) : new LikelihoodMutagenesis(_model.Model);
-                target.Prepare(bases, window.From - window.Start, window.To - window.Start, cancellation);
-                Run(target, window.To - window.From);
-                yield return Checked(target.Finish(record, window));
+                List<IMutagenesis> strands = Prepare(bases, window, cancellation, out int seen);
+                Run(strands, window.To - window.From);
+                yield return Checked(Effects(record, window, bases, strands, seen));
                 done += window.To - window.From;
             }
         }
 
-        if (!any && _options.Region is { Record: { } missing }) throw new InvalidDataException($"there is no record '{missing}', of which a region is asked for");
+        if (last == 0 && _options.Region is { Record: { } missing })
+            throw new InvalidDataException($"there is no record '{missing}', of which a region is asked for{(numbered ? "; a number is no name: a region without one is of every record" : "")}");
 
-        void Run(IMutagenesis target, int bases)
+        void Run(List<IMutagenesis> strands, int bases)
         {
             var tokens = new List<int>();
-            int run = 0;
-            for (int i = 0; i < target.Passes; i++)
+            int run = 0, passes = strands.Sum(strand => strand.Passes);
+            foreach (IMutagenesis strand in strands)
             {
-                tokens.Clear();
-                ForwardPass pass = target.Pass(i, tokens);
-                if (batch.WouldOverflow(tokens.Count)) Flush();
-                batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens), pass);
+                for (int i = 0; i < strand.Passes; i++)
+                {
+                    tokens.Clear();
+                    ForwardPass pass = strand.Pass(i, tokens);
+                    if (batch.WouldOverflow(tokens.Count)) Flush();
+                    batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens), pass);
+                }
             }
 
             Flush();
@@ -93,7 +100,7 @@ public sealed class Attribution
                 cancellation.ThrowIfCancellationRequested();
                 run += batch.Count;
                 batch.Run();
-                progress?.Report(new AttributionProgress(done + ((double)bases * run / target.Passes), found, batch.TokensDone));
+                progress?.Report(new AttributionProgress(done + ((double)bases * run / passes), found, batch.TokensDone));
             }
         }
     }
@@ -113,10 +120,53 @@ public sealed class Attribution
         return effects;
     }
 
+    private bool IsMeant(SequenceRecord record) => _options.Region?.Record is not { } wanted || (record.HasName && wanted == record.Id);
+
+    /// <summary>The substitutions in a window on each strand that counts.</summary>
+    /// <param name="bases">The bases of the window.</param>
+    /// <param name="window">Where it lies.</param>
+    /// <param name="cancellation">Ends it between two bases.</param>
+    /// <param name="seen">One past the last base of the record that is substituted.</param>
+    private List<IMutagenesis> Prepare(byte[] bases, in AttributionWindow window, CancellationToken cancellation, out int seen)
+    {
+        int from = window.From - window.Start, to = window.To - window.Start;
+        List<IMutagenesis> strands = [_ofClass ? new ClassMutagenesis(_model, _model.MaxTokens) : new LikelihoodMutagenesis(_model.Model)];
+        int length = strands[0].Prepare(bases, from, to, cancellation);
+        to = Math.Clamp(length, from, to);
+        seen = window.Start + to;
+        if (!_options.AverageReverseComplement || from == to) return strands;
+        // The other strand is of the bases that the model sees of this one, all of them.
+        IMutagenesis other = _ofClass ? new ClassMutagenesis(_model, maxTokens: null) : new LikelihoodMutagenesis(_model.Model);
+        other.Prepare(ReverseComplement.Of(bases.AsSpan(0, length)), length - to, length - from, cancellation);
+        strands.Add(other);
+        return strands;
+    }
+
+    private SubstitutionEffects Effects(SequenceRecord record, in AttributionWindow window, byte[] bases, List<IMutagenesis> strands, int seen)
+    {
+        int label = _ofClass ? _label ?? Likeliest(strands) : 0;
+        StrandEffects effects = strands[0].Finish(label);
+        if (strands.Count > 1) effects = effects.AverageWith(strands[1].Finish(label));
+        string? name = _ofClass && _model.Task != TaskKind.Regression ? _model.Labels[label] : null;
+        return new SubstitutionEffects(
+            record.Id, record.Number, window.From, bases[(window.From - window.Start)..(seen - window.Start)], name,
+            effects.Effects, effects.LogitEffects, window.To - seen);
+    }
+
+    /// <summary>The class that is the most probable for the sequence as it stands, over the strands that count.</summary>
+    private static int Likeliest(List<IMutagenesis> strands)
+    {
+        double[] sum = strands[0].Probabilities();
+        for (int i = 1; i < strands.Count; i++) TensorPrimitives.Add(sum, strands[i].Probabilities(), sum);
+        return TensorPrimitives.IndexOfMax<double>(sum);
+    }
+
+    private static string Place(SequenceRecord record) => $"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}";
+
     /// <summary>The bases of a record that are substituted.</summary>
     private (int From, int To) RangeOf(SequenceRecord record)
     {
-        string place = $"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}";
+        string place = Place(record);
         if (record.HasSecond) throw new InvalidDataException($"{place}: it is a pair of sequences; give a file with one column 'sequence'");
         if (record.Ambiguous == record.Length) throw new InvalidDataException($"{place}: it has no A, C, G or T; take it out");
         if (_options.Region is not { } region) return (0, record.Length);

@@ -14,7 +14,7 @@ public enum AttributionTarget
 }
 
 /// <summary>A part of a record.</summary>
-/// <param name="Record">The id of the record; null: every record.</param>
+/// <param name="Record">The name of the record, which one record has; null: every record. The number of a record is no name.</param>
 /// <param name="Start">The first base, counted from 0, which is the least.</param>
 /// <param name="End">One past the last base.</param>
 public sealed record SequenceRegion(string? Record, int Start, int End);
@@ -36,6 +36,12 @@ public sealed record AttributionOptions
 
     /// <summary>The bases that are substituted; null: all.</summary>
     public SequenceRegion? Region { get; init; }
+
+    /// <summary>
+    /// Whether an effect is the average over both strands of the window. Where the model takes no more tokens, both strands are of the same
+    /// bases; the class, if it is not named, is the most probable one over both.
+    /// </summary>
+    public bool AverageReverseComplement { get; init; }
 
     /// <summary>The most tokens in a batch; memory grows with it. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;

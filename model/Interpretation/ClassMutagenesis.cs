@@ -1,37 +1,38 @@
-using System.Runtime.InteropServices;
 using Dnabert2.FineTuning;
-using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;
 
 /// <summary>The effects of substitutions on a class of a fine-tuned model, or on its value: each substituted sequence is classified.</summary>
 /// <param name="model">The model.</param>
-/// <param name="label">The class; null: the most probable one of the sequence as it stands.</param>
-internal sealed class ClassMutagenesis(InterpretedModel model, int? label) : IMutagenesis
+/// <param name="maxTokens">The most tokens of a sequence, special ones included, to which it is cut; null: no limit.</param>
+internal sealed class ClassMutagenesis(InterpretedModel model, int? maxTokens) : IMutagenesis
 {
     private readonly List<int> _reference = [], _starts = [];
     private readonly ForwardPass _ofReference = new(PassOutputs.Logits);
     private readonly List<(int At, int Base, ForwardPass Pass)> _mutants = [];
-    private readonly int _room = (model.MaxTokens ?? int.MaxValue) - 2;
+    private readonly int _room = (maxTokens ?? int.MaxValue) - 2;
+    private readonly TaskKind _kind = model.Task!.Value;
     private byte[] _bases = [];
-    private int _from, _to, _unseen;
+    private int _from, _to;
 
     public int Passes => _mutants.Count + 1;
 
-    public void Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
+    public int Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
     {
         _bases = bases;
         model.Model.Tokenizer.EncodeSequence(bases, _reference, _starts);
         // As in training, a sequence is cut to the most tokens; a substitution past them would show no effect where none was looked for.
-        int seen = _reference.Count > _room ? Math.Clamp(_starts[_room], from, to) : to;
-        (_from, _to, _unseen) = (from, seen, to - seen);
+        int seen = _reference.Count > _room ? _starts[_room] : bases.Length;
+        (_from, _to) = (from, Math.Clamp(seen, from, to));
         cancellation.ThrowIfCancellationRequested();
-        for (int at = from; at < seen; at++)
+        for (int at = from; at < _to; at++)
         {
             if (!Substitutions.IsKnown(bases[at])) continue;
             for (int b = 0; b < 4; b++)
                 if (Substitutions.Bases[b] != bases[at]) _mutants.Add((at, b, new ForwardPass(PassOutputs.Logits)));
         }
+
+        return seen;
     }
 
     public ForwardPass Pass(int index, List<int> tokens)
@@ -50,23 +51,25 @@ internal sealed class ClassMutagenesis(InterpretedModel model, int? label) : IMu
         return pass;
     }
 
-    public SubstitutionEffects Finish(SequenceRecord record, AttributionWindow window)
+    public double[] Probabilities()
     {
-        TaskKind kind = model.Task!.Value;
-        byte[] bases = _bases[_from.._to];
-        float[] effects = Substitutions.Empty(bases), logits = Substitutions.Empty(bases);
-        int of = label ?? System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(_ofReference.Logits);
-        double probability = ClassScores.Probability(_ofReference.Logits, of, kind), odds = ClassScores.LogOdds(_ofReference.Logits, of, kind);
+        double[] all = new double[_ofReference.Logits.Length];
+        for (int i = 0; i < all.Length; i++) all[i] = ClassScores.Probability(_ofReference.Logits, i, _kind);
+        return all;
+    }
+
+    public StrandEffects Finish(int label)
+    {
+        float[] effects = Substitutions.Empty(_bases.AsSpan(_from, _to - _from)), logits = [.. effects];
+        double probability = ClassScores.Probability(_ofReference.Logits, label, _kind), odds = ClassScores.LogOdds(_ofReference.Logits, label, _kind);
         foreach ((int at, int b, ForwardPass pass) in _mutants)
         {
             int place = (4 * (at - _from)) + b;
-            effects[place] = (float)(ClassScores.Probability(pass.Logits, of, kind) - probability);
-            logits[place] = (float)(ClassScores.LogOdds(pass.Logits, of, kind) - odds);
+            effects[place] = (float)(ClassScores.Probability(pass.Logits, label, _kind) - probability);
+            logits[place] = (float)(ClassScores.LogOdds(pass.Logits, label, _kind) - odds);
         }
 
-        return kind == TaskKind.Regression
-            ? new SubstitutionEffects(record.Id, record.Number, window.From, bases, null, effects, default, _unseen)
-            : new SubstitutionEffects(record.Id, record.Number, window.From, bases, model.Labels[of], effects, logits, _unseen);
+        return new StrandEffects(effects, _kind == TaskKind.Regression ? [] : logits);
     }
 
     private void Encode(List<int> tokens)

@@ -5,33 +5,34 @@ namespace Dnabert2.Interpretation;
 
 /// <summary>
 /// Draws the effects of substitutions as an SVG picture: a panel for each record, with a row for each of A, C, G, T and a column for each
-/// base, in lines of 100 bases; blue where the effect is negative, red where it is positive, on a scale of the panel's own that is even
-/// around 0. The base that stands in the sequence has a dot. Panels are written as they come; the height of the picture is filled in last.
+/// base, in lines of at most 100 bases; the picture is as wide as the longest line. Blue where the effect is negative, red where it is
+/// positive, on one scale for all panels that is even around 0: it ends at the magnitude that 99 of 100 effects do not exceed, so that a
+/// single one does not make the rest pale. What lies beyond has the full colour and a white dot, and the legend says how far it goes. The
+/// base that stands in the sequence has a grey dot. What is to be drawn is held in memory, at most <see cref="MostBases"/> bases.
 /// </summary>
 public sealed class HeatMap
 {
-    private const int PerLine = 100, Cell = 10, Left = 64, Right = 24, Rows = 4, LegendWidth = 200;
+    private const int PerLine = 100, Cell = 10, Left = 64, Right = 24, Rows = 4;
 
     // From top to bottom: the letters of the sequence, the four rows, the numbers of the bases.
-    private const int LetterHeight = 14, NumberHeight = 16, LineHeight = LetterHeight + (Rows * Cell) + NumberHeight + 8, TitleHeight = 56;
-    private const int HeaderLength = 256, Width = Left + (PerLine * Cell) + Right;
+    private const int LetterHeight = 14, NumberHeight = 16, LineHeight = LetterHeight + (Rows * Cell) + NumberHeight + 8;
+    private const int LegendTop = 28, LegendWidth = 200, HeaderHeight = 66, BeyondHeight = 22, TitleHeight = 24, LeastWidth = 400, TitleLetter = 8;
+    private const double Covered = 0.99;
 
     private static readonly (byte R, byte G, byte B) Negative = (33, 102, 172), Positive = (178, 24, 43);
 
     private readonly Stream _stream;
     private readonly StringBuilder _svg = new();
-    private readonly List<SubstitutionEffects> _panel = [];
+    private readonly List<List<SubstitutionEffects>> _panels = [];
     private readonly string _unit;
-    private int _height = 8;
 
     /// <summary>Begins a picture.</summary>
-    /// <param name="stream">Where it goes; it can seek, and stays open.</param>
+    /// <param name="stream">Where it goes; it stays open.</param>
     /// <param name="unit">What the effects are: «change of the probability».</param>
     public HeatMap(Stream stream, string unit)
     {
         ArgumentNullException.ThrowIfNull(stream);
         (_stream, _unit) = (stream, unit);
-        _stream.Write(Header(0));
     }
 
     /// <summary>The most bases a picture holds; what is more is not drawn, since no program would show it.</summary>
@@ -47,7 +48,6 @@ public sealed class HeatMap
     public void Add(SubstitutionEffects effects)
     {
         ArgumentNullException.ThrowIfNull(effects);
-        if (_panel.Count > 0 && _panel[0].Number != effects.Number) DrawPanel();
         if (effects.Bases.Length == 0) return;
         if (BasesLeftOut > 0 || Bases + effects.Bases.Length > MostBases)
         {
@@ -56,56 +56,65 @@ public sealed class HeatMap
         }
 
         Bases += effects.Bases.Length;
-        _panel.Add(effects);
+        if (_panels.Count == 0 || _panels[^1][0].Number != effects.Number) _panels.Add([]);
+        _panels[^1].Add(effects);
     }
 
-    /// <summary>Completes the picture.</summary>
+    /// <summary>Draws and writes the picture.</summary>
     public void Finish()
     {
-        DrawPanel();
-        _stream.Write("</svg>\n"u8);
-        _stream.Seek(0, SeekOrigin.Begin);
-        _stream.Write(Header(_height));
-        _stream.Seek(0, SeekOrigin.End);
+        HeatMapScale scale = HeatMapScale.Of(_panels.SelectMany(panel => panel), Covered);
+        int columns = _panels.Count == 0 ? 0 : Math.Min(PerLine, _panels.Max(LengthOf));
+        int width = Math.Max(LeastWidth, Left + (columns * Cell) + Right);
+        int top = HeaderHeight + (scale.Beyond > 0 ? BeyondHeight : 0), height = top + _panels.Sum(panel => TitleHeight + (LinesOf(panel) * LineHeight));
+        Append($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" ");
+        Append($"font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n");
+        if (_panels.Count > 0) DrawLegend(scale);
+        foreach (List<SubstitutionEffects> panel in _panels)
+        {
+            DrawPanel(panel, top, width, scale);
+            top += TitleHeight + (LinesOf(panel) * LineHeight);
+        }
+
+        Append($"</svg>\n");
+        Flush();
     }
 
-    private static byte[] Header(int height)
+    private static int LengthOf(List<SubstitutionEffects> panel) => panel[^1].Start + panel[^1].Bases.Length - panel[0].Start;
+
+    private static int LinesOf(List<SubstitutionEffects> panel) => (LengthOf(panel) + PerLine - 1) / PerLine;
+
+    private void DrawLegend(in HeatMapScale scale)
     {
-        string tag = $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"11\"";
-        return Encoding.ASCII.GetBytes(tag.PadRight(HeaderLength - 2) + ">\n");
+        const int Steps = 40, Bottom = LegendTop + 12;
+        Append($"<g class=\"legend\">\n<text x=\"{Left}\" y=\"18\" font-size=\"12\">{Escape(_unit, 100)}</text>\n");
+        for (int i = 0; i < Steps; i++)
+            Append($"<rect x=\"{Left + (i * LegendWidth / Steps)}\" y=\"{LegendTop}\" width=\"{LegendWidth / Steps}\" height=\"12\" fill=\"{Colour(((2.0 * i / (Steps - 1)) - 1) * scale.End, scale)}\"/>");
+        Append($"\n<rect x=\"{Left}\" y=\"{LegendTop}\" width=\"{LegendWidth}\" height=\"12\" fill=\"none\" stroke=\"#888\"/>\n");
+        Append($"<text x=\"{Left}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">{-scale.End:G3}</text>");
+        Append($"<text x=\"{Left + (LegendWidth / 2)}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">0</text>");
+        Append($"<text x=\"{Left + LegendWidth}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">{scale.End:G3}</text>\n");
+        if (scale.Beyond > 0)
+        {
+            Append($"<rect x=\"{Left}\" y=\"{Bottom + 20}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(scale.Highest > scale.End ? scale.End : -scale.End, scale)}\"/>");
+            DrawDot(Left, Bottom + 20, "white");
+            Append($"<text x=\"{Left + Cell + 6}\" y=\"{Bottom + 29}\">beyond the scale: {scale.Beyond}, from {scale.Lowest:G3} to {scale.Highest:G3}</text>\n");
+        }
+
+        Append($"</g>\n");
     }
 
-    private void DrawPanel()
+    private void DrawPanel(List<SubstitutionEffects> panel, int top, int width, in HeatMapScale scale)
     {
-        if (_panel.Count == 0) return;
-        SubstitutionEffects first = _panel[0];
-        double scale = 0;
-        foreach (SubstitutionEffects part in _panel)
-            foreach (float effect in part.Effects.Span)
-                if (float.IsFinite(effect)) scale = Math.Max(scale, Math.Abs(effect));
-        int bases = (_panel[^1].Start + _panel[^1].Bases.Length) - first.Start, lines = (bases + PerLine - 1) / PerLine;
-        Append($"<g transform=\"translate(0 {_height})\">\n");
-        Append($"<rect y=\"-8\" width=\"{Width}\" height=\"{TitleHeight + (lines * LineHeight) + 8}\" fill=\"white\"/>\n");
-        string classes = string.Join(", ", _panel.Select(part => part.Class).Where(name => name is not null).Distinct());
-        string of = classes.Length > 0 ? $", class {classes}" : "";
-        Append($"<text x=\"{Left}\" y=\"16\" font-size=\"14\">{Escape(first.Id + of)}</text>\n<text x=\"{Left}\" y=\"34\">{Escape(_unit)}</text>\n");
-        DrawLegend(scale);
-        foreach (SubstitutionEffects part in _panel) DrawCells(part, first.Start, scale);
+        SubstitutionEffects first = panel[0];
+        int bases = LengthOf(panel), lines = LinesOf(panel);
+        string classes = string.Join(", ", panel.Select(part => part.Class).Where(name => name is not null).Distinct());
+        string title = first.Id + (classes.Length > 0 ? $", class {classes}" : "");
+        Append($"<g class=\"panel\" transform=\"translate(0 {top})\">\n<text x=\"{Left}\" y=\"16\" font-size=\"14\">{Escape(title, (width - Left - Right) / TitleLetter)}</text>\n");
+        foreach (SubstitutionEffects part in panel) DrawCells(part, first.Start, scale);
         for (int line = 0; line < lines; line++) DrawLine(line, first.Start, Math.Min(PerLine, bases - (line * PerLine)));
         Append($"</g>\n");
         Flush();
-        _height += TitleHeight + (lines * LineHeight);
-        _panel.Clear();
-    }
-
-    private void DrawLegend(double scale)
-    {
-        const int Steps = 40, X = Width - Right - LegendWidth;
-        for (int i = 0; i < Steps; i++)
-            Append($"<rect x=\"{X + (i * LegendWidth / Steps)}\" y=\"8\" width=\"{LegendWidth / Steps}\" height=\"12\" fill=\"{Colour(((2.0 * i / (Steps - 1)) - 1) * scale, scale)}\"/>");
-        Append($"\n<rect x=\"{X}\" y=\"8\" width=\"{LegendWidth}\" height=\"12\" fill=\"none\" stroke=\"#888\"/>");
-        Append($"<text x=\"{X}\" y=\"34\" text-anchor=\"middle\">{-scale:G3}</text><text x=\"{X + (LegendWidth / 2)}\" y=\"34\" text-anchor=\"middle\">0</text>");
-        Append($"<text x=\"{X + LegendWidth}\" y=\"34\" text-anchor=\"middle\">{scale:G3}</text>\n");
     }
 
     /// <summary>The frame of a line: the names of the rows, the number of the first base and of every tenth.</summary>
@@ -126,7 +135,7 @@ public sealed class HeatMap
         Append($"\n");
     }
 
-    private void DrawCells(SubstitutionEffects part, int start, double scale)
+    private void DrawCells(SubstitutionEffects part, int start, in HeatMapScale scale)
     {
         ReadOnlySpan<float> effects = part.Effects.Span;
         for (int i = 0; i < part.Bases.Length; i++)
@@ -136,30 +145,41 @@ public sealed class HeatMap
             Append($"<text x=\"{x + (Cell / 2)}\" y=\"{top - 3}\" text-anchor=\"middle\" font-size=\"9\">{letter}</text>");
             for (int row = 0; row < Rows; row++)
             {
-                if (letter == "ACGT"[row]) Append($"<circle cx=\"{x + (Cell / 2)}\" cy=\"{top + (row * Cell) + (Cell / 2)}\" r=\"1.5\" fill=\"#888\"/>");
-                else if (float.IsFinite(effects[(4 * i) + row]))
-                    Append($"<rect x=\"{x}\" y=\"{top + (row * Cell)}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(effects[(4 * i) + row], scale)}\"/>");
+                float effect = effects[(4 * i) + row];
+                int y = top + (row * Cell);
+                if (letter == "ACGT"[row])
+                {
+                    DrawDot(x, y, "#888");
+                }
+                else if (float.IsFinite(effect))
+                {
+                    Append($"<rect x=\"{x}\" y=\"{y}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(effect, scale)}\"/>");
+                    if (Math.Abs((double)effect) > scale.End) DrawDot(x, y, "white");
+                }
             }
 
             Append($"\n");
         }
     }
 
-    /// <summary>White at 0, the full colour at the end of the scale.</summary>
-    private static string Colour(double effect, double scale)
+    /// <summary>A dot in the middle of a cell.</summary>
+    private void DrawDot(int x, int y, string colour) => Append($"<circle cx=\"{x + (Cell / 2)}\" cy=\"{y + (Cell / 2)}\" r=\"1.5\" fill=\"{colour}\"/>");
+
+    /// <summary>White at 0, the full colour at the end of the scale and beyond.</summary>
+    private static string Colour(double effect, in HeatMapScale scale)
     {
-        double share = scale > 0 ? Math.Min(1, Math.Abs(effect) / scale) : 0;
+        double share = scale.End > 0 ? Math.Min(1, Math.Abs(effect) / scale.End) : 0;
         (byte r, byte g, byte b) = effect < 0 ? Negative : Positive;
         return $"#{Mix(r):x2}{Mix(g):x2}{Mix(b):x2}";
 
         byte Mix(byte end) => (byte)Math.Round(255 + (share * (end - 255)));
     }
 
-    /// <summary>Text from a file as XML: what XML forbids becomes '?', and a long name is cut.</summary>
-    private static string Escape(string text)
+    /// <summary>Text from a file as XML: what XML forbids becomes '?', and what is longer than there is room for is cut.</summary>
+    private static string Escape(string text, int most)
     {
         var escaped = new StringBuilder();
-        foreach (Rune rune in (text.Length > 100 ? text[..100] + "…" : text).EnumerateRunes())
+        foreach (Rune rune in (text.Length > most ? text[..(most - 1)] + "…" : text).EnumerateRunes())
         {
             if (rune.Value is '<' or '>' or '&' or '"' or '\'') escaped.Append($"&#{rune.Value};");
             else escaped.Append(Rune.IsControl(rune) || rune.Value is 0xFFFE or 0xFFFF ? "?" : rune.ToString());

@@ -1,8 +1,6 @@
-using Dnabert2.Sequences;
-
 namespace Dnabert2.Interpretation;
 
-/// <summary>All substitutions in one window: first the forward passes they need, then, when these are run, the effects.</summary>
+/// <summary>All substitutions in one window, on one strand: first the forward passes they need, then, when these are run, the effects.</summary>
 internal interface IMutagenesis
 {
     /// <summary>The number of passes, known once it is prepared.</summary>
@@ -13,13 +11,37 @@ internal interface IMutagenesis
     /// <param name="from">The first base to substitute.</param>
     /// <param name="to">One past the last one.</param>
     /// <param name="cancellation">Ends it between two bases.</param>
-    void Prepare(byte[] bases, int from, int to, CancellationToken cancellation);
+    /// <returns>How many bases of the window the model sees; those past them are not substituted.</returns>
+    int Prepare(byte[] bases, int from, int to, CancellationToken cancellation);
 
     /// <summary>A pass, and its tokens without [CLS] and [SEP].</summary>
     ForwardPass Pass(int index, List<int> tokens);
 
+    /// <summary>What the model says of the bases as they stand, when all passes are run: the probability of each class; empty where there are none.</summary>
+    double[] Probabilities();
+
     /// <summary>The effects, when all passes are run.</summary>
-    SubstitutionEffects Finish(SequenceRecord record, AttributionWindow window);
+    /// <param name="label">The class they are on, where there are classes.</param>
+    StrandEffects Finish(int label);
+}
+
+/// <summary>The effects of substitutions on one strand.</summary>
+/// <param name="Effects">[bases, 4], as in <see cref="SubstitutionEffects"/>.</param>
+/// <param name="LogitEffects">[bases, 4]; empty where there is no class.</param>
+internal readonly record struct StrandEffects(float[] Effects, float[] LogitEffects)
+{
+    /// <summary>The averages with the effects on the other strand, where the last base comes first, and T, G, C, A are put for A, C, G, T.</summary>
+    public StrandEffects AverageWith(in StrandEffects other)
+    {
+        Average(Effects, other.Effects);
+        Average(LogitEffects, other.LogitEffects);
+        return this;
+    }
+
+    private static void Average(float[] effects, float[] other)
+    {
+        for (int i = 0; i < effects.Length; i++) effects[i] = (effects[i] + other[^(i + 1)]) / 2;
+    }
 }
 
 /// <summary>The substitutions of a range of bases, in the order in which their effects are stored.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;
 
@@ -15,7 +14,7 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
 
     public int Passes => _passes.Count;
 
-    public void Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
+    public int Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
     {
         (_bases, _from, _to) = (bases, from, to);
         model.Tokenizer.EncodeSequence(bases, _reference);
@@ -37,6 +36,8 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
 
             bases[at] = original;
         }
+
+        return bases.Length;
     }
 
     public ForwardPass Pass(int index, List<int> tokens)
@@ -46,17 +47,18 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
         return pass;
     }
 
-    public SubstitutionEffects Finish(SequenceRecord record, AttributionWindow window)
+    public double[] Probabilities() => [];
+
+    public StrandEffects Finish(int label)
     {
-        byte[] bases = _bases[_from.._to];
-        float[] effects = Substitutions.Empty(bases);
+        float[] effects = Substitutions.Empty(_bases.AsSpan(_from, _to - _from));
         foreach (Mutant mutant in _mutants)
         {
             double reference = _passes[mutant.ReferencePass].Pass.LogLikelihood(mutant.Reference);
             effects[mutant.Place] = (float)(_passes[mutant.AlternativePass].Pass.LogLikelihood(mutant.Alternative) - reference);
         }
 
-        return new SubstitutionEffects(record.Id, record.Number, window.From, bases, null, effects, default, Unseen: 0);
+        return new StrandEffects(effects, []);
     }
 
     private void Add(int place, ReadOnlySpan<int> reference, ReadOnlySpan<int> alternative)

@@ -138,6 +138,96 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         Assert.All(effects.Effects.ToArray()[32..48], effect => Assert.True(float.IsNaN(effect)));
     }
 
+    [Theory]
+    [InlineData(1000)]
+    [InlineData(60)]
+    public void Of_both_strands_the_effect_on_the_likelihood_is_the_average_with_that_of_the_complement_in_the_reverse_complement(int window)
+    {
+        string dna = SmallModels.Dna(11, 100), seen = window < dna.Length ? dna[..60] : dna;
+        var options = new AttributionOptions { AverageReverseComplement = true, Window = window, BatchTokens = 300 };
+        SubstitutionEffects effects = new Attribution(small.PreTrained(), options).Run(SmallModels.Records($">a\n{dna}\n")).First();
+        Assert.Equal(window < dna.Length ? 45 : 100, effects.Bases.Length);
+        for (int at = 0; at < effects.Bases.Length; at += 3)
+        {
+            for (int b = 0; b < 4; b++)
+            {
+                string mutant = seen[..at] + "ACGT"[b] + seen[(at + 1)..];
+                if (mutant == seen) continue;
+                (double reference, double alternative) = small.Plain.LogLikelihoods(seen, mutant);
+                (double turned, double turnedAlternative) = small.Plain.LogLikelihoods(Turned(seen), Turned(mutant));
+                Assert.Equal((alternative - reference + turnedAlternative - turned) / 2, effects.Effects.Span[(4 * at) + b], 1e-5);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(TaskKind.SingleLabel)]
+    [InlineData(TaskKind.Regression)]
+    public void Of_both_strands_the_effect_on_a_class_is_the_average_and_the_class_the_likeliest_over_both(TaskKind kind)
+    {
+        bool differ = false;
+        foreach (int seed in Enumerable.Range(1, 8))
+        {
+            string dna = SmallModels.Dna(seed, 40) + "N" + SmallModels.Dna(seed + 50, 9);
+            var options = new AttributionOptions { AverageReverseComplement = true, Region = new(null, 12, 43) };
+            SubstitutionEffects effects = Single(small.FineTuned(kind), dna, options);
+            double[] f = [.. Enumerable.Range(0, 3).Select(c => Score(small.Plain.Logits(dna), c, kind).Probability)];
+            double[] r = [.. Enumerable.Range(0, 3).Select(c => Score(small.Plain.Logits(Turned(dna)), c, kind).Probability)];
+            double[] sum = [.. f.Zip(r, (x, y) => x + y)];
+            int label = kind == TaskKind.Regression ? Array.IndexOf(sum, sum.Max()) : Array.IndexOf(["none", "weak", "strong"], effects.Class);
+            Assert.Equal(Array.IndexOf(sum, sum.Max()), label);
+            differ |= Array.IndexOf(f, f.Max()) != label;
+            for (int at = 12; at < 43; at += 5)
+            {
+                for (int b = 0; b < 4 && dna[at] != 'N'; b++)
+                {
+                    string mutant = dna[..at] + "ACGT"[b] + dna[(at + 1)..];
+                    if (mutant == dna) continue;
+                    (double p, double odds) = Score(small.Plain.Logits(mutant), label, kind);
+                    (double q, double turnedOdds) = Score(small.Plain.Logits(Turned(mutant)), label, kind);
+                    Assert.Equal((p - f[label] + q - r[label]) / 2, effects.Effects.Span[(4 * (at - 12)) + b], 1e-5);
+                    if (kind == TaskKind.Regression) continue;
+                    double before = (Score(small.Plain.Logits(dna), label, kind).LogOdds + Score(small.Plain.Logits(Turned(dna)), label, kind).LogOdds) / 2;
+                    Assert.Equal(((odds + turnedOdds) / 2) - before, effects.LogitEffects.Span[(4 * (at - 12)) + b], 1e-5);
+                }
+            }
+
+            Assert.True(float.IsNaN(effects.Effects.Span[4 * 28]));
+        }
+
+        Assert.True(differ || kind == TaskKind.Regression, "for one of them the likeliest class of the two strands is another than that of the first");
+    }
+
+    [Fact]
+    public void Of_both_strands_a_sequence_is_cut_once_and_the_other_strand_is_of_the_bases_that_are_seen()
+    {
+        string dna = SmallModels.Dna(3, 90);
+        int seen = small.Plain.Tokens(dna)[12 - 2].Start;
+        var options = new AttributionOptions { Class = "strong", AverageReverseComplement = true };
+        SubstitutionEffects effects = Single(small.FineTuned(TaskKind.SingleLabel, maxTokens: 12), dna, options);
+        Assert.Equal((seen, 90 - seen), (effects.Bases.Length, effects.Unseen));
+        (double p, _) = Score(small.Plain.Logits(dna, 12), 2, TaskKind.SingleLabel);
+        (double q, _) = Score(small.Plain.Logits(Turned(dna[..seen])), 2, TaskKind.SingleLabel);
+        ForEach(dna[..seen], effects, (_, _, mutant, effect) =>
+        {
+            double changed = Score(small.Plain.Logits(mutant + dna[seen..], 12), 2, TaskKind.SingleLabel).Probability - p;
+            double turned = Score(small.Plain.Logits(Turned(mutant)), 2, TaskKind.SingleLabel).Probability - q;
+            Assert.Equal((changed + turned) / 2, effect, 1e-5);
+        });
+        // Nothing of this region is seen.
+        effects = Single(small.FineTuned(TaskKind.SingleLabel, maxTokens: 12), dna, options with { Region = new(null, 85, 90) });
+        Assert.Equal((0, 5), (effects.Bases.Length, effects.Unseen));
+    }
+
+    [Fact]
+    public void A_region_is_of_the_one_record_of_its_name_and_a_number_is_no_name()
+    {
+        Refused("record 3 'a', line 5: record 1 has this name too", ">a\nACGT\n>b\nACGT\n>a\nACGT\n", new AttributionOptions { Region = new("a", 0, 2) });
+        Refused("there is no record '1', of which a region is asked for; a number is no name", ">\nACGT\n>b\nACGT\n", new AttributionOptions { Region = new("1", 0, 2) });
+        SubstitutionEffects named = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("1", 0, 2) }).Run(SmallModels.Records(">\nACGT\n>1\nACGT\n")).Single();
+        Assert.Equal(2, named.Number);
+    }
+
     [Fact]
     public void Faults_name_the_record_and_the_way_out()
     {
@@ -175,6 +265,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         // One pass for each of 300 mutants and one for the sequence would be 301.
         Assert.True(seen[^1].TokensDone < 200L * tokens, $"{seen[^1].TokensDone} tokens of {tokens} a pass");
     }
+
+    private static string Turned(string bases) => Tests.Field.StrandTests.Turned(bases);
 
     private void Refused(string message, string fasta, AttributionOptions options) => Assert.Contains(
         message, Assert.Throws<InvalidDataException>(() => new Attribution(small.PreTrained(), options).Run(SmallModels.Records(fasta)).Count()).Message, StringComparison.Ordinal);

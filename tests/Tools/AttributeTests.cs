@@ -28,7 +28,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(expected, File.ReadAllLines(folder["x.tsv"]));
         Assert.Equal(1 + (4 * 31), expected.Count);
         Assert.Contains("b\t1\tA\tA\t0", expected);
-        Assert.Equal(2, XDocument.Load(folder["x.svg"]).Root!.Elements().Count());
+        Assert.Equal(2, XDocument.Load(folder["x.svg"]).Root!.Elements().Count(e => (string?)e.Attribute("class") == "panel"));
         Assert.Equal(["in.fa", "x.svg", "x.tsv"], folder.Names);
     }
 
@@ -65,6 +65,32 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void Both_strands_are_said_in_the_table_and_in_the_picture()
+    {
+        using var folder = new TempFolder();
+        ToolRun run = ToolRun.Of(Records, ["attribute", "-", "--model", toy.Folder, "--region", "a:3-5", "--rc-average", "-o", folder["x.tsv"], "--picture", folder["x.SVG"]]).Succeeds();
+        string[] lines = File.ReadAllLines(folder["x.tsv"]);
+        Assert.Equal("id\tpos\tref\talt\teffect\tstrands", lines[0]);
+        Assert.Equal(12, lines[1..].Count(line => line.EndsWith("\tboth", StringComparison.Ordinal)));
+        Assert.Contains("nats, average of both strands", File.ReadAllText(folder["x.SVG"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Progress_is_the_share_of_the_region_and_not_of_the_file()
+    {
+        using var folder = new TempFolder();
+        string input = folder.Write("in.fa", System.Text.Encoding.ASCII.GetBytes($">a\n{SmallModels.Dna(1, 200)}\n>z\n{SmallModels.Dna(2, 200_000)}\n"));
+        var error = new StringWriter();
+        var terminal = new Dnabert2.Tool.Terminal { Input = Stream.Null, Output = Stream.Null, Error = error, Time = new LeapingClock() };
+        Assert.Equal(0, Dnabert2.Tool.CommandLineTool.Run(["attribute", input, "--model", toy.Folder, "--region", "a:1-40", "--batch-tokens", "600"], terminal));
+        int[] shares = [.. System.Text.RegularExpressions.Regex.Matches(error.ToString(), @" of 40 bases.*?, (\d+) %").Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
+        Assert.True(shares.Length > 3, error.ToString());
+        Assert.Equal(shares.Order(), shares);
+        Assert.True(shares[0] < 50, error.ToString());
+        Assert.Equal(100, shares[^1]);
+    }
+
+    [Fact]
     public void Bad_input_is_named_and_nothing_is_written()
     {
         using var folder = new TempFolder();
@@ -95,9 +121,11 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("attribute a --region x:1-5-6", "--region x:1-5-6")]
     [InlineData("attribute a --window 7", "--window 7: a whole number from 8 is meant")]
     [InlineData("attribute a --target probability", "--target probability: auto, class or likelihood is meant")]
-    [InlineData("attribute a -o x.tsv --picture x.tsv", "--picture x.tsv: this is what -o x.tsv names")]
     [InlineData("attribute a --picture -", "a picture goes to a file")]
     [InlineData("attribute x.tsv -o x.tsv", "-o x.tsv: this is the input")]
+    [InlineData("attribute a --picture x.png", "--picture x.png: a picture is SVG; name it x.svg")]
+    [InlineData("attribute a --picture x.svg.gz", "a picture is SVG")]
+    [InlineData("attribute a --picture picture", "a picture is SVG; name it picture.svg")]
     [InlineData("variants a", "--genome")]
     [InlineData("variants - -g -", "standard input is only one of them")]
     [InlineData("variants a -g b.tsv -o b.tsv", "-o b.tsv: this is the input")]
@@ -109,6 +137,16 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(2, run.Code);
         Assert.Contains(message, run.Error, StringComparison.Ordinal);
         Assert.Empty(run.Output);
+    }
+
+    /// <summary>A clock on which a minute passes whenever it is looked at.</summary>
+    private sealed class LeapingClock : TimeProvider
+    {
+        private long _seconds;
+
+        public override long TimestampFrequency => 1;
+
+        public override long GetTimestamp() => _seconds += 60;
     }
 
     private static void Fails(string message, params string[] args)

@@ -23,6 +23,7 @@ internal sealed class AttributeRun(
         _line = line;
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class" : attribution.IsOfClass ? "change of the value" : "change of the log-likelihood of masked tokens, nats";
+        if (options.AverageReverseComplement) unit += ", average of both strands";
         if (picture is not null) _map = new HeatMap(picture, unit);
         foreach (string column in (ReadOnlySpan<string>)["id", "pos", "ref", "alt", "effect"]) row.Add(column);
         if (hasLogit)
@@ -31,6 +32,7 @@ internal sealed class AttributeRun(
             row.Add("class");
         }
 
+        if (options.AverageReverseComplement) row.Add(Strands.Column);
         row.EndRow();
         foreach (SubstitutionEffects effects in attribution.Run(Records(), this, terminal.Cancellation))
         {
@@ -49,7 +51,9 @@ internal sealed class AttributeRun(
     {
         _tokens = value.TokensDone;
         if (!_line!.IsDue) return;
-        double? share = Shared.ShareOf(reader) * value.BasesDone / value.BasesFound;
+        // Of one record's region all is known; otherwise a part of what was read is done, and a part of the file was read.
+        double done = value.BasesDone / value.BasesFound;
+        double? share = options.Region?.Record is null ? Shared.ShareOf(reader) * done : done;
         _line.Show($"{Shared.Count(reader.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
     }
 
@@ -65,7 +69,7 @@ internal sealed class AttributeRun(
         terminal.Say($"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
     }
 
-    private static void Write(RowWriter row, SubstitutionEffects effects)
+    private void Write(RowWriter row, SubstitutionEffects effects)
     {
         ReadOnlySpan<byte> bases = effects.Bases.Span;
         Span<char> letter = stackalloc char[1];
@@ -88,6 +92,7 @@ internal sealed class AttributeRun(
                     row.Add(effects.Class);
                 }
 
+                if (options.AverageReverseComplement) row.Add(Strands.Both);
                 row.EndRow();
             }
         }
@@ -108,12 +113,12 @@ internal sealed class AttributeRun(
         {
             SequenceRegion? region = options.Region;
             long bases = region is null ? record.Length : Math.Max(0, Math.Min(record.Length, region.End) - region.Start);
-            if (!quiet && bases >= LongWork && (region?.Record is null || region.Record == record.Id))
+            if (!quiet && bases >= LongWork && (region?.Record is null || (record.HasName && region.Record == record.Id)))
             {
                 // A token has about five bases; substitutions in one token share passes where likelihoods are wanted.
-                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * bases * Math.Min(record.Length, options.Window) / 5;
+                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases * Math.Min(record.Length, options.Window) / 5;
                 terminal.Say($"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about {tokens / 1e6:N0} million tokens to compute; "
-                    + $"--region {record.Id}:START-END does a part, a smaller --window costs less");
+                    + $"--region {(record.HasName ? record.Id + ":" : "")}START-END does a part, a smaller --window costs less");
             }
 
             yield return record;

@@ -18,7 +18,7 @@ internal sealed class AttributeVerb
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map, a panel for each record, as SVG", HelpName = "FILE" };
+    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map, a panel for each record, as SVG", HelpName = "FILE.svg" };
     private readonly Option<string> _model = new("--model")
     {
         Description = "a fine-tuned or pre-trained model folder; 'default' comes with the tool, and is pre-trained",
@@ -39,6 +39,7 @@ internal sealed class AttributeVerb
 
     private readonly Option<int> _window = Shared.Number("--window", "the most bases the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");
     private readonly Compute _compute;
     private readonly Choice<SequenceFormat> _format = Shared.Format();
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -54,7 +55,7 @@ internal sealed class AttributeVerb
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _batchTokens, _format.Option, _quiet,
+            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _format.Option, _quiet,
         };
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -68,6 +69,8 @@ internal sealed class AttributeVerb
         string? picture = parsed.GetValue(_picture);
         char separator = RowWriter.Separator(path);
         if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
+        if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
+            throw new UsageException($"--picture {picture}: a picture is SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         ResultPaths.Check(_terminal, [input, folder], ("-o", path), ("--picture", picture));
         var options = new AttributionOptions
@@ -76,6 +79,7 @@ internal sealed class AttributeVerb
             Class = parsed.GetValue(_class),
             Window = parsed.GetValue(_window),
             Region = parsed.GetValue(_region) is { } region ? ParseRegion(region) : null,
+            AverageReverseComplement = parsed.GetValue(_rcAverage),
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         bool quiet = parsed.GetValue(_quiet);
