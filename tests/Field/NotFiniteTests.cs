@@ -47,6 +47,23 @@ public class NotFiniteTests
         Assert.Equal(names, folder.Names);
     }
 
+    [Fact]
+    public void A_number_that_is_too_large_for_the_type_that_is_asked_for_is_an_error_that_names_the_tensor()
+    {
+        using var folder = new TempFolder();
+        ToyModel.Write(folder["model"], spoil: (parameter, values) =>
+        {
+            // Half a unit in the last place above the largest bfloat16, and so infinite when rounded.
+            if (parameter.Name == "bert.encoder.layer.1.mlp.wo.bias") values[5] = float.MaxValue;
+        });
+        string[] convert = ["convert", folder["model"], "-o", folder["x.safetensors"]];
+        ToolRun run = ToolRun.Of([.. convert, "--dtype", "bf16"]);
+        Assert.Equal(CommandLineTool.Failed, run.Code);
+        Assert.Contains("bert.encoder.layer.1.mlp.wo.bias", run.Error, StringComparison.Ordinal);
+        Assert.Empty(folder.Names);
+        ToolRun.Of(convert).Succeeds();
+    }
+
     /// <summary>Makes the weights of the last layer's output as large as float32 holds.</summary>
     private static void MakeHuge(string path)
     {

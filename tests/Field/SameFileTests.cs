@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Dnabert2.FineTuning;
 using Tests.Files;
@@ -22,7 +23,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         { "run/tokenizer.json", "tokenize input.tsv --tokenizer run/tokenizer.json -o OUT" },
         { "input.tsv", "tokenize input.tsv --tokenizer TOKENIZER -o OUT" },
         { "variants.tsv", "variants variants.tsv -g genome.fa --model MODEL -o OUT" },
-        { "genome.fa", "variants variants.tsv -g genome.fa --model MODEL -o OUT" },
+        { "genome.tsv", "variants variants.tsv -g genome.tsv --model MODEL -o OUT" },
         { "input.tsv", "attribute input.tsv --model MODEL -o OUT" },
         { "input.tsv", "attribute input.tsv --model MODEL -o x.tsv --picture OUT" },
         { "model/model.safetensors", "convert model/model.safetensors -o OUT" },
@@ -175,11 +176,46 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
+    [SkippableFact]
+    public void What_a_killed_process_left_is_removed_by_the_next_one_and_a_living_one_keeps_its_files()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "processes are killed as on Unix");
+        using var folder = new TempFolder();
+        Fill(folder);
+        string[] before = folder.Names;
+        string[] embed = ["embed", "-", "--model", toy.Folder, "-o", folder["x.npy"]];
+        using Process killed = Begin();
+        killed.Kill();
+        ToolRun.Await(killed);
+        Assert.Equal(2, folder.Names.Except(before).Count());
+        using Process living = Begin();
+        Assert.Equal(2, folder.Names.Except(before).Count());
+        ToolRun.Of(">b\nACGTACGT\n", embed).Succeeds();
+        Assert.Equal(1, new Npy(folder["x.npy"]).Rows);
+        living.StandardInput.Write("ACGT\n>c\nACGT\n");
+        living.StandardInput.Close();
+        ToolRun.Await(living);
+        Assert.Equal((0, 2), (living.ExitCode, new Npy(folder["x.npy"]).Rows));
+        Assert.Equal([.. before.Append("x.npy").Order(StringComparer.Ordinal)], folder.Names);
+
+        Process Begin()
+        {
+            string[] there = folder.Names;
+            Process process = ToolRun.Start(embed);
+            process.StandardInput.Write(">a\nACGT\n");
+            process.StandardInput.Flush();
+            var waited = Stopwatch.StartNew();
+            while (!folder.Names.Except(there).Skip(1).Any() && waited.Elapsed < TimeSpan.FromMinutes(1)) Thread.Sleep(20);
+            return process;
+        }
+    }
+
     private static void Fill(TempFolder folder)
     {
         folder.Write("input.tsv", "id\tsequence\na\tACGTACGTACGT\n"u8);
         folder.Write("x.ids.tsv", "id\tsequence\na\tACGTACGTACGT\n"u8);
         folder.Write("genome.fa", ">one\nGATTACAGATTACAGATTACA\n"u8);
+        folder.Write("genome.tsv", ">one\nGATTACAGATTACAGATTACA\n"u8);
         folder.Write("variants.tsv", "chrom\tpos\tref\talt\none\t8\tG\tC\n"u8);
         ToyModel.Write(folder["model"]);
         ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 20, "0", "1");

@@ -98,10 +98,14 @@ internal static class Shell
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add(line);
         using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"{line}\n{error}");
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(TimeSpan.FromMinutes(1)))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{line}\ndid not end within a minute");
+        }
+
+        Assert.True(process.ExitCode == 0, $"{line}\n{error.Result}");
         return output.Result.TrimEnd('\n');
     }
 }

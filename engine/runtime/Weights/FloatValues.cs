@@ -54,6 +54,16 @@ public static class FloatValues
         return MemoryMarshal.AsBytes(halves);
     }
 
+    /// <summary>Whether no element, F32 or BF16, is NaN or infinite.</summary>
+    internal static bool AreFinite(DType dtype, ReadOnlySpan<byte> values)
+    {
+        if (dtype == DType.F32) return IndexOfNonFinite(MemoryMarshal.Cast<byte, float>(values)) < 0;
+        const ushort exponent = 0x7F80;
+        foreach (ushort value in MemoryMarshal.Cast<byte, ushort>(values))
+            if ((value & exponent) == exponent) return false;
+        return true;
+    }
+
     // A bfloat16 is the upper half of its float.
     private static void BFloat16ToSingle(ReadOnlySpan<ushort> source, Span<float> destination)
     {

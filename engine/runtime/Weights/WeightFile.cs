@@ -142,6 +142,7 @@ public sealed class WeightFile : IDisposable
     /// <param name="result">The result that the file is one of: it appears with the others, when that is committed.</param>
     /// <param name="cancellation">Ends the writing; what was there before is left.</param>
     /// <exception cref="IOException">The file cannot be written, or the disk is full; what was there before is left.</exception>
+    /// <exception cref="InvalidDataException">A number is none, or too large for the given type; the message names its tensor.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void SaveAsSafetensors(string path, DType? dtype = null, ResultFiles? result = null, CancellationToken cancellation = default)
     {
@@ -161,10 +162,18 @@ public sealed class WeightFile : IDisposable
             while (reader.Next(out ReadOnlySpan<byte> piece))
             {
                 cancellation.ThrowIfCancellationRequested();
-                writer.Write(entry.Name, Converts(entry, dtype) ? FloatValues.Convert(entry.Type, piece, dtype!.Value, ref converted) : piece);
+                writer.Write(entry.Name, Converts(entry, dtype) ? Convert(entry, piece, dtype!.Value, ref converted) : piece);
             }
         }
         writer.Commit();
+    }
+
+    private ReadOnlySpan<byte> Convert(WeightEntry entry, ReadOnlySpan<byte> piece, DType dtype, ref byte[] buffer)
+    {
+        ReadOnlySpan<byte> converted = FloatValues.Convert(entry.Type, piece, dtype, ref buffer);
+        if (FloatValues.AreFinite(dtype, converted)) return converted;
+        throw _file.Invalid($"tensor {PositionedFile.Quote(entry.Name)} holds a number that is none, or is too large for {dtype}; "
+            + "keep its own type, if the weights are not damaged");
     }
 
     private static bool Converts(WeightEntry entry, DType? dtype) =>

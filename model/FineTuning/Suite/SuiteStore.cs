@@ -63,9 +63,14 @@ internal sealed class SuiteStore(string folder)
     }
 
     /// <summary>Keeps a result.</summary>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a row of the test set.</exception>
     public void Write(SuiteResult result)
     {
         string target = FolderOf(result.Run);
+        int at = FloatValues.IndexOfNonFinite(result.Outcome.Logits);
+        if (at >= 0)
+            throw FiniteOutput.Fault(
+                $"{target}: row {1 + (at / result.Names.Count)} of the test set", "its classes", result.Outcome.Logits[at]);
         AtomicFile.Write(Path.Combine(target, PredictionFile), Predictions(result));
         AtomicFile.Write(Path.Combine(target, ResultFile), Summary(result));
     }
