@@ -51,13 +51,7 @@ internal static class FineTuneModel
         return (Dnabert2Config.Load(Dnabert2Model.Existing(folder, "config.json")), BpeTokenizer.Load(Dnabert2Model.Existing(folder, "tokenizer.json")));
     }
 
-    /// <summary>
-    /// Finds what can be wrong with options and model before any data are read: values out of their range, a folder without a sound
-    /// configuration and tokenizer, low-rank additions to layers that the model does not have.
-    /// </summary>
-    /// <exception cref="ArgumentException">An option is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The folder is damaged, or an adapter.</exception>
-    /// <exception cref="IOException">A file is missing.</exception>
+    /// <summary>See <see cref="FineTuner.Check(string, FineTuneOptions, Backend)"/>.</summary>
     public static void Check(string folder, FineTuneOptions options, Backend backend)
     {
         options.Validate();

@@ -125,6 +125,24 @@ public sealed class FineTuner : IDisposable
         folder => CheckpointStore.IsIn(folder, Format) || RunLog.IsIn(folder, LogLayout.FineTuning) || FineTuneRecord.IsIn(folder),
         HoldsRun);
 
+    /// <summary>
+    /// Finds what can be wrong with options and model before data are read: values out of their range, a folder without a sound
+    /// configuration and tokenizer, low-rank additions to layers that the model does not have.
+    /// </summary>
+    /// <param name="start">The folder of the model to begin with.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="backend">Where to run.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The folder is damaged.</exception>
+    /// <exception cref="IOException">A file is missing.</exception>
+    public static void Check(string start, FineTuneOptions options, Backend backend)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(start);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(backend);
+        FineTuneModel.Check(start, options, backend);
+    }
+
     /// <summary>Whether a run was begun in a folder, or has come to its end there.</summary>
     public static bool HoldsRun(string folder) =>
         File.Exists(Path.Combine(folder, FineTuneRecord.FileName)) || new CheckpointStore(folder).Steps.Length > 0;

@@ -19,7 +19,7 @@ public static class FurtherPretraining
     /// <param name="progress">Told after each step, on this thread.</param>
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <returns>The folder of the model.</returns>
-    /// <exception cref="InvalidDataException">The model has no head, or a file is damaged.</exception>
+    /// <exception cref="InvalidDataException">The model has no head, a file is damaged, or the pre-training that is there was begun with another model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     public static string Run(
         string start, LabelledTask task, string folder, int steps, ulong seed, Backend backend, IProgress<PretrainProgress>? progress = null,
@@ -44,7 +44,7 @@ public static class FurtherPretraining
         };
         using Corpus corpus = CorpusBuilder.Build(
             Path.Combine(folder, "corpus"), [new CorpusSource("train", path)], model.Tokenizer, cuts, null, cancellation);
-        using var training = new Pretrainer(model, corpus, run, recipe);
+        using var training = new Pretrainer(model, corpus, run, recipe, start);
         return training.Run(progress, cancellation).Checkpoint;
     }
 }

@@ -41,15 +41,19 @@ public sealed class Pretrainer : IDisposable
     /// <param name="folder">The run's folder; made if there is none.</param>
     /// <param name="options">The recipe; null: the paper's.</param>
     /// <param name="resume">Whether to go on from the folder's last checkpoint, where it has one.</param>
+    /// <param name="start">
+    /// The folder that the model was loaded from, where it is to be told from others when the run is resumed; null: new weights, or that is not known.
+    /// </param>
     /// <exception cref="InvalidDataException">
-    /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, corpus or recipe.
+    /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, start, corpus or recipe.
     /// </exception>
     /// <exception cref="IOException">
     /// The folder holds a run that is not to be resumed, or what is not of a run, or is in use by another process (<see cref="RunFolder.Claim"/>).
     /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
-    public Pretrainer(Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false)
-        : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options)
+    public Pretrainer(
+        Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, string? start = null)
+        : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options, start)
     {
     }
 
@@ -58,14 +62,15 @@ public sealed class Pretrainer : IDisposable
     /// <param name="corpus">As above.</param>
     /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
     /// <param name="options">As above.</param>
+    /// <param name="start">As above.</param>
     /// <exception cref="InvalidDataException">As above.</exception>
     /// <exception cref="ArgumentException">As above.</exception>
-    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null)
-        : this(model, corpus, folder, ownsFolder: false, options)
+    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, string? start = null)
+        : this(model, corpus, folder, ownsFolder: false, options, start)
     {
     }
 
-    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options)
+    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, string? start)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_model, _corpus, _folder, _ownsFolder, _options) = (model, corpus, folder, ownsFolder, options ?? new PretrainOptions());
@@ -74,6 +79,7 @@ public sealed class Pretrainer : IDisposable
             Check(model, corpus, _options);
             _checkpoints = new CheckpointStore(folder.Path);
             _checkpoints.CleanUp();
+            RunStart.Check(folder.Path, start, begun: _checkpoints.Steps.Length > 0);
             _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
             _step = new TrainingStep(model, corpus, _options);
             _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
@@ -91,7 +97,7 @@ public sealed class Pretrainer : IDisposable
     /// <summary>What such a run makes in its folder.</summary>
     public static RunKind Kind { get; } = new(
         "pre-training",
-        [CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.Pretraining.EventsFile, LossCurve.FileName, OptionsFile],
+        [CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.Pretraining.EventsFile, LossCurve.FileName, OptionsFile, RunStart.FileName],
         folder => CheckpointStore.IsIn(folder, RunIdentity.Pretraining) || RunLog.IsIn(folder, LogLayout.Pretraining),
         folder => new CheckpointStore(folder).Steps.Length > 0);
 

@@ -35,6 +35,58 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
         Assert.Contains("finished before", again.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--lr -1", "LearningRate is -1")]
+    [InlineData("--batch 0", "Batch is 0")]
+    [InlineData("--max-tokens 3", "MaxTokens is 3")]
+    [InlineData("--lora targets=none.of.it", "none.of.it")]
+    [InlineData("--device cuda:x", "--device cuda:x")]
+    [InlineData("--seeds 1,x", "--seeds 1,x")]
+    [InlineData("--model nowhere", "nowhere: no such folder")]
+    public void Options_are_checked_before_data_are_read(string options, string expected)
+    {
+        Directory.CreateDirectory(this["data"]);
+        File.WriteAllText(this["data/train.csv"], "no table");
+        ToolRun run = ToolRun.Of(["finetune", "--data", this["data"], "-o", this["run"], .. options.Contains("--model") ? [] : new[] { "--model", toy.Folder }, .. options.Split(' ')]);
+        Assert.NotEqual(0, run.Code);
+        Assert.Contains(expected, run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("train.csv", run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(this["run"]));
+    }
+
+    [Fact]
+    public void Further_pretraining_is_not_taken_from_another_model_of_the_same_name()
+    {
+        string model = this["model"];
+        ToyModel.Write(model);
+        string[] args = ["--model", model, "--further-steps", "2", "--steps", "2", "--method", "head", "--resume"];
+        ToolRun.Of(["finetune", "--data", Sample, "-o", this["run"], "--batch", "8", .. args]).Succeeds();
+        string weights = Path.Combine(model, "model.safetensors");
+        byte[] bytes = File.ReadAllBytes(weights);
+        bytes[^1] ^= 0x80;
+        File.WriteAllBytes(weights, bytes);
+        ToolRun other = ToolRun.Of(["finetune", "--data", Sample, "-o", this["run"], "--batch", "8", .. args]);
+        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal), other.Error);
+    }
+
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("config.json")]
+    public void A_run_is_not_resumed_from_another_model_of_the_same_name(string file)
+    {
+        string model = this["model"];
+        ToyModel.Write(model);
+        string[] args = ["finetune", "--data", Sample, "-o", this["run"], "--batch", "8", "--model", model, "--steps", "2", "--resume"];
+        ToolRun.Of(args).Succeeds();
+        string path = Path.Combine(model, file);
+        byte[] bytes = File.ReadAllBytes(path);
+        if (file == "config.json") File.WriteAllText(path, File.ReadAllText(path).Replace("\"layer_norm_eps\": 1E-12", "\"layer_norm_eps\": 1E-05", StringComparison.Ordinal));
+        else File.WriteAllBytes(path, [.. bytes[..^1], (byte)(bytes[^1] ^ 0x80)]);
+        Assert.NotEqual(bytes, File.ReadAllBytes(path));
+        ToolRun other = ToolRun.Of(args);
+        Assert.True(other.Code == 1 && other.Error.Contains("on other data or another model", StringComparison.Ordinal), other.Error);
+    }
+
     [Fact]
     public async Task Killed_at_any_moment_a_run_goes_on_to_the_same_bits()
     {

@@ -122,13 +122,14 @@ public sealed class SuiteTests : IDisposable
         Assert.Equal(["", "", "", "5", "4", "", "", "", "", "", "", "CPU"],
             Fields(2, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate", "warmup_steps", "precision", "device"));
         Assert.Equal(
-            "train: 5 rows in place of 6,478; dev: 4 rows in place of 810; test: 4 rows in place of 810; a model of 1,234 parameters in place of the paper's of 117 million; "
+            "5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810; a model of 1,234 parameters in place of the paper's of 117 million; "
             + "2 seeds in place of 3; 4 steps in place of 1,000 steps",
             Fields(1, "deviations")[0]);
         string markdown = Encoding.UTF8.GetString(table.Markdown());
         Assert.Contains("The model: toy, 1,234 parameters, SHA-256 of its weights weights.", markdown, StringComparison.Ordinal);
         Assert.Contains("| mouse/0 | full fine-tuning | 5, 4, 4 | 4 | 4 | 32 | 3E-05 | 50 | f32 | 1,2 | a device |", markdown, StringComparison.Ordinal);
         Assert.Contains("\n- 2 seeds in place of 3\n", markdown, StringComparison.Ordinal);
+        Assert.Contains("\n- 5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810 (mouse/0)\n", markdown, StringComparison.Ordinal);
         Assert.Contains("\n- 4 steps in place of 5 epochs (splice/reconstructed full fine-tuning)\n", markdown, StringComparison.Ordinal);
 
         string[] Fields(int row, params string[] columns) => [.. columns.Select(column => rows[row][Array.IndexOf(rows[0], column)])];

@@ -181,6 +181,22 @@ public sealed class PretrainToolTests : IDisposable
         ToolRun.Of([.. further, _toy["tokenizer.json"]]).Succeeds();
     }
 
+    [Fact]
+    public void A_run_is_resumed_only_with_the_model_it_was_begun_with()
+    {
+        ToolRun.Of(Arguments("first", "--steps 1")).Succeeds();
+        ToolRun.Of(Arguments("second", "--steps 1 --seed 2")).Succeeds();
+        string first = _toy["first/checkpoints/step-00000001"], second = _toy["second/checkpoints/step-00000001"];
+        ToolRun.Of(Further("further", first)).Succeeds();
+        ToolRun other = ToolRun.Of(Further("further", second));
+        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal), other.Error);
+        ToolRun.Of(Further("further", first)).Succeeds();
+        ToolRun.Of("pretrain", "-o", _toy["further"], "--resume", "--threads", "1").Succeeds();
+
+        string[] Further(string run, string from) =>
+            ["pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy[run], "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1", "--resume"];
+    }
+
     private string[] Arguments(string run, string options, bool files = true) =>
     [
         "pretrain", .. files ? new[] { _toy["alpha.fa"], _toy["beta.fa"], "--tokenizer", _toy["tokenizer.json"] } : [], "-o", _toy[run],

@@ -10,7 +10,7 @@ internal static class SuitePage
 {
     private const string Style =
         "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:right}"
-        + "td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.ours{background:#eef6fb}.plots{display:flex;flex-wrap:wrap;gap:1em}"
+        + "td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.ours{background:#eef6fb;white-space:nowrap}.plots{display:flex;flex-wrap:wrap;gap:1em}"
         + ".matrices td,.matrices th{border:0;vertical-align:top;text-align:left}p,li{max-width:75em}";
 
     /// <summary>The page.</summary>
@@ -77,7 +77,7 @@ internal static class SuitePage
     private static void Plots(StringBuilder html, GueTask task, SuiteCell[] cells)
     {
         html.Append($"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves are of each method's first seed, dev losses of all seeds");
-        html.Append(task.Classes > 2 ? "; the curves show the mean over each class against the others.</p>\n" : "; the curves are of class 1.</p>\n");
+        html.Append(task.Classes > 2 ? "; the curves show the mean over each class against the others.</p>\n" : $"; the curves are of class {Text(cells[0].Results[0].Names[1])}.</p>\n");
         html.Append("<div class=\"plots\">\n");
         html.Append(SvgPlot.Lines("ROC", "false positive rate", "true positive rate", [.. cells.Select(cell => Curve(cell, Metric.Auroc))], unit: true));
         html.Append(SvgPlot.Lines("precision-recall", "recall", "precision", [.. cells.Select(cell => Curve(cell, Metric.Auprc))], unit: true));

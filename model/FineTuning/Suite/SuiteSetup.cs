@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Dnabert2.FineTuning;
 
 /// <summary>What is the same for all runs of a suite, and what of it a reader of its results has to know.</summary>
@@ -26,8 +28,9 @@ internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Para
     {
         SuiteRun run = results[0].Run;
         GueTask task = run.Task;
-        foreach ((SuitePart part, int rows) in results[0].Data.Parts.Zip(GueTasks.RowsOf(task)))
-            if (part.Rows != rows) yield return $"{part.Name}: {part.Rows:N0} rows in place of {rows:N0}";
+        int[] rows = [.. results[0].Data.Parts.Select(part => part.Rows)];
+        if (!rows.SequenceEqual(GueTasks.RowsOf(task)))
+            yield return $"{Listed(rows)} rows of train, dev and test in place of {Listed(GueTasks.RowsOf(task))}";
         if (OptionsOf(run) is not { } options) yield break;
         if (IsOtherArchitecture) yield return $"a model of {Parameters:N0} parameters in place of the paper's of 117 million";
         if (results.Count != 3) yield return $"{results.Count} seed{(results.Count == 1 ? "" : "s")} in place of 3";
@@ -57,6 +60,8 @@ internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Para
                 != (paper.VocabSize, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize);
         }
     }
+
+    private static string Listed(IReadOnlyList<int> rows) => string.Create(CultureInfo.InvariantCulture, $"{rows[0]:N0}, {rows[1]:N0} and {rows[2]:N0}");
 
     private static string Duration(FineTuneOptions options) => options.Steps is { } steps ? $"{steps:N0} steps" : $"{options.Epochs} epochs";
 }

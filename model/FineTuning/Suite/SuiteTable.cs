@@ -197,11 +197,13 @@ internal sealed class SuiteTable
         Text(options.WarmupSteps), _setup.Precision,
     ];
 
-    private static string Of(List<SuiteCell> cells)
+    /// <summary>The tasks of which these are all cells, then the other cells.</summary>
+    private string Of(List<SuiteCell> cells)
     {
         const int most = 6;
-        string named = string.Join(", ", cells.Take(most).Select(cell => cell.Title));
-        return cells.Count > most ? $"{named} and {cells.Count - most} more" : named;
+        GueTask[] whole = [.. Tasks.Where(task => Cells.Where(cell => cell.Task == task).All(cells.Contains))];
+        string[] names = [.. whole.Select(task => task.Name), .. cells.Where(cell => !whole.Contains(cell.Task)).Select(cell => cell.Title)];
+        return names.Length > most ? $"{string.Join(", ", names[..most])} and {names.Length - most} more" : string.Join(", ", names);
     }
 
     private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);

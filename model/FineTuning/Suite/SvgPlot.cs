@@ -14,6 +14,7 @@ internal sealed record PlotLine(string Name, IReadOnlyList<(double X, double Y)>
 internal static class SvgPlot
 {
     private const double Width = 360, Height = 300, Left = 60, Right = 12, Top = 28, Bottom = 40;
+    private const double Letter = 6.2;
     private const int MostPoints = 400, MarkedPoints = 12;
 
     // Okabe and Ito's colours, which people of any colour vision tell apart.
@@ -35,7 +36,8 @@ internal static class SvgPlot
         double PlaceY(double value) => Top + ((high - value) / (high - low) * (Height - Top - Bottom));
 
         PlotLine[] legend = [.. lines.DistinctBy(line => line.Name)];
-        StringBuilder svg = Begin(title, Width, Height + (16 * legend.Length) + 4);
+        double width = Math.Max(Width, Left + 40 + (Letter * legend.Select(line => line.Name.Length).DefaultIfEmpty().Max()));
+        StringBuilder svg = Begin(title, width, Height + (16 * legend.Length) + 4);
         for (int i = 0; i <= 4; i++)
         {
             double value = low + (i * (high - low) / 4), step = right * i / 4;
@@ -73,12 +75,11 @@ internal static class SvgPlot
     /// <summary>A confusion matrix: rows are the true classes, columns the predicted ones, darker the larger the part of the row.</summary>
     public static string Matrix(Metrics.ConfusionMatrix matrix, IReadOnlyList<string> names)
     {
-        const double letter = 6.2;
         const int longest = 14, upright = 4;
         string[] labels = [.. names.Select(name => name.Length > longest ? name[..(longest - 1)] + "…" : name)];
         int n = matrix.Classes, widest = labels.Max(label => label.Length);
         // Many classes are drawn smaller, and long names of columns on their side.
-        double edge = Math.Max(22, Math.Min(34, 340.0 / n)), left = 30 + (widest * letter), top = 26 + (widest > upright ? widest * letter : 12);
+        double edge = Math.Max(22, Math.Min(34, 340.0 / n)), left = 30 + (widest * Letter), top = 26 + (widest > upright ? widest * Letter : 12);
         StringBuilder svg = Begin("", left + (n * edge) + 6, top + (n * edge) + 6);
         svg.Append(Invariant($"<text x=\"{left + (n * edge / 2):F1}\" y=\"14\" text-anchor=\"middle\">predicted</text>"));
         svg.Append(Invariant($"<text x=\"12\" y=\"{top + (n * edge / 2):F1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {top + (n * edge / 2):F1})\">true</text>\n"));

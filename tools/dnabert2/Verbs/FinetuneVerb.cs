@@ -77,15 +77,17 @@ internal sealed class FinetuneVerb
     {
         string output = parsed.GetRequiredValue(_output), start = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         bool quiet = parsed.GetValue(_quiet);
+        Shared.CheckFolder(output);
         (string data, FineTuneOptions recipe) = Recipe(parsed);
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
+        using Backend backend = _compute.Open(parsed);
+        FineTuner.Check(start, recipe, backend);
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start]));
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
-        using Backend backend = _compute.Open(parsed);
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);

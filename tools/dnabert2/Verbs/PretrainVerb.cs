@@ -99,7 +99,7 @@ internal sealed class PretrainVerb
         if (!model.Tokenizer.IsSameAs(tokenizer))
             throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {parsed.GetValue(_from)}; leave it out");
         using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
-        using var run = new Pretrainer(model, corpus, claimed, recipe);
+        using var run = new Pretrainer(model, corpus, claimed, recipe, parsed.GetValue(_from) is { } from ? Shared.ModelFolder(from) : null);
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");

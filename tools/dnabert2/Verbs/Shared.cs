@@ -54,9 +54,15 @@ internal static class Shared
     public static SequenceReader Open(string path, SequenceOptions options, Terminal terminal)
     {
         if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, terminal.Cancellation);
-        if (!File.Exists(path) && !Directory.Exists(path))
-            throw new FileNotFoundException($"{path}: there is no such file; give {InputKinds}");
+        CheckThere(path);
         return SequenceReader.Open(path, options, terminal.Cancellation);
+    }
+
+    /// <summary>Says of an input, before any other is read, that it is not there.</summary>
+    public static void CheckThere(string path)
+    {
+        if (path != "-" && !File.Exists(path) && !Directory.Exists(path))
+            throw new FileNotFoundException($"{path}: there is no such file; give {InputKinds}");
     }
 
     /// <summary>The records that are still to come.</summary>

@@ -42,6 +42,7 @@ internal sealed class TrainTokenizerVerb
         if (report && inputs.Contains("-")) throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
         ResultPaths.Check(_terminal, inputs, ("-o", path));
 
+        foreach (string input in inputs) Shared.CheckThere(input);
         int size = parsed.GetValue(_vocabularySize);
         var corpus = new Corpus(inputs, new SequenceOptions { Format = _format.Of(parsed) }, _terminal, quiet);
         var options = new BpeTrainerOptions { VocabularySize = report ? Math.Max(size, LargestReported) : size, MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue };

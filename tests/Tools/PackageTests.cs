@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using Tests.Weights;
+
+namespace Tests.Tools;
+
+/// <summary>The packages as somebody else uses them; with DNABERT2_PACK=1, since it takes half a minute.</summary>
+public sealed class PackageTests
+{
+    private const string Program = """
+        using Dnabert2;
+        using var model = Dnabert2Model.LoadDefault();
+        float[,] vectors = new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTTACCCATTG"]);
+        Console.WriteLine($"{vectors.GetLength(0)} x {vectors.GetLength(1)}");
+        """;
+
+    [SkippableFact]
+    public void A_program_that_refers_to_the_package_finds_the_built_in_model_in_its_output_and_published()
+    {
+        Skip.IfNot(Environment.GetEnvironmentVariable("DNABERT2_PACK") == "1", "packing takes half a minute: set DNABERT2_PACK=1");
+        using var folder = new TempFolder();
+        string configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!);
+        Dotnet(SharedData.Checkout, "pack", "Engine.sln", "-c", configuration, "--no-build", "-o", folder["feed"]);
+        Assert.Equal(
+            ["Dnabert2.Engine.Autograd", "Dnabert2.Engine.Kernels", "Dnabert2.Engine.Runtime", "Dnabert2.Model", "Dnabert2.Tokenizers"],
+            Directory.GetFiles(folder["feed"], "*.nupkg").Select(path => Path.GetFileName(path)!.Replace(".0.1.0.nupkg", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        using (ZipArchive package = ZipFile.OpenRead(folder["feed/Dnabert2.Model.0.1.0.nupkg"]))
+            foreach (string name in (string[])["builtin/model.safetensors", "builtin/config.json", "builtin/tokenizer.json", "README.md"])
+                Assert.NotNull(package.GetEntry(name));
+
+        // A program that refers to a library that refers to the package; what was packed before is in no cache of its own.
+        Write(folder["nuget.config"], $"""<configuration><packageSources><add key="packed" value="{folder["feed"]}" /></packageSources></configuration>""");
+        const string target = "<TargetFramework>net10.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings>";
+        string cache = $"<RestorePackagesPath>{folder["cache"]}</RestorePackagesPath><RestoreFallbackFolders>{Cache}</RestoreFallbackFolders>";
+        Write(folder["library/Library.csproj"], $"""<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup>{target}{cache}</PropertyGroup><ItemGroup><PackageReference Include="Dnabert2.Model" Version="0.1.0" /></ItemGroup></Project>""");
+        Write(folder["program/Program.csproj"], $"""<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType>{target}{cache}</PropertyGroup><ItemGroup><ProjectReference Include="../library/Library.csproj" /></ItemGroup></Project>""");
+        Write(folder["program/Program.cs"], Program);
+        Dotnet(folder["program"], "build", "-c", "Release", "-o", folder["built"]);
+        Dotnet(folder["program"], "publish", "-c", "Release", "-o", folder["published"]);
+        Assert.Equal("2 x 256", Dotnet(folder["built"], "Program.dll").Trim());
+        Assert.Equal("2 x 256", Dotnet(folder["published"], "Program.dll").Trim());
+    }
+
+    private static string Cache => Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+        ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+
+    private static void Write(string path, string text)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+
+    private static string Dotnet(string folder, params string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string arg in args) start.ArgumentList.Add(arg);
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, output + error.GetAwaiter().GetResult());
+        return output;
+    }
+}
