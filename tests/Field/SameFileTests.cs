@@ -25,7 +25,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         { "variants.tsv", "variants variants.tsv -g genome.fa --model MODEL -o OUT" },
         { "genome.tsv", "variants variants.tsv -g genome.tsv --model MODEL -o OUT" },
         { "input.tsv", "attribute input.tsv --model MODEL -o OUT" },
-        { "input.tsv", "attribute input.tsv --model MODEL -o x.tsv --picture OUT" },
+        { "input.svg", "attribute input.svg --model MODEL -o x.tsv --picture OUT" },
         { "model/model.safetensors", "convert model/model.safetensors -o OUT" },
         { "genome.fa", "train-tokenizer input.tsv genome.fa -o OUT" },
     };
@@ -86,6 +86,11 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         Shell.Run(folder["."], $"{tokenize} - -o in < in 2>first; test $? = 2 && {tokenize} in >> in 2>second; test $? = 2");
         Assert.Equal("ACGT\n", File.ReadAllText(folder["in"]));
         Assert.Contains("-o in: this is the input", File.ReadAllText(folder["first"]), StringComparison.Ordinal);
+        Shell.Run(folder["."], $"{tokenize} /dev/stdin -o in < in 2>third; test $? = 2 && cat in | {tokenize} /dev/stdin -o out");
+        Assert.StartsWith("[CLS] ", File.ReadAllText(folder["out"]));
+        Shell.Run(folder["."], $"{tokenize} in -o /dev/stdout > out 2>fourth; test $? = 1 && test ! -s out");
+        Assert.Contains("what a process has open", File.ReadAllText(folder["fourth"]), StringComparison.Ordinal);
+        Assert.Equal("ACGT\n", File.ReadAllText(folder["in"]));
         Assert.Contains("standard output is appended to the input in", File.ReadAllText(folder["second"]), StringComparison.Ordinal);
     }
 
@@ -213,6 +218,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
     private static void Fill(TempFolder folder)
     {
         folder.Write("input.tsv", "id\tsequence\na\tACGTACGTACGT\n"u8);
+        folder.Write("input.svg", "id\tsequence\na\tACGTACGTACGT\n"u8);
         folder.Write("x.ids.tsv", "id\tsequence\na\tACGTACGTACGT\n"u8);
         folder.Write("genome.fa", ">one\nGATTACAGATTACAGATTACA\n"u8);
         folder.Write("genome.tsv", ">one\nGATTACAGATTACAGATTACA\n"u8);

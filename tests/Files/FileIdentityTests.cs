@@ -54,6 +54,11 @@ public class FileIdentityTests
         Assert.Equal("of a", File.ReadAllText(folder["short/up"]));
         Assert.True(FileIdentity.AreSame(folder["short/up"], folder["a/file"]));
         Assert.False(FileIdentity.AreSame(folder["short/up"], folder["file"]));
+        // In a path that is given, .NET undoes them in the text.
+        Assert.Equal("of the root", File.ReadAllText(folder["short/../file"]));
+        Assert.True(FileIdentity.AreSame(folder["short/../file"], folder["file"]));
+        ResultFiles.Write(folder["short/../file"], "new"u8);
+        Assert.Equal(("new", "of a"), (File.ReadAllText(folder["file"]), File.ReadAllText(folder["a/file"])));
     }
 
     [SkippableFact]

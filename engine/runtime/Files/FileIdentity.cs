@@ -16,11 +16,16 @@ public static class FileIdentity
     {
         ArgumentException.ThrowIfNullOrEmpty(first);
         ArgumentException.ThrowIfNullOrEmpty(second);
+        FileStatus? there = FileStatus.Of(first), other = FileStatus.Of(second);
+        if (there is { } x && other is { } y)
+        {
+            string one = Path.GetFullPath(first), two = Path.GetFullPath(second);
+            return IsSame(x, y) || one == two || (OperatingSystem.IsWindows() && SameName(one, two));
+        }
+
+        if (there is not null || other is not null) return false;
         string a = Resolve(first), b = Resolve(second);
         if (a == b) return true;
-        FileStatus? there = FileStatus.Of(a), other = FileStatus.Of(b);
-        if (there is { } x && other is { } y) return IsSame(x, y) || (OperatingSystem.IsWindows() && SameName(a, b));
-        if (there is not null || other is not null) return false;
         return SameName(Path.GetFileName(a), Path.GetFileName(b)) && AreSame(Path.GetDirectoryName(a)!, Path.GetDirectoryName(b)!);
     }
 
@@ -59,7 +64,7 @@ public static class FileIdentity
 
             if (++links > MostLinks) throw new IOException($"{path}: symbolic links lead in a circle");
             if (at.StartsWith("/proc/", StringComparison.Ordinal) && at.EndsWith("/fd", StringComparison.Ordinal))
-                throw new IOException($"{path}: this is what a process has open, not the name of a file");
+                throw new IOException($"{path}: this is what a process has open, not the name of a file; name one");
             string root = Path.IsPathRooted(target) ? Path.GetPathRoot(target)! : "";
             if (root.Length > 0) at = root;
             Push(target[root.Length..]);

@@ -32,6 +32,8 @@ internal readonly partial record struct FileStatus(ulong Device, ulong Number, u
     /// <summary>The status of what is at a path; null where nothing is, or what is there cannot be asked.</summary>
     public static FileStatus? Of(string path)
     {
+        // As .NET opens it: '..' is undone in the text.
+        path = Path.GetFullPath(path);
         if (!OperatingSystem.IsWindows()) return Stat(path, out UnixStatus unix) == 0 ? Of(unix) : null;
         if (Directory.Exists(path)) return new FileStatus(0, 0, Folder, 0, 0);
         if (!File.Exists(path)) return null;
