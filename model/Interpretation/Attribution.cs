@@ -76,7 +76,8 @@ public sealed class Attribution
         }
 
         if (last == 0 && _options.Region is { Record: { } missing })
-            throw new InvalidDataException($"there is no record '{missing}', of which a region is asked for{(numbered ? "; a number is no name: a region without one is of every record" : "")}");
+            throw new InvalidDataException($"there is no record '{missing}', of which a region is asked for"
+                + (numbered ? "; a number is no name: a region without one is of every record" : ""));
 
         void Run(List<IMutagenesis> strands, int bases)
         {
@@ -142,7 +143,8 @@ public sealed class Attribution
         return strands;
     }
 
-    private SubstitutionEffects Effects(SequenceRecord record, in AttributionWindow window, byte[] bases, List<IMutagenesis> strands, int seen)
+    private SubstitutionEffects Effects(
+        SequenceRecord record, in AttributionWindow window, byte[] bases, List<IMutagenesis> strands, int seen)
     {
         int label = _ofClass ? _label ?? Likeliest(strands) : 0;
         StrandEffects effects = strands[0].Finish(label);

@@ -61,7 +61,8 @@ internal sealed class ClassMutagenesis(InterpretedModel model, int? maxTokens) :
     public StrandEffects Finish(int label)
     {
         float[] effects = Substitutions.Empty(_bases.AsSpan(_from, _to - _from)), logits = [.. effects];
-        double probability = ClassScores.Probability(_ofReference.Logits, label, _kind), odds = ClassScores.LogOdds(_ofReference.Logits, label, _kind);
+        double probability = ClassScores.Probability(_ofReference.Logits, label, _kind);
+        double odds = ClassScores.LogOdds(_ofReference.Logits, label, _kind);
         foreach ((int at, int b, ForwardPass pass) in _mutants)
         {
             int place = (4 * (at - _from)) + b;

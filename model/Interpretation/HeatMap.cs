@@ -16,7 +16,8 @@ public sealed class HeatMap
 
     // From top to bottom: the letters of the sequence, the four rows, the numbers of the bases.
     private const int LetterHeight = 14, NumberHeight = 16, LineHeight = LetterHeight + (Rows * Cell) + NumberHeight + 8;
-    private const int LegendTop = 28, LegendWidth = 200, HeaderHeight = 66, BeyondHeight = 22, TitleHeight = 24, LeastWidth = 400, TitleLetter = 8;
+    private const int LegendTop = 28, LegendWidth = 200, HeaderHeight = 66, BeyondHeight = 22;
+    private const int TitleHeight = 24, LeastWidth = 400, TitleLetter = 8;
     private const double Covered = 0.99;
 
     private static readonly (byte R, byte G, byte B) Negative = (33, 102, 172), Positive = (178, 24, 43);
@@ -66,7 +67,8 @@ public sealed class HeatMap
         HeatMapScale scale = HeatMapScale.Of(_panels.SelectMany(panel => panel), Covered);
         int columns = _panels.Count == 0 ? 0 : Math.Min(PerLine, _panels.Max(LengthOf));
         int width = Math.Max(LeastWidth, Left + (columns * Cell) + Right);
-        int top = HeaderHeight + (scale.Beyond > 0 ? BeyondHeight : 0), height = top + _panels.Sum(panel => TitleHeight + (LinesOf(panel) * LineHeight));
+        int top = HeaderHeight + (scale.Beyond > 0 ? BeyondHeight : 0);
+        int height = top + _panels.Sum(panel => TitleHeight + (LinesOf(panel) * LineHeight));
         Append($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" ");
         Append($"font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n");
         if (_panels.Count > 0) DrawLegend(scale);
@@ -89,16 +91,21 @@ public sealed class HeatMap
         const int Steps = 40, Bottom = LegendTop + 12;
         Append($"<g class=\"legend\">\n<text x=\"{Left}\" y=\"18\" font-size=\"12\">{Escape(_unit, 100)}</text>\n");
         for (int i = 0; i < Steps; i++)
-            Append($"<rect x=\"{Left + (i * LegendWidth / Steps)}\" y=\"{LegendTop}\" width=\"{LegendWidth / Steps}\" height=\"12\" fill=\"{Colour(((2.0 * i / (Steps - 1)) - 1) * scale.End, scale)}\"/>");
+        {
+            string colour = Colour(((2.0 * i / (Steps - 1)) - 1) * scale.End, scale);
+            int x = Left + (i * LegendWidth / Steps);
+            Append($"<rect x=\"{x}\" y=\"{LegendTop}\" width=\"{LegendWidth / Steps}\" height=\"12\" fill=\"{colour}\"/>");
+        }
+
         Append($"\n<rect x=\"{Left}\" y=\"{LegendTop}\" width=\"{LegendWidth}\" height=\"12\" fill=\"none\" stroke=\"#888\"/>\n");
         Append($"<text x=\"{Left}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">{-scale.End:G3}</text>");
         Append($"<text x=\"{Left + (LegendWidth / 2)}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">0</text>");
         Append($"<text x=\"{Left + LegendWidth}\" y=\"{Bottom + 13}\" text-anchor=\"middle\">{scale.End:G3}</text>\n");
         if (scale.Beyond > 0)
         {
-            Append($"<rect x=\"{Left}\" y=\"{Bottom + 20}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(scale.Highest > scale.End ? scale.End : -scale.End, scale)}\"/>");
-            DrawDot(Left, Bottom + 20, "white");
-            Append($"<text x=\"{Left + Cell + 6}\" y=\"{Bottom + 29}\">beyond the scale: {scale.Beyond}, from {scale.Lowest:G3} to {scale.Highest:G3}</text>\n");
+            DrawCell(Left, Bottom + 20, scale.Highest > scale.End ? scale.Highest : scale.Lowest, scale);
+            string range = string.Create(CultureInfo.InvariantCulture, $"from {scale.Lowest:G3} to {scale.Highest:G3}");
+            Append($"<text x=\"{Left + Cell + 6}\" y=\"{Bottom + 29}\">beyond the scale: {scale.Beyond}, {range}</text>\n");
         }
 
         Append($"</g>\n");
@@ -110,7 +117,8 @@ public sealed class HeatMap
         int bases = LengthOf(panel), lines = LinesOf(panel);
         string classes = string.Join(", ", panel.Select(part => part.Class).Where(name => name is not null).Distinct());
         string title = first.Id + (classes.Length > 0 ? $", class {classes}" : "");
-        Append($"<g class=\"panel\" transform=\"translate(0 {top})\">\n<text x=\"{Left}\" y=\"16\" font-size=\"14\">{Escape(title, (width - Left - Right) / TitleLetter)}</text>\n");
+        Append($"<g class=\"panel\" transform=\"translate(0 {top})\">\n");
+        Append($"<text x=\"{Left}\" y=\"16\" font-size=\"14\">{Escape(title, (width - Left - Right) / TitleLetter)}</text>\n");
         foreach (SubstitutionEffects part in panel) DrawCells(part, first.Start, scale);
         for (int line = 0; line < lines; line++) DrawLine(line, first.Start, Math.Min(PerLine, bases - (line * PerLine)));
         Append($"</g>\n");
@@ -140,30 +148,32 @@ public sealed class HeatMap
         ReadOnlySpan<float> effects = part.Effects.Span;
         for (int i = 0; i < part.Bases.Length; i++)
         {
-            int at = part.Start + i - start, x = Left + (at % PerLine * Cell), top = TitleHeight + (at / PerLine * LineHeight) + LetterHeight;
+            int at = part.Start + i - start, x = Left + (at % PerLine * Cell);
+            int top = TitleHeight + (at / PerLine * LineHeight) + LetterHeight;
             char letter = (char)part.Bases.Span[i];
             Append($"<text x=\"{x + (Cell / 2)}\" y=\"{top - 3}\" text-anchor=\"middle\" font-size=\"9\">{letter}</text>");
             for (int row = 0; row < Rows; row++)
             {
                 float effect = effects[(4 * i) + row];
                 int y = top + (row * Cell);
-                if (letter == "ACGT"[row])
-                {
-                    DrawDot(x, y, "#888");
-                }
-                else if (float.IsFinite(effect))
-                {
-                    Append($"<rect x=\"{x}\" y=\"{y}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(effect, scale)}\"/>");
-                    if (Math.Abs((double)effect) > scale.End) DrawDot(x, y, "white");
-                }
+                if (letter == "ACGT"[row]) DrawDot(x, y, "#888");
+                else if (float.IsFinite(effect)) DrawCell(x, y, effect, scale);
             }
 
             Append($"\n");
         }
     }
 
+    /// <summary>The cell of an effect; beyond the scale, with a dot.</summary>
+    private void DrawCell(int x, int y, double effect, in HeatMapScale scale)
+    {
+        Append($"<rect x=\"{x}\" y=\"{y}\" width=\"{Cell}\" height=\"{Cell}\" fill=\"{Colour(effect, scale)}\"/>");
+        if (Math.Abs(effect) > scale.End) DrawDot(x, y, "white");
+    }
+
     /// <summary>A dot in the middle of a cell.</summary>
-    private void DrawDot(int x, int y, string colour) => Append($"<circle cx=\"{x + (Cell / 2)}\" cy=\"{y + (Cell / 2)}\" r=\"1.5\" fill=\"{colour}\"/>");
+    private void DrawDot(int x, int y, string colour) =>
+        Append($"<circle cx=\"{x + (Cell / 2)}\" cy=\"{y + (Cell / 2)}\" r=\"1.5\" fill=\"{colour}\"/>");
 
     /// <summary>White at 0, the full colour at the end of the scale and beyond.</summary>
     private static string Colour(double effect, in HeatMapScale scale)

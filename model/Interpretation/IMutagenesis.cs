@@ -1,6 +1,8 @@
 namespace Dnabert2.Interpretation;
 
-/// <summary>All substitutions in one window, on one strand: first the forward passes they need, then, when these are run, the effects.</summary>
+/// <summary>
+/// All substitutions in one window, on one strand: first the forward passes they need, then, when these are run, the effects.
+/// </summary>
 internal interface IMutagenesis
 {
     /// <summary>The number of passes, known once it is prepared.</summary>
@@ -17,7 +19,7 @@ internal interface IMutagenesis
     /// <summary>A pass, and its tokens without [CLS] and [SEP].</summary>
     ForwardPass Pass(int index, List<int> tokens);
 
-    /// <summary>What the model says of the bases as they stand, when all passes are run: the probability of each class; empty where there are none.</summary>
+    /// <summary>The probability of each class for the bases as they stand, when all passes are run; empty where there are no classes.</summary>
     double[] Probabilities();
 
     /// <summary>The effects, when all passes are run.</summary>
@@ -30,7 +32,9 @@ internal interface IMutagenesis
 /// <param name="LogitEffects">[bases, 4]; empty where there is no class.</param>
 internal readonly record struct StrandEffects(float[] Effects, float[] LogitEffects)
 {
-    /// <summary>The averages with the effects on the other strand, where the last base comes first, and T, G, C, A are put for A, C, G, T.</summary>
+    /// <summary>
+    /// The averages with the effects on the other strand, where the last base comes first, and T, G, C, A are put for A, C, G, T.
+    /// </summary>
     public StrandEffects AverageWith(in StrandEffects other)
     {
         Average(Effects, other.Effects);

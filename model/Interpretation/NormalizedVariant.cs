@@ -61,7 +61,8 @@ internal readonly struct NormalizedVariant
     {
         Span<byte> beside = stackalloc byte[1];
         if (Before + After > 0) genome.Read(written.Chromosome, Before > 0 ? Start - 1 : Start + Reference.Length, beside);
-        string known = Substitutions.IsKnown(beside[0]) ? $"{(char)beside[0]}" : "N", before = Before > 0 ? known : "", after = After > 0 ? known : "";
+        string known = Substitutions.IsKnown(beside[0]) ? $"{(char)beside[0]}" : "N";
+        string before = Before > 0 ? known : "", after = After > 0 ? known : "";
         return written with
         {
             Position = Start - Before + 1,

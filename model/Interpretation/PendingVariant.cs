@@ -35,7 +35,7 @@ internal sealed class PendingVariant(VariantScore score)
         TensorPrimitives.Subtract(after, before, after);
         return score with
         {
-            CosineDistance = Math.Max(0, 1 - (TensorPrimitives.Dot<double>(a, b) / (TensorPrimitives.Norm<double>(a) * TensorPrimitives.Norm<double>(b)))),
+            CosineDistance = Math.Max(0, 1 - TensorPrimitives.CosineSimilarity<double>(a, b)),
             EuclideanDistance = TensorPrimitives.Distance<double>(a, b),
             LikelihoodChange = _strands.Average(strand => strand.LikelihoodChange),
             Probabilities = before,

@@ -111,7 +111,8 @@ public sealed class VariantScorer
     }
 
     /// <summary>Asks of one strand what is wanted.</summary>
-    private void Ask(PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference, List<int> seenAlternative)
+    private void Ask(
+        PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference, List<int> seenAlternative)
     {
         PendingVariant.Strand strand = pending.AddStrand();
         if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer.MaskId!.Value);

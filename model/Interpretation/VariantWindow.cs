@@ -40,14 +40,14 @@ internal readonly struct VariantWindow
         byte[] reference = written, alternative = Encoding.ASCII.GetBytes(variant.Alternative.ToUpperInvariant());
         if (reference.AsSpan().SequenceEqual(alternative)) return new(VariantStatus.NoAlternative, "both alleles are the same: nothing changes");
         int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
-        if (!AreBases(alternative)) return new(VariantStatus.NotBases, $"the allele {Show(variant.Alternative)} holds other letters than A, C, G, T");
-        if (!AreBases(reference)) return new(VariantStatus.NotBases, $"the reference allele {Show(variant.Reference)} holds other letters than A, C, G, T");
+        if (!AreBases(alternative)) return NotBases("allele", variant.Alternative);
+        if (!AreBases(reference)) return NotBases("reference allele", variant.Reference);
         if (!genome.TryGetLength(variant.Chromosome, out int length)) return UnknownChromosome(variant.Chromosome, genome);
         long start = variant.Position - 1;
         if (start < 0 || start > length - written.Length)
             return new(VariantStatus.OutOfRange, $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at {variant.Position} to {start + written.Length}");
         if (!genome.Matches(variant.Chromosome, (int)start, written))
-            return new(VariantStatus.ReferenceMismatch, $"the reference allele is {Show(variant.Reference)}, the genome has {Show(Bases(genome, variant.Chromosome, (int)start, written.Length))} at {Show(variant.Chromosome)}:{variant.Position}");
+            return Mismatch(variant, Bases(genome, variant.Chromosome, (int)start, written.Length));
         var normalized = NormalizedVariant.Of(variant.Chromosome, (int)start + trimmed, reference, alternative, genome);
         int longest = Math.Max(reference.Length, alternative.Length) + normalized.Before + normalized.After;
         if (longest > width) return new(VariantStatus.TooLong, $"an allele of {longest} bases does not fit into a window of {width}");
@@ -57,8 +57,9 @@ internal readonly struct VariantWindow
     /// <summary>The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.</summary>
     private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, int length, int width, Genome genome)
     {
-        int at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After, room = width - (end - at);
-        int before = Math.Min(at, room / 2), after = Math.Min(length - end, room - (room / 2)), change = before + normalized.Before;
+        int at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After;
+        int room = width - (end - at), before = Math.Min(at, room / 2), after = Math.Min(length - end, room - (room / 2));
+        int change = before + normalized.Before;
         byte[] bases = new byte[before + (end - at) + after];
         genome.Read(variant.Chromosome, at - before, bases);
         foreach (ref byte b in bases.AsSpan())
@@ -68,6 +69,10 @@ internal readonly struct VariantWindow
         byte[] changed = [.. bases[..change], .. normalized.Alternative, .. bases[(change + normalized.Reference.Length)..]];
         return new(normalized.Of(variant, genome), bases, changed);
     }
+
+    private static VariantWindow Mismatch(Variant variant, string found) => new(
+        VariantStatus.ReferenceMismatch,
+        $"the reference allele is {Show(variant.Reference)}, the genome has {Show(found)} at {Show(variant.Chromosome)}:{variant.Position}");
 
     private static string Bases(Genome genome, string chromosome, int start, int count)
     {
@@ -85,6 +90,9 @@ internal readonly struct VariantWindow
         _ when allele.AsSpan().ContainsAny('[', ']') || allele[0] == '.' || allele[^1] == '.' => new(VariantStatus.Breakend, $"the allele {Show(allele)} is a breakend"),
         _ => null,
     };
+
+    private static VariantWindow NotBases(string which, string allele) =>
+        new(VariantStatus.NotBases, $"the {which} {Show(allele)} holds other letters than A, C, G, T");
 
     private static VariantWindow UnknownChromosome(string name, Genome genome) => new(
         VariantStatus.UnknownChromosome,

@@ -26,7 +26,9 @@ public sealed class Genome
     public long Bases { get; private set; }
 
     /// <summary>Reads a whole FASTA file.</summary>
-    /// <param name="reader">An open FASTA file, from its beginning; with <see cref="SequenceOptions.KeepCodes"/> ambiguity codes are held as they are.</param>
+    /// <param name="reader">
+    /// An open FASTA file, from its beginning; with <see cref="SequenceOptions.KeepCodes"/> ambiguity codes are held as they are.
+    /// </param>
     /// <param name="progress">Told the number of bases after each sequence, on this thread.</param>
     /// <exception cref="InvalidDataException">The content is at fault, it is not FASTA, or two sequences have one name; the message says which.</exception>
     public static Genome Read(SequenceReader reader, IProgress<long>? progress = null)
@@ -52,7 +54,8 @@ public sealed class Genome
         }
 
         if (genome._names.Count == 0)
-            throw new InvalidDataException($"{reader.Name}: no sequence of it has a name. Write one after the '>' of each, as the variants name it.");
+            throw new InvalidDataException(
+                $"{reader.Name}: no sequence of it has a name. Write one after the '>' of each, as the variants name it.");
         return genome;
     }
 
