@@ -179,7 +179,7 @@ public sealed class RunFolder : IDisposable
     {
         string path = MarkerOf(folder);
         if (locked is null && !File.Exists(path)) return null;
-        byte[] json = locked is null ? Open(folder, () => File.ReadAllBytes(path)) : Content(locked);
+        byte[] json = locked is null ? Open(folder, () => new FileInfo(path).Length == 0 ? [] : JsonFields.Bytes(path)) : Content(locked);
         if (json.Length == 0) return null;
         return JsonFields.Read(path, json, Remedy, fields =>
         {

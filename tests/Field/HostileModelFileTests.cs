@@ -189,7 +189,7 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         string huge = new('x', 100_000);
         foreach (string json in new[]
         {
-            $"{{\"version\":\"{huge}\"}}", $"{{\"version\":\"1.0\",\"{huge}\":1}}", $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"{huge}\":7}},\"merges\":[]}}}}",
+            $"{{\"version\":f{huge}}}", $"{{\"version\":\"{huge}\"}}", $"{{\"version\":\"1.0\",\"{huge}\":1}}", $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"{huge}\":7}},\"merges\":[]}}}}",
             $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"a\":0}},\"merges\":[[\"{huge}\",\"a\"]]}}}}",
         })
         {
@@ -198,6 +198,8 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         }
 
         using var folder = new TempFolder();
+        Assert.InRange(folder.Refusal(SafetensorsFile($"{{\"a\":f{huge}}}")).Length, 0, FewCharacters);
+        Assert.InRange(Assert.Throws<ArgumentException>(() => LoraOptions.Parse(huge)).Message.Length, 0, FewCharacters);
         foreach (string json in new[] { $"{{\"vocab_size\":\"{huge}\"}}", $"{{\"vocab_size\":1{new string('0', 10_000)}}}" })
         {
             string path = folder.Write("config.json", Encoding.UTF8.GetBytes(json));

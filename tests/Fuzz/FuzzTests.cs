@@ -46,11 +46,11 @@ public sealed class FuzzTests(FuzzTargets targets) : IClassFixture<FuzzTargets>
                 "undocumented" => throw new OverflowException("x"),
                 "nameless" => throw new InvalidDataException("no"),
                 "long" => throw new InvalidDataException("x" + new string('y', 5000)),
-                "memory" => new string('x', 10 << 20),
+                "memory" => new string('x', 1 << 20),
                 _ => $"{calls}",
             };
         })
-        { Named = "x" };
+        { Named = "x", Memory = (1 << 20, 300) };
         var run = new FuzzRun(target, 1);
         run.Run(5000, TimeSpan.Zero);
         Assert.Contains(run.Findings, f => f.Fault.Contains(found, StringComparison.Ordinal));
