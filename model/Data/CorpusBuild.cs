@@ -8,7 +8,7 @@ namespace Dnabert2.Training;
 
 /// <summary>The building of a corpus: species after species, record after record, window after window.</summary>
 internal sealed class CorpusBuild(
-    string folder, BpeTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress, CancellationToken cancellation)
+    RunFolder folder, BpeTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress, CancellationToken cancellation)
 {
     // By estimate, the part of the work that is reading and cutting, where windows are compared afterwards.
     private const double Cutting = 0.4;
@@ -162,7 +162,7 @@ internal sealed class CorpusBuild(
                 }
             }
 
-            File.Delete(Path.Combine(folder, entry.File));
+            folder.Disk.Delete(Path.Combine(folder.Path, entry.File));
             if (_heldOut.Tokens.Count > 0) left.Add(_heldOut.Write(folder, entry.File));
         }
 
@@ -183,7 +183,7 @@ internal sealed class CorpusBuild(
     }
 
     private Shard Open(ShardEntry entry) =>
-        Shard.Open(Path.Combine(folder, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
+        Shard.Open(Path.Combine(folder.Path, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
 
     private void Close(OpenShard shard, List<ShardEntry> written)
     {
@@ -229,7 +229,7 @@ internal sealed class CorpusBuild(
             _bases += bases;
         }
 
-        public ShardEntry Write(string folder, string name) =>
+        public ShardEntry Write(RunFolder folder, string name) =>
             Shard.Write(folder, name, CollectionsMarshal.AsSpan(Borders), CollectionsMarshal.AsSpan(Tokens), _bases);
 
         public void Clear()

@@ -41,6 +41,12 @@ public static class CorpusBuilder
     /// <exception cref="ArgumentException">There is no source, or an option is out of its range.</exception>
     public static Corpus Build(
         string folder, IReadOnlyList<CorpusSource> sources, BpeTokenizer tokenizer, CorpusOptions? options = null,
+        IProgress<CorpusProgress>? progress = null, CancellationToken cancellation = default) =>
+        BuildOn(FileOperations.OfMachine, folder, sources, tokenizer, options, progress, cancellation);
+
+    /// <summary>Builds a corpus on a disk of its own.</summary>
+    internal static Corpus BuildOn(
+        FileOperations disk, string folder, IReadOnlyList<CorpusSource> sources, BpeTokenizer tokenizer, CorpusOptions? options,
         IProgress<CorpusProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -52,7 +58,7 @@ public static class CorpusBuilder
             throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (IsBuilt(folder) && !RunFolder.IsMarked(folder)) return Reuse(folder, sources, options, tokenizer);
-        using RunFolder held = RunFolder.Claim(folder, Kind, resume: true);
+        using RunFolder held = RunFolder.ClaimOn(disk, folder, Kind, resume: true);
         // It may be that another process has built it meanwhile, or was killed before it removed its marker.
         if (IsBuilt(folder)) return Reuse(folder, sources, options, tokenizer);
         // What a killed process has left.
@@ -60,14 +66,14 @@ public static class CorpusBuilder
         try
         {
             InputEntry[] inputs = [.. sources.Select(Describe)];
-            SpeciesEntry[] species = new CorpusBuild(folder, tokenizer, options, progress, cancellation).Run(sources);
-            ResultFiles.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save);
+            SpeciesEntry[] species = new CorpusBuild(held, tokenizer, options, progress, cancellation).Run(sources);
+            AtomicFile.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save, disk);
             byte[] index = new CorpusIndex(options, FileHash.Of(tokenizer), inputs, species).Write();
-            ResultFiles.Write(Path.Combine(folder, CorpusIndex.FileName), index);
+            AtomicFile.Write(Path.Combine(folder, CorpusIndex.FileName), index, disk);
         }
         catch
         {
-            Remove(held);
+            TryRemove(held);
             throw;
         }
 
@@ -108,7 +114,19 @@ public static class CorpusBuilder
 
     private static void Remove(RunFolder unfinished)
     {
-        foreach (string file in unfinished.Files.ToArray()) File.Delete(file);
+        foreach (string file in unfinished.Files.ToArray()) unfinished.Disk.Delete(file);
+    }
+
+    private static void TryRemove(RunFolder unfinished)
+    {
+        try
+        {
+            Remove(unfinished);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It stays with the marker, by which the next building knows it.
+        }
     }
 
     private static InputEntry Describe(CorpusSource source) =>

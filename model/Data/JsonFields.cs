@@ -42,7 +42,7 @@ internal sealed class JsonFields
     /// <exception cref="IOException">It cannot be read.</exception>
     public static T Read<T>(string path, string remedy, Func<JsonFields, T> read) => Read(path, Bytes(path), remedy, read);
 
-    /// <summary>The bytes of a JSON file; errors as <see cref="RegularFile.Read"/>.</summary>
+    /// <summary>The bytes of a JSON file. Its errors are those of reading one.</summary>
     public static byte[] Bytes(string path) => RegularFile.Read(path, MaxBytes);
 
     /// <summary>Reads the content of a JSON file.</summary>

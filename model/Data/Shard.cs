@@ -66,19 +66,19 @@ internal sealed class Shard : IDisposable
     }
 
     /// <summary>Writes a shard and says what it holds.</summary>
-    public static ShardEntry Write(string folder, string name, ReadOnlySpan<uint> borders, ReadOnlySpan<ushort> tokens, long bases)
+    public static ShardEntry Write(RunFolder folder, string name, ReadOnlySpan<uint> borders, ReadOnlySpan<ushort> tokens, long bases)
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
         "DNA2WIN1"u8.CopyTo(header);
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], (uint)(borders.Length - 1));
         BinaryPrimitives.WriteUInt32LittleEndian(header[12..], (uint)tokens.Length);
-        string path = Path.Combine(folder, name);
-        using (FileStream file = new(path, FileMode.CreateNew, FileAccess.Write))
+        string path = Path.Combine(folder.Path, name);
+        using (FileStream file = folder.Disk.Create(path, 0, null))
         {
             file.Write(header);
             file.Write(MemoryMarshal.AsBytes(borders));
             file.Write(MemoryMarshal.AsBytes(tokens));
-            file.Flush(flushToDisk: true);
+            folder.Disk.Flush(file);
         }
 
         return new ShardEntry(name, borders.Length - 1, tokens.Length, bases, FileHash.OfFile(path));

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
+using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
 
@@ -105,7 +106,7 @@ internal sealed record FineTuneRecord(
         });
     }
 
-    public void Write(string folder)
+    public void Write(string folder, FileOperations disk)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
@@ -125,7 +126,7 @@ internal sealed record FineTuneRecord(
             json.WriteEndObject();
         }
 
-        AtomicFile.Write(Path.Combine(folder, FileName), stream.ToArray());
+        AtomicFile.Write(Path.Combine(folder, FileName), stream.ToArray(), disk);
     }
 
     private static void Write(Utf8JsonWriter json, string key, int[] counts)

@@ -23,7 +23,7 @@ namespace Dnabert2.FineTuning;
 public sealed class FineTuner : IDisposable
 {
     private const string Format = "dnabert2-fine-tuning";
-    private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors", BaseFolder = "base";
+    private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors";
     private readonly RunFolder _run;
     private readonly bool _ownsRun;
     private readonly string _start, _folder, _taskFolder, _hash;
@@ -86,7 +86,7 @@ public sealed class FineTuner : IDisposable
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
             _options.Validate();
-            _checkpoints = new CheckpointStore(_folder);
+            _checkpoints = new CheckpointStore(_folder, folder.Disk);
             _checkpoints.CleanUp();
             _data = new TaskData(task, FineTuneModel.Open(start).Tokenizer, _options.MaxTokens);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
@@ -105,8 +105,8 @@ public sealed class FineTuner : IDisposable
             NewWeights = fresh;
             _step = new FineTuningStep(_model, _data.Train, _loss, _options);
             _classification = new Classification(_model, _options.MicroBatchTokens);
-            if (_checkpoints.Steps is [.., int last]) _state = Restore(_checkpoints.PathOf(last));
-            _log = new RunLog(_folder, _state.Log, LogLayout.FineTuning);
+            if (_checkpoints.Steps is [.., int last]) _state = Restore(last);
+            _log = new RunLog(_folder, _state.Log, LogLayout.FineTuning, folder.Disk);
         }
         catch
         {
@@ -120,7 +120,7 @@ public sealed class FineTuner : IDisposable
         "fine-tuning",
         [
             CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.FineTuning.EventsFile, LossCurve.FileName,
-            FineTuneRecord.FileName, BaseFolder, LoraAdapter.ConfigFile, LoraAdapter.WeightFile, .. ModelFolder.Files,
+            FineTuneRecord.FileName, FineTunedFolder.BaseFolder, LoraAdapter.ConfigFile, LoraAdapter.WeightFile, .. ModelFolder.Files,
         ],
         folder => CheckpointStore.IsIn(folder, Format) || RunLog.IsIn(folder, LogLayout.FineTuning) || FineTuneRecord.IsIn(folder),
         HoldsRun);
@@ -163,8 +163,8 @@ public sealed class FineTuner : IDisposable
     /// <summary>What was truncated, a line for each part; none where nothing was.</summary>
     public IEnumerable<string> Truncation => _data.DescribeTruncation();
 
-    /// <summary>Told the name of each file of a checkpoint, and of the finished model, before it is written.</summary>
-    internal Action<string>? BeforeFile { get; init; }
+    /// <summary>The model as it is trained; for tests.</summary>
+    internal Dnabert2Model? Model => _model;
 
     private RunIdentity Identity => new(
         Format, "data_sha256", _hash, "other data or another model; resume with the same files",
@@ -179,7 +179,8 @@ public sealed class FineTuner : IDisposable
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     /// <exception cref="NotFiniteNumberException">
-    /// Loss or gradients were not finite <see cref="FineTuneOptions.MaxNonFinite"/> times in a row, or no dev loss was; the message names the rows.
+    /// Loss or gradients were not finite <see cref="FineTuneOptions.MaxNonFinite"/> times in a row, or no dev loss was; the message names the
+    /// rows. Or weights or moments are not finite: nothing is written of them, and the message names the tensor.
     /// </exception>
     /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
     public FineTuneResult Run(IProgress<FineTuneProgress>? progress = null, CancellationToken cancellation = default)
@@ -225,7 +226,7 @@ public sealed class FineTuner : IDisposable
         using (RunFolder run = RunFolder.Claim(folder, Kind, resume: true))
         {
             new CheckpointStore(folder).Delete();
-            string start = Path.Combine(folder, BaseFolder);
+            string start = Path.Combine(folder, FineTunedFolder.BaseFolder);
             IEnumerable<string> files = [.. run.Files, .. ModelFolder.Files.Select(file => Path.Combine(start, file))];
             foreach (string file in files.Where(File.Exists)) File.Delete(file);
             RunFolder.RemoveEmpty(start);
@@ -261,28 +262,42 @@ public sealed class FineTuner : IDisposable
         _state.Log = _log!.Flush();
         _checkpoints.Write(_state.Step, folder =>
         {
-            BeforeFile?.Invoke(TrainedFile);
-            TensorFile.Write(Path.Combine(folder, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
-            BeforeFile?.Invoke(OptimizerFile);
-            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
-            BeforeFile?.Invoke(RunState.FileName);
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity));
+            TensorFile.Write(Path.Combine(folder, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _run.Disk);
+            var moments = TensorFile.Moments(_model.Parameters, _step!.Optimizer);
+            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _run.Disk);
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity), _run.Disk);
         });
         _checkpoints.Keep(newest: 1, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);
     }
 
-    private RunState Restore(string checkpoint)
+    private RunState Restore(int step)
     {
-        string state = Path.Combine(checkpoint, RunState.FileName);
-        if (!File.Exists(state))
-            throw new InvalidDataException($"{state} is missing: the checkpoint is damaged; delete its folder to resume from the one before");
+        _checkpoints.Check(step, TrainedFile, OptimizerFile, RunState.FileName);
+        string checkpoint = _checkpoints.PathOf(step), state = Path.Combine(checkpoint, RunState.FileName);
         RunState restored = RunState.Read(state, Identity);
+        // Needed in the end; it is better known now.
+        if (restored.BestStep > 0 && restored.BestStep != step) CheckBest(restored.BestStep);
         TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
         _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
         _step.Optimizer.Steps = restored.OptimizerSteps;
+        // A process that ended just after writing it has not come to this.
+        _checkpoints.Keep(newest: 1, restored.BestStep);
         return restored;
+    }
+
+    private void CheckBest(int step)
+    {
+        try
+        {
+            _checkpoints.Check(step, TrainedFile, RunState.FileName);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException(
+                $"{e.Message}, and those after it: they count on it as the one of the lowest dev loss", e);
+        }
     }
 
     /// <summary>Measures the best model, writes it, and then removes the checkpoints.</summary>
@@ -290,6 +305,7 @@ public sealed class FineTuner : IDisposable
     {
         if (_state.BestStep == 0)
             throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and begin anew");
+        CheckBest(_state.BestStep);
         TensorFile.Read(Path.Combine(_checkpoints.PathOf(_state.BestStep), TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
         _model.Parameters.Round();
         float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation), test = _classification.Run(_data.Test.Sequences, cancellation);
@@ -297,44 +313,18 @@ public sealed class FineTuner : IDisposable
             _state.Step, _state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), _state.Seconds);
+        if (!double.IsFinite(result.TestLoss))
+            throw new NotFiniteNumberException($"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and begin anew", result.TestLoss);
         _log!.Flush();
         string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
-        LossCurve.Draw(_folder, column: 3, "dev", unit, "dev");
-        WriteModel();
-        BeforeFile?.Invoke(FineTuneRecord.FileName);
+        LossCurve.Draw(_folder, column: 3, "dev", unit, "dev", _run.Disk);
+        FineTunedFolder.Write(_model, _start, _options, _data.Config, _run);
         TaskPart[] parts = [_data.Train, _data.Dev, _data.Test];
         new FineTuneRecord(
             _hash, _start, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
-            Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder);
+            Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder, _run.Disk);
         _checkpoints.Delete();
         return result;
-    }
-
-    private void WriteModel()
-    {
-        BeforeFile?.Invoke("model");
-        byte[] config = _data.Config.Write(_model!.Config);
-        if (_options.Method != FineTuneMethod.Lora)
-        {
-            ModelFolder.Save(_model, _folder, config);
-            return;
-        }
-
-        string named = Path.GetFullPath(_start) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : Path.GetFullPath(_start);
-        if (_options.RandomInitialization)
-        {
-            // The base is nobody's but this run's.
-            string folder = Path.Combine(_folder, named = BaseFolder);
-            Directory.CreateDirectory(folder);
-            var frozen = _model.Parameters.Parameters.Where(p => p.IsFrozen).Select(p => (p.Name, p.Value)).ToList();
-            TensorFile.Write(Path.Combine(folder, "model.safetensors"), _model.Backend, frozen);
-            AtomicFile.Write(Path.Combine(folder, "config.json"), ModelFolder.Config(_model.Config));
-            ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), _model.Tokenizer.Save);
-        }
-
-        AtomicFile.Write(Path.Combine(_folder, "config.json"), config);
-        ResultFiles.Write(Path.Combine(_folder, "tokenizer.json"), _model.Tokenizer.Save);
-        LoraAdapter.Write(_model, _options.Lora, named, _folder);
     }
 
     private void Check(FineTuneRecord record)

@@ -118,12 +118,13 @@ internal sealed class LoraAdapter
     /// <param name="options">Its additions.</param>
     /// <param name="baseFolder">The folder of the base model, as it is to be named: a path from the folder, or a whole one.</param>
     /// <param name="folder">Where to.</param>
+    /// <param name="disk">On which disk.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    public static void Write(Dnabert2Model model, LoraOptions options, string baseFolder, string folder)
+    public static void Write(Dnabert2Model model, LoraOptions options, string baseFolder, string folder, FileOperations disk)
     {
         var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => (Prefix + p.Name, p.Value)).ToList();
-        TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, new Dictionary<string, string> { ["format"] = "pt" });
-        AtomicFile.Write(Path.Combine(folder, ConfigFile), LoraConfig.Write(model, options, baseFolder));
+        TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, new Dictionary<string, string> { ["format"] = "pt" }, disk);
+        AtomicFile.Write(Path.Combine(folder, ConfigFile), LoraConfig.Write(model, options, baseFolder), disk);
     }
 
     private static string Find(string folder, string named)

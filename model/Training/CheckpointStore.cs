@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -11,12 +12,16 @@ internal sealed partial class CheckpointStore
 {
     public const string FolderName = "checkpoints";
     private const string Prefix = "step-";
-    private static readonly string[] Files =
+
+    // Of versions that kept no checksums.
+    private static readonly string[] OlderFiles =
         ["config.json", "model.safetensors", "tokenizer.json", "trained.safetensors", "optimizer.safetensors", RunState.FileName];
 
     private readonly string _folder;
+    private readonly FileOperations _disk;
 
-    public CheckpointStore(string runFolder) => _folder = Path.Combine(runFolder, FolderName);
+    public CheckpointStore(string runFolder, FileOperations? disk = null) =>
+        (_folder, _disk) = (Path.Combine(runFolder, FolderName), disk ?? FileOperations.OfMachine);
 
     /// <summary>The steps of the checkpoints that are there, in order.</summary>
     public int[] Steps => !Directory.Exists(_folder) ? [] :
@@ -37,28 +42,44 @@ internal sealed partial class CheckpointStore
     {
         if (!Directory.Exists(_folder)) return;
         foreach (string leftover in Directory.GetDirectories(_folder, $".{Prefix}*"))
-            if (Leftover().IsMatch(Path.GetFileName(leftover))) Directory.Delete(leftover, recursive: true);
+            if (Leftover().IsMatch(Path.GetFileName(leftover))) _disk.DeleteFolder(leftover);
     }
 
     /// <summary>Writes a checkpoint; it appears under its name when it is complete and on the disk.</summary>
     /// <param name="step">Its step.</param>
     /// <param name="fill">Writes its files into a folder, flushed.</param>
+    /// <exception cref="IOException">It cannot be written; the ones before it are as they were.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written; the ones before it are as they were.</exception>
+    /// <exception cref="NotFiniteNumberException">A value is not finite: there is nothing to resume from in it.</exception>
     public void Write(int step, Action<string> fill)
     {
         string final = PathOf(step), temporary = Hidden(step, "writing");
-        Directory.CreateDirectory(temporary);
         try
         {
+            _disk.CreateFolder(temporary);
             fill(temporary);
-            Directory.Move(temporary, final);
+            CheckpointSums.Write(temporary, _disk);
+            _disk.MoveFolder(temporary, final);
         }
         catch (Exception e)
         {
-            Directory.Delete(temporary, recursive: true);
-            if (e is not IOException) throw;
-            string last = Steps is [.., int before] ? $"; {NameOf(before)} is whole: make room, and resume from it" : "";
-            throw new IOException($"{final}: cannot be written: {e.Message}{last}", e);
+            TryDelete(temporary);
+            if (Explain(step, e) is { } explained) throw explained;
+            throw;
         }
+    }
+
+    /// <summary>Checks every byte of a checkpoint. One of a version that kept no checksums is only held to be complete.</summary>
+    /// <exception cref="InvalidDataException">A file is missing or was altered; the message names it.</exception>
+    public void Check(int step, params string[] needed)
+    {
+        string folder = PathOf(step);
+        foreach (string file in needed)
+            if (!File.Exists(Path.Combine(folder, file)))
+                throw new InvalidDataException($"{Path.Combine(folder, file)} is missing; {CheckpointSums.Remedy}");
+        if (CheckpointSums.AreIn(folder)) CheckpointSums.Check(folder, needed);
+        else if (RunState.HasSums(folder))
+            throw new InvalidDataException($"{Path.Combine(folder, CheckpointSums.FileName)} is missing; {CheckpointSums.Remedy}");
     }
 
     /// <summary>Removes all but the newest checkpoints and one more.</summary>
@@ -80,14 +101,43 @@ internal sealed partial class CheckpointStore
     /// <summary>Removes a checkpoint, unless it holds something that the run has not made.</summary>
     private void Remove(int step)
     {
-        if (!Directory.EnumerateFileSystemEntries(PathOf(step)).All(entry => Files.Contains(Path.GetFileName(entry)))) return;
+        string[] own = CheckpointSums.AreIn(PathOf(step)) ? [.. CheckpointSums.FilesOf(PathOf(step))] : OlderFiles;
+        if (!Directory.EnumerateFileSystemEntries(PathOf(step)).All(entry => own.Contains(Path.GetFileName(entry)))) return;
         // Renamed first: a folder under a checkpoint's name is whole.
         string removed = Hidden(step, "removing");
-        Directory.Move(PathOf(step), removed);
-        Directory.Delete(removed, recursive: true);
+        _disk.MoveFolder(PathOf(step), removed);
+        _disk.DeleteFolder(removed);
     }
 
     private static string NameOf(int step) => Prefix + step.ToString("D8", CultureInfo.InvariantCulture);
+
+    /// <summary>Says of an error what it means for the run.</summary>
+    private Exception? Explain(int step, Exception e)
+    {
+        string final = PathOf(step), whole = Steps is [.., int last] ? $"; {NameOf(last)} is whole" : "";
+        string room = whole.Length == 0 ? "" : $"{whole}: make room, and resume from it";
+        return e switch
+        {
+            IOException => new IOException($"{final}: cannot be written: {e.Message}{room}", e),
+            UnauthorizedAccessException => new UnauthorizedAccessException($"{final}: may not be written: {e.Message}{whole}", e),
+            NotFiniteNumberException n => new NotFiniteNumberException(
+                $"{final}: is not written, since {e.Message}{whole}; begin a new run with a lower learning rate, a longer warm-up or clipped gradients",
+                n.OffendingNumber, e),
+            _ => null,
+        };
+    }
+
+    private void TryDelete(string folder)
+    {
+        try
+        {
+            if (Directory.Exists(folder)) _disk.DeleteFolder(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It stays under a name by which the next run finds it.
+        }
+    }
 
     private static int? StepOf(string path)
     {

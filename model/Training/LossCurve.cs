@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -16,11 +17,13 @@ internal static class LossCurve
     /// <param name="row">The second field of the rows to draw.</param>
     /// <param name="unit">What the loss is counted in.</param>
     /// <param name="held">The name of what is evaluated on.</param>
-    public static void Draw(string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out")
+    /// <param name="disk">Where to; null: the disks of this machine.</param>
+    public static void Draw(string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out",
+        FileOperations? disk = null)
     {
         List<(double Step, double Loss)> training = Thin(Read(Path.Combine(folder, RunLog.TrainFile), 1, _ => true));
         List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), column, line => line[1] == row);
-        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)));
+        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)), disk);
     }
 
     internal static string Draw(

@@ -13,11 +13,12 @@ public static class ModelFolder
     /// <param name="model">A model that was loaded or initialised for training.</param>
     /// <param name="folder">The folder; made if there is none.</param>
     /// <exception cref="IOException">A file cannot be written, or the disk is full.</exception>
+    /// <exception cref="NotFiniteNumberException">A weight is not finite; the message names its tensor.</exception>
     /// <exception cref="InvalidOperationException">The weights are laid out for inference.</exception>
     public static void Save(Dnabert2Model model, string folder) =>
         Save(model, folder, Config((model ?? throw new ArgumentNullException(nameof(model))).Config));
 
-    internal static void Save(Dnabert2Model model, string folder, byte[] config)
+    internal static void Save(Dnabert2Model model, string folder, byte[] config, FileOperations? disk = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
@@ -25,9 +26,9 @@ public static class ModelFolder
         Dictionary<string, string> tied = [];
         foreach (Parameter p in model.Parameters.Parameters)
             if (p.TiedTo is { } original) tied[p.Name] = original.Name;
-        TensorFile.Write(Path.Combine(folder, "model.safetensors"), model.Backend, TensorFile.Parameters(model.Parameters), tied);
-        AtomicFile.Write(Path.Combine(folder, "config.json"), config);
-        ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save);
+        TensorFile.Write(Path.Combine(folder, "model.safetensors"), model.Backend, TensorFile.Parameters(model.Parameters), tied, disk);
+        AtomicFile.Write(Path.Combine(folder, "config.json"), config, disk);
+        AtomicFile.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save, disk);
     }
 
     internal static byte[] Config(Dnabert2Config config)

@@ -77,15 +77,15 @@ public sealed class Pretrainer : IDisposable
         try
         {
             Check(model, corpus, _options);
-            _checkpoints = new CheckpointStore(folder.Path);
+            _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
             RunStart.Check(folder.Path, start, begun: _checkpoints.Steps.Length > 0);
             _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
             _step = new TrainingStep(model, corpus, _options);
             _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
-            _state = _checkpoints.Steps is [.., int last] ? Restore(_checkpoints.PathOf(last)) : new RunState();
-            _log = new RunLog(folder.Path, _state.Log, LogLayout.Pretraining);
-            _options.Save(Path.Combine(folder.Path, OptionsFile));
+            _state = _checkpoints.Steps is [.., int last] ? Restore(last) : new RunState();
+            _log = new RunLog(folder.Path, _state.Log, LogLayout.Pretraining, folder.Disk);
+            AtomicFile.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
         }
         catch
         {
@@ -103,9 +103,6 @@ public sealed class Pretrainer : IDisposable
 
     /// <summary>Steps done.</summary>
     public int Step => _state.Step;
-
-    /// <summary>Told the name of each file of a checkpoint before it is written.</summary>
-    internal Action<string>? BeforeFile { get; init; }
 
     /// <summary>The step as it is run; for tests.</summary>
     internal TrainingStep TrainingStep => _step;
@@ -130,7 +127,8 @@ public sealed class Pretrainer : IDisposable
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     /// <exception cref="NotFiniteNumberException">
-    /// Loss or gradients were not finite <see cref="PretrainOptions.MaxNonFinite"/> times in a row; the message names the samples.
+    /// Loss or gradients were not finite <see cref="PretrainOptions.MaxNonFinite"/> times in a row; the message names the samples. Or weights
+    /// or moments are not finite: no checkpoint is written of them, and the message names the tensor.
     /// </exception>
     /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
     public PretrainResult Run(IProgress<PretrainProgress>? progress = null, CancellationToken cancellation = default)
@@ -157,8 +155,8 @@ public sealed class Pretrainer : IDisposable
         }
 
         _log.Flush();
-        LossCurve.Draw(_folder.Path);
-        string? best = _state.BestStep > 0 ? _checkpoints.PathOf(_state.BestStep) : null;
+        LossCurve.Draw(_folder.Path, disk: _folder.Disk);
+        string? best = _checkpoints.Steps.Contains(_state.BestStep) ? _checkpoints.PathOf(_state.BestStep) : null;
         return new PretrainResult(_checkpoints.PathOf(_state.Step), best, evaluation, _state.Tokens, _state.Skipped, _state.Seconds);
     }
 
@@ -211,24 +209,20 @@ public sealed class Pretrainer : IDisposable
         _state.Log = _log.Flush();
         _checkpoints.Write(_state.Step, folder =>
         {
-            BeforeFile?.Invoke("model.safetensors");
-            ModelFolder.Save(_model, folder);
-            BeforeFile?.Invoke(OptimizerFile);
-            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
-            BeforeFile?.Invoke(RunState.FileName);
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(RunIdentity.Of(_corpus.Hash, _options)));
+            ModelFolder.Save(_model, folder, ModelFolder.Config(_model.Config), _folder.Disk);
+            var moments = TensorFile.Moments(_model.Parameters, _step.Optimizer);
+            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _folder.Disk);
+            byte[] state = _state.Write(RunIdentity.Of(_corpus.Hash, _options));
+            AtomicFile.Write(Path.Combine(folder, RunState.FileName), state, _folder.Disk);
         });
         _checkpoints.Keep(_options.KeepCheckpoints, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);
     }
 
-    private RunState Restore(string checkpoint)
+    private RunState Restore(int step)
     {
-        string config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
-        foreach (string path in (string[])[config, state])
-            if (!File.Exists(path))
-                throw new InvalidDataException($"{path} is missing: the checkpoint is damaged; " +
-                    "delete its folder to resume from the one before");
+        _checkpoints.Check(step, [.. ModelFolder.Files, OptimizerFile, RunState.FileName]);
+        string checkpoint = _checkpoints.PathOf(step), config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
         byte[] was = ModelFolder.Config(Dnabert2Config.Load(config)), now = ModelFolder.Config(_model.Config);
         if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
@@ -238,6 +232,8 @@ public sealed class Pretrainer : IDisposable
         _model.Parameters.Round();
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
         _step.Optimizer.Steps = restored.OptimizerSteps;
+        // A process that ended just after writing it has not come to this.
+        _checkpoints.Keep(_options.KeepCheckpoints, restored.BestStep);
         return restored;
     }
 

@@ -26,6 +26,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>The folder.</summary>
     public string Path { get; }
 
+    /// <summary>What the run does to the disk, it does by this.</summary>
+    internal FileOperations Disk { get; private init; } = FileOperations.OfMachine;
+
     /// <summary>Takes a folder for a run; it is made if there is none.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="kind">What is to run in it.</param>
@@ -37,7 +40,11 @@ public sealed class RunFolder : IDisposable
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     /// <exception cref="InvalidDataException">The marker is damaged.</exception>
-    public static RunFolder Claim(string path, RunKind kind, bool resume = false, IEnumerable<string>? inputs = null)
+    public static RunFolder Claim(string path, RunKind kind, bool resume = false, IEnumerable<string>? inputs = null) =>
+        ClaimOn(FileOperations.OfMachine, path, kind, resume, inputs);
+
+    /// <summary>Takes a folder on a disk of its own.</summary>
+    internal static RunFolder ClaimOn(FileOperations disk, string path, RunKind kind, bool resume, IEnumerable<string>? inputs = null)
     {
         string[] read = [.. inputs ?? []];
         if (Refusal(path, kind, resume, read) is { } reason) throw new IOException($"{path}: {reason}");
@@ -50,7 +57,7 @@ public sealed class RunFolder : IDisposable
             if (Refusal(path, kind, resume, read, marker) is { } late) throw new IOException($"{path}: {late}");
             Write(marker, kind);
             RemoveLeftovers(path, kind);
-            return new RunFolder(path, kind, marker, made);
+            return new RunFolder(path, kind, marker, made) { Disk = disk };
         }
         catch
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -30,13 +31,16 @@ internal sealed class RunLog : IDisposable
     public const string TrainFile = "train.csv", EvaluationFile = "evaluation.csv";
     private readonly FileStream _train, _evaluation, _eventStream;
     private readonly EventFile _events;
+    private readonly FileOperations _disk;
 
     /// <summary>Opens the log.</summary>
     /// <param name="folder">The run's folder, taken for it.</param>
     /// <param name="lengths">What to keep of the files that are there; default: nothing.</param>
     /// <param name="layout">What it is like.</param>
-    public RunLog(string folder, LogLengths lengths, LogLayout layout)
+    /// <param name="disk">Where to; null: the disks of this machine.</param>
+    public RunLog(string folder, LogLengths lengths, LogLayout layout, FileOperations? disk = null)
     {
+        _disk = disk ?? FileOperations.OfMachine;
         try
         {
             _train = Open(folder, TrainFile, lengths.Train);
@@ -63,9 +67,9 @@ internal sealed class RunLog : IDisposable
     /// <summary>Writes the files to the disk.</summary>
     public LogLengths Flush()
     {
-        _train.Flush(flushToDisk: true);
-        _evaluation.Flush(flushToDisk: true);
-        _eventStream.Flush(flushToDisk: true);
+        _disk.Flush(_train);
+        _disk.Flush(_evaluation);
+        _disk.Flush(_eventStream);
         return new LogLengths(_train.Length, _evaluation.Length, _eventStream.Length);
     }
 

@@ -27,8 +27,7 @@ internal sealed record RunIdentity(
 internal sealed class RunState
 {
     public const string FileName = "state.json";
-    private const int Version = 1;
-    private const string Remedy = "the checkpoint is damaged: delete its folder to resume from the one before";
+    private const int Version = 2, WithoutSums = 1;
 
     /// <summary>Steps done, skipped ones included; with the global batch it is the number of samples taken.</summary>
     public int Step { get; set; }
@@ -60,13 +59,17 @@ internal sealed class RunState
     /// <summary>Whether a folder holds a checkpoint of this format, be it damaged or of another run.</summary>
     public static bool IsIn(string checkpoint, string format) => RunKind.BeginsWith(Path.Combine(checkpoint, FileName), format);
 
+    /// <summary>Whether the checkpoint was written with checksums.</summary>
+    public static bool HasSums(string checkpoint) => JsonFields.Read(
+        Path.Combine(checkpoint, FileName), CheckpointSums.Remedy, json => json.Integer("version", 0) != WithoutSums);
+
     /// <summary>Reads the state of a checkpoint of this run.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or belongs to a run on other data or with other options.</exception>
     public static RunState Read(string path, RunIdentity identity)
     {
         const string otherwise = "or begin a new run in another folder";
         (RunState state, string data, string? difference) =
-            JsonFields.Read(path, Remedy, json => Read(json, identity));
+            JsonFields.Read(path, CheckpointSums.Remedy, json => Read(json, identity));
         if (data != identity.Data) throw new InvalidDataException($"{path}: the run was begun on {identity.OtherData}, {otherwise}");
         if (difference is not null)
             throw new InvalidDataException(
@@ -106,7 +109,8 @@ internal sealed class RunState
     private static (RunState State, string Data, string? Difference) Read(JsonFields json, RunIdentity identity)
     {
         if (json.Text("format") != identity.Format) throw json.Fault("format", $"is not {identity.Format}");
-        if (json.Integer("version", 0) != Version) throw json.Fault("version", $"is not {Version}, the one this program reads");
+        if (json.Integer("version", 0) is not (Version or WithoutSums))
+            throw json.Fault("version", $"is not {Version} or {WithoutSums}, which this program reads");
         var state = new RunState
         {
             Step = json.Small("step", 0),

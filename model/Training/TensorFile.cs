@@ -10,11 +10,14 @@ internal static class TensorFile
     private const int Piece = 1 << 18;
 
     /// <summary>Writes the tensors, fp32, atomically.</summary>
+    /// <exception cref="NotFiniteNumberException">A value is not finite; the message names its tensor, and nothing is written.</exception>
     public static void Write(
         string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors,
-        IReadOnlyDictionary<string, string>? metadata = null)
+        IReadOnlyDictionary<string, string>? metadata = null, FileOperations? disk = null)
     {
-        using var writer = new SafetensorsWriter(path, tensors.Select(t => new WeightEntry(t.Name, DType.F32, t.Tensor.Shape)), metadata);
+        using ResultFiles files = new(disk ?? FileOperations.OfMachine);
+        IEnumerable<WeightEntry> entries = tensors.Select(t => new WeightEntry(t.Name, DType.F32, t.Tensor.Shape));
+        using var writer = new SafetensorsWriter(path, entries, metadata, files);
         float[] buffer = new float[Piece];
         foreach ((string name, Tensor tensor) in tensors)
         {
@@ -22,15 +25,18 @@ internal static class TensorFile
             {
                 Span<float> values = buffer.AsSpan(0, (int)Math.Min(Piece, tensor.Count - start));
                 backend.Download(tensor.Slice(start, new Shape(values.Length)), values);
+                if (FloatValues.IndexOfNonFinite(values) is >= 0 and int at)
+                    throw new NotFiniteNumberException($"{name} holds {values[at]} at element {start + at}", values[at]);
                 writer.Write(name, MemoryMarshal.AsBytes(values));
             }
         }
 
         writer.Commit();
+        files.Commit();
     }
 
     /// <summary>Reads the tensors; the file holds exactly these.</summary>
-    /// <exception cref="InvalidDataException">A tensor is missing, extra or mis-shaped.</exception>
+    /// <exception cref="InvalidDataException">A tensor is missing, extra, mis-shaped or not finite.</exception>
     public static void Read(string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
     {
         using WeightFile file = WeightFile.Open(path);
@@ -41,6 +47,8 @@ internal static class TensorFile
                 throw Other(path, $"{entry} is not of type F32 and shape {tensor.Shape}");
             float[] values = new float[entry.Count];
             file.Read(entry, values);
+            if (FloatValues.IndexOfNonFinite(values) is >= 0 and int at)
+                throw new InvalidDataException($"{path}: {name} holds {values[at]} at element {at}; {CheckpointSums.Remedy}");
             backend.Upload<float>(values, tensor);
         }
 
@@ -64,5 +72,5 @@ internal static class TensorFile
         ])];
 
     private static InvalidDataException Other(string path, string what) =>
-        new($"{path}: the checkpoint is damaged or of another architecture: {what}");
+        new($"{path}: {what}: the checkpoint is of another architecture, or {CheckpointSums.Remedy}");
 }

@@ -136,28 +136,6 @@ public sealed class FineTunerTests : IDisposable
     }
 
     [Fact]
-    public void A_full_disk_at_any_file_leaves_a_run_that_goes_on_to_the_same_bits()
-    {
-        LabelledTask task = _toy.Task();
-        using (var whole = new FineTuner(_toy.Start, task, _toy["whole"], ToyTask.Recipe, _backend)) whole.Run();
-        foreach ((string file, int time) in new[] { ("trained.safetensors", 2), ("optimizer.safetensors", 3), ("state.json", 2), ("model", 1), ("finetune.json", 1) })
-        {
-            int written = 0;
-            using (var run = new FineTuner(_toy.Start, task, _toy[file], ToyTask.Recipe, _backend)
-            {
-                BeforeFile = name =>
-                {
-                    if (name == file && ++written == time) throw new IOException("No space left on device");
-                },
-            })
-                Assert.Contains("No space left", Assert.Throws<IOException>(() => run.Run()).Message, StringComparison.Ordinal);
-            Assert.Null(FineTuneResult.Of(_toy[file]));
-            using (var run = new FineTuner(_toy.Start, task, _toy[file], ToyTask.Recipe, _backend, resume: true)) run.Run();
-            foreach (string name in ModelFiles) Assert.Equal(File.ReadAllBytes(_toy["whole/" + name]), File.ReadAllBytes(Path.Combine(_toy[file], name)));
-        }
-    }
-
-    [Fact]
     public void Another_recipe_other_data_or_another_model_is_refused_by_name_when_resumed()
     {
         LabelledTask task = _toy.Task();

@@ -44,7 +44,7 @@ public sealed class PretrainerTests : IDisposable
         using var evaluator = new Evaluator(packed, _corpus, recipe.EvaluationWindows);
         Assert.Equal(result.Evaluation!.Total.Nats, evaluator.Run().Total.Nats, 1e-3);
         Assert.Equal(
-            ["config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"],
+            ["SHA256SUMS", "config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"],
             Directory.GetFiles(result.Checkpoint).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
@@ -151,31 +151,6 @@ public sealed class PretrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_full_disk_during_a_checkpoint_leaves_the_one_before_and_the_run_goes_on_from_it()
-    {
-        (float[] weights, _) = WholeRun();
-        foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "state.json"])
-        {
-            string folder = _toy["full-" + file];
-            int written = 0;
-            using (Dnabert2Model model = Toy.Model(_backend))
-            using (var run = new Pretrainer(model, _corpus, folder, Toy.Recipe)
-            {
-                BeforeFile = name =>
-                {
-                    if (name == file && ++written == 2) throw new IOException("No space left on device");
-                },
-            })
-                Assert.Matches("No space left.*; step-00000004 is whole", Assert.Throws<IOException>(() => run.Run()).Message);
-
-            Assert.Equal(["step-00000004"], Directory.GetFileSystemEntries(Path.Combine(folder, "checkpoints")).Select(Path.GetFileName));
-            using Dnabert2Model again = Toy.Model(_backend);
-            using (var run = new Pretrainer(again, _corpus, folder, Toy.Recipe, resume: true)) run.Run();
-            Assert.Equal(weights, Toy.Weights(again));
-        }
-    }
-
-    [Fact]
     public void The_newest_checkpoints_and_the_best_one_are_kept()
     {
         // Without warm-up at this rate the loss only rises: the first checkpoint is the best.
@@ -216,7 +191,7 @@ public sealed class PretrainerTests : IDisposable
         Assert.Equal(9, run.TrainingStep.Optimizer.Steps);
         Assert.All(Toy.Weights(model), w => Assert.True(float.IsFinite(w)));
         Assert.Equal(["NaN", "NaN"], Column("run/train.csv", 1)[6..8]);
-        Assert.Equal(["1", "1", "0", "0", "1", "0"], Column("run/train.csv", 8)[6..12]);
+        Assert.Equal(["yes", "yes", "no", "no", "yes", "no"], Column("run/train.csv", 8)[6..12]);
     }
 
     [Fact]
@@ -264,7 +239,6 @@ public sealed class PretrainerTests : IDisposable
         string checkpoint = _toy["run/checkpoints/step-00000012"];
         foreach ((string name, byte[] bytes) in Toy.Files(checkpoint))
         {
-            if (name == "tokenizer.json") continue;
             string path = Path.Combine(checkpoint, name);
             foreach (int keep in (int[])[0, bytes.Length / 2])
             {

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Engine.Runtime;
 
-/// <summary>What <see cref="ResultFiles"/> does to a disk; tests put one in its place on which each of these may fail.</summary>
+/// <summary>What <see cref="ResultFiles"/>, and the runs of models that write them, do to a disk; tests put one in its place on which each of these may fail.</summary>
 internal partial class FileOperations
 {
     private const UnixFileMode Permissions = (UnixFileMode)0x1FF;
@@ -56,6 +56,15 @@ internal partial class FileOperations
 
     /// <summary>Removes a file.</summary>
     public virtual void Delete(string path) => File.Delete(path);
+
+    /// <summary>Makes a folder, and those it lies in.</summary>
+    public virtual void CreateFolder(string path) => Directory.CreateDirectory(path);
+
+    /// <summary>Renames a folder.</summary>
+    public virtual void MoveFolder(string from, string to) => Directory.Move(from, to);
+
+    /// <summary>Removes a folder with all that is in it.</summary>
+    public virtual void DeleteFolder(string path) => Directory.Delete(path, recursive: true);
 
     [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Link(string from, string to);

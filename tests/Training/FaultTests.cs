@@ -1,0 +1,181 @@
+using Dnabert2;
+using Dnabert2.FineTuning;
+using Dnabert2.Training;
+using Engine.Runtime;
+using Tests.FineTuning;
+
+namespace Tests.Training;
+
+/// <summary>
+/// Each thing that a run does to the disk fails once: on a full disk, for want of permission, or because the process is killed, after which
+/// nothing more reaches the disk. Every checkpoint that is there is whole, and the run goes on to the same bits.
+/// </summary>
+public sealed class FaultTests : IDisposable
+{
+    private readonly Backend _backend = CpuBackend.Create(1);
+    private readonly Toy _toy = new();
+
+    public enum Fault
+    {
+        None,
+        FullDisk,
+        Denied,
+        Killed,
+    }
+
+    public void Dispose()
+    {
+        _toy.Dispose();
+        _backend.Dispose();
+    }
+
+    [Theory]
+    [InlineData(Fault.FullDisk)]
+    [InlineData(Fault.Denied)]
+    [InlineData(Fault.Killed)]
+    public void Pre_training_loses_nothing_wherever_it_fails(Fault fault)
+    {
+        using Corpus corpus = _toy.Build();
+        PretrainOptions recipe = Toy.Recipe with { Steps = 2, GlobalBatch = 1, CheckpointEvery = 1, EvaluationWindows = 1, KeepCheckpoints = 1, WarmupSteps = 1 };
+        EachOperation(fault, "pretrain", (folder, disk) =>
+        {
+            using Dnabert2Model model = Toy.Model(_backend);
+            using RunFolder claimed = RunFolder.ClaimOn(disk, folder, Pretrainer.Kind, resume: true);
+            using var run = new Pretrainer(model, corpus, claimed, recipe);
+            run.Run();
+        });
+    }
+
+    [Theory]
+    [InlineData(Fault.FullDisk)]
+    [InlineData(Fault.Denied)]
+    [InlineData(Fault.Killed)]
+    public void Fine_tuning_loses_nothing_wherever_it_fails(Fault fault)
+    {
+        using var toy = new ToyTask(_backend);
+        LabelledTask task = toy.Task(train: 6);
+        // With a base of its own: most files.
+        FineTuneOptions recipe = ToyTask.With(FineTuneMethod.Lora) with { RandomInitialization = true, Steps = 2, Batch = 2, EvaluateEvery = 1 };
+        EachOperation(fault, "finetune", (folder, disk) =>
+        {
+            using RunFolder claimed = RunFolder.ClaimOn(disk, folder, FineTuner.Kind, resume: true);
+            using var run = new FineTuner(toy.Start, task, claimed, recipe, _backend);
+            run.Run();
+        });
+    }
+
+    [Theory]
+    [InlineData(Fault.FullDisk)]
+    [InlineData(Fault.Denied)]
+    [InlineData(Fault.Killed)]
+    public void A_corpus_is_whole_or_none_wherever_its_building_fails(Fault fault) => EachOperation(fault, "corpus", (folder, disk) =>
+    {
+        CorpusOptions cuts = Toy.Cuts with { ShardTokens = 2000, RepeatBases = 12 };
+        CorpusBuilder.BuildOn(disk, folder, _toy.Sources, Toy.Tokenizer, cuts).Dispose();
+    });
+
+    private void EachOperation(Fault fault, string name, Action<string, FileOperations> run)
+    {
+        var sound = new FaultyDisk(Fault.None, 0);
+        run(_toy[name], sound);
+        SortedDictionary<string, byte[]> expected = Toy.Files(_toy[name]);
+        int failed = 0;
+        for (int at = 1; at <= sound.Operations; at++)
+        {
+            string folder = _toy[$"{name}-{at}"];
+            var disk = new FaultyDisk(fault, at);
+            Exception? e = Record.Exception(() => run(folder, disk));
+            if (!disk.HasFailed) continue;
+            failed++;
+            // What is tidied up may fail without harm.
+            if (e is not null) Assert.True(e is IOException or UnauthorizedAccessException, $"{at}: {e}");
+            if (fault == Fault.FullDisk) Assert.Contains("No space left", e!.Message, StringComparison.Ordinal);
+            var checkpoints = new CheckpointStore(folder);
+            foreach (int step in checkpoints.Steps) checkpoints.Check(step);
+            run(folder, new FaultyDisk(Fault.None, 0));
+            SortedDictionary<string, byte[]> actual = Toy.Files(folder);
+            Assert.True(expected.Keys.SequenceEqual(actual.Keys), $"{at}: {string.Join(' ', actual.Keys)}");
+            foreach (string file in expected.Keys.Where(IsDetermined)) Assert.True(expected[file].AsSpan().SequenceEqual(actual[file]), $"{at}: {file}");
+        }
+
+        Assert.True(failed > (name == "corpus" ? 5 : 20), $"{failed} of {sound.Operations} operations failed: the test shows little");
+    }
+
+    // What holds no seconds, and no speed.
+    private static bool IsDetermined(string file) =>
+        Path.GetExtension(file) is ".safetensors" or ".bin" || Path.GetFileName(file) is "evaluation.csv" or "config.json" or "tokenizer.json" or "corpus.json" or RunFolder.MarkerFile;
+
+    /// <summary>A disk on which one operation fails, counted from 1; after a kill all others do.</summary>
+    private sealed class FaultyDisk(Fault fault, int at) : FileOperations
+    {
+        public int Operations { get; private set; }
+
+        public bool HasFailed { get; private set; }
+
+        public override FileStream Create(string path, long size, UnixFileMode? mode)
+        {
+            Do(writes: true);
+            return base.Create(path, size, mode);
+        }
+
+        public override void Flush(FileStream file)
+        {
+            Do(writes: true);
+            // Whether it outlives a loss of power is no matter here.
+            file.Flush();
+        }
+
+        public override void CopyPermissions(string from, FileStream to)
+        {
+            Do(writes: false);
+            base.CopyPermissions(from, to);
+        }
+
+        public override void Keep(string path, string second)
+        {
+            Do(writes: true);
+            base.Keep(path, second);
+        }
+
+        public override void Move(string from, string to)
+        {
+            Do(writes: false);
+            base.Move(from, to);
+        }
+
+        public override void Delete(string path)
+        {
+            Do(writes: false);
+            base.Delete(path);
+        }
+
+        public override void CreateFolder(string path)
+        {
+            Do(writes: true);
+            base.CreateFolder(path);
+        }
+
+        public override void MoveFolder(string from, string to)
+        {
+            Do(writes: false);
+            base.MoveFolder(from, to);
+        }
+
+        public override void DeleteFolder(string path)
+        {
+            // Killed in the middle of it.
+            if (fault == Fault.Killed && Operations + 1 == at && Directory.EnumerateFiles(path).FirstOrDefault() is { } first) File.Delete(first);
+            Do(writes: false);
+            base.DeleteFolder(path);
+        }
+
+        private void Do(bool writes)
+        {
+            Operations++;
+            bool fails = fault == Fault.Killed ? Operations >= at : Operations == at && (writes || fault == Fault.Denied);
+            if (fault == Fault.None || !fails) return;
+            HasFailed = true;
+            throw fault == Fault.Denied ? new UnauthorizedAccessException("Access is denied") : new IOException("No space left on device");
+        }
+    }
+}
