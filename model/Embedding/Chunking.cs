@@ -11,7 +11,8 @@ namespace Dnabert2;
 internal readonly record struct Chunk(int Start, int Count, int KeepStart, int KeepEnd);
 
 /// <summary>The tokens of one strand of a record, cut into chunks.</summary>
-internal sealed class TokenisedRecord
+/// <param name="givesStarts">Whether <see cref="StartOf"/> is asked for: places take as much memory as tokens.</param>
+internal sealed class TokenisedRecord(bool givesStarts)
 {
     private readonly List<int> _starts = [];
     private readonly List<SequenceFragment> _used = [];
@@ -37,10 +38,11 @@ internal sealed class TokenisedRecord
         Clear();
         _used.Clear();
         Truncated = false;
+        List<int>? starts = givesStarts || options.OnTooLong == TooLong.Truncate ? _starts : null;
         foreach (SequenceFragment fragment in record.Fragments)
         {
             int first = Ids.Count;
-            tokenizer.EncodeSequence(record.Sequence.Slice(fragment.Start, fragment.Length), Ids, _starts);
+            tokenizer.EncodeSequence(record.Sequence.Slice(fragment.Start, fragment.Length), Ids, starts);
             for (int i = first; i < _starts.Count; i++) _starts[i] += fragment.Start;
             int room = options.MaxTokens - 2;
             Truncated = options.OnTooLong == TooLong.Truncate && Ids.Count - first > room;

@@ -45,7 +45,7 @@ public sealed class Embedder
         }
 
         using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
-        var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous };
+        var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous, OnEmpty = EmptyRecords.Error };
         foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
         {
             ReadOnlySpan<float> vector = embedding.Vector.Span;
@@ -67,7 +67,7 @@ public sealed class Embedder
     {
         ArgumentNullException.ThrowIfNull(records);
         using var batch = new ChunkBatch(_model, _options.Pooling);
-        var tokens = new TokenisedRecord();
+        var tokens = new TokenisedRecord(givesStarts: false);
         var waiting = new Queue<Pending>();
         var owners = new List<PooledStrand>();
         float[] pooled = [];
@@ -138,7 +138,7 @@ public sealed class Embedder
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
         using var batch = new ChunkBatch(_model, pooling: null);
-        var tokens = new TokenisedRecord();
+        var tokens = new TokenisedRecord(givesStarts: true);
         var waiting = new List<TokenPiece>();
         float[] vectors = [];
         long found = 0, done = 0;
@@ -181,7 +181,7 @@ public sealed class Embedder
     /// <summary>A record some of whose chunks may still be on their way.</summary>
     private sealed class Pending(SequenceRecord record, int width, EmbedOptions options)
     {
-        private readonly (string Id, long Number, int Bases) _record = (record.Id, record.Number, record.Length);
+        private readonly (string Source, string Id, long Number, long Bases) _record = (record.Source, record.Id, record.Number, record.TotalLength);
 
         public PooledStrand Forward { get; } = new(width, options.Pooling);
 
@@ -205,7 +205,8 @@ public sealed class Embedder
 
             FiniteOutput.Check(vector, "the vector", _record.Number, _record.Id);
             long tokens = Forward.Tokens + (Reverse?.Tokens ?? 0);
-            return new(_record.Id, _record.Number, _record.Bases, tokens, Forward.Chunks + (Reverse?.Chunks ?? 0), Truncated, vector);
+            int chunks = Forward.Chunks + (Reverse?.Chunks ?? 0);
+            return new(_record.Id, _record.Number, _record.Bases, tokens, chunks, Truncated, vector) { Source = _record.Source };
         }
     }
 
@@ -241,7 +242,7 @@ public sealed class Embedder
     }
 
     /// <summary>A chunk whose vectors are on their way.</summary>
-    private readonly record struct TokenPiece(string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
+    private readonly record struct TokenPiece(string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
     {
         public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
         {
@@ -255,14 +256,14 @@ public sealed class Embedder
             }
 
             // Row 0 of a chunk is [CLS].
-            return new(record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
+            return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
         }
 
         public TokenEmbeddings With(ReadOnlySpan<float> rows, int width)
         {
             rows = rows.Slice(FirstRow * width, Starts.Length * width);
             FiniteOutput.Check(rows, "the vector of a token", Number, Id);
-            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.ToArray());
+            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.ToArray()) { Source = Source };
         }
     }
 }

@@ -9,7 +9,11 @@ namespace Dnabert2;
 /// <param name="Chunks">Pieces that were embedded: more than one a strand where the record was too long, or was cut at unknown bases.</param>
 /// <param name="Truncated">Whether the record was too long and only its beginning was embedded.</param>
 /// <param name="Vector">[hidden].</param>
-public sealed record SequenceEmbedding(string Id, long Number, int Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector);
+public sealed record SequenceEmbedding(string Id, long Number, long Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector)
+{
+    /// <summary>The name of the record's file in messages.</summary>
+    public string Source { get; init; } = "";
+}
 
 /// <summary>The vectors of successive tokens of one sequence. A long sequence comes in several pieces, each token once: of
 /// two chunks that overlap, from the one in which it is farther from the border.</summary>
@@ -22,7 +26,11 @@ public sealed record SequenceEmbedding(string Id, long Number, int Bases, long T
 /// <param name="Ids">[tokens]: the token ids.</param>
 /// <param name="Vectors">[tokens, hidden], row-major.</param>
 public sealed record TokenEmbeddings(
-    string Id, long Number, bool Truncated, int FirstToken, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids, ReadOnlyMemory<float> Vectors);
+    string Id, long Number, bool Truncated, int FirstToken, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids, ReadOnlyMemory<float> Vectors)
+{
+    /// <summary>The name of the record's file in messages.</summary>
+    public string Source { get; init; } = "";
+}
 
 /// <summary>How far an embedding is. Tokens are counted as computed: once a chunk, special ones included.</summary>
 /// <param name="TokensDone">Tokens that went through the encoder.</param>

@@ -9,29 +9,42 @@ internal sealed class LabelledRows
     private readonly List<Row> _rows = [];
     private readonly string _path;
     private readonly TaskKind _kind;
+    private readonly string _label;
 
-    private LabelledRows(string path, TaskKind kind) => (_path, _kind) = (path, kind);
+    private LabelledRows(string path, TaskKind kind, string label) => (_path, _kind, _label) = (path, kind, label);
 
     /// <summary>Whether each row has two sequences.</summary>
     public bool Pairs { get; private set; }
 
+    /// <summary>What a user is to know of how the file was read, a sentence each.</summary>
+    public string[] Notes { get; private set; } = [];
+
     /// <summary>Reads a file and checks all that can be checked without knowing the names of the classes.</summary>
-    public static LabelledRows Read(string path, TaskKind kind, CancellationToken cancellation)
+    public static LabelledRows Read(string path, TaskKind kind, LabelledReading reading, CancellationToken cancellation)
     {
-        var rows = new LabelledRows(path, kind);
+        var rows = new LabelledRows(path, kind, reading.LabelColumn.Trim());
         // N stays in the sequence and becomes [UNK], as in the model's own training.
-        using SequenceReader reader = SequenceReader.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown }, cancellation);
-        rows.CheckColumns(reader);
+        var options = new SequenceOptions
+        {
+            OnAmbiguous = AmbiguousBases.Unknown,
+            NeedsKnownBases = true,
+            OnEmpty = reading.OnEmpty,
+            SequenceColumn = reading.SequenceColumn,
+            SecondSequenceColumn = reading.SecondSequenceColumn,
+        };
+        using SequenceReader reader = SequenceReader.Open(path, options, cancellation);
+        rows.CheckColumns(reader, namesItself: reading.SequenceColumn is null);
         var texts = new Dictionary<string, string>(StringComparer.Ordinal);
         while (reader.TryRead(out SequenceRecord? record))
         {
-            string label = record.Column("label")!.Trim();
+            string label = record.Column(rows._label)!.Trim();
             if (!texts.TryGetValue(label, out string? text)) texts[label] = text = label;
             rows.Check(record, text);
             rows._rows.Add(new Row(
                 record.Id, record.Number, record.Line, record.Sequence.ToArray(), rows.Pairs ? record.SecondSequence.ToArray() : null, text));
         }
 
+        rows.Notes = [.. reader.Notes()];
         return rows;
     }
 
@@ -65,17 +78,17 @@ internal sealed class LabelledRows
             : throw Fault(row.Number, row.Line, $"the label '{Show(name)}' is none of the classes of {origin} ({Listed(names)})",
                 "Correct the label, or add rows of this class to the training set");
 
-    private void CheckColumns(SequenceReader reader)
+    private void CheckColumns(SequenceReader reader, bool namesItself)
     {
         if (reader.Format is not (SequenceFormat.Csv or SequenceFormat.Tsv))
             throw new InvalidDataException(
                 $"{_path}: this is {reader.Format} and has no labels. Give CSV or TSV with the columns 'sequence,label' or 'sequence1,sequence2,label'.");
-        if (!Has("label"))
+        if (!Has(_label))
             throw new InvalidDataException(
-                $"{_path}: line 1: no column is named 'label'; found are {string.Join(", ", reader.Columns.Take(8).Select(c => $"'{Show(c)}'"))}. "
+                $"{_path}: line 1: no column is named '{Show(_label)}'; found are {string.Join(", ", reader.Columns.Take(8).Select(c => $"'{Show(c)}'"))}. "
                 + "Name the columns in the first line, for example 'sequence,label'.");
-        Pairs = Has("sequence2");
-        if (!Pairs && Has("sequence1") && !Has("sequence"))
+        Pairs = reader.IsOfPairs;
+        if (!Pairs && namesItself && Has("sequence1") && !Has("sequence"))
             throw new InvalidDataException(
                 $"{_path}: line 1: there is a column 'sequence1', but none named 'sequence2'. Name the columns 'sequence1,sequence2,label' for pairs, 'sequence,label' otherwise.");
 
@@ -84,8 +97,6 @@ internal sealed class LabelledRows
 
     private void Check(SequenceRecord record, string label)
     {
-        if (record.Ambiguous == record.Length || (record.HasSecond && record.SecondAmbiguous == record.SecondLength))
-            throw Fault(record.Number, record.Line, "the sequence has no A, C, G or T: it is empty after cleaning", "Remove the row or add its bases");
         if (_kind == TaskKind.Regression)
         {
             if (!float.IsFinite(ParseValue(label)))

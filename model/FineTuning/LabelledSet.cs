@@ -37,14 +37,16 @@ public sealed class LabelledSet : IReadOnlyList<LabelledSequence>
     /// <param name="path">The file; «-» is not understood.</param>
     /// <param name="kind">What its labels say.</param>
     /// <param name="names">The classes, as those of a fine-tuned model; null: those found in the file, in their order.</param>
+    /// <param name="reading">The columns, and what happens to rows without a sequence; null: as <see cref="LabelledReading"/> says.</param>
     /// <param name="cancellation">Ends the reading.</param>
     /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
     /// <exception cref="IOException">The file is not there or cannot be read.</exception>
     public static LabelledSet Read(
-        string path, TaskKind kind = TaskKind.SingleLabel, LabelNames? names = null, CancellationToken cancellation = default)
+        string path, TaskKind kind = TaskKind.SingleLabel, LabelNames? names = null,
+        LabelledReading? reading = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        LabelledRows rows = LabelledRows.Read(path, kind, cancellation);
+        LabelledRows rows = LabelledRows.Read(path, kind, reading ?? new(), cancellation);
         return rows.Resolve(names ?? LabelNames.Sorted(rows.Names()), names is null ? path : "the model");
     }
 

@@ -60,18 +60,22 @@ public sealed class LabelledTask
     /// <summary>Rows that are there more than once, or with several labels.</summary>
     public DataOverlap Overlap { get; }
 
+    /// <summary>What a user is to know of how the files were read, a sentence each: which rows were left out.</summary>
+    public IReadOnlyList<string> Notes { get; private init; } = [];
+
     /// <summary>Reads a task.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="kind">What its labels say.</param>
     /// <param name="needed">The parts that have to be there; others are read where they are there.</param>
     /// <param name="names">The classes, as those of a fine-tuned model; null: those of the data.</param>
+    /// <param name="reading">The columns, and what happens to rows without a sequence; null: as <see cref="LabelledReading"/> says.</param>
     /// <param name="cancellation">Ends the reading.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A part that is needed is not there; the message says which are.</exception>
     /// <exception cref="InvalidDataException">The content of a file is at fault; the message names file, record, line and remedy.</exception>
     public static LabelledTask Read(
         string folder, TaskKind kind = TaskKind.SingleLabel, Splits needed = Splits.All, LabelNames? names = null,
-        CancellationToken cancellation = default)
+        LabelledReading? reading = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
@@ -80,7 +84,7 @@ public sealed class LabelledTask
         CheckPresent(folder, paths, needed);
         var rows = new LabelledRows?[paths.Length];
         for (int i = 0; i < rows.Length; i++)
-            if (paths[i] is { } path) rows[i] = LabelledRows.Read(path, kind, cancellation);
+            if (paths[i] is { } path) rows[i] = LabelledRows.Read(path, kind, reading ?? new(), cancellation);
         CheckPairs(paths, rows);
 
         string origin = names is not null ? "the model" : paths[0] ?? folder;
@@ -88,7 +92,10 @@ public sealed class LabelledTask
         // Checked first: of a training set of one class, every other row would be said to have an unknown label.
         LabelledSet? train = rows[0]?.Resolve(names, origin);
         if (train is not null) CheckVaried(train);
-        return new LabelledTask(folder, names, train, rows[1]?.Resolve(names, origin), rows[2]?.Resolve(names, origin));
+        return new LabelledTask(folder, names, train, rows[1]?.Resolve(names, origin), rows[2]?.Resolve(names, origin))
+        {
+            Notes = [.. rows.SelectMany(part => part?.Notes ?? [])],
+        };
     }
 
     /// <summary>Whether a folder has a file of that part.</summary>

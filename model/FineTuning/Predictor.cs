@@ -13,7 +13,11 @@ namespace Dnabert2.FineTuning;
 /// </param>
 /// <param name="Outputs">The probability of each class; in regression the value alone.</param>
 /// <param name="Truncated">Whether the record was too long and only its beginning was looked at.</param>
-public sealed record Prediction(string Id, long Number, string Label, ReadOnlyMemory<float> Outputs, bool Truncated);
+public sealed record Prediction(string Id, long Number, string Label, ReadOnlyMemory<float> Outputs, bool Truncated)
+{
+    /// <summary>The name of the record's file in messages.</summary>
+    public string Source { get; init; } = "";
+}
 
 /// <summary>
 /// Predicts for sequences, or pairs of them. Records stream through, in windows of several batches whose sequences run together with those
@@ -58,11 +62,11 @@ public sealed class Predictor
     {
         ArgumentNullException.ThrowIfNull(records);
         TokenSequences sequences = _model.NewSequences(_maxTokens);
-        var waiting = new List<(string Id, long Number, bool Truncated)>();
+        var waiting = new List<(string Source, string Id, long Number, bool Truncated)>();
         foreach (SequenceRecord record in records)
         {
             bool truncated = Add(record, sequences);
-            waiting.Add((record.Id, record.Number, truncated));
+            waiting.Add((record.Source, record.Id, record.Number, truncated));
             if (sequences.Tokens < (long)BatchesOfWindow * _batchTokens && waiting.Count < MostRecords) continue;
             foreach (Prediction prediction in Run(sequences, waiting, cancellation)) yield return prediction;
             sequences.Clear();
@@ -74,7 +78,7 @@ public sealed class Predictor
 
     private bool Add(SequenceRecord record, TokenSequences sequences)
     {
-        if (record.Ambiguous == record.Length || (record.HasSecond && record.SecondAmbiguous == record.SecondLength))
+        if (record.IsUnknown)
             throw new InvalidDataException(
                 $"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}: it has no A, C, G or T; take it out, or leave such records out with --on-n drop");
         if (_bothStrands)
@@ -83,16 +87,16 @@ public sealed class Predictor
     }
 
     private IEnumerable<Prediction> Run(
-        TokenSequences sequences, List<(string Id, long Number, bool Truncated)> waiting, CancellationToken cancellation)
+        TokenSequences sequences, List<(string Source, string Id, long Number, bool Truncated)> waiting, CancellationToken cancellation)
     {
         if (waiting.Count == 0) yield break;
         float[] logits = _model.Logits(sequences, _batchTokens, cancellation);
         int strands = _bothStrands ? 2 : 1, outputs = logits.Length / sequences.Count;
         for (int i = 0; i < waiting.Count; i++)
         {
-            (string id, long number, bool truncated) = waiting[i];
+            (string source, string id, long number, bool truncated) = waiting[i];
             FiniteOutput.Check(logits.AsSpan(i * strands * outputs, strands * outputs), "the record's classes or value", number, id);
-            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs);
+            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs) with { Source = source };
         }
     }
 

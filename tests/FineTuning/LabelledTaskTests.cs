@@ -1,5 +1,6 @@
 using System.Text;
 using Dnabert2.FineTuning;
+using Dnabert2.Sequences;
 
 namespace Tests.FineTuning;
 
@@ -150,21 +151,45 @@ public class LabelledTaskTests
     [InlineData("sequence,label", Two, "", Two, "dev.csv: there are no sequences in it")]
     [InlineData("sequence,label", "ACGT,0\nGGCC\n", Two, Two, "train.csv: record 2, line 3: 1 fields, but the header has 2 columns")]
     [InlineData("sequence,label", "ACGT,0\nGGCC,1,1\n", Two, Two, "train.csv: record 2, line 3: more fields than the 2 columns")]
-    [InlineData("sequence,label", "ACGT,0\n,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no sequence")]
-    [InlineData("sequence,label", "ACGT,0\nNNRY,1\n", Two, Two, "train.csv: record 2, line 3: the sequence has no A, C, G or T")]
+    [InlineData("sequence,label", "ACGT,0\n,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no sequence", EmptyRecords.Error)]
+    [InlineData("sequence,label", ",0\n,1\n", Two, Two, "train.csv: there are no sequences in it, only 2 without any")]
+    [InlineData("sequence,label", "ACGT,0\nNNRY,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no A, C, G or T", EmptyRecords.Error)]
     [InlineData("sequence,label", Two, Two, "ACGT,0\nACGT,0.5\n", "test.csv: record 2, line 3: the label '0.5' is a number that is no class")]
     [InlineData("sequence,label", "ACGT,1.0\nGG,0.0\n", Two, Two, "train.csv: record 1, line 2: the label '1.0' is a number that is no class")]
     [InlineData("sequence,label", "ACGT,nan\nGG,0\n", Two, Two, "train.csv: record 1, line 2: the label 'nan' is a number that is no class")]
     [InlineData("sequence,label", Two, "ACGT,0\nACGT,\n", Two, "dev.csv: record 2, line 3: the label is empty")]
     [InlineData("sequence,label", "ACGT,0;1\n", Two, Two, "train.csv: record 1, line 2: the label '0;1' names several classes")]
     [InlineData("sequence,label", "AC-T,0\n", Two, Two, "train.csv: record 1, line 2, column 3: '-' at base 3 is not a nucleotide")]
-    public void Bad_rows_are_named_with_file_line_and_remedy(string header, string train, string dev, string test, string expected)
+    public void Bad_rows_are_named_with_file_line_and_remedy(string header, string train, string dev, string test, string expected, EmptyRecords onEmpty = EmptyRecords.Skip)
     {
         using var folder = new TaskFolder(train, dev, test, header);
-        string message = folder.Refusal();
+        string message = folder.Refusal(reading: new() { OnEmpty = onEmpty });
         Assert.StartsWith(folder.Path, message, StringComparison.Ordinal);
         Assert.Contains(expected, message, StringComparison.Ordinal);
         Assert.EndsWith(".", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rows_without_a_sequence_are_left_out_of_every_part_and_named()
+    {
+        using var folder = new TaskFolder("ACGT,0\n,1\nGG,1\n", "ACGT,0\nNN,1\n", "NA,0\nACGT,0\n");
+        LabelledTask task = LabelledTask.Read(folder.Path);
+        Assert.Equal([2, 1, 1], new[] { task.Train!.Count, task.Dev!.Count, task.Test!.Count });
+        Assert.Equal(["line 3", "line 3", "line 2"], task.Notes.Select(note => note[note.LastIndexOf("line ", StringComparison.Ordinal)..]));
+        Assert.All(task.Notes, note => Assert.Contains(" left out for having no sequence: record ", note, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_columns_may_be_named()
+    {
+        using var folder = new TaskFolder("x,ACGT,0\ny,GG,1\n", "x,ACGT,0\n", "y,GG,1\n", "label,Bases,Class");
+        LabelledTask task = LabelledTask.Read(folder.Path, reading: new() { SequenceColumn = "bases", LabelColumn = "class" });
+        Assert.Equal(["0", "1"], task.Names);
+        Assert.Equal("GG", System.Text.Encoding.ASCII.GetString(task.Test![0].First));
+        Assert.Contains("no column is named 'kind'", folder.Refusal(reading: new() { SequenceColumn = "bases", LabelColumn = "kind" }), StringComparison.Ordinal);
+        using var pairs = new TaskFolder("AC,GG,0\nTT,GG,1\n", "AC,GG,0\n", "AC,GG,1\n", "p,q,label");
+        Assert.True(LabelledTask.Read(pairs.Path, reading: new() { SequenceColumn = "p", SecondSequenceColumn = "q" }).Pairs);
+        Assert.False(LabelledTask.Read(pairs.Path, reading: new() { SequenceColumn = "p" }).Pairs);
     }
 
     [Theory]

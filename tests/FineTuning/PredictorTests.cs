@@ -111,7 +111,7 @@ public sealed class PredictorTests : IDisposable
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 16, "0", "1");
         using var toy = new ToyModel();
         string fine = _folder.Write("x.fa", ">a\nACGT\n>n\nNNNN\n"u8), empty = _folder.Write("empty.fa", ""u8);
-        Check(1, "record 2 'n', line 3: it has no A, C, G or T; take it out, or leave such records out with --on-n drop", fine, "--model", _folder["m"], "-o", _folder["p.csv"]);
+        Check(1, "record 2 'n', line 3: the record has no A, C, G or T", fine, "--model", _folder["m"], "-o", _folder["p.csv"], "--on-empty", "error");
         Check(1, "nowhere.fa: there is no such file", _folder["nowhere.fa"], "--model", _folder["m"]);
         Check(1, "the file is empty", empty, "--model", _folder["m"]);
         Check(1, "no such folder", fine, "--model", _folder["nothing"]);

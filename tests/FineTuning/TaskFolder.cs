@@ -34,8 +34,8 @@ internal sealed class TaskFolder : IDisposable
     }
 
     /// <summary>The message with which the task is refused.</summary>
-    public string Refusal(TaskKind kind = TaskKind.SingleLabel) =>
-        Assert.Throws<InvalidDataException>(() => LabelledTask.Read(Path, kind)).Message;
+    public string Refusal(TaskKind kind = TaskKind.SingleLabel, LabelledReading? reading = null) =>
+        Assert.Throws<InvalidDataException>(() => LabelledTask.Read(Path, kind, reading: reading)).Message;
 
     public void Dispose() => _folder.Delete(recursive: true);
 }

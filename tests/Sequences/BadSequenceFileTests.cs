@@ -42,6 +42,13 @@ public class BadSequenceFileTests
     [InlineData("sequence,label\nACGT,1\nACGT,1,2\n", "record 2, line 3: more fields than the 2 columns")]
     [InlineData("sequence,label\n", "no sequences")]
     [InlineData("sequence,label\n,1\n", "record 1, line 2: column 'sequence' has no sequence")]
+    [InlineData("sequence,label\nNA,1\n", "record 1, line 2: column 'sequence' has no sequence")]
+    [InlineData("sequence\nACGT\nNaN\n", "record 2, line 3: column 'sequence' has no sequence")]
+    [InlineData("sequence1,sequence2\nACGT,\n", "record 1, line 2: column 'sequence2' has no sequence")]
+    [InlineData("@a\n+\n@b\nA\n+\nI\n", "record 1 'a', line 1: the record has no sequence")]
+    [InlineData("@a\n\n+\nI\n", "0 bases but 1 qualities")]
+    [InlineData(">a\nAC\n  >b\nGT\n", "line 3, column 3: '>' at base 3 is not a nucleotide. A header begins its line: remove the blanks before it")]
+    [InlineData("  >b\nGT\n", "line 1: blanks are before the '>' of a header. A header begins its line")]
     [InlineData("id,sequence\nx,ACGT\ny,AC GT\n", "record 2 'y', line 3, column 5: byte 0x20 at base 3 is not a nucleotide. Letters of one sequence stand together")]
     [InlineData("sequence,label\nACGT,\"1\nACGT,2\n", "line 2: a quote is opened and never closed")]
     [InlineData("sequence,label\nACGT,1\"2\n", "line 2: a quote in the middle of a field")]
@@ -62,7 +69,7 @@ public class BadSequenceFileTests
         foreach (int drip in new[] { 0, 1, 3 })
         {
             Stream stream = drip == 0 ? new MemoryStream(bytes) : new DripStream(bytes, drip);
-            string message = Assert.Throws<InvalidDataException>(() => ReadAll(stream, "reads")).Message;
+            string message = Assert.Throws<InvalidDataException>(() => ReadAll(stream, "reads", new() { OnEmpty = EmptyRecords.Error })).Message;
             Assert.StartsWith("reads: ", message);
             Assert.Contains(expected, message);
             Assert.EndsWith(".", message);

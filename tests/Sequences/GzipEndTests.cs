@@ -115,6 +115,15 @@ public class GzipEndTests
             Assert.Equal(40_000_000, Assert.Single(SequenceReader.Read(stream, "x").Select(r => r.Length)));
     }
 
+    [Fact]
+    public void A_field_of_a_VCF_that_is_not_UTF8_is_refused_where_it_is_used()
+    {
+        const string Header = "##source=Andr\u00E9\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t\u00E9chantillon\n";
+        Assert.Equal(1, Variants(Encoding.Latin1.GetBytes(Header + "c\t1\t.\tA\tC\t.\t.\tNOTE=\u00E9\tGT\t0/1\n")));
+        string message = Assert.Throws<InvalidDataException>(() => Variants(Encoding.Latin1.GetBytes(Header + "c\u00E9\t1\t.\tA\tC\n"))).Message;
+        Assert.Contains("calls.vcf.gz: line 3: a field is not UTF-8 text: 'c\u00E9' if it is Latin-1. Convert the file", message);
+    }
+
     private static string Refusal(Stream stream) =>
         Assert.Throws<InvalidDataException>(() => ReadAll(stream, "reads")).Message;
 

@@ -14,12 +14,12 @@ public class NucleotidesTests
         for (int value = 0; value < 256; value++)
         {
             byte[] cleaned = new byte[1];
-            int ambiguous = 0;
-            int count = Nucleotides.Clean([(byte)value], cleaned, ref ambiguous);
+            int count = Nucleotides.Clean([(byte)value], cleaned, out int ambiguous, out int codes);
             char letter = (char)value;
             string expected = Known.Contains(letter) ? char.ToUpperInvariant(letter).ToString().Replace('U', 'T') : Ambiguous.Contains(letter) ? "N" : "";
             Assert.Equal(expected, Encoding.ASCII.GetString(cleaned, 0, count));
             Assert.Equal(expected == "N" ? 1 : 0, ambiguous);
+            Assert.Equal(expected == "N" && letter is not ('N' or 'n' or 'X' or 'x') ? 1 : 0, codes);
         }
     }
 
@@ -32,8 +32,8 @@ public class NucleotidesTests
             {
                 byte[] source = [.. Enumerable.Range(0, length).Select(_ => (byte)alphabet[random.Next(alphabet.Length)])];
                 byte[] target = new byte[length + 64];
-                int ambiguous = 0;
-                Assert.Equal(length, Nucleotides.Clean(source, target, ref ambiguous));
+                Assert.Equal(length, Nucleotides.Clean(source, target, out int ambiguous, out int codes));
+                Assert.Equal(source.Count(b => Ambiguous.Contains((char)b) && !"NXnx".Contains((char)b)), codes);
                 Assert.Equal(Naive(source), Encoding.ASCII.GetString(target, 0, length));
                 Assert.Equal(source.Count(b => Ambiguous.Contains((char)b)), ambiguous);
                 Assert.All(target[length..], b => Assert.Equal(0, b));
@@ -50,8 +50,7 @@ public class NucleotidesTests
                 byte[] source = Encoding.ASCII.GetBytes(new string('t', length));
                 source[at] = (byte)odd;
                 byte[] target = new byte[length];
-                int ambiguous = 0;
-                Assert.Equal(at, Nucleotides.Clean(source, target, ref ambiguous));
+                Assert.Equal(at, Nucleotides.Clean(source, target, out _, out _));
                 Assert.Equal(new string('T', at), Encoding.ASCII.GetString(target, 0, at));
             }
     }

@@ -88,7 +88,7 @@ public class SequenceReaderTests
         Assert.True(drop.TryRead(out SequenceRecord? only));
         Assert.Equal(("b", 2L), (only.Id, only.Number));
         Assert.False(drop.TryRead(out _));
-        Assert.Equal((3, 2), (drop.RecordsRead, drop.RecordsDropped));
+        Assert.Equal((3, 2), (drop.RecordsRead, drop.Dropped.Count));
 
         var refused = Assert.Throws<InvalidDataException>(() => ReadAll(">a\nACGT\nACRT", "x.fa", new() { OnAmbiguous = AmbiguousBases.Error }));
         Assert.StartsWith("x.fa: record 1 'a', line 3, column 3: 'R' at base 7 is not one exact base", refused.Message);

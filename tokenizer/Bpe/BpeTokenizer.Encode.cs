@@ -46,6 +46,20 @@ public sealed partial class BpeTokenizer
         else EncodeUnusual(sequence, ids, starts);
     }
 
+    /// <summary>
+    /// How many bases from the start of a sequence decide what its first tokens are: those of the tokens, and those over which the end of a
+    /// text reaches back, at most a token for each rule. Null where the vocabulary sets no such limit.
+    /// </summary>
+    /// <param name="tokens">How many tokens.</param>
+    public int? BasesThatDecide(int tokens)
+    {
+        // Rules that come after those that make their sides are applied rank by rank, and each is undone by no later one: what is beyond
+        // the end of a text can change a token more at every rank.
+        if (_sequences.Fast is null) return null;
+        long bases = (tokens + _model.Merges.Length + 2L) * _model.Tokens.Max(token => token.Length);
+        return bases <= Array.MaxLength ? (int)bases : null;
+    }
+
     private void EncodePlain(CompiledBpe fast, ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts)
     {
         int position = 0;

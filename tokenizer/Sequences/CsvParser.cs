@@ -3,12 +3,16 @@ using System.Buffers;
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// CSV and TSV by RFC 4180, with a header line. Own code because a sequence field goes straight from the bytes of the file
+/// CSV and TSV by RFC 4180, with a header line; also with semicolons, as spreadsheet programs write where a comma is the decimal point.
+/// Line breaks inside a quoted sequence are layout, as those of FASTA; a cell <c>NA</c> or <c>NaN</c> is an empty one. Own code because a sequence field goes straight from the bytes of the file
 /// into the base buffer: a general reader hands out a field as UTF-16 text, several copies of a chromosome.
 /// </summary>
 internal sealed class CsvParser : RecordParser
 {
     private const byte Quote = (byte)'"';
+
+    // More are a sign of a wrong file: a spreadsheet has as many.
+    private const int MostColumns = 16_384;
 
     private enum FieldEnd { Delimiter, Line }
 
@@ -18,21 +22,41 @@ internal sealed class CsvParser : RecordParser
     private readonly int _first;
     private readonly int _second;
     private readonly int _id;
+    private readonly long _headerLine;
+    private readonly string _firstCell;
+    private readonly string _secondCell;
 
-    public CsvParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, char delimiter)
-        : base(source, bases, draft, faults)
+    public CsvParser(
+        ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases, byte delimiter, SequenceOptions options)
+        : base(source, bases, draft, faults, needsKnownBases)
     {
-        _delimiter = (byte)delimiter;
+        _delimiter = delimiter;
         _special = SearchValues.Create([_delimiter, Quote, (byte)'\n', (byte)'\r']);
-        _columns = SkipBlankLines() ? ReadColumns() : [];
-        _first = IndexOf("sequence");
-        if (_first < 0) _first = IndexOf("sequence1");
-        _second = IndexOf("sequence2");
-        _id = IndexOf("id");
-        if (_first < 0) throw NoSequenceColumn();
+        bool any = SkipBlankLines();
+        _headerLine = Source.Line;
+        _columns = any ? ReadColumns() : [];
+        if (options.SequenceColumn is { } named)
+        {
+            _first = Needed(named);
+            _second = options.SecondSequenceColumn is { } second ? Needed(second) : -1;
+        }
+        else
+        {
+            _first = IndexOf("sequence");
+            if (_first < 0) _first = IndexOf("sequence1");
+            if (_first < 0) throw NoColumn("'sequence' or 'sequence1'");
+            _second = options.SecondSequenceColumn is { } second ? Needed(second) : IndexOf("sequence2");
+        }
+
+        if (_first == _second)
+            throw Faults.Line(_headerLine, $"both sequences of a pair are to be in column '{Faults.Show(_columns[_first])}'", "Name two columns");
+        (_firstCell, _secondCell) = ($"column '{_columns[_first]}'", _second < 0 ? "" : $"column '{_columns[_second]}'");
+        _id = IndexOf("id") is var id && id != _first && id != _second ? id : -1;
     }
 
     public override string[] Columns => _columns;
+
+    public override bool IsOfPairs => _second >= 0;
 
     public override bool TryRead()
     {
@@ -48,9 +72,11 @@ internal sealed class CsvParser : RecordParser
                     $"more fields than the {_columns.Length} columns of the header", "Put quotes around fields that hold the delimiter");
             if (column == _first || column == _second)
             {
+                string what = column == _first ? _firstCell : _secondCell;
                 Bases.Begin();
                 end = ReadField(toBases: true);
-                BaseRange range = EndBases($"column '{_columns[column]}'");
+                BaseRange range = EndBases(what);
+                if (IsMissing(range)) Draft.Lack ??= $"{what} has no sequence";
                 if (column == _first) Draft.First = range;
                 else Draft.Second = range;
             }
@@ -97,15 +123,25 @@ internal sealed class CsvParser : RecordParser
         return FieldEnd.Line;
     }
 
-    /// <summary>Reads from the opening to the closing quote; a doubled quote inside is one, and line ends are text.</summary>
+    /// <summary>Whether a cell says that there is nothing in it, as R and pandas write it.</summary>
+    private bool IsMissing(BaseRange range)
+    {
+        ReadOnlySpan<byte> text = Bases.Array.AsSpan(range.Start, range.Length);
+        return text.SequenceEqual("NA"u8) || text.SequenceEqual("NAN"u8);
+    }
+
+    /// <summary>
+    /// Reads from the opening to the closing quote; a doubled quote inside is one. Line ends are text, except in a sequence.
+    /// </summary>
     private void ReadQuoted(bool toBases)
     {
         long line = Source.Line;
+        ReadOnlySpan<byte> special = toBases ? "\"\n\r"u8 : "\"\n"u8;
         Source.Skip(1);
         while (Source.HasMore)
         {
             ReadOnlySpan<byte> window = Source.Window;
-            int length = window.IndexOfAny(Quote, (byte)'\n');
+            int length = window.IndexOfAny(special);
             if (length != 0)
             {
                 if (length < 0) length = window.Length;
@@ -115,7 +151,13 @@ internal sealed class CsvParser : RecordParser
             else if (window[0] == '\n')
             {
                 Source.SkipLineEnd(1);
-                Take("\n"u8, toBases);
+                if (toBases) Bases.EndLine();
+                else Take("\n"u8, toBases);
+            }
+            else if (window[0] == '\r')
+            {
+                Source.Skip(1);
+                Bases.EndLine();
             }
             else
             {
@@ -141,26 +183,31 @@ internal sealed class CsvParser : RecordParser
     private string[] ReadColumns()
     {
         var names = new List<string>();
+        var different = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         var end = FieldEnd.Delimiter;
         while (end == FieldEnd.Delimiter)
         {
             end = ReadField(toBases: false);
-            string name = TakeText(1, "a column name").Trim();
-            if (name.Length > 0 && names.Contains(name, StringComparer.OrdinalIgnoreCase))
-                throw Faults.Line(1, $"two columns are named '{Faults.Show(name)}'", "Rename one of them");
+            string name = TakeText(_headerLine, "a column name").Trim();
+            if (name.Length > 0 && !different.Add(name))
+                throw Faults.Line(_headerLine, $"two columns are named '{Faults.Show(name)}'", "Rename one of them");
+            if (names.Count == MostColumns)
+                throw Faults.Line(_headerLine, $"there are more than {MostColumns} columns", "Keep those that are needed: the sequence, its name and its label");
             names.Add(name);
         }
         return [.. names];
     }
 
+    private int Needed(string name) => IndexOf(name.Trim()) is >= 0 and int index ? index : throw NoColumn($"'{Faults.Show(name)}'");
+
     private int IndexOf(string name) => Array.FindIndex(_columns, column => column.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    private InvalidDataException NoSequenceColumn()
+    private InvalidDataException NoColumn(string name)
     {
         string found = string.Join(", ", _columns.Take(8).Select(column => $"'{Faults.Show(column, 30)}'"));
         return Faults.Line(
-            1, $"no column is named 'sequence' or 'sequence1'; found are {found}{(_columns.Length > 8 ? ", …" : "")}",
-            "Name the columns in the first line, for example 'sequence,label'");
+            _headerLine, $"no column is named {name}; found are {found}{(_columns.Length > 8 ? ", …" : "")}",
+            "Name the columns in the first line, for example 'sequence,label', or say which one holds the sequences (SequenceColumn)");
     }
 
     private InvalidDataException StrayQuote() => Faults.Line(

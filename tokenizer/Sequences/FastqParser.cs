@@ -4,8 +4,8 @@ namespace Dnabert2.Sequences;
 /// FASTQ (Cock et al., Nucleic Acids Res. 38, 2010): <c>@</c> header, bases, <c>+</c>, as many qualities as bases (printable
 /// ASCII), four lines or wrapped. Qualities are counted, not kept.
 /// </summary>
-internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults)
-    : RecordParser(source, bases, draft, faults)
+internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases)
+    : RecordParser(source, bases, draft, faults, needsKnownBases)
 {
     public override bool TryRead()
     {
@@ -45,6 +45,8 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
     /// <summary>Bases on one line have their qualities on one line; so a missing quality is not taken from the next record.</summary>
     private void ReadQualities(bool wrapped)
     {
+        // Of a read without bases the line of qualities is empty, or not there.
+        if (Draft.First.Total == 0 && Source.Peek() is (-1 or '@')) return;
         long count = 0;
         do
         {
@@ -59,9 +61,9 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
                 count += piece.Length;
             }
         }
-        while (wrapped && count < Draft.First.Length && Source.HasMore);
-        if (count != Draft.First.Length)
+        while (wrapped && count < Draft.First.Total && Source.HasMore);
+        if (count != Draft.First.Total)
             throw Faults.Record(
-                $"{Draft.First.Length} bases but {count} qualities", "The record is cut short or damaged: mend or remove it");
+                $"{Draft.First.Total} bases but {count} qualities", "The record is cut short or damaged: mend or remove it");
     }
 }

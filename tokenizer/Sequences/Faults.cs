@@ -12,7 +12,7 @@ internal sealed class Faults(string name, RecordDraft draft)
     public InvalidDataException Line(long line, string what, string remedy) => File($"line {line}: {what}", remedy);
 
     /// <summary>A fault of the current record as a whole; the line is where it starts.</summary>
-    public InvalidDataException Record(string what, string remedy) => File($"{Place}, line {draft.Line}: {what}", remedy);
+    public InvalidDataException Record(string what, string remedy) => File($"{RecordPlace}: {what}", remedy);
 
     /// <summary>A fault at a place inside the current record.</summary>
     public InvalidDataException Record(long line, long column, string what, string remedy) =>
@@ -24,8 +24,12 @@ internal sealed class Faults(string name, RecordDraft draft)
         "Convert the line ends: tr '\\r' '\\n' < old > new");
 
     /// <summary>A byte in a sequence that is no nucleotide; <paramref name="position"/> is its place in the sequence, from 1.</summary>
-    public InvalidDataException NotANucleotide(byte letter, long line, long column, long position) => Record(
-        line, column, $"{Show(letter)} at base {position} is not a nucleotide", RemedyFor(letter));
+    public InvalidDataException NotANucleotide(byte letter, long line, long column, long position, bool afterBlanks) => Record(
+        line, column, $"{Show(letter)} at base {position} is not a nucleotide",
+        afterBlanks && letter is (byte)'>' ? "A header begins its line: remove the blanks before it" : RemedyFor(letter));
+
+    /// <summary>The current record: its number, its name if it has one, and the line where it starts.</summary>
+    public string RecordPlace => $"{Place}, line {draft.Line}";
 
     private string Place => draft.Id.Length > 0 ? $"record {draft.Number} '{Show(draft.Id)}'" : $"record {draft.Number}";
 

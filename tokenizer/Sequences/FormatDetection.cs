@@ -7,28 +7,44 @@ internal static class FormatDetection
 {
     private const int MostBytes = 1 << 16;
 
-    /// <summary>The layout of the input; nothing is consumed but blank lines at its start.</summary>
+    /// <summary>The layout of the input, and what separates the fields of a table; nothing is consumed but what is before its first line.</summary>
     /// <exception cref="InvalidDataException">It is empty, binary, or none of the layouts.</exception>
-    public static SequenceFormat Detect(ByteSource source, string name, SequenceFormat asked, Faults faults)
+    public static (SequenceFormat Format, byte Separator) Detect(ByteSource source, string name, SequenceOptions options, Faults faults)
     {
         if (!source.HasMore) throw faults.File("the file is empty", "Give a file with sequences");
         for (int length; (length = source.LineEnd()) > 0;) source.SkipLineEnd(length);
         if (!source.HasMore) throw faults.File("the file has only blank lines", "Give a file with sequences");
-        while (source.Window.Length < MostBytes && source.Window.IndexOf((byte)'\n') < 0 && source.FillMore()) { }
+        while (source.Window.Length < MostBytes && !HoldsFirstLine(source.Window) && source.FillMore()) { }
         ReadOnlySpan<byte> head = source.Window[..Math.Min(source.Window.Length, MostBytes)];
         if (BinaryRemedy(head) is string remedy) throw faults.File("this is binary data, not text", remedy);
-        return asked != SequenceFormat.Detect ? asked : FromContent(head, Extension(name), faults);
+        bool mayBeTable = options.Format is SequenceFormat.Detect or SequenceFormat.Csv or SequenceFormat.Tsv;
+        if (mayBeTable && TableHeader.Declares(head, out byte declared, out int declaration))
+        {
+            source.Skip(declaration);
+            return (declared == '\t' ? SequenceFormat.Tsv : SequenceFormat.Csv, declared);
+        }
+        SequenceFormat format = options.Format != SequenceFormat.Detect ? options.Format : FromContent(head, Extension(name), options, faults);
+        return (format, format == SequenceFormat.Tsv ? (byte)'\t' : TableHeader.CsvSeparator(head, options));
     }
 
-    private static SequenceFormat FromContent(ReadOnlySpan<byte> head, string extension, Faults faults)
+    private static bool HoldsFirstLine(ReadOnlySpan<byte> window)
     {
-        if (head[0] is (byte)'>' or (byte)';') return SequenceFormat.Fasta;
-        if (head[0] == '@') return SequenceFormat.Fastq;
-        int end = head.IndexOf((byte)'\n');
+        int end = window.IndexOf((byte)'\n');
+        // Quotes matter in tables only: of other layouts nothing is waited for that may come later.
+        return end >= 0 && (window[0] is (byte)'>' or (byte)';' or (byte)'@' || !window[..end].Contains((byte)'"') || TableHeader.LineLength(window) >= 0);
+    }
+
+    private static SequenceFormat FromContent(ReadOnlySpan<byte> head, string extension, SequenceOptions options, Faults faults)
+    {
+        byte first = head.TrimStart(" \t\r\n"u8) is { IsEmpty: false } text ? text[0] : head[0];
+        if (first is (byte)'>' or (byte)';') return SequenceFormat.Fasta;
+        if (first == '@') return SequenceFormat.Fastq;
+        int end = TableHeader.LineLength(head);
         ReadOnlySpan<byte> line = end < 0 ? head : head[..end];
         bool tabs = extension is ".tsv" or ".tab";
-        if (HasSequenceColumn(line, ',')) return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
-        if (tabs || HasSequenceColumn(line, '\t')) return SequenceFormat.Tsv;
+        if (TableHeader.HasSequences(line, (byte)',', options)) return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
+        if (TableHeader.HasSequences(line, (byte)';', options)) return SequenceFormat.Csv;
+        if (tabs || TableHeader.HasSequences(line, (byte)'\t', options)) return SequenceFormat.Tsv;
         switch (extension)
         {
             case ".csv": return SequenceFormat.Csv;
@@ -41,16 +57,6 @@ internal static class FormatDetection
         throw faults.File(
             $"the layout is unknown; the first line is '{shown}'",
             "Give FASTA ('>name', then bases), FASTQ, CSV or TSV with a column 'sequence', or one sequence a line");
-    }
-
-    private static bool HasSequenceColumn(ReadOnlySpan<byte> line, char delimiter)
-    {
-        foreach (Range range in line.Split((byte)delimiter))
-        {
-            ReadOnlySpan<byte> field = line[range].Trim(" \t\r\""u8);
-            if (Ascii.EqualsIgnoreCase(field, "sequence"u8) || Ascii.EqualsIgnoreCase(field, "sequence1"u8)) return true;
-        }
-        return false;
     }
 
     /// <summary>The extension below <c>.gz</c> and its like, in lower case.</summary>

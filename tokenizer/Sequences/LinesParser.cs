@@ -1,8 +1,8 @@
 namespace Dnabert2.Sequences;
 
 /// <summary>One sequence a line; lines without letters are skipped.</summary>
-internal sealed class LinesParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults)
-    : RecordParser(source, bases, draft, faults)
+internal sealed class LinesParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases)
+    : RecordParser(source, bases, draft, faults, needsKnownBases)
 {
     public override bool TryRead()
     {
@@ -12,7 +12,7 @@ internal sealed class LinesParser(ByteSource source, BaseBuffer bases, RecordDra
             ReadBases();
             if (Bases.Length > 0)
             {
-                Draft.First = Bases.End();
+                Draft.First = EndBases();
                 return true;
             }
             Draft.Number--;

@@ -21,12 +21,13 @@ internal static class Nucleotides
 
     /// <summary>
     /// Cleans letters into the same positions of <paramref name="target"/> up to the first byte that is no nucleotide, and
-    /// returns how many that are; <paramref name="ambiguous"/> grows by the number of letters written that are no A, C, G or T: N, and
-    /// the IUPAC codes where they are kept.
+    /// returns how many that are; <paramref name="ambiguous"/> is the number of letters written that are no A, C, G or T: N, and the IUPAC
+    /// codes where they are kept; <paramref name="codes"/> is how many of them were codes for two or three bases.
     /// </summary>
-    public static int Clean(ReadOnlySpan<byte> source, Span<byte> target, ref int ambiguous, bool keepCodes = false)
+    public static int Clean(ReadOnlySpan<byte> source, Span<byte> target, out int ambiguous, out int codes, bool keepCodes = false)
     {
         byte[] table = keepCodes ? CleanedWithCodes : Cleaned;
+        ambiguous = codes = 0;
         target = target[..source.Length];
         int width = Vector<byte>.Count, last = source.Length - width;
         var fold = new Vector<byte>(0xFF & ~CaseBit);
@@ -52,11 +53,16 @@ internal static class Nucleotides
                 byte letter = table[source[i]];
                 if (letter == 0) return i;
                 target[i] = letter;
-                if (letter is not ((byte)'A' or (byte)'C' or (byte)'G' or (byte)'T')) ambiguous++;
+                if (letter is (byte)'A' or (byte)'C' or (byte)'G' or (byte)'T') continue;
+                ambiguous++;
+                if (IsCode(source[i])) codes++;
             }
         }
         return source.Length;
     }
+
+    /// <summary>Whether a letter that becomes N says more than N: it stands for two or three bases.</summary>
+    private static bool IsCode(byte letter) => (letter | CaseBit) is not ('n' or 'x');
 
     /// <summary>The position of the first letter that becomes N, or -1.</summary>
     public static int IndexOfAmbiguous(ReadOnlySpan<byte> source)

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Dnabert2.Sequences;
 
 /// <summary>Reads one layout, record after record, into a draft and a base buffer.</summary>
-internal abstract class RecordParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults)
+internal abstract class RecordParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases)
 {
     /// <summary>The longest header line or text field, in bytes: what no name needs is a sign of a wrong or damaged file.</summary>
     protected const int LongestText = 1 << 20;
@@ -24,6 +24,9 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
     /// <summary>The names of the columns, in the layouts that have a header line.</summary>
     public virtual string[] Columns => [];
 
+    /// <summary>Whether records have two sequences.</summary>
+    public virtual bool IsOfPairs => false;
+
     /// <summary>Makes the draft that of a new record that starts at the next byte.</summary>
     protected void StartRecord()
     {
@@ -33,6 +36,7 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
         Draft.Id = Draft.Description = "";
         Draft.First = Draft.Second = default;
         Draft.Values = [];
+        Draft.Lack = null;
     }
 
     /// <summary>Reads the rest of the header line: the name is its first word, after blanks if there are any.</summary>
@@ -76,13 +80,16 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
     protected void ReadBases()
     {
         while (Source.TryReadPiece(out ReadOnlySpan<byte> piece)) Bases.Append(piece);
+        Bases.EndLine();
     }
 
-    /// <summary>Ends the sequence; an empty one has no embedding and is an error.</summary>
+    /// <summary>Ends the sequence, and notes in the draft where it is none.</summary>
     protected BaseRange EndBases(string what = "the record")
     {
-        if (Bases.Length == 0) throw Faults.Record($"{what} has no sequence", "Remove the record or add its bases");
-        return Bases.End();
+        BaseRange range = Bases.End();
+        if (range.Total == 0) Draft.Lack ??= $"{what} has no sequence";
+        else if (needsKnownBases && range.IsUnknown) Draft.Lack ??= $"{what} has no A, C, G or T";
+        return range;
     }
 
     /// <summary>Consumes empty lines; false at the end of the input.</summary>

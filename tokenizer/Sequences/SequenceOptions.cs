@@ -36,8 +36,21 @@ public enum AmbiguousBases
     /// <summary>They stay in the sequence as <c>N</c>, which the tokenizer turns into [UNK]; the record is one fragment.</summary>
     Unknown,
 
-    /// <summary>A record that holds one is left out and counted in <see cref="SequenceReader.RecordsDropped"/>.</summary>
+    /// <summary>A record that holds one is left out and counted in <see cref="SequenceReader.Dropped"/>.</summary>
     Drop,
+
+    /// <summary>The first one ends the reading with an error that names its place.</summary>
+    Error,
+}
+
+/// <summary>
+/// What happens to a record without a sequence: no letter, a cell of a table that is empty, <c>NA</c> or <c>NaN</c>, and under
+/// <see cref="SequenceOptions.NeedsKnownBases"/> also one of N alone. A pair is such a record if one of its halves is.
+/// </summary>
+public enum EmptyRecords
+{
+    /// <summary>It is left out and counted in <see cref="SequenceReader.Empty"/>; a file of such records alone is an error.</summary>
+    Skip,
 
     /// <summary>The first one ends the reading with an error that names its place.</summary>
     Error,
@@ -57,4 +70,29 @@ public sealed record SequenceOptions
     /// a <see cref="Genome"/> that variants are compared with. To the model such letters are unknown.
     /// </summary>
     public bool KeepCodes { get; init; }
+
+    /// <summary>What happens to records without a sequence.</summary>
+    public EmptyRecords OnEmpty { get; init; }
+
+    /// <summary>Whether a sequence of N alone counts as none.</summary>
+    public bool NeedsKnownBases { get; init; }
+
+    /// <summary>
+    /// The column of a table that holds the sequences, in any case; null: <c>sequence</c>, or <c>sequence1</c> and <c>sequence2</c> for
+    /// pairs. Where it is given, pairs are read only if <see cref="SecondSequenceColumn"/> is too.
+    /// </summary>
+    public string? SequenceColumn { get; init; }
+
+    /// <summary>The column of a table that holds the second sequences of pairs, in any case; null: <c>sequence2</c>, if there is one.</summary>
+    public string? SecondSequenceColumn { get; init; }
+
+    /// <summary>The most bases of a sequence; a longer one is an error. Memory is about a byte for each base of the longest one.</summary>
+    public int MaxRecordBases { get; init; } = Array.MaxLength;
+
+    /// <summary>
+    /// Where only the beginning of long sequences is used: how many bases of it are kept. What follows a stretch of so many bases is still
+    /// checked and counted, in <see cref="SequenceRecord.TotalLength"/>, but takes no memory. Under <see cref="AmbiguousBases.Split"/> a
+    /// stretch ends at N; otherwise it is the sequence from its first base on. Null: all are kept.
+    /// </summary>
+    public int? KeepBases { get; init; }
 }

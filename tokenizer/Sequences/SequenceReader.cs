@@ -15,26 +15,30 @@ public sealed class SequenceReader : IDisposable
     private readonly RecordDraft _draft = new();
     private readonly Faults _faults;
     private readonly RecordParser _parser;
-    private readonly AmbiguousBases _onAmbiguous;
+    private readonly SequenceOptions _options;
+    private string _firstLack = "";
     private bool _over;
 
     private SequenceReader(Stream stream, bool leaveOpen, string name, SequenceOptions options, CancellationToken cancellation)
     {
         Name = name;
-        _onAmbiguous = options.OnAmbiguous;
+        _options = options;
+        CheckOptions(options);
         _faults = new Faults(name, _draft);
         _source = new ByteSource(stream, leaveOpen, _faults, cancellation);
         try
         {
-            Format = FormatDetection.Detect(_source, name, options.Format, _faults);
-            _bases = new BaseBuffer(_source, _faults, options.OnAmbiguous, blanksAllowed: Format == SequenceFormat.Fasta, options.KeepCodes);
+            (Format, byte separator) = FormatDetection.Detect(_source, name, options, _faults);
+            bool isTable = Format is SequenceFormat.Csv or SequenceFormat.Tsv;
+            if (!isTable && (options.SequenceColumn ?? options.SecondSequenceColumn) is { } column)
+                throw _faults.File($"this is {Format} and has no columns, but column '{Faults.Show(column)}' is asked for", "Give CSV or TSV, or name no column");
+            _bases = new BaseBuffer(_source, _faults, options, blanksAllowed: Format == SequenceFormat.Fasta);
             _parser = Format switch
             {
-                SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults),
-                SequenceFormat.Fastq => new FastqParser(_source, _bases, _draft, _faults),
-                SequenceFormat.Csv => new CsvParser(_source, _bases, _draft, _faults, ','),
-                SequenceFormat.Tsv => new CsvParser(_source, _bases, _draft, _faults, '\t'),
-                SequenceFormat.Lines => new LinesParser(_source, _bases, _draft, _faults),
+                SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
+                SequenceFormat.Fastq => new FastqParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
+                SequenceFormat.Csv or SequenceFormat.Tsv => new CsvParser(_source, _bases, _draft, _faults, options.NeedsKnownBases, separator, options),
+                SequenceFormat.Lines => new LinesParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
                 _ => throw new ArgumentOutOfRangeException(nameof(options), options.Format, "not a sequence format"),
             };
         }
@@ -58,7 +62,37 @@ public sealed class SequenceReader : IDisposable
     public long RecordsRead { get; private set; }
 
     /// <summary>Records left out under <see cref="AmbiguousBases.Drop"/>.</summary>
-    public long RecordsDropped { get; private set; }
+    public LeftOutRecords Dropped { get; } = new();
+
+    /// <summary>Records without a sequence, left out under <see cref="EmptyRecords.Skip"/>.</summary>
+    public LeftOutRecords Empty { get; } = new();
+
+    /// <summary>
+    /// Sequences that were written as overlapping k-mers with blanks between them, as for DNABERT-1, in a table or as plain lines, and
+    /// were read as what they were made from: the first k-mer, then the last letter of each.
+    /// </summary>
+    public long KmersJoined => _bases.Joined;
+
+    /// <summary>As <see cref="SequenceOptions.KeepBases"/>, for the records that are still to be read.</summary>
+    public int? KeepBases
+    {
+        get => _bases.MostKept;
+        set => _bases.MostKept = value;
+    }
+
+    /// <summary>Whether the records are pairs.</summary>
+    public bool IsOfPairs => _parser.IsOfPairs;
+
+    /// <summary>What a user is to know of the records read so far, a sentence each: what was left out, and what was not taken as it stands.</summary>
+    public IEnumerable<string> Notes()
+    {
+        if (Empty.Count > 0) yield return $"{Name}: {LeftOut(Empty)} for having no sequence: {Empty}";
+        if (Dropped.Count > 0) yield return $"{Name}: {LeftOut(Dropped)} for bases that are not known: {Dropped}";
+        if (KmersJoined > 0)
+            yield return $"{Name}: {KmersJoined:N0} sequence{(KmersJoined == 1 ? " was" : "s were")} written as overlapping k-mers and put together again";
+    }
+
+    private string LeftOut(LeftOutRecords records) => $"{records.Count:N0} record{(records.Count == 1 ? "" : "s")} of {RecordsRead:N0} left out";
 
     /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress.</summary>
     public long BytesRead => _source.BytesRead;
@@ -113,13 +147,18 @@ public sealed class SequenceReader : IDisposable
         return new SequenceReader(file, leaveOpen: false, path, options ?? new(), cancellation);
     }
 
-    /// <summary>Opens a stream, for callers that show progress or counts; the stream is left open.</summary>
-    /// <inheritdoc cref="Read(Stream, string, SequenceOptions?, CancellationToken)"/>
+    /// <summary>Opens a stream, for callers that show progress or counts.</summary>
+    /// <param name="stream">Stored bytes, gzipped or not.</param>
+    /// <param name="name">The name in messages; its extension decides where the content leaves the layout open.</param>
+    /// <param name="options">Layout and policy; the defaults of <see cref="SequenceOptions"/> if null.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="leaveOpen">Whether the stream outlives the reader.</param>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
     public static SequenceReader Open(
-        Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default)
+        Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default, bool leaveOpen = true)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return new SequenceReader(stream, leaveOpen: true, name, options ?? new(), cancellation);
+        return new SequenceReader(stream, leaveOpen, name, options ?? new(), cancellation);
     }
 
     /// <summary>Reads the next record that is not dropped; false at the end of the file.</summary>
@@ -135,17 +174,32 @@ public sealed class SequenceReader : IDisposable
         while (_parser.TryRead())
         {
             RecordsRead++;
-            if (_onAmbiguous == AmbiguousBases.Drop && _draft.First.Ambiguous + _draft.Second.Ambiguous > 0)
+            if (_draft.Lack is { } lack)
             {
-                RecordsDropped++;
+                if (_options.OnEmpty == EmptyRecords.Error) throw _faults.Record(lack, "Remove the record, add its bases, or have such records left out");
+                if (Empty.Count == 0) _firstLack = $"{_faults.RecordPlace}: {lack}";
+                Empty.Add(_faults);
                 continue;
             }
-            record = Current = new SequenceRecord(this, _bases.Array, _draft, _parser.Columns, _onAmbiguous == AmbiguousBases.Split);
+            if (_options.OnAmbiguous == AmbiguousBases.Drop && _draft.First.TotalAmbiguous + _draft.Second.TotalAmbiguous > 0)
+            {
+                Dropped.Add(_faults);
+                continue;
+            }
+            record = Current = new SequenceRecord(this, _bases.Array, _draft, _parser.Columns, _options.OnAmbiguous == AmbiguousBases.Split);
             _over = false;
             return true;
         }
         if (RecordsRead == 0) throw _faults.File("there are no sequences in it", "Give a file with at least one sequence");
+        if (RecordsRead == Empty.Count)
+            throw _faults.File($"there are no sequences in it, only {RecordsRead} without any ({_firstLack})", "Give a file with at least one sequence");
         return false;
+    }
+
+    private static void CheckOptions(SequenceOptions options)
+    {
+        if (options.MaxRecordBases < 1) throw new ArgumentOutOfRangeException(nameof(options), options.MaxRecordBases, "MaxRecordBases is less than 1");
+        if (options.KeepBases < 1) throw new ArgumentOutOfRangeException(nameof(options), options.KeepBases, "KeepBases is less than 1");
     }
 
     /// <summary>Closes the file; the bases of the last record are no longer valid.</summary>

@@ -68,6 +68,12 @@ public sealed class SequenceRecord
     /// <summary>The number of bases of <see cref="Sequence"/>.</summary>
     public int Length => _first.Length;
 
+    /// <summary>The number of bases in the file: more than <see cref="Length"/> only where <see cref="SequenceOptions.KeepBases"/> left some out.</summary>
+    public long TotalLength => _first.Total;
+
+    /// <summary>Whether the whole sequence in the file, or in a pair that of one half, is of letters that are N.</summary>
+    public bool IsUnknown => _first.IsUnknown || (HasSecond && _second.IsUnknown);
+
     /// <summary>How many letters of <see cref="Sequence"/> are N (in the file: N, X or an IUPAC code).</summary>
     public int Ambiguous => _first.Ambiguous;
 
@@ -80,6 +86,9 @@ public sealed class SequenceRecord
 
     /// <summary>The number of bases of <see cref="SecondSequence"/>.</summary>
     public int SecondLength => _second.Length;
+
+    /// <summary>As <see cref="TotalLength"/>, of the second sequence.</summary>
+    public long SecondTotalLength => _second.Total;
 
     /// <summary>How many letters of <see cref="SecondSequence"/> are N.</summary>
     public int SecondAmbiguous => _second.Ambiguous;
@@ -124,8 +133,16 @@ public sealed class SequenceRecord
     }
 }
 
-/// <summary>Where a cleaned sequence lies in the buffer, and how many of its letters are N.</summary>
-internal readonly record struct BaseRange(int Start, int Length, int Ambiguous);
+/// <summary>Where what is kept of a cleaned sequence lies in the buffer, and how many of its letters are N.</summary>
+/// <param name="Start">The first base.</param>
+/// <param name="Length">The bases that are kept.</param>
+/// <param name="Ambiguous">Of these, N.</param>
+/// <param name="Total">The bases in the file.</param>
+/// <param name="TotalAmbiguous">Of these, N.</param>
+internal readonly record struct BaseRange(int Start, int Length, int Ambiguous, long Total, long TotalAmbiguous)
+{
+    public bool IsUnknown => TotalAmbiguous == Total;
+}
 
 /// <summary>What a parser has found of the current record, besides its bases.</summary>
 internal sealed class RecordDraft
@@ -136,5 +153,8 @@ internal sealed class RecordDraft
     public string Description = "";
     public BaseRange First;
     public BaseRange Second;
+
+    /// <summary>Why the record has no sequence; null where it has one.</summary>
+    public string? Lack;
     public string?[] Values = [];
 }

@@ -68,15 +68,16 @@ public sealed class VariantReader : IDisposable
         return new VariantReader(file, leaveOpen: false, path, cancellation);
     }
 
-    /// <summary>Opens a stream, which is left open.</summary>
+    /// <summary>Opens a stream.</summary>
     /// <param name="stream">Stored bytes, gzipped or not.</param>
     /// <param name="name">The name in messages.</param>
     /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="leaveOpen">Whether the stream outlives the reader.</param>
     /// <exception cref="InvalidDataException">The content is at fault; the message names file, line and remedy.</exception>
-    public static VariantReader Open(Stream stream, string name, CancellationToken cancellation = default)
+    public static VariantReader Open(Stream stream, string name, CancellationToken cancellation = default, bool leaveOpen = true)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return new VariantReader(stream, leaveOpen: true, name, cancellation);
+        return new VariantReader(stream, leaveOpen, name, cancellation);
     }
 
     /// <summary>Reads the next variant; false at the end of the file.</summary>
@@ -135,7 +136,7 @@ public sealed class VariantReader : IDisposable
 
         if (!_source.HasMore) throw _faults.File("there is no line with the names of the columns", "A VCF has one that begins with '#CHROM'");
         long line = _source.Line;
-        ReadFields(MostNames);
+        ReadFields(MostNames, areNames: true);
         string[] header = [.. _fields.Select(name => name.Trim().ToLowerInvariant())];
         // The names of samples, which follow, are free.
         if (header.AsSpan().StartsWith(OfVcf)) header = header[..OfVcf.Length];
@@ -170,7 +171,7 @@ public sealed class VariantReader : IDisposable
     }
 
     /// <summary>Reads a line into its first fields; the rest of it is passed over.</summary>
-    private void ReadFields(int most)
+    private void ReadFields(int most, bool areNames = false)
     {
         long line = _source.Line;
         _fields.Clear();
@@ -181,12 +182,12 @@ public sealed class VariantReader : IDisposable
                 int tab = piece.IndexOf((byte)'\t');
                 Add(tab < 0 ? piece : piece[..tab], line);
                 if (tab < 0) break;
-                _fields.Add(Take(line));
+                _fields.Add(Take(line, areNames));
                 piece = piece[(tab + 1)..];
             }
         }
 
-        if (_fields.Count < most) _fields.Add(Take(line));
+        if (_fields.Count < most) _fields.Add(Take(line, areNames));
     }
 
     private void Add(ReadOnlySpan<byte> piece, long line)
@@ -196,10 +197,13 @@ public sealed class VariantReader : IDisposable
         _text.Write(piece);
     }
 
-    private string Take(long line)
+    private string Take(long line, bool isName)
     {
         if (_text.WrittenSpan.Contains((byte)'\r')) throw _faults.LoneCarriageReturn(line);
-        string text = FileText.Decode(_text.WrittenSpan, _faults, line, "a field");
+        // Names of columns that are needed are ASCII; those of samples may be in any encoding.
+        string text = isName
+            ? FileText.DecodeRemark(_text.WrittenSpan, _faults, line, "the name of a column")
+            : FileText.Decode(_text.WrittenSpan, _faults, line, "a field");
         _text.ResetWrittenCount();
         return text;
     }

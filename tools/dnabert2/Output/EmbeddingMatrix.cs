@@ -41,7 +41,7 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
         _data.Write(MemoryMarshal.AsBytes(embedding.Vectors.Span));
         for (int i = 0; i < embedding.Ids.Length; i++)
         {
-            AddTo(_ids, embedding, i, tokens);
+            AddTo(_ids, embedding, i, tokens, _layout);
             _ids.EndRow();
             Rows++;
         }

@@ -6,7 +6,8 @@ namespace Dnabert2.Tool;
 /// <param name="Width">Numbers a vector has.</param>
 /// <param name="OfTokens">Whether there is a vector for each token rather than one for each record.</param>
 /// <param name="BothStrands">Whether vectors are averages over both strands; a column says so.</param>
-internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands)
+/// <param name="OfSeveralFiles">Whether the records are of several files; a last column names that of each row.</param>
+internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands, bool OfSeveralFiles = false)
 {
     private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
     
@@ -14,7 +15,8 @@ internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool B
     public static string[] TokenColumns { get; } = ["record", "id", "index", "token", "token_id", "start", "end"];
 
     /// <summary>The columns that say what a row is of.</summary>
-    public string[] Columns => OfTokens ? TokenColumns : BothStrands ? [.. RecordColumns, Strands.Column] : RecordColumns;
+    public string[] Columns =>
+        [.. OfTokens ? TokenColumns : RecordColumns, .. BothStrands ? [Strands.Column] : (string[])[], .. OfSeveralFiles ? ["source"] : (string[])[]];
 }
 
 /// <summary>Where vectors go, one after the other: to a table on standard output, or to files.</summary>
@@ -82,10 +84,11 @@ internal abstract class EmbeddingOutput : IDisposable
         row.Add(embedding.Chunks);
         row.Add(embedding.Truncated);
         if (layout.BothStrands) row.Add(Strands.Both);
+        if (layout.OfSeveralFiles) row.Add(embedding.Source);
     }
 
     /// <summary>Adds the fields of a token to a row.</summary>
-    protected static void AddTo(RowWriter row, TokenEmbeddings embedding, int token, Func<int, string> tokens)
+    protected static void AddTo(RowWriter row, TokenEmbeddings embedding, int token, Func<int, string> tokens, EmbeddingLayout layout)
     {
         int id = embedding.Ids.Span[token];
         row.Add(embedding.Number);
@@ -95,5 +98,6 @@ internal abstract class EmbeddingOutput : IDisposable
         row.Add(id);
         row.Add(embedding.Starts.Span[token]);
         row.Add(embedding.Ends.Span[token]);
+        if (layout.OfSeveralFiles) row.Add(embedding.Source);
     }
 }

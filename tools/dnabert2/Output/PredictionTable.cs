@@ -4,21 +4,24 @@ namespace Dnabert2.Tool;
 
 /// <summary>
 /// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (yes
-/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a last column says so.
+/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a column says so, and of
+/// several files a last column <c>source</c> names that of the row.
 /// </summary>
 internal sealed class PredictionTable
 {
     private readonly RowWriter _rows;
-    private readonly bool _labels, _bothStrands;
+    private readonly bool _labels, _bothStrands, _severalFiles;
 
-    public PredictionTable(Stream stream, char separator, ClassifierModel model, bool bothStrands)
+    public PredictionTable(Stream stream, char separator, ClassifierModel model, bool bothStrands, bool severalFiles)
     {
-        (_rows, _labels, _bothStrands) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression, bothStrands);
+        (_rows, _labels) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression);
+        (_bothStrands, _severalFiles) = (bothStrands, severalFiles);
         _rows.Add("id");
         _rows.Add(_labels ? "label" : "value");
         foreach (string name in model.Names) _rows.Add($"p_{name}");
         _rows.Add("truncated");
         if (bothStrands) _rows.Add(Strands.Column);
+        if (severalFiles) _rows.Add("source");
         _rows.EndRow();
     }
 
@@ -30,6 +33,7 @@ internal sealed class PredictionTable
         _rows.Add(prediction.Outputs.Span);
         _rows.Add(prediction.Truncated);
         if (_bothStrands) _rows.Add(Strands.Both);
+        if (_severalFiles) _rows.Add(prediction.Source);
         _rows.EndRow();
     }
 

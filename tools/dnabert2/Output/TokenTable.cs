@@ -9,7 +9,8 @@ namespace Dnabert2.Tool;
 /// </summary>
 /// <param name="tokenizer">The tokenizer.</param>
 /// <param name="row">Where the rows go.</param>
-internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row) : ITokenOutput
+/// <param name="severalFiles">Whether the records are of several files; a last column <c>source</c> names that of each row.</param>
+internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row, bool severalFiles) : ITokenOutput
 {
     private readonly List<int> _ids = [], _starts = [];
     private bool _isBegun, _isOfPairs;
@@ -36,6 +37,7 @@ internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row) : IToken
             if (ofPairs && column == "id") row.Add("sequence");
         }
 
+        if (severalFiles) row.Add("source");
         row.EndRow();
     }
 
@@ -58,6 +60,7 @@ internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row) : IToken
                 row.Add(_ids[i]);
                 row.Add(start);
                 row.Add(start + (_ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(_ids[i]).Length));
+                if (severalFiles) row.Add(record.Source);
                 row.EndRow();
             }
         }

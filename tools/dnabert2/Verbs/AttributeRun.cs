@@ -5,7 +5,7 @@ namespace Dnabert2.Tool;
 
 /// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
 internal sealed class AttributeRun(
-    InterpretedModel model, Attribution attribution, AttributionOptions options, SequenceReader reader, Terminal terminal, bool quiet) : IProgress<AttributionProgress>
+    InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles input, Terminal terminal, bool quiet) : IProgress<AttributionProgress>
 {
     // Work from here on takes long enough that one wants to know beforehand.
     private const long LongWork = 5_000;
@@ -53,15 +53,16 @@ internal sealed class AttributeRun(
         if (!_line!.IsDue) return;
         // Of one record's region all is known; otherwise a part of what was read is done, and a part of the file was read.
         double done = value.BasesDone / value.BasesFound;
-        double? share = options.Region?.Record is null ? Shared.ShareOf(reader) * done : done;
-        _line.Show($"{Shared.Count(reader.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
+        double? share = options.Region?.Record is null ? input.Share * done : done;
+        _line.Show($"{Shared.Count(input.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
     public void Report(string path, string? picture)
     {
+        input.Report();
         if (_unseen > 0)
-            terminal.Say($"{reader.Name}: {Shared.Count(_unseen, "base")} past the {model.MaxTokens} tokens that the model takes were not substituted; a smaller --window shows them to the model");
+            terminal.Say($"{input.Name}: {Shared.Count(_unseen, "base")} past the {model.MaxTokens} tokens that the model takes were not substituted; a smaller --window shows them to the model");
         if (_map is { BasesLeftOut: > 0 })
             terminal.Say($"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn, {_map.BasesLeftOut:N0} are in the table alone; --region chooses others");
         if (quiet) return;
@@ -109,7 +110,7 @@ internal sealed class AttributeRun(
     /// <summary>The records; of one that will take long, it is said beforehand what it takes.</summary>
     private IEnumerable<SequenceRecord> Records()
     {
-        foreach (SequenceRecord record in Shared.Records(reader))
+        foreach (SequenceRecord record in input.Records())
         {
             SequenceRegion? region = options.Region;
             long bases = region is null ? record.Length : Math.Max(0, Math.Min(record.Length, region.End) - region.Start);

@@ -41,7 +41,7 @@ internal sealed class AttributeVerb
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");
     private readonly Compute _compute;
-    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Reading _reading = new(pairs: false);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public AttributeVerb(Terminal terminal)
@@ -55,8 +55,9 @@ internal sealed class AttributeVerb
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _format.Option, _quiet,
+            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
         };
+        foreach (Option option in _reading.Options) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -85,11 +86,11 @@ internal sealed class AttributeVerb
         bool quiet = parsed.GetValue(_quiet);
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
-        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = AmbiguousBases.Unknown }, _terminal);
+        using var records = new InputFiles([input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(folder, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
-        var run = new AttributeRun(model, attribution, options, reader, _terminal, quiet);
+        var run = new AttributeRun(model, attribution, options, records, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), picture is null ? null : files.Add(picture), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();

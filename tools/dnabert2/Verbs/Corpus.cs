@@ -13,6 +13,9 @@ internal sealed class Corpus(string[] paths, SequenceOptions options, Terminal t
     /// <summary>The longest piece given at once, so that an interruption does not wait for a chromosome.</summary>
     private const int PieceLength = 1 << 20;
 
+    // What was left out is said when the files are read first.
+    private bool _said;
+
     /// <summary>Gives all sequences to a trainer.</summary>
     public void AddTo(BpeTrainer trainer)
     {
@@ -62,6 +65,9 @@ internal sealed class Corpus(string[] paths, SequenceOptions options, Terminal t
             }
 
             before += reader.BytesRead;
+            if (!_said) Shared.WarnOfLeftOut(reader, terminal);
         }
+
+        _said = true;
     }
 }

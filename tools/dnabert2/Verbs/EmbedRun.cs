@@ -1,9 +1,7 @@
-using Dnabert2.Sequences;
-
 namespace Dnabert2.Tool;
 
 /// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
-internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, SequenceReader reader, EmbeddingOutput output, Terminal terminal) : IProgress<EmbedProgress>
+internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal) : IProgress<EmbedProgress>
 {
     private readonly Embedder _embedder = new(model, options);
     private ProgressLine? _line;
@@ -26,16 +24,16 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, Sequen
     {
         if (!_line!.IsDue) return;
         // Of what was read, a part is done; of the file, a part was read.
-        double? share = Shared.ShareOf(reader) * value.TokensDone / value.TokensFound;
-        _line.Show(Shared.Count(reader.RecordsRead, "record"), value.TokensDone, share);
+        double? share = files.Share * value.TokensDone / value.TokensFound;
+        _line.Show(Shared.Count(files.RecordsRead, "record"), value.TokensDone, share);
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
     public void Report(EmbeddingLayout layout, string path, bool quiet)
     {
-        Shared.WarnOfDropped(reader, terminal);
+        files.Report();
         if (_truncated > 0)
-            terminal.Say($"{reader.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens, of which only the beginning was embedded (--on-too-long truncate)");
+            terminal.Say($"{files.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens, of which only the beginning was embedded (--on-too-long truncate)");
         if (quiet) return;
         if (_inPieces > 0)
             terminal.Say($"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} tokens or cut at unknown bases");
@@ -46,7 +44,7 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, Sequen
     private void RunRecords()
     {
         int strands = options.AverageReverseComplement ? 2 : 1;
-        foreach (SequenceEmbedding embedding in _embedder.Embed(Shared.Records(reader), this, terminal.Cancellation))
+        foreach (SequenceEmbedding embedding in _embedder.Embed(files.Records(), this, terminal.Cancellation))
         {
             output.Write(embedding);
             _records++;
@@ -59,7 +57,7 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, Sequen
     private void RunTokens()
     {
         long last = 0, pieces = 0;
-        foreach (TokenEmbeddings embedding in _embedder.EmbedTokens(Shared.Records(reader), this, terminal.Cancellation))
+        foreach (TokenEmbeddings embedding in _embedder.EmbedTokens(files.Records(), this, terminal.Cancellation))
         {
             output.Write(embedding, model.Tokenizer.Token);
             _tokens += embedding.Ids.Length;

@@ -9,7 +9,7 @@ namespace Dnabert2.Tool;
 internal sealed class EmbedVerb
 {
     private readonly Terminal _terminal;
-    private readonly Argument<string> _input = Shared.Input();
+    private readonly Argument<string[]> _inputs = Shared.Inputs("and a last column 'source' names the file of each row");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, or a table " + RowWriter.Formats,
@@ -38,7 +38,7 @@ internal sealed class EmbedVerb
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the vectors, each pooled on its own,");
     private readonly Compute _compute;
-    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Reading _reading = new(pairs: false);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public EmbedVerb(Terminal terminal)
@@ -54,9 +54,10 @@ internal sealed class EmbedVerb
             ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors", "a vector for each token, with its place in the record"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
         {
-            _input, _output, _model, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
-            _rcAverage, _format.Option, _quiet,
+            _inputs, _output, _model, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
+            _rcAverage, _quiet,
         };
+        foreach (Option option in _reading.Options) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -65,7 +66,8 @@ internal sealed class EmbedVerb
 
     private int Run(ParseResult parsed)
     {
-        string path = parsed.GetRequiredValue(_output), input = parsed.GetRequiredValue(_input);
+        string path = parsed.GetRequiredValue(_output);
+        string[] inputs = parsed.GetRequiredValue(_inputs);
         Pooling? pooling = _pooling.Of(parsed);
         var options = new EmbedOptions
         {
@@ -79,14 +81,15 @@ internal sealed class EmbedVerb
         };
         string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         Check(path, pooling, options);
-        ResultPaths.Check(_terminal, [input, folder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
+        ResultPaths.Check(_terminal, [.. inputs, folder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
-        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = options.OnAmbiguous }, _terminal);
+        using var files = new InputFiles(inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal, givesNames: true);
         using Dnabert2Model model = Dnabert2Model.Load(folder, backend, ModelParts.Encoder);
-        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement);
+        if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
+        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
-        var run = new EmbedRun(model, options, reader, output, _terminal);
+        var run = new EmbedRun(model, options, files, output, _terminal);
         bool quiet = parsed.GetValue(_quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens")) run.Run(layout.OfTokens, line);
         _terminal.Cancellation.ThrowIfCancellationRequested();

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Dnabert2.FineTuning;
+using Dnabert2.Sequences;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool;
@@ -44,6 +45,14 @@ internal sealed class FinetuneVerb
     };
     private readonly Option<int> _further = Shared.Number(
         "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
+    private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
+    private readonly Option<string?> _sequenceColumn = Reading.SequenceColumn(pairs: true), _secondColumn = Reading.SecondColumn();
+    private readonly Option<string> _labelColumn = new("--label-column")
+    {
+        Description = "the column of the labels",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => "label",
+    };
     private readonly FinetuneFlags _flags = new();
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -66,7 +75,7 @@ internal sealed class FinetuneVerb
             _data, _task, _kind.Option, _model, _output, _resume, _further,
         };
         foreach (Option option in _flags.Options) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_onEmpty.Option, _sequenceColumn, _secondColumn, _labelColumn, _quiet]) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -86,7 +95,15 @@ internal sealed class FinetuneVerb
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start]));
-        LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), cancellation: _terminal.Cancellation);
+        var reading = new LabelledReading
+        {
+            SequenceColumn = parsed.GetValue(_sequenceColumn),
+            SecondSequenceColumn = parsed.GetValue(_secondColumn),
+            LabelColumn = parsed.GetRequiredValue(_labelColumn),
+            OnEmpty = _onEmpty.Of(parsed),
+        };
+        LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), reading: reading, cancellation: _terminal.Cancellation);
+        foreach (string note in task.Notes) _terminal.Say(note);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
         if (parsed.GetValue(_further) is > 0 and int steps)
         {

@@ -9,7 +9,7 @@ namespace Dnabert2.Tool;
 internal sealed class PredictVerb
 {
     private readonly Terminal _terminal;
-    private readonly Argument<string> _input = Shared.Input();
+    private readonly Argument<string[]> _inputs = Shared.Inputs("and a last column 'source' names the file of each row");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the table: " + RowWriter.Formats,
@@ -32,7 +32,7 @@ internal sealed class PredictVerb
     private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the probability of each class, or the value,");
     private readonly Compute _compute;
-    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public PredictVerb(Terminal terminal)
@@ -44,8 +44,9 @@ internal sealed class PredictVerb
             ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
         {
-            _input, _output, _model, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _format.Option, _quiet,
+            _inputs, _output, _model, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
         };
+        foreach (Option option in _reading.Options) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -54,35 +55,37 @@ internal sealed class PredictVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        string[] inputs = parsed.GetRequiredValue(_inputs);
+        string path = parsed.GetRequiredValue(_output);
         char separator = RowWriter.Separator(path);
         string folder = parsed.GetRequiredValue(_model);
-        ResultPaths.Check(_terminal, [input, folder], ("-o", path));
+        ResultPaths.Check(_terminal, [.. inputs, folder], ("-o", path));
         using Backend backend = _compute.Open(parsed);
-        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
+        using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true), _terminal, givesNames: true);
         using ClassifierModel model = ClassifierModel.Load(folder, backend);
         bool bothStrands = parsed.GetValue(_rcAverage);
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
+        input.KeepBases = model.Model.Tokenizer.BasesThatDecide(predictor.MaxTokens);
         using var files = new ResultFiles();
-        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands);
+        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands, input.AreSeveral);
         long records = 0, truncated = 0;
         bool quiet = parsed.GetValue(_quiet);
         using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");
-        foreach (Prediction prediction in predictor.Predict(Shared.Records(reader), _terminal.Cancellation))
+        foreach (Prediction prediction in predictor.Predict(input.Records(), _terminal.Cancellation))
         {
             table.Write(prediction);
             records++;
             if (prediction.Truncated) truncated++;
-            if (progress.IsDue) progress.Show(Shared.Count(records, "record"), records, Shared.ShareOf(reader));
+            if (progress.IsDue) progress.Show(Shared.Count(records, "record"), records, input.Share);
         }
 
         _terminal.Cancellation.ThrowIfCancellationRequested();
         table.Flush();
         files.Commit();
         progress.Dispose();
-        Shared.WarnOfDropped(reader, _terminal);
+        input.Report();
         if (truncated > 0)
-            _terminal.Say($"{reader.Name}: {Shared.Count(truncated, "record")} longer than {predictor.MaxTokens} tokens, of which only the beginning was looked at (column 'truncated')");
+            _terminal.Say($"{input.Name}: {Shared.Count(truncated, "record")} longer than {predictor.MaxTokens} tokens, of which only the beginning was looked at (column 'truncated')");
         if (!quiet) _terminal.Say($"{Shared.Count(records, "record")} in {progress.Elapsed.TotalSeconds:F1} s to {(path == "-" ? "standard output" : path)}");
         return CommandLineTool.Done;
     }

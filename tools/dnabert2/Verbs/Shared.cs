@@ -13,10 +13,10 @@ internal static class Shared
 
     public static Argument<string> Input() => new("INPUT") { Description = InputKinds };
 
-    public static Choice<SequenceFormat> Format() => new(
-        "--format", "the layout of the input, found from its content unless given",
-        ("detect", SequenceFormat.Detect), ("fasta", SequenceFormat.Fasta), ("fastq", SequenceFormat.Fastq),
-        ("csv", SequenceFormat.Csv), ("tsv", SequenceFormat.Tsv), ("lines", SequenceFormat.Lines));
+    /// <summary>One input or several.</summary>
+    /// <param name="output">What tells the rows of several apart.</param>
+    public static Argument<string[]> Inputs(string output) =>
+        new("INPUT") { Description = $"{InputKinds}; of several, one after the other, {output}", Arity = ArgumentArity.OneOrMore };
 
     public static Choice<AmbiguousBases> OnN(AmbiguousBases preferred)
     {
@@ -55,7 +55,26 @@ internal static class Shared
     {
         if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, terminal.Cancellation);
         CheckThere(path);
-        return SequenceReader.Open(path, options, terminal.Cancellation);
+        Stream file = OpenFile(path, terminal);
+        try
+        {
+            return SequenceReader.Open(file, path, options, terminal.Cancellation, leaveOpen: false);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a file to read. Where it is a pipe, waiting for it, to be opened and for more, ends when the run is cancelled.</summary>
+    /// <exception cref="IOException">It is a folder, or cannot be opened.</exception>
+    public static Stream OpenFile(string path, Terminal terminal)
+    {
+        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        var how = new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan };
+        FileStream file = Task.Run(() => new FileStream(path, how)).WaitAsync(terminal.Cancellation).GetAwaiter().GetResult();
+        return file.CanSeek ? file : new InterruptibleStream(file, terminal.Cancellation);
     }
 
     /// <summary>Says of an input, before any other is read, that it is not there.</summary>
@@ -98,11 +117,10 @@ internal static class Shared
         return RunFolder.Claim(output, kind, resume, read);
     }
 
-    /// <summary>Says how many records were left out, if any.</summary>
-    public static void WarnOfDropped(SequenceReader reader, Terminal terminal)
+    /// <summary>Says which records were left out, if any, and which were not taken as they stand.</summary>
+    public static void WarnOfLeftOut(SequenceReader reader, Terminal terminal)
     {
-        if (reader.RecordsDropped > 0)
-            terminal.Say($"{reader.Name}: {Count(reader.RecordsDropped, "record")} of {reader.RecordsRead:N0} left out for bases that are not known (--on-n drop)");
+        foreach (string note in reader.Notes()) terminal.Say(note);
     }
 
     /// <summary>A number of things: «1 record», «2,000 records».</summary>

@@ -9,14 +9,14 @@ namespace Dnabert2.Tool;
 internal sealed class TokenizeVerb
 {
     private readonly Terminal _terminal;
-    private readonly Argument<string> _input = Shared.Input();
+    private readonly Argument<string[]> _inputs = Shared.Inputs("in this order; a table has a last column 'source' then");
     private readonly Option<string> _output = new("--output", "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a table .tsv or .csv; '-' is lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
     private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "a tokenizer.json, or the folder of a model [default: that of the model that comes with the tool]", HelpName = "FILE" };
     private readonly Option<bool> _tokens = new("--tokens") { Description = "the tokens, as '[CLS] TGCA A [SEP]'; this is the default" };
     private readonly Option<bool> _ids = new("--ids") { Description = "their ids, as '1 94 5 2'" };
     private readonly Option<bool> _offsets = new("--offsets") { Description = "the bases each stands for, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token" };
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
-    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public TokenizeVerb(Terminal terminal)
@@ -30,8 +30,9 @@ internal sealed class TokenizeVerb
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --ids -o sample.ids", "token ids, for another program"),
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --offsets --on-n split --tokenizer tools/dnabert2/samples/tokenizer.json", "where each token lies, by a tokenizer of your own"))
         {
-            _input, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _format.Option, _quiet,
+            _inputs, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _quiet,
         };
+        foreach (Option option in _reading.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -42,33 +43,34 @@ internal sealed class TokenizeVerb
         bool ids = parsed.GetValue(_ids), offsets = parsed.GetValue(_offsets);
         if ((ids ? 1 : 0) + (offsets ? 1 : 0) + (parsed.GetValue(_tokens) ? 1 : 0) > 1)
             throw new UsageException("--tokens, --ids, --offsets: choose one of them");
-        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        string[] inputs = parsed.GetRequiredValue(_inputs);
+        string path = parsed.GetRequiredValue(_output);
         bool isTable = path != "-" && RowWriter.SeparatorOf(path) is not null;
         if (isTable && (ids || offsets || parsed.GetValue(_tokens)))
             throw new UsageException($"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
         string source = parsed.GetValue(_tokenizer) ?? Dnabert2Model.DefaultFolder;
-        ResultPaths.Check(_terminal, [input, source], ("-o", path));
+        ResultPaths.Check(_terminal, [.. inputs, source], ("-o", path));
         BpeTokenizer tokenizer = Load(source);
-        using SequenceReader reader = Shared.Open(input, new SequenceOptions { Format = _format.Of(parsed), OnAmbiguous = _onN.Of(parsed) }, _terminal);
+        using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed)), _terminal, givesNames: isTable);
         using var files = new ResultFiles();
         Stream stream = path == "-" ? _terminal.Output : files.Add(path);
         ITokenOutput tokens = isTable
-            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path))) : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
+            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral) : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {
             long bases = 0;
-            foreach (SequenceRecord record in Shared.Records(reader))
+            foreach (SequenceRecord record in input.Records())
             {
                 tokens.Write(record);
                 bases += record.Length + record.SecondLength;
-                if (progress.IsDue) progress.Show(Shared.Count(reader.RecordsRead, "record"), bases, Shared.ShareOf(reader));
+                if (progress.IsDue) progress.Show(Shared.Count(input.RecordsRead, "record"), bases, input.Share);
             }
         }
 
         _terminal.Cancellation.ThrowIfCancellationRequested();
         tokens.Flush();
         files.Commit();
-        Shared.WarnOfDropped(reader, _terminal);
+        input.Report();
         return CommandLineTool.Done;
     }
 

@@ -16,7 +16,7 @@ internal sealed class TrainTokenizerVerb
     private readonly Option<int> _vocabularySize = Shared.Number("--vocab-size", "ids to reach, the five special tokens and four bases included", 4096, 9, ushort.MaxValue);
     private readonly Option<int?> _maxTokenLength = Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
     private readonly Option<bool> _report = new("--report") { Description = "print what vocabularies of 256 to 32768 ids would do to these sequences; reads the files twice" };
-    private readonly Choice<SequenceFormat> _format = Shared.Format();
+    private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public TrainTokenizerVerb(Terminal terminal)
@@ -27,8 +27,9 @@ internal sealed class TrainTokenizerVerb
             ("dnabert2 train-tokenizer tools/dnabert2/samples/sample.fa -o tokenizer.json --vocab-size 256", "a small vocabulary from one file"),
             ("dnabert2 train-tokenizer tools/dnabert2/samples/*.fa -o tokenizer.json --max-token-length 16 --report", "several files, and a table to choose the size by"))
         {
-            _inputs, _output, _vocabularySize, _maxTokenLength, _report, _format.Option, _quiet,
+            _inputs, _output, _vocabularySize, _maxTokenLength, _report, _quiet,
         };
+        foreach (Option option in _reading.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -44,7 +45,7 @@ internal sealed class TrainTokenizerVerb
 
         foreach (string input in inputs) Shared.CheckThere(input);
         int size = parsed.GetValue(_vocabularySize);
-        var corpus = new Corpus(inputs, new SequenceOptions { Format = _format.Of(parsed) }, _terminal, quiet);
+        var corpus = new Corpus(inputs, _reading.Of(parsed, AmbiguousBases.Split), _terminal, quiet);
         var options = new BpeTrainerOptions { VocabularySize = report ? Math.Max(size, LargestReported) : size, MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue };
         var trainer = new BpeTrainer(options);
         BpeTokenizer trained = Train(trainer, corpus, quiet);

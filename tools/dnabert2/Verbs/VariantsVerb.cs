@@ -90,7 +90,7 @@ internal sealed class VariantsVerb
     {
         if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
-        return VariantReader.Open(path, _terminal.Cancellation);
+        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, _terminal.Cancellation, leaveOpen: false);
     }
 
     private Genome ReadGenome(string path, bool quiet)
@@ -98,6 +98,7 @@ internal sealed class VariantsVerb
         using SequenceReader reader = Shared.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true }, _terminal);
         using var line = new ProgressLine(_terminal, quiet, "bases");
         Genome genome = Genome.Read(reader, new GenomeProgress(line, reader));
+        Shared.WarnOfLeftOut(reader, _terminal);
         if (genome.Unnamed > 0) _terminal.Say($"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name, which no variant can refer to, left out");
         return genome;
     }
