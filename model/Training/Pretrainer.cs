@@ -79,7 +79,7 @@ public sealed class Pretrainer : IDisposable
             Check(model, corpus, _options);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
-            RunStart.Check(folder.Path, start, begun: _checkpoints.Steps.Length > 0);
+            RunStart.Check(folder, start, begun: _checkpoints.Steps.Length > 0);
             _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
             _step = new TrainingStep(model, corpus, _options);
             _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);

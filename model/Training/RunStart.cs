@@ -17,11 +17,11 @@ internal static class RunStart
     /// <param name="start">The folder of the model that it begins with; null: new weights or, of a run that was begun, whatever it was.</param>
     /// <param name="begun">Whether the run was begun before.</param>
     /// <exception cref="InvalidDataException">The run was begun with another model.</exception>
-    public static void Check(string folder, string? start, bool begun)
+    public static void Check(RunFolder folder, string? start, bool begun)
     {
-        string path = Path.Combine(folder, FileName), now = start is null ? New : ModelContent.Of(start).Weights;
+        string path = Path.Combine(folder.Path, FileName), now = start is null ? New : ModelContent.Of(start).Weights;
         // A checksum or a word: nothing in it is to be escaped.
-        if (!begun) AtomicFile.Write(path, Encoding.UTF8.GetBytes($"{{\n  \"{Weights}\": \"{now}\"\n}}\n"));
+        if (!begun) AtomicFile.Write(path, Encoding.UTF8.GetBytes($"{{\n  \"{Weights}\": \"{now}\"\n}}\n"), folder.Disk);
         if (!begun || start is null || !File.Exists(path)) return;
         string before = JsonFields.Read(path, Remedy, json => json.Text(Weights));
         if (before != now)
