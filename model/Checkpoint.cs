@@ -3,126 +3,108 @@ using Engine.Runtime;
 
 namespace Dnabert2;
 
-/// <summary>
-/// Fills a model's parameters from a weight file, strictly: everything missing, extra or mis-shaped is listed in one error. Encoders
-/// that were saved alone, without the prefix <c>bert.</c>, are understood.
-/// </summary>
+/// <summary>Fills a model's parameters from the weights of a folder, strictly: everything missing, extra or mis-shaped is in one error.</summary>
 internal sealed class Checkpoint : IDisposable
 {
-    private const string Prefix = "bert.";
-    private readonly WeightFile _file;
-    private readonly bool _bare;
+    private readonly ModelWeights _weights;
 
-    private Checkpoint(WeightFile file)
+    private Checkpoint(ModelWeights weights)
     {
-        _file = file;
-        _bare = file.TryGet("embeddings.word_embeddings.weight", out _);
-        foreach (WeightEntry entry in file.Entries) Parts |= PartOf(NameInModel(entry.Name));
+        _weights = weights;
+        foreach (ModelWeight weight in weights.All) Parts |= PartOf(weight.Name);
     }
 
     /// <summary>The parts the file has weights of.</summary>
     public ModelParts Parts { get; }
 
-    /// <summary>Opens the weights of a model folder: <c>model.safetensors</c>, or else <c>pytorch_model.bin</c>.</summary>
-    public static Checkpoint Open(string folder)
-    {
-        foreach (string name in (ReadOnlySpan<string>)["model.safetensors", "pytorch_model.bin"])
-        {
-            string path = Path.Combine(folder, name);
-            if (File.Exists(path)) return new Checkpoint(WeightFile.Open(path));
-            if (File.Exists(path + ".index.json"))
-                throw new InvalidDataException($"{path}.index.json: weights in several files are not supported; save the model in one file");
-        }
+    /// <summary>Opens the weights of a model folder; see <see cref="ModelWeights"/>.</summary>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public static Checkpoint Open(string folder) => new(ModelWeights.Open(folder));
 
-        throw new FileNotFoundException($"{folder}: neither model.safetensors nor pytorch_model.bin is there; a model folder has config.json, tokenizer.json and one of them");
-    }
+    /// <summary>The shape of a weight, or null where there is none.</summary>
+    public Shape? ShapeOf(string name) => _weights.TryGet(name, out ModelWeight? weight) ? weight.Entry.Shape : null;
 
     /// <summary>Fills the set.</summary>
     /// <param name="set">The declared parameters of the parts in use.</param>
     /// <param name="parts">The parts in use; weights of other parts are not looked at.</param>
     /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
-    /// <param name="others">Gives what the file is not asked for: the parts <paramref name="ofOthers"/>, and low-rank additions.</param>
-    /// <param name="ofOthers">The parts in use that come from <paramref name="others"/>.</param>
-    /// <param name="change">Changes values that were read.</param>
+    /// <param name="others">Gives what the file is not asked for: low-rank additions, and what <paramref name="ofOthers"/> says.</param>
+    /// <param name="ofOthers">Whether a parameter comes from <paramref name="others"/>.</param>
+    /// <param name="change">Changes values, wherever they come from.</param>
     /// <exception cref="InvalidDataException">The file does not hold exactly these parameters, or a value is not finite.</exception>
     public void Fill(
-        ParameterSet set, ModelParts parts, bool trainable, ParameterSource? others = null, ModelParts ofOthers = ModelParts.Encoder,
+        ParameterSet set, ModelParts parts, bool trainable, ParameterSource? others = null, Func<Parameter, bool>? ofOthers = null,
         ParameterSource? change = null)
     {
-        CheckNames(set, parts, ofOthers);
+        CheckNames(set, parts, IsOfOthers);
         if (trainable) set.FillFlat(Source);
         else set.FillPacked(Source);
 
+        bool IsOfOthers(Parameter parameter) => Lora.IsFactor(parameter) || (ofOthers?.Invoke(parameter) ?? false);
+
         void Source(Parameter parameter, int index, Span<float> destination)
         {
-            if (IsOfOthers(parameter, ofOthers)) others!(parameter, index, destination);
-            else
-            {
-                Read(parameter, destination);
-                change?.Invoke(parameter, index, destination);
-            }
+            if (IsOfOthers(parameter)) others!(parameter, index, destination);
+            else Read(parameter, destination);
+            change?.Invoke(parameter, index, destination);
         }
     }
 
-    private static bool IsOfOthers(Parameter parameter, ModelParts ofOthers) =>
-        parameter.Kind is ParameterKind.LowRankDown or ParameterKind.LowRankUp || (PartOf(parameter.Name) & ofOthers) != 0;
-
-    public void Dispose() => _file.Dispose();
+    public void Dispose() => _weights.Dispose();
 
     private void Read(Parameter parameter, Span<float> destination)
     {
-        WeightEntry entry = Find(parameter.Name)!;
-        _file.Read(entry, destination);
+        if (!_weights.TryGet(parameter.Name, out ModelWeight? weight)) throw new InvalidOperationException($"{parameter.Name} was not checked");
+        weight.File.Read(weight.Entry, destination);
         int at = FloatValues.IndexOfNonFinite(destination);
         if (at >= 0)
-            throw new InvalidDataException($"{_file.Path}: tensor {entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
+            throw new InvalidDataException(
+                $"{weight.File.Path}: tensor {weight.Entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
     }
 
-    private void CheckNames(ParameterSet set, ModelParts parts, ModelParts ofOthers)
+    private void CheckNames(ParameterSet set, ModelParts parts, Func<Parameter, bool> ofOthers)
     {
+        if (_weights.All.FirstOrDefault(w => LoraTensorName.IsOfAddition(w.Name)) is { } addition)
+            throw new InvalidDataException($"{addition.File.Path}: {addition.Entry.Name} is of a low-rank addition beside its weight: these are weights " +
+                "of a PEFT model; merge them in Python (merge_and_unload) and save that model, or save the adapter alone (save_pretrained)");
         var faults = new FaultList();
-        var known = new HashSet<string>();
+        var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (Parameter parameter in set.Parameters)
         {
             known.Add(parameter.Name);
-            if (IsOfOthers(parameter, ofOthers)) continue;
-            if (Find(parameter.Name) is not { } entry)
+            if (ofOthers(parameter)) continue;
+            if (!_weights.TryGet(parameter.Name, out ModelWeight? weight))
             {
                 if (parameter.TiedTo is null) faults.Add($"missing: {parameter.Name} {parameter.Shape}");
             }
-            else if (entry.Shape != parameter.Shape) faults.Add($"mis-shaped: {entry}, expected {parameter.Shape}");
-            else if (entry.DType is null or DType.I32 or DType.U8) faults.Add($"not a floating-point tensor: {entry}");
-            else if (parameter.TiedTo is { } original && Find(original.Name) is { } tied && tied.Shape == entry.Shape && !SameValues(entry, tied))
-                faults.Add($"not tied: {entry.Name} differs from {tied.Name}, with which this model shares it");
+            else if (weight.Entry.Shape != parameter.Shape) faults.Add($"mis-shaped: {weight.Entry}, expected {parameter.Shape}");
+            else if (weight.Entry.DType is null or DType.I32 or DType.U8) faults.Add($"not a floating-point tensor: {weight.Entry}");
+            else if (parameter.TiedTo is { } original && !SameValues(weight, original.Name))
+                faults.Add($"not tied: {weight.Entry.Name} differs from {original.Name}, with which this model shares it");
         }
 
-        foreach (WeightEntry entry in _file.Entries)
+        foreach (ModelWeight weight in _weights.All)
         {
-            string name = NameInModel(entry.Name);
-            if (!known.Contains(name) && (PartOf(name) & ~parts) == 0) faults.Add($"extra: {entry}");
+            if (known.Contains(weight.Name) || (PartOf(weight.Name) & ~parts) != 0) continue;
+            if (weight.Name == WeightNames.HeadBias && SameValues(weight, WeightNames.DecoderBias)) continue;
+            faults.Add($"extra: {weight.Entry}");
         }
 
         if (faults.Count > 0)
-            throw new InvalidDataException($"{_file.Path} does not hold the weights that config.json beside it describes:{faults}");
+            throw new InvalidDataException($"{_weights.Path} does not hold the weights that config.json beside it describes:{faults}");
     }
 
-    private bool SameValues(WeightEntry a, WeightEntry b)
+    /// <summary>Whether a weight has the values of another one; true where that one is missing or of another shape, which is told apart.</summary>
+    private bool SameValues(ModelWeight a, string other)
     {
-        if (a.TiedTo == b || b.TiedTo == a || (a.TiedTo is not null && a.TiedTo == b.TiedTo)) return true;
-        float[] left = new float[a.Count], right = new float[b.Count];
-        _file.Read(a, left);
-        _file.Read(b, right);
+        if (!_weights.TryGet(other, out ModelWeight? b) || b.Entry.Shape != a.Entry.Shape || a.Entry == b.Entry) return true;
+        if (a.Entry.TiedTo == b.Entry || b.Entry.TiedTo == a.Entry || (a.Entry.TiedTo is not null && a.Entry.TiedTo == b.Entry.TiedTo)) return true;
+        float[] left = new float[a.Entry.Count], right = new float[b.Entry.Count];
+        a.File.Read(a.Entry, left);
+        b.File.Read(b.Entry, right);
         return left.AsSpan().SequenceEqual(right);
     }
-
-    private WeightEntry? Find(string name)
-    {
-        string stored = _bare && name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : name;
-        return _file.TryGet(stored, out WeightEntry? entry) ? entry : null;
-    }
-
-    private string NameInModel(string stored) =>
-        _bare && !stored.StartsWith("cls.", StringComparison.Ordinal) && !stored.StartsWith("classifier.", StringComparison.Ordinal) ? Prefix + stored : stored;
 
     /// <summary>The part that a parameter belongs to.</summary>
     public static ModelParts PartOf(string name) =>

@@ -46,9 +46,13 @@ public sealed class Dnabert2Model : IDisposable
     /// <summary>The backend it runs on.</summary>
     public Backend Backend => Parameters.Backend;
 
+    /// <summary>What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.</summary>
+    internal ModelOrigin? Origin { get; set; }
+
     /// <summary>
-    /// Loads a Hugging Face folder as it is on disk: <c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or
-    /// <c>pytorch_model.bin</c>.
+    /// Loads a model folder as Hugging Face has it on disk (<c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or
+    /// <c>pytorch_model.bin</c>, also in several files with an index), an adapter with the base that it names, or the last checkpoint of a run of
+    /// pre-training; see <see cref="ModelSource"/>.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
@@ -59,17 +63,8 @@ public sealed class Dnabert2Model : IDisposable
     /// <exception cref="InvalidDataException">
     /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
     /// </exception>
-    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"{folder}: no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
-        Dnabert2Config config = Dnabert2Config.Load(Existing(folder, "config.json"));
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Existing(folder, "tokenizer.json"));
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
-        ModelParts wanted = parts ?? checkpoint.Parts;
-        return Make(config, tokenizer, backend, wanted, set => checkpoint.Fill(set, wanted, trainable));
-    }
+    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
+        ModelSource.Open(folder).Load(backend, parts, trainable);
 
     /// <summary>The folder of the model that comes with this library.</summary>
     public static string DefaultFolder => Path.Combine(AppContext.BaseDirectory, "builtin");

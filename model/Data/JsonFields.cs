@@ -145,6 +145,23 @@ internal sealed class JsonFields
             ? name : throw Fault(key, "is no plain file name");
     }
 
+    /// <summary>What kind of value a key has; undefined where it is absent.</summary>
+    public JsonValueKind KindOf(string key) => _values.TryGetValue(key, out JsonElement value) ? value.ValueKind : JsonValueKind.Undefined;
+
+    /// <summary>Whether a key is absent, or its value asks for nothing: it is null, false, 0, or empty.</summary>
+    public bool AsksForNothing(string key) => !_values.TryGetValue(key, out JsonElement value) || value.ValueKind switch
+    {
+        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.Number => value.TryGetDouble(out double number) && number == 0,
+        JsonValueKind.String => value.GetRawText() == "\"\"",
+        JsonValueKind.Array => value.GetArrayLength() == 0,
+        JsonValueKind.Object => value.GetPropertyCount() == 0,
+        _ => false,
+    };
+
+    /// <summary>A value as a message shows it.</summary>
+    public string Shown(string key) => Shown(Find(key));
+
     public JsonFields Object(string key) => new(_path, $"{_place}{key}.", _remedy, Find(key));
 
     /// <summary>The objects of an array, one at a time.</summary>
@@ -174,6 +191,9 @@ internal sealed class JsonFields
     /// <summary>The error for a key.</summary>
     public InvalidDataException Fault(string key, string what) =>
         new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {Cut(what, LongestFault)}; {_remedy}");
+
+    /// <summary>The error for a key that is as it was meant, but cannot be done; what is said holds the remedy.</summary>
+    public InvalidDataException Refusal(string key, string what) => new($"{_path}: {Cut(_place, LongestFault)}{key} {what}");
 
     private JsonElement Find(string key) => _values.TryGetValue(key, out JsonElement value) ? value : throw Fault(key, "is missing");
 

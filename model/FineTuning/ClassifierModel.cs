@@ -1,4 +1,3 @@
-using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -18,14 +17,11 @@ namespace Dnabert2.FineTuning;
 /// </example>
 public sealed class ClassifierModel : IDisposable
 {
-    private const ModelParts Head = ModelParts.Pooler | ModelParts.Classifier;
-
-    // Of a model that does not say how it was trained: the largest of the paper's limits.
-    private const int DefaultMaxTokens = 512;
+    internal const ModelParts Head = ModelParts.Pooler | ModelParts.Classifier;
 
     private ClassifierModel(Dnabert2Model model, TaskConfig task)
     {
-        (Model, Kind, Names, MaxTokens) = (model, task.Kind, task.Names, task.MaxTokens);
+        (Model, Kind, Names, MaxTokens, MaxTokensSource) = (model, task.Kind, task.Names, task.MaxTokens, task.MaxTokensSource);
         if (model.Config.NumLabels != task.Outputs)
             throw new InvalidDataException($"config.json has {model.Config.NumLabels} outputs for a task of {task.Outputs}");
     }
@@ -39,29 +35,37 @@ public sealed class ClassifierModel : IDisposable
     /// <summary>The classes; empty in regression.</summary>
     public LabelNames Names { get; }
 
-    /// <summary>The most tokens of a sequence in training, special ones included.</summary>
+    /// <summary>
+    /// The most tokens of a sequence in training, special ones included: <c>dnabert2_max_tokens</c> of <c>config.json</c>, or else
+    /// <c>model_max_length</c> of <c>tokenizer_config.json</c>, or else 512.
+    /// </summary>
     public int MaxTokens { get; }
+
+    /// <summary>What says <see cref="MaxTokens"/>: key and file, for people.</summary>
+    public string MaxTokensSource { get; }
 
     /// <summary>Loads a fine-tuned model.</summary>
     /// <param name="folder">
-    /// The folder: <c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> (or <c>pytorch_model.bin</c>) with pooler and
-    /// classifier, or <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, which names its base.
+    /// The folder: a model with pooler and classifier, or an adapter that names its base; see <see cref="ModelSource"/>.
     /// </param>
     /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
     /// <exception cref="IOException">The folder, or a file of it, is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model was not fine-tuned.</exception>
-    public static ClassifierModel Load(string folder, Backend? backend = null)
+    public static ClassifierModel Load(string folder, Backend? backend = null) => Load(ModelSource.Open(folder), backend);
+
+    /// <summary>Loads a fine-tuned model.</summary>
+    /// <param name="source">The model.</param>
+    /// <param name="backend">See <see cref="Load(string, Backend?)"/>.</param>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the model was not fine-tuned.</exception>
+    public static ClassifierModel Load(ModelSource source, Backend? backend = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"{folder}: no such folder; a fine-tuned model is a folder as 'dnabert2 finetune' writes it");
-        string path = Dnabert2Model.Existing(folder, "config.json");
-        Dnabert2Config config = Dnabert2Config.Load(path);
-        TaskConfig task = TaskConfig.Read(path, config.NumLabels, DefaultMaxTokens);
-        Dnabert2Model model = LoraAdapter.IsIn(folder) ? LoadAdapter(folder, config, backend) : LoadWhole(folder, backend);
+        ArgumentNullException.ThrowIfNull(source);
+        CheckHead(source);
+        Dnabert2Model model = source.Load(backend, Head);
         try
         {
-            return new ClassifierModel(model, task);
+            return new ClassifierModel(model, TaskConfig.Read(source, model.Config.NumLabels));
         }
         catch
         {
@@ -90,20 +94,19 @@ public sealed class ClassifierModel : IDisposable
     /// <summary>Returns the memory.</summary>
     public void Dispose() => Model.Dispose();
 
-    private static Dnabert2Model LoadWhole(string folder, Backend? backend)
+    private static void CheckHead(ModelSource source)
     {
-        using (Checkpoint checkpoint = Checkpoint.Open(folder))
-            if ((checkpoint.Parts & Head) != Head)
-                throw new InvalidDataException($"{folder}: the model has no pooler and classifier: it was not fine-tuned; 'dnabert2 finetune' does that");
-        return Dnabert2Model.Load(folder, backend, Head);
-    }
-
-    private static Dnabert2Model LoadAdapter(string folder, Dnabert2Config config, Backend? backend)
-    {
-        LoraAdapter adapter = LoraAdapter.Read(folder);
-        if (!adapter.Parts.HasFlag(ModelParts.Classifier))
-            throw new InvalidDataException($"{folder}: the adapter has no classifier (modules_to_save): it was not made for classification");
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Dnabert2Model.Existing(folder, "tokenizer.json"));
-        return LoraMerge.Load(adapter, config, tokenizer, Head, backend, trainable: false);
+        ModelParts lost;
+        using (Checkpoint weights = source.OpenWeights()) lost = Head & ~source.PartsOf(weights);
+        if (source.Adapter is { } adapter && adapter.Config.TaskType is { } type and not "SEQ_CLS" && lost == ModelParts.Encoder)
+            throw new InvalidDataException($"{source.Folder}: the adapter's task_type is {type}; only adapters of sequence classifiers (SEQ_CLS) predict");
+        if (lost == ModelParts.Encoder) return;
+        if (source.Adapter is null || lost == Head)
+            throw new InvalidDataException($"{source.Folder}: the model has no {(lost == Head ? "pooler and classifier" : lost == ModelParts.Pooler ? "pooler" : "classifier")}: " +
+                "it was not fine-tuned; 'dnabert2 finetune' does that");
+        string part = lost == ModelParts.Pooler ? "pooler" : "classifier";
+        throw new InvalidDataException($"{source.Folder}: the {part} is lost: it is neither in {source.Adapter.WeightPath} nor in the base {source.WeightFolder}, " +
+            $"so in training it had random weights, and these were not saved; train again with \"{part}\" among modules_to_save, " +
+            "or save the trained model whole (merge_and_unload) while it is in memory");
     }
 }

@@ -1,4 +1,3 @@
-using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
@@ -11,76 +10,79 @@ internal static class FineTuneModel
     private const ModelParts Head = ModelParts.Pooler | ModelParts.Classifier;
 
     /// <summary>
-    /// The model of a folder with pooler and classifier, laid out for training; what is not trained is frozen. Pooler and classifier are
-    /// the folder's where it has them and they are of the same classes, otherwise new.
+    /// The model with pooler and classifier, laid out for training; what is not trained is frozen. Pooler and classifier are
+    /// its own where it has them and they are of the same classes, otherwise new.
     /// </summary>
-    /// <param name="folder">A plain model folder.</param>
+    /// <param name="source">The model.</param>
     /// <param name="task">The task.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="fresh">What begins with new weights, for people.</param>
-    /// <exception cref="InvalidDataException">The folder is damaged, or an adapter.</exception>
-    public static Dnabert2Model Create(string folder, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public static Dnabert2Model Create(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
-        (Dnabert2Config config, BpeTokenizer tokenizer) = Open(folder);
-        bool sameClasses = config.NumLabels == task.Outputs && SameNames(folder, task);
-        config = config with { NumLabels = task.Outputs };
-        if (options.Dropout is { } dropout) config = config with { HiddenDropoutProb = (float)dropout, ClassifierDropout = null };
-        ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
-        if (options.RandomInitialization)
-        {
-            fresh = ["encoder", "pooler", "classifier"];
-            return Dnabert2Model.Make(config, tokenizer, backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));
-        }
-
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
-        ModelParts made = Head & ~checkpoint.Parts;
-        if (!sameClasses) made |= ModelParts.Classifier;
-        fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1)).Select(p => p.Item2)];
-        return Dnabert2Model.Make(
-            config, tokenizer, backend, Head, set => checkpoint.Fill(set, Head, trainable: true, initial, made), model => Freeze(model, options));
+        Dnabert2Model model = options.RandomInitialization ? CreateRandom(source, task, options, backend, out fresh)
+            : CreateLoaded(source, task, options, backend, out fresh);
+        model.Origin = ModelOrigin.Read(source);
+        return model;
     }
 
-    /// <summary>The configuration and tokenizer of a plain model folder.</summary>
-    public static (Dnabert2Config Config, BpeTokenizer Tokenizer) Open(string folder)
-    {
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"{folder}: no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
-        if (LoraAdapter.IsIn(folder))
-            throw new InvalidDataException($"{folder}: this is an adapter; 'dnabert2 merge-lora' makes a model of it, from which training can begin");
-        return (Dnabert2Config.Load(Dnabert2Model.Existing(folder, "config.json")), BpeTokenizer.Load(Dnabert2Model.Existing(folder, "tokenizer.json")));
-    }
-
-    /// <summary>See <see cref="FineTuner.Check(string, FineTuneOptions, Backend)"/>.</summary>
-    public static void Check(string folder, FineTuneOptions options, Backend backend)
+    /// <summary>See <see cref="FineTuner.Check(ModelSource, FineTuneOptions, Backend)"/>.</summary>
+    public static void Check(ModelSource source, FineTuneOptions options, Backend backend)
     {
         options.Validate();
-        (Dnabert2Config config, BpeTokenizer tokenizer) = Open(folder);
-        Dnabert2Model.Make(config, tokenizer, backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
-        if (!options.RandomInitialization) Checkpoint.Open(folder).Dispose();
+        Dnabert2Config config = Dnabert2Config.Load(source.ConfigPath);
+        Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
+        if (!options.RandomInitialization) source.OpenWeights().Dispose();
     }
 
-    /// <summary>The parameters of a plain model folder: those of the parts that its weights have.</summary>
-    public static long CountParameters(string folder, Backend backend)
+    /// <summary>The parameters of a model: those of the parts that its weights have.</summary>
+    public static long CountParameters(ModelSource source, Backend backend)
     {
-        (Dnabert2Config config, BpeTokenizer tokenizer) = Open(folder);
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
-        using Dnabert2Model declared = Dnabert2Model.Make(config, tokenizer, backend, checkpoint.Parts, _ => { });
+        using Checkpoint weights = source.OpenWeights();
+        using Dnabert2Model declared = Dnabert2Model.Make(source.ConfigFor(weights), source.LoadTokenizer(), backend, source.PartsOf(weights), _ => { });
         return declared.Parameters.Count;
     }
 
     /// <summary>The hash of the model that training begins with, as far as it is of files.</summary>
-    public static string HashOf(string folder, FineTuneOptions options)
+    public static string HashOf(ModelSource source, FineTuneOptions options)
     {
-        ModelContent content = ModelContent.Of(folder);
+        ModelContent content = ModelContent.Of(source);
         return $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
     }
 
-    private static bool SameNames(string folder, TaskConfig task)
+    private static Dnabert2Model CreateRandom(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
-        TaskConfig before = TaskConfig.Read(Path.Combine(folder, "config.json"), task.Outputs, task.MaxTokens);
-        return before.Kind == task.Kind && before.Names.SequenceEqual(task.Names);
+        fresh = ["encoder", "pooler", "classifier"];
+        Dnabert2Config config = ConfigOf(Dnabert2Config.Load(source.ConfigPath), task, options);
+        ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
+        return Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));
     }
+
+    private static Dnabert2Model CreateLoaded(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
+    {
+        using Checkpoint checkpoint = source.OpenWeights();
+        Dnabert2Config config = source.ConfigFor(checkpoint);
+        ModelParts made = Head & ~source.PartsOf(checkpoint);
+        if (config.NumLabels != task.Outputs || !IsSameTask(TaskConfig.Read(source, config.NumLabels), task)) made |= ModelParts.Classifier;
+        fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1)).Select(p => p.Item2)];
+        config = ConfigOf(config, task, options);
+        ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
+        return Dnabert2Model.Make(
+            config, source.LoadTokenizer(), backend, Head, set => source.Fill(checkpoint, set, Head, trainable: true, initial, made), model =>
+            {
+                source.Adapter?.Check(model, Head, made);
+                Freeze(model, options);
+            });
+    }
+
+    private static Dnabert2Config ConfigOf(Dnabert2Config config, TaskConfig task, FineTuneOptions options)
+    {
+        config = config with { NumLabels = task.Outputs };
+        return options.Dropout is { } dropout ? config with { HiddenDropoutProb = (float)dropout, ClassifierDropout = null } : config;
+    }
+
+    private static bool IsSameTask(TaskConfig before, TaskConfig task) => before.Kind == task.Kind && before.Names.AreThoseOf(task.Names);
 
     private static void Freeze(Dnabert2Model model, FineTuneOptions options)
     {

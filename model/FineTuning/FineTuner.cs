@@ -7,7 +7,7 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// Fine-tunes a DNABERT-2 on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
-/// in the end the model of the lowest dev loss is measured on the test set and written to the folder as <see cref="ClassifierModel.Load"/>
+/// in the end the model of the lowest dev loss is measured on the test set and written to the folder as <see cref="ClassifierModel.Load(string, Backend?)"/>
 /// reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>, TensorBoard events and <c>loss.svg</c> beside it. A run
 /// that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same machine.
 /// </summary>
@@ -26,7 +26,8 @@ public sealed class FineTuner : IDisposable
     private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors";
     private readonly RunFolder _run;
     private readonly bool _ownsRun;
-    private readonly string _start, _folder, _taskFolder, _hash;
+    private readonly ModelSource _start;
+    private readonly string _folder, _taskFolder, _hash;
     private readonly FineTuneOptions _options;
     private readonly TaskData _data;
     private readonly TaskLoss _loss;
@@ -40,7 +41,7 @@ public sealed class FineTuner : IDisposable
     private readonly FineTuneResult? _finished;
 
     /// <summary>Prepares a run.</summary>
-    /// <param name="start">The folder of the model to begin with: a plain model folder, pre-trained or fine-tuned before.</param>
+    /// <param name="start">The folder of the model to begin with, pre-trained or fine-tuned before; see <see cref="ModelSource"/>.</param>
     /// <param name="task">The data, with train, dev and test.</param>
     /// <param name="folder">The run's folder; made if there is none.</param>
     /// <param name="options">The recipe; null: the paper's.</param>
@@ -56,6 +57,19 @@ public sealed class FineTuner : IDisposable
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public FineTuner(
         string start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
+        : this(ModelSource.Open(start), task, folder, options, backend, resume)
+    {
+    }
+
+    /// <summary>Prepares a run; see the other constructor.</summary>
+    /// <param name="start">The model to begin with; an adapter's additions are merged into its base, which is then trained as a plain model.</param>
+    /// <param name="task">As above.</param>
+    /// <param name="folder">As above.</param>
+    /// <param name="options">As above.</param>
+    /// <param name="backend">As above.</param>
+    /// <param name="resume">As above.</param>
+    public FineTuner(
+        ModelSource start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
         : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsRun: true, options, backend)
     {
     }
@@ -71,24 +85,24 @@ public sealed class FineTuner : IDisposable
     /// <exception cref="InvalidDataException">As above.</exception>
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="ArgumentException">As above.</exception>
-    public FineTuner(string start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null)
+    public FineTuner(ModelSource start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null)
         : this(start, task, folder, ownsRun: false, options, backend)
     {
     }
 
-    private FineTuner(string start, LabelledTask task, RunFolder folder, bool ownsRun, FineTuneOptions? options, Backend? backend)
+    private FineTuner(ModelSource start, LabelledTask task, RunFolder folder, bool ownsRun, FineTuneOptions? options, Backend? backend)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_run, _ownsRun, _folder, _options) = (folder, ownsRun, folder.Path, options ?? new FineTuneOptions());
         try
         {
-            ArgumentException.ThrowIfNullOrEmpty(start);
+            ArgumentNullException.ThrowIfNull(start);
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
             _options.Validate();
             _checkpoints = new CheckpointStore(_folder, folder.Disk);
             _checkpoints.CleanUp();
-            _data = new TaskData(task, FineTuneModel.Open(start).Tokenizer, _options.MaxTokens);
+            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
             _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
@@ -120,7 +134,7 @@ public sealed class FineTuner : IDisposable
         "fine-tuning",
         [
             CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.FineTuning.EventsFile, LossCurve.FileName,
-            FineTuneRecord.FileName, FineTunedFolder.BaseFolder, LoraAdapter.ConfigFile, LoraAdapter.WeightFile, .. ModelFolder.Files,
+            FineTuneRecord.FileName, FineTunedFolder.BaseFolder, AdapterConfig.FileName, LoraAdapter.WeightFile, .. ModelFolder.AllFiles,
         ],
         folder => CheckpointStore.IsIn(folder, Format) || RunLog.IsIn(folder, LogLayout.FineTuning) || FineTuneRecord.IsIn(folder),
         HoldsRun);
@@ -129,15 +143,15 @@ public sealed class FineTuner : IDisposable
     /// Finds what can be wrong with options and model before data are read: values out of their range, a folder without a sound
     /// configuration and tokenizer, low-rank additions to layers that the model does not have.
     /// </summary>
-    /// <param name="start">The folder of the model to begin with.</param>
+    /// <param name="start">The model to begin with.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="backend">Where to run.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     /// <exception cref="InvalidDataException">The folder is damaged.</exception>
     /// <exception cref="IOException">A file is missing.</exception>
-    public static void Check(string start, FineTuneOptions options, Backend backend)
+    public static void Check(ModelSource start, FineTuneOptions options, Backend backend)
     {
-        ArgumentException.ThrowIfNullOrEmpty(start);
+        ArgumentNullException.ThrowIfNull(start);
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(backend);
         FineTuneModel.Check(start, options, backend);
@@ -227,7 +241,7 @@ public sealed class FineTuner : IDisposable
         {
             new CheckpointStore(folder).Delete();
             string start = Path.Combine(folder, FineTunedFolder.BaseFolder);
-            IEnumerable<string> files = [.. run.Files, .. ModelFolder.Files.Select(file => Path.Combine(start, file))];
+            IEnumerable<string> files = [.. run.Files, .. ModelFolder.AllFiles.Select(file => Path.Combine(start, file))];
             foreach (string file in files.Where(File.Exists)) File.Delete(file);
             RunFolder.RemoveEmpty(start);
         }
@@ -235,8 +249,8 @@ public sealed class FineTuner : IDisposable
         RunFolder.RemoveEmpty(folder);
     }
 
-    private static IEnumerable<string> Inputs(string start, LabelledTask task) =>
-        task is null || string.IsNullOrEmpty(start) ? [] : [start, task.Folder];
+    private static IEnumerable<string> Inputs(ModelSource start, LabelledTask task) =>
+        task is null || start is null ? [] : [start.Folder, start.WeightFolder, task.Folder];
 
     private FineTuneProgress RunStep()
     {
@@ -321,7 +335,7 @@ public sealed class FineTuner : IDisposable
         FineTunedFolder.Write(_model, _start, _options, _data.Config, _run);
         TaskPart[] parts = [_data.Train, _data.Dev, _data.Test];
         new FineTuneRecord(
-            _hash, _start, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
+            _hash, _start.Folder, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
             Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder, _run.Disk);
         _checkpoints.Delete();
         return result;

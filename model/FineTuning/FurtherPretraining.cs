@@ -10,7 +10,7 @@ namespace Dnabert2.FineTuning;
 public static class FurtherPretraining
 {
     /// <summary>Pre-trains a model further, or goes on with it.</summary>
-    /// <param name="start">The folder of the model to begin with, with a masked-language-model head.</param>
+    /// <param name="start">The model to begin with, with a masked-language-model head.</param>
     /// <param name="task">The task, with a training set.</param>
     /// <param name="folder">The folder of this pre-training; one that is there is resumed.</param>
     /// <param name="steps">Optimizer steps.</param>
@@ -22,14 +22,14 @@ public static class FurtherPretraining
     /// <exception cref="InvalidDataException">The model has no head, a file is damaged, or the pre-training that is there was begun with another model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     public static string Run(
-        string start, LabelledTask task, string folder, int steps, ulong seed, Backend backend, IProgress<PretrainProgress>? progress = null,
+        ModelSource start, LabelledTask task, string folder, int steps, ulong seed, Backend backend, IProgress<PretrainProgress>? progress = null,
         CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(start);
         ArgumentNullException.ThrowIfNull(task);
         string path = task.Train?.Path ?? throw new ArgumentException($"{task.Folder}: the task was read without train");
-        using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start]);
-        FineTuneModel.Open(start);
-        using Dnabert2Model model = Dnabert2Model.Load(start, backend, ModelParts.MlmHead, trainable: true);
+        using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start.Folder, start.WeightFolder]);
+        using Dnabert2Model model = start.Load(backend, ModelParts.MlmHead, trainable: true);
         // Whole sequences, but for those of more than 128 tokens; all are trained on.
         var cuts = new CorpusOptions { MinBases = 20, MaxBases = 100_000, HeldOut = 0 };
         var recipe = new PretrainOptions

@@ -2,18 +2,13 @@ using Dnabert2.Training;
 
 namespace Dnabert2.FineTuning;
 
-/// <summary>What a plain model folder holds, as SHA-256 of its files: models are told apart by it, wherever they lie.</summary>
+/// <summary>What a model's folder holds, as SHA-256 of its files: models are told apart by it, wherever they lie.</summary>
 /// <param name="Weights">Of the weights.</param>
 /// <param name="Config">Of <c>config.json</c>.</param>
 /// <param name="Tokenizer">Of <c>tokenizer.json</c>.</param>
 internal sealed record ModelContent(string Weights, string Config, string Tokenizer)
 {
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
-    public static ModelContent Of(string folder)
-    {
-        string safe = Path.Combine(folder, "model.safetensors");
-        return new ModelContent(
-            FileHash.OfFile(File.Exists(safe) ? safe : Dnabert2Model.Existing(folder, "pytorch_model.bin")),
-            FileHash.OfFile(Dnabert2Model.Existing(folder, "config.json")), FileHash.OfFile(Dnabert2Model.Existing(folder, "tokenizer.json")));
-    }
+    public static ModelContent Of(ModelSource source) =>
+        new(source.HashOfWeights(), FileHash.OfFile(source.ConfigPath), FileHash.OfFile(source.TokenizerPath));
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2.Training;
 
@@ -10,63 +9,93 @@ namespace Dnabert2.FineTuning;
 /// <param name="MaxTokens">The most tokens of a sequence in training, special ones included: <c>dnabert2_max_tokens</c>.</param>
 internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens)
 {
-    private const string MaxTokensKey = "dnabert2_max_tokens", Remedy = "fine-tune the model again, or correct it";
+    // Of a model that does not say how it was trained: the largest of the paper's limits.
+    private const int DefaultMaxTokens = 512, LeastTokens = 4, MostTokens = 1 << 20;
+    private const string KindKey = "problem_type", NamesKey = "id2label", MaxTokensKey = "dnabert2_max_tokens";
+    private const string Remedy = "fine-tune the model again, or correct it";
 
     /// <summary>The outputs of the classifier.</summary>
     public int Outputs => Kind == TaskKind.Regression ? 1 : Names.Count;
 
+    /// <summary>What says <see cref="MaxTokens"/>, for people.</summary>
+    public string MaxTokensSource { get; private init; } = "the recipe";
+
+    /// <summary>The task of a classifier of which nothing is known but its outputs; the names are those that Hugging Face gives.</summary>
+    public static TaskConfig Unnamed(int outputs) =>
+        new(outputs == 1 ? TaskKind.Regression : TaskKind.SingleLabel, outputs == 1 ? new LabelNames([]) : LabelNames.Unnamed(outputs), DefaultMaxTokens);
+
     /// <summary>A <c>config.json</c> of this engine and Hugging Face's sequence classifiers.</summary>
-    public byte[] Write(Dnabert2Config config)
+    public byte[] Write(Dnabert2Model model)
     {
-        JsonObject json = JsonNode.Parse(ModelFolder.Config(config))!.AsObject();
+        JsonObject json = ModelFolder.Config(model);
         string[] names = Kind == TaskKind.Regression ? ["value"] : [.. Names];
-        json["architectures"] = new JsonArray("BertForSequenceClassification");
-        json["problem_type"] = ProblemTypes.Name(Kind);
-        json["id2label"] = new JsonObject(names.Select((name, id) => KeyValuePair.Create($"{id}", (JsonNode?)JsonValue.Create(name))));
+        json[KindKey] = ProblemTypes.Name(Kind);
+        json[NamesKey] = new JsonObject(names.Select((name, id) => KeyValuePair.Create($"{id}", (JsonNode?)JsonValue.Create(name))));
         json["label2id"] = new JsonObject(names.Select((name, id) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(id))));
         json[MaxTokensKey] = MaxTokens;
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true })) json.WriteTo(writer);
-        return stream.ToArray();
+        return ModelOrigin.Bytes(json);
     }
 
     /// <summary>
     /// Reads it. Without <c>problem_type</c> a model of one output is a regression, as in Hugging Face's classes, any other one of classes.
+    /// Without <c>dnabert2_max_tokens</c> the limit is <c>model_max_length</c> of <c>tokenizer_config.json</c>.
     /// </summary>
-    /// <param name="path">The <c>config.json</c>.</param>
+    /// <param name="source">The model.</param>
     /// <param name="outputs">The outputs of the classifier.</param>
-    /// <param name="maxTokens">The limit where it names none.</param>
     /// <exception cref="InvalidDataException">A value makes no sense.</exception>
-    public static TaskConfig Read(string path, int outputs, int maxTokens) =>
+    public static TaskConfig Read(ModelSource source, int outputs)
+    {
+        TaskConfig task = source.DescribesTask(outputs) ? ReadTask(source.ConfigPath, outputs) : Unnamed(outputs);
+        (int limit, string from) = ReadLimit(source.FileFolders);
+        return task with { MaxTokens = limit, MaxTokensSource = from };
+    }
+
+    private static TaskConfig ReadTask(string path, int outputs) =>
         JsonFields.Read(path, Remedy, json =>
         {
-            TaskKind kind = outputs == 1 ? TaskKind.Regression : TaskKind.SingleLabel;
-            if (json.Has("problem_type"))
-                kind = ProblemTypes.Find(json.Text("problem_type")) ?? throw json.Fault("problem_type", $"is '{json.Text("problem_type")}', which is none of Hugging Face's");
-            if (json.Has(MaxTokensKey)) maxTokens = json.Small(MaxTokensKey, 4, 1 << 20);
-            return new TaskConfig(kind, kind == TaskKind.Regression ? new LabelNames([]) : ReadNames(json, outputs), maxTokens);
+            TaskConfig unnamed = Unnamed(outputs);
+            TaskKind kind = unnamed.Kind;
+            if (json.Has(KindKey))
+                kind = ProblemTypes.Find(json.Text(KindKey)) ?? throw json.Fault(KindKey, $"is '{json.Text(KindKey)}', which is none of Hugging Face's");
+            return unnamed with { Kind = kind, Names = kind == TaskKind.Regression ? new LabelNames([]) : ReadNames(json, outputs) };
         });
+
+    /// <summary>The limit of training, as the first of the folders says that names one.</summary>
+    private static (int Limit, string From) ReadLimit(IReadOnlyList<string> folders)
+    {
+        foreach (string folder in folders)
+        {
+            string config = Path.Combine(folder, ModelSource.ConfigFile), tokenizer = Path.Combine(folder, ModelOrigin.TokenizerConfig);
+            int? limit = !File.Exists(config) ? null : JsonFields.Read(
+                config, Remedy, json => json.Has(MaxTokensKey) ? json.Small(MaxTokensKey, LeastTokens, MostTokens) : (int?)null);
+            if (limit is { } own) return (own, $"{MaxTokensKey} in {config}");
+            if (File.Exists(tokenizer) && ModelOrigin.MaxTokensOf(tokenizer, LeastTokens, MostTokens) is { } usual)
+                return (usual, $"model_max_length in {tokenizer}");
+        }
+
+        return (DefaultMaxTokens, "no file of the model names a limit of its own");
+    }
 
     private static LabelNames ReadNames(JsonFields json, int outputs)
     {
-        if (!json.Has("id2label")) return new LabelNames(Enumerable.Range(0, outputs).Select(i => $"{i}"));
-        JsonFields labels = json.Object("id2label");
+        if (!json.Has(NamesKey)) return LabelNames.Unnamed(outputs);
+        JsonFields labels = json.Object(NamesKey);
         var names = new string?[outputs];
         foreach (string key in labels.Keys)
         {
             if (!int.TryParse(key, out int id) || id < 0 || id >= outputs || names[id] is not null)
-                throw json.Fault("id2label", $"names the label {key}; the ids 0 to {outputs - 1} are meant, each once");
+                throw json.Fault(NamesKey, $"names the label {key}; the ids 0 to {outputs - 1} are meant, each once");
             names[id] = labels.Text(key);
         }
 
-        if (Array.IndexOf(names, null) is >= 0 and int missing) throw json.Fault("id2label", $"does not name label {missing}");
+        if (Array.IndexOf(names, null) is >= 0 and int missing) throw json.Fault(NamesKey, $"does not name label {missing}");
         try
         {
             return new LabelNames(names!);
         }
         catch (ArgumentException e)
         {
-            throw json.Fault("id2label", $"is at fault: {e.Message}");
+            throw json.Fault(NamesKey, $"is at fault: {e.Message}");
         }
     }
 }

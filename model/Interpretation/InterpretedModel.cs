@@ -24,25 +24,32 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>Whether it gives the likelihood of masked tokens.</summary>
     public bool HasLikelihood => Model.MlmHead is not null;
 
-    /// <summary>Loads a model folder: fine-tuned if it has a classifier or is an adapter with one, otherwise pre-trained.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <summary>Loads a model: fine-tuned if it has a classifier or is an adapter with one, otherwise pre-trained.</summary>
+    /// <param name="folder">The folder; see <see cref="ModelSource"/>.</param>
     /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
     /// <exception cref="IOException">The folder or a file in it is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
-    public static InterpretedModel Load(string folder, Backend? backend = null)
+    public static InterpretedModel Load(string folder, Backend? backend = null) => Load(ModelSource.Open(folder), backend);
+
+    /// <summary>Loads a model; see <see cref="Load(string, Backend?)"/>.</summary>
+    /// <param name="source">The model.</param>
+    /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
+    public static InterpretedModel Load(ModelSource source, Backend? backend = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (IsFineTuned(folder))
+        ArgumentNullException.ThrowIfNull(source);
+        ModelParts parts;
+        using (Checkpoint weights = source.OpenWeights()) parts = source.PartsOf(weights);
+        if (parts.HasFlag(ModelParts.Classifier))
         {
             // It owns nothing but the model, which is disposed here.
-            ClassifierModel classifier = ClassifierModel.Load(folder, backend);
+            ClassifierModel classifier = ClassifierModel.Load(source, backend);
             return new InterpretedModel(classifier.Model, classifier.Kind, classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 
-        Dnabert2Model model = Dnabert2Model.Load(folder, backend);
-        if (model.MlmHead is not null) return new InterpretedModel(model, null, [], null);
-        model.Dispose();
-        throw new InvalidDataException($"{folder}: the weights have neither a classifier nor a masked-language-model head; give a fine-tuned or a pre-trained model");
+        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load(backend, parts), null, [], null);
+        throw new InvalidDataException($"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a fine-tuned or a pre-trained model");
     }
 
     /// <summary>The id of a class by its name.</summary>
@@ -57,12 +64,4 @@ public sealed class InterpretedModel : IDisposable
 
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose() => Model.Dispose();
-
-    private static bool IsFineTuned(string folder)
-    {
-        if (!Directory.Exists(folder)) return false;
-        if (LoraAdapter.IsIn(folder)) return true;
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
-        return checkpoint.Parts.HasFlag(ModelParts.Classifier);
-    }
 }

@@ -30,6 +30,9 @@ internal static class Lora
     /// <summary>Whether a parameter is of a low-rank addition.</summary>
     public static bool IsFactor(Parameter p) => p.Kind is ParameterKind.LowRankDown or ParameterKind.LowRankUp;
 
+    /// <summary>The layer of a factor.</summary>
+    public static string LayerOf(Parameter factor) => factor.Name[..factor.Name.LastIndexOf(".lora_", StringComparison.Ordinal)];
+
     /// <summary>The name of a layer within its encoder layer.</summary>
     public static string Suffix(string layer) => string.Join('.', layer.Split('.').Skip(4));
 }

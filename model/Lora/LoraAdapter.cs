@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
@@ -7,110 +6,155 @@ namespace Dnabert2;
 
 /// <summary>
 /// Low-rank additions as the Python library PEFT keeps them: a folder with <c>adapter_config.json</c> and
-/// <c>adapter_model.safetensors</c>, in which <c>base_model.model.LAYER.lora_A.weight</c> [r, in] and <c>….lora_B.weight</c> [out, r] stand
-/// for every layer, and the modules that were trained wholly (pooler and classifier) under their own names. They are kept in memory.
+/// <c>adapter_model.safetensors</c> or <c>adapter_model.bin</c>, in which two factors stand for every layer with an addition, and
+/// parameters that were trained wholly (pooler and classifier, biases) under their own names. They are kept in memory.
 /// </summary>
 internal sealed class LoraAdapter
 {
-    public const string ConfigFile = "adapter_config.json", WeightFile = "adapter_model.safetensors";
-    private const string Prefix = "base_model.model.", Remedy = "save the adapter again, with the Python library PEFT or with 'dnabert2 finetune'";
-    private const string Down = ".lora_A.weight", Up = ".lora_B.weight";
-    private readonly Dictionary<string, (Shape Shape, float[] Values)> _tensors = new(StringComparer.Ordinal);
+    public const string WeightFile = "adapter_model.safetensors", TorchFile = "adapter_model.bin";
+    private readonly Dictionary<string, Tensor> _whole = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Addition> _additions = new(StringComparer.Ordinal);
     private readonly string _path;
-    private readonly float _scale;
 
-    private LoraAdapter(string path, string baseFolder, int rank, double alpha)
+    private LoraAdapter(AdapterConfig config, string path)
     {
-        (_path, BaseFolder, _scale) = (path, baseFolder, (float)(alpha / rank));
+        (Config, _path) = (config, path);
         using Engine.Runtime.WeightFile file = Engine.Runtime.WeightFile.Open(path);
-        foreach (WeightEntry entry in file.Entries)
-        {
-            if (!entry.Name.StartsWith(Prefix, StringComparison.Ordinal)) throw Other($"{entry}: names of adapters begin with {Prefix}");
-            if (entry.DType is null or DType.I32 or DType.U8 || entry.Shape is not { } extents) throw Other($"not a floating-point tensor: {entry}");
-            float[] values = new float[entry.Count];
-            file.Read(entry, values);
-            int at = FloatValues.IndexOfNonFinite(values);
-            if (at >= 0) throw Other($"tensor {entry.Name} holds {values[at]} at element {at}");
-            _tensors.Add(entry.Name[Prefix.Length..], (extents, values));
-        }
-
-        foreach ((string name, (Shape shape, _)) in _tensors)
-        {
-            bool down = name.EndsWith(Down, StringComparison.Ordinal);
-            if (!down && !name.EndsWith(Up, StringComparison.Ordinal)) Parts |= Checkpoint.PartOf(name) is var part and not ModelParts.Encoder
-                ? part : throw Other($"{name} {shape} is neither a factor nor of the pooler or classifier");
-            else if (!_tensors.ContainsKey(name[..^Down.Length] + (down ? Up : Down))) throw Other($"{name} is there without its other factor");
-            else if (shape.Rank != 2 || shape[down ? 0 : 1] != rank) throw Other($"{name} is {shape}: with r = {rank} the other extent is meant");
-        }
+        foreach (WeightEntry entry in file.Entries) Add(file, entry);
+        foreach ((string layer, Addition addition) in _additions) Check(layer, addition);
+        foreach (string name in _whole.Keys)
+            if (name.EndsWith(".weight", StringComparison.Ordinal)) Parts |= Checkpoint.PartOf(name);
     }
 
-    /// <summary>The folder of the model that the adapter belongs to.</summary>
-    public string BaseFolder { get; }
+    /// <summary>What its configuration says.</summary>
+    public AdapterConfig Config { get; }
+
+    /// <summary>The file of its tensors.</summary>
+    public string WeightPath => _path;
 
     /// <summary>The parts that the adapter holds wholly.</summary>
     public ModelParts Parts { get; }
 
+    /// <summary>The layers with additions.</summary>
+    public int Layers => _additions.Count;
+
+    /// <summary>Whether it has word embeddings of its own, but not the decoder that a language-model head shares with them.</summary>
+    public bool UntiesDecoder => _whole.ContainsKey(WeightNames.WordEmbeddings) && !_whole.ContainsKey(WeightNames.Decoder);
+
     /// <summary>Whether a folder holds an adapter.</summary>
-    public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, ConfigFile));
+    public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, AdapterConfig.FileName));
+
+    /// <summary>The file of an adapter's tensors, or null where it is missing.</summary>
+    public static string? FindWeights(string folder)
+    {
+        foreach (string name in (ReadOnlySpan<string>)[WeightFile, TorchFile])
+            if (Path.Combine(folder, name) is var path && File.Exists(path)) return path;
+        return null;
+    }
 
     /// <summary>Reads an adapter.</summary>
     /// <param name="folder">Its folder.</param>
-    /// <param name="baseFolder">The folder of its base; null: the one that it names.</param>
     /// <exception cref="InvalidDataException">It is damaged, or of a kind that is not supported.</exception>
     /// <exception cref="IOException">A file is missing.</exception>
-    public static LoraAdapter Read(string folder, string? baseFolder = null)
+    public static LoraAdapter Read(string folder)
     {
-        string config = Dnabert2Model.Existing(folder, ConfigFile), weights = Dnabert2Model.Existing(folder, WeightFile);
-        return JsonFields.Read(config, Remedy, json =>
-        {
-            if (json.Text("peft_type") != "LORA") throw json.Fault("peft_type", $"is {json.Text("peft_type")}; only LORA is supported");
-            foreach (string flag in (string[])["use_dora", "use_rslora", "fan_in_fan_out"])
-                if (json.Has(flag) && json.Truth(flag)) throw json.Fault(flag, "is true, which is not supported");
-            if (json.Has("bias") && json.Text("bias") != "none") throw json.Fault("bias", "is not none, which is not supported");
-            foreach (string pattern in (string[])["rank_pattern", "alpha_pattern"])
-                if (json.Has(pattern) && json.Object(pattern).Keys.Any()) throw json.Fault(pattern, "is not empty, which is not supported");
-            string from = baseFolder ?? Find(folder, json.Text("base_model_name_or_path"));
-            return new LoraAdapter(weights, from, json.Small("r", 1, 4096), json.Number("lora_alpha", 0, OptionRange.Largest));
-        });
+        string config = Path.Combine(folder, AdapterConfig.FileName);
+        if (!File.Exists(config)) throw new FileNotFoundException($"{config} is missing; an adapter is a folder with it and {WeightFile} or {TorchFile}");
+        AdapterConfig read = AdapterConfig.Read(config);
+        string weights = FindWeights(folder)
+            ?? throw new FileNotFoundException($"{folder}: neither {WeightFile} nor {TorchFile} is there, beside {AdapterConfig.FileName}");
+        return new LoraAdapter(read, weights);
     }
+
+    /// <summary>Whether the adapter holds a parameter wholly.</summary>
+    public bool Holds(Parameter parameter) => _whole.ContainsKey(parameter.Name);
+
+    /// <summary>The shape of a parameter that the adapter holds wholly, or null.</summary>
+    public Shape? ShapeOf(string name) => _whole.TryGetValue(name, out Tensor? found) ? found.Shape : null;
 
     /// <summary>Gives the values of a parameter that the adapter holds wholly, or of a factor.</summary>
     /// <exception cref="InvalidDataException">It lacks the parameter, or has it in another shape.</exception>
     public void Read(Parameter parameter, int index, Span<float> destination)
     {
-        if (!_tensors.TryGetValue(parameter.Name, out (Shape Shape, float[] Values) found)) throw Other($"missing: {parameter.Name} {parameter.Shape}");
+        Tensor? found = _whole.GetValueOrDefault(parameter.Name);
+        if (Lora.IsFactor(parameter) && _additions.TryGetValue(Lora.LayerOf(parameter), out Addition? addition))
+            found = parameter.Kind == ParameterKind.LowRankDown ? addition.Down : addition.Up;
+        if (found is null) throw Other($"missing: {parameter.Name} {parameter.Shape}");
         if (found.Shape != parameter.Shape) throw Other($"{parameter.Name} is {found.Shape}, expected {parameter.Shape}");
         found.Values.CopyTo(destination);
     }
 
-    /// <summary>Adds to the weight of a layer what the adapter adds to the layer, <c>(alpha / r) B A</c>.</summary>
+    /// <summary>Turns the weight W of a layer into that of layer and addition: <c>W + s B A</c>, each row of a learned length with DoRA.</summary>
+    /// <exception cref="InvalidDataException">Factors and weight do not fit, or what comes out is not finite.</exception>
     public void Merge(Parameter parameter, int index, Span<float> destination)
     {
-        if (!parameter.Name.EndsWith(".weight", StringComparison.Ordinal)) return;
-        string layer = parameter.Name[..^".weight".Length];
-        if (!_tensors.TryGetValue(layer + Down, out (Shape Shape, float[] Values) a)) return;
-        (Shape shape, float[] b) = _tensors[layer + Up];
-        int rank = a.Shape[0], inputs = parameter.Shape[1];
-        if (a.Shape[1] != inputs || shape[0] != parameter.Shape[0])
-            throw Other($"the factors of {layer} are {a.Shape} and {shape}, its weight in the base model is {parameter.Shape}");
+        const string weight = ".weight";
+        if (!parameter.Name.EndsWith(weight, StringComparison.Ordinal)) return;
+        string layer = parameter.Name[..^weight.Length];
+        if (!_additions.TryGetValue(layer, out Addition? addition)) return;
+        (int outputs, int inputs, int rank) = (parameter.Shape[0], parameter.Shape[1], addition.Down!.Shape[0]);
+        if (addition.Down.Shape[1] != inputs || addition.Up!.Shape[0] != outputs)
+            throw Other($"the factors of {layer} are {addition.Down.Shape} and {addition.Up!.Shape}, its weight in the base model is {parameter.Shape}");
+        double scale = Config.ScaleOf(addition.Module);
         var sum = new double[inputs];
-        for (int row = 0; row < parameter.Shape[0]; row++)
+        for (int row = 0; row < outputs; row++)
         {
             Array.Clear(sum);
             for (int k = 0; k < rank; k++)
-                for (int i = 0; i < inputs; i++) sum[i] += (double)b[(row * rank) + k] * a.Values[(k * inputs) + i];
+            {
+                double b = addition.Up.Values[(row * rank) + k];
+                for (int i = 0; i < inputs; i++) sum[i] += b * addition.Down.Values[(k * inputs) + i];
+            }
+
             Span<float> weights = destination.Slice(row * inputs, inputs);
-            for (int i = 0; i < inputs; i++) weights[i] = (float)(weights[i] + (_scale * sum[i]));
+            double squares = 0;
+            for (int i = 0; i < inputs; i++)
+            {
+                sum[i] = weights[i] + (scale * sum[i]);
+                squares += sum[i] * sum[i];
+            }
+
+            double length = addition.Magnitude is { } magnitude ? magnitude.Values[row] / Math.Sqrt(squares) : 1;
+            for (int i = 0; i < inputs; i++) weights[i] = (float)(length * sum[i]);
         }
+
+        if (FloatValues.IndexOfNonFinite(destination) is >= 0 and int at)
+            throw new InvalidDataException($"{_path}: merged with its base, {parameter.Name} holds {destination[at]} at element {at}: " +
+                $"the addition, of the factor {scale}, leaves the range of 32-bit floats; the adapter is damaged, or its lora_alpha is not the one it was trained with");
     }
 
-    /// <summary>Refuses factors for layers that a model does not have.</summary>
-    public void CheckLayers(Dnabert2Model model)
+    /// <summary>Holds the adapter against a model: every tensor of the parts in use has its place, and none is missing.</summary>
+    /// <param name="model">The model, with its declared parameters.</param>
+    /// <param name="parts">The parts in use.</param>
+    /// <param name="made">The parts that begin anew, whatever the adapter holds of them.</param>
+    /// <exception cref="InvalidDataException">A tensor has no place, or one is missing.</exception>
+    public void Check(Dnabert2Model model, ModelParts parts, ModelParts made = ModelParts.Encoder)
     {
-        HashSet<string> layers = [.. model.Encoder.Linears.Select(l => l.Prefix)];
-        foreach (string name in _tensors.Keys)
-            if (name.EndsWith(Down, StringComparison.Ordinal) && !layers.Contains(name[..^Down.Length]))
-                throw Other($"{name[..^Down.Length]} is no linear layer of the base model's encoder");
+        Dictionary<string, Parameter> known = model.Parameters.Parameters.ToDictionary(p => p.Name, StringComparer.Ordinal);
+        foreach ((string layer, Addition addition) in _additions)
+        {
+            string weight = layer + ".weight";
+            if ((Checkpoint.PartOf(weight) & ~parts) != 0) continue;
+            if (!known.TryGetValue(weight, out Parameter? parameter)) throw Other($"{layer} is no layer of the base model");
+            if (parameter.TiedTo is not null || parameter.Kind is not (ParameterKind.Linear or ParameterKind.GatedLinear))
+                throw Unsupported($"{layer} has an addition: only linear layers may have one, and none that shares its weight");
+        }
+
+        foreach ((string name, Tensor tensor) in _whole)
+        {
+            if ((Checkpoint.PartOf(name) & ~parts) != 0) continue;
+            if (!known.TryGetValue(name, out Parameter? parameter)) throw Other($"{name} {tensor.Shape} is no parameter of the base model");
+            if (parameter.TiedTo is { } original && !(_whole.TryGetValue(original.Name, out Tensor? tied) && tied.Values.AsSpan().SequenceEqual(tensor.Values)))
+                throw Other($"{name} differs from {original.Name}, with which this model shares it");
+        }
+
+        if (model.MlmHead is not null && UntiesDecoder)
+            throw Unsupported("it has word embeddings of its own, but not the decoder of the language-model head, which shares them in the base");
+        foreach (Parameter parameter in known.Values)
+            if (parameter.TiedTo is null && (Checkpoint.PartOf(parameter.Name) & made) == 0) CheckPresent(parameter);
+        foreach (Linear layer in model.Encoder.Linears)
+            if (Config.Targeted(layer.Prefix) && !_additions.ContainsKey(layer.Prefix))
+                throw Other($"missing: the factors of {layer.Prefix}, which target_modules names");
     }
 
     /// <summary>Writes the additions of a model and the parts that were trained with them.</summary>
@@ -122,19 +166,87 @@ internal sealed class LoraAdapter
     /// <exception cref="IOException">A file cannot be written.</exception>
     public static void Write(Dnabert2Model model, LoraOptions options, string baseFolder, string folder, FileOperations disk)
     {
-        var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => (Prefix + p.Name, p.Value)).ToList();
+        var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => ("base_model.model." + p.Name, p.Value)).ToList();
         TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, new Dictionary<string, string> { ["format"] = "pt" }, disk);
-        AtomicFile.Write(Path.Combine(folder, ConfigFile), LoraConfig.Write(model, options, baseFolder), disk);
+        AtomicFile.Write(Path.Combine(folder, AdapterConfig.FileName), LoraConfig.Write(model, options, baseFolder), disk);
     }
 
-    private static string Find(string folder, string named)
+    /// <summary>Refuses an adapter that lacks what its configuration says it was trained with.</summary>
+    private void CheckPresent(Parameter parameter)
     {
-        if (named == "default") return Dnabert2Model.DefaultFolder;
-        foreach (string path in (string[])[Path.Combine(folder, named), named])
-            if (File.Exists(Path.Combine(path, "config.json"))) return path;
-        throw new InvalidDataException($"{Path.Combine(folder, ConfigFile)}: base_model_name_or_path is '{named}', where there is no model folder; " +
-            "put the base model there, or correct the path");
+        if (_whole.ContainsKey(parameter.Name) || Lora.IsFactor(parameter)) return;
+        int dot = parameter.Name.LastIndexOf('.');
+        if (Config.IsSaved(parameter.Name[..dot])) throw Other($"missing: {parameter.Name} {parameter.Shape}, which modules_to_save names");
+        bool isBias = parameter.Name.EndsWith(".bias", StringComparison.Ordinal) && Checkpoint.PartOf(parameter.Name) == ModelParts.Encoder;
+        if (isBias && (Config.Bias == AdapterBias.All || (Config.Bias == AdapterBias.OfLayers && _additions.ContainsKey(parameter.Name[..dot]))))
+            throw new InvalidDataException($"{_path}: missing: {parameter.Name} {parameter.Shape}, which was trained (bias in {AdapterConfig.FileName}) " +
+                "but not saved, as by versions of PEFT that lose biases; save the adapter with a newer one while the trained model is in memory, " +
+                "or merge it there (merge_and_unload) and give the merged model");
     }
 
-    private InvalidDataException Other(string what) => new($"{_path}: {what}; {Remedy}");
+    private void Add(Engine.Runtime.WeightFile file, WeightEntry entry)
+    {
+        if (LoraTensorName.Parse(entry.Name) is not { } name)
+            throw Unsupported($"{entry}: what this tensor adds is not supported");
+        if (name.Kind == LoraTensorKind.Before) return;
+        if (entry.DType is null or DType.I32 or DType.U8 || entry.Shape is not { } shape) throw Other($"not a floating-point tensor: {entry}");
+        float[] values = new float[entry.Count];
+        file.Read(entry, values);
+        int at = FloatValues.IndexOfNonFinite(values);
+        if (at >= 0) throw Other($"tensor {entry.Name} holds {values[at]} at element {at}");
+        var tensor = new Tensor(shape, values);
+        if (name.Kind == LoraTensorKind.Whole)
+        {
+            if (!_whole.TryAdd(name.Target, tensor) && !_whole[name.Target].Values.AsSpan().SequenceEqual(values))
+                throw Other($"{name.Target} is there twice, with different values");
+            return;
+        }
+
+        if (!_additions.TryGetValue(name.Target, out Addition? addition)) _additions.Add(name.Target, addition = new Addition(name.Module));
+        if (!addition.Set(name.Kind, tensor)) throw Other($"{entry.Name} is there twice, under different names");
+    }
+
+    private void Check(string layer, Addition addition)
+    {
+        if (addition.Down is not { } down || addition.Up is not { } up)
+            throw Other($"{layer} has {(addition.Down is null ? addition.Up is null ? "a magnitude" : "lora_B" : "lora_A")} without its other factor");
+        int rank = Config.RankOf(addition.Module);
+        if (down.Shape.Rank != 2 || up.Shape.Rank != 2 || down.Shape[0] != rank || up.Shape[1] != rank)
+            throw Other($"the factors of {layer} are {down.Shape} and {up.Shape}: with r = {rank} [{rank}, in] and [out, {rank}] are meant");
+        if (Config.IsDora != addition.Magnitude is not null)
+            throw Other($"{layer} has {(Config.IsDora ? "no" : "a")} lora_magnitude_vector, and use_dora is {(Config.IsDora ? "true" : "false")}");
+        if (addition.Magnitude is { } magnitude && magnitude.Values.Length != up.Shape[0])
+            throw Other($"the lora_magnitude_vector of {layer} is {magnitude.Shape}, expected [{up.Shape[0]}]");
+    }
+
+    private InvalidDataException Other(string what) => new($"{_path}: {what}; the adapter is damaged, or the base is not its own");
+
+    private InvalidDataException Unsupported(string what) =>
+        new($"{_path}: {what}; merge adapter and base in Python (PEFT's merge_and_unload) and give the merged model");
+
+    private sealed record Tensor(Shape Shape, float[] Values);
+
+    /// <summary>The addition to a layer, and the layer's name as PEFT knows it.</summary>
+    private sealed class Addition(string module)
+    {
+        public string Module { get; } = module;
+
+        public Tensor? Down { get; private set; }
+
+        public Tensor? Up { get; private set; }
+
+        public Tensor? Magnitude { get; private set; }
+
+        /// <summary>Gives it a tensor; false if it has one of that kind.</summary>
+        public bool Set(LoraTensorKind kind, Tensor tensor)
+        {
+            switch (kind)
+            {
+                case LoraTensorKind.Down when Down is null: Down = tensor; return true;
+                case LoraTensorKind.Up when Up is null: Up = tensor; return true;
+                case LoraTensorKind.Magnitude when Magnitude is null: Magnitude = tensor; return true;
+                default: return false;
+            }
+        }
+    }
 }

@@ -75,8 +75,8 @@ public sealed record LoraOptions
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        OptionRange.Check("LoRA's r (Rank)", Rank, 1, 4096);
-        OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, OptionRange.Largest);
+        OptionRange.Check("LoRA's r (Rank)", Rank, 1, AdapterConfig.MostRank);
+        OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, AdapterConfig.MostAlpha);
         OptionRange.Check("LoRA's dropout (Dropout)", Dropout, 0, 0.999);
         if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets: at most {MaxTargets} are meant");
         if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");

@@ -42,7 +42,7 @@ public sealed class Pretrainer : IDisposable
     /// <param name="options">The recipe; null: the paper's.</param>
     /// <param name="resume">Whether to go on from the folder's last checkpoint, where it has one.</param>
     /// <param name="start">
-    /// The folder that the model was loaded from, where it is to be told from others when the run is resumed; null: new weights, or that is not known.
+    /// What the model was loaded from, where it is to be told from others when the run is resumed; null: new weights, or that is not known.
     /// </param>
     /// <exception cref="InvalidDataException">
     /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, start, corpus or recipe.
@@ -52,7 +52,7 @@ public sealed class Pretrainer : IDisposable
     /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
     public Pretrainer(
-        Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, string? start = null)
+        Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, ModelSource? start = null)
         : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options, start)
     {
     }
@@ -65,12 +65,12 @@ public sealed class Pretrainer : IDisposable
     /// <param name="start">As above.</param>
     /// <exception cref="InvalidDataException">As above.</exception>
     /// <exception cref="ArgumentException">As above.</exception>
-    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, string? start = null)
+    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, ModelSource? start = null)
         : this(model, corpus, folder, ownsFolder: false, options, start)
     {
     }
 
-    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, string? start)
+    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, ModelSource? start)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_model, _corpus, _folder, _ownsFolder, _options) = (model, corpus, folder, ownsFolder, options ?? new PretrainOptions());
@@ -234,6 +234,7 @@ public sealed class Pretrainer : IDisposable
         _step.Optimizer.Steps = restored.OptimizerSteps;
         // A process that ended just after writing it has not come to this.
         _checkpoints.Keep(_options.KeepCheckpoints, restored.BestStep);
+        _model.Origin = ModelOrigin.Read(ModelSource.Open(checkpoint));
         return restored;
     }
 

@@ -14,10 +14,10 @@ internal static class RunStart
 
     /// <summary>Keeps what a run begins with, or holds a run that was begun against it.</summary>
     /// <param name="folder">The run's folder.</param>
-    /// <param name="start">The folder of the model that it begins with; null: new weights or, of a run that was begun, whatever it was.</param>
+    /// <param name="start">The model that it begins with; null: new weights or, of a run that was begun, whatever it was.</param>
     /// <param name="begun">Whether the run was begun before.</param>
     /// <exception cref="InvalidDataException">The run was begun with another model.</exception>
-    public static void Check(RunFolder folder, string? start, bool begun)
+    public static void Check(RunFolder folder, ModelSource? start, bool begun)
     {
         string path = Path.Combine(folder.Path, FileName), now = start is null ? New : ModelContent.Of(start).Weights;
         // A checksum or a word: nothing in it is to be escaped.
@@ -26,7 +26,7 @@ internal static class RunStart
         string before = JsonFields.Read(path, Remedy, json => json.Text(Weights));
         if (before != now)
             throw new InvalidDataException(
-                $"{path}: the run was begun with {(before == New ? "new weights, not" : "other weights than")} those of {start}; resume with the same model, " +
+                $"{path}: the run was begun with {(before == New ? "new weights, not" : "other weights than")} those of {start.Folder}; resume with the same model, " +
                 "or begin a new run in another folder");
     }
 }

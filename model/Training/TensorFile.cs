@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Training;
@@ -9,16 +10,17 @@ internal static class TensorFile
 {
     private const int Piece = 1 << 18;
 
-    /// <summary>Writes the tensors, fp32, atomically.</summary>
+    /// <summary>Writes the tensors, as F32 or rounded to BF16, atomically.</summary>
     /// <exception cref="NotFiniteNumberException">A value is not finite; the message names its tensor, and nothing is written.</exception>
     public static void Write(
         string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors,
-        IReadOnlyDictionary<string, string>? metadata = null, FileOperations? disk = null)
+        IReadOnlyDictionary<string, string>? metadata = null, FileOperations? disk = null, DType dtype = DType.F32)
     {
         using ResultFiles files = new(disk ?? FileOperations.OfMachine);
-        IEnumerable<WeightEntry> entries = tensors.Select(t => new WeightEntry(t.Name, DType.F32, t.Tensor.Shape));
+        IEnumerable<WeightEntry> entries = tensors.Select(t => new WeightEntry(t.Name, dtype, t.Tensor.Shape));
         using var writer = new SafetensorsWriter(path, entries, metadata, files);
         float[] buffer = new float[Piece];
+        BFloat16[] rounded = dtype == DType.BF16 ? new BFloat16[Piece] : [];
         foreach ((string name, Tensor tensor) in tensors)
         {
             for (long start = 0; start < tensor.Count; start += Piece)
@@ -27,12 +29,25 @@ internal static class TensorFile
                 backend.Download(tensor.Slice(start, new Shape(values.Length)), values);
                 if (FloatValues.IndexOfNonFinite(values) is >= 0 and int at)
                     throw new NotFiniteNumberException($"{name} holds {values[at]} at element {start + at}", values[at]);
-                writer.Write(name, MemoryMarshal.AsBytes(values));
+                if (dtype == DType.BF16) writer.Write(name, MemoryMarshal.AsBytes(Round(name, values, rounded)));
+                else writer.Write(name, MemoryMarshal.AsBytes(values));
             }
         }
 
         writer.Commit();
         files.Commit();
+    }
+
+    private static Span<BFloat16> Round(string name, ReadOnlySpan<float> values, Span<BFloat16> rounded)
+    {
+        for (int i = 0; i < values.Length; i++)
+        {
+            rounded[i] = (BFloat16)values[i];
+            if (float.IsFinite(values[i]) && !float.IsFinite((float)rounded[i]))
+                throw new InvalidDataException($"{name} holds {values[i]}, which is beyond the range of bf16; write it as f32");
+        }
+
+        return rounded[..values.Length];
     }
 
     /// <summary>Reads the tensors; the file holds exactly these.</summary>

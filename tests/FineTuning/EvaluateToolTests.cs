@@ -1,3 +1,4 @@
+using Dnabert2;
 using Dnabert2.FineTuning;
 using Engine.Runtime;
 using Tests.Tools;
@@ -34,7 +35,7 @@ public sealed class EvaluateToolTests : IDisposable
         {
             if (++steps == 13) source.Cancel();
         });
-        var evaluation = new SuiteEvaluation(_toy.Folder, _folder["data"], _folder["stopped"], recipe, backend);
+        var evaluation = new SuiteEvaluation(ModelSource.Open(_toy.Folder), _folder["data"], _folder["stopped"], recipe, backend);
         Assert.Throws<OperationCanceledException>(() => evaluation.Run(options, null, stop, source.Token));
         Assert.True(File.Exists(_folder["stopped/runs/mouse_0/full/seed-1/result.json"]));
         Assert.True(Directory.Exists(_folder["stopped/runs/mouse_0/full/seed-2/model/checkpoints"]));

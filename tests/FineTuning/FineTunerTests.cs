@@ -174,7 +174,7 @@ public sealed class FineTunerTests : IDisposable
             (StepResult, float[]) First(FineTuneOptions o)
             {
                 var data = new TaskData(task, Toy.Tokenizer, o.MaxTokens);
-                using Dnabert2Model model = FineTuneModel.Create(_toy.Start, data.Config, o, _backend, out _);
+                using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, o, _backend, out _);
                 using var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, o.ClassWeights, data.Train.Targets), o);
                 StepResult result = step.Run(0, 1e-3);
                 var moment = new float[step.Optimizer.FirstMoment.Count];
@@ -195,7 +195,7 @@ public sealed class FineTunerTests : IDisposable
                 FineTuneOptions options = ToyTask.Recipe with { Batch = 30, Dropout = 0, ClassWeights = weights };
                 var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
                 var loss = new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets);
-                using Dnabert2Model model = FineTuneModel.Create(_toy.Start, data.Config, options, _backend, out _);
+                using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
                 using var classification = new Classification(model, 100);
                 double expected = loss.Mean(data.Train.Targets, classification.Run(data.Train.Sequences));
                 using var step = new FineTuningStep(model, data.Train, loss, options);
@@ -228,7 +228,7 @@ public sealed class FineTunerTests : IDisposable
         FineTuneOptions options = ToyTask.Recipe with { Batch = 6, Steps = null, Epochs = 2 };
         var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
         Assert.Equal(8, options.StepsOf(20));
-        using Dnabert2Model model = FineTuneModel.Create(_toy.Start, data.Config, options, _backend, out _);
+        using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
         using var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options);
         int[][] epochs = [[], []];
         for (int s = 0; s < 8; s++)
@@ -293,9 +293,9 @@ public sealed class FineTunerTests : IDisposable
     public void Further_pre_training_changes_the_encoder_and_is_resumed()
     {
         LabelledTask task = _toy.Task();
-        string folder = FurtherPretraining.Run(_toy.Start, task, _toy["further"], 3, 1, _backend);
+        string folder = FurtherPretraining.Run(ModelSource.Open(_toy.Start), task, _toy["further"], 3, 1, _backend);
         Assert.EndsWith("step-00000003", folder, StringComparison.Ordinal);
-        Assert.Equal(folder, FurtherPretraining.Run(_toy.Start, task, _toy["further"], 3, 1, _backend));
+        Assert.Equal(folder, FurtherPretraining.Run(ModelSource.Open(_toy.Start), task, _toy["further"], 3, 1, _backend));
         using Dnabert2Model before = Dnabert2Model.Load(_toy.Start, _backend, ModelParts.Encoder, trainable: true);
         using Dnabert2Model after = Dnabert2Model.Load(folder, _backend, ModelParts.Encoder, trainable: true);
         Assert.NotEqual(Toy.Weights(before), Toy.Weights(after));

@@ -19,6 +19,6 @@ internal static class ToyClassifier
         Dnabert2Config config = ToyModel.Config with { NumLabels = Math.Max(1, names.Length), InitializerRange = 0.3f };
         using Dnabert2Model model = Dnabert2Model.Initialize(
             config, BpeTokenizer.Load(ToyModel.TokenizerPath), seed: 11, parts: ModelParts.Pooler | ModelParts.Classifier, trainable: true);
-        ModelFolder.Save(model, folder, new TaskConfig(kind, new LabelNames(names), maxTokens).Write(config));
+        ModelFolder.Save(model, folder, new TaskConfig(kind, new LabelNames(names), maxTokens).Write(model));
     }
 }

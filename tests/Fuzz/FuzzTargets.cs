@@ -193,10 +193,12 @@ public sealed partial class FuzzTargets : IDisposable
         "task", [Bytes("""{"id2label":{"0":"a","1":"b","2":"c"},"label2id":{"a":0},"problem_type":"single_label_classification","dnabert2_max_tokens":20}""")],
         Mutation.OfJson, input =>
         {
-            TaskConfig task = TaskConfig.Read(_folder.Write("c.json", input), 3, 512);
+            Directory.CreateDirectory(_folder["task"]);
+            _folder.Write("task/config.json", input);
+            TaskConfig task = TaskConfig.Read(ModelSource.Open(_folder["task"]), 3);
             return $"{task.Kind} {string.Join('|', task.Names)} {task.MaxTokens}";
         })
-    { Named = "c.json" };
+    { Named = "config.json" };
 
     private FuzzTarget Recipe() => new(
         "recipe", [PretrainOptionsJson.Write(new PretrainOptions { SpeciesWeights = new Dictionary<string, double> { ["a"] = 1 }, ClipNorm = 1 }), Bytes("{\"steps\":5}")],

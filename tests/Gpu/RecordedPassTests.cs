@@ -127,7 +127,7 @@ public sealed class RecordedPassTests : IDisposable
             FineTuneOptions options = ToyTask.With(method) with { Batch = 3, MaxTokens = 8, MicroBatchTokens = 100, ClassWeights = weights };
             var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
             using (backend)
-            using (Dnabert2Model model = FineTuneModel.Create(toy.Start, data.Config, options, backend, out _))
+            using (Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(toy.Start), data.Config, options, backend, out _))
             using (var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options))
             using (var classification = new Classification(model, 40))
             {

@@ -110,7 +110,9 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         ToyModel.Write(folder["m"]);
         File.Delete(folder["m/model.safetensors"]);
-        string text = ToolRun.Of("info", folder["m"]).Succeeds().Text;
+        ToolRun run = ToolRun.Of("info", folder["m"]);
+        Assert.Equal(1, run.Code);
+        string text = run.Text;
         Assert.Contains("vocabulary 256", text, StringComparison.Ordinal);
         Assert.Matches(@"(?m)^missing +model\.safetensors \(or pytorch_model\.bin\)$", text);
     }

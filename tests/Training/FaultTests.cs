@@ -56,7 +56,7 @@ public sealed class FaultTests : IDisposable
         EachOperation(fault, "finetune", (folder, disk) =>
         {
             using RunFolder claimed = RunFolder.ClaimOn(disk, folder, FineTuner.Kind, resume: true);
-            using var run = new FineTuner(toy.Start, task, claimed, recipe, _backend);
+            using var run = new FineTuner(ModelSource.Open(toy.Start), task, claimed, recipe, _backend);
             run.Run();
         });
     }

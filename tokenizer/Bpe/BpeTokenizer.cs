@@ -9,7 +9,8 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 /// <remarks>
 /// Understood are the BPE model, added tokens, the Whitespace pre-tokenizer and template post-processing. A file that asks for
-/// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for.
+/// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for. Truncation and padding are
+/// no part of the tokenization but of calls of other programs, and are neither applied nor written again.
 /// </remarks>
 public sealed partial class BpeTokenizer
 {

@@ -53,6 +53,9 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
         _ => throw Fault($"true or false is expected, not {Shown()}"),
     };
 
+    /// <summary>Refuses a value that is no object.</summary>
+    public void RequireObject() => Expect(JsonValueKind.Object, "an object");
+
     /// <summary>The items of an array.</summary>
     /// <param name="most">The most there may be.</param>
     public IEnumerable<JsonPlace> Items(int most)

@@ -40,7 +40,10 @@ internal static class TokenizerJsonReader
 
     private static TokenizerParts Read(JsonPlace root)
     {
-        root.RefuseOthers("version", "added_tokens", "pre_tokenizer", "post_processor", "model");
+        root.RefuseOthers("version", "truncation", "padding", "added_tokens", "pre_tokenizer", "post_processor", "model");
+        // How the calls of another program cut and fill up what they tokenise; a tokenizer is saved with what was last asked for.
+        foreach (string key in (ReadOnlySpan<string>)["truncation", "padding"])
+            if (root.Optional(key) is { IsNull: false } call) call.RequireObject();
         if (root.Required("version").Text() != "1.0") throw root.Required("version").Fault("only version \"1.0\" is known");
         BpeModel model = ReadModel(root.Required("model"));
         AddedTokens added = ReadAddedTokens(root.Optional("added_tokens"), model);

@@ -14,22 +14,23 @@ public sealed class SuiteEvaluation
 {
     internal const string ModelFolderName = "model";
     private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
-    private readonly string _model, _data, _folder;
+    private readonly ModelSource _model;
+    private readonly string _data, _folder;
     private readonly SuiteRecipe _recipe;
     private readonly Backend _backend;
     private readonly int _threads;
 
     /// <summary>Prepares it.</summary>
-    /// <param name="model">The folder of the model that is measured.</param>
+    /// <param name="model">The model that is measured.</param>
     /// <param name="data">The folder of the tasks: <c>mouse/0</c> and so on are folders in it.</param>
     /// <param name="folder">The folder of the results; made if there is none.</param>
     /// <param name="recipe">How models are fine-tuned; the paper's recipe if null.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
     /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
-    public SuiteEvaluation(string model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+    public SuiteEvaluation(ModelSource model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
     {
-        ArgumentException.ThrowIfNullOrEmpty(model);
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(backend);
         recipe?.Validate();
@@ -65,7 +66,7 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        using RunFolder held = RunFolder.Claim(_folder, Kind, resume: true, [_model, _data]);
+        using RunFolder held = RunFolder.Claim(_folder, Kind, resume: true, [_model.Folder, _model.WeightFolder, _data]);
         foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
             FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
         SuiteSetup setup = Setup();
@@ -84,12 +85,12 @@ public sealed class SuiteEvaluation
 
     private SuiteSetup Setup()
     {
-        (Dnabert2Config config, _) = FineTuneModel.Open(_model);
+        Dnabert2Config config = Dnabert2Config.Load(_model.ConfigPath);
         string precision = _backend.Precision.ToString().ToLowerInvariant();
         return new SuiteSetup(Name, config, FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
     }
 
-    private string Name => Path.GetFullPath(_model) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model;
+    private string Name => Path.GetFullPath(_model.Folder) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model.Folder;
 
     private void Write(SuiteTable table)
     {

@@ -19,12 +19,8 @@ internal sealed class AttributeVerb
     };
 
     private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map, a panel for each record, as SVG", HelpName = "FILE.svg" };
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "a fine-tuned or pre-trained model folder; 'default' comes with the tool, and is pre-trained",
-        HelpName = "DIR|default",
-        DefaultValueFactory = _ => "default",
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained", "default");
 
     private readonly Choice<AttributionTarget> _target = new(
         "--target", "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: the class if the model has one",
@@ -55,10 +51,10 @@ internal sealed class AttributeVerb
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _model, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _output, _picture, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
         };
         foreach (Option option in _reading.Options) Command.Add(option);
-        foreach (Option option in _compute.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -72,8 +68,9 @@ internal sealed class AttributeVerb
         if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
         if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
             throw new UsageException($"--picture {picture}: a picture is SVG; name it {Path.ChangeExtension(picture, ".svg")}");
-        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
-        ResultPaths.Check(_terminal, [input, folder], ("-o", path), ("--picture", picture));
+        bool quiet = parsed.GetValue(_quiet);
+        ModelSource source = _model.Open(parsed, _terminal, quiet);
+        ResultPaths.Check(_terminal, [input, source.Folder, source.WeightFolder], ("-o", path), ("--picture", picture));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),
@@ -83,11 +80,10 @@ internal sealed class AttributeVerb
             AverageReverseComplement = parsed.GetValue(_rcAverage),
             BatchTokens = parsed.GetValue(_batchTokens),
         };
-        bool quiet = parsed.GetValue(_quiet);
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using var records = new InputFiles([input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
-        using InterpretedModel model = InterpretedModel.Load(folder, backend);
+        using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
         var run = new AttributeRun(model, attribution, options, records, _terminal, quiet);

@@ -14,12 +14,8 @@ internal sealed class BenchVerb
 {
     private const string Published = "117m";
     private readonly Terminal _terminal;
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "a model folder, 'default', or the shape of the published model with random weights",
-        HelpName = "DIR",
-        DefaultValueFactory = _ => Published,
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of the published model with random weights", Published);
 
     private readonly Option<string?> _shapes = new("--shapes")
     {
@@ -42,9 +38,9 @@ internal sealed class BenchVerb
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16", "training steps with products in bfloat16"),
             ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
         {
-            _model, _shapes, _training, _rounds, _json,
+            _shapes, _training, _rounds, _json,
         };
-        foreach (Option option in _compute.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.Add(new BenchAttentionVerb(terminal).Command);
         Command.SetAction(Run);
     }
@@ -59,7 +55,7 @@ internal sealed class BenchVerb
         if (training && _compute.PrecisionOf(parsed) == Precision.I8)
             throw new UsageException("--dtype i8: 8-bit integers are for inference; train in f32 or bf16");
         using Backend backend = _compute.Open(parsed);
-        using Dnabert2Model model = Load(parsed.GetRequiredValue(_model), backend, training);
+        using Dnabert2Model model = Load(parsed, backend, training, quiet: json);
         using var benchmark = new ModelBenchmark(model, training);
         double peak = 0;
         if (!json)
@@ -81,10 +77,10 @@ internal sealed class BenchVerb
         return CommandLineTool.Done;
     }
 
-    private static Dnabert2Model Load(string name, Backend backend, bool training)
+    private Dnabert2Model Load(ParseResult parsed, Backend backend, bool training, bool quiet)
     {
         ModelParts parts = training ? ModelParts.MlmHead : ModelParts.Encoder;
-        if (name != Published) return Dnabert2Model.Load(Shared.ModelFolder(name), backend, parts, training);
+        if (_model.NameOf(parsed) != Published) return _model.Open(parsed, _terminal, quiet).Load(backend, parts, training);
         BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
         return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
     }

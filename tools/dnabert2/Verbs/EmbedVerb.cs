@@ -17,12 +17,8 @@ internal sealed class EmbedVerb
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin; 'default' comes with the tool",
-        HelpName = "DIR|default",
-        DefaultValueFactory = _ => "default",
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
 
     private readonly Choice<Pooling?> _pooling = new(
         "--pooling", "how the vectors of a record's tokens become one; none: a vector for each token",
@@ -54,11 +50,11 @@ internal sealed class EmbedVerb
             ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors", "a vector for each token, with its place in the record"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
         {
-            _inputs, _output, _model, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
+            _inputs, _output, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
             _rcAverage, _quiet,
         };
         foreach (Option option in _reading.Options) Command.Add(option);
-        foreach (Option option in _compute.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -79,18 +75,18 @@ internal sealed class EmbedVerb
             BatchTokens = parsed.GetValue(_batchTokens),
             AverageReverseComplement = parsed.GetValue(_rcAverage),
         };
-        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
         Check(path, pooling, options);
-        ResultPaths.Check(_terminal, [.. inputs, folder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
+        bool quiet = parsed.GetValue(_quiet);
+        ModelSource source = _model.Open(parsed, _terminal, quiet);
+        ResultPaths.Check(_terminal, [.. inputs, source.Folder, source.WeightFolder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
         using var files = new InputFiles(inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal, givesNames: true);
-        using Dnabert2Model model = Dnabert2Model.Load(folder, backend, ModelParts.Encoder);
+        using Dnabert2Model model = source.Load(backend, ModelParts.Encoder);
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, files, output, _terminal);
-        bool quiet = parsed.GetValue(_quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens")) run.Run(layout.OfTokens, line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         output.Commit();

@@ -35,12 +35,8 @@ internal sealed class EvaluateVerb
     };
 
     private readonly Option<string> _seeds = new("--seeds") { Description = "a run for each of these seeds", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "the folder of the model to measure, or 'default' for the one that comes with the tool",
-        HelpName = "DIR",
-        DefaultValueFactory = _ => "default",
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
 
     private readonly Setters<SuiteRecipe> _recipe = new();
     private readonly Option<bool> _keepModels = new("--keep-models") { Description = "keep the fine-tuned models, below OUT/runs" };
@@ -67,9 +63,9 @@ internal sealed class EvaluateVerb
             (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 --steps 4 --batch 8 -o results",
                 "two seeds with and without pre-training, here of very few steps"))
         {
-            _suite.Option, _data, _output, _tasks, _methods, _seeds, _model,
+            _suite.Option, _data, _output, _tasks, _methods, _seeds,
         };
-        foreach (Option option in _recipe.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_recipe.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _quiet]) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -84,7 +80,7 @@ internal sealed class EvaluateVerb
         bool quiet = parsed.GetValue(_quiet);
         int threads = _compute.Threads(parsed);
         using Backend backend = _compute.Open(parsed);
-        var evaluation = new SuiteEvaluation(Shared.ModelFolder(parsed.GetRequiredValue(_model)), data, output, _recipe.Apply(parsed, new SuiteRecipe()), backend, threads)
+        var evaluation = new SuiteEvaluation(_model.Open(parsed, _terminal, quiet), data, output, _recipe.Apply(parsed, new SuiteRecipe()), backend, threads)
         {
             KeepModels = parsed.GetValue(_keepModels),
         };

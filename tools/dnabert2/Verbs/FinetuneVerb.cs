@@ -27,12 +27,8 @@ internal sealed class FinetuneVerb
     private readonly Choice<TaskKind> _kind = new(
         "--kind", "what a label says: one class; any number of classes, separated by ';'; or a number",
         ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "the folder of the model to begin with, or 'default' for the one that comes with the tool",
-        HelpName = "DIR",
-        DefaultValueFactory = _ => "default",
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the folder of the run, which becomes that of the fine-tuned model",
@@ -72,9 +68,9 @@ internal sealed class FinetuneVerb
                 $"dnabert2 finetune --task mouse/0 --data GUE --model DNABERT-2-117M -o mouse-0 --init random --steps 4 --batch 8",
                 "a data set of GUE by the paper's recipe, here without pre-training"))
         {
-            _data, _task, _kind.Option, _model, _output, _resume, _further,
+            _data, _task, _kind.Option, _output, _resume, _further,
         };
-        foreach (Option option in _flags.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_flags.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_onEmpty.Option, _sequenceColumn, _secondColumn, _labelColumn, _quiet]) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -84,17 +80,18 @@ internal sealed class FinetuneVerb
 
     private int Run(ParseResult parsed)
     {
-        string output = parsed.GetRequiredValue(_output), start = Shared.ModelFolder(parsed.GetRequiredValue(_model));
+        string output = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet);
         Shared.CheckFolder(output);
         (string data, FineTuneOptions recipe) = Recipe(parsed);
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
+        ModelSource start = _model.Open(parsed, _terminal, quiet);
         using Backend backend = _compute.Open(parsed);
         FineTuner.Check(start, recipe, backend);
         using var claims = new RunFolders();
         foreach (string folder in folders)
-            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start]));
+            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start.Folder, start.WeightFolder]));
         var reading = new LabelledReading
         {
             SequenceColumn = parsed.GetValue(_sequenceColumn),
@@ -108,8 +105,8 @@ internal sealed class FinetuneVerb
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);
-            start = FurtherPretraining.Run(
-                start, task, Path.Combine(output, "further-pretraining"), steps, seeds[0], backend, report, _terminal.Cancellation);
+            start = ModelSource.Open(FurtherPretraining.Run(
+                start, task, Path.Combine(output, "further-pretraining"), steps, seeds[0], backend, report, _terminal.Cancellation));
         }
 
         var results = new List<FineTuneResult>();

@@ -13,10 +13,13 @@ namespace Dnabert2.Tool;
 /// <summary><c>info</c>: what this machine and a model are.</summary>
 internal sealed class InfoVerb
 {
-    private const string Safetensors = "model.safetensors", Torch = "pytorch_model.bin";
-
     private readonly Terminal _terminal;
-    private readonly Argument<string?> _model = new("MODEL") { Description = "the folder of a model; 'default' is the one that comes with the tool", Arity = ArgumentArity.ZeroOrOne };
+    private readonly ModelChoice _model = ModelChoice.Of(new Argument<string?>("MODEL")
+    {
+        Description = "the folder of a model, an adapter or a run; 'default' is the model that comes with the tool",
+        Arity = ArgumentArity.ZeroOrOne,
+    });
+
     private readonly Option<int> _threads = Shared.Threads();
 
     public InfoVerb(Terminal terminal)
@@ -26,10 +29,11 @@ internal sealed class InfoVerb
             "info", "Tells about the engine and this machine, and checks a model by loading it.",
             ("dnabert2 info", "the engine, the processor and its memory, and the GPUs"),
             ("dnabert2 info default", "the model that comes with the tool"),
-            ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is missing"))
+            ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is missing; the exit code says it, too"))
         {
-            _model, _threads,
+            _model.Argument, _threads,
         };
+        foreach (Option option in _model.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -43,7 +47,8 @@ internal sealed class InfoVerb
         Print("backend", backend.Description);
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
         DescribeGpus();
-        if (parsed.GetValue(_model) is { } model) Describe(Shared.ModelFolder(model), backend);
+        if (_model.NameOf(parsed) is { } model) return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), backend);
+        if (_model.BaseOf(parsed) is { } named) throw new UsageException($"--base {named}: name the adapter");
         return CommandLineTool.Done;
     }
 
@@ -60,34 +65,42 @@ internal sealed class InfoVerb
     }
 
     /// <summary>Prints what the folder has before it is loaded, so that a damaged model is described as far as it can be read.</summary>
-    private void Describe(string folder, Backend backend)
+    private int Describe(string folder, string? baseFolder, Backend backend)
     {
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"{folder}: no such folder; a model is a folder with config.json, tokenizer.json and {Safetensors} or {Torch}");
-        Print("model", folder);
-        string[] expected = ["config.json", "tokenizer.json", File.Exists(Path.Combine(folder, Torch)) && !File.Exists(Path.Combine(folder, Safetensors)) ? Torch : Safetensors];
-        string[] missing = [.. expected.Where(name => !File.Exists(Path.Combine(folder, name)))];
-        Print("files", string.Join(", ", expected.Except(missing).Select(name => $"{name} {Size(new FileInfo(Path.Combine(folder, name)).Length)}")));
-        if (!missing.Contains("config.json")) Print("config", Describe(Dnabert2Config.Load(Path.Combine(folder, "config.json"))));
-        if (!missing.Contains("tokenizer.json")) Print("tokenizer", Describe(BpeTokenizer.Load(Path.Combine(folder, "tokenizer.json"))));
-        if (missing.Length > 0)
+        ModelInventory found = ModelInventory.Of(folder, baseFolder);
+        Print("model", $"{folder}: {found.Kind}");
+        if (found.Adapter is { } adapter) Print("adapter", adapter);
+        if (found.Base is { } named) Print("base", named);
+        string[] files = [.. new[] { found.Config, found.Tokenizer }.OfType<string>(), .. found.Weights];
+        Print("files", string.Join(", ", files.Select(path => $"{Named(path, folder)} {Size(new FileInfo(path).Length)}")));
+        if (found.Config is { } config) Print("config", Describe(Dnabert2Config.Load(config)));
+        if (found.Tokenizer is { } tokenizer) Print("tokenizer", Describe(BpeTokenizer.Load(tokenizer)));
+        if (found.Missing.Count > 0)
         {
-            Print("missing", string.Join(", ", missing.Select(name => name == Safetensors ? $"{Safetensors} (or {Torch})" : name)));
-            return;
+            Print("missing", string.Join(", ", found.Missing));
+            return CommandLineTool.Failed;
         }
 
-        DescribeWeights(Path.Combine(folder, expected[2]));
-        using Dnabert2Model model = Dnabert2Model.Load(folder, backend);
+        DescribeWeights(found.Weights);
+        using Dnabert2Model model = ModelSource.Open(folder, baseFolder).Load(backend);
         Print("parameters", Describe(model));
         Print("training", DescribeTraining(model));
         Print("missing", "nothing; all weights are there and finite");
+        return CommandLineTool.Done;
     }
 
-    private void DescribeWeights(string path)
+    private static string Named(string path, string folder) => Path.GetDirectoryName(path) == Path.TrimEndingDirectorySeparator(folder) ? Path.GetFileName(path) : path;
+
+    private void DescribeWeights(IReadOnlyList<string> paths)
     {
-        using WeightFile file = WeightFile.Open(path);
-        string types = string.Join(", ", file.Entries.CountBy(entry => entry.TypeName).Select(type => $"{type.Value} {type.Key}"));
-        Print("weights", $"{Shared.Count(file.Entries.Count, "tensor")} ({types})");
+        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (string path in paths)
+        {
+            using WeightFile file = WeightFile.Open(path);
+            foreach (WeightEntry entry in file.Entries) counts[entry.TypeName] = counts.GetValueOrDefault(entry.TypeName) + 1;
+        }
+
+        Print("weights", $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
     }
 
     private static string Describe(Dnabert2Config c) =>

@@ -6,20 +6,15 @@ namespace Dnabert2.Tool;
 internal sealed class MergeLoraVerb
 {
     private readonly Terminal _terminal;
-    private readonly Argument<string> _adapter = new("ADAPTER")
+    private readonly ModelChoice _adapter = ModelChoice.Of(new Argument<string?>("ADAPTER")
     {
         Description = "the folder of an adapter, as 'dnabert2 finetune --lora' or the Python library PEFT writes it",
-    };
+    });
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the folder of the new model",
         HelpName = "OUT",
         Required = true,
-    };
-    private readonly Option<string> _base = new("--base")
-    {
-        Description = "the folder of the base model, or 'default' [the one that the adapter names]",
-        HelpName = "DIR",
     };
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -33,8 +28,9 @@ internal sealed class MergeLoraVerb
             ("dnabert2 finetune --data tools/dnabert2/samples/task --model DNABERT-2-117M -o adapter --lora r=4 --steps 2 --batch 8 && " +
                 "mv DNABERT-2-117M moved && dnabert2 merge-lora adapter --base moved -o merged", "the base was moved"))
         {
-            _adapter, _output, _base, _quiet,
+            _adapter.Argument, _output, _quiet,
         };
+        foreach (Option option in _adapter.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -43,8 +39,9 @@ internal sealed class MergeLoraVerb
     private int Run(ParseResult parsed)
     {
         string output = parsed.GetRequiredValue(_output);
-        string? named = parsed.GetValue(_base) is { } folder ? Shared.ModelFolder(folder) : null;
-        LoraMerge.Merge(parsed.GetRequiredValue(_adapter), output, named);
+        ModelSource adapter = _adapter.Open(parsed, _terminal, parsed.GetValue(_quiet));
+        if (!adapter.IsAdapter) throw new UsageException($"{adapter.Folder}: is no adapter: adapter_config.json is missing; 'dnabert2 convert' copies models");
+        LoraMerge.Merge(adapter, output);
         if (!parsed.GetValue(_quiet)) _terminal.Say($"a plain model: {output}");
         return CommandLineTool.Done;
     }

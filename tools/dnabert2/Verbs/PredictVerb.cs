@@ -17,12 +17,8 @@ internal sealed class PredictVerb
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "a fine-tuned model, whole or a LoRA adapter: the folder that 'dnabert2 finetune' writes",
-        HelpName = "DIR",
-        Required = true,
-    };
+    private readonly ModelChoice _model = ModelChoice.Required(
+        "--model", "a fine-tuned model, whole or a LoRA adapter: the folder that 'dnabert2 finetune', transformers or PEFT writes");
 
     private readonly Option<int?> _maxTokens = Shared.OptionalNumber("--max-tokens", "the most tokens of a sequence, [CLS] and [SEP] included; what is longer is truncated and marked [default: as in training]", 4);
     private readonly Choice<AmbiguousBases> _onN = new(
@@ -44,10 +40,10 @@ internal sealed class PredictVerb
             ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
         {
-            _inputs, _output, _model, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
+            _inputs, _output, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
         };
         foreach (Option option in _reading.Options) Command.Add(option);
-        foreach (Option option in _compute.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -58,18 +54,20 @@ internal sealed class PredictVerb
         string[] inputs = parsed.GetRequiredValue(_inputs);
         string path = parsed.GetRequiredValue(_output);
         char separator = RowWriter.Separator(path);
-        string folder = parsed.GetRequiredValue(_model);
-        ResultPaths.Check(_terminal, [.. inputs, folder], ("-o", path));
+        bool quiet = parsed.GetValue(_quiet);
+        ModelSource source = _model.Open(parsed, _terminal, quiet);
+        ResultPaths.Check(_terminal, [.. inputs, source.Folder, source.WeightFolder], ("-o", path));
         using Backend backend = _compute.Open(parsed);
         using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true), _terminal, givesNames: true);
-        using ClassifierModel model = ClassifierModel.Load(folder, backend);
+        using ClassifierModel model = ClassifierModel.Load(source, backend);
+        if (!quiet && parsed.GetValue(_maxTokens) is null)
+            _terminal.Say($"records are cut at {model.MaxTokens} tokens ({model.MaxTokensSource}); --max-tokens sets another limit");
         bool bothStrands = parsed.GetValue(_rcAverage);
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
         input.KeepBases = model.Model.Tokenizer.BasesThatDecide(predictor.MaxTokens);
         using var files = new ResultFiles();
         var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands, input.AreSeveral);
         long records = 0, truncated = 0;
-        bool quiet = parsed.GetValue(_quiet);
         using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");
         foreach (Prediction prediction in predictor.Predict(input.Records(), _terminal.Cancellation))
         {

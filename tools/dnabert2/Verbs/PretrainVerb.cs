@@ -33,11 +33,8 @@ internal sealed class PretrainVerb
         Description = "the tokenizer.json [default: that of --from, or of a corpus that is there, or else the one that comes with the tool]",
         HelpName = "FILE",
     };
-    private readonly Option<string> _from = new("--from")
-    {
-        Description = "a model folder whose weights training continues from [default: new weights]",
-        HelpName = "DIR",
-    };
+    private readonly ModelChoice _from = ModelChoice.Optional(
+        "--from", "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
     private readonly Option<string> _configFile = new("--config")
     {
         Description = "a config.json with the shape of a new model [default: the 117M model]",
@@ -71,9 +68,9 @@ internal sealed class PretrainVerb
             ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 " +
                 "--batch 2 --max-bases 100", "further pre-training of a given model"))
         {
-            _inputs, _output, _corpusFolder, _tokenizer, _from, _configFile, _recipeFile, _resume, _baselines,
+            _inputs, _output, _corpusFolder, _tokenizer, _configFile, _recipeFile, _resume, _baselines,
         };
-        foreach (Option option in _flags.Options) Command.Add(option);
+        foreach (Option option in _from.Options.Concat(_flags.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -97,9 +94,9 @@ internal sealed class PretrainVerb
         using Backend backend = _compute.Open(parsed);
         using Dnabert2Model model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
         if (!model.Tokenizer.IsSameAs(tokenizer))
-            throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {parsed.GetValue(_from)}; leave it out");
+            throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {_from.NameOf(parsed)}; leave it out");
         using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
-        using var run = new Pretrainer(model, corpus, claimed, recipe, parsed.GetValue(_from) is { } from ? Shared.ModelFolder(from) : null);
+        using var run = new Pretrainer(model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
@@ -118,13 +115,13 @@ internal sealed class PretrainVerb
     private IEnumerable<string> Inputs(ParseResult parsed, bool resume)
     {
         foreach (string input in parsed.GetValue(_inputs) ?? []) yield return CorpusSource.Parse(input).Path;
-        if (!resume && parsed.GetValue(_from) is { } from) yield return from;
+        if (!resume && _from.NameOf(parsed) is { } from) yield return from;
     }
 
     private void Check(ParseResult parsed, string corpus, CorpusSource[] sources, PretrainOptions recipe)
     {
         string folder = parsed.GetRequiredValue(_output);
-        if (parsed.GetValue(_from) is { } from)
+        if (_from.NameOf(parsed) is { } from)
         {
             if (parsed.GetValue(_configFile) is { } file) throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");
             if (_flags.Shapes(parsed) is { } shape) throw new UsageException($"{shape}: does not go with --from {from}, whose config.json says it");
@@ -172,16 +169,15 @@ internal sealed class PretrainVerb
     private BpeTokenizer Tokenizer(ParseResult parsed, string corpus)
     {
         if (parsed.GetValue(_tokenizer) is { } path) return BpeTokenizer.Load(path);
-        foreach (string? folder in (string?[])[parsed.GetValue(_from), corpus])
-            if (folder is not null && Path.Combine(folder, "tokenizer.json") is var file && File.Exists(file))
-                return BpeTokenizer.Load(file);
+        if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer();
+        if (Path.Combine(corpus, "tokenizer.json") is var file && File.Exists(file)) return BpeTokenizer.Load(file);
         return BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
     }
 
     private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, BpeTokenizer tokenizer, PretrainOptions recipe, Backend backend)
     {
-        if (checkpoint is null && parsed.GetValue(_from) is { } from)
-            return Dnabert2Model.Load(from, backend, ModelParts.MlmHead, trainable: true);
+        if (checkpoint is null && _from.NameOf(parsed) is not null)
+            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load(backend, ModelParts.MlmHead, trainable: true);
         string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
         var config = new Dnabert2Config { VocabSize = tokenizer.VocabularySize };
         if (file is not null) config = Dnabert2Config.Load(file);

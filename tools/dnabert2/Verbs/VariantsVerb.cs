@@ -25,12 +25,8 @@ internal sealed class VariantsVerb
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string> _model = new("--model")
-    {
-        Description = "a fine-tuned or pre-trained model folder; 'default' comes with the tool, and is pre-trained",
-        HelpName = "DIR|default",
-        DefaultValueFactory = _ => "default",
-    };
+    private readonly ModelChoice _model = ModelChoice.Optional(
+        "--model", "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained", "default");
 
     private readonly Choice<bool> _onMismatch = new(
         "--on-mismatch", "variants that contradict the genome (another base, an unknown chromosome, a position past its end): leave them out and say so, or stop",
@@ -55,9 +51,9 @@ internal sealed class VariantsVerb
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv", "a score for each allele, and what was left out"),
             ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa --window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
         {
-            _input, _genome, _output, _model, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _compute.Options) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -68,13 +64,13 @@ internal sealed class VariantsVerb
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: standard input is only one of them");
         char separator = RowWriter.Separator(path);
-        string folder = Shared.ModelFolder(parsed.GetRequiredValue(_model));
-        ResultPaths.Check(_terminal, [input, genomePath, folder], ("-o", path));
         bool quiet = parsed.GetValue(_quiet);
+        ModelSource source = _model.Open(parsed, _terminal, quiet);
+        ResultPaths.Check(_terminal, [input, genomePath, source.Folder, source.WeightFolder], ("-o", path));
         var options = new VariantOptions { Window = parsed.GetValue(_window), AverageReverseComplement = parsed.GetValue(_rcAverage), BatchTokens = parsed.GetValue(_batchTokens) };
         using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
-        using InterpretedModel model = InterpretedModel.Load(folder, backend);
+        using InterpretedModel model = InterpretedModel.Load(source, backend);
         Genome genome = ReadGenome(genomePath, quiet);
         using var files = new ResultFiles();
         var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);

@@ -1,0 +1,181 @@
+using Dnabert2.FineTuning;
+using Dnabert2.Tokenizers;
+using Dnabert2.Training;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>
+/// A folder that a model can be loaded from: a model as Hugging Face or this library writes it; a LoRA adapter, as the Python library PEFT
+/// or fine-tuning writes it, with its base; or a run of pre-training, which stands for its last checkpoint.
+/// </summary>
+/// <example>
+/// <code>
+/// ModelSource source = ModelSource.Open("adapter", baseFolder: "DNABERT-2-117M");
+/// using Dnabert2Model model = source.Load(parts: ModelParts.Encoder);
+/// </code>
+/// </example>
+public sealed class ModelSource
+{
+    internal const string ConfigFile = "config.json", TokenizerFile = "tokenizer.json";
+    internal const string Kinds = "a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin";
+
+    private ModelSource(string folder, string weights, LoraAdapter? adapter, string description) =>
+        (Folder, WeightFolder, Adapter, Description) = (folder, weights, adapter, description);
+
+    /// <summary>The folder as it was named.</summary>
+    public string Folder { get; }
+
+    /// <summary>The folder of the weights: of an adapter its base, of a run the checkpoint, otherwise the folder itself.</summary>
+    public string WeightFolder { get; }
+
+    /// <summary>Whether it is an adapter.</summary>
+    public bool IsAdapter => Adapter is not null;
+
+    /// <summary>What was found, for people, where it is not the folder itself; otherwise empty.</summary>
+    public string Description { get; }
+
+    internal LoraAdapter? Adapter { get; }
+
+    /// <summary>The file of the hyper-parameters: an adapter's own, where it has one.</summary>
+    internal string ConfigPath => Own(ConfigFile) ?? Dnabert2Model.Existing(WeightFolder, ConfigFile);
+
+    /// <summary>The file of the tokenizer: an adapter's own, where it has one.</summary>
+    internal string TokenizerPath => Own(TokenizerFile) ?? Dnabert2Model.Existing(WeightFolder, TokenizerFile);
+
+    /// <summary>Whether the hyper-parameters are the model's own, rather than an adapter's base's.</summary>
+    internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
+
+    /// <summary>Whether the config says what the outputs of a classifier are: it is the model's own, or a base's of as many.</summary>
+    internal bool DescribesTask(int outputs) => HasOwnConfig || Dnabert2Config.Load(ConfigPath).NumLabels == outputs;
+
+    /// <summary>The folders in which files beside the weights are looked for, the first one first.</summary>
+    internal IReadOnlyList<string> FileFolders => IsAdapter ? [Folder, WeightFolder] : [WeightFolder];
+
+    /// <summary>Whether a folder is an adapter's.</summary>
+    public static bool HoldsAdapter(string folder) => LoraAdapter.IsIn(folder);
+
+    /// <summary>Finds out what a folder is. Weights are not read yet, but for an adapter's.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="baseFolder">The base of an adapter, a model folder or a run; null: the one that the adapter names.</param>
+    /// <exception cref="IOException">There is no such folder, or no model in it.</exception>
+    /// <exception cref="InvalidDataException">An adapter is damaged or not supported, or its base is not found.</exception>
+    /// <exception cref="ArgumentException">A base is given for what is no adapter.</exception>
+    public static ModelSource Open(string folder, string? baseFolder = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException(File.Exists(folder) ? $"{folder}: this is a file; name its folder: {Kinds}" : $"{folder}: no such folder; {Kinds}");
+        if (LoraAdapter.IsIn(folder))
+        {
+            LoraAdapter adapter = LoraAdapter.Read(folder);
+            ModelSource found = AdapterBase.Find(folder, adapter.Config, baseFolder);
+            return new ModelSource(folder, found.WeightFolder, adapter, $"{folder}: an adapter ({adapter.Config.Describe()}) of the base {found.WeightFolder}");
+        }
+
+        if (baseFolder is not null) throw new ArgumentException($"{folder}: is no adapter ({AdapterConfig.FileName} is missing), so it has no base");
+        if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, "");
+        if (Pretrainer.LastCheckpointOf(folder) is not { } checkpoint) throw new FileNotFoundException(NoModel(folder));
+        if (!File.Exists(Path.Combine(checkpoint, ConfigFile)))
+            throw new InvalidDataException($"{folder}: a fine-tuning that has not come to its end, so there is no model yet; resume it");
+        string last = Path.GetFileName(checkpoint);
+        return new ModelSource(folder, checkpoint, null, $"{folder}: a run of pre-training, of which the last checkpoint, {last}, is taken; to take another, name its folder");
+    }
+
+    /// <summary>Loads the model; additions are merged into the weights of the base.</summary>
+    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
+    /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
+    /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
+    /// </exception>
+    public Dnabert2Model Load(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
+    {
+        using Checkpoint checkpoint = OpenWeights();
+        ModelParts wanted = parts ?? PartsOf(checkpoint);
+        Dnabert2Model model = Dnabert2Model.Make(
+            ConfigFor(checkpoint), LoadTokenizer(), backend, wanted, set => Fill(checkpoint, set, wanted, trainable), model => Adapter?.Check(model, wanted));
+        if (trainable) model.Origin = ModelOrigin.Read(this);
+        return model;
+    }
+
+    /// <summary>Loads the tokenizer alone.</summary>
+    /// <exception cref="IOException">The file is missing or cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public BpeTokenizer LoadTokenizer() => BpeTokenizer.Load(TokenizerPath);
+
+    internal Checkpoint OpenWeights() => Checkpoint.Open(WeightFolder);
+
+    /// <summary>What the weights hold besides the encoder.</summary>
+    internal ModelParts PartsOf(Checkpoint weights)
+    {
+        ModelParts all = weights.Parts | (Adapter?.Parts ?? ModelParts.Encoder);
+        return Adapter is { UntiesDecoder: true } ? all & ~ModelParts.MlmHead : all;
+    }
+
+    /// <summary>The hyper-parameters. How many outputs an adapter's model has is seen from the classifier's weights.</summary>
+    internal Dnabert2Config ConfigFor(Checkpoint weights)
+    {
+        Dnabert2Config config = Dnabert2Config.Load(ConfigPath);
+        if (Adapter is null) return config;
+        const string classifier = "classifier.weight";
+        return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape ? config with { NumLabels = shape[0] } : config;
+    }
+
+    /// <summary>Fills a model's parameters.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="set">The declared parameters of the parts in use.</param>
+    /// <param name="parts">The parts in use.</param>
+    /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
+    /// <param name="initial">Gives new values: of low-rank additions, and of the parts <paramref name="made"/>.</param>
+    /// <param name="made">The parts that begin with new values.</param>
+    internal void Fill(
+        Checkpoint weights, ParameterSet set, ModelParts parts, bool trainable, ParameterSource? initial = null, ModelParts made = ModelParts.Encoder)
+    {
+        weights.Fill(set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change);
+
+        bool IsMade(Parameter p) => Lora.IsFactor(p) || (Checkpoint.PartOf(p.Name) & made) != 0;
+
+        void Others(Parameter p, int index, Span<float> destination)
+        {
+            if (IsMade(p)) initial!(p, index, destination);
+            else Adapter!.Read(p, index, destination);
+        }
+
+        void Change(Parameter p, int index, Span<float> destination)
+        {
+            if (!IsMade(p)) Adapter!.Merge(p, index, destination);
+        }
+    }
+
+    /// <summary>The hash of all files that decide the weights.</summary>
+    internal string HashOfWeights()
+    {
+        string weights = ModelWeights.Find(WeightFolder) ?? throw new FileNotFoundException($"{WeightFolder}: there are no weights; {Kinds}");
+        IReadOnlyList<string> files = ModelWeights.FilesOf(weights);
+        if (Adapter is null && files.Count == 1) return FileHash.OfFile(files[0]);
+        IEnumerable<string> own = Adapter is null ? [] : [Adapter.Config.Path, Adapter.WeightPath];
+        return FileHash.Of(System.Text.Encoding.ASCII.GetBytes(string.Join('\n', files.Concat(own).Select(FileHash.OfFile))));
+    }
+
+    private string? Own(string name) => IsAdapter && Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
+
+    /// <summary>Whether a folder itself holds files of a model, though perhaps not all.</summary>
+    internal static bool HoldsModelFiles(string folder) => File.Exists(Path.Combine(folder, ConfigFile)) || ModelWeights.Find(folder) is not null;
+
+    /// <summary>The folders within a folder that hold models, for people; empty where none does.</summary>
+    internal static string ModelsIn(string folder)
+    {
+        const int most = 8;
+        string[] inside = [.. Directory.EnumerateDirectories(folder)
+            .Where(inner => File.Exists(Path.Combine(inner, ConfigFile)) || LoraAdapter.IsIn(inner)).Select(inner => Path.GetFileName(inner)!)
+            .Order(StringComparer.Ordinal)];
+        return string.Join(", ", inside.Take(most)) + (inside.Length > most ? " and others" : "");
+    }
+
+    private static string NoModel(string folder) => ModelsIn(folder) is { Length: > 0 } inside
+        ? $"{folder}: there is no model in it, but in its folders {inside}; name one of them"
+        : $"{Path.Combine(folder, ConfigFile)} is missing; {Kinds}";
+}
