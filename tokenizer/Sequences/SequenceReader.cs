@@ -131,7 +131,7 @@ public sealed class SequenceReader : IDisposable
     public static IEnumerable<SequenceRecord> Read(
         Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default)
     {
-        using SequenceReader reader = Open(stream, name, options, cancellation);
+        using SequenceReader reader = Open(stream, name, options, cancellation: cancellation);
         while (reader.TryRead(out SequenceRecord? record)) yield return record;
     }
 
@@ -151,11 +151,11 @@ public sealed class SequenceReader : IDisposable
     /// <param name="stream">Stored bytes, gzipped or not.</param>
     /// <param name="name">The name in messages; its extension decides where the content leaves the layout open.</param>
     /// <param name="options">Layout and policy; the defaults of <see cref="SequenceOptions"/> if null.</param>
-    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
     /// <param name="leaveOpen">Whether the stream outlives the reader.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
     public static SequenceReader Open(
-        Stream stream, string name, SequenceOptions? options = null, CancellationToken cancellation = default, bool leaveOpen = true)
+        Stream stream, string name, SequenceOptions? options = null, bool leaveOpen = true, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         return new SequenceReader(stream, leaveOpen, name, options ?? new(), cancellation);

@@ -71,10 +71,10 @@ public sealed class VariantReader : IDisposable
     /// <summary>Opens a stream.</summary>
     /// <param name="stream">Stored bytes, gzipped or not.</param>
     /// <param name="name">The name in messages.</param>
-    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
     /// <param name="leaveOpen">Whether the stream outlives the reader.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InvalidDataException">The content is at fault; the message names file, line and remedy.</exception>
-    public static VariantReader Open(Stream stream, string name, CancellationToken cancellation = default, bool leaveOpen = true)
+    public static VariantReader Open(Stream stream, string name, bool leaveOpen = true, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         return new VariantReader(stream, leaveOpen, name, cancellation);

@@ -53,12 +53,12 @@ internal static class Shared
     /// <summary>Opens a sequence file, or standard input.</summary>
     public static SequenceReader Open(string path, SequenceOptions options, Terminal terminal)
     {
-        if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, terminal.Cancellation);
+        if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, cancellation: terminal.Cancellation);
         CheckThere(path);
         Stream file = OpenFile(path, terminal);
         try
         {
-            return SequenceReader.Open(file, path, options, terminal.Cancellation, leaveOpen: false);
+            return SequenceReader.Open(file, path, options, leaveOpen: false, terminal.Cancellation);
         }
         catch
         {

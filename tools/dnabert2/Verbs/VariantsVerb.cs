@@ -84,9 +84,9 @@ internal sealed class VariantsVerb
 
     private VariantReader OpenVariants(string path)
     {
-        if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", _terminal.Cancellation);
+        if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", cancellation: _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
-        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, _terminal.Cancellation, leaveOpen: false);
+        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, leaveOpen: false, _terminal.Cancellation);
     }
 
     private Genome ReadGenome(string path, bool quiet)
