@@ -151,7 +151,7 @@ public sealed class Attribution
         if (strands.Count > 1) effects = effects.AverageWith(strands[1].Finish(label));
         string? name = _ofClass && _model.Task != TaskKind.Regression ? _model.Labels[label] : null;
         return new SubstitutionEffects(
-            record.Id, record.Number, window.From, bases[(window.From - window.Start)..(seen - window.Start)], name,
+            record.Id, record.Number, window.From, bases.AsMemory((window.From - window.Start)..(seen - window.Start)), name,
             effects.Effects, effects.LogitEffects, window.To - seen);
     }
 

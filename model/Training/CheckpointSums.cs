@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Engine.Runtime;
 
@@ -10,6 +11,7 @@ internal static class CheckpointSums
 {
     public const string FileName = "SHA256SUMS";
     private const int HashDigits = 64, MostBytes = 1 << 16;
+    private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
 
     /// <summary>What a checkpoint is worth whose files are not what they were.</summary>
     public const string Remedy = "the checkpoint is damaged: delete its folder to resume from the one before";
@@ -57,7 +59,7 @@ internal static class CheckpointSums
             string line = lines[i];
             if (i == lines.Length - 1 && line.Length == 0) yield break;
             bool isSum = line.Length > HashDigits + 2 && line.AsSpan(HashDigits, 2) is "  " && line.IndexOf('/', StringComparison.Ordinal) < 0
-                && line.AsSpan(0, HashDigits).IndexOfAnyExcept("0123456789abcdef") < 0;
+                && !line.AsSpan(0, HashDigits).ContainsAnyExcept(LowerHex);
             yield return isSum ? (i + 1, line[..HashDigits], line[(HashDigits + 2)..]) : (i + 1, null, null);
         }
     }

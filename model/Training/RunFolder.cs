@@ -182,7 +182,7 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>The names that the marker of a folder gives the run; null where there is none, or it was begun and not written.</summary>
-    private static IReadOnlyList<string>? ReadMarker(string folder, FileStream? locked, RunKind kind)
+    private static string[]? ReadMarker(string folder, FileStream? locked, RunKind kind)
     {
         string path = MarkerOf(folder);
         if (locked is null && !File.Exists(path)) return null;

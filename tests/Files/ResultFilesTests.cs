@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Engine.Runtime;
 using Tests.Weights;
 
@@ -51,6 +52,7 @@ public class ResultFilesTests
     }
 
     [SkippableFact]
+    [UnsupportedOSPlatform("windows")]
     public void A_replaced_file_keeps_its_permissions_and_owner_and_the_other_names_keep_what_they_had()
     {
         Skip.If(OperatingSystem.IsWindows(), "permissions are those of Unix");
@@ -82,6 +84,7 @@ public class ResultFilesTests
     }
 
     [SkippableFact]
+    [UnsupportedOSPlatform("windows")]
     public void A_file_that_is_protected_is_refused_before_any_work()
     {
         Skip.If(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "nothing is protected from the administrator");

@@ -86,7 +86,7 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
     public void An_allele_of_a_line_with_several_has_the_score_it_has_alone()
     {
         string dna = SmallModels.Dna(24, 100);
-        string reference = dna.Substring(49, 6), deleted = dna.Substring(49, 2) + dna.Substring(53, 2);
+        string reference = dna[49..55], deleted = string.Concat(dna.AsSpan(49, 2), dna.AsSpan(53, 2));
         string changed = (reference[0] == 'A' ? "C" : "A") + reference[1..];
         VariantScore[] scores = Score(small.PreTrained(), $">r\n{dna}\n", [
             new(1, "r", 50, ".", reference, changed), new(1, "r", 50, ".", reference, deleted),

@@ -8,6 +8,9 @@ internal sealed class LogWriter(TextWriter inner) : TextWriter
 {
     public override Encoding Encoding => inner.Encoding;
 
+    /// <summary>A writer over another one, whose owner disposes it.</summary>
+    public static TextWriter Over(TextWriter inner) => new LogWriter(inner);
+
     public override void Write(char value) => Try(value, static (writer, value) => writer.Write(value));
 
     public override void Write(string? value) => Try(value, static (writer, value) => writer.Write(value));

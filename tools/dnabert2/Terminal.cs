@@ -19,7 +19,7 @@ internal sealed class Terminal
     public SafeFileHandle? OutputFile { get; init; }
 
     /// <summary>Standard error: everything else. What cannot be written to it is lost, and the work goes on.</summary>
-    public required TextWriter Error { get; init => field = new LogWriter(value); }
+    public required TextWriter Error { get; init => field = LogWriter.Over(value); }
 
     /// <summary>Whether someone watches <see cref="Error"/>, so that a line may be written over.</summary>
     public bool ErrorIsWatched { get; init; }
