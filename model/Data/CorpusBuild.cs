@@ -58,6 +58,9 @@ internal sealed class CorpusBuild(
             }
 
             _bytesBefore += reader.BytesRead;
+            double done = (double)_bytesBefore / Math.Max(1, totalBytes);
+            foreach (string note in reader.Notes())
+                progress?.Report(new CorpusProgress(name, _basesRead, _compares ? Cutting * done : done) { Note = note });
         }
 
         Close(_training, training);

@@ -9,7 +9,11 @@ namespace Dnabert2.Training;
 /// <param name="Bases">Bases read so far, of all species.</param>
 /// <param name="Share">The part of the work that is done, by estimate, from 0 to 1.</param>
 /// <param name="Comparing">Whether windows are being compared, the last part of the work.</param>
-public readonly record struct CorpusProgress(string Species, long Bases, double Share, bool Comparing = false);
+public readonly record struct CorpusProgress(string Species, long Bases, double Share, bool Comparing = false)
+{
+    /// <summary>What a user is to know of a file that was just read, such as records that were left out; else null.</summary>
+    public string? Note { get; init; }
+}
 
 /// <summary>
 /// Cuts sequences into windows, tokenises these and writes them as a corpus. Memory is that of the longest record, two shards, and

@@ -260,7 +260,7 @@ public sealed class FineTunerTests : IDisposable
     public void A_loss_that_stays_not_finite_stops_and_names_rows()
     {
         LabelledTask task = _toy.Task();
-        using var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.Recipe with { LearningRate = 1e30, ClipNorm = null, MaxNonFinite = 2, WarmupSteps = 0, Steps = 50 }, _backend);
+        using var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.Recipe with { LearningRate = 1e9, ClipNorm = null, MaxNonFinite = 2, WarmupSteps = 0, Steps = 50 }, _backend);
         string message = Assert.Throws<NotFiniteNumberException>(() => run.Run()).Message;
         Assert.Contains("the last 2 steps", message, StringComparison.Ordinal);
         Assert.Contains("training rows", message, StringComparison.Ordinal);

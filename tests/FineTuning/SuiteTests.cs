@@ -160,6 +160,14 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void Rows_without_a_sequence_are_said_with_the_data()
+    {
+        File.AppendAllText(_folder["data/mouse/0/test.csv"], ",1\r\n");
+        string note = new SuiteTable(Run(), Setup).DataNotes().First();
+        Assert.Contains("test.csv: 1 record of 5 left out for having no sequence", note, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_page_is_sound_and_needs_nothing_beside_it()
     {
         var table = new SuiteTable(Run(), Setup);

@@ -92,6 +92,16 @@ public sealed class PretrainToolTests : IDisposable
     }
 
     [Fact]
+    public void Records_that_are_left_out_of_a_corpus_are_named()
+    {
+        File.AppendAllText(_toy["beta.fa"], ">hollow\n");
+        ToolRun run = ToolRun.Of([.. Arguments("run", "--steps 1"), "--quiet"]).Succeeds();
+        Assert.Contains("beta.fa: 1 record of ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("left out for having no sequence", run.Error, StringComparison.Ordinal);
+        Assert.Contains("hollow", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Training_continues_from_a_model_folder()
     {
         ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();

@@ -8,11 +8,12 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>The data of a task: what identifies them, and what there is to say of them.</summary>
 /// <param name="Parts">Train, dev and test.</param>
-/// <param name="Notes">What was found in them, such as rows that are in two parts.</param>
+/// <param name="Notes">What was found in them: rows that are in two parts, rows that were left out.</param>
 internal sealed record SuiteData(IReadOnlyList<SuitePart> Parts, IReadOnlyList<string> Notes)
 {
     public static SuiteData Of(LabelledTask task) =>
-        new([SuitePart.Of("train", task.Train!), SuitePart.Of("dev", task.Dev!), SuitePart.Of("test", task.Test!)], [.. task.Overlap.Describe()]);
+        new([SuitePart.Of("train", task.Train!), SuitePart.Of("dev", task.Dev!), SuitePart.Of("test", task.Test!)],
+            [.. task.Notes, .. task.Overlap.Describe()]);
 }
 
 /// <summary>A part of the data of a task.</summary>

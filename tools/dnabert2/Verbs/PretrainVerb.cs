@@ -154,6 +154,7 @@ internal sealed class PretrainVerb
         CorpusOptions options = _flags.Apply(parsed, new CorpusOptions());
         Training.Corpus corpus = CorpusBuilder.Build(folder, sources, tokenizer, options, progress, _terminal.Cancellation);
         line.Dispose();
+        foreach (string note in progress.Notes) _terminal.Say(note);
         foreach (CorpusSpecies species in corpus.Species)
         {
             if (species.Training.Windows == 0) _terminal.Say($"{species.Name}: no window to train on");
@@ -232,8 +233,12 @@ internal sealed class PretrainVerb
 
     private sealed class CorpusReport(ProgressLine line) : IProgress<CorpusProgress>
     {
+        /// <summary>What there is to say of the files, once the line of the progress is gone.</summary>
+        public List<string> Notes { get; } = [];
+
         public void Report(CorpusProgress value)
         {
+            if (value.Note is { } note) Notes.Add(note);
             if (!line.IsDue) return;
             string what = value.Comparing ? "windows compared with those held out" : $"{value.Bases:N0} bases cut into windows";
             line.Show($"{value.Species}: {what}", value.Bases, value.Share);
