@@ -101,6 +101,35 @@ public sealed class ModelSource
         return model;
     }
 
+    /// <summary>
+    /// Writes a plain model folder: additions merged into the weights, the weights of several files in one. It appears when it is complete.
+    /// </summary>
+    /// <param name="folder">The new folder.</param>
+    /// <param name="dtype">
+    /// The type of the weights: F32, or BF16 (rounded to nearest, ties to even); null: BF16 where all weights of a model that is no adapter
+    /// are, otherwise F32.
+    /// </param>
+    /// <exception cref="ArgumentException">The type is another one.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, adapter and base do not fit, or what comes out is not finite.</exception>
+    /// <exception cref="IOException">A file is missing or cannot be written, or there is such a folder already.</exception>
+    public void SavePlain(string folder, DType? dtype = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (dtype is not (null or DType.F32 or DType.BF16)) throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
+        using var result = new ResultFolder(folder);
+        using Backend backend = CpuBackend.Create();
+        using Dnabert2Model model = Load(backend, trainable: true);
+        DType type = dtype ?? (Adapter is null && AreAllBFloat16() ? DType.BF16 : DType.F32);
+        ModelFolder.Save(model, result.Path, ModelOrigin.Bytes(ModelFolder.Config(model, type)), dtype: type);
+        result.Commit();
+    }
+
+    private bool AreAllBFloat16()
+    {
+        using ModelWeights weights = ModelWeights.Open(WeightFolder);
+        return weights.All.All(weight => weight.Entry.DType == DType.BF16);
+    }
+
     /// <summary>Loads the tokenizer alone.</summary>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>

@@ -9,7 +9,10 @@ internal sealed class ConvertVerb
     private const string SafetensorsName = "model.safetensors";
 
     private readonly Terminal _terminal;
-    private readonly Argument<string> _input = new("MODEL") { Description = "a pytorch_model.bin or a safetensors file, or the folder of a model" };
+    private readonly ModelChoice _input = ModelChoice.Of(new Argument<string?>("MODEL")
+    {
+        Description = "a pytorch_model.bin or a safetensors file, or the folder of a model, an adapter or a run of pre-training",
+    });
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "a file .safetensors, or a folder: model.safetensors is written there and, from a folder, the .json files beside it",
@@ -31,8 +34,9 @@ internal sealed class ConvertVerb
             ("dnabert2 convert DNABERT-2-117M -o dnabert2-safetensors", "a whole folder as downloaded from Hugging Face"),
             ("dnabert2 convert DNABERT-2-117M -o half --dtype bf16", "the same in half the space"))
         {
-            _input, _output, _dtype.Option, _quiet,
+            _input.Argument, _output, _dtype.Option, _quiet,
         };
+        foreach (Option option in _input.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -40,8 +44,10 @@ internal sealed class ConvertVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = parsed.GetRequiredValue(_input), output = parsed.GetRequiredValue(_output);
-        string weights = Directory.Exists(input) ? WeightsOf(input) : input;
+        string input = Shared.ModelFolder(_input.NameOf(parsed)!), output = parsed.GetRequiredValue(_output);
+        if (Directory.Exists(input) && WeightsOf(input) is null) return SavePlain(parsed, output);
+        if (_input.BaseOf(parsed) is not null) throw new UsageException($"--base: {input} is no adapter, so it has no base");
+        string weights = Directory.Exists(input) ? WeightsOf(input)! : input;
         if (!File.Exists(weights)) throw new FileNotFoundException($"{weights}: there is no such file; give a pytorch_model.bin, a safetensors file, or the folder of a model");
         bool toFolder = Directory.Exists(output) || !output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
         if (toFolder && (File.Exists(output) || Path.GetExtension(output) is ".bin" or ".pt" or ".pth"))
@@ -59,11 +65,24 @@ internal sealed class ConvertVerb
         return CommandLineTool.Done;
     }
 
-    private static string WeightsOf(string folder)
+    /// <summary>The one file of a folder's weights; null of an adapter, of a run, and where there are several files or none.</summary>
+    private static string? WeightsOf(string folder)
     {
+        if (ModelSource.HoldsAdapter(folder)) return null;
         foreach (string name in (ReadOnlySpan<string>)["pytorch_model.bin", SafetensorsName])
             if (File.Exists(Path.Combine(folder, name))) return Path.Combine(folder, name);
-        throw new FileNotFoundException($"{folder}: neither pytorch_model.bin nor {SafetensorsName} is there; name the file of the weights");
+        return null;
+    }
+
+    /// <summary>Writes what is not one file as the model that it stands for.</summary>
+    private int SavePlain(ParseResult parsed, string output)
+    {
+        ModelSource source = _input.Open(parsed, _terminal, parsed.GetValue(_quiet));
+        if (Path.Exists(output) || Path.GetExtension(output) is ".safetensors" or ".bin" or ".pt" or ".pth")
+            throw new UsageException($"-o {output}: name a new folder; {source.Folder} is written as one with all files of its model");
+        source.SavePlain(output, _dtype.Of(parsed));
+        if (!parsed.GetValue(_quiet)) _terminal.Say($"a plain model: {output}");
+        return CommandLineTool.Done;
     }
 
     private void WriteNewFolder(WeightFile file, DType? dtype, string? source, string output)
