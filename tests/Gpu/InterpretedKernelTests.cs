@@ -22,6 +22,19 @@ public sealed class InterpretedKernelTests
         foreach (OpCase op in OpCases.Gpu().Where(c => c.Name == name)) OpCheck.Run(op, backend);
     }
 
+    [Fact]
+    public void Tanh_of_what_is_no_number_is_none_on_a_GPU_too()
+    {
+        float[] x = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0], y = new float[x.Length];
+        using Backend backend = new CudaBackend(new InterpretedDevice());
+        using var arena = new Arena(backend);
+        Tensor tensor = arena.Rent(new Shape(x.Length), DType.F32);
+        backend.Upload<float>(x, tensor);
+        backend.Tanh(tensor, tensor);
+        backend.Download<float>(tensor, y);
+        Assert.Equal([float.NaN, 1, -1, 0], y);
+    }
+
     public static TheoryData<string> Runs()
     {
         var data = new TheoryData<string>();

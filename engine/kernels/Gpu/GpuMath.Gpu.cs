@@ -46,7 +46,7 @@ internal readonly struct GpuMath : IMath<float>
         return y + Ptx.Fma(a, Exp(-y), -1f);
     }
 
-    /// <summary>tanh x within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above.</summary>
+    /// <summary>tanh x within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above. NaN stays NaN, by the polynomial.</summary>
     public static float Tanh(float a)
     {
         float magnitude = Ptx.Abs(a), z = a * a;
@@ -57,7 +57,7 @@ internal readonly struct GpuMath : IMath<float>
         float small = Ptx.Fma(p * z, a, a);
         float large = 1f - (2f * Ptx.Reciprocal(Exp(magnitude + magnitude) + 1f));
         large = Select(a < 0f, -large, large);
-        return Select(magnitude < 0.625f, small, large);
+        return Select(magnitude >= 0.625f, large, small);
     }
 
     public static float IfLess(float a, float b, float then, float otherwise) => Select(a < b, then, otherwise);
