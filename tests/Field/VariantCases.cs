@@ -57,8 +57,15 @@ public class VariantCases
         Assert.Equal(
             new Dictionary<string, int>
             {
-                ["scored"] = 5, ["symbolic"] = 4, ["spanning_deletion"] = 2, ["breakend"] = 2, ["no_alternative"] = 2, ["not_bases"] = 3,
-                ["unknown_chromosome"] = 2, ["out_of_range"] = 2, ["reference_mismatch"] = 1,
+                ["scored"] = 5,
+                ["symbolic"] = 4,
+                ["spanning_deletion"] = 2,
+                ["breakend"] = 2,
+                ["no_alternative"] = 2,
+                ["not_bases"] = 3,
+                ["unknown_chromosome"] = 2,
+                ["out_of_range"] = 2,
+                ["reference_mismatch"] = 1,
             },
             found);
     }

@@ -109,7 +109,8 @@ public sealed partial class FuzzTargets : IDisposable
         byte[] end = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 0x42, 0x43, 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         return new FuzzTarget(
             "gzip", [gzip, [.. gzip, .. gzip], [.. bgzip, .. bgzip, .. end], [.. gzip, 0, 0, 0]], Mutation.OfBytes,
-            input => Read(input, SequenceFormat.Detect, drip: false)) { Named = "x" };
+            input => Read(input, SequenceFormat.Detect, drip: false))
+        { Named = "x" };
     }
 
     private FuzzTarget Genome() => new("genome", [Bytes(">chr1 x\nACGTNNNACGT\nACGT\n>chr2\nGGGG\n")], Mutation.OfText, input =>

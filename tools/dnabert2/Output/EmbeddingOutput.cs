@@ -10,7 +10,7 @@ namespace Dnabert2.Tool;
 internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands, bool OfSeveralFiles = false)
 {
     private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
-    
+
     /// <summary>The columns that say what a row of a token is of.</summary>
     public static string[] TokenColumns { get; } = ["record", "id", "index", "token", "token_id", "start", "end"];
 
