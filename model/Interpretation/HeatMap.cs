@@ -8,7 +8,8 @@ namespace Dnabert2.Interpretation;
 /// base, in lines of at most 100 bases; the picture is as wide as the longest line. Blue where the effect is negative, red where it is
 /// positive, on one scale for all panels that is even around 0: it ends at the magnitude that 99 of 100 effects do not exceed, so that a
 /// single one does not make the rest pale. What lies beyond has the full colour and a white dot, and the legend says how far it goes. The
-/// base that stands in the sequence has a grey dot. What is to be drawn is held in memory, at most <see cref="MostBases"/> bases.
+/// base that stands in the sequence has a grey dot. What is to be drawn is held in memory: at most <see cref="MostBases"/> bases, of
+/// at most 500 records.
 /// </summary>
 public sealed class HeatMap
 {
@@ -18,6 +19,7 @@ public sealed class HeatMap
     private const int LetterHeight = 14, NumberHeight = 16, LineHeight = LetterHeight + (Rows * Cell) + NumberHeight + 8;
     private const int LegendTop = 28, LegendWidth = 200, HeaderHeight = 66, BeyondHeight = 22;
     private const int TitleHeight = 24, LeastWidth = 400, TitleLetter = 8;
+    private const int MostPanels = 500;
     private const double Covered = 0.99;
 
     private static readonly (byte R, byte G, byte B) Negative = (33, 102, 172), Positive = (178, 24, 43);
@@ -50,14 +52,15 @@ public sealed class HeatMap
     {
         ArgumentNullException.ThrowIfNull(effects);
         if (effects.Bases.Length == 0) return;
-        if (BasesLeftOut > 0 || Bases + effects.Bases.Length > MostBases)
+        bool isFirst = _panels.Count == 0 || _panels[^1][0].Number != effects.Number;
+        if (BasesLeftOut > 0 || Bases + effects.Bases.Length > MostBases || (isFirst && _panels.Count == MostPanels))
         {
             BasesLeftOut += effects.Bases.Length;
             return;
         }
 
         Bases += effects.Bases.Length;
-        if (_panels.Count == 0 || _panels[^1][0].Number != effects.Number) _panels.Add([]);
+        if (isFirst) _panels.Add([]);
         _panels[^1].Add(effects);
     }
 

@@ -148,7 +148,7 @@ public class ResultFilesTests
         byte[][] contents = [.. Enumerable.Range(0, 8).Select(i => Enumerable.Repeat((byte)i, 100_000).ToArray())];
         Parallel.ForEach(contents, bytes =>
         {
-            for (int i = 0; i < 10; i++) ResultFiles.Write(folder["x"], bytes);
+            for (int i = 0; i < 40; i++) ResultFiles.Write(folder["x"], bytes);
         });
         Assert.Contains(File.ReadAllBytes(folder["x"]), contents);
         Assert.Equal(["x"], folder.Names);

@@ -87,8 +87,8 @@ public sealed class ResultFiles : IDisposable
         for (int attempt = 1; ; attempt++)
         {
             string temporary = TemporaryName.Of(final);
-            FileStream stream = Create(path, temporary, size, mode);
             // Between its creation and its lock, another process may have taken the file for a leftover.
+            if (Create(path, temporary, size, mode, attempt) is not { } stream) continue;
             if (attempt == MostAttempts || FileIdentity.IsOf(stream.SafeFileHandle, temporary))
             {
                 _parts.Add(new Part(final, temporary, stream));
@@ -158,11 +158,15 @@ public sealed class ResultFiles : IDisposable
         _parts.Clear();
     }
 
-    private FileStream Create(string path, string temporary, long size, UnixFileMode? mode)
+    private FileStream? Create(string path, string temporary, long size, UnixFileMode? mode, int attempt)
     {
         try
         {
             return _disk.Create(temporary, size, mode);
+        }
+        catch (IOException e) when (attempt < MostAttempts && TemporaryName.IsLookedAt(e))
+        {
+            return null;
         }
         catch (UnauthorizedAccessException)
         {
@@ -202,9 +206,8 @@ public sealed class ResultFiles : IDisposable
         foreach (string path in found)
         {
             // What is replaced is not locked itself, but what replaces it is, before and after it is renamed.
-            bool isFormer = path.EndsWith(TemporaryName.Former, StringComparison.Ordinal);
-            string writes = isFormer ? path[..^TemporaryName.Former.Length] : path;
-            if (!TemporaryName.IsLocked(writes) && !(isFormer && TemporaryName.IsLocked(final))) TryDelete(path);
+            if (!path.EndsWith(TemporaryName.Former, StringComparison.Ordinal)) TemporaryName.RemoveUnlessLocked(path, () => TryDelete(path));
+            else if (!TemporaryName.IsLocked(path[..^TemporaryName.Former.Length]) && !TemporaryName.IsLocked(final)) TryDelete(path);
         }
     }
 

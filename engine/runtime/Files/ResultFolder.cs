@@ -23,8 +23,7 @@ public sealed class ResultFolder : IDisposable
         if (FileStatus.Of(_final) is not null) throw new IOException($"{path}: is there already; name a new folder");
         ResultFiles.Check(path);
         RemoveLeftovers();
-        Path = TemporaryName.Of(_final);
-        _lock = new FileStream(Path + LockEnd, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        (Path, _lock) = Begin(_final);
         try
         {
             Directory.CreateDirectory(Path);
@@ -64,9 +63,33 @@ public sealed class ResultFolder : IDisposable
         foreach (string path in Directory.EnumerateFileSystemEntries(parent, "*", options))
         {
             string folder = path.EndsWith(LockEnd, StringComparison.Ordinal) ? path[..^LockEnd.Length] : path;
-            if (!TemporaryName.IsOf(_final, System.IO.Path.GetFileName(folder)) || TemporaryName.IsLocked(folder + LockEnd)) continue;
-            TryDelete(folder);
-            File.Delete(folder + LockEnd);
+            if (!TemporaryName.IsOf(_final, System.IO.Path.GetFileName(folder))) continue;
+            TemporaryName.RemoveUnlessLocked(folder + LockEnd, () =>
+            {
+                TryDelete(folder);
+                File.Delete(folder + LockEnd);
+            });
+        }
+    }
+
+    /// <summary>A temporary name that is this process's: its lock is held, and still there.</summary>
+    private static (string Path, FileStream Lock) Begin(string final)
+    {
+        const int mostAttempts = 8;
+        for (int attempt = 1; ; attempt++)
+        {
+            string path = TemporaryName.Of(final);
+            try
+            {
+                var held = new FileStream(path + LockEnd, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+                // Between its creation and its lock, another process may have taken the file for a leftover.
+                if (attempt == mostAttempts || FileIdentity.IsOf(held.SafeFileHandle, path + LockEnd)) return (path, held);
+                held.Dispose();
+            }
+            catch (IOException e) when (attempt < mostAttempts && TemporaryName.IsLookedAt(e))
+            {
+                // Taken for a leftover before it was locked: another name.
+            }
         }
     }
 

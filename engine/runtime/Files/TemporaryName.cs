@@ -50,6 +50,39 @@ internal static class TemporaryName
         }
     }
 
+    /// <summary>
+    /// Removes what a file belongs to unless a process has it open: while the file is locked here, so that a process that has just made it
+    /// either finds the lock taken, or its file gone, and takes another name.
+    /// </summary>
+    public static void RemoveUnlessLocked(string path, Action remove)
+    {
+        if (FileStatus.Of(path) is not { IsRegular: true })
+        {
+            remove();
+            return;
+        }
+
+        FileStream held;
+        try
+        {
+            // Elsewhere than on Unix a file that is open is removed only where that is shared.
+            held = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return;
+        }
+
+        using (held) remove();
+    }
+
+    /// <summary>Whether a new file could not be locked because another process looks at it, as at what may be left of a killed one.</summary>
+    public static bool IsLookedAt(IOException e)
+    {
+        const int linux = 11, others = 35, windows = unchecked((int)0x80070020);
+        return e.HResult is linux or others or windows;
+    }
+
     // No file name is longer than 255 bytes.
     private static string Start(string final)
     {
