@@ -3,7 +3,7 @@ using Engine.Kernels;
 
 namespace Engine.Runtime;
 
-internal unsafe partial class CpuBackend<TS, TV>
+internal unsafe partial class CpuBackend<T>
 {
     public override void Clear(Tensor y) => NativeMemory.Clear(y.Address, (nuint)y.Bytes);
 
@@ -35,12 +35,12 @@ internal unsafe partial class CpuBackend<TS, TV>
             LeadingResult = dw.Shape[1],
         });
 
-    private protected override void SumRowsCore(Tensor x, Tensor y) => Run(new SumRowsJob<TS, TV>(F32(x), F32(y), x.Shape[0], x.Shape[1]));
+    private protected override void SumRowsCore(Tensor x, Tensor y) => Run(new SumRowsJob<T>(F32(x), F32(y), x.Shape[0], x.Shape[1]));
 
     private protected override void GeluGradientCore(Tensor x, Tensor dy, Tensor dx) => Map<GeluGradient>(x, dy, dx);
 
     private protected override void GegluGradientCore(Tensor g, Tensor du, Tensor dg) =>
-        Run(new GegluGradientJob<TS, TV>(F32(g), F32(du), F32(dg), du.Shape[0], du.Shape[1]));
+        Run(new GegluGradientJob<T>(F32(g), F32(du), F32(dg), du.Shape[0], du.Shape[1]));
 
     private protected override void TanhGradientCore(Tensor y, Tensor dy, bool accumulate, Tensor dx) => Map<TanhGradient>(y, dy, dx, accumulate);
 
@@ -66,9 +66,9 @@ internal unsafe partial class CpuBackend<TS, TV>
                 arguments.BiasRadius = dtable.Shape[1] / 2;
             }
 
-            long scratch = AttentionGradientJob<TS, TV, TMod>.ScratchPerWorker(arguments);
-            _pool.Run(new AttentionGradientJob<TS, TV, TMod>(arguments, mod, Rent(scratch * _pool.Workers)));
-            if (!sums.IsAbsent) _pool.Run(new SumRowsJob<TS, TV>(F32(sums), F32(dtable), sums.Shape[0], sums.Shape[1]));
+            long scratch = AttentionGradientJob<T, TMod>.ScratchPerWorker(arguments);
+            _pool.Run(new AttentionGradientJob<T, TMod>(arguments, mod, Rent(scratch * _pool.Workers)));
+            if (!sums.IsAbsent) _pool.Run(new SumRowsJob<T>(F32(sums), F32(dtable), sums.Shape[0], sums.Shape[1]));
             Scratch.Reset();
         }
     }
@@ -78,22 +78,22 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         int rows = x.Shape[0], width = x.Shape[1];
         if (!dweight.IsAbsent)
-            Run(new LayerNormParametersJob<TS, TV>(F32(x), F32(dy), F32(statistics), F32(dweight), F32(dbias), rows, width));
+            Run(new LayerNormParametersJob<T>(F32(x), F32(dy), F32(statistics), F32(dweight), F32(dbias), rows, width));
         if (!dx.IsAbsent)
-            Run(new LayerNormGradientJob<TS, TV>(F32(x), F32(dy), F32(weight), F32(statistics), F32(dx), accumulate, rows, width));
+            Run(new LayerNormGradientJob<T>(F32(x), F32(dy), F32(weight), F32(statistics), F32(dx), accumulate, rows, width));
     }
 
     private protected override void EmbedGradientCore(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype) =>
-        Run(new EmbeddingGradientJob<TS, TV>(I32(ids), I32(typeIds), F32(dy), F32(dword), F32(dtype), dy.Shape[0], dy.Shape[1]));
+        Run(new EmbeddingGradientJob<T>(I32(ids), I32(typeIds), F32(dy), F32(dword), F32(dtype), dy.Shape[0], dy.Shape[1]));
 
     private protected override void ScatterRowsCore(Tensor dy, Tensor rows, Tensor dx) =>
-        Run(new ScatterRowsJob<TS, TV>(F32(dy), I32(rows), F32(dx), dy.Shape[0], dy.Shape[1]));
+        Run(new ScatterRowsJob<T>(F32(dy), I32(rows), F32(dx), dy.Shape[0], dy.Shape[1]));
 
     private protected override void PoolGradientCore(Tensor dy, in CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) =>
-        Run(new PoolingGradientJob<TS, TV>(F32(dy), I32(cuSeqlens.Borders), cuSeqlens.Sequences, dy.Shape[1], pooling, F32(dx), accumulate));
+        Run(new PoolingGradientJob<T>(F32(dy), I32(cuSeqlens.Borders), cuSeqlens.Sequences, dy.Shape[1], pooling, F32(dx), accumulate));
 
     private protected override void CrossEntropyGradientCore(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits) =>
-        Run(new CrossEntropyGradientJob<TS, TV>(
+        Run(new CrossEntropyGradientJob<T>(
             F32(logits), I32(labels), F32(weights), *F32(scale), F32(dlogits), logits.Shape[0], logits.Shape[1]));
 
     private protected override void BinaryCrossEntropyGradientCore(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) =>
@@ -102,7 +102,7 @@ internal unsafe partial class CpuBackend<TS, TV>
     private protected override void SquaredErrorGradientCore(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) =>
         Run(new ElementLossGradientJob<SquaredErrorLoss>(F32(x), F32(targets), F32(weights), *F32(scale), F32(dx), x.Count));
 
-    private protected override void ScaleCore(Tensor x, float factor, Tensor y) => Run(new ScaleJob<TS, TV>(F32(x), factor, F32(y), x.Count));
+    private protected override void ScaleCore(Tensor x, float factor, Tensor y) => Run(new ScaleJob<T>(F32(x), factor, F32(y), x.Count));
 
     private protected override void AddCore(Tensor x, Tensor z, Tensor y) => Map<AddFunction>(x, z, y);
 
@@ -110,9 +110,9 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         lock (_operation)
         {
-            long blocks = SumOfSquaresJob<TS, TV>.Blocks(x.Count);
+            long blocks = SumOfSquaresJob<T>.Blocks(x.Count);
             var partial = (double*)Rent(2 * blocks);
-            _pool.Run(new SumOfSquaresJob<TS, TV>(F32(x), x.Count, partial));
+            _pool.Run(new SumOfSquaresJob<T>(F32(x), x.Count, partial));
             double sum = 0;
             for (long i = 0; i < blocks; i++) sum += partial[i];
             Scratch.Reset();
@@ -135,7 +135,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         // As torch.nn.utils.clip_grad_norm_ does it.
         float scale = (float)Math.Min(1, step.ClipNorm / (norm + 1e-6));
         foreach (AdamWRun run in taken ? runs.Runs : [])
-            Run(new AdamWJob<TS, TV>(
+            Run(new AdamWJob<T>(
                 step, scale, run.Decays, F32(w) + run.Start, F32(g) + run.Start, F32(m) + run.Start, F32(v) + run.Start, run.Count));
         Clear(g);
         Span<double> told = report.Span<double>();

@@ -2,14 +2,14 @@ using Engine.Kernels;
 
 namespace Engine.Runtime;
 
-internal unsafe partial class CpuBackend<TS, TV>
+internal unsafe partial class CpuBackend<T>
 {
     private protected override void EmbedCore(
         Tensor ids, Tensor typeIds, Tensor word, Tensor type, in Norm norm, Tensor sum, Tensor statistics, Tensor y)
     {
         CheckRange(ids, word.Shape[0], "token id");
         if (!typeIds.IsAbsent) CheckRange(typeIds, type.Shape[0], "token type");
-        Run(new EmbeddingJob<TS, TV>(I32(ids), I32(typeIds), F32(word), F32(type), F32(norm.Weight), F32(norm.Bias),
+        Run(new EmbeddingJob<T>(I32(ids), I32(typeIds), F32(word), F32(type), F32(norm.Weight), F32(norm.Bias),
             norm.Epsilon, F32(sum), F32(y), F32(statistics), y.Shape[0], y.Shape[1]));
     }
 
@@ -43,14 +43,14 @@ internal unsafe partial class CpuBackend<TS, TV>
         {
             // The backward pass, which the log-sum-exp is for, computes the scores again in floats.
             AttentionArguments arguments = AttentionOf(qkv, cuSeqlens, heads, logSumExp, y, dropout, AttentionTile(logSumExp.IsAbsent));
-            float* scratch = Rent(AttentionJob<TS, TV, TMod>.ScratchPerWorker(arguments) * _pool.Workers);
-            _pool.Run(new AttentionJob<TS, TV, TMod>(arguments, mod, scratch));
+            float* scratch = Rent(AttentionJob<T, TMod>.ScratchPerWorker(arguments) * _pool.Workers);
+            _pool.Run(new AttentionJob<T, TMod>(arguments, mod, scratch));
             Scratch.Reset();
         }
     }
 
     private protected override void LayerNormCore(Tensor x, in Norm norm, Tensor statistics, Tensor y) =>
-        Run(new LayerNormJob<TS, TV>(F32(x), F32(norm.Weight), F32(norm.Bias), norm.Epsilon, F32(y), F32(statistics), x.Shape[0], x.Shape[1]));
+        Run(new LayerNormJob<T>(F32(x), F32(norm.Weight), F32(norm.Bias), norm.Epsilon, F32(y), F32(statistics), x.Shape[0], x.Shape[1]));
 
     private protected override void GatherRowsCore(Tensor x, Tensor rows, Tensor y)
     {
@@ -62,15 +62,15 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         uint* words = (uint*)I32(stream);
         var random = new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)site);
-        Run(new DropoutJob<TS, TV>(random, probability, F32(x), F32(residual), F32(y), x.Count));
+        Run(new DropoutJob<T>(random, probability, F32(x), F32(residual), F32(y), x.Count));
     }
 
     private protected override void GeluCore(Tensor x, Tensor y) => Map<GeluFunction>(x, x, y);
 
-    private protected override void GegluCore(Tensor g, Tensor u) => Run(new GegluJob<TS, TV>(F32(g), F32(u), u.Shape[0], u.Shape[1]));
+    private protected override void GegluCore(Tensor g, Tensor u) => Run(new GegluJob<T>(F32(g), F32(u), u.Shape[0], u.Shape[1]));
 
     private protected override void PoolCore(Tensor x, in CuSeqlens cuSeqlens, Pooling pooling, Tensor y) =>
-        Run(new PoolingJob<TS, TV>(F32(x), I32(cuSeqlens.Borders), cuSeqlens.Sequences, y.Shape[1], pooling, F32(y)));
+        Run(new PoolingJob<T>(F32(x), I32(cuSeqlens.Borders), cuSeqlens.Sequences, y.Shape[1], pooling, F32(y)));
 
     private protected override void PadCore(Tensor x, in CuSeqlens cuSeqlens, Tensor y) =>
         Run(new PadJob(F32(x), I32(cuSeqlens.Borders), cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], F32(y)));
@@ -80,7 +80,7 @@ internal unsafe partial class CpuBackend<TS, TV>
     private protected override void CrossEntropyCore(Tensor logits, Tensor labels, Tensor weights, Tensor losses)
     {
         CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
-        Run(new CrossEntropyJob<TS, TV>(F32(logits), I32(labels), F32(weights), F32(losses), logits.Shape[0], logits.Shape[1]));
+        Run(new CrossEntropyJob<T>(F32(logits), I32(labels), F32(weights), F32(losses), logits.Shape[0], logits.Shape[1]));
     }
 
     private protected override void BinaryCrossEntropyCore(Tensor logits, Tensor targets, Tensor weights, Tensor losses) =>
@@ -94,10 +94,10 @@ internal unsafe partial class CpuBackend<TS, TV>
     {
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
         if ((precision != Precision.F32 || a.TransposeLeft) && !a.TransposesInBlocks) PrepareLeft(ref a);
-        long perWorker = MatMulJob<TS, TV>.ScratchPerWorker(a);
+        long perWorker = MatMulJob<T>.ScratchPerWorker(a);
         var taken = (int*)Rent(1);
         *taken = 0;
-        _pool.Run(new MatMulJob<TS, TV>(a, Rent(perWorker * _pool.Workers), perWorker, taken));
+        _pool.Run(new MatMulJob<T>(a, Rent(perWorker * _pool.Workers), perWorker, taken));
         Scratch.Reset();
     }
 
@@ -111,7 +111,7 @@ internal unsafe partial class CpuBackend<TS, TV>
         a.Prepared = prepared;
     }
 
-    private MatMulTile AttentionTile(bool rounded) => kernels?.ForAttention(rounded) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, Precision.F32, 1);
+    private MatMulTile AttentionTile(bool rounded) => kernels?.ForAttention(rounded) ?? new MatMulTile(T.TileRows, 2, T.Lanes, Precision.F32, 1);
 
     private static AttentionArguments AttentionOf(
         Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout, in MatMulTile tile) => new()
@@ -136,5 +136,5 @@ internal unsafe partial class CpuBackend<TS, TV>
 
     private void Map<TFunction>(Tensor a, Tensor b, Tensor y, bool accumulate = false)
         where TFunction : struct, IElementwise
-        => Run(new ElementwiseJob<TS, TV, TFunction>(F32(a), F32(b), F32(y), y.Count, accumulate));
+        => Run(new ElementwiseJob<T, TFunction>(F32(a), F32(b), F32(y), y.Count, accumulate));
 }

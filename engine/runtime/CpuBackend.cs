@@ -19,11 +19,11 @@ public static class CpuBackend
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 1024);
         if (threads == 0) threads = Environment.ProcessorCount;
         if (Vector512.IsHardwareAccelerated)
-            return new CpuBackend<Simd512, Vector512<float>>("AVX-512", threads, precision, TileKernels.TryCreate(precision, wide: true));
+            return new CpuBackend<Simd512>("AVX-512", threads, precision, TileKernels.TryCreate(precision, wide: true));
         if (Vector256.IsHardwareAccelerated)
-            return new CpuBackend<Simd256, Vector256<float>>("AVX2", threads, precision, TileKernels.TryCreate(precision, wide: false));
-        if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128, Vector128<float>>("128-bit SIMD", threads, precision, null);
-        return new CpuBackend<SimdScalar, float>("no SIMD", threads, precision, null);
+            return new CpuBackend<Simd256>("AVX2", threads, precision, TileKernels.TryCreate(precision, wide: false));
+        if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128>("128-bit SIMD", threads, precision, null);
+        return new CpuBackend<SimdScalar>("no SIMD", threads, precision, null);
     }
 }
 
@@ -32,9 +32,8 @@ public static class CpuBackend
 /// <param name="threads">The number of threads.</param>
 /// <param name="precision">What the factors of matrix products are rounded to.</param>
 /// <param name="kernels">Tiles in machine code, or null: the compiled ones. The backend owns them.</param>
-internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Precision precision, TileKernels? kernels) : Backend
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal unsafe partial class CpuBackend<T>(string simd, int threads, Precision precision, TileKernels? kernels) : Backend
+    where T : unmanaged, ISimd<T>
 {
     private readonly Lock _operation = new();
     private readonly WorkerPool _pool = new(threads);
@@ -106,7 +105,7 @@ internal unsafe partial class CpuBackend<TS, TV>(string simd, int threads, Preci
     }
 
     private MatMulTile TileFor(Activation activation, int columns) =>
-        kernels?.For(activation, columns) ?? new MatMulTile(TS.TileRows, 2, TS.Lanes, precision, 1);
+        kernels?.For(activation, columns) ?? new MatMulTile(T.TileRows, 2, T.Lanes, precision, 1);
 
     private void Run<TJob>(in TJob job)
         where TJob : unmanaged, IJob

@@ -40,10 +40,10 @@ public static unsafe class MachinePeak
 
         while (Stopwatch.GetElapsedTime(start) < Span)
         {
-            (double seconds, int lanes) = Vector512.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd512, Vector512<float>>)), 16)
-                : Vector256.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd256, Vector256<float>>)), 8)
-                : Vector128.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd128, Vector128<float>>)), 4)
-                : (Time(pool, default(FmaJob<SimdScalar, float>)), 1);
+            (double seconds, int lanes) = Vector512.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd512>)), 16)
+                : Vector256.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd256>)), 8)
+                : Vector128.IsHardwareAccelerated ? (Time(pool, default(FmaJob<Simd128>)), 4)
+                : (Time(pool, default(FmaJob<SimdScalar>)), 1);
             best = Math.Max(best, 2.0 * 12 * lanes * Steps * threads / seconds / 1e9);
         }
 
@@ -90,39 +90,38 @@ public static unsafe class MachinePeak
             new Span<uint>(right, Steps * 64).Clear();
             new Span<float>(result, 16 * 64).Clear();
             var arguments = new TileArguments { Left = left, LeftStride = Steps * sizeof(uint), Right = right, Steps = Steps, Start = result, Tile = result, Prefetch = right };
-            for (int call = 0; call < Calls; call++) tile.Run<SimdScalar, float>(tile.Rows, &arguments);
+            for (int call = 0; call < Calls; call++) tile.Run<SimdScalar>(tile.Rows, &arguments);
         }
     }
 
-    private readonly struct FmaJob<TS, TV> : IJob
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private readonly struct FmaJob<T> : IJob
+        where T : unmanaged, ISimd<T>
     {
         public void Run(int worker, int workers) => Keep(Chains());
 
         // Twelve chains hide the latency of two units.
         private static float Chains()
         {
-            TV x = TS.Constant(0.9999), y = TS.Constant(1e-4);
-            TV a = y, b = y, c = y, d = y, e = y, f = y, g = y, h = y, i = y, j = y, k = y, l = y;
+            T x = 0.9999f, y = 1e-4f;
+            T a = y, b = y, c = y, d = y, e = y, f = y, g = y, h = y, i = y, j = y, k = y, l = y;
             for (int step = 0; step < Steps; step++)
             {
-                a = TS.MultiplyAdd(a, x, y);
-                b = TS.MultiplyAdd(b, x, y);
-                c = TS.MultiplyAdd(c, x, y);
-                d = TS.MultiplyAdd(d, x, y);
-                e = TS.MultiplyAdd(e, x, y);
-                f = TS.MultiplyAdd(f, x, y);
-                g = TS.MultiplyAdd(g, x, y);
-                h = TS.MultiplyAdd(h, x, y);
-                i = TS.MultiplyAdd(i, x, y);
-                j = TS.MultiplyAdd(j, x, y);
-                k = TS.MultiplyAdd(k, x, y);
-                l = TS.MultiplyAdd(l, x, y);
+                a = T.MultiplyAdd(a, x, y);
+                b = T.MultiplyAdd(b, x, y);
+                c = T.MultiplyAdd(c, x, y);
+                d = T.MultiplyAdd(d, x, y);
+                e = T.MultiplyAdd(e, x, y);
+                f = T.MultiplyAdd(f, x, y);
+                g = T.MultiplyAdd(g, x, y);
+                h = T.MultiplyAdd(h, x, y);
+                i = T.MultiplyAdd(i, x, y);
+                j = T.MultiplyAdd(j, x, y);
+                k = T.MultiplyAdd(k, x, y);
+                l = T.MultiplyAdd(l, x, y);
             }
 
-            TV sum = TS.Add(TS.Add(TS.Add(a, b), TS.Add(c, d)), TS.Add(TS.Add(e, f), TS.Add(g, h)));
-            return TS.Sum(TS.Add(sum, TS.Add(TS.Add(i, j), TS.Add(k, l))));
+            T sum = a + b + (c + d) + (e + f + (g + h));
+            return T.Sum(sum + (i + j + (k + l)));
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]

@@ -48,10 +48,10 @@ internal static class Backends
 
         return name switch
         {
-            "512" => new GuardedBackend<Simd512, Vector512<float>>(threads, precision, kernels),
-            "256" => new GuardedBackend<Simd256, Vector256<float>>(threads, precision, kernels),
-            "128" => new GuardedBackend<Simd128, Vector128<float>>(threads, precision, kernels),
-            _ => new GuardedBackend<SimdScalar, float>(threads, precision, kernels),
+            "512" => new GuardedBackend<Simd512>(threads, precision, kernels),
+            "256" => new GuardedBackend<Simd256>(threads, precision, kernels),
+            "128" => new GuardedBackend<Simd128>(threads, precision, kernels),
+            _ => new GuardedBackend<SimdScalar>(threads, precision, kernels),
         };
     }
 }
@@ -60,10 +60,9 @@ internal static class Backends
 /// A backend whose every storage ends at a page that must not be touched, so that reading or writing past a tensor ends the process.
 /// On systems other than Linux, memory is ordinary.
 /// </summary>
-internal sealed partial class GuardedBackend<TS, TV>(int threads, Precision precision, TileKernels? kernels)
-    : CpuBackend<TS, TV>("guarded", threads, precision, kernels)
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal sealed partial class GuardedBackend<T>(int threads, Precision precision, TileKernels? kernels)
+    : CpuBackend<T>("guarded", threads, precision, kernels)
+    where T : unmanaged, ISimd<T>
 {
     private const int Page = 4096;
     private readonly Dictionary<nint, (nint Start, nint Length)> _mappings = [];

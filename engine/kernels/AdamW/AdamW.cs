@@ -38,31 +38,29 @@ public readonly record struct AdamWStep(float Rate, float Keep, float RootCorrec
 /// <c>m = β₁ m + (1 − β₁) g</c>; <c>v = β₂ v + (1 − β₂) g²</c>; <c>w −= lr / (1 − β₁ᵗ) · m / (sqrt(v / (1 − β₂ᵗ)) + eps)</c>, with g the
 /// gradient times <paramref name="gradientScale"/>. w, g, m, v: [count].
 /// </summary>
-internal readonly unsafe struct AdamWJob<TS, TV>(AdamWStep s, float gradientScale, bool decays, float* w, float* g, float* m, float* v, long count) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct AdamWJob<T>(AdamWStep s, float gradientScale, bool decays, float* w, float* g, float* m, float* v, long count) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
         (long start, long end) = Partition.Share(count, 1024, worker, workers);
         float keep = decays ? s.Keep : 1;
         long i = start;
-        for (; i + TS.Lanes <= end; i += TS.Lanes) One<TS, TV>(i, keep);
-        for (; i < end; i++) One<SimdScalar, float>(i, keep);
+        for (; i + T.Lanes <= end; i += T.Lanes) One<T>(i, keep);
+        for (; i < end; i++) One<SimdScalar>(i, keep);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void One<TF, TR>(long i, float keep)
-        where TF : struct, ISimd<TR>
-        where TR : unmanaged
+    private void One<TR>(long i, float keep)
+        where TR : unmanaged, ISimd<TR>
     {
-        TR gradient = TF.Multiply(TF.Load(g + i), TF.Broadcast(gradientScale));
-        TR first = TF.MultiplyAdd(TF.Broadcast(s.Beta1), TF.Load(m + i), TF.Multiply(TF.Broadcast(1 - s.Beta1), gradient));
-        TR second = TF.MultiplyAdd(TF.Broadcast(s.Beta2), TF.Load(v + i), TF.Multiply(TF.Multiply(TF.Broadcast(1 - s.Beta2), gradient), gradient));
-        TR denominator = TF.MultiplyAdd(TF.Sqrt(second), TF.Broadcast(s.RootCorrection), TF.Broadcast(s.Epsilon));
-        TR decayed = TF.Multiply(TF.Load(w + i), TF.Broadcast(keep));
-        TF.Store(m + i, first);
-        TF.Store(v + i, second);
-        TF.Store(w + i, TF.Subtract(decayed, TF.Multiply(TF.Broadcast(s.Rate), TF.Divide(first, denominator))));
+        TR gradient = TR.Load(g + i) * gradientScale;
+        TR first = TR.MultiplyAdd(s.Beta1, TR.Load(m + i), (1 - s.Beta1) * gradient);
+        TR second = TR.MultiplyAdd(s.Beta2, TR.Load(v + i), (1 - s.Beta2) * gradient * gradient);
+        TR denominator = TR.MultiplyAdd(TR.Sqrt(second), s.RootCorrection, s.Epsilon);
+        TR decayed = TR.Load(w + i) * keep;
+        TR.Store(m + i, first);
+        TR.Store(v + i, second);
+        TR.Store(w + i, decayed - (s.Rate * (first / denominator)));
     }
 }

@@ -82,14 +82,13 @@ internal unsafe struct AttentionFactors
 /// The attention of blocks of <c>2·Lanes</c> queries. Some blocks go through the keys together, so that of a long sequence a tile of keys and
 /// values is brought into L2 once for all of them.
 /// </summary>
-internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a, TMod mod, float* scratch) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod mod, float* scratch) : IJob
+    where T : unmanaged, ISimd<T>
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private const int BlocksTogether = 8;
 
-    private static int Block => 2 * TS.Lanes;
+    private static int Block => 2 * T.Lanes;
 
     /// <summary>
     /// Floats of scratch memory that each worker needs: a score tile, zeros, a tile of dropout, query panels and accumulators of the results,
@@ -196,13 +195,13 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             EndKey = endKey,
             Softmax = new RunningSoftmax
             {
-                Scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize))),
-                LeftQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first)),
-                RightQuery = TS.Add(TS.LaneIndices(), TS.Broadcast(first + TS.Lanes)),
-                LeftMaximum = TS.Broadcast(Attention.LowestMaximum),
-                RightMaximum = TS.Broadcast(Attention.LowestMaximum),
-                LeftSum = TS.Constant(0),
-                RightSum = TS.Constant(0),
+                Scale = (float)(1 / Math.Sqrt(a.HeadSize)),
+                LeftQuery = T.LaneIndices + first,
+                RightQuery = T.LaneIndices + (first + T.Lanes),
+                LeftMaximum = Attention.LowestMaximum,
+                RightMaximum = Attention.LowestMaximum,
+                LeftSum = 0f,
+                RightSum = 0f,
             },
         };
         PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, block.Query, words);
@@ -214,13 +213,13 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
         ref QueryBlock block, int key, int keys, in TMod headMod, in AttentionFactors factors, float* scores, float* zeros, int start, int head)
     {
         bool begun = key > block.FirstKey;
-        AttentionProduct.Run<TS, TV>(
+        AttentionProduct.Run<T>(
             a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, block.Query, a.Tile.Steps(a.HeadSize), zeros, scores);
-        (TV leftShrink, TV rightShrink) = block.Softmax.Apply(headMod, scores, key, keys);
+        (T leftShrink, T rightShrink) = block.Softmax.Apply(headMod, scores, key, keys);
         if (begun) Rescale(block.Result, leftShrink, rightShrink);
         if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, block.First, key, keys);
         RoundWeights(scores, keys);
-        AttentionProduct.Run<TS, TV>(
+        AttentionProduct.Run<T>(
             a.Tile, a.HeadSize, factors.Values + (a.Tile.Steps(key) * factors.ValueLeading), factors.ValueLeading, true, scores,
             a.Tile.Steps(keys), begun ? block.Result : zeros, block.Result);
     }
@@ -232,8 +231,8 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
             block.Result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + block.First) * a.Hidden) + ((long)head * a.HeadSize), block.Queries);
         if (a.LogSumExp == null) return;
         float* logSumExp = a.LogSumExp + ((long)head * a.Tokens) + start + block.First;
-        SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(block.Queries, TS.Lanes));
-        SaveLogSumExp(softmax.RightMaximum, softmax.RightSum, logSumExp + TS.Lanes, block.Queries - TS.Lanes);
+        SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(block.Queries, T.Lanes));
+        SaveLogSumExp(softmax.RightMaximum, softmax.RightSum, logSumExp + T.Lanes, block.Queries - T.Lanes);
     }
 
     /// <summary>A block of queries, as far as it has come.</summary>
@@ -253,39 +252,39 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
     /// <summary>Maxima and sums of the scores so far, of a block of queries in two registers.</summary>
     private struct RunningSoftmax
     {
-        public TV Scale, LeftQuery, RightQuery, LeftMaximum, RightMaximum, LeftSum, RightSum;
+        public T Scale, LeftQuery, RightQuery, LeftMaximum, RightMaximum, LeftSum, RightSum;
 
         /// <summary>Turns scores into weights <c>exp(mod(score) − maximum)</c>.</summary>
         /// <returns>By how much the sums so far, and what belongs to them, have shrunk.</returns>
-        public (TV Left, TV Right) Apply(in TMod headMod, float* scores, int firstKey, int keys)
+        public (T Left, T Right) Apply(in TMod headMod, float* scores, int firstKey, int keys)
         {
-            TV leftMaximum = LeftMaximum, rightMaximum = RightMaximum;
+            T leftMaximum = LeftMaximum, rightMaximum = RightMaximum;
             float* row = scores;
             for (int k = 0; k < keys; k++, row += Block)
             {
-                TV key = TS.Broadcast(firstKey + k);
-                TV left = TMod.Score<TS, TV>(headMod, TS.Multiply(TS.Load(row), Scale), LeftQuery, key);
-                TV right = TMod.Score<TS, TV>(headMod, TS.Multiply(TS.Load(row + TS.Lanes), Scale), RightQuery, key);
-                TS.Store(row, left);
-                TS.Store(row + TS.Lanes, right);
-                leftMaximum = TS.Max(leftMaximum, left);
-                rightMaximum = TS.Max(rightMaximum, right);
+                T key = firstKey + k;
+                T left = TMod.Score<RegisterMath<T>, T>(headMod, T.Load(row) * Scale, LeftQuery, key);
+                T right = TMod.Score<RegisterMath<T>, T>(headMod, T.Load(row + T.Lanes) * Scale, RightQuery, key);
+                T.Store(row, left);
+                T.Store(row + T.Lanes, right);
+                leftMaximum = T.Max(leftMaximum, left);
+                rightMaximum = T.Max(rightMaximum, right);
             }
 
-            TV leftSum = TS.Constant(0), rightSum = TS.Constant(0);
+            T leftSum = 0f, rightSum = 0f;
             row = scores;
             for (int k = 0; k < keys; k++, row += Block)
             {
-                TV left = TS.Exp(TS.Subtract(TS.Load(row), leftMaximum)), right = TS.Exp(TS.Subtract(TS.Load(row + TS.Lanes), rightMaximum));
-                TS.Store(row, left);
-                TS.Store(row + TS.Lanes, right);
-                leftSum = TS.Add(leftSum, left);
-                rightSum = TS.Add(rightSum, right);
+                T left = T.Exp(T.Load(row) - leftMaximum), right = T.Exp(T.Load(row + T.Lanes) - rightMaximum);
+                T.Store(row, left);
+                T.Store(row + T.Lanes, right);
+                leftSum += left;
+                rightSum += right;
             }
 
-            TV leftShrink = TS.Exp(TS.Subtract(LeftMaximum, leftMaximum)), rightShrink = TS.Exp(TS.Subtract(RightMaximum, rightMaximum));
+            T leftShrink = T.Exp(LeftMaximum - leftMaximum), rightShrink = T.Exp(RightMaximum - rightMaximum);
             (LeftMaximum, RightMaximum) = (leftMaximum, rightMaximum);
-            (LeftSum, RightSum) = (TS.MultiplyAdd(LeftSum, leftShrink, leftSum), TS.MultiplyAdd(RightSum, rightShrink, rightSum));
+            (LeftSum, RightSum) = (T.MultiplyAdd(LeftSum, leftShrink, leftSum), T.MultiplyAdd(RightSum, rightShrink, rightSum));
             return (leftShrink, rightShrink);
         }
     }
@@ -294,7 +293,7 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
     private void Drop(float* scores, float* factors, int start, int head, int first, int key, int keys)
     {
         a.Dropout.Fill(factors, Block, start, head, first, key, keys);
-        for (int i = 0; i < keys * Block; i += TS.Lanes) TS.Store(scores + i, TS.Multiply(TS.Load(scores + i), TS.Load(factors + i)));
+        for (int i = 0; i < keys * Block; i += T.Lanes) T.Store(scores + i, T.Load(scores + i) * T.Load(factors + i));
     }
 
     /// <summary>Makes rows of words of a tile's weights, in place.</summary>
@@ -307,30 +306,30 @@ internal readonly unsafe struct AttentionJob<TS, TV, TMod>(AttentionArguments a,
                 format, scores + (k * Block), Block, Math.Min(a.Tile.Elements, keys - k), Block, (uint*)scores + (a.Tile.Steps(k) * Block));
     }
 
-    private void Rescale(float* result, TV left, TV right)
+    private void Rescale(float* result, T left, T right)
     {
         for (int d = 0; d < a.HeadSize; d++, result += Block)
         {
-            TS.Store(result, TS.Multiply(TS.Load(result), left));
-            TS.Store(result + TS.Lanes, TS.Multiply(TS.Load(result + TS.Lanes), right));
+            T.Store(result, T.Load(result) * left);
+            T.Store(result + T.Lanes, T.Load(result + T.Lanes) * right);
         }
     }
 
     /// <summary>Divides the accumulated <c>[headSize, Block]</c> by the sums and writes it, transposed, to the result's rows.</summary>
-    private void Finish(float* accumulated, TV leftSum, TV rightSum, float* destination, int queries)
+    private void Finish(float* accumulated, T leftSum, T rightSum, float* destination, int queries)
     {
-        TV zero = TS.Constant(0), one = TS.Constant(1);
-        TV left = TS.IfLess(zero, leftSum, TS.Divide(one, leftSum), zero), right = TS.IfLess(zero, rightSum, TS.Divide(one, rightSum), zero);
+        T zero = 0f, one = 1f;
+        T left = T.IfLess(zero, leftSum, one / leftSum, zero), right = T.IfLess(zero, rightSum, one / rightSum, zero);
         Rescale(accumulated, left, right);
         MatMul.PackRows(accumulated, Block, a.HeadSize, queries, destination, a.HeadSize, a.Hidden);
     }
 
-    private static void SaveLogSumExp(TV maximum, TV sum, float* destination, int count)
+    private static void SaveLogSumExp(T maximum, T sum, float* destination, int count)
     {
-        float* values = stackalloc float[2 * TS.Lanes];
-        TS.Store(values, maximum);
-        TS.Store(values + TS.Lanes, sum);
-        for (int i = 0; i < count; i++) destination[i] = values[i] + MathF.Log(values[TS.Lanes + i]);
+        float* values = stackalloc float[2 * T.Lanes];
+        T.Store(values, maximum);
+        T.Store(values + T.Lanes, sum);
+        for (int i = 0; i < count; i++) destination[i] = values[i] + MathF.Log(values[T.Lanes + i]);
     }
 }
 
@@ -347,10 +346,9 @@ internal static unsafe class AttentionProduct
     /// <param name="steps">Length of the reduction.</param>
     /// <param name="start">The result itself, or a row that all of its rows begin with.</param>
     /// <param name="result">[rows, width].</param>
-    public static void Run<TS, TV>(
+    public static void Run<T>(
         in MatMulTile tile, int rows, float* left, long leading, bool byColumns, float* right, int steps, float* start, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+        where T : unmanaged, ISimd<T>
     {
         int strips = (rows + tile.Rows - 1) / tile.Rows, row = 0;
         for (int strip = 0; strip < strips; strip++)
@@ -367,7 +365,7 @@ internal static unsafe class AttentionProduct
                 Tile = result + ((long)row * tile.Width),
                 Prefetch = right,
             };
-            tile.Run<TS, TV>(height, &arguments, byColumns);
+            tile.Run<T>(height, &arguments, byColumns);
             row += height;
         }
     }

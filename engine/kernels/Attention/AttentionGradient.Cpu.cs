@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels;
 
-/// <summary>The operands of the backward pass of attention; see <see cref="AttentionGradientJob{TS, TV, TMod}"/>.</summary>
+/// <summary>The operands of the backward pass of attention; see <see cref="AttentionGradientJob{T, TMod}"/>.</summary>
 internal unsafe struct AttentionGradientArguments
 {
     /// <summary>The operands of the forward pass, with its result and log-sum-exp.</summary>
@@ -34,14 +34,13 @@ internal unsafe struct AttentionGradientArguments
 /// As in the forward pass scores are held transposed, keys down the rows and queries in the lanes: dSᵀ is then a right factor as it
 /// stands (<c>dQᵀ = Kᵀ dSᵀ</c>), and a left factor of dK and dV.
 /// </summary>
-internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGradientArguments g, TMod mod, float* scratch) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientArguments g, TMod mod, float* scratch) : IJob
+    where T : unmanaged, ISimd<T>
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private readonly AttentionArguments a = g.Forward;
 
-    private static int Block => 2 * TS.Lanes;
+    private static int Block => 2 * T.Lanes;
 
     private long Stride => 3L * a.Hidden;
 
@@ -82,15 +81,15 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
     {
         int queries = Math.Min(Block, length - first);
         PackQueries(start + first, head, queries, b);
-        TV left = TS.Add(TS.LaneIndices(), TS.Broadcast(first)), right = TS.Add(left, TS.Broadcast(TS.Lanes));
+        T left = T.LaneIndices + first, right = left + T.Lanes;
         (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
         if (firstKey >= endKey) new Span<float>(b.QueryGradient, Block * a.HeadSize).Clear();
         for (int key = firstKey; key < endKey; key += Attention.KeyTile)
         {
             int keys = Math.Min(Attention.KeyTile, endKey - key);
             float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
-            AttentionProduct.Run<TS, TV>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
-            AttentionProduct.Run<TS, TV>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
+            AttentionProduct.Run<T>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
+            AttentionProduct.Run<T>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
             if (a.Dropout.IsActive)
             {
                 a.Dropout.Fill(b.Factors, Block, start, head, first, key, keys);
@@ -100,14 +99,14 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
             Scores(headMod, b, key, keys, left, right);
             if (a.Dropout.IsActive) Multiply(b.Scores, b.Factors, keys * Block);
             if (b.Distances != null) SumByDistance(b, first, key, keys);
-            AttentionProduct.Run<TS, TV>(
+            AttentionProduct.Run<T>(
                 a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, key > firstKey ? b.QueryGradient : b.Zeros, b.QueryGradient);
             for (int p = 0; p < Panels; p++)
             {
                 float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
                 long panel = (long)p * Block * Block;
-                AttentionProduct.Run<TS, TV>(a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
-                AttentionProduct.Run<TS, TV>(a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
+                AttentionProduct.Run<T>(a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
+                AttentionProduct.Run<T>(a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
             }
         }
 
@@ -141,53 +140,53 @@ internal readonly unsafe struct AttentionGradientJob<TS, TV, TMod>(AttentionGrad
 
     private float Dot(float* x, float* y)
     {
-        TV sum = TS.Constant(0);
+        T sum = 0f;
         int d = 0;
-        for (; d + TS.Lanes <= a.HeadSize; d += TS.Lanes) sum = TS.MultiplyAdd(TS.Load(x + d), TS.Load(y + d), sum);
-        float total = TS.Sum(sum);
+        for (; d + T.Lanes <= a.HeadSize; d += T.Lanes) sum = T.MultiplyAdd(T.Load(x + d), T.Load(y + d), sum);
+        float total = T.Sum(sum);
         for (; d < a.HeadSize; d++) total += x[d] * y[d];
         return total;
     }
 
     /// <summary>Turns scores into P, and dO Vᵀ into dS / sqrt(d).</summary>
-    private void Scores(in TMod headMod, in Buffers b, int firstKey, int keys, TV leftQuery, TV rightQuery)
+    private void Scores(in TMod headMod, in Buffers b, int firstKey, int keys, T leftQuery, T rightQuery)
     {
-        TV scale = TS.Broadcast((float)(1 / Math.Sqrt(a.HeadSize)));
-        TV leftLogSumExp = TS.Load(b.LogSumExp), rightLogSumExp = TS.Load(b.LogSumExp + TS.Lanes);
-        TV leftDelta = TS.Load(b.Delta), rightDelta = TS.Load(b.Delta + TS.Lanes);
+        T scale = (float)(1 / Math.Sqrt(a.HeadSize));
+        T leftLogSumExp = T.Load(b.LogSumExp), rightLogSumExp = T.Load(b.LogSumExp + T.Lanes);
+        T leftDelta = T.Load(b.Delta), rightDelta = T.Load(b.Delta + T.Lanes);
         for (int k = 0; k < keys; k++)
         {
-            TV key = TS.Broadcast(firstKey + k);
+            T key = firstKey + k;
             float* score = b.Scores + (k * Block), gradient = b.ScoreGradient + (k * Block);
             Score(headMod, score, gradient, scale, leftQuery, key, leftLogSumExp, leftDelta);
-            Score(headMod, score + TS.Lanes, gradient + TS.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
+            Score(headMod, score + T.Lanes, gradient + T.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Score(in TMod headMod, float* score, float* gradient, TV scale, TV query, TV key, TV logSumExp, TV delta)
+    private static void Score(in TMod headMod, float* score, float* gradient, T scale, T query, T key, T logSumExp, T delta)
     {
-        TV raw = TS.Multiply(TS.Load(score), scale);
-        TV weight = TS.Exp(TS.Subtract(TMod.Score<TS, TV>(headMod, raw, query, key), logSumExp));
-        TV slope = TS.Multiply(TMod.Derivative<TS, TV>(headMod, raw, query, key), scale);
-        TS.Store(score, weight);
-        TS.Store(gradient, TS.Multiply(TS.Multiply(weight, slope), TS.Subtract(TS.Load(gradient), delta)));
+        T raw = T.Load(score) * scale;
+        T weight = T.Exp(TMod.Score<RegisterMath<T>, T>(headMod, raw, query, key) - logSumExp);
+        T slope = TMod.Derivative<RegisterMath<T>, T>(headMod, raw, query, key) * scale;
+        T.Store(score, weight);
+        T.Store(gradient, weight * slope * (T.Load(gradient) - delta));
     }
 
     private static void Multiply(float* tile, float* factors, int count)
     {
-        for (int i = 0; i < count; i += TS.Lanes) TS.Store(tile + i, TS.Multiply(TS.Load(tile + i), TS.Load(factors + i)));
+        for (int i = 0; i < count; i += T.Lanes) T.Store(tile + i, T.Load(tile + i) * T.Load(factors + i));
     }
 
     /// <summary>Adds the gradients of a tile's scores to those of their distances: query − key, counted from −Longest.</summary>
     private void SumByDistance(in Buffers b, int first, int firstKey, int keys)
     {
-        TV factor = TS.Broadcast(MathF.Sqrt(a.HeadSize));
+        T factor = MathF.Sqrt(a.HeadSize);
         for (int k = 0; k < keys; k++)
         {
             float* gradient = b.ScoreGradient + (k * Block), sums = b.Distances + (g.Longest + first - firstKey - k);
-            TS.Store(sums, TS.MultiplyAdd(TS.Load(gradient), factor, TS.Load(sums)));
-            TS.Store(sums + TS.Lanes, TS.MultiplyAdd(TS.Load(gradient + TS.Lanes), factor, TS.Load(sums + TS.Lanes)));
+            T.Store(sums, T.MultiplyAdd(T.Load(gradient), factor, T.Load(sums)));
+            T.Store(sums + T.Lanes, T.MultiplyAdd(T.Load(gradient + T.Lanes), factor, T.Load(sums + T.Lanes)));
         }
     }
 

@@ -4,9 +4,8 @@ namespace Engine.Kernels;
 /// The cross-entropy of each row, <c>loss[r] = weight[r] · (log Σ exp(logits[r, c]) − logits[r, label[r]])</c>, and 0 where the label is
 /// negative. logits: [rows, classes]; weights: [rows], or null: all 1; the sum is taken in float64 over exponentials of the distance to the row's maximum.
 /// </summary>
-internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labels, float* weights, float* losses, int rows, int classes) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct CrossEntropyJob<T>(float* logits, int* labels, float* weights, float* losses, int rows, int classes) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -15,7 +14,7 @@ internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labe
             losses[r] = labels[r] < 0 ? 0 : (float)((weights == null ? 1 : weights[r]) * Loss(logits + ((long)r * classes), labels[r]));
     }
 
-    private double Loss(float* row, int label) => CrossEntropyRow.LogSumExp<TS, TV>(row, classes) - row[label];
+    private double Loss(float* row, int label) => CrossEntropyRow.LogSumExp<T>(row, classes) - row[label];
 }
 
 /// <summary>
@@ -23,10 +22,9 @@ internal readonly unsafe struct CrossEntropyJob<TS, TV>(float* logits, int* labe
 /// <c>dlogits[r, c] = scale · weight[r] · (softmax(logits[r])[c] − [c = label[r]])</c>, and 0 where the label is negative. dlogits may be
 /// logits.
 /// </summary>
-internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(
+internal readonly unsafe struct CrossEntropyGradientJob<T>(
     float* logits, int* labels, float* weights, float scale, float* dlogits, int rows, int classes) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -40,11 +38,11 @@ internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(
                 continue;
             }
 
-            float weight = weights == null ? scale : scale * weights[r], shift = (float)CrossEntropyRow.LogSumExp<TS, TV>(row, classes);
+            float weight = weights == null ? scale : scale * weights[r], shift = (float)CrossEntropyRow.LogSumExp<T>(row, classes);
             int c = 0;
-            TV lanes = TS.Broadcast(shift), factor = TS.Broadcast(weight);
-            for (; c + TS.Lanes <= classes; c += TS.Lanes) TS.Store(result + c, TS.Multiply(factor, TS.Exp(TS.Subtract(TS.Load(row + c), lanes))));
-            for (; c < classes; c++) result[c] = weight * SimdScalar.Exp(row[c] - shift);
+            T lanes = shift, factor = weight;
+            for (; c + T.Lanes <= classes; c += T.Lanes) T.Store(result + c, factor * T.Exp(T.Load(row + c) - lanes));
+            for (; c < classes; c++) result[c] = weight * SimdScalar.Exp(row[c] - shift).Value;
             result[labels[r]] -= weight;
         }
     }
@@ -53,17 +51,16 @@ internal readonly unsafe struct CrossEntropyGradientJob<TS, TV>(
 internal static unsafe class CrossEntropyRow
 {
     /// <summary>The logarithm of the sum of exponentials of a row.</summary>
-    public static double LogSumExp<TS, TV>(float* row, int classes)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static double LogSumExp<T>(float* row, int classes)
+        where T : unmanaged, ISimd<T>
     {
         float maximum = row[0];
         for (int c = 1; c < classes; c++) maximum = MathF.Max(maximum, row[c]);
         double sum = 0;
         int i = 0;
-        TV shift = TS.Broadcast(maximum);
-        for (; i + TS.Lanes <= classes; i += TS.Lanes) sum += TS.Sum(TS.Exp(TS.Subtract(TS.Load(row + i), shift)));
-        for (; i < classes; i++) sum += SimdScalar.Exp(row[i] - maximum);
+        T shift = maximum;
+        for (; i + T.Lanes <= classes; i += T.Lanes) sum += T.Sum(T.Exp(T.Load(row + i) - shift));
+        for (; i < classes; i++) sum += SimdScalar.Exp(row[i] - maximum).Value;
         return maximum + Math.Log(sum);
     }
 }

@@ -7,9 +7,8 @@ namespace Engine.Kernels;
 /// at least <c>p · 2³²</c>; so the backward pass draws the same mask again instead of storing it, and the mask is the same on every
 /// backend and for every number of threads. x, residual, y: [count]; y may be either; residual may be null.
 /// </summary>
-internal readonly unsafe struct DropoutJob<TS, TV>(Philox random, float probability, float* x, float* residual, float* y, long count) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct DropoutJob<T>(Philox random, float probability, float* x, float* residual, float* y, long count) : IJob
+    where T : unmanaged, ISimd<T>
 {
     private const int Chunk = 64;
 
@@ -36,10 +35,10 @@ internal readonly unsafe struct DropoutJob<TS, TV>(Philox random, float probabil
     private static void Apply(float* factors, float* x, float* residual, float* y, int count)
     {
         int i = 0;
-        for (; i + TS.Lanes <= count; i += TS.Lanes)
+        for (; i + T.Lanes <= count; i += T.Lanes)
         {
-            TV value = TS.Multiply(TS.Load(x + i), TS.Load(factors + i));
-            TS.Store(y + i, residual == null ? value : TS.Add(value, TS.Load(residual + i)));
+            T value = T.Load(x + i) * T.Load(factors + i);
+            T.Store(y + i, residual == null ? value : value + T.Load(residual + i));
         }
 
         for (; i < count; i++) y[i] = (x[i] * factors[i]) + (residual == null ? 0 : residual[i]);

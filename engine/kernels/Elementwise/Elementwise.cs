@@ -5,115 +5,104 @@ namespace Engine.Kernels;
 /// <summary>A function of up to two values, applied element by element.</summary>
 internal interface IElementwise
 {
-    static abstract TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged;
+    static abstract T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>;
 }
 
 /// <summary><c>a + b</c>.</summary>
 internal readonly struct AddFunction : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => TS.Add(a, b);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>
+        => a + b;
 }
 
 /// <summary><c>gelu(a)</c>; see <see cref="Elementary.Gelu"/>.</summary>
 internal readonly struct GeluFunction : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => Elementary.Gelu<TS, TV>(a);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>
+        => Elementary.Gelu(a);
 }
 
 /// <summary>The gradient of GELU: a is its input, b the gradient of its result.</summary>
 internal readonly struct GeluGradient : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => TS.Multiply(Elementary.GeluDerivative<TS, TV>(a), b);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>
+        => Elementary.GeluDerivative(a) * b;
 }
 
 /// <summary><c>tanh(a)</c>.</summary>
 internal readonly struct TanhFunction : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => TS.Tanh(a);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>
+        => T.Tanh(a);
 }
 
 /// <summary>The gradient of tanh: a is its result, b the gradient of that.</summary>
 internal readonly struct TanhGradient : IElementwise
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Apply<TS, TV>(TV a, TV b)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => TS.Multiply(b, TS.Subtract(TS.Constant(1), TS.Multiply(a, a)));
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, ISimd<T>
+        => b * (1f - (a * a));
 }
 
 /// <summary>Loops over contiguous arrays, element by element.</summary>
 internal static unsafe class Elementwise
 {
     /// <summary><c>y = f(a, b)</c>, or <c>y += f(a, b)</c>; y may be a or b. For functions of one value b is a.</summary>
-    public static void Apply<TS, TV, TFunction>(float* a, float* b, float* y, long count, bool accumulate)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static void Apply<T, TFunction>(float* a, float* b, float* y, long count, bool accumulate)
+        where T : unmanaged, ISimd<T>
         where TFunction : struct, IElementwise
     {
         long i = 0;
-        for (; i + TS.Lanes <= count; i += TS.Lanes) One<TS, TV, TFunction>(a + i, b + i, y + i, accumulate);
-        for (; i < count; i++) One<SimdScalar, float, TFunction>(a + i, b + i, y + i, accumulate);
+        for (; i + T.Lanes <= count; i += T.Lanes) One<T, TFunction>(a + i, b + i, y + i, accumulate);
+        for (; i < count; i++) One<SimdScalar, TFunction>(a + i, b + i, y + i, accumulate);
     }
 
     /// <summary><c>y = a + b</c>.</summary>
-    public static void Add<TS, TV>(float* a, float* b, float* y, long count)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
-        => Apply<TS, TV, AddFunction>(a, b, y, count, accumulate: false);
+    public static void Add<T>(float* a, float* b, float* y, long count)
+        where T : unmanaged, ISimd<T>
+        => Apply<T, AddFunction>(a, b, y, count, accumulate: false);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One<TS, TV, TFunction>(float* a, float* b, float* y, bool accumulate)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void One<T, TFunction>(float* a, float* b, float* y, bool accumulate)
+        where T : unmanaged, ISimd<T>
         where TFunction : struct, IElementwise
     {
-        TV value = TFunction.Apply<TS, TV>(TS.Load(a), TS.Load(b));
-        TS.Store(y, accumulate ? TS.Add(TS.Load(y), value) : value);
+        T value = TFunction.Apply<T>(T.Load(a), T.Load(b));
+        T.Store(y, accumulate ? T.Load(y) + value : value);
     }
 }
 
 /// <summary><c>y (+)= f(a, b)</c> over arrays; see <see cref="Elementwise"/>.</summary>
-internal readonly unsafe struct ElementwiseJob<TS, TV, TFunction>(float* a, float* b, float* y, long count, bool accumulate) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct ElementwiseJob<T, TFunction>(float* a, float* b, float* y, long count, bool accumulate) : IJob
+    where T : unmanaged, ISimd<T>
     where TFunction : struct, IElementwise
 {
     public void Run(int worker, int workers)
     {
         (long start, long end) = Partition.Share(count, 1024, worker, workers);
-        Elementwise.Apply<TS, TV, TFunction>(a + start, b + start, y + start, end - start, accumulate);
+        Elementwise.Apply<T, TFunction>(a + start, b + start, y + start, end - start, accumulate);
     }
 }
 
 /// <summary><c>y = factor · x</c>; y may be x.</summary>
-internal readonly unsafe struct ScaleJob<TS, TV>(float* x, float factor, float* y, long count) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct ScaleJob<T>(float* x, float factor, float* y, long count) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
         (long i, long end) = Partition.Share(count, 1024, worker, workers);
-        TV factors = TS.Broadcast(factor);
-        for (; i + TS.Lanes <= end; i += TS.Lanes) TS.Store(y + i, TS.Multiply(TS.Load(x + i), factors));
+        T factors = factor;
+        for (; i + T.Lanes <= end; i += T.Lanes) T.Store(y + i, T.Load(x + i) * factors);
         for (; i < end; i++) y[i] = x[i] * factor;
     }
 }

@@ -12,17 +12,16 @@ internal readonly unsafe struct GatherRowsJob(float* x, int* rows, float* y, int
 }
 
 /// <summary>The gradient of <see cref="GatherRowsJob"/> for distinct rows: dx is dy in the rows picked; the others are left as they are.</summary>
-internal readonly unsafe struct ScatterRowsJob<TS, TV>(float* dy, int* rows, float* dx, int count, int width) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct ScatterRowsJob<T>(float* dy, int* rows, float* dx, int count, int width) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
-        (int start, int end) = Partition.Share(width, TS.Lanes, worker, workers);
+        (int start, int end) = Partition.Share(width, T.Lanes, worker, workers);
         for (int i = 0; i < count; i++)
         {
             float* row = dx + ((long)rows[i] * width) + start;
-            Elementwise.Add<TS, TV>(row, dy + ((long)i * width) + start, row, end - start);
+            Elementwise.Add<T>(row, dy + ((long)i * width) + start, row, end - start);
         }
     }
 }

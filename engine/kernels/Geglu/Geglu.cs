@@ -6,9 +6,8 @@ namespace Engine.Kernels;
 /// The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>; g: [rows, 2·I], u: [rows, I] (Shazeer, arXiv 2002.05202). For
 /// inference it is an epilogue of the matrix product (<see cref="Activation.Geglu"/>); this form keeps g for the backward pass.
 /// </summary>
-internal readonly unsafe struct GegluJob<TS, TV>(float* g, float* u, int rows, int width) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int width) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -18,22 +17,20 @@ internal readonly unsafe struct GegluJob<TS, TV>(float* g, float* u, int rows, i
             float* gate = g + (2L * r * width);
             float* result = u + ((long)r * width);
             int i = 0;
-            for (; i + TS.Lanes <= width; i += TS.Lanes) One<TS, TV>(gate + i, width, result + i);
-            for (; i < width; i++) One<SimdScalar, float>(gate + i, width, result + i);
+            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, width, result + i);
+            for (; i < width; i++) One<SimdScalar>(gate + i, width, result + i);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One<TF, TR>(float* gate, int width, float* result)
-        where TF : struct, ISimd<TR>
-        where TR : unmanaged
-        => TF.Store(result, TF.Multiply(Elementary.Gelu<TF, TR>(TF.Load(gate)), TF.Load(gate + width)));
+    private static void One<TR>(float* gate, int width, float* result)
+        where TR : unmanaged, ISimd<TR>
+        => TR.Store(result, Elementary.Gelu(TR.Load(gate)) * TR.Load(gate + width));
 }
 
 /// <summary>The gradient of GEGLU: g and du → dg, which may be g.</summary>
-internal readonly unsafe struct GegluGradientJob<TS, TV>(float* g, float* du, float* dg, int rows, int width) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* dg, int rows, int width) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -42,18 +39,17 @@ internal readonly unsafe struct GegluGradientJob<TS, TV>(float* g, float* du, fl
         {
             float* gate = g + (2L * r * width), gradient = du + ((long)r * width), result = dg + (2L * r * width);
             int i = 0;
-            for (; i + TS.Lanes <= width; i += TS.Lanes) One<TS, TV>(gate + i, gradient + i, width, result + i);
-            for (; i < width; i++) One<SimdScalar, float>(gate + i, gradient + i, width, result + i);
+            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, gradient + i, width, result + i);
+            for (; i < width; i++) One<SimdScalar>(gate + i, gradient + i, width, result + i);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One<TF, TR>(float* gate, float* gradient, int width, float* result)
-        where TF : struct, ISimd<TR>
-        where TR : unmanaged
+    private static void One<TR>(float* gate, float* gradient, int width, float* result)
+        where TR : unmanaged, ISimd<TR>
     {
-        TR x = TF.Load(gate), up = TF.Load(gate + width), du = TF.Load(gradient);
-        TF.Store(result, TF.Multiply(TF.Multiply(du, up), Elementary.GeluDerivative<TF, TR>(x)));
-        TF.Store(result + width, TF.Multiply(du, Elementary.Gelu<TF, TR>(x)));
+        TR x = TR.Load(gate), up = TR.Load(gate + width), du = TR.Load(gradient);
+        TR.Store(result, du * up * Elementary.GeluDerivative(x));
+        TR.Store(result + width, du * Elementary.Gelu(x));
     }
 }

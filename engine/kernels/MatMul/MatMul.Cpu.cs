@@ -93,9 +93,8 @@ internal unsafe struct MatMulRight
 /// <param name="scratch">Room for a transposed left factor and partial sums, <paramref name="scratchPerWorker"/> floats each.</param>
 /// <param name="scratchPerWorker">See <see cref="ScratchPerWorker"/>.</param>
 /// <param name="taken">The number of blocks that have been taken: 0.</param>
-internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* scratch, long scratchPerWorker, int* taken) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct MatMulJob<T>(MatMulArguments a, float* scratch, long scratchPerWorker, int* taken) : IJob
+    where T : unmanaged, ISimd<T>
 {
     // No tile is wider.
     private const int MostWidth = 64;
@@ -164,7 +163,7 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* scra
                             : strip + (a.Tile.Rows * left.Leading) + (4L * (q - p) * depth);
                         if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, q);
                         Tile(s, strip, left.Leading, k, depth, q, prefetch, tile, zeros);
-                        if (last) MatMul.Finish<TS, TV>(a, s * a.Tile.Rows, q, tile);
+                        if (last) MatMul.Finish<T>(a, s * a.Tile.Rows, q, tile);
                         if (a.TransposesInBlocks) PrefetchLeft(s0, s1, last ? 0 : k + depth, ((q - p0) * (s1 - s0)) + s - s0, (p1 - p0) * (s1 - s0));
                     }
             }
@@ -195,7 +194,7 @@ internal readonly unsafe struct MatMulJob<TS, TV>(MatMulArguments a, float* scra
             Tile = tile,
             Prefetch = prefetch,
         };
-        a.Tile.Run<TS, TV>(Math.Min(a.Tile.Rows, a.Rows - (s * a.Tile.Rows)), &arguments);
+        a.Tile.Run<T>(Math.Min(a.Tile.Rows, a.Rows - (s * a.Tile.Rows)), &arguments);
     }
 }
 

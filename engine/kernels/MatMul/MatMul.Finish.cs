@@ -30,9 +30,8 @@ internal static unsafe partial class MatMul
     }
 
     /// <summary>Applies bias, activation and residual to one tile and writes it to the result.</summary>
-    public static void Finish<TS, TV>(in MatMulArguments a, int row, int panel, float* tile)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static void Finish<T>(in MatMulArguments a, int row, int panel, float* tile)
+        where T : unmanaged, ISimd<T>
     {
         int rows = Math.Min(a.Tile.Rows, a.Rows - row);
         bool geglu = a.Activation == Activation.Geglu;
@@ -41,69 +40,64 @@ internal static unsafe partial class MatMul
         int columns = Math.Min(width, (geglu ? a.Columns / 2 : a.Columns) - column);
         for (int r = 0; r < rows; r++, tile += a.Tile.Width)
         {
-            if (a.Right.Scales != null) Scale<TS, TV>(tile, a.Tile.Width, a.Right.Scales + ((long)panel * a.Tile.Width), a.Prepared.Scales[row + r]);
+            if (a.Right.Scales != null) Scale<T>(tile, a.Tile.Width, a.Right.Scales + ((long)panel * a.Tile.Width), a.Prepared.Scales[row + r]);
             long offset = ((row + r) * a.LeadingResult) + column;
             float* residual = a.Residual == null ? null : a.Residual + offset;
-            if (geglu) FinishGated<TS, TV>(a, column, columns, tile, residual, a.Result + offset);
-            else FinishRow<TS, TV>(a, column, columns, tile, residual, a.Result + offset);
+            if (geglu) FinishGated<T>(a, column, columns, tile, residual, a.Result + offset);
+            else FinishRow<T>(a, column, columns, tile, residual, a.Result + offset);
         }
     }
 
-    private static void Scale<TS, TV>(float* tile, int width, float* columnScales, float rowScale)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void Scale<T>(float* tile, int width, float* columnScales, float rowScale)
+        where T : unmanaged, ISimd<T>
     {
-        TV scale = TS.Broadcast(rowScale);
-        for (int c = 0; c < width; c += TS.Lanes)
-            TS.Store(tile + c, TS.Multiply(TS.Load(tile + c), TS.Multiply(scale, TS.Load(columnScales + c))));
+        T scale = rowScale;
+        for (int c = 0; c < width; c += T.Lanes)
+            T.Store(tile + c, T.Load(tile + c) * (scale * T.Load(columnScales + c)));
     }
 
-    private static void FinishRow<TS, TV>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void FinishRow<T>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
+        where T : unmanaged, ISimd<T>
     {
         float* bias = a.Bias == null ? null : a.Bias + column;
         int c = 0;
-        for (; c + TS.Lanes <= columns; c += TS.Lanes)
-            FinishValue<TS, TV>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
+        for (; c + T.Lanes <= columns; c += T.Lanes)
+            FinishValue<T>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
         for (; c < columns; c++)
-            FinishValue<SimdScalar, float>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
+            FinishValue<SimdScalar>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishValue<TS, TV>(float* tile, float* bias, Activation activation, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void FinishValue<T>(float* tile, float* bias, Activation activation, float* residual, float* result)
+        where T : unmanaged, ISimd<T>
     {
-        TV v = TS.Load(tile);
-        if (bias != null) v = TS.Add(v, TS.Load(bias));
-        if (activation == Activation.Gelu) v = Elementary.Gelu<TS, TV>(v);
-        if (residual != null) v = TS.Add(v, TS.Load(residual));
-        TS.Store(result, v);
+        T v = T.Load(tile);
+        if (bias != null) v += T.Load(bias);
+        if (activation == Activation.Gelu) v = Elementary.Gelu(v);
+        if (residual != null) v += T.Load(residual);
+        T.Store(result, v);
     }
 
-    private static void FinishGated<TS, TV>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void FinishGated<T>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
+        where T : unmanaged, ISimd<T>
     {
         float* gateBias = a.Bias == null ? null : a.Bias + column;
         float* upBias = a.Bias == null ? null : a.Bias + (a.Columns / 2) + column;
-        if (columns == TS.Lanes) FinishGatedValue<TS, TV>(tile, TS.Lanes, gateBias, upBias, residual, result);
+        if (columns == T.Lanes) FinishGatedValue<T>(tile, T.Lanes, gateBias, upBias, residual, result);
         else
             for (int c = 0; c < columns; c++)
-                FinishGatedValue<SimdScalar, float>(tile + c, TS.Lanes, gateBias == null ? null : gateBias + c,
+                FinishGatedValue<SimdScalar>(tile + c, T.Lanes, gateBias == null ? null : gateBias + c,
                     upBias == null ? null : upBias + c, residual == null ? null : residual + c, result + c);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishGatedValue<TS, TV>(float* tile, int toUp, float* gateBias, float* upBias, float* residual, float* result)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void FinishGatedValue<T>(float* tile, int toUp, float* gateBias, float* upBias, float* residual, float* result)
+        where T : unmanaged, ISimd<T>
     {
-        TV gate = TS.Load(tile), up = TS.Load(tile + toUp);
-        if (gateBias != null) (gate, up) = (TS.Add(gate, TS.Load(gateBias)), TS.Add(up, TS.Load(upBias)));
-        TV v = TS.Multiply(Elementary.Gelu<TS, TV>(gate), up);
-        if (residual != null) v = TS.Add(v, TS.Load(residual));
-        TS.Store(result, v);
+        T gate = T.Load(tile), up = T.Load(tile + toUp);
+        if (gateBias != null) (gate, up) = (gate + T.Load(gateBias), up + T.Load(upBias));
+        T v = Elementary.Gelu(gate) * up;
+        if (residual != null) v += T.Load(residual);
+        T.Store(result, v);
     }
 }

@@ -8,20 +8,18 @@ namespace Engine.Kernels;
 /// </summary>
 internal static unsafe partial class MatMul
 {
-    /// <summary>See <see cref="MatMulTile.Run{TS, TV}"/>; a tile is <c>TileRows × 2·Lanes</c>.</summary>
-    public static void Tile<TS, TV>(int rows, TileArguments* arguments, bool byColumns)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    /// <summary>See <see cref="MatMulTile.Run{T}"/>; a tile is <c>TileRows × 2·Lanes</c>.</summary>
+    public static void Tile<T>(int rows, TileArguments* arguments, bool byColumns)
+        where T : unmanaged, ISimd<T>
     {
-        if (TS.TileRows == 12) Tile12<TS, TV>(rows, arguments, byColumns);
-        else Tile6<TS, TV>(rows, arguments, byColumns);
+        if (T.TileRows == 12) Tile12<T>(rows, arguments, byColumns);
+        else Tile6<T>(rows, arguments, byColumns);
     }
 
     // Rows that are not asked for repeat the last one, and are not stored.
     /// <summary>The register tile of 12 rows and two registers of columns.</summary>
-    private static void Tile12<TS, TV>(int rows, TileArguments* a, bool byColumns)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void Tile12<T>(int rows, TileArguments* a, bool byColumns)
+        where T : unmanaged, ISimd<T>
     {
         long toRow = byColumns ? 1 : a->LeftStride / sizeof(float), toStep = byColumns ? a->LeftStride / sizeof(float) : 1, at = 0;
         float* right = (float*)a->Right;
@@ -37,79 +35,78 @@ internal static unsafe partial class MatMul
         float* left09 = (float*)a->Left + (Math.Min(9, rows - 1) * toRow);
         float* left10 = (float*)a->Left + (Math.Min(10, rows - 1) * toRow);
         float* left11 = (float*)a->Left + (Math.Min(11, rows - 1) * toRow);
-        TV c00L = TS.Constant(0), c00R = TS.Constant(0);
-        TV c01L = TS.Constant(0), c01R = TS.Constant(0);
-        TV c02L = TS.Constant(0), c02R = TS.Constant(0);
-        TV c03L = TS.Constant(0), c03R = TS.Constant(0);
-        TV c04L = TS.Constant(0), c04R = TS.Constant(0);
-        TV c05L = TS.Constant(0), c05R = TS.Constant(0);
-        TV c06L = TS.Constant(0), c06R = TS.Constant(0);
-        TV c07L = TS.Constant(0), c07R = TS.Constant(0);
-        TV c08L = TS.Constant(0), c08R = TS.Constant(0);
-        TV c09L = TS.Constant(0), c09R = TS.Constant(0);
-        TV c10L = TS.Constant(0), c10R = TS.Constant(0);
-        TV c11L = TS.Constant(0), c11R = TS.Constant(0);
+        T c00L = 0f, c00R = 0f;
+        T c01L = 0f, c01R = 0f;
+        T c02L = 0f, c02R = 0f;
+        T c03L = 0f, c03R = 0f;
+        T c04L = 0f, c04R = 0f;
+        T c05L = 0f, c05R = 0f;
+        T c06L = 0f, c06R = 0f;
+        T c07L = 0f, c07R = 0f;
+        T c08L = 0f, c08R = 0f;
+        T c09L = 0f, c09R = 0f;
+        T c10L = 0f, c10R = 0f;
+        T c11L = 0f, c11R = 0f;
         for (long steps = a->Steps; steps > 0; steps--)
         {
-            TV rightL = TS.Load(right), rightR = TS.Load(right + TS.Lanes);
-            TV x00 = TS.Broadcast(left00[at]);
-            c00L = TS.MultiplyAdd(x00, rightL, c00L);
-            c00R = TS.MultiplyAdd(x00, rightR, c00R);
-            TV x01 = TS.Broadcast(left01[at]);
-            c01L = TS.MultiplyAdd(x01, rightL, c01L);
-            c01R = TS.MultiplyAdd(x01, rightR, c01R);
-            TV x02 = TS.Broadcast(left02[at]);
-            c02L = TS.MultiplyAdd(x02, rightL, c02L);
-            c02R = TS.MultiplyAdd(x02, rightR, c02R);
-            TV x03 = TS.Broadcast(left03[at]);
-            c03L = TS.MultiplyAdd(x03, rightL, c03L);
-            c03R = TS.MultiplyAdd(x03, rightR, c03R);
-            TV x04 = TS.Broadcast(left04[at]);
-            c04L = TS.MultiplyAdd(x04, rightL, c04L);
-            c04R = TS.MultiplyAdd(x04, rightR, c04R);
-            TV x05 = TS.Broadcast(left05[at]);
-            c05L = TS.MultiplyAdd(x05, rightL, c05L);
-            c05R = TS.MultiplyAdd(x05, rightR, c05R);
-            TV x06 = TS.Broadcast(left06[at]);
-            c06L = TS.MultiplyAdd(x06, rightL, c06L);
-            c06R = TS.MultiplyAdd(x06, rightR, c06R);
-            TV x07 = TS.Broadcast(left07[at]);
-            c07L = TS.MultiplyAdd(x07, rightL, c07L);
-            c07R = TS.MultiplyAdd(x07, rightR, c07R);
-            TV x08 = TS.Broadcast(left08[at]);
-            c08L = TS.MultiplyAdd(x08, rightL, c08L);
-            c08R = TS.MultiplyAdd(x08, rightR, c08R);
-            TV x09 = TS.Broadcast(left09[at]);
-            c09L = TS.MultiplyAdd(x09, rightL, c09L);
-            c09R = TS.MultiplyAdd(x09, rightR, c09R);
-            TV x10 = TS.Broadcast(left10[at]);
-            c10L = TS.MultiplyAdd(x10, rightL, c10L);
-            c10R = TS.MultiplyAdd(x10, rightR, c10R);
-            TV x11 = TS.Broadcast(left11[at]);
-            c11L = TS.MultiplyAdd(x11, rightL, c11L);
-            c11R = TS.MultiplyAdd(x11, rightR, c11R);
+            T rightL = T.Load(right), rightR = T.Load(right + T.Lanes);
+            T x00 = left00[at];
+            c00L = T.MultiplyAdd(x00, rightL, c00L);
+            c00R = T.MultiplyAdd(x00, rightR, c00R);
+            T x01 = left01[at];
+            c01L = T.MultiplyAdd(x01, rightL, c01L);
+            c01R = T.MultiplyAdd(x01, rightR, c01R);
+            T x02 = left02[at];
+            c02L = T.MultiplyAdd(x02, rightL, c02L);
+            c02R = T.MultiplyAdd(x02, rightR, c02R);
+            T x03 = left03[at];
+            c03L = T.MultiplyAdd(x03, rightL, c03L);
+            c03R = T.MultiplyAdd(x03, rightR, c03R);
+            T x04 = left04[at];
+            c04L = T.MultiplyAdd(x04, rightL, c04L);
+            c04R = T.MultiplyAdd(x04, rightR, c04R);
+            T x05 = left05[at];
+            c05L = T.MultiplyAdd(x05, rightL, c05L);
+            c05R = T.MultiplyAdd(x05, rightR, c05R);
+            T x06 = left06[at];
+            c06L = T.MultiplyAdd(x06, rightL, c06L);
+            c06R = T.MultiplyAdd(x06, rightR, c06R);
+            T x07 = left07[at];
+            c07L = T.MultiplyAdd(x07, rightL, c07L);
+            c07R = T.MultiplyAdd(x07, rightR, c07R);
+            T x08 = left08[at];
+            c08L = T.MultiplyAdd(x08, rightL, c08L);
+            c08R = T.MultiplyAdd(x08, rightR, c08R);
+            T x09 = left09[at];
+            c09L = T.MultiplyAdd(x09, rightL, c09L);
+            c09R = T.MultiplyAdd(x09, rightR, c09R);
+            T x10 = left10[at];
+            c10L = T.MultiplyAdd(x10, rightL, c10L);
+            c10R = T.MultiplyAdd(x10, rightR, c10R);
+            T x11 = left11[at];
+            c11L = T.MultiplyAdd(x11, rightL, c11L);
+            c11R = T.MultiplyAdd(x11, rightR, c11R);
             at += toStep;
-            right += 2 * TS.Lanes;
+            right += 2 * T.Lanes;
         }
 
-        StoreRow<TS, TV>(a, 0, rows, c00L, c00R);
-        StoreRow<TS, TV>(a, 1, rows, c01L, c01R);
-        StoreRow<TS, TV>(a, 2, rows, c02L, c02R);
-        StoreRow<TS, TV>(a, 3, rows, c03L, c03R);
-        StoreRow<TS, TV>(a, 4, rows, c04L, c04R);
-        StoreRow<TS, TV>(a, 5, rows, c05L, c05R);
-        StoreRow<TS, TV>(a, 6, rows, c06L, c06R);
-        StoreRow<TS, TV>(a, 7, rows, c07L, c07R);
-        StoreRow<TS, TV>(a, 8, rows, c08L, c08R);
-        StoreRow<TS, TV>(a, 9, rows, c09L, c09R);
-        StoreRow<TS, TV>(a, 10, rows, c10L, c10R);
-        StoreRow<TS, TV>(a, 11, rows, c11L, c11R);
+        StoreRow<T>(a, 0, rows, c00L, c00R);
+        StoreRow<T>(a, 1, rows, c01L, c01R);
+        StoreRow<T>(a, 2, rows, c02L, c02R);
+        StoreRow<T>(a, 3, rows, c03L, c03R);
+        StoreRow<T>(a, 4, rows, c04L, c04R);
+        StoreRow<T>(a, 5, rows, c05L, c05R);
+        StoreRow<T>(a, 6, rows, c06L, c06R);
+        StoreRow<T>(a, 7, rows, c07L, c07R);
+        StoreRow<T>(a, 8, rows, c08L, c08R);
+        StoreRow<T>(a, 9, rows, c09L, c09R);
+        StoreRow<T>(a, 10, rows, c10L, c10R);
+        StoreRow<T>(a, 11, rows, c11L, c11R);
     }
 
     /// <summary>The register tile of 6 rows and two registers of columns.</summary>
-    private static void Tile6<TS, TV>(int rows, TileArguments* a, bool byColumns)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void Tile6<T>(int rows, TileArguments* a, bool byColumns)
+        where T : unmanaged, ISimd<T>
     {
         long toRow = byColumns ? 1 : a->LeftStride / sizeof(float), toStep = byColumns ? a->LeftStride / sizeof(float) : 1, at = 0;
         float* right = (float*)a->Right;
@@ -119,53 +116,52 @@ internal static unsafe partial class MatMul
         float* left03 = (float*)a->Left + (Math.Min(3, rows - 1) * toRow);
         float* left04 = (float*)a->Left + (Math.Min(4, rows - 1) * toRow);
         float* left05 = (float*)a->Left + (Math.Min(5, rows - 1) * toRow);
-        TV c00L = TS.Constant(0), c00R = TS.Constant(0);
-        TV c01L = TS.Constant(0), c01R = TS.Constant(0);
-        TV c02L = TS.Constant(0), c02R = TS.Constant(0);
-        TV c03L = TS.Constant(0), c03R = TS.Constant(0);
-        TV c04L = TS.Constant(0), c04R = TS.Constant(0);
-        TV c05L = TS.Constant(0), c05R = TS.Constant(0);
+        T c00L = 0f, c00R = 0f;
+        T c01L = 0f, c01R = 0f;
+        T c02L = 0f, c02R = 0f;
+        T c03L = 0f, c03R = 0f;
+        T c04L = 0f, c04R = 0f;
+        T c05L = 0f, c05R = 0f;
         for (long steps = a->Steps; steps > 0; steps--)
         {
-            TV rightL = TS.Load(right), rightR = TS.Load(right + TS.Lanes);
-            TV x00 = TS.Broadcast(left00[at]);
-            c00L = TS.MultiplyAdd(x00, rightL, c00L);
-            c00R = TS.MultiplyAdd(x00, rightR, c00R);
-            TV x01 = TS.Broadcast(left01[at]);
-            c01L = TS.MultiplyAdd(x01, rightL, c01L);
-            c01R = TS.MultiplyAdd(x01, rightR, c01R);
-            TV x02 = TS.Broadcast(left02[at]);
-            c02L = TS.MultiplyAdd(x02, rightL, c02L);
-            c02R = TS.MultiplyAdd(x02, rightR, c02R);
-            TV x03 = TS.Broadcast(left03[at]);
-            c03L = TS.MultiplyAdd(x03, rightL, c03L);
-            c03R = TS.MultiplyAdd(x03, rightR, c03R);
-            TV x04 = TS.Broadcast(left04[at]);
-            c04L = TS.MultiplyAdd(x04, rightL, c04L);
-            c04R = TS.MultiplyAdd(x04, rightR, c04R);
-            TV x05 = TS.Broadcast(left05[at]);
-            c05L = TS.MultiplyAdd(x05, rightL, c05L);
-            c05R = TS.MultiplyAdd(x05, rightR, c05R);
+            T rightL = T.Load(right), rightR = T.Load(right + T.Lanes);
+            T x00 = left00[at];
+            c00L = T.MultiplyAdd(x00, rightL, c00L);
+            c00R = T.MultiplyAdd(x00, rightR, c00R);
+            T x01 = left01[at];
+            c01L = T.MultiplyAdd(x01, rightL, c01L);
+            c01R = T.MultiplyAdd(x01, rightR, c01R);
+            T x02 = left02[at];
+            c02L = T.MultiplyAdd(x02, rightL, c02L);
+            c02R = T.MultiplyAdd(x02, rightR, c02R);
+            T x03 = left03[at];
+            c03L = T.MultiplyAdd(x03, rightL, c03L);
+            c03R = T.MultiplyAdd(x03, rightR, c03R);
+            T x04 = left04[at];
+            c04L = T.MultiplyAdd(x04, rightL, c04L);
+            c04R = T.MultiplyAdd(x04, rightR, c04R);
+            T x05 = left05[at];
+            c05L = T.MultiplyAdd(x05, rightL, c05L);
+            c05R = T.MultiplyAdd(x05, rightR, c05R);
             at += toStep;
-            right += 2 * TS.Lanes;
+            right += 2 * T.Lanes;
         }
 
-        StoreRow<TS, TV>(a, 0, rows, c00L, c00R);
-        StoreRow<TS, TV>(a, 1, rows, c01L, c01R);
-        StoreRow<TS, TV>(a, 2, rows, c02L, c02R);
-        StoreRow<TS, TV>(a, 3, rows, c03L, c03R);
-        StoreRow<TS, TV>(a, 4, rows, c04L, c04R);
-        StoreRow<TS, TV>(a, 5, rows, c05L, c05R);
+        StoreRow<T>(a, 0, rows, c00L, c00R);
+        StoreRow<T>(a, 1, rows, c01L, c01R);
+        StoreRow<T>(a, 2, rows, c02L, c02R);
+        StoreRow<T>(a, 3, rows, c03L, c03R);
+        StoreRow<T>(a, 4, rows, c04L, c04R);
+        StoreRow<T>(a, 5, rows, c05L, c05R);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreRow<TS, TV>(TileArguments* a, int row, int rows, TV left, TV right)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static void StoreRow<T>(TileArguments* a, int row, int rows, T left, T right)
+        where T : unmanaged, ISimd<T>
     {
         if (row >= rows) return;
-        float* start = a->Start + (row * a->StartStride / sizeof(float)), tile = a->Tile + (row * 2 * TS.Lanes);
-        TS.Store(tile, TS.Add(TS.Load(start), left));
-        TS.Store(tile + TS.Lanes, TS.Add(TS.Load(start + TS.Lanes), right));
+        float* start = a->Start + (row * a->StartStride / sizeof(float)), tile = a->Tile + (row * 2 * T.Lanes);
+        T.Store(tile, T.Load(start) + left);
+        T.Store(tile + T.Lanes, T.Load(start + T.Lanes) + right);
     }
 }

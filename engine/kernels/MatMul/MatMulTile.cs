@@ -65,13 +65,12 @@ internal readonly unsafe struct MatMulTile(
     public long PanelWords(int depth) => (long)Steps(depth) * Width;
 
     /// <summary>Computes <c>tile[r, c] = start[r, c] + Σₛ left[r, s] · right[s, c]</c> for some rows, at most <see cref="Rows"/>.</summary>
-    public void Run<TS, TV>(int rows, TileArguments* arguments, bool byColumns = false)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public void Run<T>(int rows, TileArguments* arguments, bool byColumns = false)
+        where T : unmanaged, ISimd<T>
     {
         // A tile takes some microseconds and calls nothing back, so the runtime need not be told that the thread has left it.
         if (code != null) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)(byColumns ? columnsCode : code)[rows - 1])(arguments);
-        else MatMul.Tile<TS, TV>(rows, arguments, byColumns);
+        else MatMul.Tile<T>(rows, arguments, byColumns);
     }
 
     public int Panels(int columns, Activation activation) =>

@@ -10,23 +10,22 @@ internal static class Elementary
     /// Below −87.33 the result is 0 (also for −∞); above 88 it stays at <c>e^88</c>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Exp<TS, TV>(TV x)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static T Exp<T>(T x)
+        where T : unmanaged, ISimd<T>
     {
-        TV lowest = TS.Constant(-87.33);
-        TV clamped = TS.Min(TS.Max(x, lowest), TS.Constant(88.0));
-        TV n = TS.Round(TS.Multiply(clamped, TS.Constant(1.44269504088896341)));
-        TV r = TS.MultiplyAdd(n, TS.Constant(-0.693359375), clamped);
-        r = TS.MultiplyAdd(n, TS.Constant(2.12194440e-4), r);
-        TV p = TS.Constant(1.9875691500e-4);
-        p = TS.MultiplyAdd(p, r, TS.Constant(1.3981999507e-3));
-        p = TS.MultiplyAdd(p, r, TS.Constant(8.3334519073e-3));
-        p = TS.MultiplyAdd(p, r, TS.Constant(4.1665795894e-2));
-        p = TS.MultiplyAdd(p, r, TS.Constant(1.6666665459e-1));
-        p = TS.MultiplyAdd(p, r, TS.Constant(5.0000001201e-1));
-        TV y = TS.Add(TS.MultiplyAdd(p, TS.Multiply(r, r), r), TS.Constant(1));
-        return TS.IfLess(x, lowest, TS.Constant(0), TS.Scale(y, n));
+        T lowest = -87.33f;
+        T clamped = T.Min(T.Max(x, lowest), 88.0f);
+        T n = T.Round(clamped * 1.44269504088896341f);
+        T r = T.MultiplyAdd(n, -0.693359375f, clamped);
+        r = T.MultiplyAdd(n, 2.12194440e-4f, r);
+        T p = 1.9875691500e-4f;
+        p = T.MultiplyAdd(p, r, 1.3981999507e-3f);
+        p = T.MultiplyAdd(p, r, 8.3334519073e-3f);
+        p = T.MultiplyAdd(p, r, 4.1665795894e-2f);
+        p = T.MultiplyAdd(p, r, 1.6666665459e-1f);
+        p = T.MultiplyAdd(p, r, 5.0000001201e-1f);
+        T y = T.MultiplyAdd(p, r * r, r) + 1f;
+        return T.IfLess(x, lowest, 0f, T.Scale(y, n));
     }
 
     /// <summary>
@@ -34,22 +33,21 @@ internal static class Elementary
     /// has lost its numbers does not answer as if it had them.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Tanh<TS, TV>(TV x)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static T Tanh<T>(T x)
+        where T : unmanaged, ISimd<T>
     {
-        TV magnitude = TS.Abs(x);
-        TV z = TS.Multiply(x, x);
-        TV p = TS.Constant(-5.70498872745e-3);
-        p = TS.MultiplyAdd(p, z, TS.Constant(2.06390887954e-2));
-        p = TS.MultiplyAdd(p, z, TS.Constant(-5.37397155531e-2));
-        p = TS.MultiplyAdd(p, z, TS.Constant(1.33314422036e-1));
-        p = TS.MultiplyAdd(p, z, TS.Constant(-3.33332819422e-1));
-        TV small = TS.MultiplyAdd(TS.Multiply(p, z), x, x);
-        TV e = Exp<TS, TV>(TS.Add(magnitude, magnitude));
-        TV large = TS.Subtract(TS.Constant(1), TS.Divide(TS.Constant(2), TS.Add(e, TS.Constant(1))));
-        large = TS.IfLess(x, TS.Constant(0), TS.Subtract(TS.Constant(0), large), large);
-        return TS.IfLess(magnitude, TS.Constant(0.625), small, TS.IfLess(TS.Constant(0.5), magnitude, large, x));
+        T magnitude = T.Abs(x);
+        T z = x * x;
+        T p = -5.70498872745e-3f;
+        p = T.MultiplyAdd(p, z, 2.06390887954e-2f);
+        p = T.MultiplyAdd(p, z, -5.37397155531e-2f);
+        p = T.MultiplyAdd(p, z, 1.33314422036e-1f);
+        p = T.MultiplyAdd(p, z, -3.33332819422e-1f);
+        T small = T.MultiplyAdd(p * z, x, x);
+        T e = Exp(magnitude + magnitude);
+        T large = 1f - (2f / (e + 1f));
+        large = T.IfLess(x, 0f, -large, large);
+        return T.IfLess(magnitude, 0.625f, small, T.IfLess(0.5f, magnitude, large, x));
     }
 
     /// <summary>
@@ -57,23 +55,21 @@ internal static class Elementary
     /// keeps its relative accuracy.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV Gelu<TS, TV>(TV x)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static T Gelu<T>(T x)
+        where T : unmanaged, ISimd<T>
     {
-        TV z = TS.Abs(x);
-        return TS.Subtract(TS.Max(x, TS.Constant(0)), TS.Multiply(z, NormalTail<TS, TV>(z, out _)));
+        T z = T.Abs(x);
+        return T.Max(x, 0f) - (z * NormalTail(z, out _));
     }
 
     /// <summary>The derivative of GELU, <c>Φ(x) + x·φ(x)</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TV GeluDerivative<TS, TV>(TV x)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    public static T GeluDerivative<T>(T x)
+        where T : unmanaged, ISimd<T>
     {
-        TV tail = NormalTail<TS, TV>(TS.Abs(x), out TV exponential);
-        TV cumulative = TS.IfLess(x, TS.Constant(0), tail, TS.Subtract(TS.Constant(1), tail));
-        return TS.MultiplyAdd(TS.Multiply(x, exponential), TS.Constant(0.398942280401432678), cumulative);
+        T tail = NormalTail(T.Abs(x), out T exponential);
+        T cumulative = T.IfLess(x, 0f, tail, 1f - tail);
+        return T.MultiplyAdd(x * exponential, 0.398942280401432678f, cumulative);
     }
 
     /// <summary>
@@ -81,19 +77,18 @@ internal static class Elementary
     /// absolute error of <c>z·Φ(−z)</c> below 2e-8, relative error below 1.2e-5 in the tail, both before rounding).
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TV NormalTail<TS, TV>(TV z, out TV exponential)
-        where TS : struct, ISimd<TV>
-        where TV : unmanaged
+    private static T NormalTail<T>(T z, out T exponential)
+        where T : unmanaged, ISimd<T>
     {
-        TV t = TS.Divide(TS.Constant(1), TS.MultiplyAdd(z, TS.Constant(0.26), TS.Constant(1)));
-        TV p = TS.Constant(-0.0719460243968);
-        p = TS.MultiplyAdd(p, t, TS.Constant(0.224175614558));
-        p = TS.MultiplyAdd(p, t, TS.Constant(-0.097472247141));
-        p = TS.MultiplyAdd(p, t, TS.Constant(0.157942997619));
-        p = TS.MultiplyAdd(p, t, TS.Constant(0.0775582340268));
-        p = TS.MultiplyAdd(p, t, TS.Constant(0.106124382429));
-        p = TS.MultiplyAdd(p, t, TS.Constant(0.10361698577));
-        exponential = Exp<TS, TV>(TS.Multiply(TS.Multiply(z, z), TS.Constant(-0.5)));
-        return TS.Multiply(TS.Multiply(p, t), exponential);
+        T t = 1f / T.MultiplyAdd(z, 0.26f, 1f);
+        T p = -0.0719460243968f;
+        p = T.MultiplyAdd(p, t, 0.224175614558f);
+        p = T.MultiplyAdd(p, t, -0.097472247141f);
+        p = T.MultiplyAdd(p, t, 0.157942997619f);
+        p = T.MultiplyAdd(p, t, 0.0775582340268f);
+        p = T.MultiplyAdd(p, t, 0.106124382429f);
+        p = T.MultiplyAdd(p, t, 0.10361698577f);
+        exponential = Exp(z * z * -0.5f);
+        return p * t * exponential;
     }
 }

@@ -3,72 +3,102 @@ using System.Runtime.CompilerServices;
 namespace Engine.Kernels;
 
 /// <summary>One float at a time: the form for machines without SIMD, and for the tails of the others.</summary>
-internal readonly unsafe struct SimdScalar : ISimd<float>
+/// <param name="value">The float.</param>
+public readonly unsafe struct SimdScalar(float value) : ISimd<SimdScalar>
 {
+    /// <summary>The float.</summary>
+    public float Value { get; } = value;
+
+    /// <inheritdoc/>
     public static int Lanes => 1;
 
+    /// <inheritdoc/>
     public static int TileRows => 6;
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Load(float* source) => *source;
+    /// <inheritdoc/>
+    public static SimdScalar LaneIndices => 0f;
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(float* destination, float value) => *destination = value;
+    public static implicit operator SimdScalar(float value) => new(value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Broadcast(float value) => value;
+    public static SimdScalar operator +(SimdScalar a, SimdScalar b) => new(a.Value + b.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float LaneIndices() => 0f;
+    public static SimdScalar operator -(SimdScalar a, SimdScalar b) => new(a.Value - b.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(float value) => value;
+    public static SimdScalar operator *(SimdScalar a, SimdScalar b) => new(a.Value * b.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Round(float value) => MathF.Round(value);
+    public static SimdScalar operator /(SimdScalar a, SimdScalar b) => new(a.Value / b.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Scale(float value, float n) => value * BitConverter.Int32BitsToSingle(((int)n + 127) << 23);
+    public static SimdScalar operator -(SimdScalar a) => new(-a.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Constant(double value) => (float)value;
+    public static SimdScalar Constant(double value) => new((float)value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Add(float a, float b) => a + b;
+    public static SimdScalar Load(float* source) => new(*source);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Subtract(float a, float b) => a - b;
+    public static void Store(float* destination, SimdScalar value) => *destination = value.Value;
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Multiply(float a, float b) => a * b;
+    public static float Sum(SimdScalar value) => value.Value;
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Divide(float a, float b) => a / b;
+    public static SimdScalar Round(SimdScalar value) => new(MathF.Round(value.Value));
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float MultiplyAdd(float a, float b, float c) => (a * b) + c;
+    public static SimdScalar Scale(SimdScalar value, SimdScalar n) => new(value.Value * BitConverter.Int32BitsToSingle(((int)n.Value + 127) << 23));
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Max(float a, float b) => a > b ? a : b;
+    public static SimdScalar MultiplyAdd(SimdScalar a, SimdScalar b, SimdScalar c) => new((a.Value * b.Value) + c.Value);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Min(float a, float b) => a < b ? a : b;
+    public static SimdScalar Max(SimdScalar a, SimdScalar b) => a.Value > b.Value ? a : b;
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Abs(float a) => MathF.Abs(a);
+    public static SimdScalar Min(SimdScalar a, SimdScalar b) => a.Value < b.Value ? a : b;
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sqrt(float a) => MathF.Sqrt(a);
+    public static SimdScalar Abs(SimdScalar a) => new(MathF.Abs(a.Value));
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Exp(float a) => Elementary.Exp<SimdScalar, float>(a);
+    public static SimdScalar Sqrt(SimdScalar a) => new(MathF.Sqrt(a.Value));
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Tanh(float a) => Elementary.Tanh<SimdScalar, float>(a);
+    public static SimdScalar Exp(SimdScalar a) => Elementary.Exp(a);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float IfLess(float a, float b, float then, float otherwise) => a < b ? then : otherwise;
+    public static SimdScalar Tanh(SimdScalar a) => Elementary.Tanh(a);
 
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Lookup(BiasTable table, float index) => TableLookup.Get(table, (int)index);
+    public static SimdScalar IfLess(SimdScalar a, SimdScalar b, SimdScalar then, SimdScalar otherwise) => a.Value < b.Value ? then : otherwise;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdScalar Lookup(BiasTable table, SimdScalar index) => new(TableLookup.Get(table, (int)index.Value));
 }

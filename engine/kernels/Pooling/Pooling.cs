@@ -16,9 +16,8 @@ public enum Pooling
 /// <summary>
 /// Pools packed sequences: x [tokens, width] and <c>cu_seqlens</c> [sequences + 1] → y [sequences, width]. Empty sequences give zeros.
 /// </summary>
-internal readonly unsafe struct PoolingJob<TS, TV>(float* x, int* cuSeqlens, int sequences, int width, Pooling pooling, float* y) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct PoolingJob<T>(float* x, int* cuSeqlens, int sequences, int width, Pooling pooling, float* y) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -28,28 +27,27 @@ internal readonly unsafe struct PoolingJob<TS, TV>(float* x, int* cuSeqlens, int
             int rows = cuSeqlens[s + 1] - cuSeqlens[s];
             float* source = x + ((long)cuSeqlens[s] * width);
             float* destination = y + ((long)s * width);
-            int vectors = width - (width % TS.Lanes);
-            Columns<TS, TV>(source, rows, 0, vectors, destination);
-            Columns<SimdScalar, float>(source, rows, vectors, width, destination);
+            int vectors = width - (width % T.Lanes);
+            Columns<T>(source, rows, 0, vectors, destination);
+            Columns<SimdScalar>(source, rows, vectors, width, destination);
         }
     }
 
-    private void Columns<TF, TR>(float* source, int rows, int start, int end, float* destination)
-        where TF : struct, ISimd<TR>
-        where TR : unmanaged
+    private void Columns<TR>(float* source, int rows, int start, int end, float* destination)
+        where TR : unmanaged, ISimd<TR>
     {
-        TR factor = TF.Broadcast(pooling == Pooling.Mean && rows > 0 ? 1f / rows : 1f);
+        TR factor = pooling == Pooling.Mean && rows > 0 ? 1f / rows : 1f;
         int used = pooling == Pooling.Cls ? Math.Min(rows, 1) : rows;
-        for (int c = start; c < end; c += TF.Lanes)
+        for (int c = start; c < end; c += TR.Lanes)
         {
-            TR value = used == 0 ? TF.Constant(0) : TF.Load(source + c);
+            TR value = used == 0 ? 0f : TR.Load(source + c);
             for (int r = 1; r < used; r++)
             {
-                TR next = TF.Load(source + ((long)r * width) + c);
-                value = pooling == Pooling.Max ? TF.Max(value, next) : TF.Add(value, next);
+                TR next = TR.Load(source + ((long)r * width) + c);
+                value = pooling == Pooling.Max ? TR.Max(value, next) : value + next;
             }
 
-            TF.Store(destination + c, TF.Multiply(value, factor));
+            TR.Store(destination + c, value * factor);
         }
     }
 }

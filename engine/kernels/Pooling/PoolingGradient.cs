@@ -4,10 +4,9 @@ namespace Engine.Kernels;
 /// The gradient of mean and CLS pooling: <c>dx[t] (+)= dy[s] / n</c> for all n tokens of sequence s, or <c>dy[s]</c> for its first
 /// token and 0 for the others. The maximum has none.
 /// </summary>
-internal readonly unsafe struct PoolingGradientJob<TS, TV>(
+internal readonly unsafe struct PoolingGradientJob<T>(
     float* dy, int* cuSeqlens, int sequences, int width, Pooling pooling, float* dx, bool accumulate) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+    where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
@@ -28,8 +27,8 @@ internal readonly unsafe struct PoolingGradientJob<TS, TV>(
     private void Add(float* gradient, float factor, float* row)
     {
         int i = 0;
-        TV scale = TS.Broadcast(factor);
-        for (; i + TS.Lanes <= width; i += TS.Lanes) TS.Store(row + i, TS.MultiplyAdd(TS.Load(gradient + i), scale, TS.Load(row + i)));
+        T scale = factor;
+        for (; i + T.Lanes <= width; i += T.Lanes) T.Store(row + i, T.MultiplyAdd(T.Load(gradient + i), scale, T.Load(row + i)));
         for (; i < width; i++) row[i] += gradient[i] * factor;
     }
 }

@@ -4,9 +4,8 @@ namespace Engine.Kernels;
 /// Partial sums of squares, one for each block of <see cref="Block"/> elements, so that the total does not depend on the number of
 /// workers. x: [count], partial: [⌈count / Block⌉], float64.
 /// </summary>
-internal readonly unsafe struct SumOfSquaresJob<TS, TV>(float* x, long count, double* partial) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct SumOfSquaresJob<T>(float* x, long count, double* partial) : IJob
+    where T : unmanaged, ISimd<T>
 {
     public const int Block = 4096;
 
@@ -23,16 +22,16 @@ internal readonly unsafe struct SumOfSquaresJob<TS, TV>(float* x, long count, do
     {
         double total = 0;
         int i = 0;
-        while (i + TS.Lanes <= count)
+        while (i + T.Lanes <= count)
         {
-            TV sum = TS.Constant(0);
-            for (int end = Math.Min(count - TS.Lanes, i + (7 * TS.Lanes)); i <= end; i += TS.Lanes)
+            T sum = 0f;
+            for (int end = Math.Min(count - T.Lanes, i + (7 * T.Lanes)); i <= end; i += T.Lanes)
             {
-                TV value = TS.Load(values + i);
-                sum = TS.MultiplyAdd(value, value, sum);
+                T value = T.Load(values + i);
+                sum = T.MultiplyAdd(value, value, sum);
             }
 
-            total += TS.Sum(sum);
+            total += T.Sum(sum);
         }
 
         for (; i < count; i++) total += (double)values[i] * values[i];
@@ -44,34 +43,32 @@ internal readonly unsafe struct SumOfSquaresJob<TS, TV>(float* x, long count, do
 /// Adds the sum over the rows to y, in one order whatever the number of workers: each takes a range of columns. x: [rows, width],
 /// y: [width].
 /// </summary>
-internal readonly unsafe struct SumRowsJob<TS, TV>(float* x, float* y, int rows, int width) : IJob
-    where TS : struct, ISimd<TV>
-    where TV : unmanaged
+internal readonly unsafe struct SumRowsJob<T>(float* x, float* y, int rows, int width) : IJob
+    where T : unmanaged, ISimd<T>
 {
     // Rows added up in registers before y is touched: their parts of a cache line are read side by side.
     private const int RowBlock = 16;
 
     public void Run(int worker, int workers)
     {
-        (int start, int end) = Partition.Share(width, TS.Lanes, worker, workers);
-        int vectors = start + ((end - start) / TS.Lanes * TS.Lanes);
+        (int start, int end) = Partition.Share(width, T.Lanes, worker, workers);
+        int vectors = start + ((end - start) / T.Lanes * T.Lanes);
         for (int row = 0; row < rows; row += RowBlock)
         {
             int count = Math.Min(RowBlock, rows - row);
-            Columns<TS, TV>(x + ((long)row * width), count, start, vectors);
-            Columns<SimdScalar, float>(x + ((long)row * width), count, vectors, end);
+            Columns<T>(x + ((long)row * width), count, start, vectors);
+            Columns<SimdScalar>(x + ((long)row * width), count, vectors, end);
         }
     }
 
-    private void Columns<TF, TR>(float* block, int count, int start, int end)
-        where TF : struct, ISimd<TR>
-        where TR : unmanaged
+    private void Columns<TR>(float* block, int count, int start, int end)
+        where TR : unmanaged, ISimd<TR>
     {
-        for (int c = start; c < end; c += TF.Lanes)
+        for (int c = start; c < end; c += TR.Lanes)
         {
-            TR sum = TF.Load(y + c);
-            for (int r = 0; r < count; r++) sum = TF.Add(sum, TF.Load(block + ((long)r * width) + c));
-            TF.Store(y + c, sum);
+            TR sum = TR.Load(y + c);
+            for (int r = 0; r < count; r++) sum += TR.Load(block + ((long)r * width) + c);
+            TR.Store(y + c, sum);
         }
     }
 }
