@@ -22,6 +22,10 @@ internal sealed class Checkpoint : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
     public static Checkpoint Open(string folder) => new(ModelWeights.Open(folder));
 
+    /// <summary>The identity of the encoder as the base of adapters.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public string EncoderIdentity() => BaseIdentity.Of(_weights);
+
     /// <summary>The shape of a weight, or null where there is none.</summary>
     public Shape? ShapeOf(string name) => _weights.TryGet(name, out ModelWeight? weight) ? weight.Entry.Shape : null;
 

@@ -50,6 +50,11 @@ public sealed class Dnabert2Model : IDisposable
     internal ModelOrigin? Origin { get; set; }
 
     /// <summary>
+    /// The identity of the folder's encoder, where additions are trained beside it; null otherwise, or where no folder holds these weights.
+    /// </summary>
+    internal string? BaseIdentity { get; set; }
+
+    /// <summary>
     /// Loads a model folder as Hugging Face has it on disk (<c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or
     /// <c>pytorch_model.bin</c>, also in several files with an index), an adapter with the base that it names, or the last checkpoint of a run of
     /// pre-training; see <see cref="ModelSource"/>.

@@ -33,7 +33,9 @@ internal static class FineTuneModel
         options.Validate();
         Dnabert2Config config = Dnabert2Config.Load(source.ConfigPath);
         Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
-        if (!options.RandomInitialization) source.OpenWeights().Dispose();
+        if (options.RandomInitialization) return;
+        using Checkpoint weights = source.OpenWeights();
+        source.CheckBase(weights);
     }
 
     /// <summary>The parameters of a model: those of the parts that its weights have.</summary>
@@ -68,12 +70,14 @@ internal static class FineTuneModel
         fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1)).Select(p => p.Item2)];
         config = ConfigOf(config, task, options);
         ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
-        return Dnabert2Model.Make(
+        Dnabert2Model model = Dnabert2Model.Make(
             config, source.LoadTokenizer(), backend, Head, set => source.Fill(checkpoint, set, Head, trainable: true, initial, made), model =>
             {
                 source.Adapter?.Check(model, Head, made);
                 Freeze(model, options);
             });
+        if (options.Method == FineTuneMethod.Lora && !source.IsAdapter) model.BaseIdentity = checkpoint.EncoderIdentity();
+        return model;
     }
 
     private static Dnabert2Config ConfigOf(Dnabert2Config config, TaskConfig task, FineTuneOptions options)

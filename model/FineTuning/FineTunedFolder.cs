@@ -27,16 +27,18 @@ internal static class FineTunedFolder
 
         string weights = Path.GetFullPath(start.WeightFolder);
         string named = weights == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : weights;
-        if (options.RandomInitialization || start.IsAdapter)
+        if (model.BaseIdentity is not { } identity)
         {
             string folder = Path.Combine(run.Path, named = BaseFolder);
             run.Disk.CreateFolder(folder);
             var frozen = model.Parameters.Parameters.Where(p => p.IsFrozen).Select(p => (p.Name, p.Value)).ToList();
             TensorFile.Write(Path.Combine(folder, ModelWeights.Safetensors), model.Backend, frozen, disk: run.Disk);
             ModelFolder.SaveWithoutWeights(model, folder, config, run.Disk, options.MaxTokens);
+            using Checkpoint written = Checkpoint.Open(folder);
+            identity = written.EncoderIdentity();
         }
 
         ModelFolder.SaveWithoutWeights(model, run.Path, config, run.Disk, options.MaxTokens);
-        LoraAdapter.Write(model, options.Lora, named, run.Path, run.Disk);
+        LoraAdapter.Write(model, options.Lora, named, identity, run.Path, run.Disk);
     }
 }

@@ -19,6 +19,12 @@ public sealed class ModelInventory
     /// <summary>The folder of an adapter's base; null where there is none, or it is not found.</summary>
     public string? Base { get; private set; }
 
+    /// <summary>
+    /// Whether the weights of the base are those that the adapter was trained on; null where that cannot be told, because the adapter does
+    /// not record it or a file is missing.
+    /// </summary>
+    public bool? IsOwnBase { get; private set; }
+
     /// <summary>The <c>config.json</c>, or null where it is missing.</summary>
     public string? Config { get; private set; }
 
@@ -81,6 +87,8 @@ public sealed class ModelInventory
         using Checkpoint opened = source.OpenWeights();
         if ((source.PartsOf(opened) & ClassifierModel.Head) == ModelParts.Classifier)
             adapter._missing.Add("the pooler: it is neither in the adapter nor in its base, so predictions cannot be had");
+        adapter.IsOwnBase = source.HasOwnBase(opened);
+        if (adapter.IsOwnBase == false) adapter._missing.Add("the adapter's own base: this one has other weights; name it with --base");
         return adapter;
     }
 

@@ -90,6 +90,7 @@ public sealed class ModelSource
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">
     /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
+    /// Or an adapter records what it was trained on, and the base is another one.
     /// </exception>
     public Dnabert2Model Load(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
     {
@@ -153,6 +154,19 @@ public sealed class ModelSource
         return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape ? config with { NumLabels = shape[0] } : config;
     }
 
+    /// <summary>Whether the base is the adapter's own; null where it is no adapter, or does not record its base.</summary>
+    internal bool? HasOwnBase(Checkpoint weights) => Adapter?.BaseIdentity is { } recorded ? weights.EncoderIdentity() == recorded : null;
+
+    /// <summary>Refuses a base that the adapter was not trained on.</summary>
+    /// <exception cref="InvalidDataException">It is another one, or damaged.</exception>
+    internal void CheckBase(Checkpoint weights)
+    {
+        if (HasOwnBase(weights) == false)
+            throw new InvalidDataException($"{Folder}: this adapter was trained on another base than {WeightFolder}: the encoder's weights " +
+                $"there are others (or the same but rounded) than those whose SHA-256 is {BaseIdentity.Key} in {LoraAdapter.WeightFile}; " +
+                "name the folder of its own base (--base), or train an adapter on this one");
+    }
+
     /// <summary>Fills a model's parameters.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="set">The declared parameters of the parts in use.</param>
@@ -160,9 +174,11 @@ public sealed class ModelSource
     /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
     /// <param name="initial">Gives new values: of low-rank additions, and of the parts <paramref name="made"/>.</param>
     /// <param name="made">The parts that begin with new values.</param>
+    /// <exception cref="InvalidDataException">The weights are not those of the model, or of another base than the adapter's.</exception>
     internal void Fill(
         Checkpoint weights, ParameterSet set, ModelParts parts, bool trainable, ParameterSource? initial = null, ModelParts made = ModelParts.Encoder)
     {
+        CheckBase(weights);
         weights.Fill(set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change);
 
         bool IsMade(Parameter p) => Lora.IsFactor(p) || (Checkpoint.PartOf(p.Name) & made) != 0;

@@ -31,6 +31,9 @@ internal sealed class ModelWeights : IDisposable
     /// <summary>All tensors.</summary>
     public IReadOnlyList<ModelWeight> All => _all;
 
+    /// <summary>The names in the model: those of all tensors, and of tied ones that another stands for.</summary>
+    public IReadOnlyCollection<string> Names => _byName.Keys;
+
     /// <summary>The file or index of a folder's weights, in the order in which Hugging Face looks for them; null where there is none.</summary>
     public static string? Find(string folder)
     {

@@ -20,6 +20,9 @@ internal sealed class LoraAdapter
     {
         (Config, _path) = (config, path);
         using Engine.Runtime.WeightFile file = Engine.Runtime.WeightFile.Open(path);
+        BaseIdentity = file.Metadata.GetValueOrDefault(Dnabert2.BaseIdentity.Key);
+        if (BaseIdentity is not null && !Dnabert2.BaseIdentity.IsOne(BaseIdentity))
+            throw Other($"{Dnabert2.BaseIdentity.Key} in its metadata is no SHA-256 in 64 lower-case hexadecimal digits");
         foreach (WeightEntry entry in file.Entries) Add(file, entry);
         foreach ((string layer, Addition addition) in _additions) Check(layer, addition);
         foreach (string name in _whole.Keys)
@@ -31,6 +34,9 @@ internal sealed class LoraAdapter
 
     /// <summary>The file of its tensors.</summary>
     public string WeightPath => _path;
+
+    /// <summary>The identity of the base that it was trained on; null where it is not recorded, as by PEFT.</summary>
+    public string? BaseIdentity { get; }
 
     /// <summary>The parts that the adapter holds wholly.</summary>
     public ModelParts Parts { get; }
@@ -161,13 +167,16 @@ internal sealed class LoraAdapter
     /// <param name="model">A model with additions, laid out for training.</param>
     /// <param name="options">Its additions.</param>
     /// <param name="baseFolder">The folder of the base model, as it is to be named: a path from the folder, or a whole one.</param>
+    /// <param name="identity">The identity of the base.</param>
     /// <param name="folder">Where to.</param>
     /// <param name="disk">On which disk.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    public static void Write(Dnabert2Model model, LoraOptions options, string baseFolder, string folder, FileOperations disk)
+    public static void Write(
+        Dnabert2Model model, LoraOptions options, string baseFolder, string identity, string folder, FileOperations disk)
     {
+        var metadata = new Dictionary<string, string> { ["format"] = "pt", [Dnabert2.BaseIdentity.Key] = identity };
         var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => ("base_model.model." + p.Name, p.Value)).ToList();
-        TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, new Dictionary<string, string> { ["format"] = "pt" }, disk);
+        TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, metadata, disk);
         AtomicFile.Write(Path.Combine(folder, AdapterConfig.FileName), LoraConfig.Write(model, options, baseFolder), disk);
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
 using Engine.Runtime;
 
 namespace Tests.Folders;
@@ -42,11 +43,27 @@ internal sealed class Tensors : Dictionary<string, (int[] Shape, float[] Values)
         return renamed;
     }
 
-    public void Write(string path)
+    public void Write(string path, Dictionary<string, string>? metadata = null)
     {
-        using var writer = new SafetensorsWriter(path, this.Select(t => new WeightEntry(t.Key, DType.F32, new Shape(t.Value.Shape))));
+        IEnumerable<WeightEntry> entries = this.Select(t => new WeightEntry(t.Key, DType.F32, new Shape(t.Value.Shape)));
+        using var writer = new SafetensorsWriter(path, entries, metadata);
         foreach ((string name, (_, float[] values)) in this) writer.Write(name, MemoryMarshal.AsBytes(values.AsSpan()));
         writer.Commit();
+    }
+
+    /// <summary>Writes several files with an index in place of <c>model.safetensors</c>.</summary>
+    public void WriteShards(string folder, Func<string, int> fileOf)
+    {
+        File.Delete(Path.Combine(folder, "model.safetensors"));
+        var map = new JsonObject();
+        foreach (IGrouping<int, string> part in Keys.GroupBy(fileOf))
+        {
+            string file = $"part-{part.Key}.safetensors";
+            Rename(name => part.Contains(name) ? name : null).Write(Path.Combine(folder, file));
+            foreach (string name in part) map[name] = file;
+        }
+
+        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["weight_map"] = map }.ToJsonString());
     }
 
     /// <summary>Writes a PyTorch checkpoint; the state dict lies under the keys, the first one outermost.</summary>

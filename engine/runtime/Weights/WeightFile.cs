@@ -95,9 +95,7 @@ public sealed class WeightFile : IDisposable
         if (destination.Length != entry.Count)
             throw new ArgumentException(
                 $"tensor {entry.Name} has {entry.Count} elements; the destination has room for {destination.Length}", nameof(destination));
-        if (entry.Type is not (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64))
-            throw _file.Invalid(
-                $"tensor {PositionedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
+        CheckNumbers(entry);
         if (entry.Count == 0) return;
         int elementBytes = entry.Type.Bits() / 8;
         var reader = new ViewReader(_file, entry);
@@ -105,6 +103,34 @@ public sealed class WeightFile : IDisposable
         {
             FloatValues.ToSingle(entry.Type, piece, destination);
             destination = destination[(piece.Length / elementBytes)..];
+        }
+    }
+
+    /// <summary>
+    /// Hands out a tensor's values, row by row and converted to fp32 as <see cref="Read(WeightEntry, Span{float})"/> does, in pieces: however
+    /// large it is, little memory is taken, but for a view with strides.
+    /// </summary>
+    /// <param name="entry">An entry of this file.</param>
+    /// <param name="use">Gets the pieces, one after the other, each valid during the call; none of an empty tensor.</param>
+    /// <exception cref="ArgumentException">The entry is another file's.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The tensor is not of a floating-point type the engine reads, or the file became shorter.
+    /// </exception>
+    internal void Read(WeightEntry entry, Action<ReadOnlySpan<float>> use)
+    {
+        CheckOwned(entry);
+        CheckNumbers(entry);
+        if (entry.Count == 0) return;
+        int elementBytes = entry.Type.Bits() / 8;
+        float[] values = [];
+        var reader = new ViewReader(_file, entry);
+        while (reader.Next(out ReadOnlySpan<byte> piece))
+        {
+            int count = piece.Length / elementBytes;
+            // The first piece is the longest.
+            if (values.Length == 0) values = new float[count];
+            FloatValues.ToSingle(entry.Type, piece, values);
+            use(values.AsSpan(0, count));
         }
     }
 
@@ -182,6 +208,13 @@ public sealed class WeightFile : IDisposable
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();
+
+    private void CheckNumbers(WeightEntry entry)
+    {
+        if (entry.Type is not (WeightType.F32 or WeightType.F16 or WeightType.BF16 or WeightType.F64))
+            throw _file.Invalid(
+                $"tensor {PositionedFile.Quote(entry.Name)} is {entry.TypeName}; only F32, F16, BF16 and F64 are read as numbers");
+    }
 
     private void CheckOwned(WeightEntry entry)
     {

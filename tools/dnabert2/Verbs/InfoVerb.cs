@@ -70,7 +70,8 @@ internal sealed class InfoVerb
         ModelInventory found = ModelInventory.Of(folder, baseFolder);
         Print("model", $"{folder}: {found.Kind}");
         if (found.Adapter is { } adapter) Print("adapter", adapter);
-        if (found.Base is { } named) Print("base", named);
+        bool wasLookedAt = found.Missing.Count == 0 || found.IsOwnBase is not null;
+        if (found.Base is { } named) Print("base", wasLookedAt ? $"{named}, {Describe(found.IsOwnBase)}" : named);
         string[] files = [.. new[] { found.Config, found.Tokenizer }.OfType<string>(), .. found.Weights];
         Print("files", string.Join(", ", files.Select(path => $"{Named(path, folder)} {Size(new FileInfo(path).Length)}")));
         if (found.Config is { } config) Print("config", Describe(Dnabert2Config.Load(config)));
@@ -88,6 +89,13 @@ internal sealed class InfoVerb
         Print("missing", "nothing; all weights are there and finite");
         return CommandLineTool.Done;
     }
+
+    private static string Describe(bool? isOwnBase) => isOwnBase switch
+    {
+        true => "verified: its weights are those the adapter was trained on",
+        false => "which the adapter was not trained on: its weights are others",
+        null => "which could not be verified: the adapter does not record the weights it was trained on",
+    };
 
     private static string Named(string path, string folder) => Path.GetDirectoryName(path) == Path.TrimEndingDirectorySeparator(folder) ? Path.GetFileName(path) : path;
 
