@@ -73,13 +73,14 @@ public sealed class AdapterBaseTests : IClassFixture<AdapterBaseTests.Trained>, 
     [InlineData("bench")]
     public void A_base_of_which_one_value_differs_is_refused_by_every_verb(string verb)
     {
-        string at = NewBase(Changed("bert.encoder.layer.1.mlp.wo.weight")), output = _folder[verb is "embed" or "predict" or "variants" or "attribute" ? "out.tsv" : "out"], task = Path.Combine(Samples, "task");
+        string at = NewBase(Changed("bert.encoder.layer.1.mlp.wo.weight")), task = Path.Combine(Samples, "task");
+        string output = _folder[verb is "embed" or "predict" or "variants" or "attribute" ? "out.tsv" : "out"], vcf = Path.Combine(Samples, "sample.vcf");
         string[] line = verb switch
         {
             "merge-lora" or "convert" => [verb, _trained.Adapter, "-o", output],
-            "variants" => [verb, Path.Combine(Samples, "sample.vcf"), "--genome", ToyModel.SamplePath, "--model", _trained.Adapter, "-o", output],
+            "variants" => [verb, vcf, "--genome", ToyModel.SamplePath, "--model", _trained.Adapter, "-o", output],
             "finetune" or "evaluate" => [verb, "--data", task, "-o", output, "--model", _trained.Adapter, "--steps", "1"],
-            "pretrain" => [verb, ToyModel.SamplePath, "-o", output, "--from", _trained.Adapter, "--steps", "1", "--max-bases", "100", "--warmup", "0"],
+            "pretrain" => [verb, ToyModel.SamplePath, "-o", output, "--from", _trained.Adapter, "--steps", "1", "--warmup", "0", "--max-bases", "99"],
             "bench" => [verb, "--model", _trained.Adapter],
             _ => [verb, ToyModel.SamplePath, "--model", _trained.Adapter, "-o", output],
         };
@@ -263,7 +264,8 @@ public sealed class AdapterBaseTests : IClassFixture<AdapterBaseTests.Trained>, 
     {
         string at = _folder["adapter"];
         Directory.CreateDirectory(at);
-        foreach (string file in (string[])["adapter_config.json", "config.json", "tokenizer.json"]) File.Copy(Path.Combine(_trained.Adapter, file), Path.Combine(at, file));
+        foreach (string file in (string[])["adapter_config.json", "config.json", "tokenizer.json"])
+            File.Copy(Path.Combine(_trained.Adapter, file), Path.Combine(at, file));
         Tensors.Read(Path.Combine(_trained.Adapter, LoraAdapter.WeightFile))
             .Write(Path.Combine(at, LoraAdapter.WeightFile), record is null ? null : new() { [BaseIdentity.Key] = record });
         return at;

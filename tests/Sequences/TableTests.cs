@@ -18,6 +18,11 @@ public class TableTests
     [InlineData("\"sep=,\"\nlabel,sequence,id\n0,GGCTTAC,\"a, 1\"\n")]
     [InlineData("sep=\t\nlabel\tsequence\tid\n0\tGGCTTAC\ta, 1\n")]
     [InlineData("\"a\r\nremark; more\",label,sequence,id\n,0,GGCTTAC,\"a, 1\"\n")]
+    [InlineData("\"note, all; of it\";label;sequence;id\n;0;GGCTTAC;a, 1\n")]
+    [InlineData("\"length, bp\";\"sequence\";\"id\";\"label\"\r\n\"7,0\";\"GGCTTAC\";\"a, 1\";\"0\"\r\n")]
+    [InlineData("label;\"score, log; \"\"ten\"\"\";sequence;id\n0;\"1,5;2\";GGCTTAC;a, 1\n")]
+    [InlineData("\"a; b\",sequence,label,id\n\"1;2\",GGCTTAC,0,\"a, 1\"\n")]
+    [InlineData("sequence;label;id;\"last, column\"\nGGCTTAC;0;\"a, 1\";\"x;\ny,z\"")]
     [InlineData("\"the \"\"note\"\"\";label;\"sequence\";id\n\"x\r\ny;z\";0;GGCTTAC;a, 1\n")]
     public void Line_breaks_in_quotes_and_semicolons_are_read(string content)
     {
@@ -28,6 +33,15 @@ public class TableTests
                 SequenceRecord record = Assert.Single(ReadAll(drip == 0 ? new MemoryStream(bytes) : new DripStream(bytes, drip), name));
                 Assert.Equal(("a, 1", "GGCTTAC", "0"), (record.Id, record.Text(), record.Column("label")));
             }
+    }
+
+    [Fact]
+    public void A_table_whose_first_column_has_no_name_is_no_comment_of_FASTA()
+    {
+        const string table = ";sequence;label\n0;GGCTTAC;\"a, 1\"\n", fasta = ";sequence;label\n>a\nGGCTTAC\n";
+        foreach (string name in (string[])["x.csv", "x.csv.gz", "x.tsv"]) Assert.Equal("a, 1", Assert.Single(ReadAll(table, name)).Column("label"));
+        foreach (string name in (string[])["x", "x.fa", "x.fas.gz"]) Assert.Equal("GGCTTAC", Assert.Single(ReadAll(fasta, name)).Text());
+        Assert.Equal("GGCTTAC", Assert.Single(ReadAll(";a comment\n>a\nGGCTTAC\n", "x.csv")).Text());
     }
 
     [Fact]
@@ -67,6 +81,8 @@ public class TableTests
     [Theory]
     [InlineData("a,b\nACGT,1\n", "c", null, "line 1: no column is named 'c'; found are 'a', 'b'")]
     [InlineData("sep=;\na;b\nACGT;1\n", "c", null, "line 2: no column is named 'c'; found are 'a', 'b'")]
+    [InlineData("\"a, or so\";b\nACGT;1\n", "c", null, "line 1: no column is named 'c'; found are 'a, or so', 'b'")]
+    [InlineData("\"a; or so\",b\nACGT,1\n", "c", null, "line 1: no column is named 'c'; found are 'a; or so', 'b'")]
     [InlineData("a,b\nACGT,1\n", "a", "d", "line 1: no column is named 'd'")]
     [InlineData("a,b\nACGT,1\n", "a", "A", "both sequences of a pair are to be in column 'a'")]
     [InlineData(">a\nACGT\n", "a", null, "this is Fasta and has no columns, but column 'a' is asked for")]

@@ -37,10 +37,12 @@ internal static class FormatDetection
     private static SequenceFormat FromContent(ReadOnlySpan<byte> head, string extension, SequenceOptions options, Faults faults)
     {
         byte first = head.TrimStart(" \t\r\n"u8) is { IsEmpty: false } text ? text[0] : head[0];
-        if (first is (byte)'>' or (byte)';') return SequenceFormat.Fasta;
-        if (first == '@') return SequenceFormat.Fastq;
         int end = TableHeader.LineLength(head);
         ReadOnlySpan<byte> line = end < 0 ? head : head[..end];
+        // A comment of FASTA, or the header of a table whose first column has no name, such as pandas' index.
+        bool isHeader = extension is ".csv" or ".tsv" or ".tab" && TableHeader.HasSequences(line, (byte)';', options);
+        if (first == '>' || (first == ';' && !isHeader)) return SequenceFormat.Fasta;
+        if (first == '@') return SequenceFormat.Fastq;
         bool tabs = extension is ".tsv" or ".tab";
         if (TableHeader.HasSequences(line, (byte)',', options)) return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
         if (TableHeader.HasSequences(line, (byte)';', options)) return SequenceFormat.Csv;

@@ -54,7 +54,18 @@ internal static class TableHeader
             if (HasSequences(head, separator, options)) return separator;
         int length = LineLength(head);
         ReadOnlySpan<byte> line = length < 0 ? head : head[..length];
-        return line.Contains((byte)';') && !line.Contains((byte)',') ? (byte)';' : (byte)',';
+        return Separates(line, (byte)';') && !Separates(line, (byte)',') ? (byte)';' : (byte)',';
+    }
+
+    private static bool Separates(ReadOnlySpan<byte> line, byte separator)
+    {
+        bool quoted = false;
+        foreach (byte next in line)
+        {
+            if (next == Quote) quoted = !quoted;
+            else if (next == separator && !quoted) return true;
+        }
+        return false;
     }
 
     private static bool IsOfSequences(ReadOnlySpan<byte> field, SequenceOptions options)
