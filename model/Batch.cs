@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2;
@@ -10,12 +11,12 @@ public readonly struct Batch
     /// <param name="ids">The token ids of all sequences, one after the other, special tokens included.</param>
     /// <param name="lengths">The number of tokens of each sequence.</param>
     /// <param name="typeIds">Token types, as many as ids; empty: all 0.</param>
-    /// <param name="longestStep">See <see cref="Engine.Runtime.CuSeqlens"/>.</param>
+    /// <param name="longestStep">See <see cref="Engine.Kernels.CuSeqlens"/>.</param>
     /// <exception cref="ArgumentException">The lengths do not sum to the number of ids.</exception>
     public Batch(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, ReadOnlySpan<int> typeIds = default, int longestStep = 1)
     {
         ArgumentNullException.ThrowIfNull(arena);
-        CuSeqlens = new CuSeqlens(arena, lengths, longestStep);
+        CuSeqlens = arena.RentCuSeqlens(lengths, longestStep);
         if (CuSeqlens.Tokens != ids.Length) throw new ArgumentException($"the lengths sum to {CuSeqlens.Tokens}, there are {ids.Length} ids");
         Ids = Upload(arena, ids);
         TypeIds = typeIds.IsEmpty ? default : Upload(arena, typeIds);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Dnabert2;
 using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 
 namespace GpuBench;

@@ -1,3 +1,4 @@
+using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using Tests.Gpu;
 

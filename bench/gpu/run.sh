@@ -9,7 +9,7 @@
 #
 # Prints a line a check and figure, and writes results/ beside the program: journal.tsv, which a second run goes on from; GPU.md, which is
 # to be committed under bench/results; products.txt, the fastest form of each matrix product, whose lines are to be committed in
-# engine/runtime/Cuda/products.txt (in place of those of the same compute capability): the backend chooses by it. BUDGET: the seconds all of it may take (1150); TASK: those of one process (300).
+# engine/kernels/MatMul/products.txt (in place of those of the same compute capability): the backend chooses by it. BUDGET: the seconds all of it may take (1150); TASK: those of one process (300).
 set -eu
 here="$(cd "$(dirname "$0")" && pwd)"
 out="${OUT:-$here/results}"

@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -120,7 +121,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     /// <summary>Rounds all values anew, after they were written.</summary>
     public void Round()
     {
-        if (!Rounded.IsAbsent) Backend.Cast(Values, Rounded);
+        if (!Rounded.IsAbsent) Backend.Run(new Cast(Values, Rounded));
     }
 
     /// <summary>Gives every parameter that is not frozen a gradient, 0 at first, in one flat tensor of the layout of the values.</summary>

@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -176,7 +177,7 @@ public sealed class Tape
         if (!operand.IsTracked) return;
         Tensor present = _gradients[operand.Id];
         if (present.IsAbsent) _gradients[operand.Id] = gradient;
-        else Backend.Add(present, gradient, present);
+        else Backend.Run(new Add(present, gradient, present));
     }
 
     /// <summary>Memory for an intermediate result of the backward pass.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Engine.Kernels;
 
 namespace Engine.Runtime;
 
@@ -7,7 +8,7 @@ namespace Engine.Runtime;
 /// empty these are joined into one of the size that was needed, so that a steady workload allocates nothing.
 /// </summary>
 /// <param name="backend">Where the memory lies.</param>
-public sealed class Arena(Backend backend) : IDisposable
+public sealed class Arena(Backend backend) : IScratch, IDisposable
 {
     private const int Alignment = 64;
     private const long SmallestChunk = 1 << 20;
@@ -55,6 +56,32 @@ public sealed class Arena(Backend backend) : IDisposable
         _used += bytes;
         HighWater = Math.Max(HighWater, _before + _used);
         return tensor;
+    }
+
+    /// <summary>The borders of packed sequences of these lengths.</summary>
+    /// <param name="lengths">The number of tokens of each sequence.</param>
+    /// <param name="longestStep">What <see cref="CuSeqlens.Longest"/> is rounded up to a multiple of.</param>
+    /// <exception cref="ArgumentException">There is no sequence, a length is negative, or the sum exceeds 2³¹ − 1.</exception>
+    public CuSeqlens RentCuSeqlens(ReadOnlySpan<int> lengths, int longestStep = 1)
+    {
+        if (lengths.IsEmpty) throw new ArgumentException("a batch has at least one sequence", nameof(lengths));
+        Span<int> borders = lengths.Length < 1024 ? stackalloc int[lengths.Length + 1] : new int[lengths.Length + 1];
+        long total = borders[0] = 0;
+        int longest = 0;
+        double squaredLengths = 0;
+        for (int i = 0; i < lengths.Length; i++)
+        {
+            total += lengths[i];
+            if (lengths[i] < 0 || total > int.MaxValue)
+                throw new ArgumentException($"sequence {i}: a length of {lengths[i]} tokens after {total - lengths[i]}", nameof(lengths));
+            borders[i + 1] = (int)total;
+            longest = Math.Max(longest, lengths[i]);
+            squaredLengths += (double)lengths[i] * lengths[i];
+        }
+
+        Tensor tensor = Rent(new Shape(borders.Length), DType.I32);
+        Backend.Upload<int>(borders, tensor);
+        return new CuSeqlens(tensor, (int)total, (longest + longestStep - 1) / longestStep * longestStep, squaredLengths);
     }
 
     /// <summary>The present position.</summary>

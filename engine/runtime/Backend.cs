@@ -6,10 +6,10 @@ using Engine.Kernels;
 namespace Engine.Runtime;
 
 /// <summary>
-/// Where tensors live and operations run: one method per operation, which checks the operands, and one to implement. Operations may be
-/// called from several threads; each runs alone and uses all of the backend's threads.
+/// Where tensors live and operations run: memory, copies, recording, and <see cref="Run"/> for every operation there is, of this engine or
+/// of somebody else. It may be called from several threads; each operation runs alone and uses all of the backend's threads.
 /// </summary>
-public abstract partial class Backend : IDisposable
+public abstract class Backend : IStorageOwner, IDisposable
 {
     private long _liveBytes, _releases;
     private int _liveStorages;
@@ -124,9 +124,38 @@ public abstract partial class Backend : IDisposable
     /// <summary>Copies a tensor to another one of its shape and type.</summary>
     public void Copy(Tensor source, Tensor destination)
     {
-        Expect(destination, "destination", source.DType, source.Shape);
-        using OperationTimer timer = Time("copy", source.Shape, 0, 2.0 * source.Bytes);
+        new OperandCheck(ActivationType).Expect(destination, source.DType, source.Shape);
+        using var timer = new OperationTimer(Profile, "copy", Profile is null ? default : new(source.Shape, 0, 2.0 * source.Bytes));
         CopyCore(source, destination);
+    }
+
+    /// <summary>Sets all bytes of a tensor to 0.</summary>
+    public abstract void Clear(Tensor y);
+
+    /// <summary>Lays a row-major weight <c>[out, in]</c> out for this backend's matrix product.</summary>
+    /// <param name="weight">The weight; it is not needed afterwards.</param>
+    /// <param name="activation">What <see cref="LinearForward"/> will apply: GEGLU interleaves the halves of the weight.</param>
+    /// <param name="arena">Where the result lives.</param>
+    public Weight Pack(Tensor weight, Activation activation, Arena arena)
+    {
+        ArgumentNullException.ThrowIfNull(arena);
+        var operands = new OperandCheck(ActivationType);
+        operands.Expect(weight, operands.TypeOf(weight), weight.Shape);
+        return PackCore(new Weight(weight), activation, arena);
+    }
+
+    /// <summary>
+    /// Runs an operation: checks its operands, times it if there is a <see cref="Profile"/>, and gives it the threads or the GPU and
+    /// memory, alone. On a GPU it is launched and not waited for.
+    /// </summary>
+    /// <param name="operation">The operation with its operands.</param>
+    /// <exception cref="ArgumentException">An operand is not as the operation expects.</exception>
+    public void Run<TOperation>(in TOperation operation)
+        where TOperation : struct, IOperation
+    {
+        operation.Check(new OperandCheck(ActivationType));
+        using var timer = new OperationTimer(Profile, TOperation.Name, Profile is null ? default : operation.Cost);
+        RunCore(operation);
     }
 
     /// <summary>
@@ -143,7 +172,7 @@ public abstract partial class Backend : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    internal void Release(nint address, long bytes)
+    void IStorageOwner.Release(nint address, long bytes)
     {
         Interlocked.Increment(ref _releases);
         FreeMemory(address);
@@ -169,13 +198,16 @@ public abstract partial class Backend : IDisposable
 
     private protected abstract void CopyCore(Tensor source, Tensor destination);
 
+    private protected abstract Weight PackCore(in Weight weight, Activation activation, Arena arena);
+
+    private protected abstract void RunCore<TOperation>(in TOperation operation)
+        where TOperation : struct, IOperation;
+
     /// <summary>Disposes the storages that the backend holds for itself.</summary>
     private protected abstract void ReleaseScratch();
 
     /// <summary>Releases threads, contexts and the like.</summary>
     private protected abstract void Close();
-
-    private OperationTimer Time(string name, Shape shape, double flops, double bytes) => new(Profile, name, shape, flops, bytes);
 
     private static Tensor SameSize(Tensor tensor, int bytes) =>
         tensor.Bytes == bytes ? tensor : throw new ArgumentException($"{tensor} has {tensor.Bytes} bytes, the span {bytes}");

@@ -28,27 +28,51 @@ public static class CpuBackend
 }
 
 /// <summary>The CPU backend in one SIMD form.</summary>
-/// <param name="simd">Its name.</param>
-/// <param name="threads">The number of threads.</param>
-/// <param name="precision">What the factors of matrix products are rounded to.</param>
-/// <param name="kernels">Tiles in machine code, or null: the compiled ones. The backend owns them.</param>
-internal unsafe partial class CpuBackend<T>(string simd, int threads, Precision precision, TileKernels? kernels) : Backend
+internal unsafe class CpuBackend<T> : Backend, IScratch
     where T : unmanaged, ISimd<T>
 {
     private readonly Lock _operation = new();
-    private readonly WorkerPool _pool = new(threads);
+    private readonly WorkerPool _pool;
+    private readonly CpuLauncher _launcher;
     private Arena? _scratch;
 
-    public override string Description { get; } =
-        $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
+    /// <param name="simd">Its name.</param>
+    /// <param name="threads">The number of threads.</param>
+    /// <param name="precision">What the factors of matrix products are rounded to.</param>
+    /// <param name="kernels">Tiles in machine code, or null: the compiled ones. The backend owns them.</param>
+    public CpuBackend(string simd, int threads, Precision precision, TileKernels? kernels)
+    {
+        Description = $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
+        _pool = new WorkerPool(threads);
+        _launcher = new CpuLauncher(_pool, this, precision, kernels);
+    }
 
-    public override Precision Precision => precision;
+    public override string Description { get; }
+
+    public override Precision Precision => _launcher.Precision;
 
     internal override bool IsHost => true;
 
-    public override double MeasurePeak() => MachinePeak.Gflops(threads, precision);
+    public override double MeasurePeak() => MachinePeak.Gflops(_pool.Workers, Precision);
 
-    private Arena Scratch => _scratch ??= new Arena(this);
+    Tensor IScratch.Rent(Shape shape, DType dtype) => (_scratch ??= new Arena(this)).Rent(shape, dtype);
+
+    public override void Clear(Tensor y) => NativeMemory.Clear(y.Address, (nuint)y.Bytes);
+
+    private protected override void RunCore<TOperation>(in TOperation operation)
+    {
+        lock (_operation)
+        {
+            try
+            {
+                operation.RunOnCpu<T>(_launcher);
+            }
+            finally
+            {
+                _scratch?.Reset();
+            }
+        }
+    }
 
     private protected override nint AllocateMemory(long bytes, bool ordinaryPages)
     {
@@ -73,8 +97,10 @@ internal unsafe partial class CpuBackend<T>(string simd, int threads, Precision 
     private protected override void CopyOut(Tensor source, Span<byte> destination) =>
         new ReadOnlySpan<byte>(source.Address, destination.Length).CopyTo(destination);
 
-    private protected override void CopyCore(Tensor source, Tensor destination) =>
-        Run(new CopyJob((byte*)source.Address, (byte*)destination.Address, source.Bytes));
+    private protected override void CopyCore(Tensor source, Tensor destination)
+    {
+        lock (_operation) _pool.Run(new CopyJob((byte*)source.Address, (byte*)destination.Address, source.Bytes));
+    }
 
     private protected override void ReleaseScratch()
     {
@@ -85,47 +111,11 @@ internal unsafe partial class CpuBackend<T>(string simd, int threads, Precision 
     private protected override void Close()
     {
         _pool.Dispose();
-        kernels?.Dispose();
+        _launcher.Tiles?.Dispose();
     }
 
     private protected override Weight PackCore(in Weight weight, Activation activation, Arena arena)
     {
-        lock (_operation) return PackInto(weight, activation, arena);
-    }
-
-    private Weight PackInto(in Weight weight, Activation activation, Arena arena)
-    {
-        int outputs = weight.Outputs, inputs = weight.Inputs;
-        if (activation == Activation.Geglu && outputs % 2 != 0) throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
-        MatMulTile tile = TileFor(activation, outputs);
-        Tensor data = arena.Rent(FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
-        MatMulRight right = MatMulRight.At((uint*)data.Address, tile, outputs, inputs, activation);
-        _pool.Run(new PackWeightJob(F32(weight.Data), outputs, inputs, activation, tile, right));
-        return new Weight(data, outputs, inputs, activation);
-    }
-
-    private MatMulTile TileFor(Activation activation, int columns) =>
-        kernels?.For(activation, columns) ?? new MatMulTile(T.TileRows, 2, T.Lanes, precision, 1);
-
-    private void Run<TJob>(in TJob job)
-        where TJob : unmanaged, IJob
-    {
-        lock (_operation) _pool.Run(job);
-    }
-
-    private float* Rent(long count) => F32(Scratch.Rent(FlatShape(count), DType.F32));
-
-    // More than 2³¹ elements do not fit one extent.
-    private static Shape FlatShape(long count) => new(checked((int)((count + 63) / 64)), 64);
-
-    private static float* F32(Tensor tensor) => (float*)tensor.Address;
-
-    private static int* I32(Tensor tensor) => (int*)tensor.Address;
-
-    private static void CheckRange(Tensor values, int end, string what, int lowest = 0)
-    {
-        ReadOnlySpan<int> span = values.Span<int>();
-        for (int i = 0; i < span.Length; i++)
-            if (span[i] >= end || span[i] < lowest) throw new ArgumentException($"{what} {span[i]} at {i} is not below {end}");
+        lock (_operation) return CpuProduct.Pack<T>(_launcher, weight, activation, arena.Rent);
     }
 }

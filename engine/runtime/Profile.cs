@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Engine.Kernels;
 
 namespace Engine.Runtime;
 
@@ -21,18 +22,18 @@ public sealed class Profile
     /// <summary>All operations, in the order in which they first ran.</summary>
     public IReadOnlyCollection<OperationTime> Operations => _times.Values;
 
-    internal void Add(string name, Shape shape, double seconds, double flops, double bytes)
+    internal void Add(string name, in OperationCost cost, double seconds)
     {
-        _times.TryGetValue((name, shape), out OperationTime before);
-        _times[(name, shape)] =
-            new OperationTime(name, shape, before.Calls + 1, before.Seconds + seconds, before.Flops + flops, before.Bytes + bytes);
+        _times.TryGetValue((name, cost.Shape), out OperationTime before);
+        _times[(name, cost.Shape)] = new OperationTime(
+            name, cost.Shape, before.Calls + 1, before.Seconds + seconds, before.Flops + cost.Flops, before.Bytes + cost.Bytes);
     }
 }
 
 /// <summary>The time from its making to its disposal, if somebody wants to know.</summary>
-internal readonly ref struct OperationTimer(Profile? profile, string name, Shape shape, double flops, double bytes)
+internal readonly ref struct OperationTimer(Profile? profile, string name, OperationCost cost)
 {
     private readonly long _start = profile is null ? 0 : Stopwatch.GetTimestamp();
 
-    public void Dispose() => profile?.Add(name, shape, Stopwatch.GetElapsedTime(_start).TotalSeconds, flops, bytes);
+    public void Dispose() => profile?.Add(name, cost, Stopwatch.GetElapsedTime(_start).TotalSeconds);
 }

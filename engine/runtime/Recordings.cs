@@ -1,3 +1,5 @@
+using Engine.Kernels;
+
 namespace Engine.Runtime;
 
 /// <summary>Work of a backend that was recorded, to be run again as one. It is the backend's own, in the memory it was recorded with.</summary>

@@ -41,7 +41,7 @@ public static class AttentionCheck
         var tape = Tape.ForTraining(activations, gradients);
         double[] x = Normal(tokens * width, site: 1), weights = Normal(tokens * width / 3, site: 2);
         Variable qkv = tape.Track(Upload(x, tape.Rent(tokens, width, DType.F32)));
-        Variable y = new Attention<TMod>(heads, mod).Forward(tape, qkv, new CuSeqlens(activations, lengths));
+        Variable y = new Attention<TMod>(heads, mod).Forward(tape, qkv, activations.RentCuSeqlens(lengths));
         double forward = Error(Reference(x, lengths, heads, headSize, mod), Read(y.Data));
         tape.Backward(y, Upload(weights, tape.RentGradient(y.Data.Shape, DType.F32)));
         float[] dx = Read(tape.GradientOf(qkv));

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;

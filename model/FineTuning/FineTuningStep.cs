@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.FineTuning;

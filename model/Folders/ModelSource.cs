@@ -2,6 +2,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
-using Tensor = Engine.Runtime.Tensor;
+using Tensor = Engine.Kernels.Tensor;
 
 namespace Dnabert2.Interpretation;
 

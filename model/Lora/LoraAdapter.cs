@@ -1,5 +1,6 @@
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2;

@@ -1,7 +1,8 @@
 using System.Numerics.Tensors;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
-using Tensor = Engine.Runtime.Tensor;
+using Tensor = Engine.Kernels.Tensor;
 
 namespace Dnabert2.Training;
 
@@ -85,7 +86,7 @@ public sealed class Evaluator : IDisposable
         Variable picked = GatherRows.Instance.Forward(_tape, x, Upload(part.Rows));         // [masked, hidden]
         Tensor logits = _head.Forward(_tape, picked).Data;                                  // [masked, vocabulary]
         Tensor losses = _arena.Rent(new Shape(masked), DType.F32);
-        _model.Backend.CrossEntropy(logits, Upload(part.Labels), weights: default, losses);
+        _model.Backend.Run(new CrossEntropyForward(logits, Upload(part.Labels), weights: default, losses));
         return Tally(part, Read(losses, ref _losses), Read(logits, ref _logits));
     }
 

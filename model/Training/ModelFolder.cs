@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Training;

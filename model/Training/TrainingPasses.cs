@@ -1,4 +1,5 @@
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
@@ -141,7 +142,7 @@ internal sealed class TrainingPasses : IDisposable
     private Tensor Pass()
     {
         Variable losses = _objective(_batch);
-        _model.Backend.SumOfLosses(losses.Data, _place, _lossSums);
+        _model.Backend.Run(new SumOfLosses(losses.Data, _place, _lossSums));
         Tape.Backward(losses);
         if (_updates) Optimizer.Update(_lossSums);
         return losses.Data;

@@ -106,7 +106,7 @@ public class GradientTests
             RelativeAttention attention = RelativeAttention.Declare(check.Parameters, "a", Heads, radius);
             double[] table = check.Fill()[0];
             (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * Heads * Size);
-            Variable y = attention.Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+            Variable y = attention.Forward(check.Tape, qkv, check.Arena.RentCuSeqlens(lengths));
             check.Compare(y, () =>
             {
                 fixed (double* numbers = table) return Reference.Attention(values, lengths, Heads, Size, new DoubleRelative(numbers, radius)).Result;
@@ -141,7 +141,7 @@ public class GradientTests
         const int Length = 410, Heads = 2, Size = 8;
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", Length, 3 * Heads * Size);
-        Variable y = new Attention<Alibi>(Heads, default).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, [Length]));
+        Variable y = new Attention<Alibi>(Heads, default).Forward(check.Tape, qkv, check.Arena.RentCuSeqlens([Length]));
         var random = new Random(3);
         double[] dy = [.. Enumerable.Range(0, (int)y.Data.Count).Select(_ => (double)(float)random.NextDouble() - 0.5)];
         double[] direction = [.. Enumerable.Range(0, values.Length).Select(_ => random.NextDouble() - 0.5)];
@@ -170,7 +170,7 @@ public class GradientTests
             (Variable x, double[] xs) = check.Input("x", 9, 7);
             Variable rows = GatherRows.Instance.Forward(check.Tape, x, check.Integers(8, 0, 3, 4, 5, 7));
             Variable dropped = new Dropout(check.Parameters, 0.4f).Forward(check.Tape, Tanh.Instance.Forward(check.Tape, rows));
-            var cuSeqlens = new CuSeqlens(check.Arena, [2, 0, 4]);
+            var cuSeqlens = check.Arena.RentCuSeqlens([2, 0, 4]);
             Variable y = new Pool(pooling).Forward(check.Tape, dropped, cuSeqlens);
             double[] mask = Mask(check, 6 * 7, 0.4f, site: 0);
             check.Compare(y, () =>
@@ -305,7 +305,7 @@ public class GradientTests
     {
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
-        Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, new CuSeqlens(check.Arena, lengths));
+        Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, check.Arena.RentCuSeqlens(lengths));
         var dropped = new AttentionMask(check.Random(0), dropout);
         check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }

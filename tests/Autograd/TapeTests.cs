@@ -11,7 +11,7 @@ public class TapeTests
     {
         using var check = new GradientCheck(CpuBackend.Create(1));
         (Variable x, _) = check.Input("x", 2, 3);
-        NotSupportedException error = Assert.Throws<NotSupportedException>(() => new Pool(Pooling.Max).Forward(check.Tape, x, new CuSeqlens(check.Arena, [2])));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() => new Pool(Pooling.Max).Forward(check.Tape, x, check.Arena.RentCuSeqlens([2])));
         Assert.Contains("Pool(Max) has no gradient", error.Message, StringComparison.Ordinal);
     }
 
@@ -55,12 +55,12 @@ public class TapeTests
         new Philox(2, 0, 0).FillNormal(residual.Span<float>(), 1);
         float[] before = x.Span<float>().ToArray();
 
-        backend.Linear(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, residual, y);
+        backend.Run(new LinearForward(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, residual, y));
         Tensor sum = linear.Forward(tape, x, residual).Data;
         Assert.True(sum.IsSameAs(residual));
         Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
 
-        backend.Linear(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, x, y);
+        backend.Run(new LinearForward(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, x, y));
         sum = linear.Forward(tape, x, residual: x).Data;
         Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
         Assert.Equal(before, x.Span<float>().ToArray());
@@ -77,7 +77,7 @@ public class TapeTests
             x.Span<float>().Fill(1);
             Tensor stream = arena.Rent(new Shape(3), DType.I32);
             backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], stream);
-            backend.Dropout(x, stream, (int)site, 0.25f, default, x);
+            backend.Run(new DropoutForward(x, stream, (int)site, 0.25f, default, x));
             return x.Span<float>().ToArray();
         }
 

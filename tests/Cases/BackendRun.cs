@@ -134,38 +134,38 @@ internal static class BackendRuns
         {
             Tensor x = i.Normal(rows, width), dy = i.Normal(rows, width), w = i.Normal(width), b = i.Normal(width), statistics = i.Empty(rows, 2);
             Tensor dw = i.Normal(width), db = i.Normal(width), dx = i.Normal(rows, width);
-            i.Backend.LayerNorm(x, new Norm(w, b, 1e-5f), statistics, i.Empty(rows, width));
-            i.Backend.LayerNormGradient(x, dy, w, statistics, dw, db, true, dx);
+            i.Backend.Run(new LayerNormForward(x, new Norm(w, b, 1e-5f), statistics, i.Empty(rows, width)));
+            i.Backend.Run(new LayerNormBackward(x, dy, w, statistics, dw, db, true, dx));
             return [i.Read(dw), i.Read(db), i.Read(dx)];
         });
         yield return new($"embedding gradient {rows}×{width}", i =>
         {
             Tensor ids = i.Integers([.. Enumerable.Range(0, rows).Select(t => t * 7 % 5)]), types = i.Integers([.. Enumerable.Range(0, rows).Select(t => t % 2)]);
             Tensor dy = i.Normal(rows, width), word = i.Normal(6, width), type = i.Normal(2, width), untyped = i.Normal(2, width);
-            i.Backend.EmbedGradient(ids, types, dy, word, type);
-            i.Backend.EmbedGradient(ids, default, dy, default, untyped);
+            i.Backend.Run(new EmbeddingBackward(ids, types, dy, word, type));
+            i.Backend.Run(new EmbeddingBackward(ids, default, dy, default, untyped));
             return [i.Read(word), i.Read(type), i.Read(untyped)];
         });
         yield return new($"rows {rows}×{width}", i =>
         {
             int[] order = [.. Enumerable.Range(0, rows).Reverse()];
             Tensor x = i.Normal(rows, width), y = i.Empty(rows, width), z = i.Normal(rows, width), sums = i.Normal(width);
-            i.Backend.GatherRows(x, i.Integers(order), y);
-            i.Backend.ScatterRows(x, i.Integers(order), z);
-            i.Backend.SumRows(x, sums);
+            i.Backend.Run(new GatherRowsForward(x, i.Integers(order), y));
+            i.Backend.Run(new GatherRowsBackward(x, i.Integers(order), z));
+            i.Backend.Run(new SumRows(x, sums));
             return [i.Read(y), i.Read(z), i.Read(sums)];
         });
         yield return new($"cross-entropy gradient {rows}×{width}", i =>
         {
             Tensor logits = i.Normal(rows, width), labels = i.Integers([.. Enumerable.Range(0, rows).Select(r => r % 4 == 3 ? -1 : r % width)]);
-            i.Backend.CrossEntropyGradient(logits, labels, i.Normal(rows), i.Number(0.25f), logits);
+            i.Backend.Run(new CrossEntropyBackward(logits, labels, i.Normal(rows), i.Number(0.25f), logits));
             return [i.Read(logits)];
         });
         yield return new($"geglu {rows}×{width}", i =>
         {
             Tensor g = i.Normal(rows, 2 * width), u = i.Empty(rows, width), du = i.Normal(rows, width);
-            i.Backend.Geglu(g, u);
-            i.Backend.GegluGradient(g, du, g);
+            i.Backend.Run(new GegluForward(g, u));
+            i.Backend.Run(new GegluBackward(g, du, g));
             return [i.Read(u), i.Read(g)];
         });
     }
@@ -175,8 +175,8 @@ internal static class BackendRuns
         yield return new($"linear gradients {rows}×{outputs}×{inputs}", i =>
         {
             Tensor dy = i.Normal(rows, outputs), w = i.Normal(outputs, inputs), x = i.Normal(rows, inputs), dx = i.Normal(rows, inputs), dw = i.Normal(outputs, inputs);
-            i.Backend.LinearInputGradient(dy, w, true, dx);
-            i.Backend.LinearWeightGradient(dy, x, dw);
+            i.Backend.Run(new LinearInputBackward(dy, w, true, dx));
+            i.Backend.Run(new LinearWeightBackward(dy, x, dw));
             return [i.Read(dx), i.Read(dw)];
         });
     }
@@ -186,35 +186,35 @@ internal static class BackendRuns
         Tensor x = i.Normal(count), dy = i.Normal(count), gelu = i.Empty(count), dgelu = i.Empty(count), tanh = i.Empty(count), dtanh = i.Normal(count);
         Tensor sum = i.Empty(count), dropped = i.Empty(count), added = i.Empty(count), zero = i.Normal(count);
         Tensor stream = i.Integers(5, 9, 6);
-        i.Backend.Gelu(x, gelu);
-        i.Backend.GeluGradient(x, dy, dgelu);
-        i.Backend.Tanh(x, tanh);
-        i.Backend.TanhGradient(tanh, dy, true, dtanh);
-        i.Backend.Add(x, dy, sum);
-        i.Backend.Dropout(x, stream, 7, 0.3f, default, dropped);
-        i.Backend.Dropout(x, stream, 7, 0.3f, dy, added);
+        i.Backend.Run(new GeluForward(x, gelu));
+        i.Backend.Run(new GeluBackward(x, dy, dgelu));
+        i.Backend.Run(new TanhForward(x, tanh));
+        i.Backend.Run(new TanhBackward(tanh, dy, true, dtanh));
+        i.Backend.Run(new Add(x, dy, sum));
+        i.Backend.Run(new DropoutForward(x, stream, 7, 0.3f, default, dropped));
+        i.Backend.Run(new DropoutForward(x, stream, 7, 0.3f, dy, added));
         i.Backend.Clear(zero);
-        i.Backend.Scale(gelu, -0.75f, gelu);
+        i.Backend.Run(new Scale(gelu, -0.75f, gelu));
         Tensor w = i.Normal(count), m = i.Normal(count), v = i.Normal(count);
         i.Backend.Copy(zero, v);
         Tensor numbers = i.Numbers(AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f)), sums = i.Doubles(0, 0, 0), report = i.Doubles(0, 0);
-        i.Backend.SumOfLosses(x, i.Integers(1), sums);
+        i.Backend.Run(new SumOfLosses(x, i.Integers(1), sums));
         AdamWRun[] runs = count < 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(32, count - 32, true)];
-        i.Backend.AdamW(numbers, new AdamWRuns(i.Arena, runs, count), w, dy, m, v, sums, default, report);
-        return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v),
-            [(float)i.Backend.SumOfSquares(x)]];
+        var updated = new AdamWRuns(runs, count);
+        i.Backend.Run(new AdamWUpdate(numbers, updated, OptimizerOperands.Words(i.Arena, updated), w, dy, m, v, sums, default, report));
+        return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v)];
     });
 
     private static BackendRun Sequences(int[] lengths, int width) => new($"sequences {string.Join("+", lengths)}×{width}", i =>
     {
         int tokens = lengths.Sum();
-        var borders = new CuSeqlens(i.Arena, lengths);
+        var borders = i.Arena.RentCuSeqlens(lengths);
         Tensor x = i.Normal(tokens, width), padded = i.Empty(lengths.Length, borders.Longest, width), dy = i.Normal(lengths.Length, width);
         Tensor mean = i.Normal(tokens, width), cls = i.Empty(tokens, width), y = i.Empty(lengths.Length, width);
-        i.Backend.Pad(x, borders, padded);
-        i.Backend.PoolGradient(dy, borders, Pooling.Mean, true, mean);
-        i.Backend.PoolGradient(dy, borders, Pooling.Cls, false, cls);
-        i.Backend.Pool(x, borders, Pooling.Mean, y);
+        i.Backend.Run(new Pad(x, borders, padded));
+        i.Backend.Run(new PoolingBackward(dy, borders, Pooling.Mean, true, mean));
+        i.Backend.Run(new PoolingBackward(dy, borders, Pooling.Cls, false, cls));
+        i.Backend.Run(new PoolingForward(x, borders, Pooling.Mean, y));
         return [i.Read(padded), i.Read(mean), i.Read(cls), i.Read(y)];
     });
 
@@ -223,12 +223,12 @@ internal static class BackendRuns
         => new($"attention gradient {typeof(TMod).Name} {string.Join("+", lengths)}, {heads} heads of {size}{(dropout > 0 ? ", dropout" : "")}", i =>
         {
             int tokens = lengths.Sum(), hidden = heads * size;
-            var borders = new CuSeqlens(i.Arena, lengths);
+            var borders = i.Arena.RentCuSeqlens(lengths);
             var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
             Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden);
-            i.Backend.Attention(qkv, borders, heads, mod, lse, y, dropped);
-            i.Backend.AttentionGradient(qkv, borders, heads, mod, lse, y, dy, dqkv, dropped);
+            i.Backend.Run(new AttentionForward<TMod>(qkv, borders, heads, mod, lse, y, dropped));
+            i.Backend.Run(new AttentionBackward<TMod>(qkv, borders, heads, mod, lse, y, dy, dqkv, dropped));
             return [i.Read(y), i.Read(dqkv)];
         });
 
@@ -236,12 +236,12 @@ internal static class BackendRuns
         new($"attention gradient, relative biases up to {radius}, {string.Join("+", lengths)}, {heads} heads of {size}", i =>
         {
             int tokens = lengths.Sum(), hidden = heads * size;
-            var borders = new CuSeqlens(i.Arena, lengths);
+            var borders = i.Arena.RentCuSeqlens(lengths);
             Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden), dtable = i.Normal(heads, (2 * radius) + 1);
             RelativeBias mod = RelativeTable.Of(heads, radius).On(i.Backend, i.Arena.Rent);
-            i.Backend.Attention(qkv, borders, heads, mod, lse, y);
-            i.Backend.AttentionGradient(qkv, borders, heads, mod, lse, y, dy, dqkv, dropout: default, dtable);
+            i.Backend.Run(new AttentionForward<RelativeBias>(qkv, borders, heads, mod, lse, y));
+            i.Backend.Run(new AttentionBackward<RelativeBias>(qkv, borders, heads, mod, lse, y, dy, dqkv, dropout: default, dtable));
             return [i.Read(y), i.Read(dqkv), i.Read(dtable)];
         });
 }

@@ -20,7 +20,7 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
         var weight = new Weight(Upload(backend, rent, w, outputs, inputs));
         if (packed) weight = backend.Pack(weight.Data, activation, arena);
         Tensor tb = bias ? Upload(backend, rent, b, outputs) : default, tr = residual ? Upload(backend, rent, r, rows, Width) : default;
-        return (() => backend.Linear(tx, weight, tb, activation, tr, y), [y]);
+        return (() => backend.Run(new LinearForward(tx, weight, tb, activation, tr, y)), [y]);
     }
 
     protected override double[][] Reference()
@@ -69,12 +69,12 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
     {
         Tensor qkv = Upload(backend, rent, Qkv(), _tokens, 3 * Hidden), y = rent(new Shape(_tokens, Hidden), DType.F32);
         Tensor logSumExp = rent(new Shape(heads, _tokens), DType.F32);
-        var cuSeqlens = new CuSeqlens(arena, lengths);
+        var cuSeqlens = arena.RentCuSeqlens(lengths);
         Tensor stream = rent(new Shape(3), DType.I32);
         backend.Upload<uint>([0x3456789A, 0x12, 7], stream);
         var dropped = new AttentionDropout(stream, 3, dropout);
         TMod on = mod is RelativeBias ? (TMod)(object)_table.On(backend, rent) : mod;
-        return (() => backend.Attention(qkv, cuSeqlens, heads, on, logSumExp, y, dropped), [y, logSumExp]);
+        return (() => backend.Run(new AttentionForward<TMod>(qkv, cuSeqlens, heads, on, logSumExp, y, dropped)), [y, logSumExp]);
     }
 
     protected override double[][] Reference()
@@ -101,7 +101,7 @@ internal sealed class LayerNormCase(int rows, int width, bool inPlace) : OpCase(
         Tensor tx = Upload(backend, rent, x, rows, width);
         var norm = new Norm(Upload(backend, rent, w, width), Upload(backend, rent, b, width), Epsilon);
         Tensor y = inPlace ? tx : rent(tx.Shape, DType.F32);
-        return (() => backend.LayerNorm(tx, norm, statistics: default, y), [y]);
+        return (() => backend.Run(new LayerNormForward(tx, norm, statistics: default, y)), [y]);
     }
 
     protected override double[][] Reference()
@@ -130,7 +130,7 @@ internal sealed class EmbeddingCase(int tokens, int vocabulary, int width, bool 
         Tensor tw = Upload(backend, rent, word, vocabulary, width), ty = Upload(backend, rent, type, 2, width);
         var norm = new Norm(Upload(backend, rent, w, width), Upload(backend, rent, b, width), Epsilon);
         Tensor y = rent(new Shape(tokens, width), DType.F32);
-        return (() => backend.Embed(ti, tt, tw, ty, norm, sum: default, statistics: default, y), [y]);
+        return (() => backend.Run(new EmbeddingForward(ti, tt, tw, ty, norm, sum: default, statistics: default, y)), [y]);
     }
 
     protected override double[][] Reference()
@@ -157,8 +157,8 @@ internal sealed class PoolingCase(int[] lengths, int width, Pooling pooling) : O
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
         Tensor x = Upload(backend, rent, X(), _tokens, width), y = rent(new Shape(lengths.Length, width), DType.F32);
-        var cuSeqlens = new CuSeqlens(arena, lengths);
-        return (() => backend.Pool(x, cuSeqlens, pooling, y), [y]);
+        var cuSeqlens = arena.RentCuSeqlens(lengths);
+        return (() => backend.Run(new PoolingForward(x, cuSeqlens, pooling, y)), [y]);
     }
 
     protected override double[][] Reference()
@@ -189,7 +189,7 @@ internal sealed class TanhCase(int count) : OpCase($"tanh {count}")
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
         Tensor x = Upload(backend, rent, X(), count), y = rent(x.Shape, DType.F32);
-        return (() => backend.Tanh(x, y), [y]);
+        return (() => backend.Run(new TanhForward(x, y)), [y]);
     }
 
     protected override double[][] Reference() => [Array.ConvertAll(X(), Math.Tanh)];
@@ -210,7 +210,7 @@ internal sealed class CrossEntropyCase(int rows, int classes, bool weighted = fa
         (double[] logits, double[] labels, double[] weights) = Inputs();
         Tensor tl = Upload(backend, rent, logits, rows, classes), ty = UploadIntegers(backend, rent, labels), losses = rent(new Shape(rows), DType.F32);
         Tensor tw = weighted ? Upload(backend, rent, weights, rows) : default;
-        return (() => backend.CrossEntropy(tl, ty, tw, losses), [losses]);
+        return (() => backend.Run(new CrossEntropyForward(tl, ty, tw, losses)), [losses]);
     }
 
     protected override double[][] Reference()

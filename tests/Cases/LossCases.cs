@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Cases;
@@ -24,13 +25,13 @@ internal sealed class ElementLossCase(int rows, int width, bool binary, bool wei
         {
             if (binary)
             {
-                backend.BinaryCrossEntropy(tx, tt, tw, losses);
-                backend.BinaryCrossEntropyGradient(tx, tt, tw, scale, dx);
+                backend.Run(new BinaryCrossEntropyForward(tx, tt, tw, losses));
+                backend.Run(new BinaryCrossEntropyBackward(tx, tt, tw, scale, dx));
             }
             else
             {
-                backend.SquaredError(tx, tt, tw, losses);
-                backend.SquaredErrorGradient(tx, tt, tw, scale, dx);
+                backend.Run(new SquaredErrorForward(tx, tt, tw, losses));
+                backend.Run(new SquaredErrorBackward(tx, tt, tw, scale, dx));
             }
         }, [losses, dx]);
     }
@@ -73,7 +74,7 @@ internal sealed class ScaleCase(int count) : OpCase($"scale {count}")
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
         Tensor x = Upload(backend, rent, X(), count), y = count % 2 == 1 ? x : rent(x.Shape, DType.F32);
-        return (() => backend.Scale(x, 1.5f, y), [y]);
+        return (() => backend.Run(new Scale(x, 1.5f, y)), [y]);
     }
 
     protected override double[][] Reference() => [Array.ConvertAll(X(), v => 1.5 * v)];

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Dnabert2;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Folders;

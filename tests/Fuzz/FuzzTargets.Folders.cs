@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.FineTuning;
 using Tests.Tools;

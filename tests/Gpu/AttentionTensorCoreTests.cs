@@ -138,18 +138,18 @@ public sealed class AttentionTensorCoreTests : IDisposable
             Tensor lse = arena.Rent(new Shape(Heads, tokens), DType.F32), dtable = arena.Rent(new Shape(Heads, 19), DType.F32), stream = arena.Rent(new Shape(3), DType.I32);
             backend.Upload<uint>([7, 8, 9], stream);
             backend.Clear(dtable);
-            var borders = new CuSeqlens(arena, lengths);
+            var borders = arena.RentCuSeqlens(lengths);
             if (dropped)
             {
                 var dropout = new AttentionDropout(stream, 5, 0.5f);
-                backend.Attention(qkv, borders, Heads, default(Alibi), lse, y, dropout);
-                backend.AttentionGradient(qkv, borders, Heads, default(Alibi), lse, y, dy, dqkv, dropout);
+                backend.Run(new AttentionForward<Alibi>(qkv, borders, Heads, default(Alibi), lse, y, dropout));
+                backend.Run(new AttentionBackward<Alibi>(qkv, borders, Heads, default(Alibi), lse, y, dy, dqkv, dropout));
                 return [Read(y), Read(dqkv)];
             }
 
             RelativeBias bias = RelativeTable.Of(Heads).On(backend, arena.Rent);
-            backend.Attention(qkv, borders, Heads, bias, lse, y);
-            backend.AttentionGradient(qkv, borders, Heads, bias, lse, y, dy, dqkv, dropout: default, dtable);
+            backend.Run(new AttentionForward<RelativeBias>(qkv, borders, Heads, bias, lse, y));
+            backend.Run(new AttentionBackward<RelativeBias>(qkv, borders, Heads, bias, lse, y, dy, dqkv, dropout: default, dtable));
             return [Read(y), Read(dqkv), Read(dtable)];
 
             Tensor Empty(int rows, int width) => arena.Rent(new Shape(rows, width), backend.ActivationType);

@@ -1,4 +1,5 @@
 using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using Tests.Cases;
 

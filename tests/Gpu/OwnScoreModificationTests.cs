@@ -29,7 +29,7 @@ public sealed class OwnScoreModificationTests
         ScoreModificationCompiler.Compile<Ramp>(backend);
         using var check = new GradientCheck(backend);
         (Engine.Autograd.Variable qkv, double[] values) = check.Input("qkv", 12, 3 * 2 * 4);
-        var borders = new CuSeqlens(check.Arena, [9, 3]);
+        var borders = check.Arena.RentCuSeqlens([9, 3]);
         Engine.Autograd.Variable y = new Engine.Autograd.Attention<Ramp>(2, new Ramp(0.7f)).Forward(check.Tape, qkv, borders);
         check.Compare(y, () => Reference.Attention(values, [9, 3], 2, 4, new Ramp(0.7f)).Result);
     }

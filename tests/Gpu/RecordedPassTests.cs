@@ -190,10 +190,10 @@ public sealed class RecordedPassTests : IDisposable
             Tensor dw = Zeros(Width, Width), bias = Zeros(Width), table = Zeros(3, Width), weight = Zeros(Width), addend = Zeros(Width);
             Tensor statistics = arena.Rent(new Shape(rows, 2), DType.F32);
             backend.Upload<float>([.. Enumerable.Range(0, 2 * rows).Select(i => i % 2 == 0 ? 0.1f : 0.9f)], statistics);
-            backend.LinearWeightGradient(dy, x, dw);
-            backend.SumRows(dy, bias);
-            backend.EmbedGradient(ids, default, dy, table, default);
-            backend.LayerNormGradient(x, dy, Numbers(3, clear: false).Slice(0, new Shape(Width)), statistics, weight, addend, accumulate: false, dx: default);
+            backend.Run(new LinearWeightBackward(dy, x, dw));
+            backend.Run(new SumRows(dy, bias));
+            backend.Run(new EmbeddingBackward(ids, default, dy, table, default));
+            backend.Run(new LayerNormBackward(x, dy, Numbers(3, clear: false).Slice(0, new Shape(Width)), statistics, weight, addend, accumulate: false, dx: default));
             return [.. Read(dw), .. Read(bias), .. Read(table), .. Read(weight), .. Read(addend)];
 
             Tensor Numbers(uint site, bool clear)

@@ -1,4 +1,5 @@
 using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Ptx;
@@ -89,10 +90,10 @@ public sealed class TensorCoreProductTests : IDisposable
         Tensor y = arena.Rent(new Shape(Rows, Outputs), DType.BF16), u = arena.Rent(new Shape(Rows, Outputs / 2), DType.BF16);
         Tensor dx = arena.Rent(new Shape(Rows, Inputs), DType.BF16), dw = arena.Rent(new Shape(Outputs, Inputs), DType.F32);
         backend.Clear(dw);
-        backend.Linear(x, new Weight(w), default, Activation.None, default, y);
-        backend.Linear(x, new Weight(w), default, Activation.Geglu, default, u);
-        backend.LinearInputGradient(dy, w, accumulate: false, dx);
-        backend.LinearWeightGradient(dy, x, dw);
+        backend.Run(new LinearForward(x, new Weight(w), default, Activation.None, default, y));
+        backend.Run(new LinearForward(x, new Weight(w), default, Activation.Geglu, default, u));
+        backend.Run(new LinearInputBackward(dy, w, accumulate: false, dx));
+        backend.Run(new LinearWeightBackward(dy, x, dw));
         return [.. Read(y), .. Read(u), .. Read(dx), .. Read(dw)];
 
         Tensor Random(int rows, int columns)
@@ -101,7 +102,7 @@ public sealed class TensorCoreProductTests : IDisposable
             var random = new float[rows * columns];
             new Philox(3, 0, (uint)(rows + columns)).FillNormal(random, 1);
             backend.Upload<float>(random, values);
-            backend.Cast(values, rounded);
+            backend.Run(new Cast(values, rounded));
             return rounded;
         }
 

@@ -2,6 +2,7 @@ using System.Text;
 using Dnabert2;
 using Dnabert2.Interpretation;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Interpretation;

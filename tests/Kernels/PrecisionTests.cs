@@ -37,8 +37,8 @@ public class PrecisionTests
                 Tensor tdy = Upload(backend, arena, dy, rows, outputs), tx = Upload(backend, arena, x, rows, inputs);
                 Tensor tw = Upload(backend, arena, w, outputs, inputs);
                 Tensor dx = Upload(backend, arena, x, rows, inputs), dw = Upload(backend, arena, w, outputs, inputs);
-                backend.LinearInputGradient(tdy, tw, accumulate: true, dx);
-                backend.LinearWeightGradient(tdy, tx, dw);
+                backend.Run(new LinearInputBackward(tdy, tw, accumulate: true, dx));
+                backend.Run(new LinearWeightBackward(tdy, tx, dw));
                 double[] expected = Reference.MatMul(rdy, Transposed(rw, outputs, inputs), rows, inputs, outputs);
                 Near(Sum(expected, x), Download(backend, dx), "dy w");
                 expected = Reference.MatMul(Transposed(rdy, rows, outputs), Transposed(rx, rows, inputs), outputs, inputs, rows);
@@ -114,7 +114,8 @@ public class PrecisionTests
                 using var arena = new Arena(on);
                 Tensor y = arena.Rent(new Shape(tokens, hidden), DType.F32);
                 Tensor saved = logSumExp ? arena.Rent(new Shape(heads, tokens), DType.F32) : default;
-                on.Attention(Upload(on, arena, qkv, tokens, 3 * hidden), new CuSeqlens(arena, lengths), heads, mod, saved, y);
+                Tensor operand = Upload(on, arena, qkv, tokens, 3 * hidden);
+                on.Run(new AttentionForward<TMod>(operand, arena.RentCuSeqlens(lengths), heads, mod, saved, y));
                 return Download(on, y);
             }
         }
@@ -126,7 +127,7 @@ public class PrecisionTests
         using Backend backend = CpuBackend.Create(1, Precision.I8);
         using var arena = new Arena(backend);
         Tensor square = Upload(backend, arena, Values(16, 1), 4, 4), result = Upload(backend, arena, Values(16, 2), 4, 4);
-        Assert.Throws<InvalidOperationException>(() => backend.LinearWeightGradient(square, square, result));
+        Assert.Throws<InvalidOperationException>(() => backend.Run(new LinearWeightBackward(square, square, result)));
     }
 
     [Theory]
@@ -150,7 +151,7 @@ public class PrecisionTests
         using var arena = new Arena(backend);
         Weight weight = backend.Pack(Upload(backend, arena, w, outputs, inputs), activation, arena);
         Tensor y = arena.Rent(new Shape(rows, activation == Activation.Geglu ? outputs / 2 : outputs), DType.F32);
-        backend.Linear(Upload(backend, arena, x, rows, inputs), weight, default, activation, default, y);
+        backend.Run(new LinearForward(Upload(backend, arena, x, rows, inputs), weight, default, activation, default, y));
         return Download(backend, y);
     }
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Dnabert2;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;
@@ -179,7 +180,7 @@ public sealed class CheckpointTests : IDisposable
         Batch batch = golden.Batch(arena);
         Tensor x = model.Encoder.Forward(tape, batch).Data;
         Tensor padded = arena.Rent(new Shape(golden.Lengths.Length, batch.CuSeqlens.Longest, x.Shape[1]), DType.F32);
-        backend.Pad(x, batch.CuSeqlens, padded);
+        backend.Run(new Pad(x, batch.CuSeqlens, padded));
         var actual = new float[padded.Count];
         backend.Download<float>(padded, actual);
         return golden.Values("sequence_output").Zip(actual, (e, a) => Math.Abs(e - a)).Max();

@@ -32,7 +32,7 @@ internal sealed class ForwardRun : IDisposable
         }
 
         Tensor padded = _arena.Rent(new Shape(Golden.Lengths.Length, _batch.CuSeqlens.Longest, _x.Shape[1]), _x.DType);
-        _backend.Pad(_x, _batch.CuSeqlens, padded);
+        _backend.Run(new Pad(_x, _batch.CuSeqlens, padded));
         Padded = Read(padded);
         Tensor pooled = _model.Pooler!.Forward(_tape, _x, _batch.CuSeqlens).Data;
         Pooled = Read(pooled);

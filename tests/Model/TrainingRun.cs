@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Dnabert2;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Model;

@@ -115,12 +115,12 @@ public class RuntimeTests
         using var arena = new Arena(backend);
         Tensor x = arena.Rent(new Shape(2, 3), DType.F32), w = arena.Rent(new Shape(4, 5), DType.F32), y = arena.Rent(new Shape(2, 4), DType.F32);
         Assert.Contains("x is F32 [2, 3], expected F32 [2, 5]", Assert.Throws<ArgumentException>(() =>
-            backend.Linear(x, new Weight(w), default, Activation.None, default, y)).Message, StringComparison.Ordinal);
+            backend.Run(new LinearForward(x, new Weight(w), default, Activation.None, default, y))).Message, StringComparison.Ordinal);
         Tensor ids = arena.Rent(new Shape(1), DType.I32);
         ids.Span<int>()[0] = 4;
         Tensor norm = arena.Rent(new Shape(5), DType.F32);
         Assert.Contains("token id 4 at 0", Assert.Throws<ArgumentException>(() =>
-            backend.Embed(ids, default, w, w, new Norm(norm, norm, 0), default, default, arena.Rent(new Shape(1, 5), DType.F32))).Message, StringComparison.Ordinal);
+            backend.Run(new EmbeddingForward(ids, default, w, w, new Norm(norm, norm, 0), default, default, arena.Rent(new Shape(1, 5), DType.F32)))).Message, StringComparison.Ordinal);
     }
 
     [Theory]

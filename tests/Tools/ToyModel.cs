@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Dnabert2;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Weights;
 

@@ -3,6 +3,7 @@ using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.FineTuning;
 

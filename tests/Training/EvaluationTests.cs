@@ -1,6 +1,7 @@
 using Dnabert2;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Training;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Dnabert2;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Tools;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Dnabert2;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Training;

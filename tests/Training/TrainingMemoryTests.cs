@@ -1,5 +1,6 @@
 using Dnabert2;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Gpu;

@@ -1,4 +1,5 @@
 using System.Text;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Tests.Weights;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Engine.Kernels;
 using Engine.Runtime;
 using FsCheck;
 using FsCheck.Fluent;

@@ -36,7 +36,7 @@ public sealed class Attention<TMod> : Op
         int tokens = qkv.Data.Shape[0];
         Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
         Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens, DType.F32) : default;
-        tape.Backend.Attention(qkv.Data, cuSeqlens, _heads, _mod, logSumExp, y, DropoutOf(tape));
+        tape.Backend.Run(new AttentionForward<TMod>(qkv.Data, cuSeqlens, _heads, _mod, logSumExp, y, DropoutOf(tape)));
         return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
 
@@ -44,8 +44,8 @@ public sealed class Attention<TMod> : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
-        tape.Backend.AttentionGradient(
-            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv, DropoutOf(tape));
+        tape.Backend.Run(new AttentionBackward<TMod>(
+            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv, DropoutOf(tape)));
         tape.Pass(entry.A, dqkv);
     }
 

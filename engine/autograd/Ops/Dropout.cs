@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -15,7 +16,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
         ArgumentNullException.ThrowIfNull(tape);
         if (!tape.IsTraining || probability == 0) return x;
         Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
-        tape.Backend.Dropout(x.Data, tape.Stream, _site, probability, residual: default, y);
+        tape.Backend.Run(new DropoutForward(x.Data, tape.Stream, _site, probability, residual: default, y));
         return tape.Record(this, y, x);
     }
 
@@ -23,7 +24,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dy = tape.GradientOf(entry.Output);
-        tape.Backend.Dropout(dy, tape.Stream, _site, probability, residual: default, dy);
+        tape.Backend.Run(new DropoutForward(dy, tape.Stream, _site, probability, residual: default, dy));
         tape.Pass(entry.A, dy);
     }
 }

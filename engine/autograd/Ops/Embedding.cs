@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -39,8 +40,8 @@ public sealed class Embedding : Op
         int tokens = ids.Shape[0], hidden = Word.Shape[1];
         Tensor y = tape.Rent(tokens, hidden);
         Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default, statistics = tape.IsTraining ? tape.Rent(tokens, 2, DType.F32) : default;
-        tape.Backend.Embed(ids, typeIds, Word.ValueIn(y.DType), Type.ValueIn(y.DType), _norm.In(y.DType), sum, statistics, y);
-        if (tape.IsTraining && _dropout > 0) tape.Backend.Dropout(y, tape.Stream, _site, _dropout, residual: default, y);
+        tape.Backend.Run(new EmbeddingForward(ids, typeIds, Word.ValueIn(y.DType), Type.ValueIn(y.DType), _norm.In(y.DType), sum, statistics, y));
+        if (tape.IsTraining && _dropout > 0) tape.Backend.Run(new DropoutForward(y, tape.Stream, _site, _dropout, residual: default, y));
         return tape.Record(this, y, saved: (sum, statistics, ids, typeIds));
     }
 
@@ -49,10 +50,10 @@ public sealed class Embedding : Op
     {
         (Tensor sum, Tensor statistics, Tensor ids, Tensor typeIds) = entry.Saved;
         Tensor dy = tape.GradientOf(entry.Output);
-        if (_dropout > 0) tape.Backend.Dropout(dy, tape.Stream, _site, _dropout, residual: default, dy);
+        if (_dropout > 0) tape.Backend.Run(new DropoutForward(dy, tape.Stream, _site, _dropout, residual: default, dy));
         Variable summed = tape.Track(sum);
         _norm.Backward(tape, summed, dy, statistics);
-        tape.Backend.EmbedGradient(
-            ids, typeIds, tape.GradientOf(summed), Word.IsTrained ? Word.Gradient : default, Type.IsTrained ? Type.Gradient : default);
+        tape.Backend.Run(new EmbeddingBackward(
+            ids, typeIds, tape.GradientOf(summed), Word.IsTrained ? Word.Gradient : default, Type.IsTrained ? Type.Gradient : default));
     }
 }

@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -37,13 +38,13 @@ public sealed class LayerNorm : Op
         ArgumentNullException.ThrowIfNull(tape);
         if (!tape.IsTraining)
         {
-            tape.Backend.LayerNorm(x.Data, In(x.Data.DType), statistics: default, x.Data);
+            tape.Backend.Run(new LayerNormForward(x.Data, In(x.Data.DType), statistics: default, x.Data));
             return x;
         }
 
         int rows = x.Data.Shape[0];
         Tensor y = tape.Rent(rows, x.Data.Shape[1], x.Data.DType), statistics = tape.Rent(rows, 2, DType.F32);
-        tape.Backend.LayerNorm(x.Data, In(x.Data.DType), statistics, y);
+        tape.Backend.Run(new LayerNormForward(x.Data, In(x.Data.DType), statistics, y));
         return tape.Record(this, y, x, saved: (statistics, default, default, default));
     }
 
@@ -55,12 +56,12 @@ public sealed class LayerNorm : Op
     internal void Backward(Tape tape, Variable x, Tensor dy, Tensor statistics)
     {
         Tensor weight = Weight.ValueIn(dy.DType), dweight = IsTrained ? Weight.Gradient : default, dbias = IsTrained ? Bias.Gradient : default;
-        if (!x.IsTracked) tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default);
+        if (!x.IsTracked) tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default));
         else if (tape.GradientOf(x).IsAbsent)
         {
-            tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dy);
+            tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dy));
             tape.Pass(x, dy);
         }
-        else tape.Backend.LayerNormGradient(x.Data, dy, weight, statistics, dweight, dbias, accumulate: true, tape.GradientOf(x));
+        else tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: true, tape.GradientOf(x)));
     }
 }

@@ -101,7 +101,7 @@ public sealed class Linear : Op
         if (!tape.IsTraining && Addition is null)
         {
             Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width, dtype) : residual.Data;
-            backend.Linear(x.Data, Weight.WeightIn(dtype), bias, Activation, residual.Data, result);
+            backend.Run(new LinearForward(x.Data, Weight.WeightIn(dtype), bias, Activation, residual.Data, result));
             return result;
         }
 
@@ -109,12 +109,12 @@ public sealed class Linear : Op
         bool activated = Activation != Activation.None, dropped = tape.IsTraining && _dropout > 0, fused = !activated && !dropped;
         Tensor y = tape.Rent(rows, width, dtype);
         Tensor z = activated ? tape.Rent(rows, columns, dtype) : y;
-        backend.Linear(x.Data, Weight.WeightIn(dtype), bias, Activation.None, fused ? residual.Data : default, z);
+        backend.Run(new LinearForward(x.Data, Weight.WeightIn(dtype), bias, Activation.None, fused ? residual.Data : default, z));
         Tensor low = Addition?.Forward(tape, x.Data, z) ?? default;
-        if (Activation == Activation.Gelu) backend.Gelu(z, y);
-        if (Activation == Activation.Geglu) backend.Geglu(z, y);
+        if (Activation == Activation.Gelu) backend.Run(new GeluForward(z, y));
+        if (Activation == Activation.Geglu) backend.Run(new GegluForward(z, y));
         if (!fused && (dropped || !residual.Data.IsAbsent))
-            backend.Dropout(y, tape.Stream, _site, dropped ? _dropout : 0, residual.Data, y);
+            backend.Run(new DropoutForward(y, tape.Stream, _site, dropped ? _dropout : 0, residual.Data, y));
         return tape.Record(this, y, x, residual, saved: (z, low, default, default));
     }
 
@@ -126,21 +126,21 @@ public sealed class Linear : Op
         if (_dropout > 0)
         {
             if (entry.B.IsTracked) dz = tape.RentGradient(dy.Shape, dy.DType);
-            backend.Dropout(dy, tape.Stream, _site, _dropout, residual: default, dz);
+            backend.Run(new DropoutForward(dy, tape.Stream, _site, _dropout, residual: default, dz));
         }
 
         Tensor z = entry.Saved.First;
-        if (Activation == Activation.Gelu) backend.GeluGradient(z, dz, z);
-        if (Activation == Activation.Geglu) backend.GegluGradient(z, dz, z);
+        if (Activation == Activation.Gelu) backend.Run(new GeluBackward(z, dz, z));
+        if (Activation == Activation.Geglu) backend.Run(new GegluBackward(z, dz, z));
         if (Activation != Activation.None) dz = z;
 
-        if (Weight.IsTrained) backend.LinearWeightGradient(dz, entry.A.Data, Weight.Gradient);
-        if (Bias is { IsTrained: true }) backend.SumRows(dz, Bias.Gradient);
+        if (Weight.IsTrained) backend.Run(new LinearWeightBackward(dz, entry.A.Data, Weight.Gradient));
+        if (Bias is { IsTrained: true }) backend.Run(new SumRows(dz, Bias.Gradient));
         Tensor dx = default;
         if (entry.A.IsTracked)
         {
             bool accumulate = tape.Accumulate(entry.A, out dx);
-            backend.LinearInputGradient(dz, Weight.ValueIn(dz.DType), accumulate, dx);
+            backend.Run(new LinearInputBackward(dz, Weight.ValueIn(dz.DType), accumulate, dx));
         }
 
         Addition?.Backward(tape, entry.A.Data, entry.Saved.Second, dz, dx);

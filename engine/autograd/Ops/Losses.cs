@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -18,14 +19,14 @@ public sealed class CrossEntropy : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(labels.Shape, DType.F32);
-        tape.Backend.CrossEntropy(logits.Data, labels, weights, losses);
+        tape.Backend.Run(new CrossEntropyForward(logits.Data, labels, weights, losses));
         return tape.Record(this, losses, logits, saved: (labels, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.CrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
+        tape.Backend.Run(new CrossEntropyBackward(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data));
         tape.Pass(entry.A, entry.A.Data);
     }
 }
@@ -46,14 +47,14 @@ public sealed class BinaryCrossEntropy : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
-        tape.Backend.BinaryCrossEntropy(logits.Data, targets, weights, losses);
+        tape.Backend.Run(new BinaryCrossEntropyForward(logits.Data, targets, weights, losses));
         return tape.Record(this, losses, logits, saved: (targets, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.BinaryCrossEntropyGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
+        tape.Backend.Run(new BinaryCrossEntropyBackward(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data));
         tape.Pass(entry.A, entry.A.Data);
     }
 }
@@ -74,14 +75,14 @@ public sealed class SquaredError : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor losses = tape.Activations.Rent(targets.Shape, DType.F32);
-        tape.Backend.SquaredError(x.Data, targets, weights, losses);
+        tape.Backend.Run(new SquaredErrorForward(x.Data, targets, weights, losses));
         return tape.Record(this, losses, x, saved: (targets, weights, scale, default));
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
-        tape.Backend.SquaredErrorGradient(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data);
+        tape.Backend.Run(new SquaredErrorBackward(entry.A.Data, entry.Saved.First, entry.Saved.Second, entry.Saved.Third, entry.A.Data));
         tape.Pass(entry.A, entry.A.Data);
     }
 }

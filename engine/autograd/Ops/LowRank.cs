@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Engine.Autograd;
@@ -33,10 +34,10 @@ public sealed class LowRank
         Tensor low = tape.Rent(x.Shape[0], Down.Shape[0], x.DType);
         ArenaMark mark = tape.Activations.Mark();
         if (tape.IsTraining && _dropout > 0) x = Dropped(tape, x, tape.Rent(x.Shape[0], x.Shape[1], x.DType));
-        backend.Linear(x, Down.WeightIn(x.DType), bias: default, Kernels.Activation.None, residual: default, low);
+        backend.Run(new LinearForward(x, Down.WeightIn(x.DType), bias: default, Kernels.Activation.None, residual: default, low));
         tape.Activations.Reset(mark);
-        backend.Scale(low, _scale, low);
-        backend.Linear(low, Up.WeightIn(low.DType), bias: default, Kernels.Activation.None, residual: z, z);
+        backend.Run(new Scale(low, _scale, low));
+        backend.Run(new LinearForward(low, Up.WeightIn(low.DType), bias: default, Kernels.Activation.None, residual: z, z));
         return low;
     }
 
@@ -49,20 +50,20 @@ public sealed class LowRank
     internal void Backward(Tape tape, Tensor x, Tensor low, Tensor dz, Tensor dx)
     {
         Backend backend = tape.Backend;
-        if (Up.IsTrained) backend.LinearWeightGradient(dz, low, Up.Gradient);
+        if (Up.IsTrained) backend.Run(new LinearWeightBackward(dz, low, Up.Gradient));
         Tensor dlow = tape.RentGradient(low.Shape, low.DType);
-        backend.LinearInputGradient(dz, Up.ValueIn(dz.DType), accumulate: false, dlow);
-        backend.Scale(dlow, _scale, dlow);
+        backend.Run(new LinearInputBackward(dz, Up.ValueIn(dz.DType), accumulate: false, dlow));
+        backend.Run(new Scale(dlow, _scale, dlow));
         Tensor scratch = _dropout > 0 ? tape.RentGradient(x.Shape, x.DType) : default;
-        if (Down.IsTrained) backend.LinearWeightGradient(dlow, _dropout > 0 ? Dropped(tape, x, scratch) : x, Down.Gradient);
+        if (Down.IsTrained) backend.Run(new LinearWeightBackward(dlow, _dropout > 0 ? Dropped(tape, x, scratch) : x, Down.Gradient));
         if (dx.IsAbsent) return;
-        backend.LinearInputGradient(dlow, Down.ValueIn(dlow.DType), accumulate: _dropout == 0, _dropout > 0 ? scratch : dx);
-        if (_dropout > 0) backend.Dropout(scratch, tape.Stream, _site, _dropout, residual: dx, dx);
+        backend.Run(new LinearInputBackward(dlow, Down.ValueIn(dlow.DType), accumulate: _dropout == 0, _dropout > 0 ? scratch : dx));
+        if (_dropout > 0) backend.Run(new DropoutForward(scratch, tape.Stream, _site, _dropout, residual: dx, dx));
     }
 
     private Tensor Dropped(Tape tape, Tensor x, Tensor y)
     {
-        tape.Backend.Dropout(x, tape.Stream, _site, _dropout, residual: default, y);
+        tape.Backend.Run(new DropoutForward(x, tape.Stream, _site, _dropout, residual: default, y));
         return y;
     }
 }

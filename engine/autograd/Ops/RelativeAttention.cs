@@ -37,7 +37,7 @@ public sealed class RelativeAttention : Op
         int tokens = qkv.Data.Shape[0];
         Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
         Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens, DType.F32) : default;
-        tape.Backend.Attention(qkv.Data, cuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), logSumExp, y);
+        tape.Backend.Run(new AttentionForward<RelativeBias>(qkv.Data, cuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), logSumExp, y));
         return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
 
@@ -45,9 +45,9 @@ public sealed class RelativeAttention : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
-        tape.Backend.AttentionGradient(
+        tape.Backend.Run(new AttentionBackward<RelativeBias>(
             entry.A.Data, entry.CuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), entry.Saved.First, entry.Output.Data,
-            tape.GradientOf(entry.Output), dqkv, dropout: default, Table.IsTrained ? Table.Gradient : default);
+            tape.GradientOf(entry.Output), dqkv, dropout: default, Table.IsTrained ? Table.Gradient : default));
         tape.Pass(entry.A, dqkv);
     }
 }

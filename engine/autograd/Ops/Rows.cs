@@ -14,7 +14,7 @@ public sealed class GatherRows : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor y = tape.Rent(rows.Shape[0], x.Data.Shape[1], x.Data.DType);
-        tape.Backend.GatherRows(x.Data, rows, y);
+        tape.Backend.Run(new GatherRowsForward(x.Data, rows, y));
         return tape.Record(this, y, x, saved: (rows, default, default, default));
     }
 
@@ -22,7 +22,7 @@ public sealed class GatherRows : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         if (!tape.Accumulate(entry.A, out Tensor dx)) tape.Backend.Clear(dx);
-        tape.Backend.ScatterRows(tape.GradientOf(entry.Output), entry.Saved.First, dx);
+        tape.Backend.Run(new GatherRowsBackward(tape.GradientOf(entry.Output), entry.Saved.First, dx));
     }
 }
 
@@ -41,7 +41,7 @@ public sealed class Pool(Pooling pooling) : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor y = tape.Rent(cuSeqlens.Sequences, x.Data.Shape[1], x.Data.DType);
-        tape.Backend.Pool(x.Data, cuSeqlens, pooling, y);
+        tape.Backend.Run(new PoolingForward(x.Data, cuSeqlens, pooling, y));
         return tape.Record(this, y, x, cuSeqlens: cuSeqlens);
     }
 
@@ -49,7 +49,7 @@ public sealed class Pool(Pooling pooling) : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
-        tape.Backend.PoolGradient(tape.GradientOf(entry.Output), entry.CuSeqlens, pooling, accumulate, dx);
+        tape.Backend.Run(new PoolingBackward(tape.GradientOf(entry.Output), entry.CuSeqlens, pooling, accumulate, dx));
     }
 }
 
@@ -65,7 +65,7 @@ public sealed class Widen : Op
         ArgumentNullException.ThrowIfNull(tape);
         if (x.Data.DType == DType.F32) return x;
         Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], DType.F32);
-        tape.Backend.Cast(x.Data, y);
+        tape.Backend.Run(new Cast(x.Data, y));
         return tape.Record(this, y, x);
     }
 
@@ -73,7 +73,7 @@ public sealed class Widen : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dx = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
-        tape.Backend.Cast(tape.GradientOf(entry.Output), dx);
+        tape.Backend.Run(new Cast(tape.GradientOf(entry.Output), dx));
         tape.Pass(entry.A, dx);
     }
 }
@@ -89,7 +89,7 @@ public sealed class Tanh : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor y = tape.IsTraining ? tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
-        tape.Backend.Tanh(x.Data, y);
+        tape.Backend.Run(new TanhForward(x.Data, y));
         return tape.Record(this, y, x);
     }
 
@@ -97,6 +97,6 @@ public sealed class Tanh : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
-        tape.Backend.TanhGradient(entry.Output.Data, tape.GradientOf(entry.Output), accumulate, dx);
+        tape.Backend.Run(new TanhBackward(entry.Output.Data, tape.GradientOf(entry.Output), accumulate, dx));
     }
 }

@@ -52,7 +52,7 @@ public sealed class AdamW
     private readonly ParameterSet _set;
     private readonly AdamWOptions _options;
     private readonly AdamWRuns _runs;
-    private readonly Tensor _numbers, _report;
+    private readonly Tensor _words, _numbers, _report;
 
     /// <summary>An optimizer of the parameters that are trained at this moment.</summary>
     /// <param name="set">Filled by <see cref="ParameterSet.FillFlat"/>, with gradients.</param>
@@ -68,7 +68,9 @@ public sealed class AdamW
         var runs = new List<AdamWRun>();
         foreach (Parameter p in set.Parameters)
             if (p.TiedTo is null && p.IsTrained) Add(runs, p);
-        _runs = new AdamWRuns(set.Arena, CollectionsMarshal.AsSpan(runs), set.Gradients.Count);
+        _runs = new AdamWRuns(CollectionsMarshal.AsSpan(runs), set.Gradients.Count);
+        _words = set.Arena.Rent(new Shape(_runs.Words.Length), DType.I32);
+        set.Backend.Upload(_runs.Words, _words);
         (_numbers, _report) = (set.Arena.Rent(new Shape(AdamWStep.Count), DType.F32), set.Arena.Rent(new Shape(2), DType.F64));
     }
 
@@ -100,7 +102,7 @@ public sealed class AdamW
     /// <summary>The second part: the update itself, without waiting for anything. It may be recorded.</summary>
     /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
     public void Update(Tensor losses) =>
-        _set.Backend.AdamW(_numbers, _runs, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report);
+        _set.Backend.Run(new AdamWUpdate(_numbers, _runs, _words, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report));
 
     /// <summary>The last part: waits, and counts the step.</summary>
     /// <param name="norm">The norm before clipping; NaN where a loss was not finite.</param>

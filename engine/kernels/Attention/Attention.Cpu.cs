@@ -29,6 +29,21 @@ internal unsafe struct AttentionArguments
     /// <summary>The tile of its products, of two registers.</summary>
     public MatMulTile Tile;
 
+    /// <summary>Those of an operation's operands.</summary>
+    public static AttentionArguments Of(
+        Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout, in MatMulTile tile) => new()
+        {
+            Qkv = qkv.Pointer<float>(),
+            CuSeqlens = cuSeqlens.Borders.Pointer<int>(),
+            Sequences = cuSeqlens.Sequences,
+            Heads = heads,
+            HeadSize = y.Shape[1] / heads,
+            Result = y.Pointer<float>(),
+            LogSumExp = logSumExp.Pointer<float>(),
+            Dropout = dropout.Mask(),
+            Tile = tile,
+        };
+
     public readonly int Hidden => Heads * HeadSize;
 
     public readonly int Tokens => CuSeqlens[Sequences];

@@ -4,14 +4,14 @@ namespace Engine.Kernels;
 /// The body of a parallel operation: a struct of raw views. Every worker runs it once with its own number and does its static share,
 /// so the result does not depend on scheduling.
 /// </summary>
-internal interface IJob
+public interface IJob
 {
     /// <summary>Does the share of worker number <paramref name="worker"/> of <paramref name="workers"/>.</summary>
     void Run(int worker, int workers);
 }
 
 /// <summary>Static partition of a range.</summary>
-internal static class Partition
+public static class Partition
 {
     /// <summary>The share of one worker: a contiguous part of [0, count) whose borders are multiples of <paramref name="grain"/>.</summary>
     public static (int Start, int End) Share(int count, int grain, int worker, int workers)

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Engine.Kernels;
 
 namespace Engine.Runtime.Cuda;
 

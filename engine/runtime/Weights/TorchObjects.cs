@@ -1,3 +1,5 @@
+using Engine.Kernels;
+
 namespace Engine.Runtime;
 
 /// <summary>A Python dict: its pairs in order. Keys are not hashed; a state dict's names are checked once, when all are known.</summary>

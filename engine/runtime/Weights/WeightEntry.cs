@@ -1,3 +1,5 @@
+using Engine.Kernels;
+
 namespace Engine.Runtime;
 
 /// <summary>
@@ -79,7 +81,7 @@ public sealed class WeightEntry
 
     private static Shape? ShapeOf(long[] extents)
     {
-        if (extents.Length > Runtime.Shape.MaxRank) return null;
+        if (extents.Length > Engine.Kernels.Shape.MaxRank) return null;
         Span<int> small = stackalloc int[extents.Length];
         long product = 1;
         for (int i = 0; i < extents.Length; i++)

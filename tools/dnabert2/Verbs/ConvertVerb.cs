@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool;

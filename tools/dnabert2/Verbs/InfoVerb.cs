@@ -5,6 +5,7 @@ using System.Text;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 

@@ -1,4 +1,4 @@
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>Neighbouring elements of flat tensors that an optimizer updates alike.</summary>
 /// <param name="Start">The first element: a multiple of 16.</param>
@@ -11,27 +11,23 @@ public sealed class AdamWRuns
 {
     private const int Group = 16, GroupsPerWord = 16;
     private readonly AdamWRun[] _runs;
+    private readonly uint[] _words;
 
-    /// <summary>Uploads the words.</summary>
-    /// <param name="arena">Where they are kept.</param>
+    /// <summary>These runs.</summary>
     /// <param name="runs">The runs, without overlap.</param>
     /// <param name="length">The length of the flat tensors.</param>
     /// <exception cref="ArgumentException">A run does not begin at a multiple of 16, or reaches past the end.</exception>
-    public AdamWRuns(Arena arena, ReadOnlySpan<AdamWRun> runs, long length)
+    public AdamWRuns(ReadOnlySpan<AdamWRun> runs, long length)
     {
-        ArgumentNullException.ThrowIfNull(arena);
         (_runs, Length) = (runs.ToArray(), length);
-        var words = new uint[(length + (Group * GroupsPerWord) - 1) / (Group * GroupsPerWord)];
+        _words = new uint[(length + (Group * GroupsPerWord) - 1) / (Group * GroupsPerWord)];
         foreach (AdamWRun run in _runs)
         {
             if (run.Start % Group != 0 || run.Start < 0 || run.Count < 0 || run.Start + run.Count > length)
                 throw new ArgumentException($"a run of {run.Count} elements from {run.Start} on is no part of {length}, or begins at no multiple of {Group}");
             for (long group = run.Start / Group; group * Group < run.Start + run.Count; group++)
-                words[group / GroupsPerWord] |= (run.Decays ? 2u : 1u) << (int)(2 * (group % GroupsPerWord));
+                _words[group / GroupsPerWord] |= (run.Decays ? 2u : 1u) << (int)(2 * (group % GroupsPerWord));
         }
-
-        Words = arena.Rent(new Shape(words.Length), DType.I32);
-        arena.Backend.Upload<uint>(words, Words);
     }
 
     /// <summary>The runs.</summary>
@@ -41,8 +37,8 @@ public sealed class AdamWRuns
     public long Length { get; }
 
     /// <summary>
-    /// I32 [⌈length / 256⌉]: a word for each 256 elements, two bits for each 16 of them, lowest first: 1 if they are updated, 2 if they
-    /// also decay.
+    /// [⌈length / 256⌉]: a word for each 256 elements, two bits for each 16 of them, lowest first: 1 if they are updated, 2 if they also
+    /// decay.
     /// </summary>
-    public Tensor Words { get; }
+    public ReadOnlySpan<uint> Words => _words;
 }

@@ -1,4 +1,4 @@
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>The element types of tensors.</summary>
 public enum DType : byte
@@ -6,7 +6,7 @@ public enum DType : byte
     /// <summary>32-bit IEEE float.</summary>
     F32,
 
-    /// <summary>bfloat16 (<see cref="Kernels.BFloat16"/>).</summary>
+    /// <summary>bfloat16 (<see cref="Engine.Kernels.BFloat16"/>).</summary>
     BF16,
 
     /// <summary>16-bit IEEE float (<see cref="Half"/>).</summary>

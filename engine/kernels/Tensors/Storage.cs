@@ -1,4 +1,4 @@
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>
 /// A block of a backend's memory, aligned to 64 bytes. It lives until <see cref="Dispose"/>; the garbage collector never owns tensor
@@ -6,10 +6,10 @@ namespace Engine.Runtime;
 /// </summary>
 public sealed class Storage : IDisposable
 {
-    private readonly Backend _owner;
+    private readonly IStorageOwner _owner;
     private nint _address;
 
-    internal Storage(Backend owner, nint address, long bytes)
+    internal Storage(IStorageOwner owner, nint address, long bytes)
     {
         (_owner, _address, Bytes) = (owner, address, bytes);
     }
@@ -35,4 +35,11 @@ public sealed class Storage : IDisposable
         nint address = Interlocked.Exchange(ref _address, 0);
         if (address != 0) _owner.Release(address, Bytes);
     }
+}
+
+/// <summary>Whose memory a storage is.</summary>
+internal interface IStorageOwner
+{
+    /// <summary>Takes memory back.</summary>
+    void Release(nint address, long bytes);
 }

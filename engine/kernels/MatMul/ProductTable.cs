@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Engine.Runtime.Cuda;
+namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// Which form of a product is the fastest, by GPU architecture and shape, as it was measured (<c>bench/gpu</c>, «tune»). A line an entry:

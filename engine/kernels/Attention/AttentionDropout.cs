@@ -1,6 +1,5 @@
-using Engine.Kernels;
 
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>
 /// Dropout of attention's probabilities: after the softmax each is kept, times <c>1 / (1 − p)</c>, or becomes 0. The mask is a function of
@@ -28,4 +27,20 @@ public readonly struct AttentionDropout
     internal int Site { get; }
 
     internal float Probability { get; }
+
+    internal void Check(int heads, in CuSeqlens cuSeqlens)
+    {
+        if (!IsActive || (heads <= AttentionMask.MostHeads && cuSeqlens.Longest <= AttentionMask.MostTokens)) return;
+        throw new NotSupportedException(
+            $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} tokens a sequence, " +
+            $"not {heads} and {cuSeqlens.Longest}");
+    }
+
+    /// <summary>The mask, on the processor.</summary>
+    internal unsafe AttentionMask Mask()
+    {
+        if (!IsActive) return default;
+        uint* words = Stream.Pointer<uint>();
+        return new(new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)Site), Probability);
+    }
 }

@@ -1,10 +1,9 @@
-using Engine.Kernels;
 
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>
 /// The weight of a linear layer, <c>[out, in]</c>: either a row-major tensor, as it is trained, or one that
-/// <see cref="Backend.Pack"/> has laid out once for the backend's matrix product, as it is used for inference.
+/// <c>Backend.Pack</c> has laid out once for the backend's matrix product, as it is used for inference.
 /// </summary>
 public readonly struct Weight
 {

@@ -1,8 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Engine.Kernels.Gpu;
 
-namespace Engine.Runtime.Cuda;
+namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// The arguments of a launch, written into native memory as the kernel's manifest lays them out. One object serves all launches: it

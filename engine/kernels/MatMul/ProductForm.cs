@@ -1,4 +1,4 @@
-namespace Engine.Runtime.Cuda;
+namespace Engine.Kernels.Gpu;
 
 /// <summary>Which product of a linear layer: it decides how the factors lie.</summary>
 internal enum ProductKind

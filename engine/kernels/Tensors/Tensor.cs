@@ -1,9 +1,8 @@
-using Engine.Kernels;
 
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>
-/// A contiguous, row-major view of a <see cref="Runtime.Storage"/>. It owns nothing: the storage, or the arena it came from, does.
+/// A contiguous, row-major view of a <see cref="Storage"/>. It owns nothing: the storage, or the arena it came from, does.
 /// The default value is «no tensor», for operands that may be absent.
 /// </summary>
 public readonly struct Tensor
@@ -38,6 +37,18 @@ public readonly struct Tensor
 
     /// <summary>The address of the first element in the backend's address space; null for «no tensor».</summary>
     internal unsafe void* Address => _storage is null ? null : (byte*)_storage.Address + _offset;
+
+    /// <summary>
+    /// The address of the first element in the address space of its backend, null for «no tensor»: for the CPU forms of operations, which
+    /// alone may read it, and only while they run.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The elements have another size.</exception>
+    public unsafe T* Pointer<T>()
+        where T : unmanaged
+    {
+        if (!IsAbsent && sizeof(T) != DType.Size()) throw new InvalidOperationException($"{DType} {Shape} has no elements of {typeof(T).Name}");
+        return (T*)Address;
+    }
 
     /// <summary>A tensor of this shape that begins at an element of this one.</summary>
     /// <exception cref="ArgumentException">It would reach past the end.</exception>

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>The extents of a row-major tensor of rank 0 to 4, held inline.</summary>
 public readonly struct Shape : IEquatable<Shape>

@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
-using Engine.Kernels;
 
-namespace Engine.Runtime;
+namespace Engine.Kernels;
 
 /// <summary>
 /// Threads that run a job together, each its static share. Calling it allocates nothing: the job is a struct on the caller's stack,

@@ -1,4 +1,4 @@
-namespace Engine.Runtime.Cuda;
+namespace Engine.Kernels.Gpu;
 
 /// <summary>Elements in the memory of a GPU.</summary>
 internal readonly record struct DeviceElements(nint Address, long Count);
@@ -21,7 +21,7 @@ internal readonly record struct DropoutMask(DeviceElements Stream, uint Site, fl
 /// <summary>Matrix products of bf16 operands on tensor cores, in the form that a table says.</summary>
 /// <param name="device">The GPU.</param>
 /// <param name="table">What was found to be the fastest.</param>
-internal sealed class TensorCoreProducts(GpuDevice device, ProductTable table)
+internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable table)
 {
     /// <summary>Multiprocessors that a gradient of weights is divided for: those of an H200; the same everywhere, so that sums are.</summary>
     private const int Multiprocessors = 132;

@@ -1,0 +1,50 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
+namespace Engine.Kernels;
+
+/// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone, so that the gradient is the same operation on dy.</summary>
+/// <param name="x">Any shape.</param>
+/// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+/// <param name="site">Who draws; the backward pass gives the same.</param>
+/// <param name="probability">p, from 0 up to but not including 1.</param>
+/// <param name="residual">The shape of x, or absent.</param>
+/// <param name="y">The shape of x; may be x or the residual.</param>
+public readonly unsafe struct DropoutForward(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y) : IOperation
+{
+    private static readonly KernelEntries Entries = new("dropout"), ResidualEntries = new("dropout_residual");
+
+    static string IOperation.Name => "dropout";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)", nameof(probability));
+        operands.Expect(x, operands.TypeOf(x), x.Shape);
+        operands.Expect(stream, DType.I32, new Shape(3));
+        operands.ExpectIfPresent(residual, x.DType, x.Shape);
+        operands.Expect(y, x.DType, x.Shape);
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
+    {
+        uint* words = stream.Pointer<uint>();
+        var random = new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)site);
+        cpu.Run(new DropoutJob<T>(random, probability, x.Pointer<float>(), residual.Pointer<float>(), y.Pointer<float>(), x.Count));
+    }
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        KernelArguments a = gpu.Begin(residual.IsAbsent ? Entries : ResidualEntries, x.DType);
+        a.View(x);
+        a.View(residual);
+        a.View(y);
+        a.View(stream);
+        a.I64(x.Count);
+        a.U32((uint)(probability * 4294967296.0));
+        a.F32(1 / (1 - probability));
+        a.U32((uint)site);
+        gpu.Launch(Blocks(x.Count, FlatBlock));
+    }
+}

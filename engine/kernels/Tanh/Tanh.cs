@@ -1,0 +1,55 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
+namespace Engine.Kernels;
+
+/// <summary>The hyperbolic tangent, element by element.</summary>
+/// <param name="x">Any shape.</param>
+/// <param name="y">The shape of x; may be x.</param>
+public readonly unsafe struct TanhForward(Tensor x, Tensor y) : IOperation
+{
+    private static readonly KernelEntries Entries = new("tanh");
+
+    static string IOperation.Name => "tanh";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        operands.Expect(x, operands.TypeOf(x), x.Shape);
+        operands.Expect(y, x.DType, x.Shape);
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        ElementwiseRun.OnCpu<T, TanhFunction>(cpu, x, x, y);
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementwiseRun.OnGpu(gpu, Entries, x, y);
+}
+
+/// <summary>The gradient of tanh, <c>dx (+)= dy · (1 − y²)</c>.</summary>
+/// <param name="y">The result of the forward pass.</param>
+/// <param name="dy">Its gradient.</param>
+/// <param name="accumulate">Whether to add to dx.</param>
+/// <param name="dx">The gradient of the operand; may be dy.</param>
+public readonly unsafe struct TanhBackward(Tensor y, Tensor dy, bool accumulate, Tensor dx) : IOperation
+{
+    private static readonly KernelEntries Entries = new("tanh_gradient");
+
+    static string IOperation.Name => "tanh, gradient";
+
+    OperationCost IOperation.Cost => new(dx.Shape, 0, 12.0 * dx.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        operands.Expect(dy, operands.TypeOf(dy), y.Shape);
+        operands.Expect(y, dy.DType, y.Shape);
+        operands.Expect(dx, dy.DType, y.Shape);
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        ElementwiseRun.OnCpu<T, TanhGradient>(cpu, y, dy, dx, accumulate);
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementwiseRun.GradientOnGpu(gpu, Entries, y, dy, dx, accumulate);
+}
