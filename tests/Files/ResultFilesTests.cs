@@ -154,6 +154,37 @@ public class ResultFilesTests
         Assert.Equal(["x"], folder.Names);
     }
 
+    /// <summary>What several writers meet now and then, each time.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_file_that_another_process_takes_for_a_leftover_before_it_is_locked_gets_another_name(bool isLookedAt)
+    {
+        using var folder = new TempFolder();
+        folder.Write("x", "old"u8);
+        var disk = new LeftoverDisk { IsLookedAt = isLookedAt };
+        using (var files = new ResultFiles(disk))
+        {
+            files.Add(folder["x"]).Write("new"u8);
+            files.Commit();
+        }
+
+        Assert.Equal(2, disk.Created);
+        Assert.Equal("new", File.ReadAllText(folder["x"]));
+        Assert.Equal(["x"], folder.Names);
+    }
+
+    [Fact]
+    public void A_leftover_is_locked_while_it_is_removed_so_that_no_process_begins_to_write_it()
+    {
+        using var folder = new TempFolder();
+        folder.Write(".x.dnabert2-0123456789abcdef.tmp", "left"u8);
+        var disk = new LeftoverDisk();
+        using var files = new ResultFiles(disk);
+        files.Add(folder["x"]);
+        Assert.Equal([(".x.dnabert2-0123456789abcdef.tmp", true)], disk.Deleted);
+    }
+
     [Fact]
     public void The_longest_name_that_a_file_may_have_can_be_written()
     {
@@ -190,4 +221,45 @@ public class ResultFilesTests
 
     private static string Refusal<TException>(string path)
         where TException : Exception => Assert.Throws<TException>(() => ResultFiles.Write(path, "x"u8)).Message;
+
+    /// <summary>A disk on which another process is just removing leftovers when the first file is made.</summary>
+    private sealed class LeftoverDisk : FileOperations
+    {
+        /// <summary>Whether that process has the file open for a look; otherwise it has removed it; null: there is no such process.</summary>
+        public bool? IsLookedAt { get; init; }
+
+        public int Created { get; private set; }
+
+        public List<(string Name, bool WasLocked)> Deleted { get; } = [];
+
+        public override FileStream Create(string path, long size, UnixFileMode? mode)
+        {
+            FileStream made = base.Create(path, size, mode);
+            if (Created++ > 0 || IsLookedAt is null) return made;
+            if (IsLookedAt == false)
+            {
+                File.Delete(path);
+                return made;
+            }
+
+            // The lock is the other process's; the file is gone when it has looked.
+            using (made)
+            {
+                try
+                {
+                    return new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None);
+                }
+                finally
+                {
+                    File.Delete(path);
+                }
+            }
+        }
+
+        public override void Delete(string path)
+        {
+            Deleted.Add((Path.GetFileName(path), TemporaryName.IsLocked(path)));
+            base.Delete(path);
+        }
+    }
 }
