@@ -20,13 +20,12 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
 
     private int Total => Sequences * Tokens;
 
-    /// <summary>ALiBi in every type, and with dropout; the other modifications in bf16.</summary>
+    /// <summary>ALiBi in either type, and with dropout; the other modifications in bf16.</summary>
     /// <param name="calls">Calls that are timed together.</param>
     public IEnumerable<WorkItem> All(int calls) =>
     [
         .. Of("", "f32", _ => default(Alibi), calls),
         .. Of("", "bf16", _ => default(Alibi), calls),
-        .. Of("", "f16", _ => default(Alibi), calls),
         .. Of("dropout ", "bf16", _ => default(Alibi), calls, dropout: true),
         .. Of("none ", "bf16", _ => default(NoModification), calls),
         .. Of("causal ", "bf16", _ => default(Causal), calls),
@@ -52,7 +51,6 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
     {
         int size = Hidden / Heads, quads = (size + 7) & ~3;
         bool narrow = type != "f32";
-        // Normal deviates in bf16 are numbers in fp16, too, though others.
         nint qkv = o.Floats(3L * Total * Hidden, narrow), y = o.Floats((long)Total * Hidden, narrow), dy = o.Floats((long)Total * Hidden, narrow);
         nint dqkv = o.Floats(gradient ? 3L * Total * Hidden : 1, narrow), lse = o.Floats((long)Heads * Total), delta = o.Floats((long)Heads * Total);
         nint stream = o.Integers(3, i => i), borders = o.Integers(Sequences + 1, i => i * Tokens);

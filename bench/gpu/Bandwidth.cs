@@ -61,8 +61,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         yield return ("dropout", s => 2 * Flat * s, (o, h) => Dropout(o, h, residual: false));
         yield return ("dropout_residual", s => 3 * Flat * s, (o, h) => Dropout(o, h, residual: true));
         yield return ("embedding", s => (Flat * s) + (4L * Rows) + ((long)Vocabulary * Width * s), Embedding);
-        yield return ("layer_norm", s => 2 * Flat * s, (o, h) => LayerNorm(o, h, residual: false));
-        yield return ("layer_norm_residual", s => 3 * Flat * s, (o, h) => LayerNorm(o, h, residual: true));
+        yield return ("layer_norm", s => 2 * Flat * s, LayerNorm);
         yield return ("layer_norm_gradient", s => (3 * Flat * s) + (8L * Rows), LayerNormGradient);
         yield return ("layer_norm_parameters", s => (2 * Flat * s) + (8L * Rows), LayerNormParameters);
         yield return ("sum_rows", s => Flat * s, SumRows);
@@ -159,13 +158,12 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         }, Blocks(Rows, WarpsPerBlock));
     }
 
-    private Action LayerNorm(Operands o, bool bf16, bool residual)
+    private Action LayerNorm(Operands o, bool bf16)
     {
-        nint x = o.Floats(Flat, bf16), r = residual ? o.Floats(Flat, bf16) : 0, y = o.Floats(Flat, bf16), w = o.Floats(Width, bf16);
-        return () => Launch(o, Entry(residual ? "layer_norm_residual" : "layer_norm", bf16), a =>
+        nint x = o.Floats(Flat, bf16), y = o.Floats(Flat, bf16), w = o.Floats(Width, bf16);
+        return () => Launch(o, Entry("layer_norm", bf16), a =>
         {
             a.View(x, Flat);
-            a.View(r, residual ? Flat : 0);
             a.View(w, Width);
             a.View(w, Width);
             a.View(0, 0);

@@ -6,7 +6,7 @@ namespace GpuBench;
 
 /// <summary>
 /// Matrix products on tensor cores: checks each form, finds the fastest for each shape (the table that the backend chooses by), and
-/// measures the ladder from the first kernel to it. A form that was not checked here, or failed, is neither timed nor chosen.
+/// measures them beside the fp32 kernel. A form that was not checked here, or failed, is neither timed nor chosen.
 /// </summary>
 /// <param name="Layers">Outputs and inputs of the layers.</param>
 /// <param name="Rows">Rows of the ladder.</param>
@@ -15,7 +15,7 @@ namespace GpuBench;
 /// <param name="Calls">Calls that are timed together.</param>
 internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, int[] TunedRows, int CheckedRows, int Calls = 10)
 {
-    public const string Forms = "forms", Tune = "tune", Ladder = "ladder", Tiled = "tiled f32", Naive = "naive f32", ByTable = "table";
+    public const string Forms = "forms", Tune = "tune", Ladder = "ladder", Tiled = "tiled f32", ByTable = "table";
 
     /// <summary>The four products of a layer of the 117M model.</summary>
     public static Products Full { get; } = new([(2304, 768), (768, 768), (6144, 768), (768, 3072)], [8192, 16384, 32768, 65536], [128, 512, 2048, 8192, 65536], 1000);
@@ -64,8 +64,7 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
             foreach (int rows in Rows)
             {
                 string shape = $"{rows}×{outputs}×{inputs}";
-                if (rows == Rows[0]) yield return Item($"{Naive} {shape}", o => Single(o, "linear_naive_f32", rows, outputs, inputs, 16, 16));
-                yield return Item($"{Tiled} {shape}", o => Single(o, "linear_f32", rows, outputs, inputs, 128, 128));
+                yield return Item($"{Tiled} {shape}", o => Tiles(o, rows, outputs, inputs));
                 foreach (ProductForm form in ProductForm.All)
                     yield return Item($"{form.Name} {shape}", o => Passed(journal).Contains(form)
                         ? Speed(o, ProductKind.Forward, form, rows, outputs, inputs) : throw new FileNotFoundException($"{form.Name} has not passed its check here"));
@@ -125,12 +124,13 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
         return 2.0 * rows * outputs * inputs / o.Time(launch) / 1e9;
     }
 
-    private static double Single(Operands o, string entry, int rows, int columns, int depth, int tileRows, int tileColumns)
+    private static double Tiles(Operands o, int rows, int columns, int depth)
     {
+        const int Tile = 128;
         nint x = o.Floats((long)rows * depth), w = o.Floats((long)columns * depth), y = o.Floats((long)rows * columns);
         double ms = o.Time(() =>
         {
-            KernelArguments a = o.Device.Begin(entry);
+            KernelArguments a = o.Device.Begin("linear_f32");
             a.View(x, (long)rows * depth);
             a.View(w, (long)columns * depth);
             a.View(0, 0);
@@ -139,7 +139,7 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
             a.I32(rows);
             a.I32(columns);
             a.I32(depth);
-            o.Device.Launch((columns + tileColumns - 1) / tileColumns, (rows + tileRows - 1) / tileRows);
+            o.Device.Launch((columns + Tile - 1) / Tile, (rows + Tile - 1) / Tile);
         });
         return 2.0 * rows * columns * depth / ms / 1e9;
     }

@@ -43,7 +43,7 @@ internal static class Report
         JournalLine[] figures = [.. Figures(journal, Products.Ladder)];
         if (figures.Length == 0) return;
         double peak = figures.Select(Number).Concat(torch.Where(f => f.Key.StartsWith("linear bf16", StringComparison.Ordinal)).Select(f => f.Value)).Max();
-        text.Append(CultureInfo.InvariantCulture, $"\n## The ladder of matrix products\n\nTFLOP/s, rows × outputs × inputs; bf16 but for the first two. Beside cuBLAS in bf16, and of the fastest bf16 product measured here, {peak:F0} TFLOP/s.\n\n")
+        text.Append(CultureInfo.InvariantCulture, $"\n## The ladder of matrix products\n\nTFLOP/s, rows × outputs × inputs; bf16 but for the first. Beside cuBLAS in bf16, and of the fastest bf16 product measured here, {peak:F0} TFLOP/s.\n\n")
             .Append("| | TFLOP/s | cuBLAS | ratio | of the peak |\n|---|---:|---:|---:|---:|\n");
         foreach (JournalLine line in figures)
         {

@@ -181,9 +181,8 @@ def pairs(variant, tokens):
 
 
 def attentions(figures):
-    types = TYPES | {"f16": torch.float16}
     for batch, tokens in ATTENTIONS:
-        for name, dtype in types.items():
+        for name, dtype in TYPES.items():
             for variant in ("alibi", "none", "causal", "window", "softcap", "relative"):
                 # The engine's names: ALiBi goes without saying, and the others are measured in bf16.
                 if variant != "alibi" and name != "bf16":

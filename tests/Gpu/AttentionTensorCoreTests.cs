@@ -37,46 +37,21 @@ public sealed class AttentionTensorCoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData(new[] { 63, 0, 64, 1 }, 2, 8)]
-    [InlineData(new[] { 0, 129 }, 1, 64)]
-    [InlineData(new[] { 65, 3 }, 1, 128)]
-    public void Attention_in_fp16_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize) =>
-        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), fp16: true));
-
-    [Theory]
     [InlineData(32)]
     [InlineData(64)]
     [InlineData(128)]
-    public void Every_other_score_modification_in_fp16_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
+    public void Attention_with_relative_biases_and_its_gradient_are_as_near_as_a_naive_form(int headSize)
     {
-        Run(checks => checks.Attention([1, 66], 1, headSize, default(NoModification), fp16: true));
-        Run(checks => checks.Attention([5, 65], 1, headSize, default(Causal), fp16: true));
-        Run(checks => checks.Attention([headSize == 32 ? 130 : 66, 0, 1], 1, headSize, new SlidingWindow(20), fp16: true));
-        Run(checks => checks.Attention([63, 0, 64], 1, headSize, new SoftCap(1.5f), fp16: true));
+        Run(checks => checks.RelativeAttention([65, 0, 7], headSize, RelativeTable.Of(heads: 1, radius: 20)));
+        Run(checks => checks.RelativeAttention([1, 64], headSize, RelativeTable.Of(heads: 1, radius: 0)));
     }
 
     [Theory]
-    [InlineData(32, false)]
-    [InlineData(64, false)]
-    [InlineData(128, false)]
-    [InlineData(32, true)]
-    [InlineData(64, true)]
-    [InlineData(128, true)]
-    public void Attention_with_relative_biases_and_its_gradient_are_as_near_as_a_naive_form(int headSize, bool fp16)
-    {
-        Run(checks => checks.RelativeAttention([65, 0, 7], headSize, RelativeTable.Of(heads: 1, radius: 20), fp16));
-        Run(checks => checks.RelativeAttention([1, 64], headSize, RelativeTable.Of(heads: 1, radius: 0), fp16));
-    }
-
-    [Theory]
-    [InlineData(new[] { 65, 0, 7 }, 2, 32, false)]
-    [InlineData(new[] { 1, 66 }, 1, 64, false)]
-    [InlineData(new[] { 3, 65 }, 1, 128, false)]
-    [InlineData(new[] { 3, 65 }, 1, 32, true)]
-    [InlineData(new[] { 1, 66 }, 1, 64, true)]
-    [InlineData(new[] { 3, 65 }, 1, 128, true)]
-    public void Attention_that_drops_probabilities_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize, bool fp16) =>
-        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), gradient: true, fp16, dropout: 0.4f));
+    [InlineData(new[] { 65, 0, 7 }, 2, 32)]
+    [InlineData(new[] { 1, 66 }, 1, 64)]
+    [InlineData(new[] { 3, 65 }, 1, 128)]
+    public void Attention_that_drops_probabilities_and_its_gradient_are_as_near_as_a_naive_form(int[] lengths, int heads, int headSize) =>
+        Run(checks => checks.Attention(lengths, heads, headSize, default(Alibi), gradient: true, dropout: 0.4f));
 
     [Theory]
     [InlineData(32)]
@@ -90,13 +65,12 @@ public sealed class AttentionTensorCoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData(32, false)]
-    [InlineData(64, false)]
-    [InlineData(128, false)]
-    [InlineData(64, true)]
-    public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize, bool fp16)
+    [InlineData(32)]
+    [InlineData(64)]
+    [InlineData(128)]
+    public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize)
     {
-        Run(checks => checks.Attention([128], 1, headSize, default(Alibi), gradient: true, fp16));
+        Run(checks => checks.Attention([128], 1, headSize, default(Alibi), gradient: true));
         (string Entry, LaunchReport Report)[] launches = [.. _device.Reports.Where(r => !r.Entry.StartsWith("attention_delta", StringComparison.Ordinal)).Take(3)];
         Assert.Equal(3, launches.DistinctBy(r => r.Entry).Count());
         foreach ((_, LaunchReport report) in launches)

@@ -11,28 +11,28 @@ internal sealed partial class BFloat16Checks
     /// Attention on tensor cores, and its gradient: errors at most twice those of <see cref="NaiveAttention"/> in the type, both against
     /// float64, and two runs that agree bit by bit. Returns the errors, each followed by the naive one.
     /// </summary>
-    public string Attention<TMod>(int[] lengths, int heads, int headSize, TMod mod, bool gradient = true, bool fp16 = false, float dropout = 0)
+    public string Attention<TMod>(int[] lengths, int heads, int headSize, TMod mod, bool gradient = true, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
-        => Attention(lengths, heads, headSize, mod, mod, gradient, fp16, dropout);
+        => Attention(lengths, heads, headSize, mod, mod, gradient, dropout);
 
     /// <summary>That with relative biases, whose table is uploaded.</summary>
-    public string RelativeAttention(int[] lengths, int headSize, RelativeTable table, bool fp16 = false)
+    public string RelativeAttention(int[] lengths, int headSize, RelativeTable table)
     {
         const int Heads = 1;
         var mod = new RelativeBias(new BiasTable(Upload(table.Values.ToArray()), Heads, table.Values.Length));
-        string errors = Attention(lengths, Heads, headSize, table.Here, mod, gradient: true, fp16, dropout: 0);
+        string errors = Attention(lengths, Heads, headSize, table.Here, mod, gradient: true, dropout: 0);
         GC.KeepAlive(table);
         return errors;
     }
 
-    private string Attention<TMod>(int[] lengths, int heads, int headSize, TMod here, TMod mod, bool gradient, bool fp16, float dropout)
+    private string Attention<TMod>(int[] lengths, int heads, int headSize, TMod here, TMod mod, bool gradient, float dropout)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int tokens = lengths.Sum(), hidden = heads * headSize;
         var dropped = new AttentionMask(new Philox(0x9876543210, 3, 8), dropout);
         double[] qkv = Normal(tokens * 3 * hidden, 1), dy = Normal(tokens * hidden, 1);
         var exact = new NaiveAttention(tokens, heads, headSize, dropout: dropped);
-        var naive = new NaiveAttention(tokens, heads, headSize, fp16 ? v => (double)(Half)v : v => (float)(BFloat16)(float)v, dropped);
+        var naive = new NaiveAttention(tokens, heads, headSize, v => (float)(BFloat16)(float)v, dropped);
         exact.Run(qkv, dy, lengths, here);
         naive.Run(qkv, dy, lengths, here);
         AttentionResults first = Run(), second = Run();
@@ -48,16 +48,15 @@ internal sealed partial class BFloat16Checks
 
         AttentionResults Run()
         {
-            nint input = Narrow(qkv, fp16), borders = Upload((int[])[0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())]);
+            nint input = Narrow(qkv), borders = Upload((int[])[0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())]);
             nint mods = Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))]);
             nint y = Allocate(2L * tokens * hidden), lse = Allocate(4L * heads * tokens), delta = Allocate(4L * heads * tokens);
-            nint gradients = Narrow(dy, fp16), dqkv = Allocate(6L * tokens * hidden);
+            nint gradients = Narrow(dy), dqkv = Allocate(6L * tokens * hidden);
             nint stream = Upload((uint[])[0x76543210, 0x98, 3]);
-            string type = fp16 ? "f16" : "bf16";
             Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, (y, (long)tokens * hidden));
             if (gradient)
             {
-                KernelArguments a = Begin("attention_delta_" + type);
+                KernelArguments a = Begin("attention_delta_bf16");
                 a.View(y, (long)tokens * hidden);
                 a.View(gradients, (long)tokens * hidden);
                 a.View(delta, (long)heads * tokens);
@@ -69,12 +68,12 @@ internal sealed partial class BFloat16Checks
                 Launch("attention_queries_gradient", 64, views);
             }
 
-            return new(ReadNarrow(y, tokens * hidden, fp16), Read(lse, heads * tokens), gradient ? ReadNarrow(dqkv, 3 * tokens * hidden, fp16) : []);
+            return new(ReadNarrow(y, tokens * hidden), Read(lse, heads * tokens), gradient ? ReadNarrow(dqkv, 3 * tokens * hidden) : []);
 
             void Launch(string kernel, int rows, params (nint Address, long Count)[] views)
             {
                 int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
-                KernelArguments a = Begin($"{kernel}_{typeof(TMod).Name.ToLowerInvariant()}{(dropout > 0 ? "_dropout" : "")}_{size}_{type}");
+                KernelArguments a = Begin($"{kernel}_{typeof(TMod).Name.ToLowerInvariant()}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
                 a.View(input, 3L * tokens * hidden);
                 a.View(borders, lengths.Length + 1);
                 a.View(mods, heads);
@@ -109,14 +108,13 @@ internal sealed partial class BFloat16Checks
         return FormattableString.Invariant($"{name} {largest:E2}/{largestNaive:E2} rms {(squaresNaive > 0 ? ratio : 0):F2}");
     }
 
-    private nint Narrow(double[] values, bool fp16) =>
-        fp16 ? Upload(Array.ConvertAll(values, v => (Half)v)) : Upload(Array.ConvertAll(values, v => (BFloat16)(float)v));
+    private nint Narrow(double[] values) => Upload(Array.ConvertAll(values, v => (BFloat16)(float)v));
 
-    private float[] ReadNarrow(nint address, int count, bool fp16)
+    private float[] ReadNarrow(nint address, int count)
     {
-        var bits = new ushort[count];
-        device.Download(address, System.Runtime.InteropServices.MemoryMarshal.AsBytes(bits.AsSpan()));
-        return Array.ConvertAll(bits, b => fp16 ? (float)BitConverter.UInt16BitsToHalf(b) : (float)BFloat16.FromBits(b));
+        var values = new BFloat16[count];
+        device.Download(address, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        return Array.ConvertAll(values, v => (float)v);
     }
 
     private sealed record AttentionResults(float[] Y, float[] LogSumExp, float[] DQkv);

@@ -23,20 +23,18 @@ internal sealed partial class BFloat16Checks
     {
         (int rows, int columns, int depth) = shape;
         int outputs = kernel.Parts * columns;
-        bool forward = kernel.Kind == ProductKind.Forward, geglu = kernel == ProductKernel.GegluInputGradient;
-        bool kept = kernel == ProductKernel.GeluKept || kernel == ProductKernel.GegluKept, slope = geglu || kernel == ProductKernel.GeluInputGradient;
+        bool forward = kernel.Kind == ProductKind.Forward, kept = kernel == ProductKernel.GeluKept || kernel == ProductKernel.GegluKept;
         double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth)), b = optional && forward ? Normal(outputs, 1) : [];
-        double[] operand = slope ? Normal((geglu ? 2 : 1) * rows * columns, 1) : optional && !kept ? Normal(rows * columns, 1) : [];
-        nint y = Allocate(2L * (geglu ? 2 : 1) * rows * columns), z = kept ? Allocate(2L * rows * outputs) : 0;
+        double[] operand = optional && !kept ? Normal(rows * columns, 1) : [];
+        nint y = Allocate(2L * rows * columns), z = kept ? Allocate(2L * rows * outputs) : 0;
         DeviceElements stream = new(Upload<uint>([7, 11, 5]), 3);
-        bool drops = kernel == ProductKernel.Dropout || kernel == ProductKernel.DropoutInputGradient;
         device.Enter();
         Products.Launch(kernel, form, new(
-            Elements(x), Elements(w), Elements(b), kept ? new(z, (long)rows * outputs) : Elements(operand), new(y, (geglu ? 2L : 1) * rows * columns),
-            rows, columns, depth), drops ? new(stream, 3, DropProbability) : null);
+            Elements(x), Elements(w), Elements(b), kept ? new(z, (long)rows * outputs) : Elements(operand), new(y, (long)rows * columns),
+            rows, columns, depth), kernel == ProductKernel.Dropout ? new(stream, 3, DropProbability) : null);
         double[] sums = Reference.MatMul(x, forward ? w : Transposed(w, depth, outputs), rows, outputs, depth);
         for (int i = 0; i < sums.Length && b.Length > 0; i++) sums[i] += b[i % outputs];
-        Near(geglu ? GegluSlopes(sums, operand, columns) : Finished(kernel, sums, operand, columns), y);
+        Near(Finished(kernel, sums, operand, columns), y);
         if (kept) Near(sums, z);
     }
 
@@ -69,24 +67,12 @@ internal sealed partial class BFloat16Checks
         return [.. Enumerable.Range(0, sums.Length / kernel.Parts).Select(i =>
         {
             double first = sums[(i / columns * outputs) + (i % columns)], residual = operand.Length > 0 ? operand[i] : 0;
-            if (kernel == ProductKernel.GeluInputGradient) return first * GeluSlope(residual);
             if (kernel == ProductKernel.Gelu || kernel == ProductKernel.GeluKept) first = Reference.Gelu(first);
             if (kernel.Parts == 2) first = Reference.Gelu(first) * sums[(i / columns * outputs) + columns + (i % columns)];
-            if (kernel == ProductKernel.Dropout || kernel == ProductKernel.DropoutInputGradient)
-                first = random.Word((ulong)i) >= threshold ? first / (1 - (double)DropProbability) : 0;
+            if (kernel == ProductKernel.Dropout) first = random.Word((ulong)i) >= threshold ? first / (1 - (double)DropProbability) : 0;
             return first + residual;
         })];
     }
-
-    private static double[] GegluSlopes(double[] sums, double[] operand, int columns) =>
-        [.. Enumerable.Range(0, operand.Length).Select(i =>
-        {
-            int row = i / (2 * columns), column = i % columns;
-            double gate = operand[(2 * row * columns) + column], sum = sums[(row * columns) + column];
-            return i % (2 * columns) < columns ? sum * operand[(2 * row * columns) + columns + column] * GeluSlope(gate) : sum * Reference.Gelu(gate);
-        })];
-
-    private static double GeluSlope(double x) => (Reference.Gelu(x + 1e-5) - Reference.Gelu(x - 1e-5)) / 2e-5;
 
     private DeviceElements Elements(double[] values) =>
         values.Length == 0 ? default : new(Upload(Array.ConvertAll(values, v => (BFloat16)(float)v)), values.Length);

@@ -17,7 +17,6 @@ internal static class AttentionGradientKernels
         list.Add("attention_delta_f32", Delta<F32, float>, Flat.Threads);
         list.Add("attention_delta_any_f32", Delta<F32Any, float>, Flat.Threads);
         list.Add("attention_delta_bf16", Delta<BF16, ushort>, Flat.Threads);
-        list.Add("attention_delta_f16", Delta<F16, ushort>, Flat.Threads);
         Add<Alibi>(list, "alibi");
         Add<NoModification>(list, "nomodification");
         Add<Causal>(list, "causal");
@@ -29,7 +28,7 @@ internal static class AttentionGradientKernels
 
     /// <summary>delta[h, t] = Σ dy ∘ y over the columns of head h. y, dy: [tokens, heads · headSize]. Grid: (tokens / 8, heads).</summary>
     public static void Delta<TE, T>(ArrayView<T> y, ArrayView<T> dy, ArrayView<float> delta, int tokens, int headSize)
-        where TE : struct, IQuads<T>
+        where TE : struct, IElement<T>
         where T : unmanaged
     {
         int token = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, column = Warp.Lane * 4;

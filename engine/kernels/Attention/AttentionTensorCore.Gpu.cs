@@ -5,7 +5,7 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16 or fp16, scores, softmax and sums in
+/// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16, scores, softmax and sums in
 /// fp32, probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a
 /// warp 16 of either, so that what it reads of keys and values serves both; only one where the sequence ends within the first, with heads of
 /// more than 64, whose sums would not fit the registers, and with dropout, whose words would not. It passes over the keys in tiles of 64 with
@@ -31,16 +31,18 @@ internal static class AttentionTensorCoreKernels
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<HalfBF16, TMod>(list, name, "bf16");
-        Add<HalfF16, TMod>(list, name, "f16");
+        Add<Size32, No>(list, $"attention_{name}_32_bf16", Forward<Size32, TMod>);
+        Add<Size64, No>(list, $"attention_{name}_64_bf16", Forward<Size64, TMod>);
+        Add<Size128, No>(list, $"attention_{name}_128_bf16", Forward<Size128, TMod>);
     }
 
     /// <summary>Adds those that drop probabilities.</summary>
     public static void AddDropout<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        AddDropout<HalfBF16, TMod>(list, name, "bf16");
-        AddDropout<HalfF16, TMod>(list, name, "f16");
+        Add<Size32, Yes>(list, $"attention_{name}_dropout_32_bf16", ForwardDropout<Size32, TMod>);
+        Add<Size64, Yes>(list, $"attention_{name}_dropout_64_bf16", ForwardDropout<Size64, TMod>);
+        Add<Size128, Yes>(list, $"attention_{name}_dropout_128_bf16", ForwardDropout<Size128, TMod>);
     }
 
     /// <summary>
@@ -50,7 +52,7 @@ internal static class AttentionTensorCoreKernels
     /// </summary>
     public static void Forward<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
 
@@ -61,7 +63,7 @@ internal static class AttentionTensorCoreKernels
     public static void ForwardDropout<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, Yes>(
             qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
@@ -69,7 +71,7 @@ internal static class AttentionTensorCoreKernels
     private static void Forward<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
         GpuAttentionDropout dropout)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
@@ -90,7 +92,7 @@ internal static class AttentionTensorCoreKernels
     private static void Pass<THead, TMod, TTwo, TDropout>(
         ArrayView<ushort> source, TMod mod, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length, int headSize, int hidden, float scale,
         GpuAttentionDropout dropout)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TTwo : struct, IChoice
         where TDropout : struct, IChoice
@@ -129,10 +131,10 @@ internal static class AttentionTensorCoreKernels
                 result.Lower = result.Lower.Scale(lower.ShrinkLow, lower.ShrinkHigh);
             }
 
-            result = result.Add<THead, TTwo>(p.First.Left0<THead>(), q.First.Left0<THead>(), values);
-            result = result.Add<THead, TTwo>(p.First.Left1<THead>(), q.First.Left1<THead>(), values + (bytes / 4));
-            result = result.Add<THead, TTwo>(p.Second.Left0<THead>(), q.Second.Left0<THead>(), values + (bytes / 2));
-            result = result.Add<THead, TTwo>(p.Second.Left1<THead>(), q.Second.Left1<THead>(), values + (bytes / 4 * 3));
+            result = result.Add<THead, TTwo>(p.First.Left0(), q.First.Left0(), values);
+            result = result.Add<THead, TTwo>(p.First.Left1(), q.First.Left1(), values + (bytes / 4));
+            result = result.Add<THead, TTwo>(p.Second.Left0(), q.Second.Left0(), values + (bytes / 2));
+            result = result.Add<THead, TTwo>(p.Second.Left1(), q.Second.Left1(), values + (bytes / 4 * 3));
         }
 
         Ptx.WaitForCopies();
@@ -145,7 +147,7 @@ internal static class AttentionTensorCoreKernels
     private static void Finish<THead>(
         HeadSums result, RunningSoftmax softmax, ArrayView<UInt4> shared, int tile, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length,
         int headSize, int hidden)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         float sumLow = WarpSums.RowSum(softmax.SumLow), sumHigh = WarpSums.RowSum(softmax.SumHigh);
         HeadTile.Write<THead>(result.Scale(Factor(sumLow), Factor(sumHigh)), shared, tile, y, firstQuery, length, headSize, hidden);
@@ -157,13 +159,13 @@ internal static class AttentionTensorCoreKernels
 
     /// <summary>The tiles of queries that a block takes.</summary>
     public static int QueryTiles<THead, TDropout>()
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TDropout : struct, IChoice
         => THead.Value > 64 || TDropout.Value ? 1 : 2;
 
     /// <summary>Starts to copy a tile of keys and, behind it, one of values; nothing where no key is left.</summary>
     public static void KeysValues<THead>(ArrayView<ushort> source, uint tile, int key, int endKey, int headSize, int hidden)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         if (key < endKey)
         {
@@ -179,26 +181,8 @@ internal static class AttentionTensorCoreKernels
     // A query that sees no key has a log-sum-exp of −∞.
     private static float LogSumExp(float maximum, float sum) => sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
 
-    private static void Add<THalf, TMod>(KernelList list, string name, string type)
-        where THalf : struct, IHalf
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        Add<Head<Size32, THalf>, No>(list, $"attention_{name}_32_{type}", Forward<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>, No>(list, $"attention_{name}_64_{type}", Forward<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>, No>(list, $"attention_{name}_128_{type}", Forward<Head<Size128, THalf>, TMod>);
-    }
-
-    private static void AddDropout<THalf, TMod>(KernelList list, string name, string type)
-        where THalf : struct, IHalf
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        Add<Head<Size32, THalf>, Yes>(list, $"attention_{name}_dropout_32_{type}", ForwardDropout<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>, Yes>(list, $"attention_{name}_dropout_64_{type}", ForwardDropout<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>, Yes>(list, $"attention_{name}_dropout_128_{type}", ForwardDropout<Head<Size128, THalf>, TMod>);
-    }
-
     private static void Add<THead, TDropout>(KernelList list, string entry, Delegate kernel)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TDropout : struct, IChoice
         => list.Add(entry, kernel, HeadTile.Threads, (QueryTiles<THead, TDropout>() + 4) * HeadTile.Bytes<THead>(), 2);
 
@@ -233,7 +217,7 @@ internal static class AttentionTensorCoreKernels
         public Scores Upper, Lower;
 
         public static ScorePair Products<THead, TTwo>(uint left, uint right)
-            where THead : struct, IHead
+            where THead : struct, IHeadSize
             where TTwo : struct, IChoice
         {
             ScorePair r = default;
@@ -242,13 +226,13 @@ internal static class AttentionTensorCoreKernels
                 uint at = right ^ k, step = (uint)(HeadTile.WarpRows * THead.Value * 2);
                 UInt4 b0 = Ptx.LoadMatrix(at), b1 = Ptx.LoadMatrix(at + step), b2 = Ptx.LoadMatrix(at + (2 * step)), b3 = Ptx.LoadMatrix(at + (3 * step));
                 UInt4 a = Ptx.LoadMatrix(left ^ k);
-                r.Upper.First = r.Upper.First.Add<THead>(a, b0, b1);
-                r.Upper.Second = r.Upper.Second.Add<THead>(a, b2, b3);
+                r.Upper.First = r.Upper.First.Add(a, b0, b1);
+                r.Upper.Second = r.Upper.Second.Add(a, b2, b3);
                 if (TTwo.Value)
                 {
                     a = Ptx.LoadMatrix((left ^ k) + (uint)HeadTile.Bytes<THead>());
-                    r.Lower.First = r.Lower.First.Add<THead>(a, b0, b1);
-                    r.Lower.Second = r.Lower.Second.Add<THead>(a, b2, b3);
+                    r.Lower.First = r.Lower.First.Add(a, b0, b1);
+                    r.Lower.Second = r.Lower.Second.Add(a, b2, b3);
                 }
             }
 
@@ -263,7 +247,7 @@ internal static class AttentionTensorCoreKernels
 
         /// <summary>The sums with 16 rows of values added, weighted for either tile.</summary>
         public readonly HeadPair Add<THead, TTwo>(UInt4 upper, UInt4 lower, uint rows)
-            where THead : struct, IHead
+            where THead : struct, IHeadSize
             where TTwo : struct, IChoice
         {
             HeadPair r = this;
@@ -279,11 +263,11 @@ internal static class AttentionTensorCoreKernels
         }
 
         private static (WarpSums Upper, WarpSums Lower) Add<THead, TTwo>(WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
-            where THead : struct, IHead
+            where THead : struct, IHeadSize
             where TTwo : struct, IChoice
         {
             UInt4 b0 = Ptx.LoadMatrixTransposed(rows), b1 = Ptx.LoadMatrixTransposed(rows ^ 32);
-            return (sums.Add<THead>(upper, b0, b1), TTwo.Value ? lowerSums.Add<THead>(lower, b0, b1) : lowerSums);
+            return (sums.Add(upper, b0, b1), TTwo.Value ? lowerSums.Add(lower, b0, b1) : lowerSums);
         }
     }
 

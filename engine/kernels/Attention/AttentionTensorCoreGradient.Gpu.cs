@@ -8,7 +8,7 @@ namespace Engine.Kernels;
 /// The gradient of attention on tensor cores, with the formulas of <see cref="AttentionGradientKernels"/> and, like it, without atomic
 /// sums: blocks that own 64 keys compute the scores transposed, blocks that own 64 queries compute them as they are, so that in either the
 /// probabilities and the gradients of the scores leave registers only as operands of the next product. Scores are taken 32 columns at a
-/// time. Operands are in bf16 or fp16, arithmetic and sums in fp32; probabilities and gradients of scores are rounded like operands as factors.
+/// time. Operands are in bf16, arithmetic and sums in fp32; probabilities and gradients of scores are rounded like operands as factors.
 /// </summary>
 internal static class AttentionTensorCoreGradientKernels
 {
@@ -33,16 +33,18 @@ internal static class AttentionTensorCoreGradientKernels
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<HalfBF16, TMod>(list, name, "bf16");
-        Add<HalfF16, TMod>(list, name, "f16");
+        Add<Size32>(list, $"{name}_32_bf16", KeysValues<Size32, TMod>, Queries<Size32, TMod>);
+        Add<Size64>(list, $"{name}_64_bf16", KeysValues<Size64, TMod>, Queries<Size64, TMod>);
+        Add<Size128>(list, $"{name}_128_bf16", KeysValues<Size128, TMod>, Queries<Size128, TMod>);
     }
 
     /// <summary>Adds those for probabilities that were dropped.</summary>
     public static void AddDropout<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        AddDropout<HalfBF16, TMod>(list, name, "bf16");
-        AddDropout<HalfF16, TMod>(list, name, "f16");
+        Add<Size32>(list, $"{name}_dropout_32_bf16", KeysValuesDropout<Size32, TMod>, QueriesDropout<Size32, TMod>);
+        Add<Size64>(list, $"{name}_dropout_64_bf16", KeysValuesDropout<Size64, TMod>, QueriesDropout<Size64, TMod>);
+        Add<Size128>(list, $"{name}_dropout_128_bf16", KeysValuesDropout<Size128, TMod>, QueriesDropout<Size128, TMod>);
     }
 
     /// <summary>
@@ -53,7 +55,7 @@ internal static class AttentionTensorCoreGradientKernels
     public static void KeysValues<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => KeysValues<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
 
@@ -62,14 +64,14 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => KeysValues<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void KeysValues<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
@@ -135,7 +137,7 @@ internal static class AttentionTensorCoreGradientKernels
     public static void Queries<THead, TMod>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => Queries<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
 
@@ -144,14 +146,14 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => Queries<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Queries<THead, TMod, TDropout>(
         ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
@@ -207,26 +209,8 @@ internal static class AttentionTensorCoreGradientKernels
             dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
     }
 
-    private static void Add<THalf, TMod>(KernelList list, string name, string type)
-        where THalf : struct, IHalf
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        Add<Head<Size32, THalf>>(list, $"{name}_32_{type}", KeysValues<Head<Size32, THalf>, TMod>, Queries<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>>(list, $"{name}_64_{type}", KeysValues<Head<Size64, THalf>, TMod>, Queries<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>>(list, $"{name}_128_{type}", KeysValues<Head<Size128, THalf>, TMod>, Queries<Head<Size128, THalf>, TMod>);
-    }
-
-    private static void AddDropout<THalf, TMod>(KernelList list, string name, string type)
-        where THalf : struct, IHalf
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        Add<Head<Size32, THalf>>(list, $"{name}_dropout_32_{type}", KeysValuesDropout<Head<Size32, THalf>, TMod>, QueriesDropout<Head<Size32, THalf>, TMod>);
-        Add<Head<Size64, THalf>>(list, $"{name}_dropout_64_{type}", KeysValuesDropout<Head<Size64, THalf>, TMod>, QueriesDropout<Head<Size64, THalf>, TMod>);
-        Add<Head<Size128, THalf>>(list, $"{name}_dropout_128_{type}", KeysValuesDropout<Head<Size128, THalf>, TMod>, QueriesDropout<Head<Size128, THalf>, TMod>);
-    }
-
     private static void Add<THead>(KernelList list, string name, Delegate keysValues, Delegate queries)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         int shared = 6 * HeadTile.Bytes<THead>();
         list.Add("attention_keys_values_gradient_" + name, keysValues, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
@@ -269,7 +253,7 @@ internal static class AttentionTensorCoreGradientKernels
 
     /// <summary>The tiles of queries and of gradients of results, and this thread's half of log-sum-exp and delta.</summary>
     private struct QueryTiles<THead>
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         public ArrayView<ushort> Queries, Gradients;
         public ArrayView<float> Statistics;

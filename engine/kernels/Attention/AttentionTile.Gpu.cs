@@ -25,7 +25,7 @@ internal static class AttentionTile
 
     /// <summary>Reads 64 rows of a head, those from <paramref name="end"/> on as 0.</summary>
     public static void Fill<TE, T>(ArrayView<Float4> target, ArrayView<T> source, int first, int end, int headSize, int sourceStride)
-        where TE : struct, IQuads<T>
+        where TE : struct, IElement<T>
         where T : unmanaged
     {
         int quads = (headSize + 3) >> 2;

@@ -25,23 +25,8 @@ internal readonly struct Size128 : IHeadSize
     public static int Value => 128;
 }
 
-/// <summary>The size of a head and the type of its elements.</summary>
-internal interface IHead : IHeadSize, IHalf;
-
-/// <summary>A head of a size in a type.</summary>
-internal readonly struct Head<TSize, THalf> : IHead
-    where TSize : struct, IHeadSize
-    where THalf : struct, IHalf
-{
-    public static int Value => TSize.Value;
-
-    public static uint Pack(float low, float high) => THalf.Pack(low, high);
-
-    public static Float4 Multiply(UInt4 a, uint b0, uint b1, Float4 c) => THalf.Multiply(a, b0, b1, c);
-}
-
 /// <summary>
-/// Tiles of 64 rows of a head in shared memory, in 16 bits an element, for a block of four warps with 16 rows each. The 16-byte pieces of a row are
+/// Tiles of 64 rows of a head in shared memory, in bf16, for a block of four warps with 16 rows each. The 16-byte pieces of a row are
 /// exchanged by the row's number (<c>piece ^ row % 8</c>, or <c>piece ^ (row / 2) % 4</c> where a row has 64 bytes), so that neither
 /// copies nor <c>ldmatrix</c> meet bank conflicts. Tiles lie at multiples of 256 bytes: pieces further on are found by exchanging bits.
 /// </summary>
@@ -51,22 +36,22 @@ internal static class HeadTile
 
     /// <summary>Bytes of a tile.</summary>
     public static int Bytes<THead>()
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         => Rows * THead.Value * 2;
 
     /// <summary>The address that a lane gives to <c>ldmatrix</c> for 16 rows: a left factor, or, transposed, a right one that they are the depths of.</summary>
     public static uint Lines<THead>(uint tile, int row)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         => Piece<THead>(tile, row + (Warp.Lane & 15), Warp.Lane >> 4);
 
     /// <summary>The address that a lane gives to <c>ldmatrix</c> for 16 rows that are the columns of a right factor.</summary>
     public static uint Columns<THead>(uint tile, int row)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         => Piece<THead>(tile, row + (Warp.Lane & 7) + ((Warp.Lane & 16) >> 1), (Warp.Lane >> 3) & 1);
 
     /// <summary>Starts to copy 64 rows of a head from <paramref name="first"/> on; those from <paramref name="end"/> on become 0.</summary>
     public static void Load<THead>(ArrayView<ushort> source, uint tile, int first, int end, int headSize, int stride)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         int pieces = THead.Value / 8, piece = Group.IdxX & (pieces - 1);
         for (int row = Group.IdxX / pieces; row < Rows; row += Threads / pieces)
@@ -82,7 +67,7 @@ internal static class HeadTile
     /// uses, puts them in order on the way.
     /// </summary>
     public static void Write<THead>(HeadSums sums, ArrayView<UInt4> shared, int tile, ArrayView<ushort> y, int first, int end, int headSize, int stride)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         ArrayView<uint> words = shared.Cast<uint>();
         int row = (Warp.Index * WarpRows) + (Warp.Lane >> 2);
@@ -102,7 +87,7 @@ internal static class HeadTile
     }
 
     private static void Place<THead>(ArrayView<uint> words, int tile, int row, int piece, WarpSums sums)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         Place<THead>(words, tile, row, piece, sums.C0);
         Place<THead>(words, tile, row, piece + 1, sums.C1);
@@ -111,15 +96,15 @@ internal static class HeadTile
     }
 
     private static void Place<THead>(ArrayView<uint> words, int tile, int row, int piece, Float4 sums)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         int at = (int)(Piece<THead>((uint)tile, row, piece) >> 2) + (Warp.Lane & 3);
-        words[at] = THead.Pack(sums.X, sums.Y);
-        words[at + (8 * THead.Value / 2)] = THead.Pack(sums.Z, sums.W);
+        words[at] = Ptx.PackBF16(sums.X, sums.Y);
+        words[at + (8 * THead.Value / 2)] = Ptx.PackBF16(sums.Z, sums.W);
     }
 
     private static uint Piece<THead>(uint tile, int row, int piece)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
         => tile + (uint)((row * THead.Value * 2) + ((piece ^ (THead.Value == 32 ? (row >> 1) & 3 : row & 7)) * 16));
 }
 
@@ -134,7 +119,7 @@ internal struct HeadFactor
 
     /// <param name="address">From <see cref="HeadTile.Lines"/>.</param>
     public static HeadFactor Read<THead>(uint address)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         HeadFactor f = new() { _address = address };
         if (THead.Value > 64) return f;
@@ -146,7 +131,7 @@ internal struct HeadFactor
     /// <summary>The products with 32 rows of a tile.</summary>
     /// <param name="right">From <see cref="HeadTile.Columns"/>.</param>
     public readonly WarpSums Products<THead>(uint right)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         WarpSums sums = default;
         if (THead.Value > 64)
@@ -160,8 +145,8 @@ internal struct HeadFactor
     }
 
     private static WarpSums Add<THead>(WarpSums sums, UInt4 left, uint right)
-        where THead : struct, IHead
-        => sums.Add<THead>(left, Ptx.LoadMatrix(right), Ptx.LoadMatrix(right + (uint)(HeadTile.WarpRows * THead.Value * 2)));
+        where THead : struct, IHeadSize
+        => sums.Add(left, Ptx.LoadMatrix(right), Ptx.LoadMatrix(right + (uint)(HeadTile.WarpRows * THead.Value * 2)));
 }
 
 /// <summary>A warp's 16 rows of a result, 32 columns a field; those past the head's size are not used.</summary>
@@ -173,15 +158,15 @@ internal struct HeadSums
     /// <param name="weights">The operand of <c>mma</c>.</param>
     /// <param name="rows">From <see cref="HeadTile.Lines"/>.</param>
     public readonly HeadSums Add<THead>(UInt4 weights, uint rows)
-        where THead : struct, IHead
+        where THead : struct, IHeadSize
     {
         HeadSums r = this;
-        r.S0 = S0.Add<THead>(weights, Ptx.LoadMatrixTransposed(rows), Ptx.LoadMatrixTransposed(rows ^ 32));
-        if (THead.Value > 32) r.S1 = S1.Add<THead>(weights, Ptx.LoadMatrixTransposed(rows ^ 64), Ptx.LoadMatrixTransposed(rows ^ 96));
+        r.S0 = S0.Add(weights, Ptx.LoadMatrixTransposed(rows), Ptx.LoadMatrixTransposed(rows ^ 32));
+        if (THead.Value > 32) r.S1 = S1.Add(weights, Ptx.LoadMatrixTransposed(rows ^ 64), Ptx.LoadMatrixTransposed(rows ^ 96));
         if (THead.Value > 64)
         {
-            r.S2 = S2.Add<THead>(weights, Ptx.LoadMatrixTransposed(rows ^ 128), Ptx.LoadMatrixTransposed(rows ^ 160));
-            r.S3 = S3.Add<THead>(weights, Ptx.LoadMatrixTransposed(rows ^ 192), Ptx.LoadMatrixTransposed(rows ^ 224));
+            r.S2 = S2.Add(weights, Ptx.LoadMatrixTransposed(rows ^ 128), Ptx.LoadMatrixTransposed(rows ^ 160));
+            r.S3 = S3.Add(weights, Ptx.LoadMatrixTransposed(rows ^ 192), Ptx.LoadMatrixTransposed(rows ^ 224));
         }
 
         return r;
@@ -189,8 +174,8 @@ internal struct HeadSums
 
     /// <summary>The sums with 32 rows added.</summary>
     public readonly HeadSums Add<THead>(WarpSums weights, uint rows)
-        where THead : struct, IHead
-        => Add<THead>(weights.Left0<THead>(), rows).Add<THead>(weights.Left1<THead>(), rows + (uint)(HeadTile.WarpRows * THead.Value * 2));
+        where THead : struct, IHeadSize
+        => Add<THead>(weights.Left0(), rows).Add<THead>(weights.Left1(), rows + (uint)(HeadTile.WarpRows * THead.Value * 2));
 
     /// <summary>Rows of the lower half multiplied by one number, those of the upper by another.</summary>
     public readonly HeadSums Scale(float low, float high) =>

@@ -18,7 +18,6 @@ internal static class RelativeBiasGradientKernels
         list.Add("relative_bias_gradient_f32", Sums<F32, float>, AttentionTile.Threads, shared);
         list.Add("relative_bias_gradient_any_f32", Sums<F32Any, float>, AttentionTile.Threads, shared);
         list.Add("relative_bias_gradient_bf16", Sums<BF16, ushort>, AttentionTile.Threads, shared);
-        list.Add("relative_bias_gradient_f16", Sums<F16, ushort>, AttentionTile.Threads, shared);
     }
 
     /// <summary>
@@ -29,7 +28,7 @@ internal static class RelativeBiasGradientKernels
     public static void Sums<TE, T>(
         ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<RelativeBias> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
         ArrayView<float> sums, int headSize, int tokens, int entries, float scale)
-        where TE : struct, IQuads<T>
+        where TE : struct, IElement<T>
         where T : unmanaged
     {
         int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, query = Grid.IdxX * AttentionTile.Rows;

@@ -2,15 +2,6 @@ using ILGPU;
 
 namespace Engine.Kernels.Gpu;
 
-/// <summary>How four elements next to each other are read, as fp32 values.</summary>
-/// <typeparam name="T">The element as the memory holds it.</typeparam>
-internal interface IQuads<T>
-    where T : unmanaged
-{
-    /// <summary>Four elements from a multiple of four on, where <paramref name="inside"/>; else 0. The view ends with the row.</summary>
-    static abstract Float4 LoadQuad(ArrayView<T> row, int start, bool inside);
-}
-
 /// <summary>
 /// How an element type is read and written, always as fp32 values. Rows are worked on in chunks of 256 elements, eight a lane: 16-byte
 /// accesses of adjacent lanes are adjacent, so a warp's access covers whole sectors. fp32 takes two such accesses, of four elements
@@ -18,7 +9,7 @@ internal interface IQuads<T>
 /// the given filling and is not written.
 /// </summary>
 /// <typeparam name="T">The element as the memory holds it.</typeparam>
-internal interface IElement<T> : IQuads<T>
+internal interface IElement<T>
     where T : unmanaged
 {
     /// <summary>The position in the row of the first of a lane's lower four elements.</summary>
@@ -41,6 +32,9 @@ internal interface IElement<T> : IQuads<T>
 
     /// <summary>Writes four elements.</summary>
     static abstract void StoreQuad(ArrayView<T> row, int start, Float4 value);
+
+    /// <summary>Four elements from a multiple of four on, where <paramref name="inside"/>; else 0. The view ends with the row.</summary>
+    static abstract Float4 LoadQuad(ArrayView<T> row, int start, bool inside);
 
     /// <summary>One element.</summary>
     static abstract float Get(ArrayView<T> row, int index);
@@ -192,16 +186,4 @@ internal readonly struct BF16 : IElement<ushort>
     private static float LowHalf(uint pair) => Ptx.AsFloat(pair << 16);
 
     private static float HighHalf(uint pair) => Ptx.AsFloat(pair & 0xFFFF0000);
-}
-
-/// <summary>16-bit IEEE floats, held in words of 16 bits; read only, where attention's products were on tensor cores.</summary>
-internal readonly struct F16 : IQuads<ushort>
-{
-    public static Float4 LoadQuad(ArrayView<ushort> row, int start, bool inside)
-    {
-        UInt2 pairs = default;
-        if (inside) pairs = row.Cast<UInt2>()[start >> 2];
-        return new(
-            Ptx.FromF16((ushort)pairs.X), Ptx.FromF16((ushort)(pairs.X >> 16)), Ptx.FromF16((ushort)pairs.Y), Ptx.FromF16((ushort)(pairs.Y >> 16)));
-    }
 }

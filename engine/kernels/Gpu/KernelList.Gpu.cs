@@ -45,7 +45,6 @@ internal sealed class KernelList
         LayerNormGradientKernels.Register(list);
         MatMulHopperKernels.Register(list);
         MatMulKernels.Register(list);
-        MatMulNaiveKernels.Register(list);
         MatMulTensorCoreKernels.Register(list);
         PoolingKernels.Register(list);
         PoolingGradientKernels.Register(list);

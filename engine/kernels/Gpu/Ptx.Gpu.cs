@@ -51,36 +51,17 @@ internal static partial class Ptx
     [PtxInstruction("mov.b32 $r, $0;"), IntrinsicImplementation]
     public static float AsFloat(uint bits) => throw Compiled;
 
-    [PtxInstruction("mov.b32 $r, $0;"), IntrinsicImplementation]
-    public static uint AsBits(float x) => throw Compiled;
-
-    // bf16 and fp16.
+    // bf16.
 
     /// <summary>Two floats to a pair of bf16, rounded to nearest even.</summary>
     [PtxInstruction("cvt.rn.bf16x2.f32 $r, $1, $0;"), IntrinsicImplementation]
     public static uint PackBF16(float low, float high) => throw Compiled;
-
-    /// <summary>Two floats to a pair of fp16, rounded to nearest even.</summary>
-    [PtxInstruction("cvt.rn.f16x2.f32 $r, $1, $0;"), IntrinsicImplementation]
-    public static uint PackF16(float low, float high) => throw Compiled;
-
-    /// <summary>The value of an fp16.</summary>
-    [PtxInstruction("cvt.f32.f16 $r, $0;"), IntrinsicImplementation]
-    public static float FromF16(ushort half) => throw Compiled;
-
-    /// <summary><c>a · b + c</c> on pairs of bf16.</summary>
-    [PtxInstruction("fma.rn.bf16x2 $r, $0, $1, $2;"), IntrinsicImplementation]
-    public static uint FmaBF16(uint a, uint b, uint c) => throw Compiled;
 
     // Tensor cores. A warp multiplies a 16 × 16 tile (a: four registers a lane) by a 16 × 8 one (b: two) and adds a 16 × 8 one (c).
 
     /// <summary><c>a · b + c</c> on tiles of bf16, accumulated in fp32.</summary>
     [PtxInstruction("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {$r}, {$0}, {$1, $2}, {$3};"), IntrinsicImplementation]
     public static Float4 MmaBF16(UInt4 a, uint b0, uint b1, Float4 c) => throw Compiled;
-
-    /// <summary><c>a · b + c</c> on tiles of fp16, accumulated in fp32.</summary>
-    [PtxInstruction("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {$r}, {$0}, {$1, $2}, {$3};"), IntrinsicImplementation]
-    public static Float4 MmaF16(UInt4 a, uint b0, uint b1, Float4 c) => throw Compiled;
 
     /// <summary>Four 8 × 8 tiles of 16-bit elements from shared memory; lane l gives the address of row l % 8 of tile l / 8.</summary>
     [PtxInstruction("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$r}, [$0];"), IntrinsicImplementation]
@@ -96,11 +77,7 @@ internal static partial class Ptx
     [PtxInstruction("cvt.u32.u64 $r, $0;"), IntrinsicImplementation]
     public static uint SharedAddress(ref UInt4 location) => throw Compiled;
 
-    /// <summary>Starts copying 16 bytes from global to shared memory, past L1.</summary>
-    [PtxInstruction("cp.async.cg.shared.global [$0], [$1], 16;"), IntrinsicImplementation]
-    public static void CopyAsync(uint shared, ref UInt4 source) => throw Compiled;
-
-    /// <summary>As <see cref="CopyAsync"/>, but only the first <paramref name="bytes"/> (0 to 16) are read; the rest becomes zero.</summary>
+    /// <summary>Starts copying 16 bytes from global to shared memory, past L1; only the first <paramref name="bytes"/> (0 to 16) are read, the rest becomes zero.</summary>
     [PtxInstruction("cp.async.cg.shared.global [$0], [$1], 16, $2;"), IntrinsicImplementation]
     public static void CopyAsyncPart(uint shared, ref UInt4 source, uint bytes) => throw Compiled;
 
@@ -115,10 +92,6 @@ internal static partial class Ptx
     /// <summary>Waits for all copies of this thread.</summary>
     [PtxInstruction("cp.async.wait_group 0;"), IntrinsicImplementation]
     public static void WaitForCopies() => throw Compiled;
-
-    /// <summary>Waits until at most one group of copies is under way.</summary>
-    [PtxInstruction("cp.async.wait_group 1;"), IntrinsicImplementation]
-    public static void WaitForCopiesButOne() => throw Compiled;
 
     /// <summary>Waits until at most two groups of copies are under way.</summary>
     [PtxInstruction("cp.async.wait_group 2;"), IntrinsicImplementation]
@@ -199,19 +172,11 @@ internal static partial class Ptx
     [PtxInstruction("@$1 st.global.v4.b32 [$0], {$2};"), IntrinsicImplementation]
     public static void Store(ref UInt4 destination, bool inside, UInt4 value) => throw Compiled;
 
-    /// <summary>Writes 16 bytes that are not read again soon: they are the first to leave the caches.</summary>
-    [PtxInstruction("@$1 st.global.cs.v4.f32 [$0], {$2};"), IntrinsicImplementation]
-    public static void StoreStreaming(ref Float4 destination, bool inside, Float4 value) => throw Compiled;
-
     // Warps.
 
     /// <summary>The value of the lane whose number differs in the bits of <paramref name="mask"/>.</summary>
     [PtxInstruction("shfl.sync.bfly.b32 $r, $0, $1, 0x1f, 0xffffffff;"), IntrinsicImplementation]
     public static float ShuffleXor(float value, int mask) => throw Compiled;
-
-    /// <summary>The value of a lane.</summary>
-    [PtxInstruction("shfl.sync.idx.b32 $r, $0, $1, 0x1f, 0xffffffff;"), IntrinsicImplementation]
-    public static float Shuffle(float value, int lane) => throw Compiled;
 
     /// <summary>One bit a lane: whether its condition holds.</summary>
     [PtxInstruction("vote.sync.ballot.b32 $r, $0, 0xffffffff;"), IntrinsicImplementation]

@@ -2,32 +2,6 @@ using static ILGPU.Util.Utilities;
 
 namespace Engine.Kernels.Gpu;
 
-/// <summary>A 16-bit type of the factors of tensor cores.</summary>
-internal interface IHalf
-{
-    /// <summary>Two floats, rounded to nearest even.</summary>
-    static abstract uint Pack(float low, float high);
-
-    /// <summary><c>a · b + c</c> on tiles.</summary>
-    static abstract Float4 Multiply(UInt4 a, uint b0, uint b1, Float4 c);
-}
-
-/// <summary>bfloat16.</summary>
-internal readonly struct HalfBF16 : IHalf
-{
-    public static uint Pack(float low, float high) => Ptx.PackBF16(low, high);
-
-    public static Float4 Multiply(UInt4 a, uint b0, uint b1, Float4 c) => Ptx.MmaBF16(a, b0, b1, c);
-}
-
-/// <summary>16-bit IEEE floats.</summary>
-internal readonly struct HalfF16 : IHalf
-{
-    public static uint Pack(float low, float high) => Ptx.PackF16(low, high);
-
-    public static Float4 Multiply(UInt4 a, uint b0, uint b1, Float4 c) => Ptx.MmaF16(a, b0, b1, c);
-}
-
 /// <summary>
 /// The 16 × 32 sums of a warp: C with the number of the eight columns. Of each eight, lane l holds rows l / 4 (X, Y) and l / 4 + 8 (Z, W)
 /// at columns 2 · (l % 4) and the next; «low» is said of the former row, «high» of the latter.
@@ -50,28 +24,19 @@ internal struct WarpSums
     }
 
     /// <summary>The sums with the products of 16 depths added; the right factor's operands hold 16 columns each.</summary>
-    public readonly WarpSums Add(UInt4 left, UInt4 right0, UInt4 right1) => Add<HalfBF16>(left, right0, right1);
-
-    /// <inheritdoc cref="Add(UInt4, UInt4, UInt4)"/>
-    public readonly WarpSums Add<THalf>(UInt4 left, UInt4 right0, UInt4 right1)
-        where THalf : struct, IHalf
-        => new()
-        {
-            C0 = THalf.Multiply(left, right0.X, right0.Y, C0),
-            C1 = THalf.Multiply(left, right0.Z, right0.W, C1),
-            C2 = THalf.Multiply(left, right1.X, right1.Y, C2),
-            C3 = THalf.Multiply(left, right1.Z, right1.W, C3),
-        };
+    public readonly WarpSums Add(UInt4 left, UInt4 right0, UInt4 right1) => new()
+    {
+        C0 = Ptx.MmaBF16(left, right0.X, right0.Y, C0),
+        C1 = Ptx.MmaBF16(left, right0.Z, right0.W, C1),
+        C2 = Ptx.MmaBF16(left, right1.X, right1.Y, C2),
+        C3 = Ptx.MmaBF16(left, right1.Z, right1.W, C3),
+    };
 
     /// <summary>The lower 16 columns, rounded, as the left factor of a product: their layout is that of its operand.</summary>
-    public readonly UInt4 Left0<THalf>()
-        where THalf : struct, IHalf
-        => Left<THalf>(C0, C1);
+    public readonly UInt4 Left0() => Left(C0, C1);
 
     /// <summary>The upper 16 columns.</summary>
-    public readonly UInt4 Left1<THalf>()
-        where THalf : struct, IHalf
-        => Left<THalf>(C2, C3);
+    public readonly UInt4 Left1() => Left(C2, C3);
 
     public readonly WarpSums Scale(float low, float high)
     {
@@ -125,9 +90,7 @@ internal struct WarpSums
         return value + Ptx.ShuffleXor(value, 1);
     }
 
-    private static UInt4 Left<THalf>(Float4 a, Float4 b)
-        where THalf : struct, IHalf
-        => new(THalf.Pack(a.X, a.Y), THalf.Pack(a.Z, a.W), THalf.Pack(b.X, b.Y), THalf.Pack(b.Z, b.W));
+    private static UInt4 Left(Float4 a, Float4 b) => new(Ptx.PackBF16(a.X, a.Y), Ptx.PackBF16(a.Z, a.W), Ptx.PackBF16(b.X, b.Y), Ptx.PackBF16(b.Z, b.W));
 
     private static Float4 Exp2(Float4 x, float factor, Float4 shift) => new(
         Ptx.Exp2(Ptx.Fma(x.X, factor, -shift.X)), Ptx.Exp2(Ptx.Fma(x.Y, factor, -shift.Y)),

@@ -14,34 +14,27 @@ internal static class LayerNormKernels
 
     public static void Register(KernelList list)
     {
-        list.Add("layer_norm_f32", Forward<F32, float, No>, Threads);
-        list.Add("layer_norm_bf16", Forward<BF16, ushort, No>, Threads);
-        list.Add("layer_norm_residual_f32", Forward<F32, float, Yes>, Threads);
-        list.Add("layer_norm_residual_bf16", Forward<BF16, ushort, Yes>, Threads);
-        list.Add("layer_norm_wide_f32", Wide<F32, float, No>, Threads);
-        list.Add("layer_norm_any_f32", Wide<F32Any, float, No>, Threads);
-        list.Add("layer_norm_wide_bf16", Wide<BF16, ushort, No>, Threads);
-        list.Add("layer_norm_residual_wide_f32", Wide<F32, float, Yes>, Threads);
-        list.Add("layer_norm_residual_any_f32", Wide<F32Any, float, Yes>, Threads);
-        list.Add("layer_norm_residual_wide_bf16", Wide<BF16, ushort, Yes>, Threads);
+        list.Add("layer_norm_f32", Forward<F32, float>, Threads);
+        list.Add("layer_norm_bf16", Forward<BF16, ushort>, Threads);
+        list.Add("layer_norm_wide_f32", Wide<F32, float>, Threads);
+        list.Add("layer_norm_any_f32", Wide<F32Any, float>, Threads);
+        list.Add("layer_norm_wide_bf16", Wide<BF16, ushort>, Threads);
     }
 
     /// <summary>
-    /// x, residual, y: [rows, width]; weight, bias: [width]; statistics: [rows, 2] or empty. Grid: rows / 8. y may be x.
+    /// x, y: [rows, width]; weight, bias: [width]; statistics: [rows, 2] or empty. Grid: rows / 8. y may be x.
     /// </summary>
-    public static void Forward<TE, T, TResidual>(
-        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+    public static void Forward<TE, T>(
+        ArrayView<T> x, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
         int rows, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
-        where TResidual : struct, IChoice
     {
         int row = (Grid.IdxX * RowsPerBlock) + Warp.Index;
         if (row >= rows) return;
-        ArrayView<T> xRow = x.SubView((long)row * width, width), residualRow = residual;
-        if (TResidual.Value) residualRow = residual.SubView((long)row * width, width);
-        Float8 a = Load<TE, T, TResidual>(xRow, residualRow, 0, width), b = Load<TE, T, TResidual>(xRow, residualRow, 1, width);
-        Float8 c = Load<TE, T, TResidual>(xRow, residualRow, 2, width), d = Load<TE, T, TResidual>(xRow, residualRow, 3, width);
+        ArrayView<T> xRow = x.SubView((long)row * width, width);
+        Float8 a = TE.Load(xRow, 0, Warp.Lane, width, 0), b = TE.Load(xRow, 1, Warp.Lane, width, 0);
+        Float8 c = TE.Load(xRow, 2, Warp.Lane, width, 0), d = TE.Load(xRow, 3, Warp.Lane, width, 0);
         Normalise<TE, T>(a, b, c, d, weight, bias, statistics, y, row, width, eps);
     }
 
@@ -68,25 +61,23 @@ internal static class LayerNormKernels
     }
 
     /// <summary>As <see cref="Forward"/>, for rows of any width.</summary>
-    public static void Wide<TE, T, TResidual>(
-        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
+    public static void Wide<TE, T>(
+        ArrayView<T> x, ArrayView<T> weight, ArrayView<T> bias, ArrayView<float> statistics, ArrayView<T> y,
         int rows, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged
-        where TResidual : struct, IChoice
     {
         int row = (Grid.IdxX * RowsPerBlock) + Warp.Index;
         if (row >= rows) return;
-        ArrayView<T> xRow = x.SubView((long)row * width, width), residualRow = residual, yRow = y.SubView((long)row * width, width);
-        if (TResidual.Value) residualRow = residual.SubView((long)row * width, width);
+        ArrayView<T> xRow = x.SubView((long)row * width, width), yRow = y.SubView((long)row * width, width);
         int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
         Float8 sum = Float8.Broadcast(0);
-        for (int i = 0; i < chunks; i++) sum += Load<TE, T, TResidual>(xRow, residualRow, i, width);
+        for (int i = 0; i < chunks; i++) sum += TE.Load(xRow, i, Warp.Lane, width, 0);
         float mean = Warp.Sum(Float8.Sum(sum)) / width;
         sum = Float8.Broadcast(0);
         for (int i = 0; i < chunks; i++)
         {
-            Float8 centered = Center<TE, T>(Load<TE, T, TResidual>(xRow, residualRow, i, width), mean, i, width);
+            Float8 centered = Center<TE, T>(TE.Load(xRow, i, Warp.Lane, width, 0), mean, i, width);
             sum = Float8.Fma(centered, centered, sum);
         }
 
@@ -94,7 +85,7 @@ internal static class LayerNormKernels
         Keep(statistics, row, mean, scale);
         for (int i = 0; i < chunks; i++)
         {
-            Float8 centered = Center<TE, T>(Load<TE, T, TResidual>(xRow, residualRow, i, width), mean, i, width);
+            Float8 centered = Center<TE, T>(TE.Load(xRow, i, Warp.Lane, width, 0), mean, i, width);
             Store<TE, T>(centered, scale, weight, bias, yRow, i, width);
         }
     }
@@ -104,16 +95,6 @@ internal static class LayerNormKernels
         if (statistics.Length == 0 || Warp.Lane > 0) return;
         statistics[2 * row] = mean;
         statistics[(2 * row) + 1] = scale;
-    }
-
-    private static Float8 Load<TE, T, TResidual>(ArrayView<T> x, ArrayView<T> residual, int chunk, int width)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TResidual : struct, IChoice
-    {
-        Float8 value = TE.Load(x, chunk, Warp.Lane, width, 0);
-        if (TResidual.Value) value += TE.Load(residual, chunk, Warp.Lane, width, 0);
-        return value;
     }
 
     private static Float8 Center<TE, T>(Float8 value, float mean, int chunk, int width)

@@ -33,7 +33,6 @@ public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor stati
         int rows = x.Shape[0], width = x.Shape[1];
         KernelArguments a = gpu.Begin(width > LargestRegisterRow && width % 8 == 0 ? WideEntries : Entries, x.DType, width);
         a.View(x);
-        a.View(default(Tensor));
         a.View(norm.Weight);
         a.View(norm.Bias);
         a.View(statistics);

@@ -91,42 +91,6 @@ internal readonly struct DroppedOut : IFinish
     }
 }
 
-/// <summary>The gradient of GELU: y = sums · gelu'(operand). y may be the operand.</summary>
-internal readonly struct GeluSlope : IFinish
-{
-    public static bool Gated => false;
-
-    public static void Write(ResultOperands to, int row, int column, Float8 first, Float8 second)
-    {
-        long offset = (long)row * to.Columns;
-        Pieces.Write(to.Y, offset, column, to.Columns, first * Pieces.Apply<GeluDerivative>(Pieces.Read(to.Operand, offset, column, to.Columns)));
-    }
-}
-
-/// <summary>
-/// The gradient of GEGLU: rows of the operand and of y hold gates, then values; y has sums · value · gelu'(gate), then sums · gelu(gate). y
-/// may be the operand.
-/// </summary>
-internal readonly struct GegluSlope : IFinish
-{
-    public static bool Gated => false;
-
-    public static void Write(ResultOperands to, int row, int column, Float8 first, Float8 second)
-    {
-        long gates = 2 * (long)row * to.Columns, values = gates + to.Columns;
-        Float8 gate = Pieces.Read(to.Operand, gates, column, to.Columns), value = Pieces.Read(to.Operand, values, column, to.Columns);
-        Pieces.Write(to.Y, gates, column, to.Columns, first * value * Pieces.Apply<GeluDerivative>(gate));
-        Pieces.Write(to.Y, values, column, to.Columns, first * Pieces.Apply<GeluEpilogue>(gate));
-    }
-}
-
-internal readonly struct GeluDerivative : IEpilogue
-{
-    public static bool Gated => false;
-
-    public static float Apply(float x) => GpuMath.GeluDerivative(x);
-}
-
 /// <summary>Eight elements of a row of bf16.</summary>
 internal static class Pieces
 {

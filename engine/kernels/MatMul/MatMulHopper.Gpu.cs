@@ -99,9 +99,6 @@ internal static class MatMulHopperKernels
         Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
         Add("linear_dropout_bf16", Dropout<TTile, TSums, HopperByRows, RowsByRows>);
         Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, HopperByColumns, RowsByColumns>);
-        Add("linear_input_gradient_gelu_bf16", Product<GeluSlope, TTile, TSums, HopperByColumns, RowsByColumns>);
-        Add("linear_input_gradient_geglu_bf16", Product<GegluSlope, TTile, TSums, HopperByColumns, RowsByColumns>);
-        Add("linear_input_gradient_dropout_bf16", Dropout<TTile, TSums, HopperByColumns, RowsByColumns>);
         Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums>);
     }
 

@@ -39,9 +39,6 @@ internal static class MatMulTensorCoreKernels
         Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_dropout_bf16", Dropout<TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
-        Add("linear_input_gradient_gelu_bf16", Product<GeluSlope, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
-        Add("linear_input_gradient_geglu_bf16", Product<GegluSlope, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
-        Add("linear_input_gradient_dropout_bf16", Dropout<TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
         Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
     }
 

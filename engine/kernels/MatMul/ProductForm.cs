@@ -45,16 +45,13 @@ internal sealed class ProductKernel
         GeluKept = new("linear_gelu_kept_bf16", ProductKind.Forward), Geglu = new("linear_geglu_bf16", ProductKind.Forward, parts: 2),
         GegluKept = new("linear_geglu_kept_bf16", ProductKind.Forward, parts: 2), Dropout = new("linear_dropout_bf16", ProductKind.Forward),
         InputGradient = new("linear_input_gradient_bf16", ProductKind.InputGradient),
-        GeluInputGradient = new("linear_input_gradient_gelu_bf16", ProductKind.InputGradient),
-        GegluInputGradient = new("linear_input_gradient_geglu_bf16", ProductKind.InputGradient),
-        DropoutInputGradient = new("linear_input_gradient_dropout_bf16", ProductKind.InputGradient),
         WeightGradient = new("linear_weight_gradient_split_bf16", ProductKind.WeightGradient);
 
     private readonly string[] _entries;
 
     /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in ProductOperands, DropoutMask?)"/> launches.</summary>
     public static readonly IReadOnlyList<ProductKernel> All =
-        [Linear, Gelu, GeluKept, Geglu, GegluKept, Dropout, InputGradient, GeluInputGradient, GegluInputGradient, DropoutInputGradient];
+        [Linear, Gelu, GeluKept, Geglu, GegluKept, Dropout, InputGradient];
 
     private ProductKernel(string name, ProductKind kind, int parts = 1)
     {
