@@ -24,10 +24,10 @@ public interface IOperation
     void RunOnCpu<T>(CpuLauncher cpu)
         where T : unmanaged, ISimd<T>;
 
-    /// <summary>Launches its kernels.</summary>
+    /// <summary>Launches its kernels. An operation for the CPU alone leaves it out.</summary>
     /// <param name="gpu">Launches kernels.</param>
     /// <exception cref="NotSupportedException">There is no kernel for such operands; the message says what helps.</exception>
-    void RunOnGpu(GpuLauncher gpu);
+    void RunOnGpu(GpuLauncher gpu) => throw new NotSupportedException($"{GetType().Name} has no form for a GPU; run it on the CPU");
 }
 
 /// <summary>What one run of an operation costs.</summary>

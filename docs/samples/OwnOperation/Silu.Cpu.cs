@@ -1,0 +1,22 @@
+using Engine.Kernels;
+
+namespace OwnOperation;
+
+/// <summary>SiLU of a share of the elements, or with dy its gradient.</summary>
+internal readonly unsafe struct SiluJob<T>(float* x, float* dy, float* result, long count) : IJob
+    where T : unmanaged, ISimd<T>
+{
+    public void Run(int worker, int workers)
+    {
+        (long i, long end) = Partition.Share(count, 1024, worker, workers);
+        for (; i + T.Lanes <= end; i += T.Lanes) One<T>(i);
+        for (; i < end; i++) One<SimdScalar>(i);
+    }
+
+    private void One<TR>(long i)
+        where TR : unmanaged, ISimd<TR>
+    {
+        TR v = TR.Load(x + i), sigmoid = 1f / (1f + TR.Exp(-v));
+        TR.Store(result + i, dy == null ? v * sigmoid : TR.Load(dy + i) * sigmoid * (1f + (v * (1f - sigmoid))));
+    }
+}
