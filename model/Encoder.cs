@@ -40,7 +40,7 @@ public sealed class Encoder
     public Variable Forward(Tape tape, in Batch batch)
     {
         Variable x = Embed(tape, batch);                                            // [tokens, hidden]
-        foreach (EncoderLayer layer in _layers) x = layer.Forward(tape, x, batch.CuSeqlens);
+        foreach (EncoderLayer layer in _layers) x = layer.ForwardInPlace(tape, x, batch.CuSeqlens);
         return x;                                                                   // [tokens, hidden]
     }
 }
@@ -64,7 +64,15 @@ public sealed class EncoderLayer
     {
         ArgumentNullException.ThrowIfNull(tape);
         x = tape.Run(_attention, x, cuSeqlens);                                     // [tokens, hidden]
-        return tape.Run(_feedForward, x, cuSeqlens);                                // [tokens, hidden]
+        return tape.RunInPlace(_feedForward, x, cuSeqlens);                         // [tokens, hidden]
+    }
+
+    /// <summary>The same as <see cref="Forward"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    public Variable ForwardInPlace(Tape tape, Variable x, in CuSeqlens cuSeqlens)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        x = tape.RunInPlace(_attention, x, cuSeqlens);                              // [tokens, hidden]
+        return tape.RunInPlace(_feedForward, x, cuSeqlens);                         // [tokens, hidden]
     }
 
     private sealed class AttentionBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
@@ -81,7 +89,8 @@ public sealed class EncoderLayer
         {
             Variable qkv = _qkv.Forward(tape, x);                                   // [tokens, 3 · hidden]
             Variable context = _attention.Forward(tape, qkv, cuSeqlens);            // [tokens, hidden]
-            return _norm.Forward(tape, _output.Forward(tape, context, residual: x)); // [tokens, hidden]
+            Variable sum = _output.ForwardInPlace(tape, context, residual: x);      // [tokens, hidden]
+            return _norm.ForwardInPlace(tape, sum);                                 // [tokens, hidden]
         }
     }
 
@@ -97,7 +106,8 @@ public sealed class EncoderLayer
         public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {
             Variable gated = _gated.Forward(tape, x);                               // [tokens, intermediate]
-            return _norm.Forward(tape, _output.Forward(tape, gated, residual: x));  // [tokens, hidden]
+            Variable sum = _output.ForwardInPlace(tape, gated, residual: x);        // [tokens, hidden]
+            return _norm.ForwardInPlace(tape, sum);                                 // [tokens, hidden]
         }
     }
 }

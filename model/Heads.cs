@@ -20,7 +20,7 @@ public sealed class MlmHead
     /// <summary>[tokens, hidden] → logits [tokens, vocabulary].</summary>
     public Variable Forward(Tape tape, Variable x)
     {
-        Variable t = _norm.Forward(tape, _dense.Forward(tape, x));                  // [tokens, hidden]
+        Variable t = _norm.ForwardInPlace(tape, _dense.Forward(tape, x));           // [tokens, hidden]
         return _decoder.Forward(tape, t);                                           // [tokens, vocabulary]
     }
 }
@@ -40,7 +40,7 @@ public sealed class Pooler
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
         Variable first = _first.Forward(tape, x, cuSeqlens);                        // [sequences, hidden]
-        return Tanh.Instance.Forward(tape, _dense.Forward(tape, first));            // [sequences, hidden]
+        return Tanh.Instance.ForwardInPlace(tape, _dense.Forward(tape, first));     // [sequences, hidden]
     }
 }
 
@@ -59,8 +59,8 @@ public sealed class Classifier
     /// <summary>[sequences, hidden] → logits [sequences, labels].</summary>
     public Variable Forward(Tape tape, Variable pooled)
     {
-        Variable wide = Widen.Instance.Forward(tape, pooled);                       // [sequences, hidden], F32
-        Variable dropped = _dropout.Forward(tape, wide);                            // [sequences, hidden]
+        Variable wide = Widen.Instance.ForwardInPlace(tape, pooled);                // [sequences, hidden], F32
+        Variable dropped = _dropout.ForwardInPlace(tape, wide);                     // [sequences, hidden]
         return _linear.Forward(tape, dropped);                                      // [sequences, labels]
     }
 }

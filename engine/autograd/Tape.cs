@@ -12,10 +12,10 @@ public sealed class Tape
 {
     private readonly List<TapeEntry> _entries = [];
     private readonly List<Tensor> _gradients = [];
-    private readonly Stack<(ArenaMark Mark, Tensor Gradient)> _scopes = new();
+    private readonly Stack<Scope> _scopes = new();
     private readonly Arena _gradientArena;
-    private Tensor _stream;
-    private bool _recording;
+    private Tensor _stream, _passed;
+    private bool _recording, _isSpent;
 
     private Tape(Arena activations, Arena gradients, bool training)
     {
@@ -55,6 +55,8 @@ public sealed class Tape
     {
         _entries.Clear();
         _gradients.Clear();
+        _scopes.Clear();
+        _isSpent = false;
         Activations.Reset();
         _gradientArena.Reset();
         if (IsTraining) Begin(seed, step);
@@ -110,74 +112,98 @@ public sealed class Tape
         return y;
     }
 
-    /// <summary>Runs a segment.</summary>
+    /// <summary>Runs a segment. In inference it works on a copy of its operand.</summary>
     /// <param name="segment">The segment.</param>
-    /// <param name="x">Its operand; in inference its memory is reused for the result.</param>
+    /// <param name="x">Its operand.</param>
     /// <param name="cuSeqlens">The borders of the sequences.</param>
     public Variable Run(ISegment segment, Variable x, in CuSeqlens cuSeqlens)
     {
         ArgumentNullException.ThrowIfNull(segment);
-        if (_recording && !Recompute)
-        {
-            _entries.Add(new TapeEntry(SegmentStart.Instance, default, x, default));
-            Variable y = segment.Forward(this, x, cuSeqlens);
-            // Nothing is recorded where nothing is trained.
-            if (y.IsTracked) _entries.Add(new TapeEntry(SegmentEnd.Instance, y, x, default));
-            else _entries.RemoveAt(_entries.Count - 1);
-            return y;
-        }
+        if (IsTraining) return RunInTraining(segment, x, cuSeqlens);
+        Tensor copy = Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
+        Backend.Copy(x.Data, copy);
+        return RunInPlace(segment, copy, cuSeqlens);
+    }
 
-        bool recording = _recording;
-        Tensor result = recording ? Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
+    /// <summary>The same as <see cref="Run"/>; in inference the result takes the place of x.</summary>
+    /// <param name="segment">The segment.</param>
+    /// <param name="x">Its operand; nothing may read it afterwards.</param>
+    /// <param name="cuSeqlens">The borders of the sequences.</param>
+    public Variable RunInPlace(ISegment segment, Variable x, in CuSeqlens cuSeqlens)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        if (IsTraining) return RunInTraining(segment, x, cuSeqlens);
         ArenaMark mark = Activations.Mark();
-        _recording = false;
-        Tensor forward = segment.Forward(this, x, cuSeqlens).Data;
-        if (!forward.IsSameAs(result)) Backend.Copy(forward, result);
-        _recording = recording;
+        Tensor y = segment.Forward(this, x, cuSeqlens).Data;
+        if (!y.IsSameAs(x.Data)) Backend.Copy(y, x.Data);
         Activations.Reset(mark);
-        if (!recording) return result;
-        Variable kept = Track(result);
-        _entries.Add(new TapeEntry(Recomputation.Instance, kept, x, default) { Segment = segment, CuSeqlens = cuSeqlens });
-        return kept;
+        return x.Data;
     }
 
     /// <summary>The backward pass from a loss, whose gradient is its own affair.</summary>
-    /// <exception cref="InvalidOperationException">Nothing that is trained leads to the loss.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Nothing that is trained leads to the loss; or there was a backward pass since <see cref="Reset"/>, which has used up what was kept.
+    /// </exception>
     public void Backward(Variable loss) => Backward(loss, default);
 
     /// <summary>The backward pass from a variable with a given gradient.</summary>
     /// <param name="y">The variable.</param>
     /// <param name="gradient">Its gradient; overwritten.</param>
-    /// <exception cref="InvalidOperationException">Nothing that is trained leads to the variable.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Nothing that is trained leads to the variable; or there was a backward pass since <see cref="Reset"/>, which has used up what was kept.
+    /// </exception>
     public void Backward(Variable y, Tensor gradient)
     {
         if (!y.IsTracked) throw new InvalidOperationException("nothing that is trained leads to the loss");
+        if (_isSpent) throw new InvalidOperationException("the backward pass has run already; call Reset and run the forward pass again");
+        _isSpent = true;
         _gradients[y.Id] = gradient;
         BackwardFrom(_entries.Count - 1, 0, y.Id);
     }
 
-    /// <summary>The gradient of a variable; absent if none has flowed to it.</summary>
+    /// <summary>
+    /// The gradient of a variable; absent if none has flowed to it. That of an operation's result is absent after the operation's own
+    /// backward pass, which may have passed its memory on.
+    /// </summary>
     public Tensor GradientOf(Variable variable) => _gradients[variable.Id];
 
     /// <summary>Where to put a gradient of an operand.</summary>
     /// <param name="operand">A tracked variable.</param>
     /// <param name="gradient">The memory.</param>
     /// <returns>Whether there is a gradient already, to which to add; otherwise the memory is uninitialised.</returns>
+    /// <exception cref="NotSupportedException">The operand is from outside of the segment that is gone through.</exception>
     public bool Accumulate(Variable operand, out Tensor gradient)
     {
         gradient = _gradients[operand.Id];
         if (!gradient.IsAbsent) return true;
+        ExpectInScope(operand);
         gradient = _gradients[operand.Id] = RentGradient(operand.Data.Shape, operand.Data.DType);
         return false;
     }
 
-    /// <summary>Gives a buffer to an operand as its gradient, or adds it to the one it has. Does nothing for constants.</summary>
+    /// <summary>
+    /// Gives a buffer to an operand as its gradient, or adds it to the one it has. Does nothing for constants. A buffer may be passed to
+    /// both operands; the second one to keep it gets a copy.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The operand is from outside of the segment that is gone through.</exception>
     public void Pass(Variable operand, Tensor gradient)
     {
         if (!operand.IsTracked) return;
         Tensor present = _gradients[operand.Id];
-        if (present.IsAbsent) _gradients[operand.Id] = gradient;
-        else Backend.Run(new Add(present, gradient, present));
+        if (!present.IsAbsent)
+        {
+            Backend.Run(new Add(present, gradient, present));
+            return;
+        }
+
+        ExpectInScope(operand);
+        if (gradient.IsSameAs(_passed))
+        {
+            gradient = RentGradient(operand.Data.Shape, operand.Data.DType);
+            Backend.Copy(_passed, gradient);
+        }
+        else _passed = gradient;
+        _gradients[operand.Id] = gradient;
     }
 
     /// <summary>Memory for an intermediate result of the backward pass.</summary>
@@ -189,22 +215,73 @@ public sealed class Tape
         Backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], _stream);
     }
 
+    private Variable RunInTraining(ISegment segment, Variable x, in CuSeqlens cuSeqlens)
+    {
+        if (_recording && !Recompute)
+        {
+            int start = _entries.Count, outside = _gradients.Count;
+            _entries.Add(new TapeEntry(SegmentStart.Instance, default, x, default));
+            Variable y = segment.Forward(this, x, cuSeqlens);
+            // Nothing is recorded where nothing is trained.
+            if (y.IsTracked) _entries.Add(new TapeEntry(SegmentEnd.Instance, y, x, default) { Start = start, Outside = outside });
+            else if (_entries.Count == start + 1) _entries.RemoveAt(start);
+            return y;
+        }
+
+        bool recording = _recording;
+        Tensor result = Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
+        ArenaMark mark = Activations.Mark();
+        _recording = false;
+        Tensor forward = segment.Forward(this, x, cuSeqlens).Data;
+        Backend.Copy(forward, result);
+        _recording = recording;
+        Activations.Reset(mark);
+        if (!recording) return result;
+        Variable kept = Track(result);
+        _entries.Add(new TapeEntry(Recomputation.Instance, kept, x, default) { Segment = segment, CuSeqlens = cuSeqlens });
+        return kept;
+    }
+
     private void BackwardFrom(int last, int first, int loss)
     {
         for (int i = last; i >= first; i--)
         {
             TapeEntry entry = _entries[i];
-            if (entry.Op is SegmentStart || entry.Output.Id == loss || !_gradients[entry.Output.Id].IsAbsent) entry.Op.Backward(this, entry);
+            // A segment that does not lead to the loss was not entered.
+            bool isReached = entry.Op is SegmentStart
+                ? _scopes.TryPeek(out Scope scope) && scope.Start == i
+                : entry.Output.Id == loss || !_gradients[entry.Output.Id].IsAbsent;
+            if (!isReached) continue;
+            if (entry.Op.IsLoss && !_gradients[entry.Output.Id].IsAbsent)
+                throw new NotSupportedException($"{entry.Op.Name} is a loss, whose gradient is its scale; no other operation may follow it");
+            _passed = default;
+            entry.Op.Backward(this, entry);
+            if (entry.Op is not (SegmentStart or SegmentEnd)) _gradients[entry.Output.Id] = default;
         }
     }
+
+    // The memory of a gradient that is rented within a segment is taken back with it, so none may be kept for what lies outside.
+    private void ExpectInScope(Variable operand)
+    {
+        if (_scopes.TryPeek(out Scope scope) && operand.Id < scope.Outside && operand.Id != scope.Operand)
+            throw new NotSupportedException("a segment differentiates by its operand and its parameters alone; give it other variables as constants");
+    }
+
+    /// <summary>A segment that the backward pass has entered and not left.</summary>
+    /// <param name="Start">Its first entry.</param>
+    /// <param name="Outside">The number of variables that are older than it.</param>
+    /// <param name="Operand">Its operand, or -1.</param>
+    /// <param name="Mark">Where the memory of its gradients begins.</param>
+    /// <param name="Gradient">The gradient of its result, whose memory outlives it.</param>
+    private readonly record struct Scope(int Start, int Outside, int Operand, ArenaMark Mark, Tensor Gradient);
 
     /// <summary>Begins, in the backward pass: the gradients of the segment's inner results are taken back at its start.</summary>
     private sealed class SegmentEnd : Op
     {
         public static readonly SegmentEnd Instance = new();
 
-        protected internal override void Backward(Tape tape, in TapeEntry entry) =>
-            tape._scopes.Push((tape._gradientArena.Mark(), tape.GradientOf(entry.Output)));
+        protected internal override void Backward(Tape tape, in TapeEntry entry) => tape._scopes.Push(
+            new Scope(entry.Start, entry.Outside, entry.A.Id, tape._gradientArena.Mark(), tape.GradientOf(entry.Output)));
     }
 
     /// <summary>Ends, in the backward pass. The gradient of the operand takes the place of that of the result.</summary>
@@ -214,8 +291,8 @@ public sealed class Tape
 
         protected internal override void Backward(Tape tape, in TapeEntry entry)
         {
-            (ArenaMark Mark, Tensor Gradient) scope = tape._scopes.Pop();
-            if (entry.A.IsTracked && !tape.GradientOf(entry.A).IsAbsent) tape.Keep(entry.A, scope.Gradient);
+            Scope scope = tape._scopes.Pop();
+            if (entry.A.IsTracked) tape.Keep(entry.A, scope.Gradient);
             tape._gradientArena.Reset(scope.Mark);
         }
     }
@@ -235,12 +312,11 @@ public sealed class Tape
             if (y.IsTracked)
             {
                 tape._gradients[y.Id] = gradient;
+                tape._scopes.Push(new Scope(entries, variables, x.Id, gradients, gradient));
                 tape.BackwardFrom(tape._entries.Count - 1, entries, loss: -1);
-                if (x.IsTracked)
-                {
-                    tape.Keep(x, gradient);
-                    tape.Pass(entry.A, gradient);
-                }
+                tape._scopes.Pop();
+                tape._passed = default;
+                if (x.IsTracked && tape.Keep(x, gradient)) tape.Pass(entry.A, gradient);
             }
 
             tape._entries.RemoveRange(entries, tape._entries.Count - entries);
@@ -250,11 +326,13 @@ public sealed class Tape
         }
     }
 
-    /// <summary>Moves the gradient of a variable to a buffer that outlives the present scope.</summary>
-    private void Keep(Variable variable, Tensor buffer)
+    /// <summary>Moves the gradient of a variable, where there is one, to a buffer that outlives the present scope.</summary>
+    private bool Keep(Variable variable, Tensor buffer)
     {
         Tensor gradient = _gradients[variable.Id];
+        if (gradient.IsAbsent) return false;
         if (!gradient.IsSameAs(buffer)) Backend.Copy(gradient, buffer);
         _gradients[variable.Id] = buffer;
+        return true;
     }
 }

@@ -22,7 +22,7 @@ public static class Objectives
         Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
         Variable masked = GatherRows.Instance.Forward(tape, x, rows);               // [masked, hidden]
         Variable logits = head.Forward(tape, masked);                               // [masked, vocabulary]
-        return CrossEntropy.Instance.Forward(tape, logits, labels, scale);          // [masked]
+        return CrossEntropy.Instance.ForwardInPlace(tape, logits, labels, scale);   // [masked]
     }
 
     /// <summary>The outputs of a classifier.</summary>

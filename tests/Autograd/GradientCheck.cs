@@ -17,11 +17,11 @@ internal sealed class GradientCheck : IDisposable
     private readonly List<(string Name, double[] Values, Func<float[]> Gradient)> _inputs = [];
     private uint _draws;
 
-    public GradientCheck(Backend backend)
+    public GradientCheck(Backend backend, bool recompute = false)
     {
         Backend = backend;
         (_activations, _gradients) = (new Arena(backend), new Arena(backend));
-        Tape = Tape.ForTraining(_activations, _gradients);
+        Tape = Tape.ForTraining(_activations, _gradients, recompute);
         Tape.Reset(Seed, Pass);
         Parameters = new ParameterSet(backend);
     }

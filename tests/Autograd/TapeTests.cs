@@ -41,7 +41,7 @@ public class TapeTests
     }
 
     [Fact]
-    public void In_inference_a_sum_takes_the_place_of_its_residual_but_never_of_the_factor_that_is_still_read()
+    public void In_place_a_sum_takes_that_of_its_residual_but_never_of_the_factor_that_is_still_read()
     {
         const int Rows = 300, Width = 130;
         using Backend backend = CpuBackend.Create(2);
@@ -56,12 +56,12 @@ public class TapeTests
         float[] before = x.Span<float>().ToArray();
 
         backend.Run(new LinearForward(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, residual, y));
-        Tensor sum = linear.Forward(tape, x, residual).Data;
+        Tensor sum = linear.ForwardInPlace(tape, x, residual).Data;
         Assert.True(sum.IsSameAs(residual));
         Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
 
         backend.Run(new LinearForward(x, linear.Weight.Weight, linear.Bias!.Value, Activation.None, x, y));
-        sum = linear.Forward(tape, x, residual: x).Data;
+        sum = linear.ForwardInPlace(tape, x, residual: x).Data;
         Assert.Equal(y.Span<float>().ToArray(), sum.Span<float>().ToArray());
         Assert.Equal(before, x.Span<float>().ToArray());
     }

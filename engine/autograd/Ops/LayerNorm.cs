@@ -32,25 +32,30 @@ public sealed class LayerNorm : Op
         return new(set.Declare(name + ".weight", ParameterKind.NormWeight, width), set.Declare(name + ".bias", ParameterKind.NormBias, width), epsilon);
     }
 
-    /// <summary>[rows, width] → [rows, width]; in inference in x's place.</summary>
+    /// <summary>[rows, width] → [rows, width].</summary>
     public Variable Forward(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        if (!tape.IsTraining)
-        {
-            tape.Backend.Run(new LayerNormForward(x.Data, In(x.Data.DType), statistics: default, x.Data));
-            return x;
-        }
+        return Forward(tape, x, tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType));
+    }
 
-        int rows = x.Data.Shape[0];
-        Tensor y = tape.Rent(rows, x.Data.Shape[1], x.Data.DType), statistics = tape.Rent(rows, 2, DType.F32);
-        tape.Backend.Run(new LayerNormForward(x.Data, In(x.Data.DType), statistics, y));
-        return tape.Record(this, y, x, saved: (statistics, default, default, default));
+    /// <summary>The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    public Variable ForwardInPlace(Tape tape, Variable x)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        return tape.IsTraining ? Forward(tape, x) : Forward(tape, x, x.Data);
     }
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry) =>
         Backward(tape, entry.A, tape.GradientOf(entry.Output), entry.Saved.First);
+
+    private Variable Forward(Tape tape, Variable x, Tensor y)
+    {
+        Tensor statistics = tape.IsTraining ? tape.Rent(x.Data.Shape[0], 2, DType.F32) : default;
+        tape.Backend.Run(new LayerNormForward(x.Data, In(x.Data.DType), statistics, y));
+        return tape.Record(this, y, x, saved: (statistics, default, default, default));
+    }
 
     /// <summary>The backward pass for the operand x; dy is overwritten or passed on.</summary>
     internal void Backward(Tape tape, Variable x, Tensor dy, Tensor statistics)

@@ -90,8 +90,17 @@ public sealed class Linear : Op
         Addition = new LowRank(set, Prefix, Weight.Shape[1], Weight.Shape[0], rank, scale, dropout);
     }
 
-    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out]; in inference in the residual's place.</summary>
-    public Variable Forward(Tape tape, Variable x, Variable residual = default)
+    /// <summary>x [rows, in], residual [rows, out] or none → [rows, out].</summary>
+    public Variable Forward(Tape tape, Variable x, Variable residual = default) => Forward(tape, x, residual, place: default);
+
+    /// <summary>
+    /// The same as <see cref="Forward(Tape, Variable, Variable)"/>; in inference the result takes the place of the residual, which nothing may
+    /// read afterwards, unless the residual is x or there is a low-rank addition.
+    /// </summary>
+    public Variable ForwardInPlace(Tape tape, Variable x, Variable residual) =>
+        Forward(tape, x, residual, residual.Data.IsSameAs(x.Data) ? default : residual.Data);
+
+    private Variable Forward(Tape tape, Variable x, Variable residual, Tensor place)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Backend backend = tape.Backend;
@@ -100,7 +109,7 @@ public sealed class Linear : Op
         int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
         if (!tape.IsTraining && Addition is null)
         {
-            Tensor result = residual.Data.IsAbsent || residual.Data.IsSameAs(x.Data) ? tape.Rent(rows, width, dtype) : residual.Data;
+            Tensor result = place.IsAbsent ? tape.Rent(rows, width, dtype) : place;
             backend.Run(new LinearForward(x.Data, Weight.WeightIn(dtype), bias, Activation, residual.Data, result));
             return result;
         }

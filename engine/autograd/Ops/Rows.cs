@@ -59,14 +59,20 @@ public sealed class Widen : Op
     /// <summary>The operation.</summary>
     public static Widen Instance { get; } = new();
 
-    /// <summary>[rows, width] → the same in F32; x itself where it is.</summary>
+    /// <summary>[rows, width] → the same in F32.</summary>
     public Variable Forward(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        if (x.Data.DType == DType.F32) return x;
         Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], DType.F32);
         tape.Backend.Run(new Cast(x.Data, y));
         return tape.Record(this, y, x);
+    }
+
+    /// <summary>The same as <see cref="Forward"/>; where x is in F32 the result is x itself.</summary>
+    public Variable ForwardInPlace(Tape tape, Variable x)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        return x.Data.DType == DType.F32 ? x : Forward(tape, x);
     }
 
     /// <inheritdoc/>
@@ -84,13 +90,18 @@ public sealed class Tanh : Op
     /// <summary>The operation.</summary>
     public static Tanh Instance { get; } = new();
 
-    /// <summary>Any shape; in inference in x's place.</summary>
+    /// <summary>[rows, width] → [rows, width].</summary>
     public Variable Forward(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);
-        Tensor y = tape.IsTraining ? tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType) : x.Data;
-        tape.Backend.Run(new TanhForward(x.Data, y));
-        return tape.Record(this, y, x);
+        return Forward(tape, x, tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType));
+    }
+
+    /// <summary>The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    public Variable ForwardInPlace(Tape tape, Variable x)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        return tape.IsTraining ? Forward(tape, x) : Forward(tape, x, x.Data);
     }
 
     /// <inheritdoc/>
@@ -98,5 +109,11 @@ public sealed class Tanh : Op
     {
         bool accumulate = tape.Accumulate(entry.A, out Tensor dx);
         tape.Backend.Run(new TanhBackward(entry.Output.Data, tape.GradientOf(entry.Output), accumulate, dx));
+    }
+
+    private Variable Forward(Tape tape, Variable x, Tensor y)
+    {
+        tape.Backend.Run(new TanhForward(x.Data, y));
+        return tape.Record(this, y, x);
     }
 }
