@@ -71,9 +71,9 @@ public static class CorpusBuilder
         {
             InputEntry[] inputs = [.. sources.Select(Describe)];
             SpeciesEntry[] species = new CorpusBuild(held, tokenizer, options, progress, cancellation).Run(sources);
-            AtomicFile.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save, disk);
+            ResultFiles.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save, disk);
             byte[] index = new CorpusIndex(options, FileHash.Of(tokenizer), inputs, species).Write();
-            AtomicFile.Write(Path.Combine(folder, CorpusIndex.FileName), index, disk);
+            ResultFiles.Write(Path.Combine(folder, CorpusIndex.FileName), index, disk);
         }
         catch
         {

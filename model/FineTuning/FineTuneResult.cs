@@ -126,7 +126,7 @@ internal sealed record FineTuneRecord(
             json.WriteEndObject();
         }
 
-        AtomicFile.Write(Path.Combine(folder, FileName), stream.ToArray(), disk);
+        ResultFiles.Write(Path.Combine(folder, FileName), stream.ToArray(), disk);
     }
 
     private static void Write(Utf8JsonWriter json, string key, int[] counts)

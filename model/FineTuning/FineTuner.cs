@@ -280,7 +280,7 @@ public sealed class FineTuner : IDisposable
             TensorFile.Write(Path.Combine(folder, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _run.Disk);
             var moments = TensorFile.Moments(_model.Parameters, _step!.Optimizer);
             TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _run.Disk);
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity), _run.Disk);
+            ResultFiles.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity), _run.Disk);
         });
         _checkpoints.Keep(newest: 1, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);

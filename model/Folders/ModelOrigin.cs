@@ -82,9 +82,9 @@ internal sealed class ModelOrigin
             {
                 JsonObject json = Parse(path, bytes);
                 json[MaxLength] = most;
-                AtomicFile.Write(path, Bytes(json), disk);
+                ResultFiles.Write(path, Bytes(json), disk);
             }
-            else AtomicFile.Write(path, bytes, disk);
+            else ResultFiles.Write(path, bytes, disk);
         }
     }
 

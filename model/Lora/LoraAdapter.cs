@@ -178,7 +178,7 @@ internal sealed class LoraAdapter
         var metadata = new Dictionary<string, string> { ["format"] = "pt", [Dnabert2.BaseIdentity.Key] = identity };
         var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => ("base_model.model." + p.Name, p.Value)).ToList();
         TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, metadata, disk);
-        AtomicFile.Write(Path.Combine(folder, AdapterConfig.FileName), LoraConfig.Write(model, options, baseFolder), disk);
+        ResultFiles.Write(Path.Combine(folder, AdapterConfig.FileName), LoraConfig.Write(model, options, baseFolder), disk);
     }
 
     /// <summary>Refuses an adapter that lacks what its configuration says it was trained with.</summary>

@@ -48,7 +48,10 @@ internal sealed partial class CheckpointStore
     /// <summary>Writes a checkpoint; it appears under its name when it is complete and on the disk.</summary>
     /// <param name="step">Its step.</param>
     /// <param name="fill">Writes its files into a folder, flushed.</param>
-    /// <exception cref="IOException">It cannot be written; the ones before it are as they were.</exception>
+    /// <exception cref="IOException">
+    /// It cannot be written; the ones before it are as they were. Or its name cannot be written to the disk, which is said: it is there, but
+    /// may be lost with the power.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written; the ones before it are as they were.</exception>
     /// <exception cref="NotFiniteNumberException">A value is not finite: there is nothing to resume from in it.</exception>
     public void Write(int step, Action<string> fill)
@@ -67,6 +70,8 @@ internal sealed partial class CheckpointStore
             if (Explain(step, e) is { } explained) throw explained;
             throw;
         }
+
+        _disk.FlushFolder(_folder);
     }
 
     /// <summary>Checks every byte of a checkpoint. One of a version that kept no checksums is only held to be complete.</summary>

@@ -22,7 +22,7 @@ internal static class CheckpointSums
         var sums = new StringBuilder();
         foreach (string file in Directory.GetFiles(folder).Order(StringComparer.Ordinal))
             sums.Append(FileHash.OfFile(file)).Append("  ").Append(Path.GetFileName(file)).Append('\n');
-        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(sums.ToString()), disk);
+        ResultFiles.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(sums.ToString()), disk);
     }
 
     /// <summary>Whether a folder has checksums.</summary>

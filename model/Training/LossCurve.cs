@@ -23,7 +23,7 @@ internal static class LossCurve
     {
         List<(double Step, double Loss)> training = Thin(Read(Path.Combine(folder, RunLog.TrainFile), 1, _ => true));
         List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), column, line => line[1] == row);
-        AtomicFile.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)), disk);
+        ResultFiles.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)), disk);
     }
 
     internal static string Draw(

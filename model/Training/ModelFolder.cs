@@ -38,7 +38,7 @@ public static class ModelFolder
         Dnabert2Model model, string folder, byte[] config, FileOperations? disk = null, int? maxTokens = null, DType dtype = DType.F32)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        Directory.CreateDirectory(folder);
+        if (!Directory.Exists(folder)) (disk ?? FileOperations.OfMachine).CreateFolder(folder);
         // As Hugging Face's tools do, a tied weight is written once, and the metadata names the one that stands for it.
         Dictionary<string, string> tied = [];
         foreach (Parameter p in model.Parameters.Parameters)
@@ -50,8 +50,8 @@ public static class ModelFolder
     /// <summary>Writes what a model folder holds besides the weights.</summary>
     internal static void SaveWithoutWeights(Dnabert2Model model, string folder, byte[] config, FileOperations? disk, int? maxTokens)
     {
-        AtomicFile.Write(Path.Combine(folder, "config.json"), config, disk);
-        AtomicFile.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save, disk);
+        ResultFiles.Write(Path.Combine(folder, "config.json"), config, disk);
+        ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save, disk);
         model.Origin?.WriteFiles(folder, maxTokens, disk);
     }
 

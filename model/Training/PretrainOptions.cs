@@ -1,4 +1,5 @@
 using Engine.Autograd;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -90,7 +91,7 @@ public sealed record PretrainOptions
 
     /// <summary>Writes all options as a JSON file that <see cref="Load"/> reads.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public void Save(string path) => AtomicFile.Write(path, PretrainOptionsJson.Write(this));
+    public void Save(string path) => ResultFiles.Write(path, PretrainOptionsJson.Write(this));
 
     internal AdamWOptions Optimizer => new()
     {

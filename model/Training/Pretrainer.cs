@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -85,7 +86,7 @@ public sealed class Pretrainer : IDisposable
             _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
             _state = _checkpoints.Steps is [.., int last] ? Restore(last) : new RunState();
             _log = new RunLog(folder.Path, _state.Log, LogLayout.Pretraining, folder.Disk);
-            AtomicFile.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
+            ResultFiles.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
         }
         catch
         {
@@ -213,7 +214,7 @@ public sealed class Pretrainer : IDisposable
             var moments = TensorFile.Moments(_model.Parameters, _step.Optimizer);
             TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _folder.Disk);
             byte[] state = _state.Write(RunIdentity.Of(_corpus.Hash, _options));
-            AtomicFile.Write(Path.Combine(folder, RunState.FileName), state, _folder.Disk);
+            ResultFiles.Write(Path.Combine(folder, RunState.FileName), state, _folder.Disk);
         });
         _checkpoints.Keep(_options.KeepCheckpoints, _state.BestStep);
         return _checkpoints.PathOf(_state.Step);

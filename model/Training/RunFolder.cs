@@ -48,14 +48,14 @@ public sealed class RunFolder : IDisposable
     {
         string[] read = [.. inputs ?? []];
         if (Refusal(path, kind, resume, read) is { } reason) throw new IOException($"{path}: {reason}");
-        List<string> made = MakeFolder(path);
+        List<string> made = MakeFolder(path, disk);
         FileStream? marker = null;
         try
         {
             marker = Lock(path);
             // Another process may have come first.
             if (Refusal(path, kind, resume, read, marker) is { } late) throw new IOException($"{path}: {late}");
-            Write(marker, kind);
+            if (Write(marker, kind)) disk.FlushFolder(path);
             RemoveLeftovers(path, kind);
             return new RunFolder(path, kind, marker, made) { Disk = disk };
         }
@@ -206,7 +206,8 @@ public sealed class RunFolder : IDisposable
         return bytes;
     }
 
-    private static void Write(FileStream marker, RunKind kind)
+    /// <summary>Writes the marker; false where it is written already.</summary>
+    private static bool Write(FileStream marker, RunKind kind)
     {
         using var bytes = new MemoryStream();
         using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Indented = true }))
@@ -223,19 +224,28 @@ public sealed class RunFolder : IDisposable
         }
 
         ReadOnlySpan<byte> content = bytes.GetBuffer().AsSpan(0, (int)bytes.Length);
-        if (content.SequenceEqual(Content(marker))) return;
+        if (content.SequenceEqual(Content(marker))) return false;
         marker.SetLength(0);
         marker.Write(content);
         marker.Flush(flushToDisk: true);
+        return true;
     }
 
     /// <summary>Makes a folder and those it lies in; those that were made, the innermost first.</summary>
-    private static List<string> MakeFolder(string path)
+    private static List<string> MakeFolder(string path, FileOperations disk)
     {
         var made = new List<string>();
         string? at = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         for (; at is not null && !Directory.Exists(at); at = System.IO.Path.GetDirectoryName(at)) made.Add(at);
-        Directory.CreateDirectory(path);
-        return made;
+        try
+        {
+            disk.CreateFolder(path);
+            return made;
+        }
+        catch
+        {
+            RemoveEmpty(made);
+            throw;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Dnabert2.FineTuning;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
@@ -21,7 +22,7 @@ internal static class RunStart
     {
         string path = Path.Combine(folder.Path, FileName), now = start is null ? New : ModelContent.Of(start).Weights;
         // A checksum or a word: nothing in it is to be escaped.
-        if (!begun) AtomicFile.Write(path, Encoding.UTF8.GetBytes($"{{\n  \"{Weights}\": \"{now}\"\n}}\n"), folder.Disk);
+        if (!begun) ResultFiles.Write(path, Encoding.UTF8.GetBytes($"{{\n  \"{Weights}\": \"{now}\"\n}}\n"), folder.Disk);
         if (!begun || start is null || !File.Exists(path)) return;
         string before = JsonFields.Read(path, Remedy, json => json.Text(Weights));
         if (before != now)

@@ -1,3 +1,4 @@
+using Dnabert2.Training;
 using Engine.Runtime;
 using Tests.Weights;
 
@@ -56,7 +57,9 @@ public class ResultFaultTests
             // One name cannot be given in the same moment as another: only a process that is killed between the two leaves both.
             if (fault != Fault.Killed || disk.Failed != "move")
                 Assert.True(whole.Distinct().Count() < 2 && (whole.Length == 0 || whole.Length == files), place);
-            if (fault != Fault.Killed) Assert.True(done ? whole[0] == Contents : whole.Length == 0 || whole[0] == Former, place);
+            // That the names are on the disk is not known, which is an error; the files are there.
+            bool isThere = done || disk.Failed == "flush of folder";
+            if (fault != Fault.Killed) Assert.True(isThere ? whole[0] == Contents : whole.Length == 0 || whole[0] == Former, place);
             // What cannot be deleted stays, under a name that tells what it is.
             if (fault != Fault.Killed && disk.Failed != "delete") Assert.Equal(whole.Length == 0 ? [] : names, folder.Names);
             Assert.True(Write(folder, names, new FaultyDisk(int.MaxValue, fault)));
@@ -65,6 +68,77 @@ public class ResultFaultTests
         }
 
         Assert.True(operations >= 5 * files, $"only {operations} operations were seen");
+    }
+
+    [Theory]
+    [InlineData(Fault.Full)]
+    [InlineData(Fault.Denied)]
+    public void After_a_fault_a_new_folder_is_whole_or_not_there_and_nothing_is_left(Fault fault)
+    {
+        int operations = 0, unsure = 0;
+        for (int at = 0; at <= operations; at++)
+        {
+            using var folder = new TempFolder();
+            var disk = new FaultyDisk(at, fault);
+            bool done = WriteFolder(folder["new"], disk), isThere = Directory.Exists(folder["new"]);
+            operations = Math.Max(operations, disk.Operations);
+            string place = $"{fault} at operation {at}: {disk.Failed}";
+            Assert.True(done ? disk.Failed is null or "delete" : disk.Failed is not null, place);
+            // Where the last flush fails, it is there and yet an error.
+            if (isThere && !done && disk.Failed == "flush of folder") unsure++;
+            else Assert.True(isThere == done, place);
+            string[] whole = isThere ? ["new"] : [];
+            if (disk.Failed != "delete") Assert.Equal(whole, Directory.GetFileSystemEntries(folder["."]).Select(Path.GetFileName));
+            if (isThere) Assert.Equal(Contents, File.ReadAllText(folder["new/x"]));
+            if (!isThere) Assert.True(WriteFolder(folder["new"], new FaultyDisk(int.MaxValue, fault)));
+        }
+
+        Assert.Equal(1, unsure);
+        Assert.True(operations >= 8, $"only {operations} operations were seen");
+    }
+
+    [Fact]
+    public void What_is_said_to_be_written_is_on_the_disk_with_its_name()
+    {
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["other"]);
+        var disk = new FaultyDisk(int.MaxValue, Fault.Full);
+        var files = new ResultFiles(disk);
+        foreach (string name in (string[])["x", "y", "other/z"]) files.Add(folder[name]);
+        files.Commit();
+        string[] expected = ["flush", "flush", "flush", "move other/z", "move y", "move x", "flush of folder ", "flush of folder other"];
+        Assert.Equal(expected, Of(disk).Where(IsOfCommit));
+
+        disk = new FaultyDisk(int.MaxValue, Fault.Full);
+        using (var result = new ResultFolder(folder["new"], disk))
+        {
+            disk.Log.Clear();
+            result.Commit();
+        }
+
+        Assert.Equal(["move new", "flush of folder "], Of(disk).Where(IsOfCommit).Skip(1));
+
+        disk = new FaultyDisk(int.MaxValue, Fault.Full);
+        new CheckpointStore(folder["run"], disk).Write(7, _ => { });
+        string[] done = [.. Of(disk)];
+        Assert.Contains("flush of folder ", done);
+        Assert.Contains("flush of folder run", done);
+        Assert.Equal(["move run/checkpoints/step-00000007", "flush of folder run/checkpoints"], done[^2..]);
+
+        // What is as before, and the temporary names, do not matter.
+        IEnumerable<string> Of(FaultyDisk disk) => disk.Log
+            .Select(done => done.Replace(Path.GetFullPath(folder["."]), "", StringComparison.Ordinal).Replace(" /", " ", StringComparison.Ordinal));
+
+        static bool IsOfCommit(string done) => done.Split(' ')[0] is "flush" or "move";
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_flushed_for_want_of_a_right_or_a_way_is_no_fault()
+    {
+        using var folder = new TempFolder();
+        FileOperations.OfMachine.FlushFolder(folder["."]);
+        FileOperations.OfMachine.FlushFolder(folder["absent"]);
+        if (Directory.Exists("/proc/self")) FileOperations.OfMachine.FlushFolder("/proc/self");
     }
 
     [Fact]
@@ -108,9 +182,31 @@ public class ResultFaultTests
         }
     }
 
+    private static bool WriteFolder(string path, FaultyDisk disk)
+    {
+        try
+        {
+            using var result = new ResultFolder(path, disk);
+            ResultFiles.Write(Path.Combine(result.Path, "x"), System.Text.Encoding.ASCII.GetBytes(Contents), disk);
+            result.Commit();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+        finally
+        {
+            disk.CloseAll();
+        }
+    }
+
     private sealed class FaultyDisk(int at, Fault fault) : FileOperations
     {
         private readonly List<FileStream> _open = [];
+
+        /// <summary>What was done, and to what.</summary>
+        public List<string> Log { get; } = [];
 
         public int Operations { get; private set; }
 
@@ -146,8 +242,14 @@ public class ResultFaultTests
 
         public override void Move(string from, string to)
         {
-            Do("move");
+            Do("move", to);
             base.Move(from, to);
+        }
+
+        public override void FlushFolder(string path)
+        {
+            Do("flush of folder", path);
+            base.FlushFolder(path);
         }
 
         public override void Delete(string path)
@@ -156,8 +258,27 @@ public class ResultFaultTests
             base.Delete(path);
         }
 
-        public void Do(string operation)
+        public override void CreateFolder(string path)
         {
+            Do("create", path);
+            base.CreateFolder(path);
+        }
+
+        public override void MoveFolder(string from, string to)
+        {
+            Do("move", to);
+            base.MoveFolder(from, to);
+        }
+
+        public override void DeleteFolder(string path)
+        {
+            Do("delete", path);
+            base.DeleteFolder(path);
+        }
+
+        public void Do(string operation, string? path = null)
+        {
+            Log.Add(path is null ? operation : $"{operation} {path}");
             int n = Operations++;
             if (n < at || (n > at && fault != Fault.Killed)) return;
             if (fault == Fault.Interrupted && operation is not ("create" or "write")) return;

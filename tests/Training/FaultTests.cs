@@ -8,9 +8,9 @@ using Tests.FineTuning;
 namespace Tests.Training;
 
 /// <summary>
-/// Each thing that a run does to the disk fails once: what takes room on a full disk, anything else for want of permission; or because the process
-/// is killed, after which nothing more reaches the disk. What takes room is denied, too, once for each kind of file. Every checkpoint that is there is
-/// whole, and the run goes on to the same bits.
+/// Each thing that a run does to the disk fails once: what takes room on a full disk, anything else for want of permission; or because the
+/// process is killed, after which nothing more reaches the disk. What takes room, and the flush of a folder, is denied, too, once for each
+/// kind of file. Every checkpoint that is there is whole, and the run goes on to the same bits.
 /// </summary>
 public sealed class FaultTests : IDisposable
 {
@@ -78,7 +78,7 @@ public sealed class FaultTests : IDisposable
 
     private void EachOperation(Fault fault, string name, Action<string, FileOperations> run)
     {
-        var sound = new FaultyDisk(Fault.None, 0);
+        var sound = new FaultyDisk(Fault.None, 0, flushesFolders: fault == Fault.Denied);
         run(_toy[name], sound);
         SortedDictionary<string, byte[]> expected = Toy.Files(_toy[name]);
         int failed = 0;
@@ -86,7 +86,7 @@ public sealed class FaultTests : IDisposable
         {
             if (fault == Fault.Denied && !sound.IsFirstOfWriting(at)) continue;
             string folder = _toy[$"{name}-{at}"];
-            var disk = new FaultyDisk(fault, at);
+            var disk = new FaultyDisk(fault, at, flushesFolders: fault == Fault.Denied);
             Exception? e = Record.Exception(() => run(folder, disk));
             if (!disk.HasFailed) continue;
             failed++;
@@ -96,7 +96,7 @@ public sealed class FaultTests : IDisposable
             if (fault == Fault.FullOrDenied && e is IOException) Assert.Contains("No space left", e.Message, StringComparison.Ordinal);
             var checkpoints = new CheckpointStore(folder);
             foreach (int step in checkpoints.Steps) checkpoints.Check(step);
-            run(folder, new FaultyDisk(Fault.None, 0));
+            run(folder, new FaultyDisk(Fault.None, 0, flushesFolders: false));
             SortedDictionary<string, byte[]> actual = Toy.Files(folder);
             Assert.True(expected.Keys.SequenceEqual(actual.Keys), $"{at}: {string.Join(' ', actual.Keys)}");
             foreach (string file in expected.Keys.Where(IsDetermined)) Assert.True(expected[file].AsSpan().SequenceEqual(actual[file]), $"{at}: {file}");
@@ -110,7 +110,7 @@ public sealed class FaultTests : IDisposable
         Path.GetExtension(file) is ".safetensors" or ".bin" || Path.GetFileName(file) is "evaluation.csv" or "config.json" or "tokenizer.json" or "corpus.json" or RunFolder.MarkerFile;
 
     /// <summary>A disk on which one operation fails, counted from 1; after a kill all others do.</summary>
-    private sealed class FaultyDisk(Fault fault, int at) : FileOperations
+    private sealed class FaultyDisk(Fault fault, int at, bool flushesFolders) : FileOperations
     {
         private readonly List<string> _done = [];
 
@@ -162,6 +162,12 @@ public sealed class FaultTests : IDisposable
         {
             Do(path);
             base.CreateFolder(path);
+        }
+
+        public override void FlushFolder(string path)
+        {
+            // After a rename, so that to be killed here or at the next operation, or to run out of room, is one.
+            if (flushesFolders) Do(path);
         }
 
         public override void MoveFolder(string from, string to)

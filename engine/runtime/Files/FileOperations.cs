@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Engine.Runtime;
 
@@ -6,6 +7,9 @@ namespace Engine.Runtime;
 internal partial class FileOperations
 {
     private const UnixFileMode Permissions = (UnixFileMode)0x1FF;
+
+    // What the library of .NET calls them, whatever the system does.
+    private const int ReadOnly = 0, CloseOnExecution = 0x10;
 
     /// <summary>The disks of this machine.</summary>
     public static FileOperations OfMachine { get; } = new();
@@ -57,8 +61,32 @@ internal partial class FileOperations
     /// <summary>Removes a file.</summary>
     public virtual void Delete(string path) => File.Delete(path);
 
-    /// <summary>Makes a folder, and those it lies in.</summary>
-    public virtual void CreateFolder(string path) => Directory.CreateDirectory(path);
+    /// <summary>
+    /// Writes to the disk which names a folder holds: a file that is on the disk is lost with the power if its name is not. Nothing is done
+    /// where the system, or the kind of the disk, knows no such thing.
+    /// </summary>
+    /// <exception cref="IOException">The disk is full or broken.</exception>
+    public virtual void FlushFolder(string path)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        path = Path.GetFullPath(path);
+        using SafeFileHandle folder = Open(path, ReadOnly | CloseOnExecution, 0);
+        if (folder.IsInvalid || Synchronize(folder) == 0) return;
+        const int broken = 5, full = 28, quotaOfLinux = 122, quotaOfOthers = 69;
+        int error = Marshal.GetLastPInvokeError();
+        if (error is broken or full || error == (OperatingSystem.IsLinux() ? quotaOfLinux : quotaOfOthers))
+            throw new IOException($"{path}: what was written there may be lost with the power: {Marshal.GetPInvokeErrorMessage(error)}");
+    }
+
+    /// <summary>Makes a folder, and those it lies in, for what is to stay.</summary>
+    public virtual void CreateFolder(string path)
+    {
+        string? there = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var made = new List<string>();
+        for (; there is not null && !Directory.Exists(there); there = Path.GetDirectoryName(there)) made.Add(there);
+        Directory.CreateDirectory(path);
+        foreach (string folder in made) FlushFolder(Path.GetDirectoryName(folder)!);
+    }
 
     /// <summary>Renames a folder.</summary>
     public virtual void MoveFolder(string from, string to) => Directory.Move(from, to);
@@ -70,5 +98,12 @@ internal partial class FileOperations
     private static partial int Link(string from, string to);
 
     [LibraryImport("libc", EntryPoint = "fchown")]
-    private static partial int ChangeOwner(Microsoft.Win32.SafeHandles.SafeFileHandle file, uint user, uint group);
+    private static partial int ChangeOwner(SafeFileHandle file, uint user, uint group);
+
+    // As .NET itself opens and flushes; its classes open no folders.
+    [LibraryImport("libSystem.Native", EntryPoint = "SystemNative_Open", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle Open(string path, int flags, int mode);
+
+    [LibraryImport("libSystem.Native", EntryPoint = "SystemNative_FSync", SetLastError = true)]
+    private static partial int Synchronize(SafeFileHandle file);
 }

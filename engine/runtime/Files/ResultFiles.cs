@@ -29,12 +29,7 @@ public sealed class ResultFiles : IDisposable
     /// <summary>Writes a file that is there wholly or not at all.</summary>
     /// <exception cref="IOException">It cannot be written; what was there before is left.</exception>
     /// <exception cref="UnauthorizedAccessException">It, or its folder, may not be written to.</exception>
-    public static void Write(string path, ReadOnlySpan<byte> bytes)
-    {
-        using var files = new ResultFiles();
-        files.Add(path).Write(bytes);
-        files.Commit();
-    }
+    public static void Write(string path, ReadOnlySpan<byte> bytes) => Write(path, bytes, FileOperations.OfMachine);
 
     /// <summary>Writes a file that is there wholly or not at all.</summary>
     /// <param name="path">The file.</param>
@@ -44,7 +39,19 @@ public sealed class ResultFiles : IDisposable
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
-        using var files = new ResultFiles();
+        Write(path, write, FileOperations.OfMachine);
+    }
+
+    internal static void Write(string path, ReadOnlySpan<byte> bytes, FileOperations? disk)
+    {
+        using var files = new ResultFiles(disk ?? FileOperations.OfMachine);
+        files.Add(path).Write(bytes);
+        files.Commit();
+    }
+
+    internal static void Write(string path, Action<Stream> write, FileOperations? disk)
+    {
+        using var files = new ResultFiles(disk ?? FileOperations.OfMachine);
         write(files.Add(path));
         files.Commit();
     }
@@ -100,7 +107,10 @@ public sealed class ResultFiles : IDisposable
     }
 
     /// <summary>Makes the files appear under their final names, complete and on the disk.</summary>
-    /// <exception cref="IOException">The disk is full, or a file cannot be named; all final names are as before.</exception>
+    /// <exception cref="IOException">
+    /// The disk is full, or a file cannot be named; all final names are as before. Or the names cannot be written to the disk, which is
+    /// said: the files are there, but may be lost with the power.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be named; all final names are as before.</exception>
     public void Commit()
     {
@@ -132,6 +142,7 @@ public sealed class ResultFiles : IDisposable
             throw new IOException($"{e.Message}{notUndone}", e);
         }
 
+        foreach (string folder in _parts.Select(part => Path.GetDirectoryName(part.Final)!).Distinct()) _disk.FlushFolder(folder);
         Dispose();
     }
 

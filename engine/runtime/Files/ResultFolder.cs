@@ -7,6 +7,7 @@ namespace Engine.Runtime;
 public sealed class ResultFolder : IDisposable
 {
     private const string LockEnd = ".lock";
+    private readonly FileOperations _disk;
     private readonly string _final;
     private FileStream? _lock;
 
@@ -16,7 +17,13 @@ public sealed class ResultFolder : IDisposable
     /// <exception cref="IOException">Something is there already, or the folder cannot be made.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder it is to lie in may not be written to.</exception>
     public ResultFolder(string path)
+        : this(path, FileOperations.OfMachine)
     {
+    }
+
+    internal ResultFolder(string path, FileOperations disk)
+    {
+        _disk = disk;
         ArgumentException.ThrowIfNullOrEmpty(path);
         path = System.IO.Path.TrimEndingDirectorySeparator(path);
         _final = FileIdentity.Resolve(path);
@@ -26,10 +33,11 @@ public sealed class ResultFolder : IDisposable
         (Path, _lock) = Begin(_final);
         try
         {
-            Directory.CreateDirectory(Path);
+            disk.CreateFolder(Path);
         }
         catch
         {
+            TryDelete(Path);
             _lock.Dispose();
             throw;
         }
@@ -38,12 +46,17 @@ public sealed class ResultFolder : IDisposable
     /// <summary>The folder to fill.</summary>
     public string Path { get; }
 
-    /// <summary>Makes the folder appear under its final name.</summary>
-    /// <exception cref="IOException">Something of that name is there by now, or the folder cannot be named.</exception>
+    /// <summary>Makes the folder appear under its final name, on the disk with the files that were flushed in it.</summary>
+    /// <exception cref="IOException">
+    /// Something of that name is there by now, or the folder cannot be named. Or the name cannot be written to the disk, which is said: the
+    /// folder is there, but may be lost with the power.
+    /// </exception>
     public void Commit()
     {
         ObjectDisposedException.ThrowIf(_lock is null, this);
-        Directory.Move(Path, _final);
+        _disk.FlushFolder(Path);
+        _disk.MoveFolder(Path, _final);
+        _disk.FlushFolder(System.IO.Path.GetDirectoryName(_final)!);
         Dispose();
     }
 
@@ -93,12 +106,12 @@ public sealed class ResultFolder : IDisposable
         }
     }
 
-    private static void TryDelete(string folder)
+    private void TryDelete(string folder)
     {
         if (!Directory.Exists(folder)) return;
         try
         {
-            Directory.Delete(folder, recursive: true);
+            _disk.DeleteFolder(folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -94,9 +94,9 @@ public sealed class SuiteEvaluation
 
     private void Write(SuiteTable table)
     {
-        AtomicFile.Write(Path.Combine(_folder, TableFile), table.Tsv());
-        AtomicFile.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
-        AtomicFile.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));
+        ResultFiles.Write(Path.Combine(_folder, TableFile), table.Tsv());
+        ResultFiles.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
+        ResultFiles.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));
     }
 
     private SuiteOutcome Train(

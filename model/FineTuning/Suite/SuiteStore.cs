@@ -18,6 +18,8 @@ internal sealed class SuiteStore(string folder)
     private const int MostPredictionBytes = 256 << 20;
     private const string Remedy = "remove the folder of this run, and it will be run again";
 
+    private static FileOperations Disk => FileOperations.OfMachine;
+
     /// <summary>The folder of a run.</summary>
     public string FolderOf(SuiteRun run) => Path.Combine(folder, run.Folder);
 
@@ -43,12 +45,12 @@ internal sealed class SuiteStore(string folder)
             if (changes.Length == 0) return null;
             string former = Aside(target, FileHash.Of(kept ?? []));
             while (Directory.Exists(former)) former += "-again";
-            Directory.Move(target, former);
+            Disk.MoveFolder(target, former);
             reason = $"{string.Join(", ", changes)}; what was there is kept in {Path.GetRelativePath(folder, former)}";
         }
         else if (Directory.Exists(target)) Directory.Delete(target);
 
-        if (Directory.Exists(aside)) Directory.Move(aside, target);
+        if (Directory.Exists(aside)) Disk.MoveFolder(aside, target);
         return reason;
     }
 
@@ -58,8 +60,8 @@ internal sealed class SuiteStore(string folder)
     /// <summary>Says of a run that begins, or goes on, what its result will depend on.</summary>
     public void Begin(SuiteRun run, SuiteIdentity identity)
     {
-        Directory.CreateDirectory(FolderOf(run));
-        AtomicFile.Write(Path.Combine(FolderOf(run), IdentityFile), identity.Write());
+        Disk.CreateFolder(FolderOf(run));
+        ResultFiles.Write(Path.Combine(FolderOf(run), IdentityFile), identity.Write());
     }
 
     /// <summary>Keeps a result.</summary>
@@ -71,8 +73,8 @@ internal sealed class SuiteStore(string folder)
         if (at >= 0)
             throw FiniteOutput.Fault(
                 $"{target}: row {1 + (at / result.Names.Count)} of the test set", "its classes", result.Outcome.Logits[at]);
-        AtomicFile.Write(Path.Combine(target, PredictionFile), Predictions(result));
-        AtomicFile.Write(Path.Combine(target, ResultFile), Summary(result));
+        ResultFiles.Write(Path.Combine(target, PredictionFile), Predictions(result));
+        ResultFiles.Write(Path.Combine(target, ResultFile), Summary(result));
     }
 
     /// <summary>Reads a result.</summary>
