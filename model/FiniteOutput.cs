@@ -17,7 +17,7 @@ internal static class FiniteOutput
     public static void Check(ReadOnlySpan<float> values, string what, long number, string id)
     {
         int at = FloatValues.IndexOfNonFinite(values);
-        if (at >= 0) throw Fault($"record {number} '{id}'", what, values[at]);
+        if (at >= 0) throw Fault($"record {number} '{Excerpt.Of(id)}'", what, values[at]);
     }
 
     /// <summary>The error of a value that is no number.</summary>

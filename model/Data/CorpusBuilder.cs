@@ -152,9 +152,9 @@ public static class CorpusBuilder
         for (int i = 0; i < inputs.Length; i++)
         {
             if (index.Inputs[i].Species != inputs[i].Species)
-                return $"file {i + 1} was of species '{index.Inputs[i].Species}', not '{inputs[i].Species}'";
+                return $"file {i + 1} was of species '{Excerpt.Of(index.Inputs[i].Species)}', not '{Excerpt.Of(inputs[i].Species)}'";
             if (index.Inputs[i].Sha256 != inputs[i].Sha256)
-                return $"{inputs[i].File} has another content than the file it was built from, {index.Inputs[i].File}";
+                return $"{inputs[i].File} has another content than the file it was built from, {Excerpt.Of(index.Inputs[i].File)}";
         }
 
         return null;

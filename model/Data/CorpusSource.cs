@@ -15,7 +15,7 @@ public sealed record CorpusSource(string Species, string Path)
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals < 0 || File.Exists(text)) return new CorpusSource(NameOf(text), text);
         if (equals == 0 || equals == text.Length - 1)
-            throw new ArgumentException($"'{text}' is neither a path nor NAME=PATH", nameof(text));
+            throw new ArgumentException($"'{Excerpt.Of(text)}' is neither a path nor NAME=PATH", nameof(text));
         return new CorpusSource(text[..equals], text[(equals + 1)..]);
     }
 

@@ -125,9 +125,11 @@ internal sealed class JsonFields
         return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Fault(key, $"is {Shown(value)}, expected a text");
     }
 
-    public string[] Texts(string key)
+    public string[] Texts(string key, int most = MaxItems)
     {
         JsonElement array = Find(key);
+        if (array.ValueKind == JsonValueKind.Array && array.GetArrayLength() > most)
+            throw Fault(key, $"has {array.GetArrayLength()} entries, at most {most} are read");
         if (array.ValueKind != JsonValueKind.Array || array.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String))
             throw Fault(key, $"is {Shown(array)}, expected an array of texts");
         return [.. array.EnumerateArray().Select(item => item.GetString()!)];
@@ -193,7 +195,7 @@ internal sealed class JsonFields
         new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {Cut(what, LongestFault)}; {_remedy}");
 
     /// <summary>The error for a key that is as it was meant, but cannot be done; what is said holds the remedy.</summary>
-    public InvalidDataException Refusal(string key, string what) => new($"{_path}: {Cut(_place, LongestFault)}{key} {what}");
+    public InvalidDataException Refusal(string key, string what) => new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {what}");
 
     private JsonElement Find(string key) => _values.TryGetValue(key, out JsonElement value) ? value : throw Fault(key, "is missing");
 

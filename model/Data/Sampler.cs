@@ -69,17 +69,17 @@ internal sealed class Sampler
         HashSet<string> names = [.. corpus.Species.Select(s => s.Name)];
         foreach (string name in options.SpeciesWeights.Keys)
             if (!names.Contains(name))
-                throw new ArgumentException($"a weight is given for species '{name}', which the corpus does not have; " +
-                    $"it has {string.Join(", ", names.Take(10))}{(names.Count > 10 ? $" and {names.Count - 10} more" : "")}");
+                throw new ArgumentException($"a weight is given for species '{Excerpt.Of(name)}', which the corpus does not have; " +
+                    $"it has {Excerpt.Of(names)}");
         for (int s = 0; s < weights.Length; s++)
         {
             CorpusSpecies species = corpus.Species[s];
             long bases = species.Training.Bases;
             if (options.SpeciesWeights.Count == 0) weights[s] = bases == 0 ? 0 : Math.Pow(bases, options.SpeciesExponent);
             else if (!options.SpeciesWeights.TryGetValue(species.Name, out weights[s]))
-                throw new ArgumentException($"species '{species.Name}' has no weight; give 0 to leave it out");
+                throw new ArgumentException($"species '{Excerpt.Of(species.Name)}' has no weight; give 0 to leave it out");
             else if (weights[s] > 0 && species.Training.Windows == 0)
-                throw new ArgumentException($"species '{species.Name}' has weight {weights[s]} but no training window; give 0");
+                throw new ArgumentException($"species '{Excerpt.Of(species.Name)}' has weight {weights[s]} but no training window; give 0");
         }
 
         return weights.Any(w => w > 0) ? weights : throw new ArgumentException("the weights of all species are 0");

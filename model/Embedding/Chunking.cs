@@ -116,5 +116,5 @@ internal sealed class TokenisedRecord(bool givesStarts)
     }
 
     private static InvalidDataException Fault(SequenceRecord record, string what, string remedy) =>
-        new($"{record.Source}: record {record.Number} '{record.Id}', line {record.Line}: {what}; {remedy}");
+        new($"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: {what}; {remedy}");
 }

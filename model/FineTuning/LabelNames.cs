@@ -19,7 +19,7 @@ public sealed class LabelNames : IReadOnlyList<string>
         _names = [.. names];
         for (int i = 0; i < _names.Length; i++)
             if (string.IsNullOrWhiteSpace(_names[i]) || !_ids.TryAdd(_names[i], i))
-                throw new ArgumentException($"label {i} is named '{_names[i]}': a name is not empty and stands for one label");
+                throw new ArgumentException($"label {i} is named '{Excerpt.Of(_names[i])}': a name is not empty and stands for one label");
     }
 
     /// <summary>The number of classes.</summary>

@@ -75,7 +75,7 @@ internal sealed class LabelledRows
     private int IdOf(string name, Row row, LabelNames names, string origin) =>
         names.IdOf(name) is var id && id >= 0
             ? id
-            : throw Fault(row.Number, row.Line, $"the label '{Show(name)}' is none of the classes of {origin} ({Listed(names)})",
+            : throw Fault(row.Number, row.Line, $"the label '{Excerpt.Of(name)}' is none of the classes of {origin} ({Excerpt.Of(names)})",
                 "Correct the label, or add rows of this class to the training set");
 
     private void CheckColumns(SequenceReader reader, bool namesItself)
@@ -85,7 +85,7 @@ internal sealed class LabelledRows
                 $"{_path}: this is {reader.Format} and has no labels. Give CSV or TSV with the columns 'sequence,label' or 'sequence1,sequence2,label'.");
         if (!Has(_label))
             throw new InvalidDataException(
-                $"{_path}: line 1: no column is named '{Show(_label)}'; found are {string.Join(", ", reader.Columns.Take(8).Select(c => $"'{Show(c)}'"))}. "
+                $"{_path}: line 1: no column is named '{Excerpt.Of(_label)}'; found are {string.Join(", ", reader.Columns.Take(8).Select(column => $"'{Excerpt.Of(column)}'"))}. "
                 + "Name the columns in the first line, for example 'sequence,label'.");
         Pairs = reader.IsOfPairs;
         if (!Pairs && namesItself && Has("sequence1") && !Has("sequence"))
@@ -100,19 +100,19 @@ internal sealed class LabelledRows
         if (_kind == TaskKind.Regression)
         {
             if (!float.IsFinite(ParseValue(label)))
-                throw Fault(record.Number, record.Line, $"the label '{Show(label)}' is not a finite number", "Write a number like -1.25, with a point");
+                throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' is not a finite number", "Write a number like -1.25, with a point");
             return;
         }
 
         if (_kind == TaskKind.SingleLabel && label.Length == 0)
             throw Fault(record.Number, record.Line, "the label is empty", "Give every row its class, or remove the row");
         if (_kind == TaskKind.SingleLabel && label.Contains(';'))
-            throw Fault(record.Number, record.Line, $"the label '{Show(label)}' names several classes, and the task is one class a row",
+            throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' names several classes, and the task is one class a row",
                 "Read it as a multi-label task, or give one class");
         string[] parts = Split(label);
         foreach (string part in parts) CheckName(record, part);
         if (parts.Distinct(StringComparer.Ordinal).Count() < parts.Length)
-            throw Fault(record.Number, record.Line, $"the label '{Show(label)}' names a class twice", "Name each class once");
+            throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' names a class twice", "Name each class once");
     }
 
     private void CheckName(SequenceRecord record, string name)
@@ -121,7 +121,7 @@ internal sealed class LabelledRows
             throw Fault(record.Number, record.Line, "a class between two ';' is empty", "Remove the ';' or name the class");
         if (double.TryParse(name, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
             && !long.TryParse(name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
-            throw Fault(record.Number, record.Line, $"the label '{Show(name)}' is a number that is no class, and the task is classification",
+            throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(name)}' is a number that is no class, and the task is classification",
                 "Write classes as whole numbers or names, or read it as a regression task");
     }
 
@@ -135,15 +135,6 @@ internal sealed class LabelledRows
 
     private static float ParseValue(string label) =>
         float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) ? value : float.NaN;
-
-    private static string Listed(LabelNames names) =>
-        string.Join(", ", names.Take(8).Select(Show)) + (names.Count > 8 ? $", … {names.Count} in all" : "");
-
-    private static string Show(string text)
-    {
-        string shown = text.Length > 60 ? text[..60] + "…" : text;
-        return string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c));
-    }
 
     private InvalidDataException Fault(long record, long line, string what, string remedy) =>
         new($"{_path}: record {record}, line {line}: {what}. {remedy}.");

@@ -145,7 +145,7 @@ public sealed class LabelledTask
         if (train.Any(row => row.Target != first)) return;
         string label = train.Kind switch
         {
-            TaskKind.SingleLabel => $"the label '{train.Names[first.Class]}'",
+            TaskKind.SingleLabel => $"the label '{Excerpt.Of(train.Names[first.Class])}'",
             TaskKind.Regression => $"the value {first.Value}",
             _ => "the same classes",
         };

@@ -30,7 +30,7 @@ internal static class AdapterBase
 
     private static string Search(string folder, AdapterConfig config) => TryFind(folder, config) ?? throw new InvalidDataException(
         config.BaseName is { Length: > 0 } name
-            ? $"{config.Path}: base_model_name_or_path is '{name}', where there is no model folder; put the base model there, correct the path, or name the base"
+            ? $"{config.Path}: base_model_name_or_path is '{Excerpt.Of(name)}', where there is no model folder; put the base model there, correct the path, or name the base"
             : $"{config.Path}: base_model_name_or_path names no base; name one");
 
     private static bool HoldsModel(string path) =>

@@ -75,7 +75,7 @@ public sealed class ModelInventory
         if (found is null)
         {
             adapter.FindFiles([folder]);
-            adapter._missing.Add($"the base model, '{config.BaseName}'");
+            adapter._missing.Add($"the base model, '{Excerpt.Of(config.BaseName ?? "")}'");
             return adapter;
         }
 

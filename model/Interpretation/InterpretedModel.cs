@@ -58,8 +58,8 @@ public sealed class InterpretedModel : IDisposable
     {
         for (int i = 0; i < Labels.Count; i++)
             if (Labels[i] == name) return i;
-        throw new ArgumentException(Labels.Count == 0 ? $"class '{name}': the model is not fine-tuned and has no classes"
-            : $"class '{name}': the model has {string.Join(", ", Labels)}");
+        throw new ArgumentException(Labels.Count == 0 ? $"class '{Excerpt.Of(name)}': the model is not fine-tuned and has no classes"
+            : $"class '{Excerpt.Of(name)}': the model has {Excerpt.Of(Labels)}");
     }
 
     /// <summary>Returns the memory of the weights.</summary>

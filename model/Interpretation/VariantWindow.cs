@@ -96,7 +96,7 @@ internal readonly struct VariantWindow
 
     private static VariantWindow UnknownChromosome(string name, Genome genome) => new(
         VariantStatus.UnknownChromosome,
-        genome.TryGetOtherName(name, out string? other) ? $"the genome has no '{Show(name)}', but '{other}': the names of chromosomes have to agree"
+        genome.TryGetOtherName(name, out string? other) ? $"the genome has no '{Show(name)}', but '{Show(other)}': the names of chromosomes have to agree"
         : $"the genome has no '{Show(name)}'; it has {string.Join(", ", genome.Names.Take(5).Select(Show))}{(genome.Names.Count > 5 ? ", …" : "")}");
 
     private static bool AreBases(ReadOnlySpan<byte> allele) => !allele.ContainsAnyExcept(Substitutions.Bases);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Dnabert2.Training;
 
 namespace Dnabert2;
@@ -24,7 +23,7 @@ internal sealed class AdapterConfig
     public const int MostRank = 4096;
     public const double MostAlpha = OptionRange.Largest;
 
-    private const int MostPatterns = 1024, LongestPattern = 256;
+    private const int MostNames = 16_384;
     private const string Remedy = "correct it, or merge adapter and base in Python (PEFT's merge_and_unload) and give the merged model";
 
     // These say how the adapter was trained or found, not what its tensors do.
@@ -40,8 +39,8 @@ internal sealed class AdapterConfig
         "init_lora_weights", "modules_to_save", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
     ];
 
-    private readonly List<(Regex Pattern, int Rank)> _ranks = [];
-    private readonly List<(Regex Pattern, double Alpha)> _alphas = [];
+    private readonly LayerPatterns<int> _ranks;
+    private readonly LayerPatterns<double> _alphas;
     private readonly int _rank;
     private readonly double _alpha;
 
@@ -60,12 +59,12 @@ internal sealed class AdapterConfig
         IsRankStabilized = json.Has("use_rslora") && json.Truth("use_rslora");
         IsDora = json.Has("use_dora") && json.Truth("use_dora");
         Bias = json.Has("bias") ? (AdapterBias)json.Choice("bias", ["none", "all", "lora_only"]) : AdapterBias.None;
-        foreach ((Regex pattern, JsonFields fields, string key) in Patterns(json, "rank_pattern")) _ranks.Add((pattern, fields.Small(key, 1, MostRank)));
-        foreach ((Regex pattern, JsonFields fields, string key) in Patterns(json, "alpha_pattern")) _alphas.Add((pattern, fields.Number(key, 0, MostAlpha)));
-        ModulesToSave = json.Has("modules_to_save") ? json.Texts("modules_to_save") : [];
+        _ranks = LayerPatterns<int>.Read(path, json, "rank_pattern", (fields, key) => fields.Small(key, 1, MostRank));
+        _alphas = LayerPatterns<double>.Read(path, json, "alpha_pattern", (fields, key) => fields.Number(key, 0, MostAlpha));
+        ModulesToSave = json.Has("modules_to_save") ? json.Texts("modules_to_save", MostNames) : [];
         SelectsLayers = new[] { "exclude_modules", "layers_to_transform", "layers_pattern" }.Any(key => !json.AsksForNothing(key));
         if (json.KindOf("target_modules") == JsonValueKind.String) TargetPattern = json.Text("target_modules");
-        else if (json.Has("target_modules")) Targets = json.Texts("target_modules");
+        else if (json.Has("target_modules")) Targets = json.Texts("target_modules", MostNames);
     }
 
     /// <summary>The file.</summary>
@@ -103,13 +102,22 @@ internal sealed class AdapterConfig
     /// <exception cref="IOException">It cannot be read.</exception>
     public static AdapterConfig Read(string path) => JsonFields.Read(path, Remedy, json => new AdapterConfig(path, json));
 
-    /// <summary>The rank of a layer's addition.</summary>
-    public int RankOf(string module) => _ranks.Find(r => r.Pattern.IsMatch(module)) is { Pattern: not null } found ? found.Rank : _rank;
+    /// <summary>Finds out which layers have ranks and alphas of their own.</summary>
+    /// <param name="modules">All layers with additions.</param>
+    /// <exception cref="InvalidDataException">The patterns take too long to match.</exception>
+    public void Resolve(IReadOnlyCollection<string> modules)
+    {
+        _ranks.Resolve(modules);
+        _alphas.Resolve(modules);
+    }
 
-    /// <summary>The factor of a layer's addition.</summary>
+    /// <summary>The rank of a layer's addition, one of those resolved.</summary>
+    public int RankOf(string module) => _ranks.Of(module, _rank);
+
+    /// <summary>The factor of a layer's addition, one of those resolved.</summary>
     public double ScaleOf(string module)
     {
-        double alpha = _alphas.Find(a => a.Pattern.IsMatch(module)) is { Pattern: not null } found ? found.Alpha : _alpha;
+        double alpha = _alphas.Of(module, _alpha);
         int rank = RankOf(module);
         return alpha / (IsRankStabilized ? Math.Sqrt(rank) : rank);
     }
@@ -137,10 +145,12 @@ internal sealed class AdapterConfig
         string method = $"{(IsDora ? "DoRA" : "LoRA")}{(IsRankStabilized ? ", rank-stabilised" : "")}";
         string ranks = _ranks.Count == 0 ? $"r = {_rank}" : $"r = {_rank} and others by rank_pattern";
         string alphas = _alphas.Count == 0 ? $"alpha = {_alpha}" : $"alpha = {_alpha} and others by alpha_pattern";
-        return $"{method}, {ranks}, {alphas}, targets {TargetPattern ?? string.Join(' ', Targets.Order(StringComparer.Ordinal))}"
-            + (ModulesToSave.Count == 0 ? "" : $", trained wholly {string.Join(' ', ModulesToSave.Order(StringComparer.Ordinal))}")
+        return $"{method}, {ranks}, {alphas}, targets {(TargetPattern is { } pattern ? Excerpt.Of(pattern) : Listed(Targets))}"
+            + (ModulesToSave.Count == 0 ? "" : $", trained wholly {Listed(ModulesToSave)}")
             + (Bias == AdapterBias.None ? "" : Bias == AdapterBias.All ? ", all biases" : ", biases of the targets");
     }
+
+    private static string Listed(IReadOnlyCollection<string> names) => Excerpt.Of([.. names.Order(StringComparer.Ordinal)], " ");
 
     private static bool EndsWith(string module, string name) =>
         module.EndsWith(name, StringComparison.Ordinal) && (module.Length == name.Length || module[module.Length - name.Length - 1] == '.');
@@ -157,33 +167,7 @@ internal sealed class AdapterConfig
         else if (name is not ("olora" or "corda" or "lora_ga" or "pissa") && !name.StartsWith("pissa_niter_", StringComparison.Ordinal))
             throw json.Fault(key, $"is {json.Shown(key)}, which is not known");
         string saved = "where the base was saved as it was changed (base_model.save_pretrained), name that folder as the base and set init_lora_weights to true";
-        throw json.Refusal(key, $"is '{start}': it {(name == "loftq" ? "quantises the base's weights" : "takes the adapter's start off the base's weights")}, " +
+        throw json.Refusal(key, $"is '{Excerpt.Of(start)}': it {(name == "loftq" ? "quantises the base's weights" : "takes the adapter's start off the base's weights")}, " +
             $"so the adapter belongs to other weights than those of the published base; {convert}{saved}");
-    }
-
-    /// <summary>The entries of a pattern: names of layers, their ends, or expressions for either.</summary>
-    private static IEnumerable<(Regex Pattern, JsonFields Fields, string Key)> Patterns(JsonFields json, string name)
-    {
-        if (!json.Has(name)) yield break;
-        JsonFields fields = json.Object(name);
-        string[] keys = [.. fields.Keys];
-        if (keys.Length > MostPatterns) throw json.Fault(name, $"has {keys.Length} entries; at most {MostPatterns} are read");
-        foreach (string key in keys) yield return (Expression(fields, key), fields, key);
-    }
-
-    /// <summary>PEFT's <c>re.match(rf"(.*\.)?({key})$", module)</c>, in time linear in the name.</summary>
-    private static Regex Expression(JsonFields fields, string key)
-    {
-        // A count of a count grows without bound before anything is matched.
-        if (key.Length > LongestPattern || key.Contains("){", StringComparison.Ordinal) || key.Contains("}{", StringComparison.Ordinal))
-            throw fields.Fault(key, $"is longer than {LongestPattern} characters, or repeats a group by a number");
-        try
-        {
-            return new Regex($@"^(?:.*\.)?(?:{key})$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            throw fields.Fault(key, $"is no regular expression that is understood ({e.Message})");
-        }
     }
 }

@@ -19,7 +19,7 @@ internal static class Lora
         Linear[] layers = [.. model.Encoder.Linears];
         foreach (string pattern in options.Targets)
             if (!layers.Any(layer => LoraOptions.Matches(pattern, layer.Prefix)))
-                throw new ArgumentException($"LoRA's target '{pattern}' is no linear layer of the encoder; it has " +
+                throw new ArgumentException($"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer of the encoder; it has " +
                     string.Join(", ", layers.Select(layer => Suffix(layer.Prefix)).Distinct()));
         foreach (Linear layer in layers)
             if (options.Targets.Any(pattern => LoraOptions.Matches(pattern, layer.Prefix)))

@@ -25,6 +25,7 @@ internal sealed class LoraAdapter
         if (BaseIdentity is not null && !Dnabert2.BaseIdentity.IsOne(BaseIdentity))
             throw Other($"{Dnabert2.BaseIdentity.Key} in its metadata is no SHA-256 in 64 lower-case hexadecimal digits");
         foreach (WeightEntry entry in file.Entries) Add(file, entry);
+        config.Resolve([.. _additions.Values.Select(addition => addition.Module)]);
         foreach ((string layer, Addition addition) in _additions) Check(layer, addition);
         foreach (string name in _whole.Keys)
             if (name.EndsWith(".weight", StringComparison.Ordinal)) Parts |= Checkpoint.PartOf(name);

@@ -11,7 +11,6 @@ public sealed record LoraOptions
 {
     // More than any model has linear layers.
     private const int MaxTargets = 10_000;
-    private const int LongestShown = 100;
 
     /// <summary>r, the width between the two factors, from 1 to 4,096.</summary>
     public int Rank { get; init; } = 8;
@@ -87,5 +86,5 @@ public sealed record LoraOptions
             ? number : throw Meant(item);
 
     private static ArgumentException Meant(string item) =>
-        new($"'{(item.Length <= LongestShown ? item : item[..LongestShown] + "…")}' is no setting of LoRA; r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.* is meant, each may be left out");
+        new($"'{Excerpt.Of(item)}' is no setting of LoRA; r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.* is meant, each may be left out");
 }

@@ -42,9 +42,9 @@ internal static class CheckpointSums
         foreach ((int line, string? hash, string? file) in Read(folder))
         {
             if (hash is null || file is null || !written.Add(file)) throw new InvalidDataException($"{path}: line {line} makes no sense; {Remedy}");
-            string full = Path.Combine(folder, file);
-            if (!File.Exists(full)) throw new InvalidDataException($"{full} is missing; {Remedy}");
-            if (FileHash.OfFile(full) != hash) throw new InvalidDataException($"{full} was altered: its checksum is not that of {FileName}; {Remedy}");
+            string full = Path.Combine(folder, file), shown = Path.Combine(folder, Excerpt.Of(file));
+            if (!File.Exists(full)) throw new InvalidDataException($"{shown} is missing; {Remedy}");
+            if (FileHash.OfFile(full) != hash) throw new InvalidDataException($"{shown} was altered: its checksum is not that of {FileName}; {Remedy}");
         }
 
         foreach (string file in needed)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Engine.Runtime;
 
@@ -21,8 +20,8 @@ internal static class LossCurve
     public static void Draw(string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out",
         FileOperations? disk = null)
     {
-        List<(double Step, double Loss)> training = Thin(Read(Path.Combine(folder, RunLog.TrainFile), 1, _ => true));
-        List<(double Step, double Loss)> heldOut = Read(Path.Combine(folder, RunLog.EvaluationFile), column, line => line[1] == row);
+        List<(double Step, double Loss)> training = Thin(LogRows.Losses(Path.Combine(folder, RunLog.TrainFile), 1, of: null));
+        List<(double Step, double Loss)> heldOut = LogRows.Losses(Path.Combine(folder, RunLog.EvaluationFile), column, row);
         ResultFiles.Write(Path.Combine(folder, FileName), Encoding.UTF8.GetBytes(Draw(training, heldOut, unit, held)), disk);
     }
 
@@ -32,7 +31,8 @@ internal static class LossCurve
         (double Step, double Loss)[] all = [.. training, .. heldOut];
         double lastStep = all.Length == 0 ? 1 : Math.Max(1, all.Max(p => p.Step));
         double lowest = all.Length == 0 ? 0 : all.Min(p => p.Loss), highest = all.Length == 0 ? 1 : all.Max(p => p.Loss);
-        double tick = TickOf(Math.Max(highest - lowest, 0.01));
+        // Never less than a place of such numbers: adding it would change nothing.
+        double tick = TickOf(Math.Max(Math.Max(highest - lowest, 0.01), 1e-6 * Math.Max(Math.Abs(lowest), Math.Abs(highest))));
         (lowest, highest) = (Math.Floor(lowest / tick) * tick, Math.Max(Math.Ceiling(highest / tick) * tick, lowest + tick));
         double X(double step) => Left + (step / lastStep * (Width - Left - Right));
         double Y(double loss) => Top + ((highest - loss) / (highest - lowest) * (Height - Top - Bottom));
@@ -75,24 +75,6 @@ internal static class LossCurve
         int group = (points.Count + MostPoints - 1) / MostPoints;
         return group <= 1 ? points : [.. points.Chunk(group).Select(chunk => (chunk.Average(p => p.Step), chunk.Average(p => p.Loss)))];
     }
-
-    private static List<(double Step, double Loss)> Read(string path, int column, Func<string[], bool> wanted)
-    {
-        var points = new List<(double, double)>();
-        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-        while (reader.ReadLine() is { } line)
-        {
-            string[] fields = line.Split(',');
-            if (fields.Length <= column || !wanted(fields)) continue;
-            if (TryRead(fields[0], out double step) && TryRead(fields[column], out double loss) && double.IsFinite(loss))
-                points.Add((step, loss));
-        }
-
-        return points;
-    }
-
-    private static bool TryRead(string text, out double number) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
 
     // 1, 2 or 5 times a power of ten, so that about five to ten ticks cover the range.
     private static double TickOf(double range)

@@ -149,11 +149,19 @@ public sealed class RunFolder : IDisposable
         while (true)
         {
             FileStream marker = Open(path, () => new FileStream(MarkerOf(path), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1));
+            if (!marker.CanSeek)
+            {
+                marker.Dispose();
+                throw NotRegular(path);
+            }
+
             // Between opening and locking, another process may have let go of the folder and removed the file.
             if (IsMarked(path)) return marker;
             marker.Dispose();
         }
     }
+
+    private static IOException NotRegular(string path) => new($"{MarkerOf(path)}: is no regular file; {Remedy}");
 
     private static T Open<T>(string path, Func<T> open)
     {
@@ -185,6 +193,8 @@ public sealed class RunFolder : IDisposable
     private static string[]? ReadMarker(string folder, FileStream? locked, RunKind kind)
     {
         string path = MarkerOf(folder);
+        // No run makes a link, and to write through one would be to write elsewhere.
+        if (new FileInfo(path).LinkTarget is not null) throw NotRegular(folder);
         if (locked is null && !File.Exists(path)) return null;
         byte[] json = locked is null ? Open(folder, () => new FileInfo(path).Length == 0 ? [] : JsonFields.Bytes(path)) : Content(locked);
         if (json.Length == 0) return null;
@@ -193,7 +203,7 @@ public sealed class RunFolder : IDisposable
             if (fields.Text("format") != Format) throw fields.Fault("format", $"is not {Format}");
             if (fields.Integer("version", 0) != Version) throw fields.Fault("version", $"is not {Version}, the one this program reads");
             string held = fields.Text("kind");
-            if (held != kind.Name) throw new IOException($"{folder}: holds a run of another kind ({held}); name another folder");
+            if (held != kind.Name) throw new IOException($"{folder}: holds a run of another kind ({Excerpt.Of(held)}); name another folder");
             return fields.Texts("names");
         });
     }

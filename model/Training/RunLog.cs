@@ -129,7 +129,14 @@ internal sealed class RunLog : IDisposable
 
     private static FileStream Open(string folder, string name, long length)
     {
-        var file = new FileStream(Path.Combine(folder, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        string path = Path.Combine(folder, name);
+        var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        if (!file.CanSeek)
+        {
+            file.Dispose();
+            throw new IOException($"{path}: is no regular file; remove it");
+        }
+
         file.SetLength(Math.Min(length, file.Length));
         file.Seek(0, SeekOrigin.End);
         return file;

@@ -8,14 +8,20 @@ namespace Tests.Fuzz;
 /// Feeds a parser with changed inputs. What comes of an input (its shape, or the error without what it quotes) tells where in the parser it
 /// got to: an input with an outcome not seen before is kept and changed further, in place of coverage of the code.
 /// </summary>
-internal sealed partial class FuzzRun(FuzzTarget target, int seed)
+/// <param name="target">The parser.</param>
+/// <param name="seed">Decides the inputs.</param>
+/// <param name="sources">The source files that have to refuse some input, or else the target does not reach them.</param>
+internal sealed partial class FuzzRun(FuzzTarget target, int seed, params IEnumerable<string> sources)
 {
+    // So many times the inputs are given until every source file was reached.
+    private const int MostPatience = 100;
     private const int MostKept = 2000, LongestKept = 1 << 16, LongestMessage = 3000, MostFindings = 5;
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(10);
     private readonly Random _random = new(seed);
     private readonly List<byte[]> _pool = [.. target.Seeds];
     private readonly HashSet<string> _outcomes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _faults = new(StringComparer.Ordinal);
+    private readonly List<string> _unreached = [.. sources];
 
     public int Inputs { get; private set; }
 
@@ -24,6 +30,9 @@ internal sealed partial class FuzzRun(FuzzTarget target, int seed)
     public int Outcomes => _outcomes.Count;
 
     public TimeSpan Time { get; private set; }
+
+    /// <summary>The source files that have refused nothing.</summary>
+    public IReadOnlyList<string> Unreached => _unreached;
 
     public List<Finding> Findings { get; } = [];
 
@@ -34,7 +43,7 @@ internal sealed partial class FuzzRun(FuzzTarget target, int seed)
         foreach (byte[] input in target.Seeds)
             if (Fault(input, out string outcome) is { } fault || !outcome.StartsWith("read", StringComparison.Ordinal))
                 throw new InvalidOperationException($"{target}: a seed is not read: {Fault(input, out outcome)} {outcome}");
-        while (Inputs < inputs || clock.Elapsed < time)
+        while (Inputs < inputs || clock.Elapsed < time || (_unreached.Count > 0 && Inputs < MostPatience * inputs))
         {
             // Newer ones more often: they got further.
             int n = _pool.Count, at = _random.Next(2) == 0 ? _random.Next(n) : n - 1 - _random.Next(Math.Min(n, 20));
@@ -77,6 +86,8 @@ internal sealed partial class FuzzRun(FuzzTarget target, int seed)
         catch (Exception e) when (e is not Xunit.Sdk.XunitException)
         {
             outcome = $"{e.GetType().Name} {Shape(e.Message)}";
+            if (_unreached.Count > 0 && !_outcomes.Contains(outcome))
+                _unreached.RemoveAll(source => Names($"{e.StackTrace} {e.InnerException?.StackTrace}", source));
             if (Array.IndexOf(target.Documented, e.GetType()) < 0) fault = $"{e.GetType().Name}: {e.Message} {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains(" Dnabert2", StringComparison.Ordinal) || l.Contains(" Engine", StringComparison.Ordinal))}";
             else if (!e.Message.Contains(target.Named, StringComparison.Ordinal)) fault = $"the message does not name the file: {e.Message}";
             else if (e.Message.Length > LongestMessage) fault = $"a message of {e.Message.Length} characters: {e.Message[..200]}";
@@ -109,6 +120,9 @@ internal sealed partial class FuzzRun(FuzzTarget target, int seed)
 
         return input;
     }
+
+    private static bool Names(string trace, string type) =>
+        trace.Contains($".{type}.", StringComparison.Ordinal) || trace.Contains($".{type}`", StringComparison.Ordinal);
 
     private static int Size(int length) => 32 - int.LeadingZeroCount(length);
 

@@ -22,6 +22,15 @@ internal sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Seeds, Muta
     public override string ToString() => Name;
 }
 
+/// <summary>A parser behind a named option, as the table of all of them has it.</summary>
+/// <param name="Make">Makes its target.</param>
+/// <param name="Sources">The source files that the target is there for: each of them refuses some input.</param>
+internal sealed record Parser(Func<FuzzTargets, FuzzTarget> Make, params string[] Sources)
+{
+    /// <summary>Inputs of a run of the ordinary suite.</summary>
+    public int Inputs { get; init; } = 150;
+}
+
 /// <summary>An input for which something did not hold.</summary>
 /// <param name="Fault">What.</param>
 /// <param name="Input">The input, made as small as it was easy to.</param>

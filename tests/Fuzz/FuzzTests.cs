@@ -10,22 +10,21 @@ namespace Tests.Fuzz;
 /// </summary>
 public sealed class FuzzTests(FuzzTargets targets) : IClassFixture<FuzzTargets>
 {
-    private const int ShortRun = 250;
-
-    public static TheoryData<string> Names => [.. FuzzTargets.Names];
+    public static TheoryData<string> Names => [.. FuzzTargets.Parsers.Keys];
 
     [Theory]
     [MemberData(nameof(Names))]
     public void Whatever_a_file_holds_it_is_read_or_refused_as_documented(string name)
     {
-        double seconds = Setting("DNABERT2_FUZZ_SECONDS") / FuzzTargets.Names.Count;
-        FuzzTarget target = targets.Make(name);
-        var run = new FuzzRun(target, seed: (int)Setting("DNABERT2_FUZZ_SEED"));
-        run.Run(seconds > 0 ? 0 : targets.IsSlow(name) ? ShortRun / 5 : ShortRun, TimeSpan.FromSeconds(seconds));
+        double seconds = Setting("DNABERT2_FUZZ_SECONDS") / FuzzTargets.Parsers.Count;
+        Parser parser = FuzzTargets.Parsers[name];
+        var run = new FuzzRun(parser.Make(targets), seed: (int)Setting("DNABERT2_FUZZ_SEED"), parser.Sources);
+        run.Run(seconds > 0 ? 0 : parser.Inputs, TimeSpan.FromSeconds(seconds));
         if (Environment.GetEnvironmentVariable("DNABERT2_FUZZ_REPORT") is { Length: > 0 } report)
             File.AppendAllText(report, string.Create(CultureInfo.InvariantCulture,
                 $"| {name} | {run.Inputs} | {run.Accepted} | {run.Outcomes} | {run.Time.TotalSeconds:F1} | {run.Findings.Count} |\n"));
         Assert.True(run.Findings.Count == 0, string.Join("\n\n", run.Findings.Select(f => $"{f.Fault}\n  input: {FuzzRun.Shown(f.Input)}")));
+        Assert.True(run.Unreached.Count == 0, $"no input was refused by {string.Join(", ", run.Unreached)}: the target does not reach it");
     }
 
     [Theory]

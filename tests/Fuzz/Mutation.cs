@@ -15,6 +15,14 @@ internal static class Mutation
         "1e999", "-1e999", "1e-999", "1e300", "00", "NaN", "true", "false", "null", "[]", "{}", "[[]]", "[0]", "{\"\":0}",
         "\"\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"../x\"", "\"/dev/zero\"", "\"\\ud83d\\ude00\"", "\"\u00e9\"", "\" \"",
         "\"\\n\"", "\"A\"", "\"x\"", "\"[CLS]\"", "\"0\"", "\"none\"", "\"*\"", "\"a.b\"", "\"(a+)+$\"", "\".*\"",
+        $"\"{new string('x', 5000)}\"", $"[{string.Join(',', Enumerable.Repeat("\"x\"", 300))}]",
+    ];
+
+    // Names, numbers as texts, and expressions that a backtracking matcher takes for ever on.
+    private static readonly string[] Texts =
+    [
+        ".*", ".", "\\\\.", "\\\\d+", "(a|aa)+$", "(.*.*)*x", "(.*a.{60}b|.*c.{60}d)", "{9}", "{2147483647}", "(?i)", "(?x) #", "(?=a)", "(?(?=a)b|c)", "\\\\1", "(", ")", "[^", "|",
+        "[a-z]", "\\\\p{L}", "\\\\b", "^", "$", "\\\\", "*", "?", "../", "/", "\\u0000", "\\ud800", "é", " ", "-", "0", "1e9", "module.", "bert.", "layer.0.",
     ];
 
     private const string Spice = ">@+;,\t\"\r\n \0-.#:|=/ACGTNNRYacgutxX0123456789e\x1f\x8b\xff\xef\xbb\xbf";
@@ -90,7 +98,7 @@ internal static class Mutation
         if (parts.Count == 0) return;
         (int start, int end) = parts[random.Next(parts.Count)];
         int value = end - start > 2 && tokens[start + 1] == ":" ? start + 2 : start;
-        switch (random.Next(10))
+        switch (random.Next(11))
         {
             case 0 or 1 or 2:
                 Replace(tokens, value, end, [Values[random.Next(Values.Length)]]);
@@ -120,6 +128,9 @@ internal static class Mutation
             case 8 when value > start:
                 tokens[start] = Values[random.Next(Values.Length)];
                 break;
+            case 8 or 9 when tokens[start].Length > 1 && tokens[start][0] == '"':
+                InText(tokens, random.Next(2) == 0 && tokens[value].Length > 1 && tokens[value][0] == '"' ? value : start, random);
+                break;
             default:
                 if (Parts(others) is not { Count: > 0 } lent) break;
                 (int from, int to) = lent[random.Next(lent.Count)];
@@ -127,6 +138,19 @@ internal static class Mutation
                 Replace(tokens, value, end, others.GetRange(from, to - from));
                 break;
         }
+    }
+
+    /// <summary>Changes a text: parts put in, taken out or doubled.</summary>
+    private static void InText(List<string> tokens, int index, Random random)
+    {
+        string text = tokens[index];
+        int at = random.Next(1, text.Length), length = Math.Min(random.Next(1, 9), text.Length - 1 - at);
+        tokens[index] = random.Next(4) switch
+        {
+            0 when length > 0 => text.Remove(at, length),
+            1 when length > 0 => text.Insert(at, text.Substring(at, length)),
+            _ => text.Insert(at, Texts[random.Next(Texts.Length)]),
+        };
     }
 
     private static void Replace(List<string> tokens, int start, int end, IEnumerable<string> by)

@@ -73,8 +73,17 @@ internal static class MatMulTensorCoreKernels
             left, right,
             new()
             {
-                Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns, Threshold = threshold, Scale = scale,
-                SeedLow = stream[0], SeedHigh = stream[1], Step = stream[2], Site = site,
+                Bias = bias,
+                Operand = residual,
+                Y = y,
+                Rows = rows,
+                Columns = columns,
+                Threshold = threshold,
+                Scale = scale,
+                SeedLow = stream[0],
+                SeedHigh = stream[1],
+                Step = stream[2],
+                Site = site,
             },
             depth);
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dnabert2.Training;
 using Engine.Runtime;
 
@@ -120,17 +119,6 @@ public sealed class SuiteEvaluation
     }
 
     /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>
-    private static List<DevLoss> DevLosses(string path)
-    {
-        var losses = new List<DevLoss>();
-        foreach (string line in File.ReadLines(path).Skip(1))
-        {
-            string[] fields = line.Split(',');
-            if (fields.Length > 3 && long.TryParse(fields[0], CultureInfo.InvariantCulture, out long step)
-                && double.TryParse(fields[3], CultureInfo.InvariantCulture, out double loss) && double.IsFinite(loss))
-                losses.Add(new DevLoss(step, loss));
-        }
-
-        return losses;
-    }
+    private static List<DevLoss> DevLosses(string path) =>
+        LogRows.Losses(path, column: 3, of: "dev").ConvertAll(row => new DevLoss((long)row.Step, row.Loss));
 }

@@ -16,6 +16,7 @@ internal sealed class SuiteStore(string folder)
 {
     private const string ResultFile = "result.json", PredictionFile = "predictions.tsv", IdentityFile = "identity.json";
     private const int MostPredictionBytes = 256 << 20;
+    private const double LargestLoss = 1e300;
     private const string Remedy = "remove the folder of this run, and it will be run again";
 
     private static FileOperations Disk => FileOperations.OfMachine;
@@ -84,12 +85,12 @@ internal sealed class SuiteStore(string folder)
     public SuiteResult Read(SuiteRun run, SuiteData data)
     {
         string path = Path.Combine(FolderOf(run), ResultFile);
-        (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile));
+        (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile), run.Task.Classes);
         return JsonFields.Read(path, Remedy, json =>
         {
-            DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", double.MinValue)))];
+            DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", -LargestLoss, LargestLoss)))];
             var outcome = new SuiteOutcome(
-                logits, losses, json.Number("best_dev_loss", double.MinValue), json.Small("truncated_test_rows", 0), json.Small("steps", 0), json.Text("device"));
+                logits, losses, json.Number("best_dev_loss", -LargestLoss, LargestLoss), json.Small("truncated_test_rows", 0), json.Small("steps", 0), json.Text("device"));
             return new SuiteResult(run, names, targets, outcome, data);
         });
     }
@@ -126,14 +127,14 @@ internal sealed class SuiteStore(string folder)
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    private static (LabelNames Names, Target[] Targets, float[] Logits) ReadPredictions(string path)
+    private static (LabelNames Names, Target[] Targets, float[] Logits) ReadPredictions(string path, int classes)
     {
         if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; {Remedy}");
         string[] lines = Encoding.UTF8.GetString(RegularFile.Read(path, MostPredictionBytes)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length < 2) throw new InvalidDataException($"{path}: there are no rows; {Remedy}");
         string[] columns = [.. lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column)];
-        if (columns.Length == 0 || columns.Any(string.IsNullOrWhiteSpace) || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
-            throw new InvalidDataException($"{path}: its first line does not name a class in each column; {Remedy}");
+        if (columns.Length != classes || columns.Any(string.IsNullOrWhiteSpace) || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
+            throw new InvalidDataException($"{path}: its first line does not name the {classes} classes of the task, each in a column; {Remedy}");
         var names = new LabelNames(columns);
         var targets = new Target[lines.Length - 1];
         var logits = new List<float>();

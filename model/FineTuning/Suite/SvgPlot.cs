@@ -31,7 +31,8 @@ internal static class SvgPlot
         (double X, double Y)[] all = [.. lines.SelectMany(line => line.Points)];
         double right = unit || all.Length == 0 ? 1 : Math.Max(all.Max(p => p.X), 1);
         double low = unit || all.Length == 0 ? 0 : all.Min(p => p.Y), high = unit || all.Length == 0 ? 1 : all.Max(p => p.Y);
-        if (high - low < 1e-9) (low, high) = (low - 0.5, high + 0.5);
+        double size = Math.Max(Math.Abs(low), Math.Abs(high));
+        if (high - low < 1e-9 * Math.Max(1, size)) (low, high) = (low - Math.Max(0.5, 0.1 * size), high + Math.Max(0.5, 0.1 * size));
         double PlaceX(double value) => Left + (value / right * (Width - Left - Right));
         double PlaceY(double value) => Top + ((high - value) / (high - low) * (Height - Top - Bottom));
 

@@ -96,7 +96,8 @@ internal sealed class AttributeVerb
     }
 
     /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>
-    private static SequenceRegion ParseRegion(string text)
+    /// <exception cref="UsageException">It is no region.</exception>
+    internal static SequenceRegion ParseRegion(string text)
     {
         int colon = text.LastIndexOf(':');
         string[] ends = text[(colon + 1)..].Split('-');

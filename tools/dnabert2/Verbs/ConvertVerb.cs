@@ -107,7 +107,7 @@ internal sealed class ConvertVerb
     private static void Copy(string path, string target, ResultFiles files)
     {
         if (FileIdentity.AreSame(path, target)) return;
-        using FileStream from = File.OpenRead(path);
+        using FileStream from = RegularFile.Open(path);
         from.CopyTo(files.Add(target));
     }
 }

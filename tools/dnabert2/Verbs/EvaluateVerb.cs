@@ -84,7 +84,7 @@ internal sealed class EvaluateVerb
         {
             KeepModels = parsed.GetValue(_keepModels),
         };
-        var options = new SuiteOptions { Tasks = Tasks(parsed, data), Methods = Methods(parsed), Seeds = Seeds(parsed) };
+        var options = new SuiteOptions { Tasks = Tasks(parsed, data), Methods = Methods(parsed), Seeds = ParseSeeds(parsed.GetRequiredValue(_seeds)) };
         using var report = new EvaluateReport(_terminal, quiet);
         byte[] table = evaluation.Run(options, report, report, _terminal.Cancellation);
         report.Dispose();
@@ -111,8 +111,10 @@ internal sealed class EvaluateVerb
         return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "full, lora, random or kmer is meant").Cast<SuiteMethod>()];
     }
 
-    private IReadOnlyList<ulong> Seeds(ParseResult parsed) =>
-        [.. List<object>("--seeds", parsed.GetRequiredValue(_seeds), text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
+    /// <summary>Reads whole numbers, each once.</summary>
+    /// <exception cref="UsageException">There is something else, or a number twice.</exception>
+    internal static IReadOnlyList<ulong> ParseSeeds(string list) =>
+        [.. List<object>("--seeds", list, text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
             "whole numbers are meant, such as 1,2,3").Cast<ulong>()];
 
     private static List<T> List<T>(string option, string text, Func<string, T?> find, string meant)

@@ -157,7 +157,9 @@ internal sealed class InfoVerb
         return text.ToString();
     }
 
-    private void Print(string what, string value) => _terminal.Output.Write(Encoding.UTF8.GetBytes($"{what,-12}{value}\n"));
+    /// <summary>Prints a line; control characters, which may come from a file's contents, are not passed on.</summary>
+    private void Print(string what, string value) =>
+        _terminal.Output.Write(Encoding.UTF8.GetBytes($"{what,-12}{string.Concat(value.Select(c => char.IsControl(c) ? '?' : c))}\n"));
 
     private static string Version => typeof(InfoVerb).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "of no version";
 

@@ -1,0 +1,59 @@
+using System.Text.RegularExpressions;
+
+namespace Tests.Fuzz;
+
+/// <summary>
+/// Every source file that takes in what a user hands over (the bytes of a file, JSON, numbers in text, expressions) has a fuzz target, or is
+/// named here with the reason why it needs none. That a target reaches its source files is shown by its run: each of them refuses something.
+/// </summary>
+public sealed partial class ParserListTests
+{
+    // Nothing is thrown by them, so that no run can show that they are reached: the target that reads through them.
+    private static readonly Dictionary<string, string> WithoutRefusal = new()
+    {
+        ["BaseIdentity"] = "adapter_model.safetensors",
+        ["JsonPlace"] = "tokenizer.json",
+        ["LabelNames"] = "labelled data",
+        ["LogRows"] = "train.csv of a run",
+        ["PositionedFile"] = "safetensors",
+        ["RunKind"] = "train.csv of a run",
+        ["Shared"] = "command lines",
+        ["SuiteIdentity"] = "identity.json of a suite",
+        ["ViewReader"] = "pickle in a zip",
+    };
+
+    private static readonly Dictionary<string, string> WithoutTarget = new()
+    {
+        ["CheckpointStore"] = "knows its own folders by their names",
+        ["ConvertVerb"] = "copies files beside the weights as they are",
+        ["FileHash"] = "hashes bytes",
+        ["FileStatus"] = "asks the system for the identity of a file",
+        ["InfoVerb"] = "takes the processor's name from the system",
+        ["ModelFolder"] = "parses what it has just written",
+        ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
+        ["RegularFile"] = "opens files, and knows nothing of what is in them",
+        ["TemporaryName"] = "tries locks",
+    };
+
+    [Fact]
+    public void Every_parser_has_a_target()
+    {
+        string[] found = [.. Sources().Where(path => Takes().IsMatch(File.ReadAllText(path))).Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
+        string[] listed = [.. FuzzTargets.Parsers.Values.SelectMany(parser => parser.Sources).Concat(WithoutRefusal.Keys).Concat(WithoutTarget.Keys).Distinct()];
+        Assert.True(found.Length > 50, "the sources were not found");
+        string[] missing = [.. found.Except(listed)], gone = [.. listed.Except(found)];
+        Assert.True(missing.Length == 0, $"these source files take in what a user hands over, and no target of FuzzTargets names them: {string.Join(", ", missing)}");
+        Assert.True(gone.Length == 0, $"these take in nothing, or are gone: {string.Join(", ", gone)}");
+        Assert.All(WithoutRefusal.Values, target => Assert.Contains(target, FuzzTargets.Parsers.Keys));
+    }
+
+    [GeneratedRegex(
+        @"\b(ByteSource|PositionedFile|JsonFields|JsonElement|Utf8JsonReader|JsonDocument|StreamReader|RegularFile|Regex)\b"
+        + @"|JsonNode\.Parse|\bFile\.(Read|Open)\w*\(|WeightFile\.Open|\b(int|long|ulong|double|float|Enum|BigInteger)\.(Try)?Parse\b|FileMode\.Open\b")]
+    private static partial Regex Takes();
+
+    private static IEnumerable<string> Sources() =>
+        new[] { "engine/runtime", "engine/autograd", "model", "tokenizer", "tools/dnabert2" }
+            .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(SharedData.Checkout, folder), "*.cs", SearchOption.AllDirectories))
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
+}
