@@ -104,7 +104,7 @@ public static class AttentionCheck
             {
                 double dot = 0;
                 for (int d = 0; d < headSize; d++) dot += qkv[(row * 3 * hidden) + column + d] * qkv[((start + key) * 3 * hidden) + hidden + column + d];
-                scores[key] = TMod.Score<DoubleMath, double>(ofHead, dot / Math.Sqrt(headSize), query, key);
+                scores[key] = TMod.Score<Float64>(ofHead, dot / Math.Sqrt(headSize), query, key).Value;
             }
 
             double maximum = scores.Max();

@@ -22,11 +22,10 @@ internal readonly unsafe struct DoubleRelative : IScoreModification<DoubleRelati
 
     public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) => new(mod._table + (head * ((2 * mod._radius) + 1)), mod._radius);
 
-    public static TV Score<TM, TV>(in DoubleRelative mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
+    public static T Score<T>(in DoubleRelative mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
     {
-        TV distance = TM.Subtract(key, query);
-        return TM.Add(score, TM.Constant(mod._table[Math.Clamp((int)*(double*)&distance, -mod._radius, mod._radius) + mod._radius]));
+        T distance = key - query;
+        return score + T.Constant(mod._table[Math.Clamp((int)*(double*)&distance, -mod._radius, mod._radius) + mod._radius]);
     }
 }

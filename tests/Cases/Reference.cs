@@ -77,7 +77,7 @@ internal static class Reference
                         double dot = 0;
                         for (int d = 0; d < headSize; d++)
                             dot += qkv[(query * 3 * hidden) + (head * headSize) + d] * qkv[((start + k) * 3 * hidden) + hidden + (head * headSize) + d];
-                        scores[k] = TMod.Score<DoubleMath, double>(headMod, dot / Math.Sqrt(headSize), q, k);
+                        scores[k] = TMod.Score<Float64>(headMod, dot / Math.Sqrt(headSize), q, k).Value;
                     }
 
                     double maximum = scores.Max();

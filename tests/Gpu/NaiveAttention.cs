@@ -45,7 +45,7 @@ internal sealed class NaiveAttention
         double scale = 1 / Math.Sqrt(_headSize);
         double[,] q = Part(qkv, 3, 0), k = Part(qkv, 3, 1), v = Part(qkv, 3, 2), g = Part(dy, 1, 0);
         double[,] s = Product(q, k, transposed: true), scaled = Each(s, (i, j) => s[i, j] * scale);
-        double[,] modified = Each(s, (i, j) => TMod.Score<DoubleMath, double>(mod, scaled[i, j], i, j));
+        double[,] modified = Each(s, (i, j) => TMod.Score<Float64>(mod, scaled[i, j], i, j).Value);
         var exact = new double[length, length];
         for (int i = 0; i < length; i++)
         {
@@ -60,7 +60,7 @@ internal sealed class NaiveAttention
         dp = Each(dp, (i, j) => dp[i, j] * factors[i, j]);
         double[] delta = [.. Enumerable.Range(0, length).Select(i => Enumerable.Range(0, length).Sum(j => p[i, j] * dp[i, j]))];
         double[,] dModified = Each(p, (i, j) => p[i, j] * (dp[i, j] - delta[i]));
-        double[,] ds = Each(p, (i, j) => dModified[i, j] * TMod.Derivative<DoubleMath, double>(mod, scaled[i, j], i, j) * scale);
+        double[,] ds = Each(p, (i, j) => dModified[i, j] * TMod.Derivative<Float64>(mod, scaled[i, j], i, j).Value * scale);
         Put(Y, 1, 0, Product(kept, v, transposed: false));
         Put(DQkv, 3, 0, Product(ds, k, transposed: false));
         Put(DQkv, 3, 1, Product(Turned(ds), q, transposed: false));

@@ -62,14 +62,12 @@ public sealed class OwnScoreModificationTests
 
         public static Ramp ForHead(in Ramp mod, int head, int heads) => new(mod._slope * (head + 1));
 
-        public static TV Score<TM, TV>(in Ramp mod, TV score, TV query, TV key)
-            where TM : struct, IMath<TV>
-            where TV : unmanaged
-            => TM.Divide(score, TM.MultiplyAdd(TM.Constant(mod._slope), TM.Abs(TM.Subtract(query, key)), TM.Constant(1)));
+        public static T Score<T>(in Ramp mod, T score, T query, T key)
+            where T : unmanaged, IReal<T>
+            => score / T.MultiplyAdd(mod._slope, T.Abs(query - key), 1f);
 
-        public static TV Derivative<TM, TV>(in Ramp mod, TV score, TV query, TV key)
-            where TM : struct, IMath<TV>
-            where TV : unmanaged
-            => TM.Divide(TM.Constant(1), TM.MultiplyAdd(TM.Constant(mod._slope), TM.Abs(TM.Subtract(query, key)), TM.Constant(1)));
+        public static T Derivative<T>(in Ramp mod, T score, T query, T key)
+            where T : unmanaged, IReal<T>
+            => 1f / T.MultiplyAdd(mod._slope, T.Abs(query - key), 1f);
     }
 }

@@ -78,18 +78,16 @@ public sealed class AttentionVariantTests
     /// <summary>Scores doubled, without the derivative to match.</summary>
     private readonly struct Twice : IScoreModification<Twice>
     {
-        public static TV Score<TM, TV>(in Twice mod, TV score, TV query, TV key)
-            where TM : struct, IMath<TV>
-            where TV : unmanaged
-            => TM.Add(score, score);
+        public static T Score<T>(in Twice mod, T score, T query, T key)
+            where T : unmanaged, IReal<T>
+            => score + score;
     }
 
     /// <summary>Plain scores, with keys left out that they do not hide.</summary>
     private readonly struct Near : IScoreModification<Near>
     {
-        public static TV Score<TM, TV>(in Near mod, TV score, TV query, TV key)
-            where TM : struct, IMath<TV>
-            where TV : unmanaged
+        public static T Score<T>(in Near mod, T score, T query, T key)
+            where T : unmanaged, IReal<T>
             => score;
 
         public static (int First, int End) Keys(in Near mod, int firstQuery, int endQuery, int length) => (0, Math.Min(length, 150));

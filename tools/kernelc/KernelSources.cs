@@ -7,7 +7,7 @@ namespace Engine.KernelCompiler;
 internal static class KernelSources
 {
     /// <summary>Sources of the CPU build that kernels are compiled with too.</summary>
-    private static readonly string[] Shared = ["Numerics/BiasTable.cs", "Numerics/IMath.cs", "Attention/IScoreModification.cs", "Attention/ScoreModifications.cs"];
+    private static readonly string[] Shared = ["Numerics/BiasTable.cs", "Numerics/IReal.cs", "Attention/IScoreModification.cs", "Attention/ScoreModifications.cs"];
 
     /// <summary>The folder of the kernels in the checkout that contains <paramref name="start"/>, or null.</summary>
     public static string? FindFolder(string start)

@@ -9,14 +9,12 @@ public readonly struct DistanceDecay(float length) : IScoreModification<Distance
     private readonly float _rate = -1 / length;
 
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in DistanceDecay mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.Multiply(score, Derivative<TM, TV>(mod, score, query, key));
+    public static T Score<T>(in DistanceDecay mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => score * Derivative(mod, score, query, key);
 
     /// <inheritdoc/>
-    public static TV Derivative<TM, TV>(in DistanceDecay mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.Exp(TM.Multiply(TM.Abs(TM.Subtract(query, key)), TM.Constant(mod._rate)));
+    public static T Derivative<T>(in DistanceDecay mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => T.Exp(T.Abs(query - key) * mod._rate);
 }

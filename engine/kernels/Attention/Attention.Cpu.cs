@@ -278,8 +278,8 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
             for (int k = 0; k < keys; k++, row += Block)
             {
                 T key = firstKey + k;
-                T left = TMod.Score<RegisterMath<T>, T>(headMod, T.Load(row) * Scale, LeftQuery, key);
-                T right = TMod.Score<RegisterMath<T>, T>(headMod, T.Load(row + T.Lanes) * Scale, RightQuery, key);
+                T left = TMod.Score<T>(headMod, T.Load(row) * Scale, LeftQuery, key);
+                T right = TMod.Score<T>(headMod, T.Load(row + T.Lanes) * Scale, RightQuery, key);
                 T.Store(row, left);
                 T.Store(row + T.Lanes, right);
                 leftMaximum = T.Max(leftMaximum, left);

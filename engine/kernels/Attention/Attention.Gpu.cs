@@ -129,7 +129,7 @@ internal static class AttentionKernels
     private static float Modified<TMod>(float score, TMod mod, int query, int key, int end, float scale)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        float modified = TMod.Score<GpuMath, float>(mod, score * scale, query, key);
+        float modified = TMod.Score<GpuFloat>(mod, score * scale, query, key).Value;
         return key < end ? modified : float.NegativeInfinity;
     }
 

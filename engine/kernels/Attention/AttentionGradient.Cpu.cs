@@ -167,8 +167,8 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
     private static void Score(in TMod headMod, float* score, float* gradient, T scale, T query, T key, T logSumExp, T delta)
     {
         T raw = T.Load(score) * scale;
-        T weight = T.Exp(TMod.Score<RegisterMath<T>, T>(headMod, raw, query, key) - logSumExp);
-        T slope = TMod.Derivative<RegisterMath<T>, T>(headMod, raw, query, key) * scale;
+        T weight = T.Exp(TMod.Score<T>(headMod, raw, query, key) - logSumExp);
+        T slope = TMod.Derivative<T>(headMod, raw, query, key) * scale;
         T.Store(score, weight);
         T.Store(gradient, weight * slope * (T.Load(gradient) - delta));
     }

@@ -43,9 +43,9 @@ internal struct AttentionGradientTile<TMod>
     // A hidden key has a score of −∞; where all are hidden, so is the log-sum-exp.
     private static float Probability(float s, TMod mod, float shift, int query, int key, int endKey, float scale, bool inside)
     {
-        float modified = TMod.Score<GpuMath, float>(mod, s * scale, query, key);
+        float modified = TMod.Score<GpuFloat>(mod, s * scale, query, key).Value;
         return inside & (key < endKey) & (modified > float.MinValue) ? GpuMath.Exp(modified - shift) : 0f;
     }
 
-    private static float Derivative(float s, TMod mod, int query, int key, float scale) => TMod.Derivative<GpuMath, float>(mod, s * scale, query, key);
+    private static float Derivative(float s, TMod mod, int query, int key, float scale) => TMod.Derivative<GpuFloat>(mod, s * scale, query, key).Value;
 }

@@ -9,20 +9,18 @@ namespace Engine.Kernels;
 public interface IScoreModification<TSelf>
     where TSelf : unmanaged, IScoreModification<TSelf>
 {
-    /// <summary>The modified score; <c>M.Constant(double.NegativeInfinity)</c> hides the key from the query.</summary>
+    /// <summary>The modified score; <c>float.NegativeInfinity</c> hides the key from the query.</summary>
     /// <param name="mod">The parameters, after <see cref="ForHead"/>.</param>
     /// <param name="score">The scaled product of query and key.</param>
     /// <param name="query">The query's position.</param>
     /// <param name="key">The key's position.</param>
-    static abstract TV Score<TM, TV>(in TSelf mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged;
+    static abstract T Score<T>(in TSelf mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>;
 
     /// <summary>The derivative of <see cref="Score"/> by the score; 1 unless given.</summary>
-    static virtual TV Derivative<TM, TV>(in TSelf mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.Constant(1);
+    static virtual T Derivative<T>(in TSelf mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => 1f;
 
     /// <summary>The parameters for one head of so many; the same for all unless given.</summary>
     static virtual TSelf ForHead(in TSelf mod, int head, int heads) => mod;

@@ -4,9 +4,8 @@ namespace Engine.Kernels;
 public readonly struct NoModification : IScoreModification<NoModification>
 {
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in NoModification mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
+    public static T Score<T>(in NoModification mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
         => score;
 }
 
@@ -33,20 +32,18 @@ public readonly struct Alibi : IScoreModification<Alibi>
     public static Alibi ForHead(in Alibi mod, int head, int heads) => new((float)Slope(head, heads));
 
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in Alibi mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.MultiplyAdd(TM.Abs(TM.Subtract(query, key)), TM.Constant(-mod._slope), score);
+    public static T Score<T>(in Alibi mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => T.MultiplyAdd(T.Abs(query - key), -mod._slope, score);
 }
 
 /// <summary>A query sees itself and what stands before it.</summary>
 public readonly struct Causal : IScoreModification<Causal>
 {
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in Causal mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.IfLess(query, key, TM.Constant(double.NegativeInfinity), score);
+    public static T Score<T>(in Causal mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => T.IfLess(query, key, float.NegativeInfinity, score);
 
     /// <inheritdoc/>
     public static (int First, int End) Keys(in Causal mod, int firstQuery, int endQuery, int length) => (0, endQuery);
@@ -59,10 +56,9 @@ public readonly struct SlidingWindow(int radius) : IScoreModification<SlidingWin
     private readonly int _radius = radius;
 
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in SlidingWindow mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.IfLess(TM.Constant(mod._radius), TM.Abs(TM.Subtract(query, key)), TM.Constant(double.NegativeInfinity), score);
+    public static T Score<T>(in SlidingWindow mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => T.IfLess(mod._radius, T.Abs(query - key), float.NegativeInfinity, score);
 
     /// <inheritdoc/>
     public static (int First, int End) Keys(in SlidingWindow mod, int firstQuery, int endQuery, int length) =>
@@ -76,18 +72,16 @@ public readonly struct SoftCap(float cap) : IScoreModification<SoftCap>
     private readonly float _cap = cap;
 
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in SoftCap mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.Multiply(TM.Constant(mod._cap), TM.Tanh(TM.Divide(score, TM.Constant(mod._cap))));
+    public static T Score<T>(in SoftCap mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => mod._cap * T.Tanh(score / mod._cap);
 
     /// <inheritdoc/>
-    public static TV Derivative<TM, TV>(in SoftCap mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
+    public static T Derivative<T>(in SoftCap mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
     {
-        TV t = TM.Tanh(TM.Divide(score, TM.Constant(mod._cap)));
-        return TM.Subtract(TM.Constant(1), TM.Multiply(t, t));
+        T t = T.Tanh(score / mod._cap);
+        return 1f - (t * t);
     }
 }
 
@@ -112,8 +106,7 @@ public readonly struct RelativeBias : IScoreModification<RelativeBias>
     public static RelativeBias ForHead(in RelativeBias mod, int head, int heads) => new(mod._table.ForHead(head, heads));
 
     /// <inheritdoc/>
-    public static TV Score<TM, TV>(in RelativeBias mod, TV score, TV query, TV key)
-        where TM : struct, IMath<TV>
-        where TV : unmanaged
-        => TM.Add(score, TM.Lookup(mod._table, TM.Add(TM.Subtract(key, query), TM.Constant(mod.Radius))));
+    public static T Score<T>(in RelativeBias mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => score + T.Lookup(mod._table, key - query + mod.Radius);
 }

@@ -41,7 +41,7 @@ internal static class WarpScores
     private static float Modified<TTransposed, TMod>(float s, TMod mod, float row, float column)
         where TTransposed : struct, IChoice
         where TMod : unmanaged, IScoreModification<TMod>
-        => TMod.Score<GpuMath, float>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column);
+        => TMod.Score<GpuFloat>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column).Value;
 
     private static Float4 Derivative<TTransposed, TMod>(Float4 s, TMod mod, float row, float column)
         where TTransposed : struct, IChoice
@@ -53,5 +53,5 @@ internal static class WarpScores
     private static float Derivative<TTransposed, TMod>(float s, TMod mod, float row, float column)
         where TTransposed : struct, IChoice
         where TMod : unmanaged, IScoreModification<TMod>
-        => TMod.Derivative<GpuMath, float>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column);
+        => TMod.Derivative<GpuFloat>(mod, s, TTransposed.Value ? column : row, TTransposed.Value ? row : column).Value;
 }

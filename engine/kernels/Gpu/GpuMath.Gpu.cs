@@ -2,30 +2,10 @@ using static ILGPU.Util.Utilities;
 
 namespace Engine.Kernels.Gpu;
 
-/// <summary><see cref="IMath{TV}"/> on the GPU, and the elementary functions in the accuracy of the CPU's.</summary>
-internal readonly struct GpuMath : IMath<float>
+/// <summary>The elementary functions on the GPU, in the accuracy of the CPU's.</summary>
+internal static class GpuMath
 {
     private const float Log2OfE = 1.44269504f, LogOf2 = 0.693147181f;
-
-    public static float Constant(double value) => (float)value;
-
-    public static float Add(float a, float b) => a + b;
-
-    public static float Subtract(float a, float b) => a - b;
-
-    public static float Multiply(float a, float b) => a * b;
-
-    public static float Divide(float a, float b) => a / b;
-
-    public static float MultiplyAdd(float a, float b, float c) => Ptx.Fma(a, b, c);
-
-    public static float Max(float a, float b) => Ptx.Max(a, b);
-
-    public static float Min(float a, float b) => Ptx.Min(a, b);
-
-    public static float Abs(float a) => Ptx.Abs(a);
-
-    public static float Sqrt(float a) => Ptx.Sqrt(a);
 
     /// <summary>
     /// e^x within about 2 ulp: 2^n · 2^f with the integer n nearest to x·log₂e and f computed with log₂e in two parts, so that the
@@ -58,15 +38,6 @@ internal readonly struct GpuMath : IMath<float>
         float large = 1f - (2f * Ptx.Reciprocal(Exp(magnitude + magnitude) + 1f));
         large = Select(a < 0f, -large, large);
         return Select(magnitude >= 0.625f, large, small);
-    }
-
-    public static float IfLess(float a, float b, float then, float otherwise) => Select(a < b, then, otherwise);
-
-    public static float Lookup(BiasTable table, float index)
-    {
-        int i = (int)index, last = table.Entries - 1;
-        i = i < 0 ? 0 : i > last ? last : i;
-        return Ptx.LoadConstant(table.Address + (i * 4L));
     }
 
     /// <summary>1 / √x, both operations correctly rounded.</summary>

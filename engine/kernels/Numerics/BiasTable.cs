@@ -2,7 +2,7 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// A table of floats for each head in a backend's memory: what a score modification with learned parameters looks up
-/// (<see cref="IMath{TV}.Lookup"/>). It owns nothing; the tensor it was made of must outlive it.
+/// (<see cref="IReal{T}.Lookup"/>). It owns nothing; the tensor it was made of must outlive it.
 /// </summary>
 public readonly struct BiasTable
 {

@@ -1,0 +1,66 @@
+using System.Runtime.CompilerServices;
+using static ILGPU.Util.Utilities;
+
+namespace Engine.Kernels.Gpu;
+
+/// <summary>A float of a GPU's thread.</summary>
+internal readonly struct GpuFloat : IReal<GpuFloat>
+{
+    public readonly float Value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private GpuFloat(float value) => Value = value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static implicit operator GpuFloat(float value) => new(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat operator +(GpuFloat a, GpuFloat b) => new(a.Value + b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat operator -(GpuFloat a, GpuFloat b) => new(a.Value - b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat operator *(GpuFloat a, GpuFloat b) => new(a.Value * b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat operator /(GpuFloat a, GpuFloat b) => new(a.Value / b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat operator -(GpuFloat a) => new(-a.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Constant(double value) => new((float)value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat MultiplyAdd(GpuFloat a, GpuFloat b, GpuFloat c) => new(Ptx.Fma(a.Value, b.Value, c.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Max(GpuFloat a, GpuFloat b) => new(Ptx.Max(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Min(GpuFloat a, GpuFloat b) => new(Ptx.Min(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Abs(GpuFloat a) => new(Ptx.Abs(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Sqrt(GpuFloat a) => new(Ptx.Sqrt(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Exp(GpuFloat a) => new(GpuMath.Exp(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Tanh(GpuFloat a) => new(GpuMath.Tanh(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat IfLess(GpuFloat a, GpuFloat b, GpuFloat then, GpuFloat otherwise) => new(Select(a.Value < b.Value, then.Value, otherwise.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Lookup(BiasTable table, GpuFloat index)
+    {
+        int i = (int)index.Value, last = table.Entries - 1;
+        i = i < 0 ? 0 : i > last ? last : i;
+        return new(Ptx.LoadConstant(table.Address + (i * 4L)));
+    }
+}
