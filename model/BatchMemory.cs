@@ -18,10 +18,10 @@ internal static class BatchMemory
     /// <param name="tokens">The tokens of the batch.</param>
     /// <param name="lengths">The tokens of its sequences.</param>
     /// <param name="arenas">What the pass has filled; their memory is returned.</param>
-    /// <param name="option">The setting, as a user knows it.</param>
+    /// <param name="parameter">The parameter that bounds a batch.</param>
     /// <param name="pass">Runs the pass on the first so many sequences, in arenas of its own; returns the bytes that took.</param>
     public static DeviceMemoryException Explain(
-        DeviceMemoryException fault, int tokens, ReadOnlySpan<int> lengths, ReadOnlySpan<Arena> arenas, string option, Func<int, long> pass)
+        DeviceMemoryException fault, int tokens, ReadOnlySpan<int> lengths, ReadOnlySpan<Arena> arenas, string parameter, Func<int, long> pass)
     {
         long free = fault.FreeBytes;
         foreach (Arena arena in arenas)
@@ -37,13 +37,13 @@ internal static class BatchMemory
             long fit = (long)(free / Growth / (pass(sequences) / (double)probed));
             fit = fit > Step ? fit / Step * Step : fit;
             if (fit >= probed && fit < tokens)
-                return fault.With($"a batch of {tokens:N0} tokens does not fit, {fit:N0} would: {option} {fit}");
+                return fault.With($"a batch of {tokens:N0} tokens does not fit, {fit:N0} would: {parameter} = {fit}");
         }
         catch (DeviceMemoryException)
         {
             // Not even the first sequence fits.
         }
 
-        return fault.With($"with the model in memory there is not enough left for a batch of {probed:N0} tokens; shorter sequences need less, or use --device cpu");
+        return fault.With($"with the model in memory there is not enough left for a batch of {probed:N0} tokens; shorter sequences need less, or use the CPU");
     }
 }

@@ -32,7 +32,7 @@ internal sealed class SharedRuns
     {
         if (heldOutBases > Array.MaxLength)
             throw new ArgumentException($"{heldOutBases:N0} bases are held out, more than can be compared with those to train on; " +
-                "hold out a smaller part, or set RepeatBases (--repeat-bases) to 0");
+                "hold out a smaller part, or set RepeatBases = 0");
         (_length, _mask, _heldOut) = (length, ulong.MaxValue >> (64 - (2 * length)), new ulong[heldOutBases]);
         _codes = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.IsSpecial(id) ? [] : Codes(tokenizer.Token(id)))];
     }

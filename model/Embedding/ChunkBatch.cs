@@ -67,7 +67,7 @@ internal sealed class ChunkBatch : IDisposable
         catch (DeviceMemoryException fault)
         {
             _recordings.Dispose();
-            throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], "--batch-tokens", Probe);
+            throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], nameof(EmbedOptions.BatchTokens), Probe);
         }
     }
 

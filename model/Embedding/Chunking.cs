@@ -53,7 +53,7 @@ internal sealed class TokenisedRecord(bool givesStarts)
         }
 
         if (Chunks.Count == 0)
-            throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out with --on-n drop");
+            throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out: OnAmbiguous = Drop");
         Count();
     }
 
@@ -102,7 +102,7 @@ internal sealed class TokenisedRecord(bool givesStarts)
         }
 
         if (options.OnTooLong == TooLong.Error)
-            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed", "raise --max-tokens, or use --on-too-long chunk or truncate");
+            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed", "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate");
         int step = room - options.Overlap;
         for (int start = first; ; start += step)
         {

@@ -80,7 +80,7 @@ public sealed class Predictor
     {
         if (record.IsUnknown)
             throw new InvalidDataException(
-                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it out, or leave such records out with --on-n drop");
+                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it out, or leave such records out: OnAmbiguous = Drop");
         if (_bothStrands)
             return record.HasSecond ? sequences.AddBothStrands(record.Sequence, record.SecondSequence) : sequences.AddBothStrands(record.Sequence);
         return record.HasSecond ? sequences.Add(record.Sequence, record.SecondSequence) : sequences.Add(record.Sequence);

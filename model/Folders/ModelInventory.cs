@@ -88,7 +88,7 @@ public sealed class ModelInventory
         if ((source.PartsOf(opened) & ClassifierModel.Head) == ModelParts.Classifier)
             adapter._missing.Add("the pooler: it is neither in the adapter nor in its base, so predictions cannot be had");
         adapter.IsOwnBase = source.HasOwnBase(opened);
-        if (adapter.IsOwnBase == false) adapter._missing.Add("the adapter's own base: this one has other weights; name it with --base");
+        if (adapter.IsOwnBase == false) adapter._missing.Add("the adapter's own base: this one has other weights; name it as baseFolder");
         return adapter;
     }
 

@@ -165,7 +165,7 @@ public sealed class ModelSource
         if (HasOwnBase(weights) == false)
             throw new InvalidDataException($"{Folder}: this adapter was trained on another base than {WeightFolder}: the encoder's weights " +
                 $"there are others (or the same but rounded) than those whose SHA-256 is {BaseIdentity.Key} in {LoraAdapter.WeightFile}; " +
-                "name the folder of its own base (--base), or train an adapter on this one");
+                "name the folder of its own base (baseFolder), or train an adapter on this one");
     }
 
     /// <summary>Fills a model's parameters.</summary>

@@ -119,7 +119,7 @@ internal sealed class TrainingPasses : IDisposable
     public DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths, Action<int, int> prepare)
     {
         _recordings.Dispose();
-        return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], "--micro-batch-tokens", sequences =>
+        return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
         {
             using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
             Tape = Tape.ForTraining(activations, gradients, _recompute);

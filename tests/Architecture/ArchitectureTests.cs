@@ -1,9 +1,13 @@
 using System.Reflection;
+using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
+using System.Reflection.PortableExecutable;
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace Tests.Architecture;
 
-public class ArchitectureTests
+public partial class ArchitectureTests
 {
     /// <summary>kernels ← runtime ← autograd ← model ← tools; the tokenizer stands alone.</summary>
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -55,6 +59,14 @@ public class ArchitectureTests
 
     [Theory]
     [MemberData(nameof(Libraries))]
+    public void Messages_of_libraries_name_parameters_and_leave_options_to_the_command_line(string name)
+    {
+        Assert.DoesNotContain(Strings(Assembly.Load(name)), text => Option().IsMatch(text));
+        Assert.Contains(Strings(Assembly.Load("dnabert2")), text => Option().IsMatch(text));
+    }
+
+    [Theory]
+    [MemberData(nameof(Libraries))]
     public void The_public_api_is_the_committed_one(string name)
     {
         string file = Path.Combine(SharedData.Checkout, "tests", "Architecture", "api", name + ".txt");
@@ -86,4 +98,15 @@ public class ArchitectureTests
     private static IEnumerable<string> Files(string pattern, params string[] folders) =>
         folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(SharedData.Checkout, folder), pattern, SearchOption.AllDirectories))
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
+
+    /// <summary>All string literals.</summary>
+    private static IEnumerable<string> Strings(Assembly assembly)
+    {
+        using var file = new PEReader(File.OpenRead(assembly.Location));
+        MetadataReader metadata = file.GetMetadataReader();
+        for (UserStringHandle at = MetadataTokens.UserStringHandle(1); !at.IsNil; at = metadata.GetNextHandle(at)) yield return metadata.GetUserString(at);
+    }
+
+    [GeneratedRegex(@"(?<![\w-])--[a-z]")]
+    private static partial Regex Option();
 }

@@ -55,6 +55,6 @@ public sealed class BFloat16ModelTests
         float[] vectors = [];
         string message = Assert.Throws<NotSupportedException>(() => batch.Run(ref vectors)).Message;
         Assert.Contains("rows of 12 elements: in bf16 the GPU wants a multiple of eight", message, StringComparison.Ordinal);
-        Assert.Contains("--dtype f32", message, StringComparison.Ordinal);
+        Assert.Contains("use DType.F32", message, StringComparison.Ordinal);
     }
 }

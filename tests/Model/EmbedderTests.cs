@@ -94,7 +94,7 @@ public sealed class EmbedderTests : IDisposable
         InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
             new Embedder(_model, new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Error }).Embed(Records(fasta)).Count());
         Assert.Contains("record 2 'long'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("--max-tokens", error.Message, StringComparison.Ordinal);
+        Assert.Contains("raise MaxTokens", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -52,7 +52,7 @@ internal static class CommandLineTool
         }
         catch (Exception e)
         {
-            (string message, int code) = Explain(e);
+            (string message, int code) = Explain(e, ParameterNames.Translate(e.Message, parsed.CommandResult.Command));
             if (message.Length > 0) terminal.Say(message);
             if (trace && message.Length > 0) terminal.Error.WriteLine(e);
             return code;
@@ -83,16 +83,16 @@ internal static class CommandLineTool
         return Misused;
     }
 
-    private static (string Message, int Code) Explain(Exception e) => e switch
+    private static (string Message, int Code) Explain(Exception e, string message) => e switch
     {
-        UsageException => (e.Message, Misused),
+        UsageException => (message, Misused),
         OperationCanceledException => ("interrupted", Interrupted),
         IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
-        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException => ("error: " + e.Message, Failed),
-        CudaException or NotSupportedException => ("error: " + e.Message, Failed),
-        DeviceMemoryException => ("error: there is not enough GPU memory: " + e.Message, Failed),
-        OutOfMemoryException => ("error: there is not enough memory: " + e.Message, Failed),
-        _ => ($"error: this should not have happened: {e.Message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
+        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException => ("error: " + message, Failed),
+        CudaException or NotSupportedException => ("error: " + message, Failed),
+        DeviceMemoryException => ("error: there is not enough GPU memory: " + message, Failed),
+        OutOfMemoryException => ("error: there is not enough memory: " + message, Failed),
+        _ => ($"error: this should not have happened: {message} ({e.GetType().Name}). --debug shows where; please report it", Failed),
     };
 
     private static void List(TextWriter output)

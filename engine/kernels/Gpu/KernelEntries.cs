@@ -12,7 +12,7 @@ internal sealed class KernelEntries(string name)
     {
         DType.F32 => aligned ? _f32 : _anyF32,
         DType.BF16 when aligned => _bf16,
-        DType.BF16 => throw new NotSupportedException("rows of this width: in bf16 the GPU wants a multiple of eight (widths and head sizes); use F32"),
+        DType.BF16 => throw new NotSupportedException("rows of this width: in bf16 the GPU wants a multiple of eight (widths and head sizes); use DType.F32"),
         _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
     };
 }
@@ -37,7 +37,7 @@ internal static class Launches
     public static void ExpectMultipleOfEight(int width)
     {
         if (width % 8 != 0)
-            throw new NotSupportedException($"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use F32");
+            throw new NotSupportedException($"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use DType.F32");
     }
 }
 

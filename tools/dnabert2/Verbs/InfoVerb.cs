@@ -79,7 +79,7 @@ internal sealed class InfoVerb
         if (found.Tokenizer is { } tokenizer) Print("tokenizer", Describe(BpeTokenizer.Load(tokenizer)));
         if (found.Missing.Count > 0)
         {
-            Print("missing", string.Join(", ", found.Missing));
+            Print("missing", ParameterNames.Translate(string.Join(", ", found.Missing), Command));
             return CommandLineTool.Failed;
         }
 
