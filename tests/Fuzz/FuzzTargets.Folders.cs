@@ -210,7 +210,7 @@ public sealed partial class FuzzTargets
             foreach (string module in Modules) text.Append($" {config.RankOf(module)} {config.ScaleOf(module)} {config.IsSaved(module)} {config.Targeted(module)}");
             return text.ToString();
         })
-    { Named = "patterns.json" };
+    { Named = "patterns.json", Memory = (200 << 20, 2000) };
 
     // As models have them, and the longest that a weight file may have, over and over.
     private static readonly string[] Modules =

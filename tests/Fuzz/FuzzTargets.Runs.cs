@@ -214,7 +214,9 @@ public sealed partial class FuzzTargets
                 string svg = File.ReadAllText(Path.Combine(folder, LossCurve.FileName));
                 Assert.InRange(svg.Length, 100, 100_000);
                 Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
-                return $"{RunLog.IsIn(folder, LogLayout.Pretraining)} {XDocument.Parse(svg)}";
+                XElement drawn = XDocument.Parse(svg).Root!;
+                int points = drawn.Descendants().Sum(e => e.Attribute("points")?.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length ?? 0);
+                return $"{points} {drawn.Elements().Count()} {RunLog.IsIn(folder, LogLayout.Pretraining)} {svg}";
             }
             finally
             {
@@ -289,7 +291,7 @@ public sealed partial class FuzzTargets
                 string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
                 Assert.DoesNotContain("NaN,", page, StringComparison.Ordinal);
                 XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal));
-                return $"{Encoding.UTF8.GetString(table.Tsv())} {string.Join('|', result.Names)} {string.Join(',', result.Outcome.Logits)} {result.Outcome.Device}";
+                return $"{result.Targets.Length} {result.Outcome.Steps} {result.Outcome.DevLosses.Count} {string.Join(',', result.Outcome.Logits)} {string.Join('|', result.Names)} {Encoding.UTF8.GetString(table.Tsv())}";
             }
             finally
             {

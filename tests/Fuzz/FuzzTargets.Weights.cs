@@ -24,7 +24,7 @@ public sealed partial class FuzzTargets
             "pickle" => pickle,
             _ => Zip(pickle, format == "zip64"),
         };
-        return new FuzzTarget(format, [seed], Mutation.OfBytes, input =>
+        return new FuzzTarget(format, [seed], format is "pickle" or "legacy" ? Mutation.OfPickle : Mutation.OfBytes, input =>
         {
             using WeightFile file = WeightFile.Open(_folder.Write("w.bin", format == "pickle" ? Zip(input) : input));
             var text = new StringBuilder();

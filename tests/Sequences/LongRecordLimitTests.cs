@@ -22,6 +22,33 @@ public class LongRecordLimitTests
         Assert.Equal("@a", ReadAll($"@a\n{bases}\n+\n{new string('I', bases.Length)}\n", options: new() { KeepBases = 1000 }).Select(r => "@" + r.Id).Single());
     }
 
+    [Theory]
+    [InlineData("ACG CGT GTA TAC ACG CGT GTA TAC")]
+    [InlineData("ACG CGT GTA TAC ACG CGT GTA TAC AAAAAAAA")]
+    [InlineData("ACG CGT GTA TAC ACG CGT GTA TAC CGG")]
+    [InlineData("ACGTAC CGTACA GTACAA TACAAA ACAAAA CAAAAT")]
+    [InlineData("ACGTACG CGTACGT")]
+    public void K_mers_past_what_is_kept_are_still_held_to_be_some(string line)
+    {
+        (string? whole, string? fault) = Outcome(null);
+        (string? kept, string? other) = Outcome(2);
+        Assert.Equal(fault, other);
+        Assert.StartsWith(kept ?? "", whole ?? "");
+        Assert.True(kept is null || kept.Length >= 2);
+
+        (string? Read, string? Fault) Outcome(int? keep)
+        {
+            try
+            {
+                return (ReadAll($"{line}\n", options: new() { Format = SequenceFormat.Lines, KeepBases = keep }).Single().Text(), null);
+            }
+            catch (InvalidDataException e)
+            {
+                return (null, e.Message);
+            }
+        }
+    }
+
     [Fact]
     public void A_stretch_ends_at_N_only_where_sequences_are_cut_there()
     {

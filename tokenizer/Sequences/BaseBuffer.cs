@@ -53,7 +53,7 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
         _ambiguous = 0;
         _letters = _allAmbiguous = _codes = _lettersAtLine = 0;
         _blankSeen = _full = false;
-        _words = new Kmers(_start);
+        _words = default;
         _gap = null;
     }
 
@@ -72,7 +72,7 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
     /// <summary>Ends a line of a sequence that may have several: where blanks separate words, so does it.</summary>
     public void EndLine()
     {
-        if (_words.Count > 0 && !_full) _words.End(Array, _used);
+        if (_words.Count > 0) _words.End();
         _lettersAtLine = _letters;
         _blankSeen = false;
     }
@@ -86,12 +86,13 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
             int n = Nucleotides.Clean(piece, Array.AsSpan(_used), out int ambiguous, out int codes, options.KeepCodes);
             if (n > 0 && _blankSeen) NoteGap(piece);
             if (ambiguous > 0 && options.OnAmbiguous == AmbiguousBases.Error) throw Ambiguous(piece);
+            _words.Add(Array.AsSpan(_used, n));
             Count(n, ambiguous, codes);
             if (n == piece.Length) return;
             if (!IsBlank(piece[n])) throw _gap is null || _words.MayOverlap ? Refused(piece[n..], 0) : Gap();
             // Blanks around a sequence are layout; inside they are only in FASTA, where files come in blocks of ten letters.
             _blankSeen = !blanksAllowed && _letters > _lettersAtLine;
-            if (Length > 0 && !_full) _words.End(Array, _used);
+            _words.End();
             piece = piece[(n + 1)..];
         }
     }
@@ -122,11 +123,11 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
     /// <summary>Puts overlapping k-mers together: the first one, then the last letter of each.</summary>
     private void Join()
     {
-        int k = _words.Length;
+        int k = _words.Length, kept = Length / k;
         bool unknown = _allAmbiguous == _letters;
-        for (int i = 1; i < _words.Count; i++) Array[_start + k - 1 + i] = Array[_start + ((i + 1) * k) - 1];
+        for (int i = 1; i < kept; i++) Array[_start + k - 1 + i] = Array[_start + ((i + 1) * k) - 1];
         _letters = (_letters / k) + k - 1;
-        _used = _start + _words.Count + k - 1;
+        _used = _start + kept + k - 1;
         _ambiguous = 0;
         foreach (byte letter in Array.AsSpan(_start, Length)) _ambiguous += Known.Contains(letter) ? 0 : 1;
         // Of what was not kept, about every k-th N is another base.

@@ -1,16 +1,17 @@
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// Words of a sequence, in the buffer one after the other: whether they are overlapping k-mers, each all but the first letter of the one
-/// before and one more, as DNABERT-1 (Ji et al. 2021) wants its input.
+/// Words of a sequence: whether they are overlapping k-mers, each all but the first letter of the one before and one more, as DNABERT-1
+/// (Ji et al. 2021) wants its input. Of the letters no more than two words are kept, whatever becomes of the sequence.
 /// </summary>
-/// <param name="start">Where the first word begins in the buffer.</param>
-internal struct Kmers(int start)
+internal struct Kmers
 {
     /// <summary>The k-mers of DNABERT-1.</summary>
     public const int Shortest = 3, Longest = 6;
 
-    private int _wordStart = start;
+    // A byte for each letter, the last one lowest.
+    private ulong _word, _before;
+    private long _length;
 
     /// <summary>Words that have ended.</summary>
     public int Count { get; private set; }
@@ -24,18 +25,20 @@ internal struct Kmers(int start)
     /// <summary>Whether there are several words, and each overlaps the one before.</summary>
     public readonly bool AreOverlapping => MayOverlap && Count > 1;
 
-    /// <summary>Ends a word, if one has begun.</summary>
-    /// <param name="letters">The buffer.</param>
-    /// <param name="end">One past the word's last letter.</param>
-    public void End(byte[] letters, int end)
+    /// <summary>Goes on with a word, or begins one.</summary>
+    public void Add(ReadOnlySpan<byte> letters)
     {
-        int length = end - _wordStart;
-        if (length == 0) return;
-        if (Count == 0) (Length, MayOverlap) = (length, length is >= Shortest and <= Longest);
-        else if (MayOverlap)
-            MayOverlap = length == Length
-                && letters.AsSpan(_wordStart - length + 1, length - 1).SequenceEqual(letters.AsSpan(_wordStart, length - 1));
+        for (int i = 0; i < letters.Length && _length + i < Longest; i++) _word = (_word << 8) | letters[i];
+        _length += letters.Length;
+    }
+
+    /// <summary>Ends a word, if one has begun.</summary>
+    public void End()
+    {
+        if (_length == 0) return;
+        if (Count == 0) (Length, MayOverlap) = ((int)Math.Min(_length, int.MaxValue), _length is >= Shortest and <= Longest);
+        else if (MayOverlap) MayOverlap = _length == Length && _word >> 8 == (_before & ((1UL << (8 * (Length - 1))) - 1));
         Count++;
-        _wordStart = end;
+        (_before, _word, _length) = (_word, 0, 0);
     }
 }
