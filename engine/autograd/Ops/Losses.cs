@@ -24,14 +24,14 @@ public sealed class CrossEntropy : Op
     /// <param name="scale">[1], the factor of the gradient: one over the number of labels for their mean.</param>
     /// <param name="weights">[rows], the factor of each row's loss, or absent: all 1.</param>
     public Variable Forward(Tape tape, Variable logits, Tensor labels, Tensor scale, Tensor weights = default) =>
-        Instance.Record(tape, logits, labels, scale, weights);
+        Record(tape, logits, labels, scale, weights);
 
     /// <summary>
     /// The same as <see cref="Forward"/>; the backward pass writes the gradient of the logits in their place, so no other operation may need
     /// their values in its own backward pass, as <see cref="Tanh"/> and attention need those of their results.
     /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable logits, Tensor labels, Tensor scale, Tensor weights = default) =>
-        InPlace.Record(tape, logits, labels, scale, weights);
+        (_inPlace ? this : InPlace).Record(tape, logits, labels, scale, weights);
 
     /// <inheritdoc/>
     protected internal override void Backward(Tape tape, in TapeEntry entry)

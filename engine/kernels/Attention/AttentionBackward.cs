@@ -40,7 +40,7 @@ public readonly struct AttentionBackward<TMod>(
         dropout.Check(heads, cuSeqlens);
         if (dtable.IsAbsent) return;
         if (mod is not RelativeBias bias)
-            throw new ArgumentException($"{typeof(TMod).Name} has no table whose gradient could be computed; RelativeBias has", nameof(dtable));
+            throw new ArgumentException($"{typeof(TMod).Name} has no table whose gradient could be computed; RelativeBias has");
         operands.Expect(dtable, DType.F32, new Shape(heads, (2 * bias.Radius) + 1), "the table's gradient");
     }
 

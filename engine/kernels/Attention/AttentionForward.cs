@@ -23,7 +23,7 @@ public readonly struct AttentionForward<TMod>(
     void IOperation.Check(OperandCheck operands)
     {
         int tokens = cuSeqlens.Tokens, hidden = y.Shape[1];
-        if (heads < 1 || hidden % heads != 0) throw new ArgumentException($"{heads} heads do not divide a width of {hidden}", nameof(heads));
+        if (heads < 1 || hidden % heads != 0) throw new ArgumentException($"{heads} heads do not divide a width of {hidden}");
         operands.Expect(qkv, operands.TypeOf(qkv), new Shape(tokens, 3 * hidden));
         operands.Expect(y, qkv.DType, new Shape(tokens, hidden));
         operands.ExpectIfPresent(logSumExp, DType.F32, new Shape(heads, tokens), "log-sum-exp");

@@ -20,7 +20,7 @@ public readonly unsafe struct DropoutForward(Tensor x, Tensor stream, int site, 
 
     void IOperation.Check(OperandCheck operands)
     {
-        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)", nameof(probability));
+        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
         operands.Expect(x, operands.TypeOf(x), x.Shape);
         operands.Expect(stream, DType.I32, new Shape(3));
         operands.ExpectIfPresent(residual, x.DType, x.Shape);

@@ -25,7 +25,7 @@ public readonly unsafe struct LinearForward(Tensor x, Weight weight, Tensor bias
     {
         int rows = y.Shape[0], width = activation == Activation.Geglu ? weight.Outputs / 2 : weight.Outputs;
         if (weight.IsPacked && (weight.PackedFor == Activation.Geglu) != (activation == Activation.Geglu))
-            throw new ArgumentException($"the weight was packed for {weight.PackedFor}, not for {activation}", nameof(weight));
+            throw new ArgumentException($"the weight was packed for {weight.PackedFor}, not for {activation}");
         operands.Expect(x, operands.TypeOf(x), new Shape(rows, weight.Inputs));
         if (!weight.IsPacked) operands.Expect(weight.Data, x.DType, weight.Data.Shape, nameof(weight));
         operands.ExpectIfPresent(bias, x.DType, new Shape(weight.Outputs));

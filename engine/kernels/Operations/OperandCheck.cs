@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels;
@@ -15,6 +16,7 @@ public readonly struct OperandCheck(DType activations)
     /// <param name="shape">Its shape.</param>
     /// <param name="name">Its name.</param>
     /// <exception cref="ArgumentException">It is another one.</exception>
+    [SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "a check reads operands.Expect(…) throughout")]
     public void Expect(Tensor operand, DType dtype, Shape shape, [CallerArgumentExpression(nameof(operand))] string name = "")
     {
         if (operand.IsAbsent || operand.DType != dtype || operand.Shape != shape)

@@ -54,7 +54,7 @@ public readonly unsafe struct PoolingBackward(Tensor dy, CuSeqlens cuSeqlens, Po
 
     void IOperation.Check(OperandCheck operands)
     {
-        if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient", nameof(pooling));
+        if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient");
         operands.Expect(dy, operands.TypeOf(dy), new Shape(cuSeqlens.Sequences, dx.Shape[1]));
         operands.Expect(dx, dy.DType, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
     }
