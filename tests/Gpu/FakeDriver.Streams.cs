@@ -75,10 +75,14 @@ internal sealed unsafe partial class FakeDriver
 
     public CudaResult ModuleLoadData(out nint module, byte* image, uint optionCount, int* options, void** values)
     {
-        PtxModule parsed = PtxModule.Parse(Marshal.PtrToStringUTF8((nint)image)!);
-        string entry = parsed.KernelNames.Single();
-        PtxKernel kernel = entry != Replaced.Entry ? parsed.Kernel(entry)
-            : PtxModule.Parse(Encoding.ASCII.GetString(KernelManifest.Text(KernelManifest.Compiled[Replaced.By]).AsSpan()[..^1])).Kernel(Replaced.By);
+        PtxKernel kernel = PtxModule.OnlyKernel(Marshal.PtrToStringUTF8((nint)image)!);
+        string entry = kernel.Name;
+        if (entry == Replaced.Entry)
+        {
+            ReadOnlySpan<byte> text = KernelManifest.Text(KernelManifest.Compiled[Replaced.By]).AsSpan();
+            kernel = PtxModule.OnlyKernel(Encoding.ASCII.GetString(text[..^1]));
+        }
+
         _modules.Add(++_names, kernel);
         _entries.Add(_names, entry);
         return Make(_names, out module);

@@ -16,7 +16,7 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
     private readonly PtxMachine _machine = new() { InstructionBudget = 2_000_000_000, SharedMemoryLimit = 227 * 1024 };
     private readonly Queue<Action> _stream = new();
     private readonly Dictionary<nint, long> _live = [];
-    private readonly HashSet<nint> _host = [], _usable = [];
+    private readonly HashSet<nint> _host = [];
     private readonly Dictionary<nint, PtxKernel> _modules = [];
     private readonly Dictionary<nint, string> _entries = [];
     private readonly Dictionary<nint, int> _sharedAllowed = [];
@@ -124,13 +124,12 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
         if (LiveBytes + (long)bytes > MemoryBytes) return CudaResult.OutOfMemory;
         address = (nint)_machine.Allocate(checked((int)bytes)).Address;
         _live.Add(address, (long)bytes);
-        _usable.Add(address);
         Allocations++;
         return CudaResult.Success;
     }
 
     public CudaResult MemoryFreeAsync(nint address, nint stream) =>
-        _live.Remove(address) ? Enqueue(() => _usable.Remove(address)) : CudaResult.InvalidValue;
+        _live.Remove(address) ? Enqueue(() => _machine.Free((ulong)address)) : CudaResult.InvalidValue;
 
     public CudaResult MemoryGetInfo(out nuint free, out nuint total)
     {
@@ -217,8 +216,8 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
 
     private (PtxBuffer Buffer, int Offset) Find(nint address)
     {
-        PtxBuffer buffer = _machine.Find((ulong)address >> 32) ?? throw new InvalidOperationException($"0x{address:x} is no memory of this device");
-        if (!_usable.Contains((nint)buffer.Address)) throw new InvalidOperationException($"{buffer.Name} was returned before it was used");
+        PtxBuffer buffer = _machine.Find((ulong)address >> 32)
+            ?? throw new InvalidOperationException($"0x{address:x} is no memory of this device, or was returned before it was used");
         return (buffer, checked((int)((ulong)address - buffer.Address)));
     }
 

@@ -33,9 +33,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override nint Allocate(long bytes) => (nint)_machine.Allocate(checked((int)bytes)).Address;
 
-    public override void Free(nint address)
-    {
-    }
+    public override void Free(nint address) => _machine.Free((ulong)address);
 
     public override void Upload(ReadOnlySpan<byte> source, nint destination)
     {
@@ -70,7 +68,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
         if (!_kernels.TryGetValue(kernel.Entry, out PtxKernel? parsed))
         {
             string text = Encoding.ASCII.GetString(Text(kernel).AsSpan()[..^1]);
-            _kernels.Add(kernel.Entry, parsed = PtxModule.Parse(text).Kernel(kernel.Entry));
+            _kernels.Add(kernel.Entry, parsed = PtxModule.OnlyKernel(text));
         }
 
         ReadOnlySpan<byte> block = arguments.Block;

@@ -31,6 +31,21 @@ internal struct AccessCounter
 
     private static int PhaseDegree(ReadOnlySpan<ulong> addresses, uint active, int words)
     {
+        // Mostly each word lies in a bank of its own.
+        uint banks = 0, own = words == 32 ? uint.MaxValue : (1u << words) - 1;
+        bool apart = true;
+        for (uint rest = active; rest != 0 && apart; rest &= rest - 1)
+        {
+            uint these = BitOperations.RotateLeft(own, (int)(addresses[BitOperations.TrailingZeroCount(rest)] >> 2));
+            apart = (banks & these) == 0;
+            banks |= these;
+        }
+
+        return apart ? 1 : CrowdedDegree(addresses, active, words);
+    }
+
+    private static int CrowdedDegree(ReadOnlySpan<ulong> addresses, uint active, int words)
+    {
         Span<uint> seen = stackalloc uint[32];
         Span<int> bank = stackalloc int[32], counts = stackalloc int[32];
         Span<uint> more = stackalloc uint[32];

@@ -13,10 +13,10 @@ internal sealed class BlockState
     /// <summary>What the warps that arrived at a barrier knew when they did.</summary>
     private readonly int[][] _latest = new int[NamedBarriers][];
 
-    public BlockState(Launch launch)
+    public BlockState(Launch launch, SharedMemory shared)
     {
         _launch = launch;
-        Shared = new SharedMemory(launch);
+        Shared = shared;
         Barriers = new SharedBarriers(this);
         _warps = new Warp[launch.WarpsPerBlock];
         for (int i = 0; i < _warps.Length; i++) _warps[i] = new Warp(launch, this, i);

@@ -1,34 +1,46 @@
 namespace Tests.Ptx;
 
+/// <summary>
+/// The basic blocks of a kernel: where each begins, the block of each instruction, and the blocks that may follow; one past the last is
+/// the end.
+/// </summary>
+internal sealed record FlowGraph(int[] Starts, int[] BlockOf, List<int>[] Successors)
+{
+    public int Count => Starts.Length;
+
+    /// <summary>One past the last instruction of a block.</summary>
+    public int End(int block) => block + 1 < Starts.Length ? Starts[block + 1] : BlockOf.Length;
+}
+
 /// <summary>Finds, for every branch, the immediate post-dominator of its block: the first place all its paths must pass.</summary>
 internal static class ControlFlow
 {
     /// <summary>Sets <see cref="Instruction.Reconverge"/> of every branch; one past the code where paths meet only by ending.</summary>
-    public static void SetReconvergence(Instruction[] code)
+    public static void SetReconvergence(Instruction[] code, FlowGraph graph)
     {
         int exit = code.Length;
-        List<int>[] successors = Blocks(code, out int[] starts, out int[] blockOf);
-        int[] postDominator = PostDominators(successors, starts.Length);
+        int[] postDominator = PostDominators(graph.Successors, graph.Count);
         for (int i = 0; i < code.Length; i++)
         {
             if (code[i].Flow is not (Flow.Branch or Flow.BranchIndexed)) continue;
-            int block = postDominator[blockOf[i]];
-            code[i].Reconverge = block < 0 || block == starts.Length ? exit : starts[block];
+            int block = postDominator[graph.BlockOf[i]];
+            code[i].Reconverge = block < 0 || block == graph.Count ? exit : graph.Starts[block];
         }
     }
 
-    private static List<int>[] Blocks(Instruction[] code, out int[] starts, out int[] blockOf)
+    /// <summary>Divides code into blocks.</summary>
+    public static FlowGraph Graph(Instruction[] code)
     {
         var leader = new bool[code.Length + 1];
         leader[0] = true;
         for (int i = 0; i < code.Length; i++)
         {
-            if (code[i].Flow is Flow.Next or Flow.Barrier) continue;
+            if (!Leaves(code[i])) continue;
             leader[i + 1] = true;
             foreach (int target in Targets(code[i])) leader[target] = true;
         }
-        starts = [.. Enumerable.Range(0, code.Length).Where(i => leader[i])];
-        blockOf = new int[code.Length];
+        int[] starts = [.. Enumerable.Range(0, code.Length).Where(i => leader[i])];
+        var blockOf = new int[code.Length];
         for (int i = 0, block = -1; i < code.Length; i++) blockOf[i] = leader[i] ? ++block : block;
         int exit = starts.Length;
         var successors = new List<int>[starts.Length];
@@ -38,13 +50,15 @@ internal static class ControlFlow
             Instruction end = code[last];
             var next = new List<int>();
             foreach (int target in Targets(end)) next.Add(target == code.Length ? exit : blockOf[target]);
-            bool fallsThrough = end.Flow is Flow.Next or Flow.Barrier || end.Guard >= 0;
+            bool fallsThrough = !Leaves(end) || end.Guard >= 0;
             if (fallsThrough) next.Add(block + 1 < starts.Length ? block + 1 : exit);
             if (end.Flow == Flow.Exit) next.Add(exit);
             successors[block] = next;
         }
-        return successors;
+        return new FlowGraph(starts, blockOf, successors);
     }
+
+    private static bool Leaves(Instruction instruction) => instruction.Flow is Flow.Branch or Flow.BranchIndexed or Flow.Exit;
 
     private static IEnumerable<int> Targets(Instruction instruction) => instruction.Flow switch
     {

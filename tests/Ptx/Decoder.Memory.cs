@@ -87,6 +87,17 @@ internal sealed partial class Decoder
         if (where == PtxSpace.Param) return LoadParameter(d, widths, type, Operand(1));
         bool extend = type.IsSigned();
         NarrowGrain(where, size);
+        if (where == PtxSpace.Shared && element == 4 && (!extend || Array.TrueForAll(widths, width => width == 32)))
+        {
+            _instruction.Run = (warp, mask) =>
+            {
+                SetAddresses(warp, mask, address, offset);
+                warp.Block.Shared.ReadWords(warp, mask, d);
+                warp.Count(where, mask, size);
+            };
+            return true;
+        }
+
         _instruction.Run = (warp, mask) =>
         {
             ulong[] r = warp.R, addresses = warp.Addresses;
@@ -100,6 +111,16 @@ internal sealed partial class Decoder
             warp.Count(where, mask, size);
         };
         return true;
+    }
+
+    private static void SetAddresses(Warp warp, uint mask, int register, ulong offset)
+    {
+        ulong[] r = warp.R, addresses = warp.Addresses;
+        for (; mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            addresses[lane] = r[register + lane] + offset;
+        }
     }
 
     private static ulong Element(ReadOnlySpan<byte> bytes, int at, int size, bool extend, int width)

@@ -39,7 +39,7 @@ internal sealed partial class Decoder
     private bool Shuffle()
     {
         if (!Take("sync")) throw Error("only the .sync form is supported:");
-        string mode = TakeAny("up", "down", "bfly", "idx");
+        char mode = TakeAny("up", "down", "bfly", "idx").FirstOrDefault();
         TakeType();
         PtxOperand to = Operand(0);
         bool pair = to.Kind == OperandKind.Pair;
@@ -71,18 +71,18 @@ internal sealed partial class Decoder
     /// <summary>
     /// The lane a shuffle reads, by the formulas of the PTX manual; c holds the clamp in bits 0-4 and the segment mask in bits 8-12.
     /// </summary>
-    private static int ShuffleSource(string mode, int lane, int b, int c, out bool valid)
+    private static int ShuffleSource(char mode, int lane, int b, int c, out bool valid)
     {
         int segment = c >> 8 & 0x1F, clamp = c & 0x1F;
         int greatest = (lane & segment) | (clamp & ~segment), least = lane & segment;
         int source = mode switch
         {
-            "up" => lane - b,
-            "down" => lane + b,
-            "bfly" => lane ^ b,
+            'u' => lane - b,
+            'd' => lane + b,
+            'b' => lane ^ b,
             _ => least | (b & ~segment),
         };
-        valid = mode == "up" ? source >= greatest : source <= greatest;
+        valid = mode == 'u' ? source >= greatest : source <= greatest;
         return source;
     }
 

@@ -13,17 +13,24 @@ internal sealed partial class Decoder(PtxLinker linker)
     private List<string> _modifiers = [];
     private int _operandsRead;
 
+    /// <summary>The registers, by number, that the last instruction reads: all of its operands that it does not write, at least.</summary>
+    public List<int> Reads { get; } = [];
+    /// <summary>Those that it writes in every lane that runs it.</summary>
+    public List<int> Writes { get; } = [];
+
     public Instruction Decode(PtxStatement statement, Frame frame)
     {
         _statement = statement;
         _frame = frame;
         _modifiers = [.. statement.Modifiers];
         _operandsRead = 0;
-        _instruction = new Instruction { Statement = statement };
+        _instruction = new Instruction { Line = statement.Line, Opcode = statement.FullOpcode };
         if (!(Control() || Integer() || Floating() || Data() || Memory() || WarpWide() || Matrix())) throw Error("unknown instruction");
         if (_modifiers.Count > 0) throw Error($"unknown modifier '.{_modifiers[0]}' of instruction");
         if (_operandsRead < OperandCount) throw Error($"{OperandCount} operands are too many for");
-        _instruction.Registers = [.. statement.Operands.SelectMany(RegistersOf).Distinct()];
+        int[] registers = [.. statement.Operands.SelectMany(RegistersOf).Distinct()];
+        Reads.AddRange(registers.Where(register => !Writes.Contains(register)));
+        if (linker.HasProducts) _instruction.Registers = [.. registers.Select(linker.Slot)];
         return _instruction;
     }
 
@@ -89,7 +96,9 @@ internal sealed partial class Decoder(PtxLinker linker)
         if (operand.Kind == OperandKind.Sink) return linker.Scratch * 32;
         if (operand.Kind != OperandKind.Register) throw Error("the destination must be a register in");
         CheckType(operand, type, wider);
-        return (_frame.RegisterBase + operand.Variable!.Index) * 32;
+        int register = _frame.RegisterBase + operand.Variable!.Index;
+        Writes.Add(register);
+        return linker.Slot(register) * 32;
     }
 
     /// <summary>The register-file offset of a source: a register, or the slot of a constant.</summary>
@@ -99,7 +108,9 @@ internal sealed partial class Decoder(PtxLinker linker)
         {
             case OperandKind.Register:
                 CheckType(operand, type, wider);
-                return (_frame.RegisterBase + operand.Variable!.Index) * 32;
+                int register = _frame.RegisterBase + operand.Variable!.Index;
+                Reads.Add(register);
+                return linker.Slot(register) * 32;
             case OperandKind.Integer or OperandKind.Single or OperandKind.Double:
                 if (type.IsFloat() && type != PtxType.F64 && type != PtxType.F32 && operand.Kind != OperandKind.Integer)
                     throw Error("literals must be given by their bits in");

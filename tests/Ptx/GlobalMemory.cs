@@ -100,13 +100,13 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
 
     private GlobalShadow Shadow(PtxBuffer buffer)
     {
-        if (buffer.Shadow?.Launch != launch) buffer.Shadow = new GlobalShadow(launch, buffer.Bytes);
-        return buffer.Shadow;
+        if (buffer.Shadow is not { } shadow || shadow.Grain > _grain) buffer.Shadow = shadow = new GlobalShadow(buffer.Bytes, _grain);
+        return shadow;
     }
 
     private bool Ordered(in GlobalEvent before, Warp warp, int lane)
     {
-        if (before.Block == 0) return true;
+        if (before.Launch != launch.Number) return true;
         if (before.Block != warp.Block.Number)
         {
             EnterBlock(warp);
@@ -117,8 +117,16 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
         return warp.Clocks[before.Warp] >= before.Clock;
     }
 
-    private static GlobalEvent Event(Warp warp, int lane) =>
-        new() { Block = warp.Block.Number, Warp = warp.Index, Lane = lane, Epoch = warp.Block.Epoch, Clock = warp.Clock, Pc = warp.Pc };
+    private GlobalEvent Event(Warp warp, int lane) => new()
+    {
+        Launch = launch.Number,
+        Block = warp.Block.Number,
+        Warp = warp.Index,
+        Lane = lane,
+        Epoch = warp.Block.Epoch,
+        Clock = warp.Clock,
+        Pc = warp.Pc,
+    };
 
     private void NoteRead(Warp warp, int lane, PtxBuffer buffer, int at, int size, bool nonCoherent)
     {
@@ -126,7 +134,7 @@ internal sealed class GlobalMemory(Launch launch, PtxMachine machine)
         for (int cell = at >> _grain; cell <= (at + size - 1) >> _grain; cell++)
         {
             ref GlobalEvent write = ref shadow.Writes[cell];
-            if (write.Block != 0)
+            if (write.Launch == launch.Number)
             {
                 if (nonCoherent) throw Race(warp, lane, buffer, cell, "read through the non-coherent cache", "written", write);
                 if (!Ordered(write, warp, lane)) throw Race(warp, lane, buffer, cell, "read", "written", write);

@@ -10,7 +10,10 @@ internal enum Flow : byte { Next, Branch, BranchIndexed, Exit, Barrier, Poll }
 /// <summary>A decoded instruction: operands are offsets into the warp's register file, the effect is a delegate.</summary>
 internal sealed class Instruction
 {
-    public required PtxStatement Statement { get; init; }
+    /// <summary>Its line in the text.</summary>
+    public required int Line { get; init; }
+    /// <summary>With all modifiers: <c>ld.global.f32</c>.</summary>
+    public required string Opcode { get; init; }
     public Flow Flow { get; set; }
     public WarpOp Run { get; set; } = static (_, _) => { };
     /// <summary>The predicate register of the guard, or −1.</summary>
@@ -25,7 +28,7 @@ internal sealed class Instruction
     /// <summary>Where the paths of a divergent branch meet again: its block's immediate post-dominator.</summary>
     public int Reconverge { get; set; }
     public BarrierUse? Barrier { get; set; }
-    /// <summary>The slots of all registers among the operands.</summary>
+    /// <summary>The slots of all registers among the operands, in kernels with <c>wgmma</c>.</summary>
     public int[] Registers { get; set; } = [];
 }
 

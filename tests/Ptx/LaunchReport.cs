@@ -18,7 +18,7 @@ internal sealed class LaunchReport
         for (int pc = 0; pc < code.Length; pc++)
         {
             if (launch.Issued[pc] == 0) continue;
-            string opcode = code[pc].Statement.FullOpcode;
+            string opcode = code[pc].Opcode;
             (long warps, long lanes) = ByOpcode.GetValueOrDefault(opcode);
             ByOpcode[opcode] = (warps + launch.Issued[pc], lanes + launch.LanesIssued[pc]);
             WarpInstructions += launch.Issued[pc];
@@ -28,7 +28,7 @@ internal sealed class LaunchReport
 
             void Add(List<AccessSite> sites, AccessCounter count)
             {
-                int line = code[pc].Statement.Line;
+                int line = code[pc].Line;
                 if (count.Accesses > 0) sites.Add(new AccessSite(line, opcode, count.Accesses, count.Transactions, count.Ideal,
                     count.Degree));
             }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Tests.Ptx;
 
 /// <summary>The fake 64-bit address space: the high 32 bits are a window, so a stray pointer rarely hits another allocation.</summary>
@@ -55,5 +57,23 @@ internal static class ByteState
     public const byte Ready = Mapped | Written;
 
     /// <summary>Whether all <paramref name="size"/> states from <paramref name="at"/> equal <paramref name="state"/>.</summary>
-    public static bool All(byte[] states, int at, int size, byte state) => states.AsSpan(at, size).IndexOfAnyExcept(state) < 0;
+    public static bool All(byte[] states, int at, int size, byte state)
+    {
+        ReadOnlySpan<byte> part = states.AsSpan(at, size);
+        return size switch
+        {
+            4 => MemoryMarshal.Read<uint>(part) == state * 0x0101_0101u,
+            8 => MemoryMarshal.Read<ulong>(part) == state * 0x0101_0101_0101_0101UL,
+            _ => part.IndexOfAnyExcept(state) < 0,
+        };
+    }
+
+    /// <summary>Whether all bytes may be written: none lies in a gap, or waits for a copy.</summary>
+    public static bool AreOpen(byte[] states, int at, int size)
+    {
+        ReadOnlySpan<byte> part = states.AsSpan(at, size);
+        return size == 4
+            ? (MemoryMarshal.Read<uint>(part) & ~(Written * 0x0101_0101u)) == Mapped * 0x0101_0101u
+            : part.IndexOfAnyExcept(Mapped, Ready) < 0;
+    }
 }

@@ -23,7 +23,7 @@ internal sealed class PtxBuffer
     public int Bytes => _data.Length;
     internal bool ReadOnly { get; }
     internal Span<byte> Data => _data;
-    /// <summary>Who touched what in the running launch; made when a launch first touches the buffer.</summary>
+    /// <summary>Who touched what; made when a launch first touches the buffer.</summary>
     internal GlobalShadow? Shadow { get; set; }
 
     /// <summary>The contents as elements of <typeparamref name="T"/>, to read or to fill.</summary>
@@ -44,7 +44,9 @@ internal sealed class PtxBuffer
 internal struct GlobalEvent
 {
     public const int Many = -1;
-    /// <summary>From 1; 0: no event; <see cref="Many"/>: several blocks.</summary>
+    /// <summary>The number of the launch; of another than the running one, or 0, it is no event.</summary>
+    public int Launch;
+    /// <summary>From 1; <see cref="Many"/>: several blocks.</summary>
     public int Block;
     /// <summary><see cref="Many"/>: several warps, ordered by barriers of the whole block only.</summary>
     public int Warp;
@@ -54,10 +56,14 @@ internal struct GlobalEvent
     public bool Atomic;
 }
 
-/// <summary>One buffer's accesses within one launch.</summary>
-internal sealed class GlobalShadow(Launch launch, int bytes)
+/// <summary>
+/// One buffer's accesses, by cell of the running launch's grain. What is left of earlier launches tells itself apart by their number, so
+/// that a launch that touches little of a large buffer costs little.
+/// </summary>
+internal sealed class GlobalShadow(int bytes, int grain)
 {
-    public Launch Launch => launch;
-    public GlobalEvent[] Writes { get; } = new GlobalEvent[(bytes >> launch.Kernel.GlobalGrain) + 1];
-    public GlobalEvent[] Reads { get; } = new GlobalEvent[(bytes >> launch.Kernel.GlobalGrain) + 1];
+    /// <summary>The finest grain there is room for.</summary>
+    public int Grain => grain;
+    public GlobalEvent[] Writes { get; } = new GlobalEvent[(bytes >> grain) + 1];
+    public GlobalEvent[] Reads { get; } = new GlobalEvent[(bytes >> grain) + 1];
 }

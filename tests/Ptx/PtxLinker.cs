@@ -27,6 +27,7 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
     // Predicate 0 is the constant true.
     private int _predicates = 1;
     private int _dynamicAlignment = 16;
+    private int[]? _slots;
 
     public MemoryLayout Shared { get; } = new();
     public MemoryLayout Local { get; } = new();
@@ -35,6 +36,11 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
     public int GlobalGrain { get; set; } = 4;
     /// <summary>A register nobody reads, the destination of <c>_</c>.</summary>
     public int Scratch { get; private set; }
+    /// <summary>Whether there is a <c>wgmma</c>, whose sums come into their registers later than the instruction.</summary>
+    public bool HasProducts { get; private set; }
+
+    /// <summary>The slot of the register file that a register of a function has.</summary>
+    public int Slot(int register) => _slots is null ? register : _slots[register];
 
     public PtxKernel Link()
     {
@@ -45,18 +51,31 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
         _flat.Add((new PtxStatement { Line = _flat.Count > 0 ? _flat[^1].Statement.Line : entry.Line, Opcode = "exit" }, NoFrame(), -1));
         int dynamicStart = Shared.NextStart(_dynamicAlignment);
         foreach (PtxVariable variable in _sharedOffsets.Keys.Where(v => v.IsDynamic).ToArray()) _sharedOffsets[variable] = dynamicStart;
-        var code = new Instruction[_flat.Count];
-        var decoder = new Decoder(this);
-        for (int i = 0; i < code.Length; i++) code[i] = Decode(decoder, i);
-        ControlFlow.SetReconvergence(code);
+        HasProducts = _flat.Exists(f => f.Statement.Opcode == "wgmma");
+        int registers = _registers;
+        Instruction[] code = Decode(out RegisterUse[] uses);
+        FlowGraph graph = ControlFlow.Graph(code);
+        IEnumerable<int> unwritten = Enumerable.Range(0, registers);
+        if (!HasProducts)
+        {
+            var slots = new RegisterSlots(graph, uses, registers);
+            (_slots, unwritten, Scratch, _registers) = (slots.Of, slots.Unwritten, slots.Count, slots.Count + 1);
+            _constants.Clear();
+            _specials.Clear();
+            code = Decode(out _);
+        }
+
+        ControlFlow.SetReconvergence(code, graph);
         return new PtxKernel
         {
             Name = entry.Name,
-            Module = module,
-            Function = entry,
+            Variables = module.Variables,
+            Text = module.Text,
+            Function = entry.Declaration(),
             Code = code,
             RegisterSlots = _registers,
             PredicateSlots = _predicates,
+            Unwritten = [.. unwritten],
             Constants = [.. _constants.Select(c => (c.Value, c.Key))],
             Specials = [.. _specials.Select(s => (s.Value, s.Key))],
             Shared = Shared,
@@ -71,12 +90,28 @@ internal sealed class PtxLinker(PtxModule module, PtxFunction entry)
 
     private Frame NoFrame() => new() { Function = entry, RegisterBase = 0, PredicateBase = 0 };
 
+    private Instruction[] Decode(out RegisterUse[] uses)
+    {
+        var code = new Instruction[_flat.Count];
+        var decoder = new Decoder(this);
+        uses = new RegisterUse[code.Length];
+        for (int i = 0; i < code.Length; i++)
+        {
+            decoder.Reads.Clear();
+            decoder.Writes.Clear();
+            code[i] = Decode(decoder, i);
+            uses[i] = new RegisterUse([.. decoder.Reads], [.. decoder.Writes], IsCertain: code[i].Guard < 0);
+        }
+
+        return code;
+    }
+
     private Instruction Decode(Decoder decoder, int index)
     {
         (PtxStatement statement, Frame frame, int jump) = _flat[index];
         Instruction instruction = jump < 0
             ? decoder.Decode(statement, frame)
-            : new Instruction { Statement = statement, Flow = Flow.Branch, Target = jump };
+            : new Instruction { Line = statement.Line, Opcode = statement.FullOpcode, Flow = Flow.Branch, Target = jump };
         if (statement.Guard is { } guard)
         {
             PredicateSource source = decoder.Predicate(guard, frame);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace Tests.Ptx;
@@ -13,9 +14,10 @@ namespace Tests.Ptx;
 /// </remarks>
 internal sealed class PtxMachine
 {
-    private readonly List<PtxBuffer> _buffers = [];
-    private readonly Dictionary<PtxModule, PtxBuffer?[]> _moduleBuffers = [];
+    private readonly List<PtxBuffer?> _buffers = [];
+    private readonly Dictionary<List<PtxVariable>, PtxBuffer?[]> _moduleBuffers = [];
     private PtxBuffer?[] _current = [];
+    private int _launches;
 
     /// <summary>Shared memory a block may use in all: 99 KB runs everywhere from sm_80 on; sm_90 has 227.</summary>
     public int SharedMemoryLimit { get; set; } = 99 * 1024;
@@ -34,6 +36,9 @@ internal sealed class PtxMachine
     public PtxBuffer Allocate<T>(T[] contents, string? name = null, bool readOnly = false) where T : unmanaged =>
         Allocate((ReadOnlySpan<T>)contents, name, readOnly);
 
+    /// <summary>Returns a buffer's memory: from here on nothing lies at its address.</summary>
+    public void Free(ulong address) => _buffers[(int)((address >> 32) - AddressSpace.BufferWindow)] = null;
+
     private PtxBuffer Add(byte[] data, bool initialised, bool readOnly, string? name)
     {
         ulong address = ((AddressSpace.BufferWindow + (ulong)_buffers.Count) << 32) + AddressSpace.BufferOffset;
@@ -50,8 +55,8 @@ internal sealed class PtxMachine
     public LaunchReport Launch(PtxKernel kernel, Dim3 grid, Dim3 block, int dynamicSharedBytes, params object[] arguments)
     {
         byte[] parameters = new ParameterBlock(kernel).Fill(arguments);
-        _current = ModuleBuffers(kernel.Module);
-        var launch = new Launch(this, kernel, grid, block, dynamicSharedBytes, parameters);
+        _current = ModuleBuffers(kernel.Variables);
+        using var launch = new Launch(this, kernel, ++_launches, grid, block, dynamicSharedBytes, parameters);
         launch.Run();
         return new LaunchReport(launch);
     }
@@ -82,18 +87,18 @@ internal sealed class PtxMachine
         return index < (ulong)_current.Length ? _current[index] : null;
     }
 
-    private PtxBuffer?[] ModuleBuffers(PtxModule module)
+    private PtxBuffer?[] ModuleBuffers(List<PtxVariable> variables)
     {
-        if (_moduleBuffers.TryGetValue(module, out PtxBuffer?[]? buffers)) return buffers;
-        buffers = new PtxBuffer?[module.Variables.Count];
+        if (_moduleBuffers.TryGetValue(variables, out PtxBuffer?[]? buffers)) return buffers;
+        buffers = new PtxBuffer?[variables.Count];
         for (int i = 0; i < buffers.Length; i++)
         {
-            PtxVariable variable = module.Variables[i];
+            PtxVariable variable = variables[i];
             if (variable.Space is PtxSpace.Global or PtxSpace.Const)
                 buffers[i] = new PtxBuffer(variable.Name, PtxModule.Address(i), variable.InitialValue ?? new byte[variable.Bytes], true,
                     variable.Space == PtxSpace.Const);
         }
-        return _moduleBuffers[module] = buffers;
+        return _moduleBuffers[variables] = buffers;
     }
 }
 
@@ -138,16 +143,18 @@ internal readonly struct ParameterBlock(PtxKernel kernel)
     };
 }
 
-/// <summary>One launch of a kernel: its extents, parameters and counters.</summary>
-internal sealed class Launch
+/// <summary>One launch of a kernel: its extents, parameters and counters. Its tables are large and come from a pool.</summary>
+internal sealed class Launch : IDisposable
 {
     private const int StaticLimit = 48 * 1024;
     private readonly long _budget;
+    private readonly SharedMemory _shared;
     private long _spent;
 
-    public Launch(PtxMachine machine, PtxKernel kernel, Dim3 grid, Dim3 block, int dynamicSharedBytes, byte[] parameters)
+    public Launch(PtxMachine machine, PtxKernel kernel, int number, Dim3 grid, Dim3 block, int dynamicSharedBytes, byte[] parameters)
     {
         Kernel = kernel;
+        Number = number;
         Grid = grid;
         Block = block;
         DynamicSharedBytes = dynamicSharedBytes;
@@ -157,12 +164,15 @@ internal sealed class Launch
         WarpsPerBlock = (int)((block.Count + 31) / 32);
         Issued = new long[kernel.Code.Length];
         LanesIssued = new long[kernel.Code.Length];
-        SharedCounters = new AccessCounter[kernel.Code.Length];
-        GlobalCounters = new AccessCounter[kernel.Code.Length];
+        SharedCounters = Cleared(ArrayPool<AccessCounter>.Shared.Rent(kernel.Code.Length));
+        GlobalCounters = Cleared(ArrayPool<AccessCounter>.Shared.Rent(kernel.Code.Length));
         Global = new GlobalMemory(this, machine);
+        _shared = new SharedMemory(this);
     }
 
     public PtxKernel Kernel { get; }
+    /// <summary>Which launch of the machine this is, from 1.</summary>
+    public int Number { get; }
     public Dim3 Grid { get; }
     public Dim3 Block { get; }
     public int DynamicSharedBytes { get; }
@@ -178,8 +188,21 @@ internal sealed class Launch
 
     public void Run()
     {
-        var block = new BlockState(this);
+        var block = new BlockState(this, _shared);
         for (int number = 0; number < Grid.Count; number++) block.Run(number);
+    }
+
+    public void Dispose()
+    {
+        ArrayPool<AccessCounter>.Shared.Return(SharedCounters);
+        ArrayPool<AccessCounter>.Shared.Return(GlobalCounters);
+        _shared.Dispose();
+    }
+
+    private static AccessCounter[] Cleared(AccessCounter[] counters)
+    {
+        Array.Clear(counters);
+        return counters;
     }
 
     /// <summary>Counts instructions against the budget.</summary>

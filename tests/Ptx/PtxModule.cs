@@ -1,8 +1,11 @@
+using System.Collections.Concurrent;
+
 namespace Tests.Ptx;
 
 /// <summary>A parsed PTX text. Kernels are linked (calls inlined, instructions decoded) when asked for.</summary>
 internal sealed class PtxModule
 {
+    private static readonly ConcurrentDictionary<string, Lazy<PtxKernel>> Shared = new();
     private readonly Dictionary<string, PtxFunction> _functions;
     private readonly Dictionary<string, PtxKernel> _kernels = [];
 
@@ -12,17 +15,24 @@ internal sealed class PtxModule
         Version = parser.Version;
         Target = parser.Target;
         Variables = parser.Variables;
-        Lines = text.Split('\n');
+        Text = text;
     }
 
     public string Version { get; }
     public string Target { get; }
     /// <summary>The variables of module scope.</summary>
     internal List<PtxVariable> Variables { get; }
-    internal string[] Lines { get; }
+    internal string Text { get; }
     internal IReadOnlyDictionary<string, PtxFunction> Functions => _functions;
 
     public IEnumerable<string> KernelNames => _functions.Values.Where(f => f.IsEntry).Select(f => f.Name);
+
+    /// <summary>The kernel of a text that has one, parsed and decoded once for all who run it: running changes nothing in it.</summary>
+    public static PtxKernel OnlyKernel(string text) => Shared.GetOrAdd(text, static t => new Lazy<PtxKernel>(() =>
+    {
+        PtxModule module = Parse(t);
+        return module.Kernel(module.KernelNames.Single());
+    })).Value;
 
     /// <exception cref="PtxParseException">The text is not PTX, or uses what this interpreter does not know.</exception>
     public static PtxModule Parse(string text) => new(new PtxParser(text), text);
@@ -44,12 +54,17 @@ internal sealed class PtxModule
 internal sealed class PtxKernel
 {
     public required string Name { get; init; }
-    public required PtxModule Module { get; init; }
+    /// <summary>The variables of module scope.</summary>
+    public required List<PtxVariable> Variables { get; init; }
+    public required string Text { get; init; }
+    /// <summary>The entry's declaration, without its body.</summary>
     public required PtxFunction Function { get; init; }
     public required Instruction[] Code { get; init; }
     /// <summary>Registers in units of 32 lanes; constants and special registers are among them.</summary>
     public required int RegisterSlots { get; init; }
     public required int PredicateSlots { get; init; }
+    /// <summary>Registers that may be read before they are written.</summary>
+    public required int[] Unwritten { get; init; }
     public required List<(int Slot, ulong Value)> Constants { get; init; }
     public required List<(int Slot, string Name)> Specials { get; init; }
     public required MemoryLayout Shared { get; init; }
@@ -67,5 +82,5 @@ internal sealed class PtxKernel
     /// <summary>Bytes of statically declared shared memory.</summary>
     public int StaticSharedBytes => Shared.PackedBytes;
 
-    public string Source(int line) => line > 0 && line <= Module.Lines.Length ? Module.Lines[line - 1].Trim() : "";
+    public string Source(int line) => Text.Split('\n').ElementAtOrDefault(line - 1)?.Trim() ?? "";
 }

@@ -97,6 +97,8 @@ internal sealed class PtxOperand
 /// <summary>One statement of a function's body: a label, or an instruction with its guard.</summary>
 internal sealed class PtxStatement
 {
+    private string? _fullOpcode;
+
     public required int Line { get; init; }
     public string? Label { get; init; }
     /// <summary>The labels of a <c>.branchtargets</c> declaration, which its own label names.</summary>
@@ -107,7 +109,8 @@ internal sealed class PtxStatement
     public PtxOperand? Guard { get; init; }
     public PtxOperand[] Operands { get; init; } = [];
 
-    public string FullOpcode => Modifiers.Length == 0 ? Opcode : Opcode + "." + string.Join('.', Modifiers);
+    /// <summary>With the modifiers; of equal ones there is one text.</summary>
+    public string FullOpcode => _fullOpcode ??= string.Intern(Modifiers.Length == 0 ? Opcode : Opcode + "." + string.Join('.', Modifiers));
 
     public bool Has(string modifier) => Array.IndexOf(Modifiers, modifier) >= 0;
 
@@ -140,6 +143,22 @@ internal sealed class PtxFunction
     /// <summary>The block size that <c>.reqntid</c> demands, or null.</summary>
     public int? RequiredThreads { get; set; }
     public int? MinBlocksPerSm { get; set; }
+
+    /// <summary>The function without what is in its body.</summary>
+    public PtxFunction Declaration()
+    {
+        var declaration = new PtxFunction
+        {
+            Name = Name,
+            IsEntry = IsEntry,
+            Line = Line,
+            MaxThreads = MaxThreads,
+            RequiredThreads = RequiredThreads,
+            MinBlocksPerSm = MinBlocksPerSm,
+        };
+        declaration.Parameters.AddRange(Parameters);
+        return declaration;
+    }
 }
 
 /// <summary>The text is not PTX this interpreter understands; the message names line and instruction.</summary>

@@ -1,3 +1,7 @@
+using System.Buffers;
+using System.Numerics;
+using System.Runtime.InteropServices;
+
 namespace Tests.Ptx;
 
 /// <summary>
@@ -9,13 +13,13 @@ namespace Tests.Ptx;
 /// Unordered writes of the same value are let pass, as are unordered atomics; every other unordered pair with a write is a race.
 /// Volatile accesses are treated as ordinary ones.
 /// </remarks>
-internal sealed class SharedMemory
+internal sealed class SharedMemory : IDisposable
 {
     private const int ManyLanes = 32;
     private readonly byte[] _template, _state, _data;
     private readonly long[] _writes;
     private readonly int[] _reads, _writePc, _readPc;
-    private readonly int _grain, _warps;
+    private readonly int _grain, _warps, _cells;
     /// <summary>Whether the last write was an ordinary one; what each warp knew at its last proxy fence, and its clock then.</summary>
     private readonly bool[] _ordinary;
     private readonly int[][] _fenced;
@@ -26,15 +30,15 @@ internal sealed class SharedMemory
         PtxKernel kernel = launch.Kernel;
         _template = kernel.Shared.States(kernel.DynamicSharedStart, launch.DynamicSharedBytes);
         _state = new byte[_template.Length];
-        _data = new byte[_template.Length];
+        _data = ArrayPool<byte>.Shared.Rent(_template.Length);
         _grain = kernel.SharedGrain;
         _warps = launch.WarpsPerBlock;
-        int cells = (_template.Length >> _grain) + 1;
-        _writes = new long[cells];
-        _writePc = new int[cells];
-        _readPc = new int[cells];
-        _reads = new int[cells * _warps];
-        _ordinary = new bool[cells];
+        _cells = (_template.Length >> _grain) + 1;
+        _writes = ArrayPool<long>.Shared.Rent(_cells);
+        _writePc = ArrayPool<int>.Shared.Rent(_cells);
+        _readPc = ArrayPool<int>.Shared.Rent(_cells);
+        _reads = ArrayPool<int>.Shared.Rent(_cells * _warps);
+        _ordinary = ArrayPool<bool>.Shared.Rent(_cells);
         _fenced = [.. Enumerable.Range(0, _warps).Select(_ => new int[_warps])];
         _fencedAt = new int[_warps];
     }
@@ -42,9 +46,19 @@ internal sealed class SharedMemory
     public void Begin()
     {
         _template.CopyTo(_state, 0);
-        Array.Clear(_writes);
-        Array.Clear(_reads);
+        Array.Clear(_writes, 0, _cells);
+        Array.Clear(_reads, 0, _cells * _warps);
         foreach (int[] fenced in _fenced) Array.Clear(fenced);
+    }
+
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(_data);
+        ArrayPool<long>.Shared.Return(_writes);
+        ArrayPool<int>.Shared.Return(_writePc);
+        ArrayPool<int>.Shared.Return(_readPc);
+        ArrayPool<int>.Shared.Return(_reads);
+        ArrayPool<bool>.Shared.Return(_ordinary);
     }
 
     public ReadOnlySpan<byte> Read(Warp warp, int lane, ulong offset, int size)
@@ -59,11 +73,54 @@ internal sealed class SharedMemory
 
     public void Write(Warp warp, int lane, ulong offset, ReadOnlySpan<byte> value)
     {
-        int at = Locate(warp, lane, offset, value.Length, "write");
-        RejectPending(warp, lane, at, value.Length);
+        int at = (int)offset;
+        bool fits = offset <= (ulong)(_state.Length - value.Length) && (at & (value.Length - 1)) == 0;
+        if (!fits || !ByteState.AreOpen(_state, at, value.Length))
+        {
+            at = Locate(warp, lane, offset, value.Length, "write");
+            RejectPending(warp, lane, at, value.Length);
+        }
+
         CheckWrite(warp, lane, at, value.Length, value, false);
         value.CopyTo(_data.AsSpan(at));
         _state.AsSpan(at, value.Length).Fill(ByteState.Ready);
+    }
+
+    /// <summary>What <see cref="Read"/> does, for one to four words of each lane at the warp's <see cref="Warp.Addresses"/>.</summary>
+    public void ReadWords(Warp warp, uint mask, int[] registers)
+    {
+        ulong[] addresses = warp.Addresses, r = warp.R;
+        int own = warp.Index, clock = warp.Clock, pc = warp.Pc, size = 4 * registers.Length;
+        Span<int> reads = _reads.AsSpan(own * _cells, _cells);
+        for (; mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            ReadOnlySpan<byte> value;
+            if (IsPlain(addresses[lane], size))
+            {
+                int at = (int)addresses[lane], end = (at + size) >> 2;
+                for (int cell = at >> 2; cell < end; cell++)
+                {
+                    if (!OrderedAfter(_writes[cell], warp, lane)) NoteRead(warp, lane, cell);
+                    reads[cell] = Merged(reads[cell], clock, lane);
+                    _readPc[cell] = pc;
+                }
+
+                value = _data.AsSpan(at, size);
+            }
+            else value = Read(warp, lane, addresses[lane], size);
+
+            for (int i = 0; i < registers.Length; i++) r[registers[i] + lane] = MemoryMarshal.Read<uint>(value[(4 * i)..]);
+        }
+    }
+
+    /// <summary>Whether words are written, aligned and of the grain.</summary>
+    private bool IsPlain(ulong offset, int size)
+    {
+        if (_grain != 2 || offset > (ulong)(_state.Length - size) || (offset & (uint)(size - 1)) != 0) return false;
+        for (int at = (int)offset; size > 0; at += 4, size -= 4)
+            if (!ByteState.All(_state, at, 4, ByteState.Ready)) return false;
+        return true;
     }
 
     /// <summary>A read by wgmma, of no lane in particular: what ordinary instructions wrote must have passed a proxy fence.</summary>
@@ -188,11 +245,12 @@ internal sealed class SharedMemory
         long written = _writes[cell];
         if (!OrderedAfter(written, warp, lane))
             throw Race(warp, lane, cell, "read", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
-        ref int read = ref _reads[cell * _warps + warp.Index];
-        int clock = warp.Clock;
-        read = read >> 6 == clock && (read & 63) != lane ? clock << 6 | ManyLanes : clock << 6 | lane;
+        ref int read = ref _reads[warp.Index * _cells + cell];
+        read = Merged(read, warp.Clock, lane);
         _readPc[cell] = warp.Pc;
     }
+
+    private static int Merged(int read, int clock, int lane) => clock << 6 | (read >> 6 == clock && (read & 63) != lane ? ManyLanes : lane);
 
     private void CheckWrite(Warp warp, int lane, int at, int size, ReadOnlySpan<byte> value, bool atomic)
     {
@@ -203,7 +261,7 @@ internal sealed class SharedMemory
                 throw Race(warp, lane, cell, "written", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
             for (int other = 0; other < _warps; other++)
             {
-                int read = _reads[cell * _warps + other];
+                int read = _reads[other * _cells + cell];
                 if (read != 0 && !Ordered(warp, lane, other, read >> 6, read & 63))
                     throw Race(warp, lane, cell, "written", "read", other, read & 63, _readPc[cell]);
             }

@@ -15,7 +15,7 @@ internal readonly record struct Dim3(int X, int Y = 1, int Z = 1)
     public override string ToString() => $"({X}, {Y}, {Z})";
 }
 
-/// <summary>PTX's read-only registers. All are fixed for a thread's life, so they are filled in once per block.</summary>
+/// <summary>PTX's read-only registers. All are fixed for a thread's life, and all but the block's position for a launch.</summary>
 internal static class SpecialRegister
 {
     private static readonly HashSet<string> Known =
@@ -28,29 +28,33 @@ internal static class SpecialRegister
 
     public static bool IsKnown(string name) => Known.Contains(name);
 
-    /// <summary>The register's value for one lane.</summary>
-    public static uint Value(string name, Launch launch, Dim3 block, int warp, int lane)
+    /// <summary>Whether the register differs from block to block.</summary>
+    public static bool DependsOnBlock(string name) => name.StartsWith("%ctaid", StringComparison.Ordinal);
+
+    /// <summary>The register's values, by lane.</summary>
+    public static void Fill(Span<ulong> values, string name, Launch launch, Dim3 block, int warp)
     {
         string stem = name.Split('.')[0];
-        char axis = name[^1];
-        return (uint)(stem switch
-        {
-            "%tid" => launch.Block.Position(warp * 32 + lane)[axis],
-            "%ntid" => launch.Block[axis],
-            "%ctaid" => block[axis],
-            "%nctaid" => launch.Grid[axis],
-            "%laneid" => lane,
-            "%warpid" => warp,
-            "%nwarpid" => (launch.Block.Count + 31) / 32,
-            "%nsmid" => 1,
-            "%lanemask_eq" => 1u << lane,
-            "%lanemask_le" => (uint)((2UL << lane) - 1),
-            "%lanemask_lt" => (1u << lane) - 1,
-            "%lanemask_ge" => ~((1u << lane) - 1),
-            "%lanemask_gt" => ~(uint)((2UL << lane) - 1),
-            "%dynamic_smem_size" => launch.DynamicSharedBytes,
-            "%total_smem_size" => launch.SharedBytes,
-            _ => 0,
-        });
+        for (int lane = 0; lane < values.Length; lane++) values[lane] = Value(stem, name[^1], launch, block, warp, lane);
     }
+
+    private static uint Value(string stem, char axis, Launch launch, Dim3 block, int warp, int lane) => (uint)(stem switch
+    {
+        "%tid" => launch.Block.Position(warp * 32 + lane)[axis],
+        "%ntid" => launch.Block[axis],
+        "%ctaid" => block[axis],
+        "%nctaid" => launch.Grid[axis],
+        "%laneid" => lane,
+        "%warpid" => warp,
+        "%nwarpid" => (launch.Block.Count + 31) / 32,
+        "%nsmid" => 1,
+        "%lanemask_eq" => 1u << lane,
+        "%lanemask_le" => (uint)((2UL << lane) - 1),
+        "%lanemask_lt" => (1u << lane) - 1,
+        "%lanemask_ge" => ~((1u << lane) - 1),
+        "%lanemask_gt" => ~(uint)((2UL << lane) - 1),
+        "%dynamic_smem_size" => launch.DynamicSharedBytes,
+        "%total_smem_size" => launch.SharedBytes,
+        _ => 0,
+    });
 }

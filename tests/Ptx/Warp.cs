@@ -38,6 +38,9 @@ internal sealed partial class Warp
         _localStates = launch.Kernel.Local.States();
         _local = new byte[32 * _localStates.Length];
         _localState = new byte[32 * _localStates.Length];
+        // Nothing writes to these, nor to what is special but for the block's position.
+        foreach ((int slot, ulong value) in launch.Kernel.Constants) R.AsSpan(slot * 32, 32).Fill(value);
+        foreach ((int slot, string name) in launch.Kernel.Specials) FillSpecial(slot, name);
         AsyncCopies = new AsyncCopies(this);
         Products = new WarpgroupProducts(this);
     }
@@ -69,12 +72,11 @@ internal sealed partial class Warp
     {
         PtxKernel kernel = Launch.Kernel;
         // A register nothing has written reads as a NaN of either width.
-        Array.Fill(R, 0x7FF7_DEAD_7FF7_DEADUL);
+        foreach (int slot in kernel.Unwritten) R.AsSpan(slot * 32, 32).Fill(0x7FF7_DEAD_7FF7_DEADUL);
         Array.Clear(P);
         P[0] = uint.MaxValue;
-        foreach ((int slot, ulong value) in kernel.Constants) R.AsSpan(slot * 32, 32).Fill(value);
         foreach ((int slot, string name) in kernel.Specials)
-            for (int lane = 0; lane < 32; lane++) R[slot * 32 + lane] = SpecialRegister.Value(name, Launch, Block.Position, Index, lane);
+            if (SpecialRegister.DependsOnBlock(name)) FillSpecial(slot, name);
         for (int lane = 0; lane < 32; lane++) _localStates.CopyTo(_localState, lane * _localStates.Length);
         Array.Clear(Clocks);
         Clocks[Index] = 1;
@@ -85,6 +87,8 @@ internal sealed partial class Warp
         _depth = 1;
         _stack[0] = new Path { Pc = 0, Meet = -1, Mask = Existing };
     }
+
+    private void FillSpecial(int slot, string name) => SpecialRegister.Fill(R.AsSpan(slot * 32, 32), name, Launch, Block.Position, Index);
 
     /// <summary>Orders what the lanes of this warp did before and do after.</summary>
     public void Synchronise() => Clocks[Index]++;
@@ -253,12 +257,12 @@ internal sealed partial class Warp
     public PtxFaultException Fault(FaultKind kind, int lane, string message, int pc = -1)
     {
         if (pc < 0) pc = Pc;
-        int line = _code[pc].Statement.Line;
+        int line = _code[pc].Line;
         Dim3 thread = Launch.Block.Position(Index * 32 + lane);
         return new PtxFaultException(kind, line,
             $"kernel '{Launch.Kernel.Name}', {Describe(pc)}, block {Block.Position}, thread {thread}: {message}");
     }
 
     /// <summary>Names the instruction at <paramref name="pc"/> within a message.</summary>
-    public string Describe(int pc) => $"line {_code[pc].Statement.Line} ({Launch.Kernel.Source(_code[pc].Statement.Line)})";
+    public string Describe(int pc) => $"line {_code[pc].Line} ({Launch.Kernel.Source(_code[pc].Line)})";
 }

@@ -30,7 +30,7 @@ internal sealed class WarpgroupProducts(Warp warp)
     /// <summary>Holds an instruction that touches the sums of a product under way.</summary>
     public void Check(Instruction instruction)
     {
-        if (instruction.Statement.Opcode == "wgmma") return;
+        if (instruction.Opcode.StartsWith("wgmma.", StringComparison.Ordinal)) return;
         foreach (int slot in instruction.Registers)
             foreach (var product in _pending)
                 if (product.Sums.Contains(slot * 32))
