@@ -45,7 +45,13 @@ internal sealed class CorpusBuild(
         var counts = new Counts { Due = random.Block(ulong.MaxValue).X / 4294967296.0 };
         foreach (CorpusSource source in sources)
         {
-            var reading = new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown };
+            var reading = new SequenceOptions
+            {
+                OnAmbiguous = AmbiguousBases.Unknown,
+                OnEmpty = options.OnEmpty,
+                SequenceColumn = source.SequenceColumn,
+                SecondSequenceColumn = source.SecondSequenceColumn,
+            };
             using SequenceReader reader = SequenceReader.Open(source.Path, reading, cancellation);
             while (reader.TryRead(out SequenceRecord? record))
             {

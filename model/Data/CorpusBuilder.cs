@@ -147,7 +147,7 @@ public static class CorpusBuilder
     private static string? Difference(CorpusIndex index, InputEntry[] inputs, CorpusOptions options, string tokenizerHash)
     {
         if (index.TokenizerSha256 != tokenizerHash) return "it was made with another tokenizer";
-        if (index.Options != options) return $"it was cut with {index.Options}, not {options}";
+        if (index.Options != options with { OnEmpty = index.Options.OnEmpty }) return $"it was cut with {index.Options}, not {options}";
         if (index.Inputs.Length != inputs.Length) return $"it was built from {index.Inputs.Length} files, not {inputs.Length}";
         for (int i = 0; i < inputs.Length; i++)
         {

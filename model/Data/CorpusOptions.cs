@@ -1,3 +1,5 @@
+using Dnabert2.Sequences;
+
 namespace Dnabert2.Training;
 
 /// <summary>How sequences are cut into windows, and which of these are held out.</summary>
@@ -40,6 +42,9 @@ public sealed record CorpusOptions
     /// <see cref="MaxTokens"/> to 536,870,912.
     /// </summary>
     public int ShardTokens { get; init; } = 1 << 25;
+
+    /// <summary>What happens to records without a sequence. A corpus that is there already is taken whatever this says.</summary>
+    public EmptyRecords OnEmpty { get; init; }
 
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()

@@ -7,6 +7,12 @@ public sealed record CorpusSource(string Species, string Path)
 {
     private static readonly string[] Extensions = [".gz", ".fa", ".fna", ".fas", ".fasta", ".txt", ".fq", ".fastq", ".csv", ".tsv"];
 
+    /// <summary>As <see cref="Sequences.SequenceOptions.SequenceColumn"/>.</summary>
+    internal string? SequenceColumn { get; init; }
+
+    /// <summary>As <see cref="Sequences.SequenceOptions.SecondSequenceColumn"/>.</summary>
+    internal string? SecondSequenceColumn { get; init; }
+
     /// <summary>Understands <c>NAME=PATH</c>, or a path alone, whose file name without extensions is then the name.</summary>
     /// <exception cref="ArgumentException">The name or the path is empty.</exception>
     public static CorpusSource Parse(string text)

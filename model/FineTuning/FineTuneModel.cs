@@ -33,9 +33,7 @@ internal static class FineTuneModel
         options.Validate();
         Dnabert2Config config = Dnabert2Config.Load(source.ConfigPath);
         Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
-        if (options.RandomInitialization) return;
-        using Checkpoint weights = source.OpenWeights();
-        source.CheckBase(weights);
+        if (!options.RandomInitialization) source.CheckWeights();
     }
 
     /// <summary>The parameters of a model: those of the parts that its weights have.</summary>

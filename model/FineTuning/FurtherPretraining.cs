@@ -42,8 +42,12 @@ public static class FurtherPretraining
             CheckpointEvery = 1000,
             KeepCheckpoints = 1,
         };
-        using Corpus corpus = CorpusBuilder.Build(
-            Path.Combine(folder, "corpus"), [new CorpusSource("train", path)], model.Tokenizer, cuts, null, cancellation);
+        var source = new CorpusSource("train", path)
+        {
+            SequenceColumn = task.Reading.SequenceColumn,
+            SecondSequenceColumn = task.Reading.SecondSequenceColumn,
+        };
+        using Corpus corpus = CorpusBuilder.Build(Path.Combine(folder, "corpus"), [source], model.Tokenizer, cuts, null, cancellation);
         using var training = new Pretrainer(model, corpus, run, recipe, start);
         return training.Run(progress, cancellation).Checkpoint;
     }

@@ -60,6 +60,9 @@ public sealed class LabelledTask
     /// <summary>Rows that are there more than once, or with several labels.</summary>
     public DataOverlap Overlap { get; }
 
+    /// <summary>How the files were read.</summary>
+    internal LabelledReading Reading { get; private init; } = new();
+
     /// <summary>What a user is to know of how the files were read, a sentence each: which rows were left out.</summary>
     public IReadOnlyList<string> Notes { get; private init; } = [];
 
@@ -82,9 +85,10 @@ public sealed class LabelledTask
             throw new DirectoryNotFoundException($"{folder}: no such folder; a task is a folder with train.csv, dev.csv and test.csv");
         string?[] paths = [Find(folder, "train"), Find(folder, "dev"), Find(folder, "test")];
         CheckPresent(folder, paths, needed);
+        reading ??= new LabelledReading();
         var rows = new LabelledRows?[paths.Length];
         for (int i = 0; i < rows.Length; i++)
-            if (paths[i] is { } path) rows[i] = LabelledRows.Read(path, kind, reading ?? new(), cancellation);
+            if (paths[i] is { } path) rows[i] = LabelledRows.Read(path, kind, reading, cancellation);
         CheckPairs(paths, rows);
 
         string origin = names is not null ? "the model" : paths[0] ?? folder;
@@ -94,6 +98,7 @@ public sealed class LabelledTask
         if (train is not null) CheckVaried(train);
         return new LabelledTask(folder, names, train, rows[1]?.Resolve(names, origin), rows[2]?.Resolve(names, origin))
         {
+            Reading = reading,
             Notes = [.. rows.SelectMany(part => part?.Notes ?? [])],
         };
     }

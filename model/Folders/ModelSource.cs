@@ -22,6 +22,8 @@ public sealed class ModelSource
     internal const string ConfigFile = "config.json", TokenizerFile = "tokenizer.json";
     internal const string Kinds = "a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin";
 
+    private bool _hasCheckedWeights;
+
     private ModelSource(string folder, string weights, LoraAdapter? adapter, string description) =>
         (Folder, WeightFolder, Adapter, Description) = (folder, weights, adapter, description);
 
@@ -166,6 +168,20 @@ public sealed class ModelSource
             throw new InvalidDataException($"{Folder}: this adapter was trained on another base than {WeightFolder}: the encoder's weights " +
                 $"there are others (or the same but rounded) than those whose SHA-256 is {BaseIdentity.Key} in {LoraAdapter.WeightFile}; " +
                 "name the folder of its own base (baseFolder), or train an adapter on this one");
+    }
+
+    /// <summary>
+    /// Finds out before any work whether the weights are there, and of an adapter those it was trained on. They are read for it once:
+    /// whoever fills a model checks anew.
+    /// </summary>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or the base is another one.</exception>
+    internal void CheckWeights()
+    {
+        if (_hasCheckedWeights) return;
+        using Checkpoint weights = OpenWeights();
+        CheckBase(weights);
+        _hasCheckedWeights = true;
     }
 
     /// <summary>Fills a model's parameters.</summary>

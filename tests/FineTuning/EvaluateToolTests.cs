@@ -1,5 +1,6 @@
 using Dnabert2;
 using Dnabert2.FineTuning;
+using Dnabert2.Training;
 using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;
@@ -132,9 +133,36 @@ public sealed class EvaluateToolTests : IDisposable
         Directory.CreateDirectory(_folder["out"]);
         File.WriteAllText(_folder["out/table.tsv"], "mine");
         ToolRun run = Evaluate("out", "--tasks", "mouse/0", "--methods", "kmer");
-        Assert.True(run.Code == 1 && run.Error.Contains("holds table.tsv, which no evaluation has made there", StringComparison.Ordinal), run.Error);
+        Assert.True(run.Code == 2 && run.Error.Contains("holds table.tsv, which no evaluation has made there", StringComparison.Ordinal), run.Error);
         Assert.Equal("mine", File.ReadAllText(_folder["out/table.tsv"]));
         Assert.False(Directory.Exists(_folder["out/runs"]));
+    }
+
+    [Theory]
+    [InlineData("evaluate")]
+    [InlineData("finetune")]
+    [InlineData("pretrain")]
+    public void A_folder_in_which_another_process_runs_is_refused_before_a_device_is_asked_for(string verb)
+    {
+        RunKind kind = verb switch { "evaluate" => SuiteEvaluation.Kind, "finetune" => FineTuner.Kind, _ => Pretrainer.Kind };
+        using RunFolder other = RunFolder.Claim(_folder["out"], kind);
+        string data = verb == "evaluate" ? _folder["data"] : Sample;
+        string[] what = verb == "pretrain" ? [ToyModel.SamplePath, "--warmup", "0"] : ["--data", data];
+        ToolRun run = ToolRun.Of([verb, .. what, "-o", _folder["out"], "--device", "cuda:99"]);
+        Assert.True(run.Code == 1 && run.Error.Contains("another process works in this folder", StringComparison.Ordinal), run.Error);
+    }
+
+    [Fact]
+    public void Rows_without_a_sequence_are_left_out_and_said_or_an_error_before_anything_is_trained()
+    {
+        File.AppendAllText(_folder["data/mouse/0/dev.csv"], ",tata\n");
+        string[] args = ["--tasks", "mouse/0", "--methods", "kmer"];
+        ToolRun refused = Evaluate("out", [.. args, "--on-empty", "error"]);
+        Assert.True(refused.Code == 1 && refused.Error.Contains("dev.csv: record ", StringComparison.Ordinal), refused.Error);
+        Assert.False(Directory.Exists(_folder["out"]));
+        Evaluate("out", [.. args, "--on-empty", "skip"]).Succeeds();
+        Assert.Contains("left out for having no sequence", File.ReadAllText(_folder["out/report.html"]), StringComparison.Ordinal);
+        Assert.Contains("finished before", Evaluate("out", args).Succeeds().Error, StringComparison.Ordinal);
     }
 
     public void Dispose()

@@ -150,6 +150,23 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     }
 
     [Fact]
+    public void Further_pre_training_reads_the_columns_that_fine_tuning_does()
+    {
+        Directory.CreateDirectory(this["data"]);
+        foreach (string part in (string[])["train", "dev", "test"])
+        {
+            string table = File.ReadAllText(Path.Combine(Sample, part + ".csv"));
+            File.WriteAllText(this[$"data/{part}.csv"], table.Replace("sequence,", "dna,", StringComparison.Ordinal));
+        }
+
+        string[] args = ["--model", toy.Folder, "--further-steps", "2", "--steps", "2", "--method", "head", "--batch", "8"];
+        ToolRun.Of(["finetune", "--data", this["data"], "-o", this["run"], "--sequence-column", "dna", .. args]).Succeeds();
+        ToolRun.Of(["finetune", "--data", Sample, "-o", this["plain"], .. args]).Succeeds();
+        foreach (string file in (string[])["model.safetensors", "further-pretraining/checkpoints/step-00000002/model.safetensors"])
+            Assert.Equal(File.ReadAllBytes(this["plain/" + file]), File.ReadAllBytes(this["run/" + file]));
+    }
+
+    [Fact]
     public void Duplicates_and_truncation_are_said()
     {
         Directory.CreateDirectory(this["data"]);

@@ -103,6 +103,20 @@ public sealed class PretrainToolTests : IDisposable
     }
 
     [Fact]
+    public void A_record_without_a_sequence_is_an_error_where_that_is_asked_for_and_leaves_nothing()
+    {
+        File.AppendAllText(_toy["beta.fa"], ">hollow\n");
+        ToolRun run = ToolRun.Of(Arguments("run", "--steps 1 --on-empty error"));
+        Assert.True(run.Code == 1 && run.Error.Contains("'hollow'", StringComparison.Ordinal), run.Error);
+        Assert.False(Directory.Exists(_toy["run/corpus"]));
+        // A corpus is what was built, whatever is asked for afterwards.
+        ToolRun.Of(Arguments("run", "--steps 1")).Succeeds();
+        ToolRun.Of(Arguments("run", "--steps 1 --on-empty error --resume")).Succeeds();
+        ToolRun alone = ToolRun.Of("pretrain", "-o", _toy["run"], "--resume", "--on-empty", "error");
+        Assert.True(alone.Code == 2 && alone.Error.Contains("need the sequence files", StringComparison.Ordinal), alone.Error);
+    }
+
+    [Fact]
     public void Training_continues_from_a_model_folder()
     {
         ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();

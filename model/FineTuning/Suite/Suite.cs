@@ -1,3 +1,5 @@
+using Dnabert2.Sequences;
+
 namespace Dnabert2.FineTuning;
 
 /// <summary>What a suite runs.</summary>
@@ -11,6 +13,9 @@ public sealed record SuiteOptions
 
     /// <summary>The seeds; methods without one run once.</summary>
     public required IReadOnlyList<ulong> Seeds { get; init; }
+
+    /// <summary>What happens to rows without a sequence, or with one of N alone.</summary>
+    public EmptyRecords OnEmpty { get; init; }
 }
 
 /// <summary>A run of a suite that begins, is passed over because it is finished, or has ended.</summary>
@@ -65,7 +70,7 @@ internal sealed class Suite(
     {
         SuiteRun[] runs = [.. Runs(options)];
         var found = new Dictionary<GueTask, SuiteData>();
-        foreach (GueTask task in options.Tasks) found[task] = SuiteData.Of(Read(task, cancellation));
+        foreach (GueTask task in options.Tasks) found[task] = SuiteData.Of(Read(task, options.OnEmpty, cancellation));
         string?[] again = [.. runs.Select(run => _store.Prepare(run, identify(run, found[run.Task])))];
         var results = new SuiteResult?[runs.Length];
         for (int i = 0; i < runs.Length; i++)
@@ -80,7 +85,7 @@ internal sealed class Suite(
             if (!kept)
             {
                 progress?.Report(new SuiteProgress(runs[i], i + 1, runs.Length, null, Kept: false, again[i]));
-                if (read.Task != runs[i].Task) read = (runs[i].Task, Read(runs[i].Task, cancellation));
+                if (read.Task != runs[i].Task) read = (runs[i].Task, Read(runs[i].Task, options.OnEmpty, cancellation));
                 results[i] = Run(runs[i], read.Data!, found[runs[i].Task], cancellation);
                 Changed?.Invoke([.. results.OfType<SuiteResult>()]);
                 Finished?.Invoke(_store.FolderOf(runs[i]));
@@ -102,9 +107,10 @@ internal sealed class Suite(
         return _store.Read(run, found);
     }
 
-    private LabelledTask Read(GueTask task, CancellationToken cancellation)
+    private LabelledTask Read(GueTask task, EmptyRecords onEmpty, CancellationToken cancellation)
     {
-        LabelledTask read = LabelledTask.Read(Path.Combine(data, task.Name), cancellation: cancellation);
+        var reading = new LabelledReading { OnEmpty = onEmpty };
+        LabelledTask read = LabelledTask.Read(Path.Combine(data, task.Name), reading: reading, cancellation: cancellation);
         if (read.Names.Count != task.Classes)
             throw new InvalidDataException(
                 $"{read.Train!.Path}: there are {read.Names.Count} classes, and {task.Name} has {task.Classes}; check that this is its data");

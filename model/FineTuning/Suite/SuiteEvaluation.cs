@@ -18,6 +18,7 @@ public sealed class SuiteEvaluation
     private readonly SuiteRecipe _recipe;
     private readonly Backend _backend;
     private readonly int _threads;
+    private readonly RunFolder? _claimed;
 
     /// <summary>Prepares it.</summary>
     /// <param name="model">The model that is measured.</param>
@@ -28,6 +29,25 @@ public sealed class SuiteEvaluation
     /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
     /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
     public SuiteEvaluation(ModelSource model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+        : this(model, data, null, folder, recipe, backend, threads)
+    {
+    }
+
+    /// <summary>Prepares it in a folder that was taken before anything was read.</summary>
+    /// <param name="model">As above.</param>
+    /// <param name="data">As above.</param>
+    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it in the end.</param>
+    /// <param name="recipe">As above.</param>
+    /// <param name="backend">As above.</param>
+    /// <param name="threads">As above.</param>
+    /// <exception cref="ArgumentException">As above.</exception>
+    public SuiteEvaluation(ModelSource model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+        : this(model, data, folder ?? throw new ArgumentNullException(nameof(folder)), folder.Path, recipe, backend, threads)
+    {
+    }
+
+    private SuiteEvaluation(
+        ModelSource model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -36,7 +56,8 @@ public sealed class SuiteEvaluation
         OptionRange.Check(nameof(threads), threads, 0, 1024);
         if (!Directory.Exists(data))
             throw new DirectoryNotFoundException($"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
-        (_model, _data, _folder, _recipe, _backend, _threads) = (model, data, folder, recipe ?? new SuiteRecipe(), backend, threads);
+        (_model, _data, _claimed, _folder) = (model, data, claimed, folder);
+        (_recipe, _backend, _threads) = (recipe ?? new SuiteRecipe(), backend, threads);
     }
 
     /// <summary>What an evaluation makes in its folder.</summary>
@@ -65,7 +86,8 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        using RunFolder held = RunFolder.Claim(_folder, Kind, resume: true, [_model.Folder, _model.WeightFolder, _data]);
+        string[] inputs = [_model.Folder, _model.WeightFolder, _data];
+        using RunFolder? own = _claimed is not null ? null : RunFolder.Claim(_folder, Kind, resume: true, inputs);
         foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
             FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
         SuiteSetup setup = Setup();

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Dnabert2.FineTuning;
+using Dnabert2.Sequences;
+using Dnabert2.Training;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool;
@@ -38,6 +40,7 @@ internal sealed class EvaluateVerb
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model", "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
 
+    private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
     private readonly Setters<SuiteRecipe> _recipe = new();
     private readonly Option<bool> _keepModels = new("--keep-models") { Description = "keep the fine-tuned models, below OUT/runs" };
     private readonly Compute _compute;
@@ -63,7 +66,7 @@ internal sealed class EvaluateVerb
             (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 --steps 4 --batch 8 -o results",
                 "two seeds with and without pre-training, here of very few steps"))
         {
-            _suite.Option, _data, _output, _tasks, _methods, _seeds,
+            _suite.Option, _data, _output, _tasks, _methods, _seeds, _onEmpty.Option,
         };
         foreach (Option option in _model.Options.Concat(_recipe.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _quiet]) Command.Add(option);
@@ -76,15 +79,22 @@ internal sealed class EvaluateVerb
     private int Run(ParseResult parsed)
     {
         string data = parsed.GetRequiredValue(_data), output = parsed.GetRequiredValue(_output);
-        Shared.CheckFolder(output);
         bool quiet = parsed.GetValue(_quiet);
-        int threads = _compute.Threads(parsed);
+        SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe());
+        ModelSource model = _model.Open(parsed, _terminal, quiet);
+        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [model.Folder, model.WeightFolder, data]);
         using Backend backend = _compute.Open(parsed);
-        var evaluation = new SuiteEvaluation(_model.Open(parsed, _terminal, quiet), data, output, _recipe.Apply(parsed, new SuiteRecipe()), backend, threads)
+        var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))
         {
             KeepModels = parsed.GetValue(_keepModels),
         };
-        var options = new SuiteOptions { Tasks = Tasks(parsed, data), Methods = Methods(parsed), Seeds = ParseSeeds(parsed.GetRequiredValue(_seeds)) };
+        var options = new SuiteOptions
+        {
+            Tasks = Tasks(parsed, data),
+            Methods = Methods(parsed),
+            Seeds = ParseSeeds(parsed.GetRequiredValue(_seeds)),
+            OnEmpty = _onEmpty.Of(parsed),
+        };
         using var report = new EvaluateReport(_terminal, quiet);
         byte[] table = evaluation.Run(options, report, report, _terminal.Cancellation);
         report.Dispose();

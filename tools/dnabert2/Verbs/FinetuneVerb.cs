@@ -87,11 +87,11 @@ internal sealed class FinetuneVerb
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
         ModelSource start = _model.Open(parsed, _terminal, quiet);
-        using Backend backend = _compute.Open(parsed);
-        FineTuner.Check(start, recipe, backend);
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start.Folder, start.WeightFolder]));
+        using Backend backend = _compute.Open(parsed);
+        FineTuner.Check(start, recipe, backend);
         var reading = new LabelledReading
         {
             SequenceColumn = parsed.GetValue(_sequenceColumn),

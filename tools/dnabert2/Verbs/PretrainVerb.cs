@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
@@ -50,6 +51,7 @@ internal sealed class PretrainVerb
     {
         Description = "score Markov models of tokens on the same held-out tokens in the end",
     };
+    private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
     private readonly RecipeFlags _flags = new();
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -68,7 +70,7 @@ internal sealed class PretrainVerb
             ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 " +
                 "--batch 2 --max-bases 100", "further pre-training of a given model"))
         {
-            _inputs, _output, _corpusFolder, _tokenizer, _configFile, _recipeFile, _resume, _baselines,
+            _inputs, _output, _corpusFolder, _onEmpty.Option, _tokenizer, _configFile, _recipeFile, _resume, _baselines,
         };
         foreach (Option option in _from.Options.Concat(_flags.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
@@ -142,8 +144,8 @@ internal sealed class PretrainVerb
 
         if (!Directory.Exists(corpus))
             throw new UsageException($"{corpus}: there is no corpus; name sequence files, or the folder of a corpus with --corpus");
-        if (_flags.CutsWindows(parsed))
-            throw new UsageException("options that cut windows need the sequence files; a corpus is used as it was built");
+        if (_flags.CutsWindows(parsed) || _onEmpty.Of(parsed) != EmptyRecords.Skip)
+            throw new UsageException("options that read and cut sequences need the sequence files; a corpus is used as it was built");
     }
 
     private Training.Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, BpeTokenizer tokenizer, bool quiet)
@@ -151,7 +153,7 @@ internal sealed class PretrainVerb
         if (sources.Length == 0) return Training.Corpus.Open(folder);
         using var line = new ProgressLine(_terminal, quiet, "bases");
         var progress = new CorpusReport(line);
-        CorpusOptions options = _flags.Apply(parsed, new CorpusOptions());
+        CorpusOptions options = _flags.Apply(parsed, new CorpusOptions { OnEmpty = _onEmpty.Of(parsed) });
         Training.Corpus corpus = CorpusBuilder.Build(folder, sources, tokenizer, options, progress, _terminal.Cancellation);
         line.Dispose();
         foreach (string note in progress.Notes) _terminal.Say(note);
