@@ -1,3 +1,5 @@
+using Engine.KernelCompiler;
+using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using GpuBench;
 
@@ -32,7 +34,9 @@ if (gpu is null || obstacle is not null)
 ICudaDriver driver = CudaDriver.Native;
 driver.Check(driver.DeviceGet(out int device, Device), "cuDeviceGet");
 driver.Check(driver.DevicePrimaryContextRetain(out _, device), "cuDevicePrimaryCtxRetain");
-GpuDevice Open() => new CudaContext(driver, gpu);
+// So that what is compiled here is compiled once.
+var library = new KernelLibrary(new IlgpuKernelCompiler());
+GpuDevice Open() => new CudaContext(driver, gpu, library);
 var journal = new Journal(path);
 if (args[0] == "report")
 {

@@ -44,7 +44,7 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
     {
         byte[] block = arguments.Block.ToArray();
         CompiledKernel? twin = kernel.Entry.EndsWith("_f32", StringComparison.Ordinal)
-            ? KernelManifest.Compiled.GetValueOrDefault(kernel.Entry[..^4] + "_bf16") : null;
+            ? Library.Find(kernel.Entry[..^4] + "_bf16") : null;
         if (twin is null || !Fits(twin, block))
         {
             Launch(kernel, block, new Dictionary<nint, nint>(), gridX, gridY, gridZ, dynamicShared);

@@ -5,27 +5,6 @@ namespace Tests.Gpu;
 
 public sealed class CompiledKernelTests
 {
-    private static readonly string Folder = KernelSources.FindFolder(AppContext.BaseDirectory)!;
-
-    [Fact]
-    public void Kernels_are_compiled_from_the_sources_as_they_are()
-    {
-        KernelManifest manifest = KernelManifest.Read(File.ReadAllBytes(Path.Combine(Folder, "ptx", KernelManifest.FileName)));
-        SortedDictionary<string, string> present = KernelSources.Hashes(Folder);
-        string[] changed = [.. present.Keys.Union(manifest.Sources.Keys)
-            .Where(path => present.GetValueOrDefault(path) != manifest.Sources.GetValueOrDefault(path))];
-        Assert.True(changed.Length == 0, "changed since the kernels were compiled (kernelc compile): " + string.Join(", ", changed));
-    }
-
-    [Fact]
-    public void Every_text_beside_the_manifest_is_in_it_and_in_the_assembly()
-    {
-        IEnumerable<string> texts = Directory.EnumerateFiles(Path.Combine(Folder, "ptx"), "*.ptx").Select(f => Path.GetFileNameWithoutExtension(f)).Order();
-        Assert.Equal(KernelManifest.Compiled.Keys.Order(), texts);
-        foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
-            Assert.Equal(File.ReadAllBytes(Path.Combine(Folder, "ptx", kernel.Entry + ".ptx")), KernelManifest.Text(kernel)[..^1]);
-    }
-
     [Fact]
     public void Entry_block_shared_memory_and_parameters_of_the_manifest_are_those_of_the_text()
     {
@@ -40,10 +19,28 @@ public sealed class CompiledKernelTests
     }
 
     [Fact]
-    public void A_manifest_reads_as_it_was_written()
+    public void An_archive_reads_as_it_was_written_and_is_the_same_bytes_again()
     {
-        byte[] file = File.ReadAllBytes(Path.Combine(Folder, "ptx", KernelManifest.FileName));
-        Assert.Equal(file, KernelManifest.Read(file).Write());
+        CompiledKernel[] kernels = [.. KernelManifest.Compiled.Values.OrderBy(k => k.Entry, StringComparer.Ordinal).Take(3), KernelManifest.Compiled.Values.First(k => k.Target == KernelTarget.Hopper)];
+        string[] texts = [.. kernels.Select((_, i) => $"text {i}\n")];
+        byte[] written = Write();
+        KernelManifest read = KernelManifest.Read(new MemoryStream(written));
+        Assert.Equal("of these", read.Compiler);
+        for (int i = 0; i < kernels.Length; i++)
+        {
+            Assert.Equal(kernels[i] with { Parameters = [] }, read.Kernels[i] with { Parameters = [] });
+            Assert.Equal(kernels[i].Parameters, read.Kernels[i].Parameters);
+            Assert.Equal(texts[i], System.Text.Encoding.ASCII.GetString(KernelManifest.Text(new MemoryStream(written), kernels[i])));
+        }
+
+        Assert.Equal(written, Write());
+
+        byte[] Write()
+        {
+            using var archive = new MemoryStream();
+            new KernelManifest("of these", kernels).Write(archive, texts);
+            return archive.ToArray();
+        }
     }
 
     [SkippableTheory]
@@ -56,7 +53,7 @@ public sealed class CompiledKernelTests
         foreach (CompiledKernel kernel in KernelManifest.Compiled.Values)
         {
             if (!Assembler.Architectures(kernel).Contains(architecture)) continue;
-            AssembledKernel assembled = Assembler.Assemble(Path.Combine(Folder, "ptx", kernel.Entry + ".ptx"), architecture);
+            AssembledKernel assembled = Assembler.Assemble(kernel.Entry, KernelManifest.Text(kernel).AsSpan()[..^1], architecture);
             Assert.True(assembled.IsClean, $"{kernel.Entry} for {architecture}: {assembled}");
             Assert.Equal(kernel.StaticShared, assembled.Shared);
         }

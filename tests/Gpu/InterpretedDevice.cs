@@ -6,7 +6,7 @@ using Tests.Ptx;
 namespace Tests.Gpu;
 
 /// <summary>A GPU whose kernels run in the PTX interpreter, every access checked: the backend's launches are proven without a GPU.</summary>
-internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDevice
+internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDevice(TestKernels.Library())
 {
     private readonly PtxMachine _machine = new() { SharedMemoryLimit = 227 * 1024, InstructionBudget = 2_000_000_000 };
     private readonly Dictionary<string, PtxKernel> _kernels = [];
@@ -67,7 +67,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
     {
         if (!_kernels.TryGetValue(kernel.Entry, out PtxKernel? parsed))
         {
-            string text = Encoding.ASCII.GetString(Text(kernel).AsSpan()[..^1]);
+            string text = Encoding.ASCII.GetString(Library.Text(kernel).AsSpan()[..^1]);
             _kernels.Add(kernel.Entry, parsed = PtxModule.OnlyKernel(text));
         }
 

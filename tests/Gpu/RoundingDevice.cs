@@ -23,10 +23,10 @@ internal sealed class RoundingDevice(GpuDevice inner) : WrappedDevice(inner)
         if (twin is not null) Round(twin, block);
     }
 
-    private static CompiledKernel? Twin(string entry)
+    private CompiledKernel? Twin(string entry)
     {
         string name = entry.Replace("_any_f32", "", StringComparison.Ordinal).Replace("_f32", "", StringComparison.Ordinal);
-        return KernelManifest.Compiled.GetValueOrDefault(name + "_bf16") ?? KernelManifest.Compiled.GetValueOrDefault(name + "_64_bf16");
+        return Library.Find(name + "_bf16") ?? Library.Find(name + "_64_bf16");
     }
 
     private void Round(CompiledKernel twin, byte[] block)

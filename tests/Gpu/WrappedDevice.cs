@@ -3,7 +3,7 @@ using Engine.Runtime.Cuda;
 namespace Tests.Gpu;
 
 /// <summary>A GPU that hands on to another one all but its launches, each of which it runs on it in its own way.</summary>
-internal abstract class WrappedDevice(GpuDevice inner) : GpuDevice
+internal abstract class WrappedDevice(GpuDevice inner) : GpuDevice(inner.Library)
 {
     public override bool Records => false;
 

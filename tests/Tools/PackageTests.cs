@@ -22,7 +22,7 @@ public sealed class PackageTests
         string configuration = Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!);
         Dotnet(SharedData.Checkout, "pack", "Engine.sln", "-c", configuration, "--no-build", "-o", folder["feed"]);
         Assert.Equal(
-            ["Dnabert2.Engine.Autograd", "Dnabert2.Engine.Kernels", "Dnabert2.Engine.Runtime", "Dnabert2.Model", "Dnabert2.Tokenizers"],
+            ["Dnabert2.Engine.Autograd", "Dnabert2.Engine.KernelCompiler", "Dnabert2.Engine.Kernels", "Dnabert2.Engine.Runtime", "Dnabert2.Model", "Dnabert2.Tokenizers"],
             Directory.GetFiles(folder["feed"], "*.nupkg").Select(path => Path.GetFileName(path)!.Replace(".0.1.0.nupkg", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         using (ZipArchive package = ZipFile.OpenRead(folder["feed/Dnabert2.Model.0.1.0.nupkg"]))
             foreach (string name in (string[])["builtin/model.safetensors", "builtin/config.json", "builtin/tokenizer.json", "README.md"])

@@ -1,86 +1,70 @@
+using System.Diagnostics;
 using Engine.KernelCompiler;
 using Engine.Kernels.Gpu;
 
 const string Usage = """
-    kernelc — the GPU kernels of engine/kernels, from C# to PTX
+    kernelc — the GPU kernels of engine/kernels, from C# to PTX; the build runs it
 
-      kernelc compile    compile all kernels and write engine/kernels/ptx (built with -p:Ilgpu=true)
-      kernelc check      compare the manifest with the sources, and assemble everything where ptxas is on the path
+      kernelc compile ARCHIVE    compile all kernels into an archive, unless it has been made of the same sources
+      kernelc check              assemble all kernels for each GPU, with NVIDIA's ptxas
     """;
 
-string? folder = KernelSources.FindFolder(Environment.CurrentDirectory);
-if (args is not ["compile" or "check"])
+switch (args)
 {
-    Console.Error.WriteLine(Usage);
-    return 2;
+    case ["compile", var archive]: return Compile(archive);
+    case ["check"]: return Check();
+    default:
+        Console.Error.WriteLine(Usage);
+        return 2;
 }
 
-if (folder is null)
+static int Compile(string archive)
 {
-    Console.Error.WriteLine("kernelc: run it inside a checkout, where Engine.sln is in this folder or above it");
-    return 1;
-}
+    string compiler = Compiler.Identity;
+    if (File.Exists(archive) && CompilerOf(archive) == compiler)
+    {
+        File.SetLastWriteTimeUtc(archive, DateTime.UtcNow);
+        return 0;
+    }
 
-return args[0] == "compile" ? Compile(folder) : Check(folder);
-
-static int Compile(string folder)
-{
-#if ILGPU
-    string ptx = Path.Combine(folder, "ptx");
+    var watch = Stopwatch.StartNew();
     IReadOnlyList<(CompiledKernel Kernel, string Text)> compiled = Compiler.Compile(KernelList.All());
-    var manifest = new KernelManifest(KernelSources.Hashes(folder), [.. compiled.Select(c => c.Kernel)]);
-    Directory.CreateDirectory(ptx);
-    var written = new HashSet<string> { KernelManifest.FileName };
-    foreach ((CompiledKernel kernel, string text) in compiled)
-    {
-        string name = kernel.Entry + ".ptx";
-        written.Add(name);
-        Replace(Path.Combine(ptx, name), System.Text.Encoding.ASCII.GetBytes(text));
-    }
-
-    Replace(Path.Combine(ptx, KernelManifest.FileName), manifest.Write());
-    foreach (string file in Directory.EnumerateFiles(ptx))
-        if (!written.Contains(Path.GetFileName(file))) File.Delete(file);
-    Console.WriteLine($"{compiled.Count} kernels in {ptx}");
+    Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(archive))!);
+    string written = $"{archive}.{Environment.ProcessId}";
+    using (FileStream stream = File.Create(written))
+        new KernelManifest(compiler, [.. compiled.Select(c => c.Kernel)]).Write(stream, [.. compiled.Select(c => c.Text)]);
+    File.Move(written, archive, overwrite: true);
+    Console.WriteLine($"{compiled.Count} GPU kernels compiled in {watch.Elapsed.TotalSeconds:F1} s");
     return 0;
-
-    static void Replace(string file, byte[] content)
-    {
-        if (File.Exists(file) && File.ReadAllBytes(file).AsSpan().SequenceEqual(content)) return;
-        File.WriteAllBytes(file + ".new", content);
-        File.Move(file + ".new", file, overwrite: true);
-    }
-#else
-    Console.Error.WriteLine($"kernelc: built without the compiler; use dotnet run --project tools/kernelc -p:Ilgpu=true -- compile ({folder})");
-    return 1;
-#endif
 }
 
-static int Check(string folder)
+static string? CompilerOf(string archive)
 {
-    string ptx = Path.Combine(folder, "ptx");
-    KernelManifest manifest = KernelManifest.Read(File.ReadAllBytes(Path.Combine(ptx, KernelManifest.FileName)));
-    bool clean = true;
-    SortedDictionary<string, string> present = KernelSources.Hashes(folder);
-    foreach (string source in present.Keys.Union(manifest.Sources.Keys))
+    try
     {
-        if (present.GetValueOrDefault(source) == manifest.Sources.GetValueOrDefault(source)) continue;
-        clean = false;
-        Console.Error.WriteLine($"{source} has changed since the kernels were compiled");
+        return KernelManifest.Read(File.OpenRead(archive)).Compiler;
     }
+    catch (InvalidDataException)
+    {
+        return null;
+    }
+}
 
+static int Check()
+{
     if (!Assembler.IsPresent())
     {
-        Console.Error.WriteLine("ptxas is not on the path: nothing was assembled");
-        return clean ? 0 : 1;
+        Console.Error.WriteLine("kernelc: ptxas is not on the path; it is part of NVIDIA's CUDA toolkit");
+        return 1;
     }
 
+    bool clean = true;
     Console.WriteLine($"{"kernel",-44} {"arch",-6} {"registers",9} {"shared",7} {"dynamic",8} {"stack",6} {"spills",7}");
-    foreach (CompiledKernel kernel in manifest.Kernels)
+    foreach ((CompiledKernel kernel, string text) in Compiler.Compile(KernelList.All()))
     {
         foreach (string architecture in Assembler.Architectures(kernel))
         {
-            AssembledKernel a = Assembler.Assemble(Path.Combine(ptx, kernel.Entry + ".ptx"), architecture);
+            AssembledKernel a = Assembler.Assemble(kernel.Entry, System.Text.Encoding.ASCII.GetBytes(text), architecture);
             Console.WriteLine($"{kernel.Entry,-44} {architecture,-6} {a.Registers,9} {a.Shared,7} {kernel.DynamicShared,8} {a.Stack,6} {a.SpillStores + a.SpillLoads,7}");
             clean &= a.IsClean;
         }

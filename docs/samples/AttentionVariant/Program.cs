@@ -1,17 +1,12 @@
 using AttentionVariant;
 using Dnabert2.Benchmarking;
+using Engine.KernelCompiler;
 using Engine.Kernels;
 using Engine.Runtime;
-#if ILGPU
-using Engine.KernelCompiler;
 using Engine.Runtime.Cuda;
 
-// On a GPU the modification is compiled now, by ILGPU, into the attention kernels.
-using Backend backend = CudaDevices.Open();
-ScoreModificationCompiler.Compile<DistanceDecay>(backend);
-#else
-using Backend backend = CpuBackend.Create();
-#endif
+// On a GPU the modification is compiled into the attention kernels when it is first run.
+using Backend backend = args is ["cuda"] ? CudaDevices.Open(compiler: new IlgpuKernelCompiler()) : CpuBackend.Create();
 var mine = new DistanceDecay(length: 50);
 AttentionErrors errors = AttentionCheck.Run(backend, mine);
 Console.WriteLine($"{backend.Description}: error {errors.Forward:E1} forward, {errors.Backward:E1} backward");

@@ -9,17 +9,6 @@ namespace Engine.Kernels;
 /// </summary>
 internal static class AttentionKernels
 {
-    public static void Register(KernelList list)
-    {
-        Add<Alibi>(list, "alibi");
-        Add<NoModification>(list, "nomodification");
-        Add<Causal>(list, "causal");
-        Add<SlidingWindow>(list, "slidingwindow");
-        Add<SoftCap>(list, "softcap");
-        Add<RelativeBias>(list, "relativebias");
-        AddDropout<Alibi>(list, "alibi");
-    }
-
     /// <summary>
     /// qkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead; logSumExp: [heads, tokens] or empty;
     /// y: [tokens, heads · headSize]. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
@@ -92,20 +81,13 @@ internal static class AttentionKernels
             WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
     }
 
-    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
-    }
-
-    /// <summary>Adds those that drop probabilities.</summary>
-    public static void AddDropout<TMod>(KernelList list, string name)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.Add($"attention_{name}_dropout_f32", ForwardDropout<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_{name}_dropout_any_f32", ForwardDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
     }

@@ -90,7 +90,7 @@ public readonly struct AttentionBackward<TMod>(
     private unsafe void Half(GpuLauncher gpu, HeadEntries entries, Tensor mods, Tensor delta)
     {
         int headSize = dy.Shape[1] / heads;
-        KernelArguments a = AttentionLaunch.Begin(gpu, entries, qkv.DType, headSize);
+        KernelArguments a = AttentionLaunch.Begin<TMod>(gpu, entries, qkv.DType, headSize);
         a.View(qkv);
         a.View(cuSeqlens.Borders);
         a.View((nint)mods.Address, heads);
@@ -113,7 +113,7 @@ public readonly struct AttentionBackward<TMod>(
         int blocks = tiles * cuSeqlens.Sequences, width = (int)dtable.Count;
         if (blocks == 0) return;
         Tensor sums = gpu.Rent(new Shape(blocks, width), DType.F32);
-        KernelArguments a = gpu.Begin(TableEntries, qkv.DType, 2 * headSize);
+        KernelArguments a = gpu.Begin<TMod>(TableEntries, qkv.DType, 2 * headSize);
         a.View(qkv);
         a.View(cuSeqlens.Borders);
         a.View((nint)mods.Address, heads);

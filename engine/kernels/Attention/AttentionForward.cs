@@ -47,7 +47,7 @@ public readonly struct AttentionForward<TMod>(
         bool tensorCores = qkv.DType == DType.BF16;
         if (tensorCores) ExpectMultipleOfEight(headSize);
         Tensor mods = gpu.Heads(mod, heads);
-        KernelArguments a = AttentionLaunch.Begin(gpu, AttentionEntries<TMod>.Forward(dropout), qkv.DType, headSize);
+        KernelArguments a = AttentionLaunch.Begin<TMod>(gpu, AttentionEntries<TMod>.Forward(dropout), qkv.DType, headSize);
         a.View(qkv);
         a.View(cuSeqlens.Borders);
         a.View((nint)mods.Address, heads);

@@ -17,13 +17,6 @@ internal static class AttentionGradientKernels
         list.Add("attention_delta_f32", Delta<F32, float>, Flat.Threads);
         list.Add("attention_delta_any_f32", Delta<F32Any, float>, Flat.Threads);
         list.Add("attention_delta_bf16", Delta<BF16, ushort>, Flat.Threads);
-        Add<Alibi>(list, "alibi");
-        Add<NoModification>(list, "nomodification");
-        Add<Causal>(list, "causal");
-        Add<SlidingWindow>(list, "slidingwindow");
-        Add<SoftCap>(list, "softcap");
-        Add<RelativeBias>(list, "relativebias");
-        AddDropout<Alibi>(list, "alibi");
     }
 
     /// <summary>delta[h, t] = Σ dy ∘ y over the columns of head h. y, dy: [tokens, heads · headSize]. Grid: (tokens / 8, heads).</summary>
@@ -170,7 +163,7 @@ internal static class AttentionGradientKernels
         dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, headSize), query, length, 3 * hidden, headSize);
     }
 
-    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
@@ -179,13 +172,6 @@ internal static class AttentionGradientKernels
         list.Add($"attention_keys_values_gradient_{name}_any_f32", KeysValues<F32Any, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_f32", Queries<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_any_f32", Queries<F32Any, float, TMod>, AttentionTile.Threads, shared);
-    }
-
-    /// <summary>Adds those for probabilities that were dropped.</summary>
-    public static void AddDropout<TMod>(KernelList list, string name)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.Add($"attention_keys_values_gradient_{name}_dropout_f32", KeysValuesDropout<F32, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_keys_values_gradient_{name}_dropout_any_f32", KeysValuesDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
         list.Add($"attention_queries_gradient_{name}_dropout_f32", QueriesDropout<F32, float, TMod>, AttentionTile.Threads, shared);

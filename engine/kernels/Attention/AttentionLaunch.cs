@@ -11,8 +11,9 @@ internal static class AttentionLaunch
     private const int LargestHead = 128;
 
     /// <summary>Starts the arguments of a launch.</summary>
-    public static KernelArguments Begin(GpuLauncher gpu, HeadEntries entries, DType dtype, int headSize) =>
-        gpu.Begin(entries.For(dtype, headSize), dtype, 2 * headSize);
+    public static KernelArguments Begin<TMod>(GpuLauncher gpu, HeadEntries entries, DType dtype, int headSize)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => gpu.Begin<TMod>(entries.For(dtype, headSize), dtype, 2 * headSize);
 
     /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>
     public static int Shared(int tiles, int headSize) => sizeof(float) * Tile * ((tiles * ((headSize + 7) & ~3)) + Tile + 4);
@@ -27,8 +28,9 @@ internal static class AttentionLaunch
 
 /// <summary>The names of the kernels of a score modification.</summary>
 internal static class AttentionEntries<TMod>
+    where TMod : unmanaged, IScoreModification<TMod>
 {
-    private static readonly string Name = typeof(TMod).Name.ToLowerInvariant();
+    private static readonly string Name = ScoreModificationName<TMod>.Value;
 
     private static readonly HeadEntries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
         QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),

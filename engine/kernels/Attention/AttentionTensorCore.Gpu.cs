@@ -16,30 +16,13 @@ internal static class AttentionTensorCoreKernels
 {
     public const float Log2OfE = 1.44269504f, LogOf2 = 0.693147181f;
 
-    public static void Register(KernelList list)
-    {
-        Add<Alibi>(list, "alibi");
-        Add<NoModification>(list, "nomodification");
-        Add<Causal>(list, "causal");
-        Add<SlidingWindow>(list, "slidingwindow");
-        Add<SoftCap>(list, "softcap");
-        Add<RelativeBias>(list, "relativebias");
-        AddDropout<Alibi>(list, "alibi");
-    }
-
-    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         Add<Size32, No>(list, $"attention_{name}_32_bf16", Forward<Size32, TMod>);
         Add<Size64, No>(list, $"attention_{name}_64_bf16", Forward<Size64, TMod>);
         Add<Size128, No>(list, $"attention_{name}_128_bf16", Forward<Size128, TMod>);
-    }
-
-    /// <summary>Adds those that drop probabilities.</summary>
-    public static void AddDropout<TMod>(KernelList list, string name)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
         Add<Size32, Yes>(list, $"attention_{name}_dropout_32_bf16", ForwardDropout<Size32, TMod>);
         Add<Size64, Yes>(list, $"attention_{name}_dropout_64_bf16", ForwardDropout<Size64, TMod>);
         Add<Size128, Yes>(list, $"attention_{name}_dropout_128_bf16", ForwardDropout<Size128, TMod>);

@@ -18,30 +18,13 @@ internal static class AttentionTensorCoreGradientKernels
     // For each of two stages, log-sum-exp and delta of 64 queries.
     private const int StatisticsBytes = 2 * HeadTile.Rows * sizeof(float);
 
-    public static void Register(KernelList list)
-    {
-        Add<Alibi>(list, "alibi");
-        Add<NoModification>(list, "nomodification");
-        Add<Causal>(list, "causal");
-        Add<SlidingWindow>(list, "slidingwindow");
-        Add<SoftCap>(list, "softcap");
-        Add<RelativeBias>(list, "relativebias");
-        AddDropout<Alibi>(list, "alibi");
-    }
-
-    /// <summary>Adds the kernels for a score modification, under its name.</summary>
+    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
     public static void Add<TMod>(KernelList list, string name)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         Add<Size32>(list, $"{name}_32_bf16", KeysValues<Size32, TMod>, Queries<Size32, TMod>);
         Add<Size64>(list, $"{name}_64_bf16", KeysValues<Size64, TMod>, Queries<Size64, TMod>);
         Add<Size128>(list, $"{name}_128_bf16", KeysValues<Size128, TMod>, Queries<Size128, TMod>);
-    }
-
-    /// <summary>Adds those for probabilities that were dropped.</summary>
-    public static void AddDropout<TMod>(KernelList list, string name)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
         Add<Size32>(list, $"{name}_dropout_32_bf16", KeysValuesDropout<Size32, TMod>, QueriesDropout<Size32, TMod>);
         Add<Size64>(list, $"{name}_dropout_64_bf16", KeysValuesDropout<Size64, TMod>, QueriesDropout<Size64, TMod>);
         Add<Size128>(list, $"{name}_dropout_128_bf16", KeysValuesDropout<Size128, TMod>, QueriesDropout<Size128, TMod>);

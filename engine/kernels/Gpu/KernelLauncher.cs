@@ -1,10 +1,13 @@
 namespace Engine.Kernels.Gpu;
 
 /// <summary>What launches of kernels need of a GPU. One thread at a time.</summary>
-internal abstract unsafe class KernelLauncher : IDisposable
+/// <param name="library">The kernels; without one, those that were compiled ahead.</param>
+internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : IDisposable
 {
     private readonly KernelArguments _arguments = new();
-    private readonly Dictionary<string, (CompiledKernel Kernel, byte[] Text)> _own = [];
+
+    /// <summary>The kernels.</summary>
+    public KernelLibrary Library { get; } = library ?? new();
 
     /// <summary>The GPU, for people.</summary>
     public abstract string Description { get; }
@@ -39,19 +42,17 @@ internal abstract unsafe class KernelLauncher : IDisposable
     /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
     public KernelArguments Begin(string entry)
     {
-        CompiledKernel? kernel = _own.TryGetValue(entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Kernel : KernelManifest.Compiled.GetValueOrDefault(entry);
-        _arguments.Begin(kernel ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu.md says how one is added"));
+        _arguments.Begin(Library.Find(entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu.md says how one is added"));
         return _arguments;
     }
 
-    /// <summary>Adds a kernel that was compiled in this process.</summary>
-    /// <param name="kernel">What it is; its name is not that of another one.</param>
-    /// <param name="text">Its text: ASCII, closed by a zero.</param>
-    /// <exception cref="ArgumentException">There is a kernel of this name.</exception>
-    public void Add(CompiledKernel kernel, byte[] text)
+    /// <summary>Starts the arguments of a launch of attention with a score modification.</summary>
+    /// <exception cref="NotSupportedException">See <see cref="KernelLibrary.Find{TMod}"/>.</exception>
+    public KernelArguments Begin<TMod>(string entry)
+        where TMod : unmanaged, IScoreModification<TMod>
     {
-        if (KernelManifest.Compiled.ContainsKey(kernel.Entry) || !_own.TryAdd(kernel.Entry, (kernel, text)))
-            throw new ArgumentException($"there is a GPU kernel «{kernel.Entry}» already; give the struct another name");
+        _arguments.Begin(Library.Find<TMod>(entry));
+        return _arguments;
     }
 
     /// <summary>Launches the kernel whose arguments were begun.</summary>
@@ -71,9 +72,6 @@ internal abstract unsafe class KernelLauncher : IDisposable
                 $"({Description}) has {MaxSharedBytes}; run it on another GPU or on the CPU");
         Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared);
     }
-
-    /// <summary>The text of a kernel: ASCII, closed by a zero.</summary>
-    protected byte[] Text(CompiledKernel kernel) => _own.TryGetValue(kernel.Entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Text : KernelManifest.Text(kernel);
 
     public virtual void Dispose() => _arguments.Dispose();
 

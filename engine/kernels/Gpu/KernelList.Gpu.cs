@@ -11,7 +11,7 @@ namespace Engine.Kernels.Gpu;
 /// <param name="Target">What GPUs it is for.</param>
 internal sealed record KernelSource(string Entry, MethodInfo Method, int Threads, int DynamicShared, int BlocksPerMultiprocessor, KernelTarget Target);
 
-/// <summary>All kernels that are compiled ahead: every kernel in every element type and variant.</summary>
+/// <summary>Kernels to compile.</summary>
 internal sealed class KernelList
 {
     private readonly List<KernelSource> _kernels = [];
@@ -25,15 +25,16 @@ internal sealed class KernelList
     public void AddHopper(string entry, Delegate kernel, int threads, int dynamicShared, int blocksPerMultiprocessor) =>
         _kernels.Add(new(entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, KernelTarget.Hopper));
 
+    /// <summary>
+    /// All that are compiled ahead: every kernel in every element type, and attention with the score modifications of the models that the
+    /// engine knows. Others are compiled by the program that uses them.
+    /// </summary>
     public static KernelList All()
     {
         var list = new KernelList();
         AdamWKernels.Register(list);
-        AttentionKernels.Register(list);
         AttentionGradientKernels.Register(list);
-        RelativeBiasGradientKernels.Register(list);
-        AttentionTensorCoreKernels.Register(list);
-        AttentionTensorCoreGradientKernels.Register(list);
+        ScoreModificationKernels.Add<Alibi>(list);
         CrossEntropyKernels.Register(list);
         DropoutKernels.Register(list);
         ElementLossKernels.Register(list);

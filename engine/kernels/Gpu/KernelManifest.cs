@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 
@@ -43,7 +44,7 @@ internal sealed record KernelParameter(string Name, KernelParameterKind Kind, st
 }
 
 /// <summary>A kernel that was compiled ahead.</summary>
-/// <param name="Entry">The name under which it is launched; its text is the resource <c>ENTRY.ptx</c>.</param>
+/// <param name="Entry">The name under which it is launched; its text is <c>ENTRY.ptx</c> in the archive.</param>
 /// <param name="Threads">The threads of a block.</param>
 /// <param name="StaticShared">Bytes of shared memory that the text declares.</param>
 /// <param name="DynamicShared">Bytes of shared memory that the launch provides.</param>
@@ -53,45 +54,54 @@ internal sealed record CompiledKernel(
     string Entry, int Threads, int StaticShared, int DynamicShared, IReadOnlyList<KernelParameter> Parameters, KernelTarget Target = KernelTarget.Any);
 
 /// <summary>
-/// What the kernel compiler has produced: the list of compiled kernels, and the sources they were compiled from. It lies beside the
-/// texts in <c>ptx/manifest.json</c>, and both are resources of this assembly.
+/// What the kernel compiler has produced: the list of compiled kernels. It lies beside their texts in an archive, which the build embeds in
+/// this assembly.
 /// </summary>
-/// <param name="Sources">SHA-256 of every source, by its path from this project's folder; line ends count as LF.</param>
+/// <param name="Compiler">Which compiler, and so which sources, it is of.</param>
 /// <param name="Kernels">The kernels, sorted by entry.</param>
-internal sealed record KernelManifest(IReadOnlyDictionary<string, string> Sources, IReadOnlyList<CompiledKernel> Kernels)
+internal sealed record KernelManifest(string Compiler, IReadOnlyList<CompiledKernel> Kernels)
 {
-    public const string FileName = "manifest.json";
+    private const string FileName = "manifest.json", ResourceName = "kernels.zip";
 
     private static readonly string[] KindNames = ["view", "i32", "u32", "i64", "f32", "tensorMap"], TargetNames = ["sm_80", "sm_90a"];
 
     private static readonly Lazy<FrozenDictionary<string, CompiledKernel>> Embedded =
-        new(() => Read(Resource(FileName)).Kernels.ToFrozenDictionary(k => k.Entry));
+        new(() => Read(OpenEmbedded()).Kernels.ToFrozenDictionary(k => k.Entry));
 
     /// <summary>All kernels of this assembly by entry.</summary>
     public static FrozenDictionary<string, CompiledKernel> Compiled => Embedded.Value;
 
     /// <summary>The text of a kernel of this assembly: ASCII, closed by a zero.</summary>
-    public static byte[] Text(CompiledKernel kernel) => [.. Resource(kernel.Entry + ".ptx"), 0];
+    public static byte[] Text(CompiledKernel kernel) => [.. Text(OpenEmbedded(), kernel), 0];
 
-    public static KernelManifest Read(ReadOnlyMemory<byte> json)
+    /// <summary>The text of a kernel of an archive, which is closed: ASCII.</summary>
+    public static byte[] Text(Stream archive, CompiledKernel kernel) => Entry(archive, kernel.Entry + ".ptx");
+
+    /// <summary>Reads the manifest of an archive, and closes it.</summary>
+    public static KernelManifest Read(Stream archive)
     {
-        using JsonDocument document = JsonDocument.Parse(json);
-        var sources = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (JsonProperty source in document.RootElement.GetProperty("sources").EnumerateObject()) sources.Add(source.Name, source.Value.GetString()!);
-        var kernels = new List<CompiledKernel>();
-        foreach (JsonElement kernel in document.RootElement.GetProperty("kernels").EnumerateArray()) kernels.Add(ReadKernel(kernel));
-        return new KernelManifest(sources, kernels);
+        using JsonDocument document = JsonDocument.Parse(Entry(archive, FileName));
+        JsonElement root = document.RootElement;
+        return new(root.GetProperty("compiler").GetString()!, [.. root.GetProperty("kernels").EnumerateArray().Select(ReadKernel)]);
     }
 
-    public byte[] Write()
+    /// <summary>Writes an archive: the same bytes for the same kernels.</summary>
+    /// <param name="archive">Where to.</param>
+    /// <param name="texts">The text of each kernel.</param>
+    public void Write(Stream archive, IReadOnlyList<string> texts)
+    {
+        using var zip = new ZipArchive(archive, ZipArchiveMode.Create, leaveOpen: true);
+        Add(zip, FileName, WriteJson());
+        for (int i = 0; i < texts.Count; i++) Add(zip, Kernels[i].Entry + ".ptx", Encoding.ASCII.GetBytes(texts[i]));
+    }
+
+    private byte[] WriteJson()
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n" }))
         {
             writer.WriteStartObject();
-            writer.WriteStartObject("sources");
-            foreach ((string path, string hash) in Sources) writer.WriteString(path, hash);
-            writer.WriteEndObject();
+            writer.WriteString("compiler", Compiler);
             writer.WriteStartArray("kernels");
             foreach (CompiledKernel kernel in Kernels) WriteKernel(writer, kernel);
             writer.WriteEndArray();
@@ -100,6 +110,15 @@ internal sealed record KernelManifest(IReadOnlyDictionary<string, string> Source
 
         stream.WriteByte((byte)'\n');
         return stream.ToArray();
+    }
+
+    private static void Add(ZipArchive zip, string name, byte[] content)
+    {
+        ZipArchiveEntry entry = zip.CreateEntry(name, CompressionLevel.SmallestSize);
+        // The oldest that the format knows: the time of the build is none of the content.
+        entry.LastWriteTime = new DateTimeOffset(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        using Stream stream = entry.Open();
+        stream.Write(content);
     }
 
     private static CompiledKernel ReadKernel(JsonElement kernel)
@@ -141,11 +160,15 @@ internal sealed record KernelManifest(IReadOnlyDictionary<string, string> Source
         writer.WriteEndObject();
     }
 
-    private static byte[] Resource(string name)
+    private static Stream OpenEmbedded() => typeof(KernelManifest).Assembly.GetManifestResourceStream(ResourceName)
+        ?? throw new InvalidOperationException($"{ResourceName} is not a resource of {typeof(KernelManifest).Assembly.GetName().Name}");
+
+    private static byte[] Entry(Stream archive, string name)
     {
-        using Stream stream = typeof(KernelManifest).Assembly.GetManifestResourceStream(name)
-            ?? throw new InvalidOperationException($"{name} is not a resource of {typeof(KernelManifest).Assembly.GetName().Name}");
-        var bytes = new byte[stream.Length];
+        using var zip = new ZipArchive(archive, ZipArchiveMode.Read);
+        ZipArchiveEntry entry = zip.GetEntry(name) ?? throw new InvalidDataException($"{name} is not in the archive of GPU kernels");
+        var bytes = new byte[entry.Length];
+        using Stream stream = entry.Open();
         stream.ReadExactly(bytes);
         return bytes;
     }

@@ -46,6 +46,15 @@ public sealed class GpuLauncher
     /// <param name="width">The width of their rows: a multiple of eight is read 16 bytes at a time.</param>
     internal KernelArguments Begin(KernelEntries entries, DType dtype, int width = 8) => _device.Begin(entries.For(dtype, width % 8 == 0));
 
+    /// <summary>Starts the arguments of a launch of attention with a score modification, whose kernel is compiled if need be.</summary>
+    /// <typeparam name="TMod">The modification.</typeparam>
+    /// <param name="entries">The kernel.</param>
+    /// <param name="dtype">The element type of its operands.</param>
+    /// <param name="width">The width of their rows.</param>
+    internal KernelArguments Begin<TMod>(KernelEntries entries, DType dtype, int width)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => _device.Begin<TMod>(entries.For(dtype, width % 8 == 0));
+
     /// <inheritdoc cref="KernelLauncher.Launch(long, int, int, int)"/>
     internal void Launch(long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1) => _device.Launch(gridX, gridY, gridZ, dynamicShared);
 

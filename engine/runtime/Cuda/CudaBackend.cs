@@ -57,12 +57,6 @@ internal sealed unsafe class CudaBackend : Backend, IScratch
         }
     }
 
-    /// <summary>Adds a kernel that was compiled in this process; see <see cref="KernelLauncher.Add"/>.</summary>
-    public void Add(CompiledKernel kernel, byte[] text)
-    {
-        lock (_operation) _cuda.Add(kernel, text);
-    }
-
     public override bool Records => _cuda.Records;
 
     internal override CudaGraph Record(Action work)

@@ -30,7 +30,11 @@ internal sealed unsafe class CudaContext : GpuDevice
     private CudaException? _fault;
     private List<CompiledKernel>? _captured;
 
-    public CudaContext(ICudaDriver driver, CudaDevice device)
+    /// <param name="driver">The driver.</param>
+    /// <param name="device">The GPU.</param>
+    /// <param name="library">The kernels; without one, those that were compiled ahead.</param>
+    public CudaContext(ICudaDriver driver, CudaDevice device, KernelLibrary? library = null)
+        : base(library)
     {
         _driver = driver;
         Description = $"{device.Name}, compute capability {device.ComputeCapability}, {device.MemoryBytes >> 20} MiB";
@@ -249,7 +253,7 @@ internal sealed unsafe class CudaContext : GpuDevice
     private Function Load(CompiledKernel kernel)
     {
         if (_functions.TryGetValue(kernel.Entry, out Function function)) return function;
-        byte[] text = Text(kernel);
+        byte[] text = Library.Text(kernel);
         function = new(Compile(kernel, text), text.AsSpan().IndexOf("trap;"u8) >= 0);
 
         // A kernel whose need grows with a size is allowed what this GPU has; a launch that needs more is refused.

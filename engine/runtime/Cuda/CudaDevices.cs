@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Engine.Kernels;
+using Engine.Kernels.Gpu;
 
 namespace Engine.Runtime.Cuda;
 
@@ -48,22 +49,26 @@ public static class CudaDevices
     /// <summary>A backend on a GPU.</summary>
     /// <param name="index">The number of the GPU.</param>
     /// <param name="activations">The type of activations: F32 or BF16; see <see cref="Backend.ActivationType"/>.</param>
+    /// <param name="compiler">Compiles attention with score modifications that were not compiled ahead, when it is first run; without one it is refused.</param>
     /// <exception cref="NotSupportedException">There is no such GPU, or it cannot be used; the message says why.</exception>
-    public static Backend Open(int index = 0, DType activations = DType.F32) =>
-        TryOpen(index, out Backend? backend, out string? obstacle, activations) ? backend : throw new NotSupportedException(obstacle);
+    public static Backend Open(int index = 0, DType activations = DType.F32, GpuKernelCompiler? compiler = null) =>
+        TryOpen(index, out Backend? backend, out string? obstacle, activations, compiler) ? backend : throw new NotSupportedException(obstacle);
 
     /// <summary>A backend on a GPU, if there is one that can be used.</summary>
     /// <param name="index">The number of the GPU.</param>
     /// <param name="backend">The backend, to be disposed.</param>
     /// <param name="obstacle">Otherwise: why not, in a sentence.</param>
     /// <param name="activations">The type of activations: F32 or BF16; see <see cref="Backend.ActivationType"/>.</param>
+    /// <param name="compiler">See <see cref="Open"/>.</param>
     public static bool TryOpen(
-        int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32) =>
-        TryOpen(CudaDriver.Native, index, out backend, out obstacle, activations);
+        int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32,
+        GpuKernelCompiler? compiler = null) =>
+        TryOpen(CudaDriver.Native, index, out backend, out obstacle, activations, compiler);
 
     /// <summary>A backend on a GPU of a driver.</summary>
     internal static bool TryOpen(
-        ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32)
+        ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32,
+        GpuKernelCompiler? compiler = null)
     {
         if (activations is not (DType.F32 or DType.BF16)) throw new ArgumentException($"activations on a GPU are F32 or BF16, not {activations}");
         backend = null;
@@ -79,7 +84,7 @@ public static class CudaDevices
         if (obstacle is not null) return false;
         try
         {
-            backend = new CudaBackend(new CudaContext(driver, devices[index]), activations);
+            backend = new CudaBackend(new CudaContext(driver, devices[index], new KernelLibrary(compiler)), activations);
             return true;
         }
         catch (CudaException fault)

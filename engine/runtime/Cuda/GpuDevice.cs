@@ -6,7 +6,8 @@ namespace Engine.Runtime.Cuda;
 /// What a <see cref="CudaBackend"/> needs of a GPU: memory, copies and launches, in order. The driver's is <see cref="CudaContext"/>;
 /// another one runs the same launches where there is no GPU. One thread at a time.
 /// </summary>
-internal abstract unsafe class GpuDevice : KernelLauncher
+/// <param name="library">The kernels; without one, those that were compiled ahead.</param>
+internal abstract unsafe class GpuDevice(KernelLibrary? library = null) : KernelLauncher(library)
 {
     /// <summary>Makes the device this thread's.</summary>
     public abstract void Enter();

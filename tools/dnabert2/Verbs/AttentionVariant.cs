@@ -9,7 +9,7 @@ namespace Dnabert2.Tool;
 /// <param name="Measure">Times it: benchmark, sequences, tokens, rounds.</param>
 internal sealed record AttentionVariant(string Name, AttentionVariant.Measurement Measure)
 {
-    public const string All = "alibi,none,causal,window:256,softcap:30,relative:128";
+    public const string All = "alibi,none,causal,window:256,softcap:30,relative:128", CompiledAhead = "alibi";
 
     public delegate AttentionSample Measurement(AttentionBenchmark benchmark, int sequences, int tokens, int rounds, CancellationToken cancellation);
 

@@ -10,11 +10,10 @@ namespace Dnabert2.Tool;
 internal sealed class BenchAttentionVerb
 {
     private readonly Terminal _terminal;
-    private readonly Option<string> _variants = new("--variant")
+    private readonly Option<string?> _variants = new("--variant")
     {
-        Description = "score modifications: alibi, none, causal, window:TOKENS, softcap:BOUND, relative:TOKENS",
+        Description = "score modifications: alibi, none, causal, window:TOKENS, softcap:BOUND, relative:TOKENS; unless given, all, and on a GPU alibi, whose kernels are compiled ahead",
         HelpName = "NAME,…",
-        DefaultValueFactory = _ => AttentionVariant.All,
     };
 
     private readonly Option<string> _shapes = new("--shapes")
@@ -49,11 +48,12 @@ internal sealed class BenchAttentionVerb
 
     private int Run(ParseResult parsed)
     {
-        AttentionVariant[] variants = AttentionVariant.Parse(parsed.GetRequiredValue(_variants));
+        AttentionVariant[]? chosen = parsed.GetValue(_variants) is { } list ? AttentionVariant.Parse(list) : null;
         (int Sequences, int Tokens)[] shapes = BenchVerb.Shapes(parsed.GetRequiredValue(_shapes));
         int rounds = parsed.GetValue(_rounds), heads = parsed.GetValue(_heads), headSize = parsed.GetValue(_headSize);
         bool json = parsed.GetValue(_json);
         using Backend backend = _compute.Open(parsed);
+        AttentionVariant[] variants = chosen ?? AttentionVariant.Parse(backend.Records ? AttentionVariant.CompiledAhead : AttentionVariant.All);
         using var benchmark = new AttentionBenchmark(backend, heads, headSize);
         double peak = json ? 0 : backend.MeasurePeak();
         if (!json)

@@ -1,0 +1,19 @@
+using Engine.Kernels.Gpu;
+
+namespace Engine.Kernels;
+
+/// <summary>The kernels of attention with a score modification.</summary>
+internal static class ScoreModificationKernels
+{
+    /// <summary>Adds all of them: forward and backward, in either type, with and without dropout, under the name of the modification.</summary>
+    public static void Add<TMod>(KernelList list)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        string name = ScoreModificationName<TMod>.Value;
+        AttentionKernels.Add<TMod>(list, name);
+        AttentionGradientKernels.Add<TMod>(list, name);
+        AttentionTensorCoreKernels.Add<TMod>(list, name);
+        AttentionTensorCoreGradientKernels.Add<TMod>(list, name);
+        if (typeof(TMod) == typeof(RelativeBias)) RelativeBiasGradientKernels.Register(list);
+    }
+}
