@@ -23,7 +23,7 @@ internal static partial class Assembler
     {
         try
         {
-            Run("--version");
+            Run("-V");
             return true;
         }
         catch (Win32Exception)
