@@ -95,6 +95,54 @@ public partial class ArchitectureTests
         }
     }
 
+    /// <summary>The build checks all other code style; this order only <c>dotnet format</c> knows, and it takes minutes.</summary>
+    [Fact]
+    public void Usings_are_in_order()
+    {
+        foreach (string path in SourceFiles().Concat(Files("*.cs", "docs"))) Assert.Null(FirstUsingOutOfOrder(File.ReadAllLines(path)) is { } line ? $"{path}: {line}" : null);
+    }
+
+    [Theory]
+    [InlineData(null, "using System;", "using System.Text;", "using Dnabert2;", "using Engine.Runtime;", "using static System.Math;", "using A = B.C;")]
+    [InlineData(null, "using Dnabert2.Tool;", "using Dnabert2.Tools;", "using DNABERT3;", "using Xunit;")]
+    [InlineData("using System;", "using Dnabert2;", "using System;")]
+    [InlineData("using System;", "using System.Text;", "using System;")]
+    [InlineData("using Dnabert2.Tool;", "using Dnabert2.Training;", "using Dnabert2.Tool;")]
+    [InlineData("using Xunit;", "using static System.Math;", "using Xunit;")]
+    [InlineData("using static System.Math;", "using A = B.C;", "using static System.Math;")]
+    [InlineData("using A = C.D;", "using B = C.E;", "using A = C.D;")]
+    public void Usings_out_of_order_are_found(string? expected, params string[] lines) =>
+        Assert.Equal(expected, FirstUsingOutOfOrder([.. lines, "", "namespace X;"]));
+
+    /// <summary>Namespaces, then types, then aliases; of each, System first, and then by the parts of the name.</summary>
+    private static string? FirstUsingOutOfOrder(string[] lines)
+    {
+        (int Kind, bool Other, string[] Parts)? before = null;
+        foreach (string line in lines.TakeWhile(line => !line.StartsWith("namespace ", StringComparison.Ordinal)))
+        {
+            if (UsingDirective().Match(line) is not { Success: true } match) continue;
+            string[] parts = match.Groups["name"].Value.Split('.');
+            int kind = match.Groups["alias"].Success ? 2 : match.Groups["static"].Success ? 1 : 0;
+            if (kind == 2) parts = [match.Groups["alias"].Value];
+            var now = (Kind: kind, Other: parts[0] != "System", Parts: parts);
+            if (before is { } last && (last.Kind, last.Other).CompareTo((now.Kind, now.Other)) is var order && (order > 0 || (order == 0 && Compare(last.Parts, parts) > 0)))
+                return line;
+            before = now;
+        }
+
+        return null;
+
+        static int Compare(string[] a, string[] b)
+        {
+            for (int i = 0; i < Math.Min(a.Length, b.Length); i++)
+                if (string.Compare(a[i], b[i], StringComparison.OrdinalIgnoreCase) is var order and not 0) return order;
+            return a.Length - b.Length;
+        }
+    }
+
+    [GeneratedRegex(@"^using (?<static>static )?((?<alias>\w+) = )?(?<name>[\w.]+)(<.*>)?;$")]
+    private static partial Regex UsingDirective();
+
     private static IEnumerable<string> SourceFiles() =>
         Files("*.cs", "engine", "model", "tokenizer", "tools", "tests", "bench");
 

@@ -13,7 +13,9 @@ public class OptimizerKernelTests
     public void AdamW_equals_the_float64_formula_at_every_length(string form)
     {
         using Backend backend = Backends.Create(form, 3);
-        for (int count = 1; count <= 256; count++)
+        // On a GPU a thread has one element: what differs is where a warp or a block ends, and the runs begin.
+        IEnumerable<int> counts = form == "gpu" ? [1, 2, 3, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600] : Enumerable.Range(1, 256);
+        foreach (int count in counts)
         {
             using var arena = new Arena(backend);
             double[] losses = [1, 2], report = new double[2];

@@ -32,7 +32,8 @@ internal static class ModelOperationCases
         yield return Of("EncoderLayer.Forward", "", (model, inputs, x) => model.Encoder.Layers[0].Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
         yield return Of(
             "EncoderLayer.ForwardInPlace", "", (model, inputs, x) => model.Encoder.Layers[0].ForwardInPlace(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16))
-            with { InPlace = 0 };
+            with
+        { InPlace = 0 };
         yield return Of("MlmHead.Forward", "", (model, inputs, x) => model.MlmHead!.Forward(inputs.Tape, x[0]), (7, 16));
         yield return Of("Pooler.Forward", "", (model, inputs, x) => model.Pooler!.Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
         yield return Of("Classifier.Forward", "", (model, inputs, x) => model.Classifier!.Forward(inputs.Tape, x[0]), (2, 16));
