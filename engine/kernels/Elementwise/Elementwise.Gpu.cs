@@ -4,31 +4,15 @@ using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
-/// <summary>A function of one value, on the GPU.</summary>
-internal interface IGpuUnary
-{
-    static abstract float Apply(float x);
-}
-
-internal readonly struct GpuGelu : IGpuUnary
-{
-    public static float Apply(float x) => GpuMath.Gelu(x);
-}
-
-internal readonly struct GpuTanh : IGpuUnary
-{
-    public static float Apply(float x) => GpuMath.Tanh(x);
-}
-
 /// <summary>Element-by-element operations on the GPU. Grid: elements / 2048.</summary>
 internal static class ElementwiseKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("gelu_f32", Map<F32, float, GpuGelu>, Flat.Threads);
-        list.Add("gelu_bf16", Map<BF16, ushort, GpuGelu>, Flat.Threads);
-        list.Add("tanh_f32", Map<F32, float, GpuTanh>, Flat.Threads);
-        list.Add("tanh_bf16", Map<BF16, ushort, GpuTanh>, Flat.Threads);
+        list.Add("gelu_f32", Map<F32, float, GeluFunction>, Flat.Threads);
+        list.Add("gelu_bf16", Map<BF16, ushort, GeluFunction>, Flat.Threads);
+        list.Add("tanh_f32", Map<F32, float, TanhFunction>, Flat.Threads);
+        list.Add("tanh_bf16", Map<BF16, ushort, TanhFunction>, Flat.Threads);
         list.Add("add_f32", Add<F32, float>, Flat.Threads);
         list.Add("add_bf16", Add<BF16, ushort>, Flat.Threads);
         list.Add("scale_f32", Scale<F32, float>, Flat.Threads);
@@ -44,13 +28,13 @@ internal static class ElementwiseKernels
     public static void Map<TE, T, TFunction>(ArrayView<T> x, ArrayView<T> y, long count)
         where TE : struct, IElement<T>
         where T : unmanaged
-        where TFunction : struct, IGpuUnary
+        where TFunction : struct, IElementwise
     {
         Flat share = Flat.Share(count);
         if (share.Length <= 0) return;
         ArrayView<T> source = share.Of(x), destination = share.Of(y);
         TE.Store(destination, 0, Warp.Lane, share.Whole, Apply<TFunction>(TE.Load(source, 0, Warp.Lane, share.Whole, 0)));
-        if (share.Single >= 0) TE.Set(destination, share.Single, TFunction.Apply(TE.Get(source, share.Single)));
+        if (share.Single >= 0) TE.Set(destination, share.Single, Apply<TFunction>(TE.Get(source, share.Single)));
     }
 
     /// <summary>y = x + z; y may be either.</summary>
@@ -90,7 +74,7 @@ internal static class ElementwiseKernels
         int index = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, row = index / chunks, chunk = index - (row * chunks);
         if (row >= rows) return;
         ArrayView<T> gate = g.SubView((long)row * 2 * width, width), value = g.SubView(((long)row * 2 * width) + width, width);
-        Float8 activated = Apply<GpuGelu>(TE.Load(gate, chunk, Warp.Lane, width, 0));
+        Float8 activated = Apply<GeluFunction>(TE.Load(gate, chunk, Warp.Lane, width, 0));
         TE.Store(y.SubView((long)row * width, width), chunk, Warp.Lane, width, activated * TE.Load(value, chunk, Warp.Lane, width, 0));
     }
 
@@ -124,10 +108,14 @@ internal static class ElementwiseKernels
     }
 
     public static Float8 Apply<TFunction>(Float8 v)
-        where TFunction : struct, IGpuUnary
+        where TFunction : struct, IElementwise
         => new(Apply<TFunction>(v.Low), Apply<TFunction>(v.High));
 
     private static Float4 Apply<TFunction>(Float4 v)
-        where TFunction : struct, IGpuUnary
-        => new(TFunction.Apply(v.X), TFunction.Apply(v.Y), TFunction.Apply(v.Z), TFunction.Apply(v.W));
+        where TFunction : struct, IElementwise
+        => new(Apply<TFunction>(v.X), Apply<TFunction>(v.Y), Apply<TFunction>(v.Z), Apply<TFunction>(v.W));
+
+    private static float Apply<TFunction>(float x)
+        where TFunction : struct, IElementwise
+        => TFunction.Apply<GpuFloat>(x, x).Value;
 }

@@ -2,58 +2,6 @@ using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels;
 
-/// <summary>A function of up to two values, applied element by element.</summary>
-internal interface IElementwise
-{
-    static abstract T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>;
-}
-
-/// <summary><c>a + b</c>.</summary>
-internal readonly struct AddFunction : IElementwise
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>
-        => a + b;
-}
-
-/// <summary><c>gelu(a)</c>; see <see cref="Elementary.Gelu"/>.</summary>
-internal readonly struct GeluFunction : IElementwise
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>
-        => Elementary.Gelu(a);
-}
-
-/// <summary>The gradient of GELU: a is its input, b the gradient of its result.</summary>
-internal readonly struct GeluGradient : IElementwise
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>
-        => Elementary.GeluDerivative(a) * b;
-}
-
-/// <summary><c>tanh(a)</c>.</summary>
-internal readonly struct TanhFunction : IElementwise
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>
-        => T.Tanh(a);
-}
-
-/// <summary>The gradient of tanh: a is its result, b the gradient of that.</summary>
-internal readonly struct TanhGradient : IElementwise
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Apply<T>(T a, T b)
-        where T : unmanaged, ISimd<T>
-        => b * (1f - (a * a));
-}
-
 /// <summary>Loops over contiguous arrays, element by element.</summary>
 internal static unsafe class Elementwise
 {

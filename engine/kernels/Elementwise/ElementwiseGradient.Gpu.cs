@@ -4,22 +4,26 @@ using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
-/// <summary>The gradient of a function of one value: dx from what the forward pass kept and dy.</summary>
-internal interface IGpuUnaryGradient
+/// <summary>
+/// As <see cref="GeluGradient"/>, but x / √2π is multiplied first: it is there before the exponential is. The CPU's order is that of the
+/// files its results are held against.
+/// </summary>
+internal readonly struct GpuGeluGradient : IElementwise
 {
-    static abstract float Apply(float kept, float dy);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, IReal<T>
+    {
+        T z = T.Abs(a), bell = GeluFormula.Bell(z), tail = GeluFormula.NormalTail(z, bell);
+        return b * T.MultiplyAdd(a * 0.398942280401432678f, bell, T.IfLess(a, 0f, tail, 1f - tail));
+    }
 }
 
-/// <summary>GELU keeps its operand.</summary>
-internal readonly struct GpuGeluGradient : IGpuUnaryGradient
+/// <summary>As <see cref="TanhGradient"/>, but 1 − a² is one operation, which the CPU rounds twice.</summary>
+internal readonly struct GpuTanhGradient : IElementwise
 {
-    public static float Apply(float kept, float dy) => dy * GpuMath.GeluDerivative(kept);
-}
-
-/// <summary>tanh keeps its result.</summary>
-internal readonly struct GpuTanhGradient : IGpuUnaryGradient
-{
-    public static float Apply(float kept, float dy) => dy * Ptx.Fma(-kept, kept, 1f);
+    public static T Apply<T>(T a, T b)
+        where T : unmanaged, IReal<T>
+        => b * T.MultiplyAdd(-a, a, 1f);
 }
 
 /// <summary>The gradients of element-by-element operations on the GPU.</summary>
@@ -40,7 +44,7 @@ internal static class ElementwiseGradientKernels
     public static void Map<TE, T, TFunction>(ArrayView<T> kept, ArrayView<T> dy, ArrayView<T> dx, long count, int accumulate)
         where TE : struct, IElement<T>
         where T : unmanaged
-        where TFunction : struct, IGpuUnaryGradient
+        where TFunction : struct, IElementwise
     {
         Flat share = Flat.Share(count);
         if (share.Length <= 0) return;
@@ -50,7 +54,7 @@ internal static class ElementwiseGradientKernels
         if (accumulate != 0) value += TE.Load(result, 0, Warp.Lane, share.Whole, 0);
         TE.Store(result, 0, Warp.Lane, share.Whole, value);
         if (share.Single < 0) return;
-        float one = TFunction.Apply(TE.Get(first, share.Single), TE.Get(second, share.Single));
+        float one = Apply<TFunction>(TE.Get(first, share.Single), TE.Get(second, share.Single));
         if (accumulate != 0) one += TE.Get(result, share.Single);
         TE.Set(result, share.Single, one);
     }
@@ -71,10 +75,14 @@ internal static class ElementwiseGradientKernels
         Float8 d = TE.Load(du.SubView((long)row * width, width), chunk, Warp.Lane, width, 0);
         TE.Store(dg.SubView(gate, width), chunk, Warp.Lane, width,
             new(Apply<GpuGeluGradient>(a.Low, d.Low * b.Low), Apply<GpuGeluGradient>(a.High, d.High * b.High)));
-        TE.Store(dg.SubView(value, width), chunk, Warp.Lane, width, d * ElementwiseKernels.Apply<GpuGelu>(a));
+        TE.Store(dg.SubView(value, width), chunk, Warp.Lane, width, d * ElementwiseKernels.Apply<GeluFunction>(a));
     }
 
     private static Float4 Apply<TFunction>(Float4 k, Float4 d)
-        where TFunction : struct, IGpuUnaryGradient
-        => new(TFunction.Apply(k.X, d.X), TFunction.Apply(k.Y, d.Y), TFunction.Apply(k.Z, d.Z), TFunction.Apply(k.W, d.W));
+        where TFunction : struct, IElementwise
+        => new(Apply<TFunction>(k.X, d.X), Apply<TFunction>(k.Y, d.Y), Apply<TFunction>(k.Z, d.Z), Apply<TFunction>(k.W, d.W));
+
+    private static float Apply<TFunction>(float kept, float dy)
+        where TFunction : struct, IElementwise
+        => TFunction.Apply<GpuFloat>(kept, dy).Value;
 }

@@ -25,7 +25,7 @@ internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int wi
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void One<TR>(float* gate, int width, float* result)
         where TR : unmanaged, ISimd<TR>
-        => TR.Store(result, Elementary.Gelu(TR.Load(gate)) * TR.Load(gate + width));
+        => TR.Store(result, GeluFormula.Value(TR.Load(gate)) * TR.Load(gate + width));
 }
 
 /// <summary>The gradient of GEGLU: g and du → dg, which may be g.</summary>
@@ -49,7 +49,7 @@ internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* 
         where TR : unmanaged, ISimd<TR>
     {
         TR x = TR.Load(gate), up = TR.Load(gate + width), du = TR.Load(gradient);
-        TR.Store(result, du * up * Elementary.GeluDerivative(x));
-        TR.Store(result + width, du * Elementary.Gelu(x));
+        TR.Store(result, du * up * GeluFormula.Derivative(x));
+        TR.Store(result + width, du * GeluFormula.Value(x));
     }
 }

@@ -48,6 +48,12 @@ internal readonly struct GpuFloat : IReal<GpuFloat>
     public static GpuFloat Sqrt(GpuFloat a) => new(Ptx.Sqrt(a.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Reciprocal(GpuFloat a) => new(Ptx.Reciprocal(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Log(GpuFloat a) => new(GpuMath.Log(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GpuFloat Exp(GpuFloat a) => new(GpuMath.Exp(a.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

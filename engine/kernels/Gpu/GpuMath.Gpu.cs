@@ -2,7 +2,10 @@ using static ILGPU.Util.Utilities;
 
 namespace Engine.Kernels.Gpu;
 
-/// <summary>The elementary functions on the GPU, in the accuracy of the CPU's.</summary>
+/// <summary>
+/// The elementary functions on the GPU, in the accuracy of the CPU's. They have a source of their own: a GPU has instructions for 2^x,
+/// log₂ x and 1 / x, which the CPU's polynomials and divisions are many times as long as.
+/// </summary>
 internal static class GpuMath
 {
     private const float Log2OfE = 1.44269504f, LogOf2 = 0.693147181f;
@@ -42,35 +45,4 @@ internal static class GpuMath
 
     /// <summary>1 / √x, both operations correctly rounded.</summary>
     public static float ReciprocalSqrt(float x) => Ptx.Reciprocal(Ptx.Sqrt(x));
-
-    /// <summary>
-    /// Φ(−z) for z ≥ 0, the tail of the normal distribution: <c>e^(−z²/2) · t·P(t)</c> with <c>t = 1 / (1 + 0.26 z)</c>, the CPU's
-    /// fit; see <c>Elementary.NormalTail</c>. <paramref name="density"/> is <c>e^(−z²/2)</c>.
-    /// </summary>
-    public static float NormalTail(float z, float density)
-    {
-        float t = Ptx.Reciprocal(Ptx.Fma(z, 0.26f, 1f));
-        float p = Ptx.Fma(-0.0719460243968f, t, 0.224175614558f);
-        p = Ptx.Fma(p, t, -0.097472247141f);
-        p = Ptx.Fma(p, t, 0.157942997619f);
-        p = Ptx.Fma(p, t, 0.0775582340268f);
-        p = Ptx.Fma(p, t, 0.106124382429f);
-        p = Ptx.Fma(p, t, 0.10361698577f);
-        return p * t * density;
-    }
-
-    /// <summary>The exact (erf) GELU, x·Φ(x).</summary>
-    public static float Gelu(float x)
-    {
-        float z = Ptx.Abs(x);
-        return Ptx.Max(x, 0f) - (z * NormalTail(z, Exp(-0.5f * z * z)));
-    }
-
-    /// <summary>The derivative of the exact GELU, Φ(x) + x·φ(x).</summary>
-    public static float GeluDerivative(float x)
-    {
-        float z = Ptx.Abs(x), density = Exp(-0.5f * z * z);
-        float tail = NormalTail(z, density);
-        return Ptx.Fma(x * 0.398942280f, density, Select(x < 0f, tail, 1f - tail));
-    }
 }

@@ -73,7 +73,7 @@ internal static unsafe partial class MatMul
     {
         T v = T.Load(tile);
         if (bias != null) v += T.Load(bias);
-        if (activation == Activation.Gelu) v = Elementary.Gelu(v);
+        if (activation == Activation.Gelu) v = GeluFormula.Value(v);
         if (residual != null) v += T.Load(residual);
         T.Store(result, v);
     }
@@ -96,7 +96,7 @@ internal static unsafe partial class MatMul
     {
         T gate = T.Load(tile), up = T.Load(tile + toUp);
         if (gateBias != null) (gate, up) = (gate + T.Load(gateBias), up + T.Load(upBias));
-        T v = Elementary.Gelu(gate) * up;
+        T v = GeluFormula.Value(gate) * up;
         if (residual != null) v += T.Load(residual);
         T.Store(result, v);
     }

@@ -24,14 +24,14 @@ internal readonly struct GeluEpilogue : IEpilogue
 {
     public static bool Gated => false;
 
-    public static float Apply(float x) => GpuMath.Gelu(x);
+    public static float Apply(float x) => GeluFormula.Value<GpuFloat>(x).Value;
 }
 
 internal readonly struct GegluEpilogue : IEpilogue
 {
     public static bool Gated => true;
 
-    public static float Apply(float x) => GpuMath.Gelu(x);
+    public static float Apply(float x) => GeluFormula.Value<GpuFloat>(x).Value;
 }
 
 /// <summary>How a factor of a matrix product lies in memory, and how the 256 threads of a block read a tile of 128 × 16 of it.</summary>

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels;
 
-/// <summary>Elementary functions in float32, one source for every SIMD form.</summary>
+/// <summary>The exponential and what is made of it for SIMD registers: one source for every width.</summary>
 internal static class Elementary
 {
     /// <summary>
@@ -48,47 +48,5 @@ internal static class Elementary
         T large = 1f - (2f / (e + 1f));
         large = T.IfLess(x, 0f, -large, large);
         return T.IfLess(magnitude, 0.625f, small, T.IfLess(0.5f, magnitude, large, x));
-    }
-
-    /// <summary>
-    /// The exact (erf) GELU, <c>x·Φ(x) = max(x, 0) − |x|·Φ(−|x|)</c>: absolute error below 2e-8 before rounding, and the negative tail
-    /// keeps its relative accuracy.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Gelu<T>(T x)
-        where T : unmanaged, ISimd<T>
-    {
-        T z = T.Abs(x);
-        return T.Max(x, 0f) - (z * NormalTail(z, out _));
-    }
-
-    /// <summary>The derivative of GELU, <c>Φ(x) + x·φ(x)</c>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T GeluDerivative<T>(T x)
-        where T : unmanaged, ISimd<T>
-    {
-        T tail = NormalTail(T.Abs(x), out T exponential);
-        T cumulative = T.IfLess(x, 0f, tail, 1f - tail);
-        return T.MultiplyAdd(x * exponential, 0.398942280401432678f, cumulative);
-    }
-
-    /// <summary>
-    /// <c>Φ(−z) = e^(−z²/2) · t·P(t)</c> for z ≥ 0, with <c>t = 1 / (1 + 0.26 z)</c> and P of degree 6 fitted over [0, 13] (minimax:
-    /// absolute error of <c>z·Φ(−z)</c> below 2e-8, relative error below 1.2e-5 in the tail, both before rounding).
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static T NormalTail<T>(T z, out T exponential)
-        where T : unmanaged, ISimd<T>
-    {
-        T t = 1f / T.MultiplyAdd(z, 0.26f, 1f);
-        T p = -0.0719460243968f;
-        p = T.MultiplyAdd(p, t, 0.224175614558f);
-        p = T.MultiplyAdd(p, t, -0.097472247141f);
-        p = T.MultiplyAdd(p, t, 0.157942997619f);
-        p = T.MultiplyAdd(p, t, 0.0775582340268f);
-        p = T.MultiplyAdd(p, t, 0.106124382429f);
-        p = T.MultiplyAdd(p, t, 0.10361698577f);
-        exponential = Exp(z * z * -0.5f);
-        return p * t * exponential;
     }
 }

@@ -47,6 +47,12 @@ public readonly struct Float64(double value) : IReal<Float64>
     public static Float64 Sqrt(Float64 a) => new(Math.Sqrt(a.Value));
 
     /// <inheritdoc/>
+    public static Float64 Reciprocal(Float64 a) => new(1 / a.Value);
+
+    /// <inheritdoc/>
+    public static Float64 Log(Float64 a) => new(Math.Log(a.Value));
+
+    /// <inheritdoc/>
     public static Float64 Exp(Float64 a) => new(Math.Exp(a.Value));
 
     /// <inheritdoc/>

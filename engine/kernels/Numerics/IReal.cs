@@ -20,7 +20,7 @@ public interface IReal<T>
     /// <summary>The difference.</summary>
     static abstract T operator -(T a, T b);
 
-    /// <summary>The product. Products and sums are rounded one by one: only <see cref="MultiplyAdd"/> may fuse them.</summary>
+    /// <summary>The product. On a CPU it and a sum that follows are rounded one by one; a GPU's compiler may fuse them.</summary>
     static abstract T operator *(T a, T b);
 
     /// <summary>The quotient.</summary>
@@ -44,8 +44,14 @@ public interface IReal<T>
     /// <summary>The square root.</summary>
     static abstract T Sqrt(T a);
 
+    /// <summary><c>1 / a</c>, rounded once.</summary>
+    static abstract T Reciprocal(T a);
+
     /// <summary>The base-e exponential.</summary>
     static abstract T Exp(T a);
+
+    /// <summary>The natural logarithm of a positive number.</summary>
+    static abstract T Log(T a);
 
     /// <summary>The hyperbolic tangent.</summary>
     static abstract T Tanh(T a);

@@ -73,6 +73,12 @@ internal readonly unsafe struct Simd128 : ISimd<Simd128>
     public static Simd128 Sqrt(Simd128 a) => new(Vector128.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd128 Reciprocal(Simd128 a) => new(Vector128<float>.One / a._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd128 Log(Simd128 a) => new(Vector128.Log(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd128 Exp(Simd128 a) => Elementary.Exp(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -73,6 +73,12 @@ internal readonly unsafe struct Simd256 : ISimd<Simd256>
     public static Simd256 Sqrt(Simd256 a) => new(Vector256.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd256 Reciprocal(Simd256 a) => new(Vector256<float>.One / a._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd256 Log(Simd256 a) => new(Vector256.Log(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd256 Exp(Simd256 a) => Elementary.Exp(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -75,6 +75,12 @@ internal readonly unsafe struct Simd512 : ISimd<Simd512>
     public static Simd512 Sqrt(Simd512 a) => new(Vector512.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd512 Reciprocal(Simd512 a) => new(Vector512<float>.One / a._value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd512 Log(Simd512 a) => new(Vector512.Log(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd512 Exp(Simd512 a) => Elementary.Exp(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

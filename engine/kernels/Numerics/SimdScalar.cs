@@ -88,6 +88,14 @@ public readonly unsafe struct SimdScalar(float value) : ISimd<SimdScalar>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdScalar Reciprocal(SimdScalar a) => new(1 / a.Value);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdScalar Log(SimdScalar a) => new(MathF.Log(a.Value));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdScalar Exp(SimdScalar a) => Elementary.Exp(a);
 
     /// <inheritdoc/>
