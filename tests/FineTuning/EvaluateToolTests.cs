@@ -95,10 +95,10 @@ public sealed class EvaluateToolTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--lr", "-1", "LearningRate is -1")]
-    [InlineData("--batch", "0", "Batch is 0")]
-    [InlineData("--epochs", "0", "Epochs is 0")]
-    [InlineData("--dropout", "1", "Dropout is 1")]
+    [InlineData("--lr", "-1", "--lr is -1")]
+    [InlineData("--batch", "0", "--batch is 0")]
+    [InlineData("--epochs", "0", "--epochs is 0")]
+    [InlineData("--dropout", "1", "--dropout is 1")]
     [InlineData("--device", "cuda:x", "--device cuda:x")]
     public void Options_are_checked_before_data_are_read(string option, string value, string expected)
     {

@@ -36,9 +36,9 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     }
 
     [Theory]
-    [InlineData("--lr -1", "LearningRate is -1")]
-    [InlineData("--batch 0", "Batch is 0")]
-    [InlineData("--max-tokens 3", "MaxTokens is 3")]
+    [InlineData("--lr -1", "--lr is -1")]
+    [InlineData("--batch 0", "--batch is 0")]
+    [InlineData("--max-tokens 3", "--max-tokens is 3")]
     [InlineData("--lora targets=none.of.it", "none.of.it")]
     [InlineData("--device cuda:x", "--device cuda:x")]
     [InlineData("--seeds 1,x", "--seeds 1,x")]

@@ -133,7 +133,7 @@ public sealed class PretrainToolTests : IDisposable
     [InlineData("--heads 5", 2, "--heads 5")]
     [InlineData("--lr -1", 1, "LearningRate")]
     [InlineData("--recipe missing.json", 1, "missing.json")]
-    [InlineData("--held-out 1", 1, "HeldOut is 1")]
+    [InlineData("--held-out 1", 1, "--held-out is 1")]
     [InlineData("--repeat-bases 33", 1, "RepeatBases is 33")]
     public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
     {
@@ -143,11 +143,11 @@ public sealed class PretrainToolTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--lr -1", "LearningRate is -1")]
-    [InlineData("--held-out 1", "HeldOut is 1")]
-    [InlineData("--min-bases 60 --max-bases 50", "MaxBases is 50")]
-    [InlineData("--max-tokens 2", "MaxTokens is 2")]
-    [InlineData("--batch 1000000 --max-tokens 400", "GlobalBatch is 1000000")]
+    [InlineData("--lr -1", "--lr is -1")]
+    [InlineData("--held-out 1", "--held-out is 1")]
+    [InlineData("--min-bases 60 --max-bases 50", "--max-bases is 50")]
+    [InlineData("--max-tokens 2", "--max-tokens is 2")]
+    [InlineData("--batch 1000000 --max-tokens 400", "--batch is 1000000")]
     [InlineData("--steps 5 --warmup 6", "--warmup")]
     [InlineData("--weight gamma=1", "'gamma'")]
     [InlineData("--weight alpha=1", "'beta' has no weight")]
