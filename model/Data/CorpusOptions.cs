@@ -55,5 +55,6 @@ public sealed record CorpusOptions
         OptionRange.Check(nameof(HeldOut), HeldOut, 0, OptionRange.BelowOne);
         OptionRange.Check(nameof(RepeatBases), RepeatBases, 0, SharedRuns.Longest);
         OptionRange.Check(nameof(ShardTokens), ShardTokens, MaxTokens, 1 << 29);
+        OptionRange.Check(nameof(OnEmpty), OnEmpty);
     }
 }

@@ -129,7 +129,7 @@ public sealed class GpuBenchTests : IDisposable
     private static GpuDevice Device()
     {
         var driver = new FakeDriver();
-        return new CudaContext(driver, CudaDevices.List(driver, out _)[0]);
+        return new CudaContext(driver, CudaDevices.List(driver, out _)[0], TestKernels.Library());
     }
 
     private Journal Open() => new(_folder["journal.tsv"]);
