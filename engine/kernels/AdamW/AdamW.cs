@@ -1,66 +1,115 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
 /// <summary>
-/// The numbers of one AdamW step as they lie in a backend's memory: [<see cref="Count"/>] floats in this order. A step that was recorded
-/// reads them anew.
+/// A step of AdamW over flat tensors: the norm of the gradients, clipping, the update, unless the norm or a loss is not finite, and
+/// in any case gradients of 0. Its numbers are read from memory, where its report is written too: nothing is waited for.
 /// </summary>
-/// <param name="Rate">The learning rate over <c>1 − β₁ᵗ</c>.</param>
-/// <param name="Keep">What decay leaves of a parameter, <c>1 − learning rate · decay</c>.</param>
-/// <param name="RootCorrection"><c>1 / sqrt(1 − β₂ᵗ)</c>.</param>
-/// <param name="Beta1">Decay of the first moment.</param>
-/// <param name="Beta2">Decay of the second moment.</param>
-/// <param name="Epsilon">Added to the root of the second moment.</param>
-/// <param name="ClipNorm">The norm to which the gradients are clipped; ∞: they are not.</param>
-[StructLayout(LayoutKind.Sequential)]
-public readonly record struct AdamWStep(float Rate, float Keep, float RootCorrection, float Beta1, float Beta2, float Epsilon, float ClipNorm)
+/// <param name="numbers">F32 [<see cref="AdamWStep.Count"/>]; see <see cref="AdamWStep"/>.</param>
+/// <param name="runs">What is updated.</param>
+/// <param name="words">I32: <see cref="AdamWRuns.Words"/> in the memory of the backend.</param>
+/// <param name="w">Parameters; at least as long as the runs say.</param>
+/// <param name="g">Gradients, [length].</param>
+/// <param name="m">First moments, [length]; updated.</param>
+/// <param name="v">Second moments, [length]; updated.</param>
+/// <param name="losses">F64 [passes]: sums of losses, or absent.</param>
+/// <param name="rounded">BF16, as long as w: receives what is updated, rounded; or absent.</param>
+/// <param name="report">F64 [2]: the norm before clipping, NaN where a loss is not finite; 1 if the step was taken, or else 0.</param>
+public readonly unsafe struct AdamWUpdate(
+    Tensor numbers, AdamWRuns runs, Tensor words, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report) : IOperation
 {
-    /// <summary>How many numbers there are.</summary>
-    public const int Count = 7;
+    private const int NormBlocks = 1024;
 
-    /// <summary>The numbers of a step.</summary>
-    /// <param name="learningRate">Its learning rate.</param>
-    /// <param name="beta1">Decay of the first moment.</param>
-    /// <param name="beta2">Decay of the second moment.</param>
-    /// <param name="epsilon">Added to the root of the second moment.</param>
-    /// <param name="weightDecay">Decoupled weight decay.</param>
-    /// <param name="step">The number of the step, from 1, for the bias correction.</param>
-    /// <param name="clipNorm">The norm to which the gradients are clipped; null: they are not.</param>
-    public static AdamWStep Of(float learningRate, float beta1, float beta2, float epsilon, float weightDecay, int step, float? clipNorm) => new(
-        (float)(learningRate / (1 - Math.Pow(beta1, step))), 1 - (learningRate * weightDecay), (float)(1 / Math.Sqrt(1 - Math.Pow(beta2, step))),
-        beta1, beta2, epsilon, clipNorm ?? float.PositiveInfinity);
-}
+    static string IOperation.Name => "AdamW";
 
-/// <summary>
-/// AdamW (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch computes it, in one pass: <c>w −= lr · decay · w</c>;
-/// <c>m = β₁ m + (1 − β₁) g</c>; <c>v = β₂ v + (1 − β₂) g²</c>; <c>w −= lr / (1 − β₁ᵗ) · m / (sqrt(v / (1 − β₂ᵗ)) + eps)</c>, with g the
-/// gradient times <paramref name="gradientScale"/>. w, g, m, v: [count].
-/// </summary>
-internal readonly unsafe struct AdamWJob<T>(AdamWStep s, float gradientScale, bool decays, float* w, float* g, float* m, float* v, long count) : IJob
-    where T : unmanaged, ISimd<T>
-{
-    public void Run(int worker, int workers)
+    OperationCost IOperation.Cost => new(g.Shape, 0, 36.0 * g.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (long start, long end) = Partition.Share(count, 1024, worker, workers);
-        float keep = decays ? s.Keep : 1;
-        long i = start;
-        for (; i + T.Lanes <= end; i += T.Lanes) One<T>(i, keep);
-        for (; i < end; i++) One<SimdScalar>(i, keep);
+        ArgumentNullException.ThrowIfNull(runs);
+        var flat = new Shape(checked((int)runs.Length));
+        operands.Expect(numbers, DType.F32, new Shape(AdamWStep.Count));
+        operands.Expect(words, DType.I32, new Shape(runs.Words.Length));
+        if (w.IsAbsent || w.DType != DType.F32 || w.Count < runs.Length) throw new ArgumentException($"w is {w}, expected F32 of at least {runs.Length} elements");
+        operands.Expect(g, DType.F32, flat);
+        operands.Expect(m, DType.F32, flat);
+        operands.Expect(v, DType.F32, flat);
+        if (!losses.IsAbsent) operands.Expect(losses, DType.F64, new Shape(losses.Shape[0]));
+        operands.ExpectIfPresent(rounded, DType.BF16, w.Shape);
+        operands.Expect(report, DType.F64, new Shape(2));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void One<TR>(long i, float keep)
-        where TR : unmanaged, ISimd<TR>
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
     {
-        TR gradient = TR.Load(g + i) * gradientScale;
-        TR first = TR.MultiplyAdd(s.Beta1, TR.Load(m + i), (1 - s.Beta1) * gradient);
-        TR second = TR.MultiplyAdd(s.Beta2, TR.Load(v + i), (1 - s.Beta2) * gradient * gradient);
-        TR denominator = TR.MultiplyAdd(TR.Sqrt(second), s.RootCorrection, s.Epsilon);
-        TR decayed = TR.Load(w + i) * keep;
-        TR.Store(m + i, first);
-        TR.Store(v + i, second);
-        TR.Store(w + i, decayed - (s.Rate * (first / denominator)));
+        AdamWStep step = *(AdamWStep*)numbers.Pointer<float>();
+        float* value = w.Pointer<float>(), gradient = g.Pointer<float>(), first = m.Pointer<float>(), second = v.Pointer<float>();
+        double norm = losses.IsAbsent || Finite(losses.Span<double>()) ? Norm<T>(cpu) : double.NaN;
+        bool taken = double.IsFinite(norm);
+        // As torch.nn.utils.clip_grad_norm_ does it.
+        float scale = (float)Math.Min(1, step.ClipNorm / (norm + 1e-6));
+        foreach (AdamWRun run in taken ? runs.Runs : [])
+            cpu.Run(new AdamWJob<T>(
+                step, scale, run.Decays, value + run.Start, gradient + run.Start, first + run.Start, second + run.Start, run.Count));
+        NativeMemory.Clear(gradient, (nuint)g.Bytes);
+        Span<double> told = report.Span<double>();
+        (told[0], told[1]) = (norm, taken ? 1 : 0);
+    }
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        Tensor partial = gpu.Rent(new Shape(NormBlocks), DType.F32), status = gpu.Rent(new Shape(2), DType.F32);
+        KernelArguments a = gpu.Begin("sum_of_squares");
+        a.View(g);
+        a.View(partial);
+        a.I64(g.Count);
+        gpu.Launch(NormBlocks);
+        a = gpu.Begin("gradient_norm");
+        a.View(partial);
+        a.View(losses);
+        a.View(numbers);
+        a.View(report);
+        a.View(status);
+        gpu.Launch(1);
+        a = gpu.Begin(rounded.IsAbsent ? "adamw_f32" : "adamw_bf16");
+        a.View(Flat(w));
+        a.View(g);
+        a.View(m);
+        a.View(v);
+        a.View(rounded.IsAbsent ? rounded : Flat(rounded));
+        a.View(words);
+        a.View(numbers);
+        a.View(status);
+        a.I64(runs.Length);
+        gpu.Launch(Blocks(runs.Length, FlatBlock));
+    }
+
+    private Tensor Flat(Tensor tensor) => tensor.Slice(0, new Shape((int)runs.Length));
+
+    private double Norm<T>(CpuLauncher cpu)
+        where T : unmanaged, ISimd<T>
+    {
+        double sum = 0;
+        foreach (AdamWRun run in runs.Runs)
+        {
+            long blocks = SumOfSquaresJob<T>.Blocks(run.Count);
+            Tensor partial = cpu.Rent(CpuLauncher.FlatShape(blocks), DType.F64);
+            double* sums = partial.Pointer<double>();
+            cpu.Run(new SumOfSquaresJob<T>(g.Pointer<float>() + run.Start, run.Count, sums));
+            double ofRun = 0;
+            for (long i = 0; i < blocks; i++) ofRun += sums[i];
+            sum += ofRun;
+        }
+
+        return Math.Sqrt(sum);
+    }
+
+    private static bool Finite(ReadOnlySpan<double> values)
+    {
+        foreach (double value in values)
+            if (!double.IsFinite(value)) return false;
+        return true;
     }
 }

@@ -1,66 +1,85 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
-/// <summary>
-/// The cross-entropy of each row, <c>loss[r] = weight[r] · (log Σ exp(logits[r, c]) − logits[r, label[r]])</c>, and 0 where the label is
-/// negative. logits: [rows, classes]; weights: [rows], or null: all 1; the sum is taken in float64 over exponentials of the distance to the row's maximum.
-/// </summary>
-internal readonly unsafe struct CrossEntropyJob<T>(float* logits, int* labels, float* weights, float* losses, int rows, int classes) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>The cross-entropy of each row, <c>weight · (logsumexp(logits) − logits[label])</c>; 0 where the label is negative (ignored).</summary>
+/// <param name="logits">[rows, classes].</param>
+/// <param name="labels">I32 [rows], below classes.</param>
+/// <param name="weights">[rows], or absent: all 1.</param>
+/// <param name="losses">[rows].</param>
+public readonly unsafe struct CrossEntropyForward(Tensor logits, Tensor labels, Tensor weights, Tensor losses) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("cross_entropy");
+
+    static string IOperation.Name => "cross-entropy";
+
+    OperationCost IOperation.Cost => new(logits.Shape, 0, 4.0 * logits.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        for (int r = start; r < end; r++)
-            losses[r] = labels[r] < 0 ? 0 : (float)((weights == null ? 1 : weights[r]) * Loss(logits + ((long)r * classes), labels[r]));
+        var rows = new Shape(logits.Shape[0]);
+        operands.Expect(logits, operands.TypeOf(logits), new Shape(logits.Shape[0], logits.Shape[1]));
+        operands.Expect(labels, DType.I32, rows);
+        operands.ExpectIfPresent(weights, DType.F32, rows);
+        operands.Expect(losses, DType.F32, rows);
     }
 
-    private double Loss(float* row, int label) => CrossEntropyRow.LogSumExp<T>(row, classes) - row[label];
-}
-
-/// <summary>
-/// The gradient of the cross-entropies, each times <c>scale</c>:
-/// <c>dlogits[r, c] = scale · weight[r] · (softmax(logits[r])[c] − [c = label[r]])</c>, and 0 where the label is negative. dlogits may be
-/// logits.
-/// </summary>
-internal readonly unsafe struct CrossEntropyGradientJob<T>(
-    float* logits, int* labels, float* weights, float scale, float* dlogits, int rows, int classes) : IJob
-    where T : unmanaged, ISimd<T>
-{
-    public void Run(int worker, int workers)
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
     {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        for (int r = start; r < end; r++)
-        {
-            float* row = logits + ((long)r * classes), result = dlogits + ((long)r * classes);
-            if (labels[r] < 0)
-            {
-                new Span<float>(result, classes).Clear();
-                continue;
-            }
+        CpuLauncher.CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
+        cpu.Run(new CrossEntropyJob<T>(
+            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Shape[0], logits.Shape[1]));
+    }
 
-            float weight = weights == null ? scale : scale * weights[r], shift = (float)CrossEntropyRow.LogSumExp<T>(row, classes);
-            int c = 0;
-            T lanes = shift, factor = weight;
-            for (; c + T.Lanes <= classes; c += T.Lanes) T.Store(result + c, factor * T.Exp(T.Load(row + c) - lanes));
-            for (; c < classes; c++) result[c] = weight * SimdScalar.Exp(row[c] - shift).Value;
-            result[labels[r]] -= weight;
-        }
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        KernelArguments a = gpu.Begin(Entries, logits.DType);
+        a.View(logits);
+        a.View(labels);
+        a.View(weights);
+        a.View(losses);
+        a.I32(logits.Shape[1]);
+        gpu.Launch(logits.Shape[0]);
     }
 }
 
-internal static unsafe class CrossEntropyRow
+/// <summary>The gradient of the weighted cross-entropies, each times <paramref name="scale"/>; 0 where the label is negative.</summary>
+/// <param name="logits">[rows, classes].</param>
+/// <param name="labels">I32 [rows].</param>
+/// <param name="weights">[rows], or absent: all 1.</param>
+/// <param name="scale">[1]: one over the number of labels, for the gradient of their mean.</param>
+/// <param name="dlogits">The shape of logits; may be logits.</param>
+public readonly unsafe struct CrossEntropyBackward(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
 {
-    /// <summary>The logarithm of the sum of exponentials of a row.</summary>
-    public static double LogSumExp<T>(float* row, int classes)
-        where T : unmanaged, ISimd<T>
+    private static readonly KernelEntries Entries = new("cross_entropy_gradient");
+
+    static string IOperation.Name => "cross-entropy, gradient";
+
+    OperationCost IOperation.Cost => new(logits.Shape, 0, 8.0 * logits.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        float maximum = row[0];
-        for (int c = 1; c < classes; c++) maximum = MathF.Max(maximum, row[c]);
-        double sum = 0;
-        int i = 0;
-        T shift = maximum;
-        for (; i + T.Lanes <= classes; i += T.Lanes) sum += T.Sum(T.Exp(T.Load(row + i) - shift));
-        for (; i < classes; i++) sum += SimdScalar.Exp(row[i] - maximum).Value;
-        return maximum + Math.Log(sum);
+        operands.Expect(labels, DType.I32, new Shape(logits.Shape[0]));
+        operands.Expect(dlogits, operands.TypeOf(dlogits), logits.Shape);
+        operands.Expect(logits, dlogits.DType, logits.Shape);
+        operands.ExpectIfPresent(weights, DType.F32, labels.Shape);
+        operands.Expect(scale, DType.F32, new Shape(1));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new CrossEntropyGradientJob<T>(
+            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(), logits.Shape[0], logits.Shape[1]));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        KernelArguments a = gpu.Begin(Entries, logits.DType);
+        a.View(logits);
+        a.View(labels);
+        a.View(weights);
+        a.View(scale);
+        a.View(dlogits);
+        a.I32(logits.Shape[1]);
+        gpu.Launch(logits.Shape[0]);
     }
 }

@@ -1,46 +1,50 @@
-using System.Runtime.Intrinsics;
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>
-/// Dropout, <c>y[i] = keep[i] ? x[i] / (1 − p) : 0</c>, plus a residual where there is one. Element i is kept if word i of the stream is
-/// at least <c>p · 2³²</c>; so the backward pass draws the same mask again instead of storing it, and the mask is the same on every
-/// backend and for every number of threads. x, residual, y: [count]; y may be either; residual may be null.
-/// </summary>
-internal readonly unsafe struct DropoutJob<T>(Philox random, float probability, float* x, float* residual, float* y, long count) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone, so that the gradient is the same operation on dy.</summary>
+/// <param name="x">Any shape.</param>
+/// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+/// <param name="site">Who draws; the backward pass gives the same.</param>
+/// <param name="probability">p, from 0 up to but not including 1.</param>
+/// <param name="residual">The shape of x, or absent.</param>
+/// <param name="y">The shape of x; may be x or the residual.</param>
+public readonly unsafe struct DropoutForward(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y) : IOperation
 {
-    private const int Chunk = 64;
+    private static readonly KernelEntries Entries = new("dropout"), ResidualEntries = new("dropout_residual");
 
-    public void Run(int worker, int workers)
+    static string IOperation.Name => "dropout";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (long start, long end) = Partition.Share(count, Chunk, worker, workers);
-        uint threshold = (uint)(probability * 4294967296.0);
-        float scale = 1 / (1 - probability);
-        uint* words = stackalloc uint[Chunk];
-        for (long i = start; i < end; i += Chunk)
-        {
-            random.Fill(new Span<uint>(words, Chunk), (ulong)i / 4);
-            var factors = (float*)words;
-            for (int j = 0; j < Chunk; j += 8)
-            {
-                Vector256<float> keep = Vector256.GreaterThanOrEqual(Vector256.Load(words + j), Vector256.Create(threshold)).AsSingle();
-                (keep & Vector256.Create(scale)).Store(factors + j);
-            }
-
-            Apply(factors, x + i, residual == null ? null : residual + i, y + i, (int)Math.Min(Chunk, end - i));
-        }
+        if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
+        operands.Expect(x, operands.TypeOf(x), x.Shape);
+        operands.Expect(stream, DType.I32, new Shape(3));
+        operands.ExpectIfPresent(residual, x.DType, x.Shape);
+        operands.Expect(y, x.DType, x.Shape);
     }
 
-    private static void Apply(float* factors, float* x, float* residual, float* y, int count)
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
     {
-        int i = 0;
-        for (; i + T.Lanes <= count; i += T.Lanes)
-        {
-            T value = T.Load(x + i) * T.Load(factors + i);
-            T.Store(y + i, residual == null ? value : value + T.Load(residual + i));
-        }
+        uint* words = stream.Pointer<uint>();
+        var random = new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)site);
+        cpu.Run(new DropoutJob<T>(random, probability, x.Pointer<float>(), residual.Pointer<float>(), y.Pointer<float>(), x.Count));
+    }
 
-        for (; i < count; i++) y[i] = (x[i] * factors[i]) + (residual == null ? 0 : residual[i]);
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        KernelArguments a = gpu.Begin(residual.IsAbsent ? Entries : ResidualEntries, x.DType);
+        a.View(x);
+        a.View(residual);
+        a.View(y);
+        a.View(stream);
+        a.I64(x.Count);
+        a.U32((uint)(probability * 4294967296.0));
+        a.F32(1 / (1 - probability));
+        a.U32((uint)site);
+        gpu.Launch(Blocks(x.Count, FlatBlock));
     }
 }

@@ -1,28 +1,137 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
-/// <summary>
-/// The losses of predictions, element by element, <c>losses[i] = weights[i] · l(x[i], targets[i])</c>. x, targets, weights, losses: [count];
-/// weights may be null: all 1. Computed one by one in float64: a head has few outputs.
-/// </summary>
-internal readonly unsafe struct ElementLossJob<TLoss>(float* x, float* targets, float* weights, float* losses, long count) : IJob
-    where TLoss : struct, IElementLoss
+/// <summary>The binary cross-entropy of each logit, <c>weight · (max(x, 0) − x t + log(1 + exp(−|x|)))</c>.</summary>
+/// <param name="logits">x, of any shape.</param>
+/// <param name="targets">t, of the same shape; from 0 to 1.</param>
+/// <param name="weights">The same shape, or absent: all 1.</param>
+/// <param name="losses">The same shape.</param>
+public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor targets, Tensor weights, Tensor losses) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("binary_cross_entropy");
+
+    static string IOperation.Name => "binary cross-entropy";
+
+    OperationCost IOperation.Cost => new(logits.Shape, 0, 12.0 * logits.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (long start, long end) = Partition.Share(count, 1024, worker, workers);
-        for (long i = start; i < end; i++) losses[i] = (float)((weights == null ? 1 : weights[i]) * TLoss.Loss<Float64>(x[i], targets[i]).Value);
+        ElementLossRun.Check(operands, logits, targets, weights, losses);
     }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new ElementLossJob<BinaryCrossEntropyLoss>(logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, losses);
 }
 
-/// <summary>
-/// The gradient of <see cref="ElementLossJob{TLoss}"/>, <c>dx[i] = scale · weights[i] · l'(x[i], targets[i])</c>. dx may be x.
-/// </summary>
-internal readonly unsafe struct ElementLossGradientJob<TLoss>(float* x, float* targets, float* weights, float scale, float* dx, long count) : IJob
-    where TLoss : struct, IElementLoss
+/// <summary>The gradient of <see cref="BinaryCrossEntropyForward"/>, <c>scale · weight · (σ(x) − t)</c>.</summary>
+/// <param name="logits">x, of any shape.</param>
+/// <param name="targets">t, of the same shape.</param>
+/// <param name="weights">The same shape, or absent: all 1.</param>
+/// <param name="scale">[1], the factor of all.</param>
+/// <param name="dlogits">The same shape; may be logits.</param>
+public readonly unsafe struct BinaryCrossEntropyBackward(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("binary_cross_entropy_gradient");
+
+    static string IOperation.Name => "binary cross-entropy, gradient";
+
+    OperationCost IOperation.Cost => new(logits.Shape, 0, 12.0 * logits.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (long start, long end) = Partition.Share(count, 1024, worker, workers);
-        for (long i = start; i < end; i++) dx[i] = (float)(scale * (weights == null ? 1 : weights[i]) * TLoss.Derivative<Float64>(x[i], targets[i]).Value);
+        ElementLossRun.Check(operands, logits, targets, weights, dlogits);
+        operands.Expect(scale, DType.F32, new Shape(1));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new ElementLossGradientJob<BinaryCrossEntropyLoss>(
+            logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(), logits.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, dlogits, scale);
+}
+
+/// <summary>The squared error of each prediction, <c>weight · (x − t)²</c>.</summary>
+/// <param name="x">Of any shape.</param>
+/// <param name="targets">t, of the same shape.</param>
+/// <param name="weights">The same shape, or absent: all 1.</param>
+/// <param name="losses">The same shape.</param>
+public readonly unsafe struct SquaredErrorForward(Tensor x, Tensor targets, Tensor weights, Tensor losses) : IOperation
+{
+    private static readonly KernelEntries Entries = new("squared_error");
+
+    static string IOperation.Name => "squared error";
+
+    OperationCost IOperation.Cost => new(x.Shape, 0, 12.0 * x.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        ElementLossRun.Check(operands, x, targets, weights, losses);
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new ElementLossJob<SquaredErrorLoss>(x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), x.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementLossRun.OnGpu(gpu, Entries, x, targets, weights, losses);
+}
+
+/// <summary>The gradient of <see cref="SquaredErrorForward"/>, <c>scale · weight · 2 (x − t)</c>.</summary>
+/// <param name="x">Of any shape.</param>
+/// <param name="targets">t, of the same shape.</param>
+/// <param name="weights">The same shape, or absent: all 1.</param>
+/// <param name="scale">[1], the factor of all.</param>
+/// <param name="dx">The same shape; may be x.</param>
+public readonly unsafe struct SquaredErrorBackward(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) : IOperation
+{
+    private static readonly KernelEntries Entries = new("squared_error_gradient");
+
+    static string IOperation.Name => "squared error, gradient";
+
+    OperationCost IOperation.Cost => new(x.Shape, 0, 12.0 * x.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        ElementLossRun.Check(operands, x, targets, weights, dx);
+        operands.Expect(scale, DType.F32, new Shape(1));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new ElementLossGradientJob<SquaredErrorLoss>(
+            x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), *scale.Pointer<float>(), dx.Pointer<float>(), x.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        ElementLossRun.OnGpu(gpu, Entries, x, targets, weights, dx, scale);
+}
+
+/// <summary>What the losses of single elements share.</summary>
+internal static class ElementLossRun
+{
+    private const int Block = 256;
+
+    public static void Check(OperandCheck operands, Tensor x, Tensor targets, Tensor weights, Tensor result)
+    {
+        operands.Expect(x, DType.F32, x.Shape);
+        operands.Expect(targets, DType.F32, x.Shape);
+        operands.ExpectIfPresent(weights, DType.F32, x.Shape);
+        operands.Expect(result, DType.F32, x.Shape, "the result");
+    }
+
+    /// <summary>A loss, or with a scale its gradient.</summary>
+    public static void OnGpu(GpuLauncher gpu, KernelEntries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
+    {
+        KernelArguments a = gpu.Begin(entries, x.DType);
+        a.View(x);
+        a.View(targets);
+        a.View(weights);
+        if (!scale.IsAbsent) a.View(scale);
+        a.View(result);
+        a.I32(checked((int)x.Count));
+        gpu.Launch(Blocks(x.Count, Block));
     }
 }

@@ -1,45 +1,135 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
-/// <summary>
-/// The embedding layer: <c>s[t] = word[id[t]] + type[typeId[t]]</c>, <c>y = LN(s)</c>. ids, type ids: [tokens]; word:
-/// [vocabulary, width]; type: [types, width]; s, y: [tokens, width], which may be one; statistics as in <see cref="LayerNormRow"/>, or
-/// null. Ids are checked by the caller. Without type ids, all are 0.
-/// </summary>
-internal readonly unsafe struct EmbeddingJob<T>(
-    int* ids, int* typeIds, float* word, float* type, float* weight, float* bias, float eps, float* s, float* y, float* statistics, int tokens, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>The embedding layer, <c>y = LN(word[id] + type[typeId])</c>.</summary>
+/// <param name="ids">I32 [tokens], within the vocabulary.</param>
+/// <param name="typeIds">I32 [tokens], or absent: all 0.</param>
+/// <param name="word">[vocabulary, hidden].</param>
+/// <param name="type">[types, hidden].</param>
+/// <param name="norm">The layer normalisation.</param>
+/// <param name="sum">[tokens, hidden]: receives what is normalised, for the backward pass; or absent.</param>
+/// <param name="statistics">[tokens, 2], as for <see cref="LayerNormForward"/>; or absent.</param>
+/// <param name="y">[tokens, hidden].</param>
+public readonly unsafe struct EmbeddingForward(Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("embedding"), TypesEntries = new("embedding_types");
+
+    static string IOperation.Name => "embedding";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(tokens, 1, worker, workers);
-        for (int t = start; t < end; t++)
+        int hidden = word.Shape[1];
+        operands.Expect(ids, DType.I32, new Shape(y.Shape[0]));
+        operands.ExpectIfPresent(typeIds, DType.I32, ids.Shape, "type ids");
+        operands.Expect(word, operands.TypeOf(word), word.Shape, "word embeddings");
+        operands.Expect(type, word.DType, new Shape(type.Shape[0], hidden), "type embeddings");
+        operands.Expect(y, word.DType, new Shape(y.Shape[0], hidden));
+        operands.ExpectIfPresent(sum, word.DType, y.Shape);
+        operands.ExpectIfPresent(statistics, DType.F32, new Shape(y.Shape[0], 2));
+        norm.Check(operands, word.DType, hidden);
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
+    {
+        CpuLauncher.CheckRange(ids, word.Shape[0], "token id");
+        if (!typeIds.IsAbsent) CpuLauncher.CheckRange(typeIds, type.Shape[0], "token type");
+        cpu.Run(new EmbeddingJob<T>(
+            ids.Pointer<int>(), typeIds.Pointer<int>(), word.Pointer<float>(), type.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(),
+            norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(), y.Shape[0], y.Shape[1]));
+    }
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int tokens = y.Shape[0], width = y.Shape[1];
+        if (width > LargestRegisterRow)
         {
-            float* sum = s + ((long)t * width), typeRow = type + ((typeIds == null ? 0L : typeIds[t]) * width);
-            Elementwise.Add<T>(word + ((long)ids[t] * width), typeRow, sum, width);
-            LayerNormRow.Normalise<T>(sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
+            Wide(gpu);
+            return;
         }
+
+        KernelArguments a = gpu.Begin(typeIds.IsAbsent ? Entries : TypesEntries, y.DType, width);
+        a.View(ids);
+        a.View(typeIds);
+        a.View(word);
+        a.View(type);
+        a.View(norm.Weight);
+        a.View(norm.Bias);
+        a.View(sum);
+        a.View(statistics);
+        a.View(y);
+        a.I32(tokens);
+        a.I32(word.Shape[0]);
+        a.I32(type.Shape[0]);
+        a.I32(width);
+        a.F32(norm.Epsilon);
+        gpu.Launch(Blocks(tokens, WarpsPerBlock));
+    }
+
+    /// <summary>Rows that no warp holds in registers: gathered, added and normalised one after the other.</summary>
+    private void Wide(GpuLauncher gpu)
+    {
+        Tensor types = gpu.Rent(y.Shape, y.DType), ofTypes = typeIds, both = sum.IsAbsent ? y : sum;
+        if (typeIds.IsAbsent)
+        {
+            ofTypes = gpu.Rent(ids.Shape, DType.I32);
+            gpu.Clear(ofTypes);
+        }
+
+        gpu.Run(new GatherRowsForward(word, ids, both));
+        gpu.Run(new GatherRowsForward(type, ofTypes, types));
+        gpu.Run(new Add(both, types, both));
+        gpu.Run(new LayerNormForward(both, norm, statistics, y));
     }
 }
 
-/// <summary>
-/// The gradient of the embeddings: every row of dy is added to the rows that were gathered, in the order of the tokens whatever the
-/// number of workers: each takes a range of columns. Either table may be null.
-/// </summary>
-internal readonly unsafe struct EmbeddingGradientJob<T>(
-    int* ids, int* typeIds, float* dy, float* wordGradient, float* typeGradient, int tokens, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>Adds the gradient of summed embeddings to the rows that were gathered.</summary>
+/// <param name="ids">I32 [tokens].</param>
+/// <param name="typeIds">I32 [tokens], or absent.</param>
+/// <param name="dy">[tokens, hidden].</param>
+/// <param name="dword">[vocabulary, hidden], or absent.</param>
+/// <param name="dtype">[types, hidden], or absent.</param>
+public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("embedding_gradient");
+
+    static string IOperation.Name => "embedding, gradient";
+
+    OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(width, T.Lanes, worker, workers);
-        for (int t = 0; t < tokens; t++)
-        {
-            float* row = dy + ((long)t * width);
-            if (wordGradient != null) Add(wordGradient + ((long)ids[t] * width), row, start, end);
-            if (typeGradient != null) Add(typeGradient + ((typeIds == null ? 0L : typeIds[t]) * width), row, start, end);
-        }
+        operands.Expect(ids, DType.I32, new Shape(dy.Shape[0]));
+        operands.Expect(dy, operands.TypeOf(dy), dy.Shape);
+        operands.ExpectIfPresent(typeIds, DType.I32, ids.Shape, "type ids");
+        if (!dword.IsAbsent) operands.Expect(dword, DType.F32, new Shape(dword.Shape[0], dy.Shape[1]));
+        if (!dtype.IsAbsent) operands.Expect(dtype, DType.F32, new Shape(dtype.Shape[0], dy.Shape[1]));
     }
 
-    private static void Add(float* table, float* row, int start, int end) =>
-        Elementwise.Add<T>(table + start, row + start, table + start, end - start);
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new EmbeddingGradientJob<T>(
+            ids.Pointer<int>(), typeIds.Pointer<int>(), dy.Pointer<float>(), dword.Pointer<float>(), dtype.Pointer<float>(), dy.Shape[0], dy.Shape[1]));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        if (!dword.IsAbsent) Rows(gpu, ids, dword);
+        if (dtype.IsAbsent) return;
+        if (typeIds.IsAbsent) gpu.Run(new SumRows(dy, dtype.Slice(0, new Shape(dtype.Shape[1]))));
+        else Rows(gpu, typeIds, dtype);
+    }
+
+    private void Rows(GpuLauncher gpu, Tensor rows, Tensor dtable)
+    {
+        int width = dy.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
+        a.View(rows);
+        a.View(dy);
+        a.View(dtable);
+        a.I32(dy.Shape[0]);
+        a.I32(width);
+        gpu.Launch(dtable.Shape[0], Chunks(width));
+    }
 }

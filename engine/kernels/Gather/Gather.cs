@@ -1,27 +1,79 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
-/// <summary>Picks rows: <c>y[i] = x[rows[i]]</c>; x: [n, width], y: [count, width].</summary>
-internal readonly unsafe struct GatherRowsJob(float* x, int* rows, float* y, int count, int width) : IJob
+/// <summary>Picks rows: <c>y[i] = x[rows[i]]</c>.</summary>
+/// <param name="x">[n, width].</param>
+/// <param name="rows">I32 [count], below n.</param>
+/// <param name="y">[count, width].</param>
+public readonly unsafe struct GatherRowsForward(Tensor x, Tensor rows, Tensor y) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("gather_rows");
+
+    static string IOperation.Name => "gather rows";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(count, 1, worker, workers);
-        for (int i = start; i < end; i++)
-            Buffer.MemoryCopy(x + ((long)rows[i] * width), y + ((long)i * width), 4L * width, 4L * width);
+        operands.Expect(x, operands.TypeOf(x), new Shape(x.Shape[0], y.Shape[1]));
+        operands.Expect(rows, DType.I32, new Shape(y.Shape[0]));
+        operands.Expect(y, x.DType, new Shape(y.Shape[0], y.Shape[1]));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
+    {
+        CpuLauncher.CheckRange(rows, x.Shape[0], "row");
+        cpu.Run(new GatherRowsJob(x.Pointer<float>(), rows.Pointer<int>(), y.Pointer<float>(), y.Shape[0], y.Shape[1]));
+    }
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int count = y.Shape[0], width = y.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, x.DType, width);
+        a.View(x);
+        a.View(rows);
+        a.View(y);
+        a.I32(count);
+        a.I32(x.Shape[0]);
+        a.I32(width);
+        gpu.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
     }
 }
 
-/// <summary>The gradient of <see cref="GatherRowsJob"/> for distinct rows: dx is dy in the rows picked; the others are left as they are.</summary>
-internal readonly unsafe struct ScatterRowsJob<T>(float* dy, int* rows, float* dx, int count, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>Adds rows to those they were gathered from: <c>dx[rows[i]] += dy[i]</c>.</summary>
+/// <param name="dy">[count, width].</param>
+/// <param name="rows">I32 [count], distinct.</param>
+/// <param name="dx">[n, width].</param>
+public readonly unsafe struct GatherRowsBackward(Tensor dy, Tensor rows, Tensor dx) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("scatter_rows");
+
+    static string IOperation.Name => "scatter rows";
+
+    OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(width, T.Lanes, worker, workers);
-        for (int i = 0; i < count; i++)
-        {
-            float* row = dx + ((long)rows[i] * width) + start;
-            Elementwise.Add<T>(row, dy + ((long)i * width) + start, row, end - start);
-        }
+        operands.Expect(dy, operands.TypeOf(dy), new Shape(rows.Shape[0], dx.Shape[1]));
+        operands.Expect(rows, DType.I32, new Shape(rows.Shape[0]));
+        operands.Expect(dx, dy.DType, new Shape(dx.Shape[0], dx.Shape[1]));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new ScatterRowsJob<T>(dy.Pointer<float>(), rows.Pointer<int>(), dx.Pointer<float>(), dy.Shape[0], dy.Shape[1]));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int count = dy.Shape[0], width = dy.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
+        a.View(dy);
+        a.View(rows);
+        a.View(dx);
+        a.I32(count);
+        a.I32(dx.Shape[0]);
+        a.I32(width);
+        gpu.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
     }
 }

@@ -1,55 +1,71 @@
-using System.Runtime.CompilerServices;
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>
-/// The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>; g: [rows, 2·I], u: [rows, I] (Shazeer, arXiv 2002.05202). For
-/// inference it is an epilogue of the matrix product (<see cref="Activation.Geglu"/>); this form keeps g for the backward pass.
-/// </summary>
-internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>.</summary>
+/// <param name="g">[rows, 2 · I].</param>
+/// <param name="u">[rows, I].</param>
+public readonly unsafe struct GegluForward(Tensor g, Tensor u) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("geglu");
+
+    static string IOperation.Name => "geglu";
+
+    OperationCost IOperation.Cost => new(u.Shape, 0, 12.0 * u.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        for (int r = start; r < end; r++)
-        {
-            float* gate = g + (2L * r * width);
-            float* result = u + ((long)r * width);
-            int i = 0;
-            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, width, result + i);
-            for (; i < width; i++) One<SimdScalar>(gate + i, width, result + i);
-        }
+        operands.Expect(u, g.DType, new Shape(u.Shape[0], u.Shape[1]));
+        operands.Expect(g, operands.TypeOf(g), new Shape(u.Shape[0], 2 * u.Shape[1]));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One<TR>(float* gate, int width, float* result)
-        where TR : unmanaged, ISimd<TR>
-        => TR.Store(result, GeluFormula.Value(TR.Load(gate)) * TR.Load(gate + width));
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new GegluJob<T>(g.Pointer<float>(), u.Pointer<float>(), u.Shape[0], u.Shape[1]));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int rows = u.Shape[0], width = u.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, g.DType, width);
+        a.View(g);
+        a.View(u);
+        a.I32(rows);
+        a.I32(width);
+        gpu.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
+    }
 }
 
-/// <summary>The gradient of GEGLU: g and du → dg, which may be g.</summary>
-internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* dg, int rows, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>The gradient of GEGLU.</summary>
+/// <param name="g">[rows, 2 · I], what was gated.</param>
+/// <param name="du">[rows, I].</param>
+/// <param name="dg">[rows, 2 · I]; may be g.</param>
+public readonly unsafe struct GegluBackward(Tensor g, Tensor du, Tensor dg) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("geglu_gradient");
+
+    static string IOperation.Name => "geglu, gradient";
+
+    OperationCost IOperation.Cost => new(du.Shape, 0, 20.0 * du.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        for (int r = start; r < end; r++)
-        {
-            float* gate = g + (2L * r * width), gradient = du + ((long)r * width), result = dg + (2L * r * width);
-            int i = 0;
-            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, gradient + i, width, result + i);
-            for (; i < width; i++) One<SimdScalar>(gate + i, gradient + i, width, result + i);
-        }
+        operands.Expect(du, operands.TypeOf(du), new Shape(du.Shape[0], du.Shape[1]));
+        operands.Expect(g, du.DType, new Shape(du.Shape[0], 2 * du.Shape[1]));
+        operands.Expect(dg, du.DType, g.Shape);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One<TR>(float* gate, float* gradient, int width, float* result)
-        where TR : unmanaged, ISimd<TR>
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new GegluGradientJob<T>(g.Pointer<float>(), du.Pointer<float>(), dg.Pointer<float>(), du.Shape[0], du.Shape[1]));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
     {
-        TR x = TR.Load(gate), up = TR.Load(gate + width), du = TR.Load(gradient);
-        TR.Store(result, du * up * GeluFormula.Derivative(x));
-        TR.Store(result + width, du * GeluFormula.Value(x));
+        int rows = du.Shape[0], width = du.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, g.DType, width);
+        a.View(g);
+        a.View(du);
+        a.View(dg);
+        a.I32(rows);
+        a.I32(width);
+        gpu.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
     }
 }

@@ -42,7 +42,7 @@ internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : I
     /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
     public KernelArguments Begin(string entry)
     {
-        _arguments.Begin(Library.Find(entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu.md says how one is added"));
+        _arguments.Begin(Library.Find(entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu-kernels.md says how one is added"));
         return _arguments;
     }
 

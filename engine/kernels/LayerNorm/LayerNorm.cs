@@ -1,162 +1,121 @@
-using System.Runtime.CompilerServices;
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>
-/// Layer normalisation over the last axis: <c>y = (x − mean(x)) / sqrt(var(x) + eps) · weight + bias</c> with the biased variance,
-/// computed in two passes in fp32. x, y: [rows, width]; y may be x. Where the backward pass needs them, mean and 1 / sqrt(var + eps) of
-/// each row are kept: statistics [rows, 2].
-///
-/// Backward, with <c>n = (x − mean) · scale</c> and <c>d = dy · weight</c>: <c>dx = scale · (d − mean(d) − n · mean(d · n))</c>,
-/// <c>dweight += Σ_rows dy · n</c>, <c>dbias += Σ_rows dy</c>.
-/// </summary>
-internal static unsafe class LayerNormRow
+/// <summary>Layer normalisation of each row.</summary>
+/// <param name="x">[rows, width].</param>
+/// <param name="norm">Weight, bias [width] and eps.</param>
+/// <param name="statistics">[rows, 2]: receives mean and 1 / sqrt(variance + eps) for the backward pass; or absent.</param>
+/// <param name="y">The shape of x; may be x.</param>
+public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor statistics, Tensor y) : IOperation
 {
-    /// <summary>Normalises one row; y may be x. <paramref name="statistics"/> may be null.</summary>
-    public static void Normalise<T>(float* x, float* y, int width, float* weight, float* bias, float eps, float* statistics)
-        where T : unmanaged, ISimd<T>
+    private static readonly KernelEntries Entries = new("layer_norm"), WideEntries = new("layer_norm_wide");
+
+    static string IOperation.Name => "layer norm";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        int vectors = width - (width % T.Lanes);
-        float mean = (Sum<T>(x, 0, vectors, 0, squared: false) + Sum<SimdScalar>(x, vectors, width, 0, squared: false)) / width;
-        float variance = (Sum<T>(x, 0, vectors, mean, squared: true) + Sum<SimdScalar>(x, vectors, width, mean, squared: true)) / width;
-        float scale = (float)(1 / Math.Sqrt((double)variance + eps));
-        Apply<T>(x, y, 0, vectors, mean, scale, weight, bias);
-        Apply<SimdScalar>(x, y, vectors, width, mean, scale, weight, bias);
-        if (statistics == null) return;
-        statistics[0] = mean;
-        statistics[1] = scale;
+        operands.Expect(x, operands.TypeOf(x), new Shape(x.Shape[0], x.Shape[1]));
+        operands.ExpectIfPresent(statistics, DType.F32, new Shape(x.Shape[0], 2));
+        operands.Expect(y, x.DType, x.Shape);
+        norm.Check(operands, x.DType, x.Shape[1]);
     }
 
-    /// <summary>The sum of <c>x[i] − mean</c>, or of its square, over [start, end).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Sum<T>(float* x, int start, int end, float mean, bool squared)
-        where T : unmanaged, ISimd<T>
-    {
-        T sum = 0f, shift = mean;
-        for (int i = start; i < end; i += T.Lanes)
-        {
-            T v = T.Load(x + i) - shift;
-            sum = squared ? T.MultiplyAdd(v, v, sum) : sum + v;
-        }
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new LayerNormJob<T>(
+            x.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(), norm.Epsilon, y.Pointer<float>(), statistics.Pointer<float>(), x.Shape[0], x.Shape[1]));
 
-        return T.Sum(sum);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Apply<T>(float* x, float* y, int start, int end, float mean, float scale, float* weight, float* bias)
-        where T : unmanaged, ISimd<T>
+    void IOperation.RunOnGpu(GpuLauncher gpu)
     {
-        T shift = mean, factor = scale;
-        for (int i = start; i < end; i += T.Lanes)
-        {
-            T normalised = (T.Load(x + i) - shift) * factor;
-            T.Store(y + i, T.MultiplyAdd(normalised, T.Load(weight + i), T.Load(bias + i)));
-        }
+        int rows = x.Shape[0], width = x.Shape[1];
+        KernelArguments a = gpu.Begin(width > LargestRegisterRow && width % 8 == 0 ? WideEntries : Entries, x.DType, width);
+        a.View(x);
+        a.View(norm.Weight);
+        a.View(norm.Bias);
+        a.View(statistics);
+        a.View(y);
+        a.I32(rows);
+        a.I32(width);
+        a.F32(norm.Epsilon);
+        gpu.Launch(Blocks(rows, WarpsPerBlock));
     }
 }
 
-/// <summary>Layer normalisation of all rows; see <see cref="LayerNormRow"/>. <c>statistics</c> may be null.</summary>
-internal readonly unsafe struct LayerNormJob<T>(float* x, float* weight, float* bias, float eps, float* y, float* statistics, int rows, int width) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>The gradient of layer normalisation; those of weight and bias are added to what is there.</summary>
+/// <param name="x">[rows, width], what was normalised.</param>
+/// <param name="dy">[rows, width].</param>
+/// <param name="weight">[width].</param>
+/// <param name="statistics">[rows, 2], of the forward pass.</param>
+/// <param name="dweight">[width], or absent.</param>
+/// <param name="dbias">[width], or absent with dweight.</param>
+/// <param name="accumulate">Whether to add to dx.</param>
+/// <param name="dx">[rows, width], may be dy; or absent.</param>
+public readonly unsafe struct LayerNormBackward(Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx) : IOperation
 {
-    public void Run(int worker, int workers)
-    {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        for (int r = start; r < end; r++)
-            LayerNormRow.Normalise<T>(x + ((long)r * width), y + ((long)r * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * r));
-    }
-}
+    private static readonly KernelEntries Entries = new("layer_norm_gradient"), WideEntries = new("layer_norm_gradient_wide"),
+        ParametersEntries = new("layer_norm_parameters");
 
-/// <summary>The gradient of the rows; see <see cref="LayerNormRow"/>. dx may be dy.</summary>
-internal readonly unsafe struct LayerNormGradientJob<T>(
-    float* x, float* dy, float* weight, float* statistics, float* dx, bool accumulate, int rows, int width) : IJob
-    where T : unmanaged, ISimd<T>
-{
-    public void Run(int worker, int workers)
+    static string IOperation.Name => "layer norm, gradient";
+
+    OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(rows, 1, worker, workers);
-        int vectors = width - (width % T.Lanes);
-        for (int r = start; r < end; r++)
-        {
-            long offset = (long)r * width;
-            float mean = statistics[2L * r], scale = statistics[(2L * r) + 1];
-            (float d, float dn) = Sums<T>(x + offset, dy + offset, 0, vectors, mean, scale);
-            (float tail, float tailN) = Sums<SimdScalar>(x + offset, dy + offset, vectors, width, mean, scale);
-            float meanD = (d + tail) / width, meanDn = (dn + tailN) / width;
-            Apply<T>(x + offset, dy + offset, dx + offset, 0, vectors, mean, scale, meanD, meanDn);
-            Apply<SimdScalar>(x + offset, dy + offset, dx + offset, vectors, width, mean, scale, meanD, meanDn);
-        }
+        int width = x.Shape[1];
+        operands.Expect(dy, operands.TypeOf(dy), x.Shape);
+        operands.Expect(x, dy.DType, x.Shape);
+        operands.Expect(weight, dy.DType, new Shape(width));
+        operands.Expect(statistics, DType.F32, new Shape(x.Shape[0], 2));
+        operands.ExpectIfPresent(dweight, DType.F32, weight.Shape);
+        if (!dweight.IsAbsent) operands.Expect(dbias, DType.F32, weight.Shape);
+        operands.ExpectIfPresent(dx, dy.DType, x.Shape);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private (float D, float Dn) Sums<TR>(float* row, float* gradient, int start, int end, float mean, float scale)
-        where TR : unmanaged, ISimd<TR>
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
     {
-        TR sum = 0f, sumN = 0f, shift = mean, factor = scale;
-        for (int i = start; i < end; i += TR.Lanes)
-        {
-            TR d = TR.Load(gradient + i) * TR.Load(weight + i);
-            TR n = (TR.Load(row + i) - shift) * factor;
-            sum += d;
-            sumN = TR.MultiplyAdd(d, n, sumN);
-        }
-
-        return (TR.Sum(sum), TR.Sum(sumN));
+        int rows = x.Shape[0], width = x.Shape[1];
+        float* from = x.Pointer<float>(), gradient = dy.Pointer<float>(), kept = statistics.Pointer<float>();
+        if (!dweight.IsAbsent)
+            cpu.Run(new LayerNormParametersJob<T>(from, gradient, kept, dweight.Pointer<float>(), dbias.Pointer<float>(), rows, width));
+        if (!dx.IsAbsent)
+            cpu.Run(new LayerNormGradientJob<T>(from, gradient, weight.Pointer<float>(), kept, dx.Pointer<float>(), accumulate, rows, width));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Apply<TR>(float* row, float* gradient, float* result, int start, int end, float mean, float scale, float meanD, float meanDn)
-        where TR : unmanaged, ISimd<TR>
+    void IOperation.RunOnGpu(GpuLauncher gpu)
     {
-        TR shift = mean, factor = scale, md = meanD, mdn = -meanDn;
-        for (int i = start; i < end; i += TR.Lanes)
-        {
-            TR d = TR.Load(gradient + i) * TR.Load(weight + i);
-            TR n = (TR.Load(row + i) - shift) * factor;
-            TR value = factor * TR.MultiplyAdd(n, mdn, d - md);
-            TR.Store(result + i, accumulate ? TR.Load(result + i) + value : value);
-        }
-    }
-}
-
-/// <summary>
-/// The gradients of weight and bias, summed over the rows in order whatever the number of workers: each takes a range of columns.
-/// </summary>
-internal readonly unsafe struct LayerNormParametersJob<T>(
-    float* x, float* dy, float* statistics, float* weightGradient, float* biasGradient, int rows, int width) : IJob
-    where T : unmanaged, ISimd<T>
-{
-    // Rows added up in registers before the sums are touched: their parts of a cache line are read side by side.
-    private const int RowBlock = 16;
-
-    public void Run(int worker, int workers)
-    {
-        (int start, int end) = Partition.Share(width, T.Lanes, worker, workers);
-        int vectors = start + ((end - start) / T.Lanes * T.Lanes);
-        for (int row = 0; row < rows; row += RowBlock)
-        {
-            int count = Math.Min(RowBlock, rows - row);
-            Columns<T>(row, count, start, vectors);
-            Columns<SimdScalar>(row, count, vectors, end);
-        }
+        int rows = x.Shape[0], width = x.Shape[1];
+        if (!dweight.IsAbsent) Parameters(gpu, rows, width);
+        if (dx.IsAbsent) return;
+        KernelArguments a = gpu.Begin(width > LargestRegisterRow && width % 8 == 0 ? WideEntries : Entries, x.DType, width);
+        a.View(x);
+        a.View(dy);
+        a.View(weight);
+        a.View(statistics);
+        a.View(dx);
+        a.I32(rows);
+        a.I32(width);
+        a.I32(accumulate ? 1 : 0);
+        gpu.Launch(Blocks(rows, WarpsPerBlock));
     }
 
-    private void Columns<TR>(int first, int count, int start, int end)
-        where TR : unmanaged, ISimd<TR>
+    private void Parameters(GpuLauncher gpu, int rows, int width)
     {
-        float* statistic = statistics + (2L * first), row = x + ((long)first * width), gradient = dy + ((long)first * width);
-        for (int c = start; c < end; c += TR.Lanes)
-        {
-            TR sum = TR.Load(biasGradient + c), sumN = TR.Load(weightGradient + c);
-            for (int r = 0; r < count; r++)
-            {
-                TR d = TR.Load(gradient + ((long)r * width) + c), centred = TR.Load(row + ((long)r * width) + c) - statistic[2 * r];
-                sum += d;
-                sumN = TR.MultiplyAdd(d, centred * statistic[(2 * r) + 1], sumN);
-            }
-
-            TR.Store(biasGradient + c, sum);
-            TR.Store(weightGradient + c, sumN);
-        }
+        int parts = RowParts.Of(rows);
+        Tensor weights = gpu.Rent(new Shape(parts, width), DType.F32), biases = gpu.Rent(new Shape(parts, width), DType.F32);
+        KernelArguments a = gpu.Begin(ParametersEntries, x.DType, width);
+        a.View(x);
+        a.View(dy);
+        a.View(statistics);
+        a.View(weights);
+        a.View(biases);
+        a.I32(rows);
+        a.I32(width);
+        a.I32(RowParts.Rows(rows, parts));
+        gpu.Launch(Chunks(width), parts);
+        RowParts.Sum(gpu, weights, dweight, parts, width, 1, accumulate: true);
+        RowParts.Sum(gpu, biases, dbias, parts, width, 1, accumulate: true);
     }
 }

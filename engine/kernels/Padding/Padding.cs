@@ -1,19 +1,38 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
-/// <summary>
-/// The padded view of packed sequences: x [tokens, width] → y [sequences, longest, width], zero where a sequence has ended.
-/// </summary>
-internal readonly unsafe struct PadJob(float* x, int* cuSeqlens, int sequences, int longest, int width, float* y) : IJob
+/// <summary>The padded view of packed sequences, zero where a sequence has ended.</summary>
+/// <param name="x">[tokens, width].</param>
+/// <param name="cuSeqlens">The borders of the sequences.</param>
+/// <param name="y">[sequences, longest, width].</param>
+public readonly unsafe struct Pad(Tensor x, CuSeqlens cuSeqlens, Tensor y) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries Entries = new("pad");
+
+    static string IOperation.Name => "pad";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(sequences, 1, worker, workers);
-        for (int s = start; s < end; s++)
-        {
-            int rows = cuSeqlens[s + 1] - cuSeqlens[s];
-            float* destination = y + ((long)s * longest * width);
-            Buffer.MemoryCopy(x + ((long)cuSeqlens[s] * width), destination, 4L * longest * width, 4L * rows * width);
-            for (int r = rows; r < longest; r++) new Span<float>(destination + ((long)r * width), width).Clear();
-        }
+        operands.Expect(x, operands.TypeOf(x), new Shape(cuSeqlens.Tokens, y.Shape[2]));
+        operands.Expect(y, x.DType, new Shape(cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2]));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new PadJob(x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], y.Pointer<float>()));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int longest = y.Shape[1], width = y.Shape[2];
+        KernelArguments a = gpu.Begin(Entries, x.DType, width);
+        a.View(x);
+        a.View(cuSeqlens.Borders);
+        a.View(y);
+        a.I32(longest);
+        a.I32(width);
+        gpu.Launch(Blocks((long)longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
     }
 }

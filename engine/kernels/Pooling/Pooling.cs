@@ -1,3 +1,6 @@
+using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
+
 namespace Engine.Kernels;
 
 /// <summary>How the vectors of a sequence's tokens become one.</summary>
@@ -13,41 +16,76 @@ public enum Pooling
     Max,
 }
 
-/// <summary>
-/// Pools packed sequences: x [tokens, width] and <c>cu_seqlens</c> [sequences + 1] → y [sequences, width]. Empty sequences give zeros.
-/// </summary>
-internal readonly unsafe struct PoolingJob<T>(float* x, int* cuSeqlens, int sequences, int width, Pooling pooling, float* y) : IJob
-    where T : unmanaged, ISimd<T>
+/// <summary>Pools each sequence to one vector.</summary>
+/// <param name="x">[tokens, width].</param>
+/// <param name="cuSeqlens">The borders of the sequences.</param>
+/// <param name="pooling">How; an empty sequence gives zeros.</param>
+/// <param name="y">[sequences, width].</param>
+public readonly unsafe struct PoolingForward(Tensor x, CuSeqlens cuSeqlens, Pooling pooling, Tensor y) : IOperation
 {
-    public void Run(int worker, int workers)
+    private static readonly KernelEntries MeanEntries = new("pool_mean"), MaxEntries = new("pool_max");
+
+    static string IOperation.Name => "pool";
+
+    OperationCost IOperation.Cost => new(y.Shape, 0, 4.0 * x.Count);
+
+    void IOperation.Check(OperandCheck operands)
     {
-        (int start, int end) = Partition.Share(sequences, 1, worker, workers);
-        for (int s = start; s < end; s++)
-        {
-            int rows = cuSeqlens[s + 1] - cuSeqlens[s];
-            float* source = x + ((long)cuSeqlens[s] * width);
-            float* destination = y + ((long)s * width);
-            int vectors = width - (width % T.Lanes);
-            Columns<T>(source, rows, 0, vectors, destination);
-            Columns<SimdScalar>(source, rows, vectors, width, destination);
-        }
+        operands.Expect(x, operands.TypeOf(x), new Shape(cuSeqlens.Tokens, y.Shape[1]));
+        operands.Expect(y, x.DType, new Shape(cuSeqlens.Sequences, y.Shape[1]));
     }
 
-    private void Columns<TR>(float* source, int rows, int start, int end, float* destination)
-        where TR : unmanaged, ISimd<TR>
-    {
-        TR factor = pooling == Pooling.Mean && rows > 0 ? 1f / rows : 1f;
-        int used = pooling == Pooling.Cls ? Math.Min(rows, 1) : rows;
-        for (int c = start; c < end; c += TR.Lanes)
-        {
-            TR value = used == 0 ? 0f : TR.Load(source + c);
-            for (int r = 1; r < used; r++)
-            {
-                TR next = TR.Load(source + ((long)r * width) + c);
-                value = pooling == Pooling.Max ? TR.Max(value, next) : value + next;
-            }
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new PoolingJob<T>(x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, y.Shape[1], pooling, y.Pointer<float>()));
 
-            TR.Store(destination + c, value * factor);
-        }
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int width = y.Shape[1];
+        KernelArguments a = gpu.Begin(pooling == Pooling.Mean ? MeanEntries : MaxEntries, x.DType, width);
+        a.View(x);
+        a.View(cuSeqlens.Borders);
+        a.View(y);
+        a.I32(width);
+        a.I32(pooling == Pooling.Cls ? 1 : int.MaxValue);
+        gpu.Launch(Chunks(width), cuSeqlens.Sequences);
+    }
+}
+
+/// <summary>The gradient of mean or CLS pooling.</summary>
+/// <param name="dy">[sequences, width].</param>
+/// <param name="cuSeqlens">The borders of the sequences.</param>
+/// <param name="pooling">Not the maximum, which has none.</param>
+/// <param name="accumulate">Whether to add to dx.</param>
+/// <param name="dx">[tokens, width].</param>
+public readonly unsafe struct PoolingBackward(Tensor dy, CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) : IOperation
+{
+    private static readonly KernelEntries Entries = new("pool_gradient");
+
+    static string IOperation.Name => "pool, gradient";
+
+    OperationCost IOperation.Cost => new(dx.Shape, 0, 4.0 * dx.Count);
+
+    void IOperation.Check(OperandCheck operands)
+    {
+        if (pooling == Pooling.Max) throw new ArgumentException("the pooling of the maximum has no gradient");
+        operands.Expect(dy, operands.TypeOf(dy), new Shape(cuSeqlens.Sequences, dx.Shape[1]));
+        operands.Expect(dx, dy.DType, new Shape(cuSeqlens.Tokens, dx.Shape[1]));
+    }
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
+        cpu.Run(new PoolingGradientJob<T>(
+            dy.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, dy.Shape[1], pooling, dx.Pointer<float>(), accumulate));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu)
+    {
+        int width = dy.Shape[1];
+        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
+        a.View(dy);
+        a.View(cuSeqlens.Borders);
+        a.View(dx);
+        a.I32(width);
+        a.I32(pooling == Pooling.Cls ? 1 : int.MaxValue);
+        a.I32(accumulate ? 1 : 0);
+        gpu.Launch(Blocks((long)cuSeqlens.Longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
     }
 }

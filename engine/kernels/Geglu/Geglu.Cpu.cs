@@ -1,0 +1,55 @@
+using System.Runtime.CompilerServices;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>; g: [rows, 2·I], u: [rows, I] (Shazeer, arXiv 2002.05202). For
+/// inference it is an epilogue of the matrix product (<see cref="Activation.Geglu"/>); this form keeps g for the backward pass.
+/// </summary>
+internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int width) : IJob
+    where T : unmanaged, ISimd<T>
+{
+    public void Run(int worker, int workers)
+    {
+        (int start, int end) = Partition.Share(rows, 1, worker, workers);
+        for (int r = start; r < end; r++)
+        {
+            float* gate = g + (2L * r * width);
+            float* result = u + ((long)r * width);
+            int i = 0;
+            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, width, result + i);
+            for (; i < width; i++) One<SimdScalar>(gate + i, width, result + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void One<TR>(float* gate, int width, float* result)
+        where TR : unmanaged, ISimd<TR>
+        => TR.Store(result, GeluFormula.Value(TR.Load(gate)) * TR.Load(gate + width));
+}
+
+/// <summary>The gradient of GEGLU: g and du → dg, which may be g.</summary>
+internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* dg, int rows, int width) : IJob
+    where T : unmanaged, ISimd<T>
+{
+    public void Run(int worker, int workers)
+    {
+        (int start, int end) = Partition.Share(rows, 1, worker, workers);
+        for (int r = start; r < end; r++)
+        {
+            float* gate = g + (2L * r * width), gradient = du + ((long)r * width), result = dg + (2L * r * width);
+            int i = 0;
+            for (; i + T.Lanes <= width; i += T.Lanes) One<T>(gate + i, gradient + i, width, result + i);
+            for (; i < width; i++) One<SimdScalar>(gate + i, gradient + i, width, result + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void One<TR>(float* gate, float* gradient, int width, float* result)
+        where TR : unmanaged, ISimd<TR>
+    {
+        TR x = TR.Load(gate), up = TR.Load(gate + width), du = TR.Load(gradient);
+        TR.Store(result, du * up * GeluFormula.Derivative(x));
+        TR.Store(result + width, du * GeluFormula.Value(x));
+    }
+}
