@@ -116,6 +116,6 @@ internal unsafe class CpuBackend<T> : Backend, IScratch
 
     private protected override Weight PackCore(in Weight weight, Activation activation, Arena arena)
     {
-        lock (_operation) return CpuProduct.Pack<T>(_launcher, weight, activation, arena.Rent);
+        lock (_operation) return CpuProduct.Pack<T>(_launcher, weight, activation, arena);
     }
 }

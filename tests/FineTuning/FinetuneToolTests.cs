@@ -187,7 +187,7 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     [InlineData("--init zero", 2, "--init zero")]
     [InlineData("--task mouse/9", 2, "mouse/9")]
     [InlineData("--task mouse/1", 1, "mouse/1")]
-    [InlineData("--lr -1", 1, "LearningRate")]
+    [InlineData("--lr -1", 1, "--lr is -1")]
     [InlineData("--model nowhere", 1, "nowhere")]
     [InlineData("--data nowhere", 1, "nowhere")]
     [InlineData("--further-steps -1", 2, "--further-steps")]

@@ -131,10 +131,10 @@ public sealed class PretrainToolTests : IDisposable
     [InlineData("--weight alpha", 2, "NAME=W")]
     [InlineData("--weight gamma=1", 1, "'gamma'")]
     [InlineData("--heads 5", 2, "--heads 5")]
-    [InlineData("--lr -1", 1, "LearningRate")]
+    [InlineData("--lr -1", 1, "--lr is -1")]
     [InlineData("--recipe missing.json", 1, "missing.json")]
     [InlineData("--held-out 1", 1, "--held-out is 1")]
-    [InlineData("--repeat-bases 33", 1, "RepeatBases is 33")]
+    [InlineData("--repeat-bases 33", 1, "--repeat-bases is 33")]
     public void What_makes_no_sense_is_refused_by_name(string options, int code, string what)
     {
         ToolRun run = ToolRun.Of(Arguments("run", options));

@@ -35,7 +35,7 @@ public readonly unsafe struct LinearForward(Tensor x, Weight weight, Tensor bias
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu)
     {
-        Weight packed = weight.IsPacked ? weight : CpuProduct.Pack<T>(cpu, weight, activation, cpu.Rent);
+        Weight packed = weight.IsPacked ? weight : CpuProduct.Pack<T>(cpu, weight, activation, cpu.Scratch);
         MatMulTile tile = CpuProduct.TileFor<T>(cpu, activation, weight.Outputs);
         CpuProduct.Run<T>(cpu, new MatMulArguments
         {

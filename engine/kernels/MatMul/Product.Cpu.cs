@@ -19,14 +19,14 @@ internal static unsafe class CpuProduct
     /// <param name="cpu">The backend.</param>
     /// <param name="weight">[out, in].</param>
     /// <param name="activation">What follows.</param>
-    /// <param name="rent">Where the result lives.</param>
-    public static Weight Pack<T>(CpuLauncher cpu, in Weight weight, Activation activation, Func<Shape, DType, Tensor> rent)
+    /// <param name="memory">Where the result lives.</param>
+    public static Weight Pack<T>(CpuLauncher cpu, in Weight weight, Activation activation, IScratch memory)
         where T : unmanaged, ISimd<T>
     {
         int outputs = weight.Outputs, inputs = weight.Inputs;
         if (activation == Activation.Geglu && outputs % 2 != 0) throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
         MatMulTile tile = TileFor<T>(cpu, activation, outputs);
-        Tensor data = rent(CpuLauncher.FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
+        Tensor data = memory.Rent(CpuLauncher.FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
         MatMulRight right = MatMulRight.At(data.Pointer<uint>(), tile, outputs, inputs, activation);
         cpu.Run(new PackWeightJob(weight.Data.Pointer<float>(), outputs, inputs, activation, tile, right));
         return new Weight(data, outputs, inputs, activation);

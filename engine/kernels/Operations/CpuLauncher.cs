@@ -10,17 +10,19 @@ internal interface IScratch
 public sealed unsafe class CpuLauncher
 {
     private readonly WorkerPool _pool;
-    private readonly IScratch _scratch;
 
     /// <param name="pool">The threads.</param>
     /// <param name="scratch">Memory; whoever runs the operation takes it back.</param>
     /// <param name="precision">What the factors of matrix products are rounded to.</param>
     /// <param name="tiles">Tiles in machine code, or null: the compiled ones.</param>
     internal CpuLauncher(WorkerPool pool, IScratch scratch, Precision precision, TileKernels? tiles) =>
-        (_pool, _scratch, Precision, Tiles) = (pool, scratch, precision, tiles);
+        (_pool, Scratch, Precision, Tiles) = (pool, scratch, precision, tiles);
 
     /// <summary>The number of workers of a job.</summary>
     public int Workers => _pool.Workers;
+
+    /// <summary>Memory until the operation ends.</summary>
+    internal IScratch Scratch { get; }
 
     internal Precision Precision { get; }
 
@@ -32,7 +34,7 @@ public sealed unsafe class CpuLauncher
         => _pool.Run(job);
 
     /// <summary>Uninitialised memory until the operation ends.</summary>
-    public Tensor Rent(Shape shape, DType dtype) => _scratch.Rent(shape, dtype);
+    public Tensor Rent(Shape shape, DType dtype) => Scratch.Rent(shape, dtype);
 
     /// <summary>So many floats until the operation ends.</summary>
     internal float* Rent(long count) => Rent(FlatShape(count), DType.F32).Pointer<float>();
