@@ -4,7 +4,9 @@ using Engine.Runtime;
 
 namespace Dnabert2;
 
-/// <summary>Fills a model's parameters from the weights of a folder, strictly: everything missing, extra or mis-shaped is in one error.</summary>
+/// <summary>
+/// Fills a model's parameters from the weights of a folder, strictly: everything missing, extra or mis-shaped is in one error.
+/// </summary>
 internal sealed class Checkpoint : IDisposable
 {
     private readonly ModelWeights _weights;
@@ -60,7 +62,8 @@ internal sealed class Checkpoint : IDisposable
 
     private void Read(Parameter parameter, Span<float> destination)
     {
-        if (!_weights.TryGet(parameter.Name, out ModelWeight? weight)) throw new InvalidOperationException($"{parameter.Name} was not checked");
+        if (!_weights.TryGet(parameter.Name, out ModelWeight? weight))
+            throw new InvalidOperationException($"{parameter.Name} was not checked");
         weight.File.Read(weight.Entry, destination);
         int at = FloatValues.IndexOfNonFinite(destination);
         if (at >= 0)
@@ -100,11 +103,14 @@ internal sealed class Checkpoint : IDisposable
             throw new InvalidDataException($"{_weights.Path} does not hold the weights that config.json beside it describes:{faults}");
     }
 
-    /// <summary>Whether a weight has the values of another one; true where that one is missing or of another shape, which is told apart.</summary>
+    /// <summary>
+    /// Whether a weight has the values of another one; true where that one is missing or of another shape, which is told apart.
+    /// </summary>
     private bool SameValues(ModelWeight a, string other)
     {
         if (!_weights.TryGet(other, out ModelWeight? b) || b.Entry.Shape != a.Entry.Shape || a.Entry == b.Entry) return true;
-        if (a.Entry.TiedTo == b.Entry || b.Entry.TiedTo == a.Entry || (a.Entry.TiedTo is not null && a.Entry.TiedTo == b.Entry.TiedTo)) return true;
+        if (a.Entry.TiedTo == b.Entry || b.Entry.TiedTo == a.Entry || (a.Entry.TiedTo is not null && a.Entry.TiedTo == b.Entry.TiedTo))
+            return true;
         float[] left = new float[a.Entry.Count], right = new float[b.Entry.Count];
         a.File.Read(a.Entry, left);
         b.File.Read(b.Entry, right);

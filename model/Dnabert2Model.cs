@@ -46,7 +46,9 @@ public sealed class Dnabert2Model : IDisposable
     /// <summary>The backend it runs on.</summary>
     public Backend Backend => Parameters.Backend;
 
-    /// <summary>What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.</summary>
+    /// <summary>
+    /// What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.
+    /// </summary>
     internal ModelOrigin? Origin { get; set; }
 
     /// <summary>

@@ -67,7 +67,9 @@ public sealed class EncoderLayer
         return tape.RunInPlace(_feedForward, x, cuSeqlens);                         // [tokens, hidden]
     }
 
-    /// <summary>The same as <see cref="Forward"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    /// <summary>
+    /// The same as <see cref="Forward"/>; in inference the result takes the place of x, which nothing may read afterwards.
+    /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
         ArgumentNullException.ThrowIfNull(tape);

@@ -59,7 +59,8 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
         void Run(string kernel, int tiles, params (nint Address, long Count)[] views)
         {
             string head = !narrow ? "" : size <= 32 ? "_32" : size <= 64 ? "_64" : "_128";
-            KernelArguments a = o.Device.Begin<TMod>($"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout ? "_dropout" : "")}{head}_{type}");
+            KernelArguments a = o.Device.Begin<TMod>(
+                $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout ? "_dropout" : "")}{head}_{type}");
             foreach ((nint address, long count) in views) a.View(address, count);
             a.I32(size);
             a.I32(Total);

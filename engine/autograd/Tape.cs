@@ -253,7 +253,8 @@ public sealed class Tape
                 : entry.Output.Id == loss || !_gradients[entry.Output.Id].IsAbsent;
             if (!isReached) continue;
             if (entry.Op.IsLoss && !_gradients[entry.Output.Id].IsAbsent)
-                throw new NotSupportedException($"{entry.Op.Name} is a loss, whose gradient is its scale; no other operation may follow it");
+                throw new NotSupportedException(
+                    $"{entry.Op.Name} is a loss, whose gradient is its scale; no other operation may follow it");
             _passed = default;
             entry.Op.Backward(this, entry);
             if (entry.Op is not (SegmentStart or SegmentEnd)) _gradients[entry.Output.Id] = default;

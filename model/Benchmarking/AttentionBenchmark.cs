@@ -76,9 +76,11 @@ public sealed class AttentionBenchmark : IDisposable
         Tensor qkv = Normal(_operands, type, 1, total, 3 * Hidden), dy = Normal(_operands, type, 2, total, Hidden), y = Rent(total, Hidden);
         Tensor dqkv = Rent(total, 3 * Hidden), logSumExp = _operands.Rent(new Shape(_heads, total), DType.F32), dtable = default;
         if (mod is RelativeBias bias) _backend.Clear(dtable = _operands.Rent(new Shape(_heads, (2 * bias.Radius) + 1), DType.F32));
-        double forward = Median(() => _backend.Run(new AttentionForward<TMod>(qkv, borders, _heads, given, logSumExp, y)), rounds, cancellation);
+        double forward = Median(
+            () => _backend.Run(new AttentionForward<TMod>(qkv, borders, _heads, given, logSumExp, y)), rounds, cancellation);
         double backward = Median(
-            () => _backend.Run(new AttentionBackward<TMod>(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable)), rounds, cancellation);
+            () => _backend.Run(new AttentionBackward<TMod>(
+                qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable)), rounds, cancellation);
         return new(forward, backward, 4.0 * _headSize * sequences * Pairs(mod, tokens));
     }
 

@@ -195,7 +195,8 @@ internal sealed class JsonFields
         new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {Cut(what, LongestFault)}; {_remedy}");
 
     /// <summary>The error for a key that is as it was meant, but cannot be done; what is said holds the remedy.</summary>
-    public InvalidDataException Refusal(string key, string what) => new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {what}");
+    public InvalidDataException Refusal(string key, string what) =>
+        new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {what}");
 
     private JsonElement Find(string key) => _values.TryGetValue(key, out JsonElement value) ? value : throw Fault(key, "is missing");
 

@@ -99,7 +99,8 @@ public sealed class ClassifierModel : IDisposable
         ModelParts lost;
         using (Checkpoint weights = source.OpenWeights()) lost = Head & ~source.PartsOf(weights);
         if (source.Adapter is { } adapter && adapter.Config.TaskType is { } type and not "SEQ_CLS" && lost == ModelParts.Encoder)
-            throw new InvalidDataException($"{source.Folder}: the adapter's task_type is {type}; only adapters of sequence classifiers (SEQ_CLS) predict");
+            throw new InvalidDataException(
+                $"{source.Folder}: the adapter's task_type is {type}; only adapters of sequence classifiers (SEQ_CLS) predict");
         if (lost == ModelParts.Encoder) return;
         if (source.Adapter is null || lost == Head)
             throw new InvalidDataException($"{source.Folder}: the model has no {(lost == Head ? "pooler and classifier" : lost == ModelParts.Pooler ? "pooler" : "classifier")}: " +

@@ -19,7 +19,8 @@ internal static class FineTuneModel
     /// <param name="backend">Where to run.</param>
     /// <param name="fresh">What begins with new weights, for people.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static Dnabert2Model Create(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
+    public static Dnabert2Model Create(
+        ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
         Dnabert2Model model = options.RandomInitialization ? CreateRandom(source, task, options, backend, out fresh)
             : CreateLoaded(source, task, options, backend, out fresh);
@@ -40,7 +41,8 @@ internal static class FineTuneModel
     public static long CountParameters(ModelSource source, Backend backend)
     {
         using Checkpoint weights = source.OpenWeights();
-        using Dnabert2Model declared = Dnabert2Model.Make(source.ConfigFor(weights), source.LoadTokenizer(), backend, source.PartsOf(weights), _ => { });
+        using Dnabert2Model declared = Dnabert2Model.Make(
+            source.ConfigFor(weights), source.LoadTokenizer(), backend, source.PartsOf(weights), _ => { });
         return declared.Parameters.Count;
     }
 
@@ -51,15 +53,18 @@ internal static class FineTuneModel
         return $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
     }
 
-    private static Dnabert2Model CreateRandom(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
+    private static Dnabert2Model CreateRandom(
+        ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
         fresh = ["encoder", "pooler", "classifier"];
         Dnabert2Config config = ConfigOf(Dnabert2Config.Load(source.ConfigPath), task, options);
         ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
-        return Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));
+        return Dnabert2Model.Make(
+            config, source.LoadTokenizer(), backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));
     }
 
-    private static Dnabert2Model CreateLoaded(ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
+    private static Dnabert2Model CreateLoaded(
+        ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
         using Checkpoint checkpoint = source.OpenWeights();
         Dnabert2Config config = source.ConfigFor(checkpoint);

@@ -3,7 +3,9 @@ using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
 
-/// <summary>Writes a fine-tuned model into the folder of its run, as <see cref="ClassifierModel.Load(string, Backend?)"/> reads it.</summary>
+/// <summary>
+/// Writes a fine-tuned model into the folder of its run, as <see cref="ClassifierModel.Load(string, Backend?)"/> reads it.
+/// </summary>
 internal static class FineTunedFolder
 {
     /// <summary>Where additions to weights that are in no other folder have their base: it is nobody's but the run's.</summary>

@@ -63,7 +63,9 @@ public sealed class FineTuner : IDisposable
     }
 
     /// <summary>Prepares a run; see the other constructor.</summary>
-    /// <param name="start">The model to begin with; an adapter's additions are merged into its base, which is then trained as a plain model.</param>
+    /// <param name="start">
+    /// The model to begin with; an adapter's additions are merged into its base, which is then trained as a plain model.
+    /// </param>
     /// <param name="task">As above.</param>
     /// <param name="folder">As above.</param>
     /// <param name="options">As above.</param>

@@ -56,7 +56,8 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
             TaskConfig unnamed = Unnamed(outputs);
             TaskKind kind = unnamed.Kind;
             if (json.Has(KindKey))
-                kind = ProblemTypes.Find(json.Text(KindKey)) ?? throw json.Fault(KindKey, $"is '{json.Text(KindKey)}', which is none of Hugging Face's");
+                kind = ProblemTypes.Find(
+                    json.Text(KindKey)) ?? throw json.Fault(KindKey, $"is '{json.Text(KindKey)}', which is none of Hugging Face's");
             return unnamed with { Kind = kind, Names = kind == TaskKind.Regression ? new LabelNames([]) : ReadNames(json, outputs) };
         });
 

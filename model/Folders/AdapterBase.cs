@@ -16,7 +16,10 @@ internal static class AdapterBase
         throw new InvalidDataException($"{path}: the base of the adapter {folder} is an adapter itself; merge it with its own base and name the merged model as the base");
     }
 
-    /// <summary>The folder that the adapter names, or null where there is none: as a path from the adapter or from here, or, of a name on a hub, the folder of that name.</summary>
+    /// <summary>
+    /// The folder that the adapter names, or null where there is none: as a path from the adapter or from here, or, of a name on a hub, the
+    /// folder of that name.
+    /// </summary>
     public static string? TryFind(string folder, AdapterConfig config)
     {
         if (config.BaseName is not { Length: > 0 } name) return null;

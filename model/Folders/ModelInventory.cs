@@ -34,7 +34,9 @@ public sealed class ModelInventory
     /// <summary>The files of weights that are there, an adapter's first.</summary>
     public IReadOnlyList<string> Weights => _weights;
 
-    /// <summary>What is missing, for people; where nothing is, <see cref="ModelSource.Open"/> and <see cref="ModelSource.Load"/> find all files.</summary>
+    /// <summary>
+    /// What is missing, for people; where nothing is, <see cref="ModelSource.Open"/> and <see cref="ModelSource.Load"/> find all files.
+    /// </summary>
     public IReadOnlyList<string> Missing => _missing;
 
     /// <summary>Looks into a folder.</summary>
@@ -52,7 +54,8 @@ public sealed class ModelInventory
         {
             var plain = new ModelInventory(FineTuner.HoldsRun(folder) ? "the model of a run of fine-tuning" : "a model");
             plain.Add([folder]);
-            if (!hasModel && ModelSource.ModelsIn(folder) is { Length: > 0 } inside) plain._missing.Add($"a model in the folder itself; there are some in {inside}");
+            if (!hasModel && ModelSource.ModelsIn(folder) is { Length: > 0 } inside)
+                plain._missing.Add($"a model in the folder itself; there are some in {inside}");
             return plain;
         }
 
@@ -80,7 +83,8 @@ public sealed class ModelInventory
         }
 
         adapter.Base = baseFolder is null ? found : AdapterBase.Find(folder, config, baseFolder).WeightFolder;
-        if (Pretrainer.LastCheckpointOf(adapter.Base) is { } checkpoint && !ModelSource.HoldsModelFiles(adapter.Base)) adapter.Base = checkpoint;
+        if (Pretrainer.LastCheckpointOf(adapter.Base) is { } checkpoint && !ModelSource.HoldsModelFiles(adapter.Base))
+            adapter.Base = checkpoint;
         adapter.Add([folder, adapter.Base]);
         if (adapter._missing.Count > 0) return adapter;
         ModelSource source = ModelSource.Open(folder, adapter.Base);

@@ -34,7 +34,8 @@ internal sealed class ModelOrigin
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static ModelOrigin Read(ModelSource source)
     {
-        var origin = new ModelOrigin(Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), Dnabert2Config.Load(source.ConfigPath).NumLabels);
+        var origin = new ModelOrigin(
+            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), Dnabert2Config.Load(source.ConfigPath).NumLabels);
         bool scripts = NamesScripts(origin._config);
         foreach (string name in OfTokenizer)
         {
@@ -70,7 +71,9 @@ internal sealed class ModelOrigin
 
     /// <summary>Writes the files that go along.</summary>
     /// <param name="folder">Where to.</param>
-    /// <param name="maxTokens">The most tokens the model was trained on, which tokenizers are then told; null: what the origin says.</param>
+    /// <param name="maxTokens">
+    /// The most tokens the model was trained on, which tokenizers are then told; null: what the origin says.
+    /// </param>
     /// <param name="disk">On which disk.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void WriteFiles(string folder, int? maxTokens, FileOperations? disk)
@@ -96,7 +99,9 @@ internal sealed class ModelOrigin
         return stream.ToArray();
     }
 
-    /// <summary>The most tokens of a sequence that a <c>tokenizer_config.json</c> names; null where it names none, or a number that means none.</summary>
+    /// <summary>
+    /// The most tokens of a sequence that a <c>tokenizer_config.json</c> names; null where it names none, or a number that means none.
+    /// </summary>
     /// <exception cref="InvalidDataException">It is damaged, or the number makes no sense.</exception>
     public static int? MaxTokensOf(string tokenizerConfig, int least, int most) =>
         JsonFields.Read(tokenizerConfig, "correct it", json =>
@@ -105,18 +110,23 @@ internal sealed class ModelOrigin
             // Without a limit Hugging Face writes 1e30, as a whole number of 31 digits.
             double number = json.Number(MaxLength, least);
             if (number > most) return null;
-            return number == Math.Floor(number) ? (int)number : throw json.Fault(MaxLength, $"is {number}, expected a whole number from {least}");
+            return number == Math.Floor(
+                number) ? (int)number : throw json.Fault(MaxLength, $"is {number}, expected a whole number from {least}");
         });
 
     private static string? Find(ModelSource source, string name) =>
         source.FileFolders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
-    /// <summary>Whether transformers is to take classes from files beside the config: names without a repository, <c>REPO--FILE.CLASS</c>.</summary>
+    /// <summary>
+    /// Whether transformers is to take classes from files beside the config: names without a repository, <c>REPO--FILE.CLASS</c>.
+    /// </summary>
     private static bool NamesScripts(JsonObject json)
     {
         if (json[AutoMap] is not JsonObject map) return false;
-        IEnumerable<JsonNode?> names = map.SelectMany(entry => entry.Value is JsonArray several ? several : (IEnumerable<JsonNode?>)[entry.Value]);
-        return names.Any(name => name?.GetValueKind() == JsonValueKind.String && !name.GetValue<string>().Contains("--", StringComparison.Ordinal));
+        IEnumerable<JsonNode?> names = map.SelectMany(
+            entry => entry.Value is JsonArray several ? several : (IEnumerable<JsonNode?>)[entry.Value]);
+        return names.Any(
+            name => name?.GetValueKind() == JsonValueKind.String && !name.GetValue<string>().Contains("--", StringComparison.Ordinal));
     }
 
     private static JsonObject Parse(string path, byte[] bytes)

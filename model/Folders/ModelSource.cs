@@ -69,7 +69,8 @@ public sealed class ModelSource
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException(File.Exists(folder) ? $"{folder}: this is a file; name its folder: {Kinds}" : $"{folder}: no such folder; {Kinds}");
+            throw new DirectoryNotFoundException(
+                File.Exists(folder) ? $"{folder}: this is a file; name its folder: {Kinds}" : $"{folder}: no such folder; {Kinds}");
         if (LoraAdapter.IsIn(folder))
         {
             LoraAdapter adapter = LoraAdapter.Read(folder);
@@ -77,7 +78,8 @@ public sealed class ModelSource
             return new ModelSource(folder, found.WeightFolder, adapter, $"{folder}: an adapter ({adapter.Config.Describe()}) of the base {found.WeightFolder}");
         }
 
-        if (baseFolder is not null) throw new ArgumentException($"{folder}: is no adapter ({AdapterConfig.FileName} is missing), so it has no base");
+        if (baseFolder is not null)
+            throw new ArgumentException($"{folder}: is no adapter ({AdapterConfig.FileName} is missing), so it has no base");
         if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, "");
         if (Pretrainer.LastCheckpointOf(folder) is not { } checkpoint) throw new FileNotFoundException(NoModel(folder));
         if (!File.Exists(Path.Combine(checkpoint, ConfigFile)))
@@ -87,7 +89,9 @@ public sealed class ModelSource
     }
 
     /// <summary>Loads the model; additions are merged into the weights of the base.</summary>
-    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
+    /// <param name="backend">
+    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
+    /// </param>
     /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
     /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
     /// <exception cref="IOException">A file is missing.</exception>
@@ -119,7 +123,8 @@ public sealed class ModelSource
     public void SavePlain(string folder, DType? dtype = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (dtype is not (null or DType.F32 or DType.BF16)) throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
+        if (dtype is not (null or DType.F32 or DType.BF16))
+            throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
         using var result = new ResultFolder(folder);
         using Backend backend = CpuBackend.Create();
         using Dnabert2Model model = Load(backend, trainable: true);
@@ -215,7 +220,8 @@ public sealed class ModelSource
     /// <summary>The hash of all files that decide the weights.</summary>
     internal string HashOfWeights()
     {
-        string weights = ModelWeights.Find(WeightFolder) ?? throw new FileNotFoundException($"{WeightFolder}: there are no weights; {Kinds}");
+        string weights = ModelWeights.Find(
+            WeightFolder) ?? throw new FileNotFoundException($"{WeightFolder}: there are no weights; {Kinds}");
         IReadOnlyList<string> files = ModelWeights.FilesOf(weights);
         if (Adapter is null && files.Count == 1) return FileHash.OfFile(files[0]);
         IEnumerable<string> own = Adapter is null ? [] : [Adapter.Config.Path, Adapter.WeightPath];
@@ -225,7 +231,8 @@ public sealed class ModelSource
     private string? Own(string name) => IsAdapter && Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
 
     /// <summary>Whether a folder itself holds files of a model, though perhaps not all.</summary>
-    internal static bool HoldsModelFiles(string folder) => File.Exists(Path.Combine(folder, ConfigFile)) || ModelWeights.Find(folder) is not null;
+    internal static bool HoldsModelFiles(string folder) =>
+        File.Exists(Path.Combine(folder, ConfigFile)) || ModelWeights.Find(folder) is not null;
 
     /// <summary>The folders within a folder that hold models, for people; empty where none does.</summary>
     internal static string ModelsIn(string folder)

@@ -34,7 +34,9 @@ internal sealed class ModelWeights : IDisposable
     /// <summary>The names in the model: those of all tensors, and of tied ones that another stands for.</summary>
     public IReadOnlyCollection<string> Names => _byName.Keys;
 
-    /// <summary>The file or index of a folder's weights, in the order in which Hugging Face looks for them; null where there is none.</summary>
+    /// <summary>
+    /// The file or index of a folder's weights, in the order in which Hugging Face looks for them; null where there is none.
+    /// </summary>
     public static string? Find(string folder)
     {
         foreach (string name in (ReadOnlySpan<string>)[Safetensors, Safetensors + IndexSuffix, Torch, Torch + IndexSuffix])
@@ -69,7 +71,8 @@ internal sealed class ModelWeights : IDisposable
         var weights = new ModelWeights(path);
         try
         {
-            if (path.EndsWith(IndexSuffix, StringComparison.Ordinal)) weights.OpenShards(System.IO.Path.GetDirectoryName(path)!, ReadIndex(path));
+            if (path.EndsWith(IndexSuffix, StringComparison.Ordinal))
+                weights.OpenShards(System.IO.Path.GetDirectoryName(path)!, ReadIndex(path));
             else weights._files.Add(WeightFile.Open(path));
             weights.NameAll();
             return weights;

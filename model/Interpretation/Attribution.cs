@@ -35,7 +35,8 @@ public sealed class Attribution
         if (!_ofClass && !model.HasLikelihood)
             throw new ArgumentException("the model has no masked-language-model head, and so no likelihood; its classes can be attributed");
         if (!_ofClass && model.Model.Tokenizer.MaskId is null) throw new ArgumentException("the tokenizer has no [MASK]");
-        if (!_ofClass && _options.Class is not null) throw new ArgumentException($"class '{Excerpt.Of(_options.Class)}': the likelihood is of no class");
+        if (!_ofClass && _options.Class is not null)
+            throw new ArgumentException($"class '{Excerpt.Of(_options.Class)}': the likelihood is of no class");
         if (_options.Class is { } name) _label = model.LabelOf(name);
     }
 
@@ -115,7 +116,8 @@ public sealed class Attribution
             if (!Substitutions.IsKnown(effects.Bases.Span[i])) continue;
             float sum = TensorPrimitives.Sum(values.Slice(4 * i, 4)) + (logits.IsEmpty ? 0 : TensorPrimitives.Sum(logits.Slice(4 * i, 4)));
             if (float.IsFinite(sum)) continue;
-            throw FiniteOutput.Fault($"record {effects.Number} '{Excerpt.Of(effects.Id)}'", $"the effect at base {effects.Start + i + 1L}", sum);
+            throw FiniteOutput.Fault(
+                $"record {effects.Number} '{Excerpt.Of(effects.Id)}'", $"the effect at base {effects.Start + i + 1L}", sum);
         }
 
         return effects;
@@ -163,7 +165,8 @@ public sealed class Attribution
         return TensorPrimitives.IndexOfMax<double>(sum);
     }
 
-    private static string Place(SequenceRecord record) => $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}";
+    private static string Place(SequenceRecord record) =>
+        $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}";
 
     /// <summary>The bases of a record that are substituted.</summary>
     private (int From, int To) RangeOf(SequenceRecord record)

@@ -88,5 +88,6 @@ internal sealed class LayerPatterns<T>
                 "give the names of the layers, or their ends, in place of expressions");
     }
 
-    private static Regex Expression(string key) => new($@"^(?:.*\.)?(?:{key})$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    private static Regex Expression(string key) =>
+        new($@"^(?:.*\.)?(?:{key})$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
 }

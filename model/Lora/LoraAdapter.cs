@@ -67,7 +67,8 @@ internal sealed class LoraAdapter
     public static LoraAdapter Read(string folder)
     {
         string config = Path.Combine(folder, AdapterConfig.FileName);
-        if (!File.Exists(config)) throw new FileNotFoundException($"{config} is missing; an adapter is a folder with it and {WeightFile} or {TorchFile}");
+        if (!File.Exists(config))
+            throw new FileNotFoundException($"{config} is missing; an adapter is a folder with it and {WeightFile} or {TorchFile}");
         AdapterConfig read = AdapterConfig.Read(config);
         string weights = FindWeights(folder)
             ?? throw new FileNotFoundException($"{folder}: neither {WeightFile} nor {TorchFile} is there, beside {AdapterConfig.FileName}");
@@ -92,7 +93,9 @@ internal sealed class LoraAdapter
         found.Values.CopyTo(destination);
     }
 
-    /// <summary>Turns the weight W of a layer into that of layer and addition: <c>W + s B A</c>, each row of a learned length with DoRA.</summary>
+    /// <summary>
+    /// Turns the weight W of a layer into that of layer and addition: <c>W + s B A</c>, each row of a learned length with DoRA.
+    /// </summary>
     /// <exception cref="InvalidDataException">Factors and weight do not fit, or what comes out is not finite.</exception>
     public void Merge(Parameter parameter, int index, Span<float> destination)
     {
@@ -177,7 +180,8 @@ internal sealed class LoraAdapter
         Dnabert2Model model, LoraOptions options, string baseFolder, string identity, string folder, FileOperations disk)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt", [Dnabert2.BaseIdentity.Key] = identity };
-        var tensors = model.Parameters.Parameters.Where(p => p.TiedTo is null && !p.IsFrozen).Select(p => ("base_model.model." + p.Name, p.Value)).ToList();
+        var tensors = model.Parameters.Parameters.Where(
+            p => p.TiedTo is null && !p.IsFrozen).Select(p => ("base_model.model." + p.Name, p.Value)).ToList();
         TensorFile.Write(Path.Combine(folder, WeightFile), model.Backend, tensors, metadata, disk);
         ResultFiles.Write(Path.Combine(folder, AdapterConfig.FileName), LoraConfig.Write(model, options, baseFolder), disk);
     }
@@ -200,7 +204,8 @@ internal sealed class LoraAdapter
         if (LoraTensorName.Parse(entry.Name) is not { } name)
             throw Unsupported($"{entry}: what this tensor adds is not supported");
         if (name.Kind == LoraTensorKind.Before) return;
-        if (entry.DType is null or DType.I32 or DType.U8 || entry.Shape is not { } shape) throw Other($"not a floating-point tensor: {entry}");
+        if (entry.DType is null or DType.I32 or DType.U8 || entry.Shape is not { } shape)
+            throw Other($"not a floating-point tensor: {entry}");
         float[] values = new float[entry.Count];
         file.Read(entry, values);
         int at = FloatValues.IndexOfNonFinite(values);
@@ -223,9 +228,11 @@ internal sealed class LoraAdapter
             throw Other($"{layer} has {(addition.Down is null ? addition.Up is null ? "a magnitude" : "lora_B" : "lora_A")} without its other factor");
         int rank = Config.RankOf(addition.Module);
         if (down.Shape.Rank != 2 || up.Shape.Rank != 2 || down.Shape[0] != rank || up.Shape[1] != rank)
-            throw Other($"the factors of {layer} are {down.Shape} and {up.Shape}: with r = {rank} [{rank}, in] and [out, {rank}] are meant");
+            throw Other(
+                $"the factors of {layer} are {down.Shape} and {up.Shape}: with r = {rank} [{rank}, in] and [out, {rank}] are meant");
         if (Config.IsDora != addition.Magnitude is not null)
-            throw Other($"{layer} has {(Config.IsDora ? "no" : "a")} lora_magnitude_vector, and use_dora is {(Config.IsDora ? "true" : "false")}");
+            throw Other(
+                $"{layer} has {(Config.IsDora ? "no" : "a")} lora_magnitude_vector, and use_dora is {(Config.IsDora ? "true" : "false")}");
         if (addition.Magnitude is { } magnitude && magnitude.Values.Length != up.Shape[0])
             throw Other($"the lora_magnitude_vector of {layer} is {magnitude.Shape}, expected [{up.Shape[0]}]");
     }

@@ -16,7 +16,8 @@ public static class LoraMerge
     {
         ArgumentException.ThrowIfNullOrEmpty(adapterFolder);
         if (!Directory.Exists(adapterFolder))
-            throw new DirectoryNotFoundException($"{adapterFolder}: no such folder; an adapter is a folder with {AdapterConfig.FileName} and {LoraAdapter.WeightFile}");
+            throw new DirectoryNotFoundException(
+                $"{adapterFolder}: no such folder; an adapter is a folder with {AdapterConfig.FileName} and {LoraAdapter.WeightFile}");
         if (!LoraAdapter.IsIn(adapterFolder))
             throw new FileNotFoundException($"{adapterFolder}: is no adapter: {AdapterConfig.FileName} is missing");
         ModelSource.Open(adapterFolder, baseFolder).SavePlain(folder);

@@ -25,7 +25,9 @@ internal enum LoraTensorKind
 /// <c>base_layer</c>, <c>modules_to_save</c> and the adapter's name <c>default</c>.
 /// </summary>
 /// <param name="Kind">What it is.</param>
-/// <param name="Module">The layer, or the whole parameter, as PEFT knows it: without <c>bert.</c> where the encoder was trained alone.</param>
+/// <param name="Module">
+/// The layer, or the whole parameter, as PEFT knows it: without <c>bert.</c> where the encoder was trained alone.
+/// </param>
 internal readonly record struct LoraTensorName(LoraTensorKind Kind, string Module)
 {
     private const string Mark = "lora_", Adapter = "default";

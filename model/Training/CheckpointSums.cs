@@ -44,7 +44,8 @@ internal static class CheckpointSums
             if (hash is null || file is null || !written.Add(file)) throw new InvalidDataException($"{path}: line {line} makes no sense; {Remedy}");
             string full = Path.Combine(folder, file), shown = Path.Combine(folder, Excerpt.Of(file));
             if (!File.Exists(full)) throw new InvalidDataException($"{shown} is missing; {Remedy}");
-            if (FileHash.OfFile(full) != hash) throw new InvalidDataException($"{shown} was altered: its checksum is not that of {FileName}; {Remedy}");
+            if (FileHash.OfFile(full) != hash)
+                throw new InvalidDataException($"{shown} was altered: its checksum is not that of {FileName}; {Remedy}");
         }
 
         foreach (string file in needed)

@@ -32,7 +32,9 @@ public static class ModelFolder
     /// <param name="folder">The folder; made if there is none.</param>
     /// <param name="config">Its <c>config.json</c>.</param>
     /// <param name="disk">On which disk.</param>
-    /// <param name="maxTokens">The most tokens of a sequence in training, which goes into the tokenizer's settings; null: what these say.</param>
+    /// <param name="maxTokens">
+    /// The most tokens of a sequence in training, which goes into the tokenizer's settings; null: what these say.
+    /// </param>
     /// <param name="dtype">The type of the weights: F32 or BF16.</param>
     internal static void Save(
         Dnabert2Model model, string folder, byte[] config, FileOperations? disk = null, int? maxTokens = null, DType dtype = DType.F32)
@@ -43,7 +45,8 @@ public static class ModelFolder
         Dictionary<string, string> tied = [];
         foreach (Parameter p in model.Parameters.Parameters)
             if (p.TiedTo is { } original) tied[p.Name] = original.Name;
-        TensorFile.Write(Path.Combine(folder, ModelWeights.Safetensors), model.Backend, TensorFile.Parameters(model.Parameters), tied, disk, dtype);
+        TensorFile.Write(
+            Path.Combine(folder, ModelWeights.Safetensors), model.Backend, TensorFile.Parameters(model.Parameters), tied, disk, dtype);
         SaveWithoutWeights(model, folder, config, disk, maxTokens);
     }
 

@@ -119,7 +119,8 @@ public sealed record PretrainOptions
             throw new ArgumentException($"GlobalBatch is {GlobalBatch}: at {cuts.MaxTokens} tokens a window a step has room for {room}");
         if (SpeciesWeights.Count == 0) return;
         if (SpeciesWeights.Keys.FirstOrDefault(name => !species.Contains(name)) is { } unknown)
-            throw new ArgumentException($"a weight is given for species '{Excerpt.Of(unknown)}', which the corpus does not have; it has {Excerpt.Of(species)}");
+            throw new ArgumentException(
+                $"a weight is given for species '{Excerpt.Of(unknown)}', which the corpus does not have; it has {Excerpt.Of(species)}");
         if (species.FirstOrDefault(name => !SpeciesWeights.ContainsKey(name)) is { } missing)
             throw new ArgumentException($"species '{Excerpt.Of(missing)}' has no weight; give 0 to leave it out");
         if (SpeciesWeights.Values.All(weight => weight == 0)) throw new ArgumentException("the weights of all species are 0");

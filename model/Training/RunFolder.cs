@@ -203,7 +203,8 @@ public sealed class RunFolder : IDisposable
             if (fields.Text("format") != Format) throw fields.Fault("format", $"is not {Format}");
             if (fields.Integer("version", 0) != Version) throw fields.Fault("version", $"is not {Version}, the one this program reads");
             string held = fields.Text("kind");
-            if (held != kind.Name) throw new IOException($"{folder}: holds a run of another kind ({Excerpt.Of(held)}); name another folder");
+            if (held != kind.Name)
+                throw new IOException($"{folder}: holds a run of another kind ({Excerpt.Of(held)}); name another folder");
             return fields.Texts("names");
         });
     }

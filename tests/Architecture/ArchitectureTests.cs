@@ -161,7 +161,8 @@ public partial class ArchitectureTests
     {
         using var file = new PEReader(File.OpenRead(assembly.Location));
         MetadataReader metadata = file.GetMetadataReader();
-        for (UserStringHandle at = MetadataTokens.UserStringHandle(1); !at.IsNil; at = metadata.GetNextHandle(at)) yield return metadata.GetUserString(at);
+        for (UserStringHandle at = MetadataTokens.UserStringHandle(1); !at.IsNil; at = metadata.GetNextHandle(at))
+            yield return metadata.GetUserString(at);
     }
 
     [GeneratedRegex(@"(?<![\w-])--[a-z]")]

@@ -302,7 +302,8 @@ public class GradientTests
     {
         using var check = new GradientCheck(Backends.Create(form, 2));
         (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * heads * size);
-        Variable y = new Attention<TMod>(check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, check.Arena.RentCuSeqlens(lengths));
+        Variable y = new Attention<TMod>(
+            check.Parameters, heads, mod, dropout).Forward(check.Tape, qkv, check.Arena.RentCuSeqlens(lengths));
         var dropped = new AttentionMask(check.Random(0), dropout);
         check.Compare(y, () => Reference.Attention(values, lengths, heads, size, mod, dropped).Result);
     }

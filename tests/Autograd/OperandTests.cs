@@ -71,7 +71,8 @@ public sealed class OperandTests
             [("changed", Overwrite), ("result shares", (_, x) => x)])
         {
             var planted = new OperationCase("planted", fault, (5, 7)) { Declare = _ => (inputs, x) => run(inputs.Tape, x[0]) };
-            Assert.Contains(fault, Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => CheckBothWays("cpu", planted)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                fault, Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => CheckBothWays("cpu", planted)).Message, StringComparison.Ordinal);
         }
 
         static Variable Overwrite(Tape tape, Variable x)
@@ -93,7 +94,8 @@ public sealed class OperandTests
             if (operation.Draws) continue;
             Assert.Equal(inference.Length, training.Length);
             for (int i = 0; i < training.Length; i++)
-                Assert.True(Math.Abs(training[i] - inference[i]) <= 1e-5f * Math.Max(1, Math.Abs(training[i])), $"{operation}: {training[i]} in training, {inference[i]} in inference");
+                Assert.True(Math.Abs(training[i] - inference[i]) <= 1e-5f * Math.Max(
+                    1, Math.Abs(training[i])), $"{operation}: {training[i]} in training, {inference[i]} in inference");
         }
     }
 
@@ -151,7 +153,8 @@ public sealed class OperandTests
         }
 
         ExpectUnchanged("by the backward pass", inputs.Changed(operation.GradientInPlace));
-        foreach (Variable operand in operands) Assert.False(inputs.Tape.GradientOf(operand).IsAbsent, $"{operation}: an operand got no gradient");
+        foreach (Variable operand in operands) Assert.False(
+            inputs.Tape.GradientOf(operand).IsAbsent, $"{operation}: an operand got no gradient");
         if (operation.InPlace >= 0) return result;
         backend.Clear(y.Data);
         string[] shared = inputs.Changed(operation.GradientInPlace);

@@ -88,7 +88,8 @@ internal sealed class OperationInputs(Tape tape)
 
     public Tensor Integers(params int[] values) => Give($"integers {_given.Count}", new Shape(values.Length), DType.I32, values);
 
-    public Tensor Numbers(ReadOnlySpan<int> extents, params float[] values) => Give($"numbers {_given.Count}", new Shape(extents), DType.F32, values);
+    public Tensor Numbers(ReadOnlySpan<int> extents, params float[] values) =>
+        Give($"numbers {_given.Count}", new Shape(extents), DType.F32, values);
 
     public Tensor Scale() => Numbers([1], LossScale);
 

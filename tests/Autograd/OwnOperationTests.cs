@@ -27,7 +27,8 @@ public sealed class OwnOperationTests
     {
         using Backend cpu = CpuBackend.Create(1), gpu = new Engine.Runtime.Cuda.CudaBackend(new InterpretedDevice());
         using Arena arena = new(cpu), onGpu = new(gpu);
-        Tensor x = arena.Rent(new Shape(2, 3), DType.F32), y = arena.Rent(new Shape(3, 2), DType.F32), z = onGpu.Rent(new Shape(4), DType.F32);
+        Tensor x = arena.Rent(
+            new Shape(2, 3), DType.F32), y = arena.Rent(new Shape(3, 2), DType.F32), z = onGpu.Rent(new Shape(4), DType.F32);
         Assert.Contains("y is F32 [3, 2], expected F32 [2, 3]", Assert.Throws<ArgumentException>(() => cpu.Run(new SiluForward(x, y))).Message, StringComparison.Ordinal);
         Assert.Contains("SiluForward has no form for a GPU", Assert.Throws<NotSupportedException>(() => gpu.Run(new SiluForward(z, z))).Message, StringComparison.Ordinal);
     }
@@ -50,6 +51,7 @@ public sealed class OwnOperationTests
     {
         string root = SharedData.Checkout, page = File.ReadAllText(Path.Combine(root, "docs", "adding-an-op.md"));
         foreach (string file in (string[])["Silu.cs", "Silu.Cpu.cs", "Silu.Autograd.cs"])
-            Assert.Contains(File.ReadAllText(Path.Combine(root, "docs", "samples", "OwnOperation", file)).TrimEnd(), page, StringComparison.Ordinal);
+            Assert.Contains(
+                File.ReadAllText(Path.Combine(root, "docs", "samples", "OwnOperation", file)).TrimEnd(), page, StringComparison.Ordinal);
     }
 }

@@ -52,7 +52,8 @@ public sealed class SharedVariableTests
     {
         var cases = new TheoryData<string, string>();
         foreach (object[] form in (IEnumerable<object[]>)Backends.NamesWithGpu())
-            foreach (OperationCase operation in OperationCases.All.Where(c => c.HasGradient)) cases.Add((string)form[0], operation.ToString());
+            foreach (OperationCase operation in OperationCases.All.Where(
+                c => c.HasGradient)) cases.Add((string)form[0], operation.ToString());
         return cases;
     }
 
@@ -74,7 +75,8 @@ public sealed class SharedVariableTests
         using var check = new GradientCheck(CpuBackend.Create(1));
         (Variable x, double[] xs) = check.Input("x", 3, 5);
         Variable dropped = new Dropout(check.Parameters, 0).Forward(check.Tape, x);
-        check.Compare(Sum.Instance.Forward(check.Tape, x, Tanh.Instance.Forward(check.Tape, dropped)), () => Array.ConvertAll(xs, v => v + Math.Tanh(v)));
+        check.Compare(Sum.Instance.Forward(
+            check.Tape, x, Tanh.Instance.Forward(check.Tape, dropped)), () => Array.ConvertAll(xs, v => v + Math.Tanh(v)));
     }
 
     [Fact]
@@ -255,6 +257,7 @@ public sealed class SharedVariableTests
     /// <summary>Adds a variable that is no operand of the segment.</summary>
     private sealed class Adding(Variable other) : ISegment
     {
-        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens) => Sum.Instance.Forward(tape, Tanh.Instance.Forward(tape, x), other);
+        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens) =>
+            Sum.Instance.Forward(tape, Tanh.Instance.Forward(tape, x), other);
     }
 }

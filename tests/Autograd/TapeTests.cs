@@ -11,7 +11,8 @@ public class TapeTests
     {
         using var check = new GradientCheck(CpuBackend.Create(1));
         (Variable x, _) = check.Input("x", 2, 3);
-        NotSupportedException error = Assert.Throws<NotSupportedException>(() => new Pool(Pooling.Max).Forward(check.Tape, x, check.Arena.RentCuSeqlens([2])));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(
+            () => new Pool(Pooling.Max).Forward(check.Tape, x, check.Arena.RentCuSeqlens([2])));
         Assert.Contains("Pool(Max) has no gradient", error.Message, StringComparison.Ordinal);
     }
 

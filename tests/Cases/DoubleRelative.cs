@@ -20,7 +20,8 @@ internal readonly unsafe struct DoubleRelative : IScoreModification<DoubleRelati
         fixed (double* numbers = table) return Reference.Attention(qkv, lengths, heads, headSize, new DoubleRelative(numbers, radius)).Result;
     }
 
-    public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) => new(mod._table + (head * ((2 * mod._radius) + 1)), mod._radius);
+    public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) =>
+        new(mod._table + (head * ((2 * mod._radius) + 1)), mod._radius);
 
     public static T Score<T>(in DoubleRelative mod, T score, T query, T key)
         where T : unmanaged, IReal<T>

@@ -20,7 +20,8 @@ internal static class OptimizerOperands
         using var arena = new Arena(backend);
         int count = checked((int)gradients.Count);
         Tensor Flat() => arena.Rent(new Shape(count), DType.F32);
-        Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64), g = Flat(), w = Flat(), m = Flat(), v = Flat();
+        Tensor numbers = arena.Rent(new Shape(
+            AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64), g = Flat(), w = Flat(), m = Flat(), v = Flat();
         foreach (Tensor zero in (Tensor[])[w, m, v]) backend.Clear(zero);
         backend.Copy(gradients.Slice(0, new Shape(count)), g);
         backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0, 1, null)], numbers);

@@ -41,7 +41,8 @@ public class FolderCases
     [SkippableTheory]
     [InlineData("13-peft-dense-target")]
     [InlineData("14-peft-adapter-bin")]
-    public void Cases_13_and_14_an_addition_to_the_pooler_and_an_adapter_as_a_pickle(string name) => Near(Predict(name, "expected"), Predict(name, "adapter"));
+    public void Cases_13_and_14_an_addition_to_the_pooler_and_an_adapter_as_a_pickle(string name) =>
+        Near(Predict(name, "expected"), Predict(name, "adapter"));
 
     [SkippableFact]
     public void Case_15_names_with_a_wrapper_in_front()
@@ -54,7 +55,8 @@ public class FolderCases
     }
 
     [SkippableFact]
-    public void Case_34_a_regression_in_half_precision() => Assert.Equal(Predict("34-hf-regression-f16", "single"), Predict("34-hf-regression-f16", "half"));
+    public void Case_34_a_regression_in_half_precision() =>
+        Assert.Equal(Predict("34-hf-regression-f16", "single"), Predict("34-hf-regression-f16", "half"));
 
     [SkippableFact]
     public void Case_35_the_limit_of_training_in_the_tokenizer_config()
@@ -90,7 +92,8 @@ public class FolderCases
         ToyModel.Write(folder["start"]);
         ToolRun.Of("finetune", "--data", data, "--model", folder["start"], "-o", folder["ad"], "--lora", "r=4", "--steps", "2", "--batch", "8", "-q").Succeeds();
         string config = folder["ad/adapter_config.json"];
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"lora_alpha\": 16", "\"lora_alpha\": 1e300", StringComparison.Ordinal));
+        File.WriteAllText(
+            config, File.ReadAllText(config).Replace("\"lora_alpha\": 16", "\"lora_alpha\": 1e300", StringComparison.Ordinal));
         foreach (string[] line in (string[][])[["merge-lora", folder["ad"], "-o", folder["merged"]], ["predict", ToyModel.SamplePath, "--model", folder["ad"], "-q"]])
         {
             ToolRun run = ToolRun.Of(line);
@@ -103,7 +106,8 @@ public class FolderCases
 
     private static string Case(string name, string file) => SharedData.Path($"cases/{name}/{file}");
 
-    private static string[] Predict(string name, string model) => ToolRun.Of("predict", Case(name, "reads.fa"), "--model", Case(name, model)).Succeeds().Lines;
+    private static string[] Predict(string name, string model) =>
+        ToolRun.Of("predict", Case(name, "reads.fa"), "--model", Case(name, model)).Succeeds().Lines;
 
     private static void Near(string[] expected, string[] actual)
     {
@@ -114,7 +118,8 @@ public class FolderCases
             string[] left = expected[row].Split('\t'), right = actual[row].Split('\t');
             Assert.Equal((left[0], left[1], left[^1]), (right[0], right[1], right[^1]));
             for (int column = 2; column < left.Length - 1; column++)
-                Assert.Equal(double.Parse(left[column], CultureInfo.InvariantCulture), double.Parse(right[column], CultureInfo.InvariantCulture), 1e-6);
+                Assert.Equal(double.Parse(
+                    left[column], CultureInfo.InvariantCulture), double.Parse(right[column], CultureInfo.InvariantCulture), 1e-6);
         }
     }
 }

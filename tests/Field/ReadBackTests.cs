@@ -29,9 +29,11 @@ public sealed class ReadBackTests : IDisposable
         AssertShort(() => RunFolder.Claim(marked, FineTuner.Kind, resume: true).Dispose());
         foreach (string part in new[] { "train", "dev", "test" }) Folder("task", part + ".csv", $"sequence,label\nACGT,{huge}\nACGG,{huge}\n");
         AssertShort(() => LabelledTask.Read(_folder["task"]));
-        AssertShort(() => ModelSource.Open(Adapter($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"base_model_name_or_path":"{{huge}}","target_modules":["x"]}""")));
+        AssertShort(() => ModelSource.Open(
+            Adapter($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"base_model_name_or_path":"{{huge}}","target_modules":["x"]}""")));
         AssertShort(() => Config($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"init_lora_weights":"pissa_niter_{{huge}}"}"""));
-        AdapterConfig config = Config($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"{{huge}}","modules_to_save":["{{huge}}","a"]}""");
+        AdapterConfig config = Config(
+            $$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"{{huge}}","modules_to_save":["{{huge}}","a"]}""");
         Assert.InRange(config.Describe().Length, 0, FewCharacters);
 
         static void AssertShort(Action act)
@@ -46,7 +48,8 @@ public sealed class ReadBackTests : IDisposable
     public void Matching_the_patterns_of_an_adapter_ends_however_long_it_would_take()
     {
         string path = Path.Combine(Adapter("""{"rank_pattern":{"(.*a.{60}b|.*c.{60}d)":4,"Wqkv":2}}"""), AdapterConfig.FileName);
-        LayerPatterns<int> patterns = JsonFields.Read(path, "", json => LayerPatterns<int>.Read(path, json, "rank_pattern", (fields, key) => fields.Small(key, 1)));
+        LayerPatterns<int> patterns = JsonFields.Read(
+            path, "", json => LayerPatterns<int>.Read(path, json, "rank_pattern", (fields, key) => fields.Small(key, 1)));
         var random = new Random(1);
         string[] layers = [.. Enumerable.Range(0, 500).Select(_ => new string([.. Enumerable.Range(0, 1000).Select(_ => "abcd"[random.Next(4)])]))];
         string message = Assert.Throws<InvalidDataException>(() => patterns.Resolve(layers, TimeSpan.FromMilliseconds(50))).Message;
@@ -108,7 +111,8 @@ public sealed class ReadBackTests : IDisposable
         var run = new SuiteRun(GueTasks.Find("mouse/0")!, SuiteMethod.Kmer, 0);
         var data = new SuiteData([new SuitePart("test", "test.csv", 1, "a")], []);
         store.Begin(run, new SuiteIdentity(data, null, null, null));
-        store.Write(new SuiteResult(run, new LabelNames(["0", "1"]), [Target.OfClass(0)], new SuiteOutcome([1, 2], [], 1, 0, 0, "CPU"), data));
+        store.Write(
+            new SuiteResult(run, new LabelNames(["0", "1"]), [Target.OfClass(0)], new SuiteOutcome([1, 2], [], 1, 0, 0, "CPU"), data));
         string path = Path.Combine(store.FolderOf(run), "predictions.tsv");
         Assert.Equal(2, store.Read(run, data).Names.Count);
         string columns = string.Join('\t', Enumerable.Range(0, 3000).Select(i => $"logit_{i}"));
@@ -160,7 +164,8 @@ public sealed class ReadBackTests : IDisposable
         {
             try
             {
-                return string.Join('|', SequenceFiles.ReadAll(stream).Select(record => $"{record.Id} {record.Text()} {record.Column("label")}"));
+                return string.Join(
+                    '|', SequenceFiles.ReadAll(stream).Select(record => $"{record.Id} {record.Text()} {record.Column("label")}"));
             }
             catch (InvalidDataException e)
             {

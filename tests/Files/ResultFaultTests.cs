@@ -127,7 +127,8 @@ public class ResultFaultTests
 
         // What is as before, and the temporary names, do not matter.
         IEnumerable<string> Of(FaultyDisk disk) => disk.Log
-            .Select(done => done.Replace(Path.GetFullPath(folder["."]), "", StringComparison.Ordinal).Replace(" /", " ", StringComparison.Ordinal));
+            .Select(done => done.Replace(
+                Path.GetFullPath(folder["."]), "", StringComparison.Ordinal).Replace(" /", " ", StringComparison.Ordinal));
 
         static bool IsOfCommit(string done) => done.Split(' ')[0] is "flush" or "move";
     }

@@ -225,7 +225,9 @@ public class ResultFilesTests
     /// <summary>A disk on which another process is just removing leftovers when the first file is made.</summary>
     private sealed class LeftoverDisk : FileOperations
     {
-        /// <summary>Whether that process has the file open for a look; otherwise it has removed it; null: there is no such process.</summary>
+        /// <summary>
+        /// Whether that process has the file open for a look; otherwise it has removed it; null: there is no such process.
+        /// </summary>
         public bool? IsLookedAt { get; init; }
 
         public int Created { get; private set; }

@@ -134,7 +134,8 @@ public sealed class EveryFolderTests : IDisposable
         foreach (IGrouping<string, WeightEntry> part in weights.Entries.GroupBy(e => fileOf?.Invoke(e.Name) ?? "model.safetensors").ToArray())
         {
             (WeightEntry Entry, string Name)[] named = [.. part.Select(e => (e, rename(e.Name)))];
-            using var writer = new SafetensorsWriter(_folder[$"{folder}/{part.Key}"], named.Select(n => new WeightEntry(n.Name, DType.F32, n.Entry.Shape!.Value)));
+            using var writer = new SafetensorsWriter(
+                _folder[$"{folder}/{part.Key}"], named.Select(n => new WeightEntry(n.Name, DType.F32, n.Entry.Shape!.Value)));
             foreach ((WeightEntry entry, string name) in named)
             {
                 float[] values = new float[entry.Count];
@@ -146,6 +147,7 @@ public sealed class EveryFolderTests : IDisposable
             writer.Commit();
         }
 
-        if (fileOf is not null) File.WriteAllText(_folder[folder + "/model.safetensors.index.json"], new JsonObject { ["weight_map"] = map }.ToJsonString());
+        if (fileOf is not null)
+            File.WriteAllText(_folder[folder + "/model.safetensors.index.json"], new JsonObject { ["weight_map"] = map }.ToJsonString());
     }
 }

@@ -105,13 +105,16 @@ internal sealed class PlainAdapter : IDisposable
         foreach (string name in (string[])["config.json", "tokenizer.json"]) File.Copy(Path.Combine(this["merged"], name), this["expected/" + name], overwrite: true);
         _expected.Write(this["expected/model.safetensors"]);
         float[] expected = Logits(this["expected"]), before = Logits(Base);
-        Assert.True(before.Length != expected.Length || before.Zip(expected).Max(p => Math.Abs(p.First - p.Second)) > 1e-3, "the adapter does nothing: the test shows nothing");
+        Assert.True(before.Length != expected.Length || before.Zip(
+            expected).Max(p => Math.Abs(p.First - p.Second)) > 1e-3, "the adapter does nothing: the test shows nothing");
         Near(expected, Logits(Folder));
         Near(expected, Logits(this["merged"]));
         Directory.Delete(this["merged"], recursive: true);
     }
 
-    /// <summary>The message with which the adapter is refused when it is to predict; a merge is refused with the same one, and leaves nothing.</summary>
+    /// <summary>
+    /// The message with which the adapter is refused when it is to predict; a merge is refused with the same one, and leaves nothing.
+    /// </summary>
     public string Refusal()
     {
         Write();

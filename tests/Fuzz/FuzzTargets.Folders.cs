@@ -56,7 +56,8 @@ public sealed partial class FuzzTargets
             Assert.Equal(config, Read(written));
             return Encoding.UTF8.GetString(written);
 
-            static Dnabert2Config Read(byte[] json) => JsonFields.Read("c.json", json, ConfigReader.Remedy, fields => new ConfigReader(fields).Read());
+            static Dnabert2Config Read(
+                byte[] json) => JsonFields.Read("c.json", json, ConfigReader.Remedy, fields => new ConfigReader(fields).Read());
         })
     { Named = "c.json" };
 
@@ -207,7 +208,8 @@ public sealed partial class FuzzTargets
             Assert.InRange(described.Length, 1, 3000);
             config.Resolve(Modules);
             var text = new StringBuilder(described);
-            foreach (string module in Modules) text.Append($" {config.RankOf(module)} {config.ScaleOf(module)} {config.IsSaved(module)} {config.Targeted(module)}");
+            foreach (string module in Modules) text.Append(
+                $" {config.RankOf(module)} {config.ScaleOf(module)} {config.IsSaved(module)} {config.Targeted(module)}");
             return text.ToString();
         })
     { Named = "patterns.json", Memory = (200 << 20, 2000) };

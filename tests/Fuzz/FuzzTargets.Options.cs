@@ -40,11 +40,13 @@ public sealed partial class FuzzTargets
                 string[] args = [.. Encoding.Latin1.GetString(input).Split('\n').Select(line => line[..Math.Min(line.Length, LongestArgument)])];
                 // First what is understood later: what belongs to no verb does not hide it.
                 string applied = Applied(args[0], args, terminal);
-                ParseResult parsed = CommandLineTool.Commands(terminal, debug, args[0]).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+                ParseResult parsed = CommandLineTool.Commands(
+                    terminal, debug, args[0]).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
                 if (parsed.Errors.Count > 0) throw new UsageException(parsed.Errors[0].Message);
                 var text = new StringBuilder(parsed.CommandResult.Command.Name);
                 foreach (Option option in parsed.CommandResult.Command.Options)
-                    if (parsed.GetResult(option) is { Implicit: false } given) text.Append(' ').Append(option.Name).Append('=').AppendJoin(',', given.Tokens.Select(t => t.Value));
+                    if (parsed.GetResult(option) is { Implicit: false } given)
+                        text.Append(' ').Append(option.Name).Append('=').AppendJoin(',', given.Tokens.Select(t => t.Value));
                 return text.Append(' ').Append(applied).ToString();
             })
         { Documented = [typeof(UsageException), typeof(ArgumentException)] };

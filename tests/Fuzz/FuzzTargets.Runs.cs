@@ -124,7 +124,8 @@ public sealed partial class FuzzTargets
         string folder = _folder["marked"], path = Path.Combine(folder, RunFolder.MarkerFile);
         Directory.CreateDirectory(folder);
         foreach (string file in new[] { "train.csv", "of-others.txt" }) File.WriteAllText(Path.Combine(folder, file), file);
-        File.WriteAllText(path, """{"format":"dnabert2-run","version":1,"kind":"fine-tuning","about":"x","names":["train.csv","step-*"]}""");
+        File.WriteAllText(
+            path, """{"format":"dnabert2-run","version":1,"kind":"fine-tuning","about":"x","names":["train.csv","step-*"]}""");
         return new FuzzTarget("marker", [File.ReadAllBytes(path)], Mutation.OfJson, input =>
         {
             Replace(path, input);
@@ -152,7 +153,8 @@ public sealed partial class FuzzTargets
         string model = _folder["model"], path = Path.Combine(_folder["started"], RunStart.FileName);
         if (!Directory.Exists(model)) ToyModel.Write(model);
         ModelSource source = ModelSource.Open(model);
-        using (RunFolder run = RunFolder.Claim(_folder["started"], Pretrainer.Kind, resume: true)) RunStart.Check(run, source, begun: false);
+        using (RunFolder run = RunFolder.Claim(
+            _folder["started"], Pretrainer.Kind, resume: true)) RunStart.Check(run, source, begun: false);
         return new FuzzTarget("start", [File.ReadAllBytes(path)], Mutation.OfJson, input =>
         {
             Replace(path, input);
@@ -181,7 +183,8 @@ public sealed partial class FuzzTargets
 
     private FuzzTarget CheckpointTensors()
     {
-        Dnabert2Model model = Training.Toy.Model(_backend, Training.Toy.Config with { NumHiddenLayers = 1, HiddenSize = 12, IntermediateSize = 4 });
+        Dnabert2Model model = Training.Toy.Model(
+            _backend, Training.Toy.Config with { NumHiddenLayers = 1, HiddenSize = 12, IntermediateSize = 4 });
         _owned.Add(model);
         List<(string Name, Tensor Tensor)> tensors = TensorFile.Parameters(model.Parameters);
         TensorFile.Write(_folder["sound.safetensors"], _backend, tensors);
@@ -215,7 +218,8 @@ public sealed partial class FuzzTargets
                 Assert.InRange(svg.Length, 100, 100_000);
                 Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
                 XElement drawn = XDocument.Parse(svg).Root!;
-                int points = drawn.Descendants().Sum(e => e.Attribute("points")?.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length ?? 0);
+                int points = drawn.Descendants().Sum(
+                    e => e.Attribute("points")?.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length ?? 0);
                 return $"{points} {drawn.Elements().Count()} {RunLog.IsIn(folder, LogLayout.Pretraining)} {svg}";
             }
             finally
@@ -287,7 +291,8 @@ public sealed partial class FuzzTargets
                 Replace(path, input);
                 if (file == "identity.json") return string.Join('|', SuiteStore.Changes(path, input, identity));
                 SuiteResult result = store.Read(run, data);
-                var table = new SuiteTable([result], new SuiteSetup("m", new Dnabert2Config(), 1, new ModelContent("w", "c", "t"), new SuiteRecipe(), "f32"));
+                var table = new SuiteTable(
+                    [result], new SuiteSetup("m", new Dnabert2Config(), 1, new ModelContent("w", "c", "t"), new SuiteRecipe(), "f32"));
                 string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
                 Assert.DoesNotContain("NaN,", page, StringComparison.Ordinal);
                 XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal));

@@ -38,7 +38,8 @@ public sealed partial class FuzzTargets
         foreach (SequenceRecord record in records)
         {
             Assert.False(record.Sequence.ContainsAnyExcept("ACGTN"u8));
-            text.Append(record.Id).Append('|').Append(Encoding.ASCII.GetString(record.Sequence)).Append('|').Append(Encoding.ASCII.GetString(record.SecondSequence)).Append('\n');
+            text.Append(record.Id).Append('|').Append(
+                Encoding.ASCII.GetString(record.Sequence)).Append('|').Append(Encoding.ASCII.GetString(record.SecondSequence)).Append('\n');
         }
 
         return text.Append(notes).ToString();
@@ -84,7 +85,8 @@ public sealed partial class FuzzTargets
         {
             string value = word[(word.IndexOf('=', StringComparison.Ordinal) + 1)..];
             int number = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int parsed) ? Math.Max(parsed, 1) : 7;
-            if (Enum.TryParse(word, ignoreCase: true, out SequenceFormat format) && Enum.IsDefined(format)) options = options with { Format = format };
+            if (Enum.TryParse(word, ignoreCase: true, out SequenceFormat format) && Enum.IsDefined(format))
+                options = options with { Format = format };
             options = word.Split('=')[0] switch
             {
                 "keep" => options with { KeepBases = number },
@@ -112,15 +114,18 @@ public sealed partial class FuzzTargets
         foreach ((SequenceRecord all, SequenceRecord some) in whole.Zip(kept))
         {
             Assert.Equal((all.Id, all.Number, all.Line, all.TotalLength, all.SecondTotalLength), (some.Id, some.Number, some.Line, some.TotalLength, some.SecondTotalLength));
-            Assert.True(all.Sequence.StartsWith(some.Sequence) && all.SecondSequence.StartsWith(some.SecondSequence), "what is kept is not how the sequence begins");
+            Assert.True(all.Sequence.StartsWith(
+                some.Sequence) && all.SecondSequence.StartsWith(some.SecondSequence), "what is kept is not how the sequence begins");
             int needed = options.KeepBases ?? int.MaxValue;
             if (options.OnAmbiguous == AmbiguousBases.Split)
             {
                 int longest = 0;
                 foreach (SequenceFragment fragment in some.Fragments) longest = Math.Max(longest, fragment.Length);
-                Assert.True(longest >= needed || some.Length == all.Length, "neither is all kept, nor a stretch of the length that is needed");
+                Assert.True(
+                    longest >= needed || some.Length == all.Length, "neither is all kept, nor a stretch of the length that is needed");
             }
-            else Assert.True(some.Length >= Math.Min(needed, all.Length) && some.SecondLength >= Math.Min(needed, all.SecondLength), "less is kept than is needed");
+            else Assert.True(some.Length >= Math.Min(
+                needed, all.Length) && some.SecondLength >= Math.Min(needed, all.SecondLength), "less is kept than is needed");
         }
     }
 

@@ -107,7 +107,8 @@ internal sealed class GzipDescription
         // The shortest block without content; .NET writes nothing at all.
         if (content.Length == 0) return [3, 0];
         var output = new MemoryStream();
-        using (var deflate = new DeflateStream(output, stored ? CompressionLevel.NoCompression : CompressionLevel.Fastest, leaveOpen: true)) deflate.Write(content);
+        using (var deflate = new DeflateStream(
+            output, stored ? CompressionLevel.NoCompression : CompressionLevel.Fastest, leaveOpen: true)) deflate.Write(content);
         return output.ToArray();
     }
 

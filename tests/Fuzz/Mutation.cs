@@ -150,7 +150,8 @@ internal static class Mutation
                 (tokens[at], tokens[second]) = (tokens[second], tokens[at]);
                 break;
             case 11 when long.TryParse(tokens[value], CultureInfo.InvariantCulture, out long number):
-                tokens[value] = (random.Next(2) == 0 ? number + random.Next(-2, 3) : random.Next(0, 20)).ToString(CultureInfo.InvariantCulture);
+                tokens[value] = (random.Next(
+                    2) == 0 ? number + random.Next(-2, 3) : random.Next(0, 20)).ToString(CultureInfo.InvariantCulture);
                 break;
             case 11 or 12:
                 OfOneKind(tokens, value, random);

@@ -73,7 +73,8 @@ internal sealed partial class BFloat16Checks
             void Launch(string kernel, int rows, params (nint Address, long Count)[] views)
             {
                 int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
-                KernelArguments a = device.Begin<TMod>($"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
+                KernelArguments a = device.Begin<TMod>(
+                    $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
                 a.View(input, 3L * tokens * hidden);
                 a.View(borders, lengths.Length + 1);
                 a.View(mods, heads);

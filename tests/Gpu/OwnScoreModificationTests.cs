@@ -46,7 +46,8 @@ public sealed class OwnScoreModificationTests
     [Fact]
     public void Without_a_compiler_a_sentence_says_what_is_missing()
     {
-        Backend gpu = CudaDevices.TryOpen(new FakeDriver(), 0, out Backend? backend, out string? obstacle) ? backend : throw new InvalidOperationException(obstacle);
+        Backend gpu = CudaDevices.TryOpen(
+            new FakeDriver(), 0, out Backend? backend, out string? obstacle) ? backend : throw new InvalidOperationException(obstacle);
         using (gpu)
         {
             string message = Assert.Throws<NotSupportedException>(() => OpCheck.Run(new AttentionCase<Ramp>([3], 1, 8, new Ramp(1)), gpu)).Message;

@@ -193,7 +193,8 @@ public sealed class RecordedPassTests : IDisposable
             backend.Run(new LinearWeightBackward(dy, x, dw));
             backend.Run(new SumRows(dy, bias));
             backend.Run(new EmbeddingBackward(ids, default, dy, table, default));
-            backend.Run(new LayerNormBackward(x, dy, Numbers(3, clear: false).Slice(0, new Shape(Width)), statistics, weight, addend, accumulate: false, dx: default));
+            backend.Run(new LayerNormBackward(
+                x, dy, Numbers(3, clear: false).Slice(0, new Shape(Width)), statistics, weight, addend, accumulate: false, dx: default));
             return [.. Read(dw), .. Read(bias), .. Read(table), .. Read(weight), .. Read(addend)];
 
             Tensor Numbers(uint site, bool clear)

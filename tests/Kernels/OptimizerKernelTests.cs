@@ -30,7 +30,8 @@ public class OptimizerKernelTests
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, (float)clip)], numbers);
             backend.Upload<double>(losses, sums);
             var updated = new AdamWRuns(runs, count);
-            backend.Run(new AdamWUpdate(numbers, updated, OptimizerOperands.Words(arena, updated), t[0], t[1], t[2], t[3], sums, default, told));
+            backend.Run(
+                new AdamWUpdate(numbers, updated, OptimizerOperands.Words(arena, updated), t[0], t[1], t[2], t[3], sums, default, told));
             backend.Download(told, report.AsSpan());
             float[][] after = [.. t.Select(tensor => Read(backend, tensor))];
             Assert.Equal(norm, report[0], 1e-5 * norm);
@@ -70,7 +71,8 @@ public class OptimizerKernelTests
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 1)], numbers);
             backend.Upload<double>([loss, 2], sums);
             var runs = new AdamWRuns([new(0, 300, true)], 300);
-            backend.Run(new AdamWUpdate(numbers, runs, OptimizerOperands.Words(arena, runs), t[0], t[1], t[2], t[3], sums, default, report));
+            backend.Run(
+                new AdamWUpdate(numbers, runs, OptimizerOperands.Words(arena, runs), t[0], t[1], t[2], t[3], sums, default, report));
             var read = new double[2];
             backend.Download<double>(report, read);
             Assert.Equal((told, 0), (read[0], read[1]));

@@ -40,7 +40,8 @@ public unsafe class RegisterTests
             foreach (double t in (double[])[0, 0.25, 1])
             {
                 double p = 1 / (1 + Math.Exp(-x));
-                Near((t * Math.Log(1 + Math.Exp(-x))) + ((1 - t) * Math.Log(1 + Math.Exp(x))), BinaryCrossEntropyLoss.Loss<Float64>(x, t), 1e-13);
+                Near((t * Math.Log(
+                    1 + Math.Exp(-x))) + ((1 - t) * Math.Log(1 + Math.Exp(x))), BinaryCrossEntropyLoss.Loss<Float64>(x, t), 1e-13);
                 Near(p - t, BinaryCrossEntropyLoss.Derivative<Float64>(x, t), 1e-15);
                 Near(Math.Pow(x - t, 2), SquaredErrorLoss.Loss<Float64>(x, t), 1e-12);
                 Near(2 * (x - t), SquaredErrorLoss.Derivative<Float64>(x, t), 1e-13);
@@ -62,7 +63,8 @@ public unsafe class RegisterTests
             for (int i = 0; i < T.Lanes; i++)
             {
                 double expected = Math.Log(x[i]);
-                Assert.True(Math.Abs(y[i] - expected) <= 4.8e-7 * Math.Abs(expected), $"{typeof(T).Name}: log {x[i]:R} is {y[i]:R}, expected {expected:R}");
+                Assert.True(Math.Abs(
+                    y[i] - expected) <= 4.8e-7 * Math.Abs(expected), $"{typeof(T).Name}: log {x[i]:R} is {y[i]:R}, expected {expected:R}");
             }
         }
     }

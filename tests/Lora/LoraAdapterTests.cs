@@ -63,12 +63,14 @@ public sealed class LoraAdapterTests : IDisposable
         // After a few steps from 0 the second factors are still small.
         Rewrite("run", (name, values) =>
         {
-            if (name.Contains("lora_B", StringComparison.Ordinal)) new Engine.Kernels.Philox(3, 0, (uint)name.Length).FillNormal(values, 0.3f);
+            if (name.Contains("lora_B", StringComparison.Ordinal))
+                new Engine.Kernels.Philox(3, 0, (uint)name.Length).FillNormal(values, 0.3f);
         });
         // As in training: frozen base, additions beside it.
         LoraAdapter adapter = LoraAdapter.Read(_toy["run"]);
         FineTuneOptions options = ToyTask.With(FineTuneMethod.Lora);
-        using Dnabert2Model apart = FineTuneModel.Create(ModelSource.Open(_toy.Start), new TaskConfig(_task.Kind, _task.Names, 20), options, _backend, out _);
+        using Dnabert2Model apart = FineTuneModel.Create(
+            ModelSource.Open(_toy.Start), new TaskConfig(_task.Kind, _task.Names, 20), options, _backend, out _);
         foreach (Parameter p in apart.Parameters.Parameters.Where(p => !p.IsFrozen))
         {
             var values = new float[p.Shape.Count];
@@ -192,7 +194,8 @@ public sealed class LoraAdapterTests : IDisposable
     {
         Rewrite("run", (name, values) =>
         {
-            if (name.Contains("lora_B", StringComparison.Ordinal)) new Engine.Kernels.Philox(3, 0, (uint)name.Length).FillNormal(values, 0.3f);
+            if (name.Contains("lora_B", StringComparison.Ordinal))
+                new Engine.Kernels.Philox(3, 0, (uint)name.Length).FillNormal(values, 0.3f);
         });
         FineTuneOptions options = ToyTask.With(method) with { LearningRate = 0, Steps = 1 };
         using (var run = new FineTuner(_toy["run"], _task, _toy["further"], options, _backend))

@@ -48,7 +48,8 @@ public sealed class CorpusFolderTests : IDisposable
         Refused(() => _toy.Build(Toy.Cuts with { RepeatBases = 0 }), "RepeatBases = 32");
         Refused(() => CorpusBuilder.Build(_toy["corpus"], _toy.Sources, Toy.TrainTokenizer(60), Toy.Cuts), "another tokenizer");
         Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts), "2 files, not 1");
-        Refused(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0], new("gamma", _toy["beta.fa"])], Toy.Tokenizer, Toy.Cuts), "'beta', not 'gamma'");
+        Refused(() => CorpusBuilder.Build(
+            _toy["corpus"], [_toy.Sources[0], new("gamma", _toy["beta.fa"])], Toy.Tokenizer, Toy.Cuts), "'beta', not 'gamma'");
         File.AppendAllText(_toy["beta.fa"], "ACGT\n");
         Refused(() => _toy.Build(), "beta.fa has another content");
 
@@ -116,7 +117,8 @@ public sealed class CorpusFolderTests : IDisposable
         {
             using var source = new CancellationTokenSource();
             var stop = new Report<CorpusProgress>(p => { if (p.Comparing == comparing) source.Cancel(); });
-            Assert.Throws<OperationCanceledException>(() => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts, stop, source.Token));
+            Assert.Throws<OperationCanceledException>(
+                () => CorpusBuilder.Build(_toy["corpus"], [_toy.Sources[0]], Toy.Tokenizer, Toy.Cuts, stop, source.Token));
             Assert.Equal(["alpha.fa", "beta.fa"], _toy.Names);
         }
 
@@ -139,7 +141,8 @@ public sealed class CorpusFolderTests : IDisposable
                 // Another index may be as good as this one; what it says of the shards has to be true.
                 if (name == "corpus.json" && damage == altered) continue;
                 File.WriteAllBytes(path, damage);
-                Assert.Contains(name, Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    name, Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
             }
 
             File.Delete(path);

@@ -44,7 +44,8 @@ public sealed class CorpusRepeatTests : IDisposable
             Assert.True(species is { RepeatedWindows: > 10, HeldOut.Windows: > 10 }, $"{species}");
         }
 
-        IEnumerable<string> Parts(string window) => Enumerable.Range(0, Math.Max(0, window.Length - run + 1)).Select(i => window.Substring(i, run));
+        IEnumerable<string> Parts(
+            string window) => Enumerable.Range(0, Math.Max(0, window.Length - run + 1)).Select(i => window.Substring(i, run));
     }
 
     [Fact]
@@ -108,5 +109,6 @@ public sealed class CorpusRepeatTests : IDisposable
         ushort[] Ids(string bases) => [.. tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id)];
     }
 
-    private static string OtherStrand(string bases) => string.Concat(bases.Reverse().Select(c => "TGCA"["ACGT".IndexOf(c, StringComparison.Ordinal)]));
+    private static string OtherStrand(string bases) =>
+        string.Concat(bases.Reverse().Select(c => "TGCA"["ACGT".IndexOf(c, StringComparison.Ordinal)]));
 }

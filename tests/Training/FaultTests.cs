@@ -196,6 +196,7 @@ public sealed class FaultTests : IDisposable
         }
 
         /// <summary>A name without what differs from step to step, and what makes it a temporary one.</summary>
-        private static string KindOf(string path) => string.Concat(Path.GetFileName(path).Split(".dnabert2-")[0].Where(c => !char.IsAsciiDigit(c)));
+        private static string KindOf(string path) =>
+            string.Concat(Path.GetFileName(path).Split(".dnabert2-")[0].Where(c => !char.IsAsciiDigit(c)));
     }
 }

@@ -17,7 +17,8 @@ internal static class FormatDetection
         while (source.Window.Length < MostBytes && !HoldsFirstLine(source.Window) && source.FillMore()) { }
         ReadOnlySpan<byte> head = source.Window[..Math.Min(source.Window.Length, MostBytes)];
         // In the first line: how much more is here by now is up to who writes the pipe.
-        if (BinaryRemedy(head.IndexOf((byte)'\n') is >= 0 and int line ? head[..line] : head) is string remedy) throw faults.File("this is binary data, not text", remedy);
+        if (BinaryRemedy(head.IndexOf((byte)'\n') is >= 0 and int line ? head[..line] : head) is string remedy)
+            throw faults.File("this is binary data, not text", remedy);
         bool mayBeTable = options.Format is SequenceFormat.Detect or SequenceFormat.Csv or SequenceFormat.Tsv;
         if (mayBeTable && TableHeader.Declares(head, out byte declared, out int declaration))
         {

@@ -95,4 +95,20 @@ public sealed record SequenceOptions
     /// stretch ends at N; otherwise it is the sequence from its first base on. Null: all are kept.
     /// </summary>
     public int? KeepBases { get; init; }
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        if (MaxRecordBases < 1) throw new ArgumentOutOfRangeException(null, MaxRecordBases, "MaxRecordBases is less than 1");
+        if (KeepBases < 1) throw new ArgumentOutOfRangeException(null, KeepBases, "KeepBases is less than 1");
+        Expect(nameof(Format), Format);
+        Expect(nameof(OnAmbiguous), OnAmbiguous);
+        Expect(nameof(OnEmpty), OnEmpty);
+
+        static void Expect<T>(string name, T value)
+            where T : struct, Enum
+        {
+            if (!Enum.IsDefined(value)) throw new ArgumentException($"{name} is {value}, expected {string.Join(", ", Enum.GetNames<T>())}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ public sealed class SequenceReader : IDisposable
     {
         Name = name;
         _options = options;
-        CheckOptions(options);
+        options.Validate();
         _faults = new Faults(name, _draft);
         _source = new ByteSource(stream, leaveOpen, _faults, cancellation);
         try
@@ -194,12 +194,6 @@ public sealed class SequenceReader : IDisposable
         if (RecordsRead == Empty.Count)
             throw _faults.File($"there are no sequences in it, only {RecordsRead} without any ({_firstLack})", "Give a file with at least one sequence");
         return false;
-    }
-
-    private static void CheckOptions(SequenceOptions options)
-    {
-        if (options.MaxRecordBases < 1) throw new ArgumentOutOfRangeException(nameof(options), options.MaxRecordBases, "MaxRecordBases is less than 1");
-        if (options.KeepBases < 1) throw new ArgumentOutOfRangeException(nameof(options), options.KeepBases, "KeepBases is less than 1");
     }
 
     /// <summary>Closes the file; the bases of the last record are no longer valid.</summary>

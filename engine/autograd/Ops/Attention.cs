@@ -45,7 +45,8 @@ public sealed class Attention<TMod> : Op
     {
         Tensor dqkv = tape.RentGradient(entry.A.Data.Shape, entry.A.Data.DType);
         tape.Backend.Run(new AttentionBackward<TMod>(
-            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv, DropoutOf(tape)));
+            entry.A.Data, entry.CuSeqlens, _heads, _mod, entry.Saved.First, entry.Output.Data, tape.GradientOf(entry.Output), dqkv,
+            DropoutOf(tape)));
         tape.Pass(entry.A, dqkv);
     }
 

@@ -39,7 +39,9 @@ public sealed class LayerNorm : Op
         return Forward(tape, x, tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType));
     }
 
-    /// <summary>The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    /// <summary>
+    /// The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.
+    /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);
@@ -61,7 +63,8 @@ public sealed class LayerNorm : Op
     internal void Backward(Tape tape, Variable x, Tensor dy, Tensor statistics)
     {
         Tensor weight = Weight.ValueIn(dy.DType), dweight = IsTrained ? Weight.Gradient : default, dbias = IsTrained ? Bias.Gradient : default;
-        if (!x.IsTracked) tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default));
+        if (!x.IsTracked)
+            tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default));
         else if (tape.GradientOf(x).IsAbsent)
         {
             tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dy));

@@ -37,7 +37,8 @@ public sealed class RelativeAttention : Op
         int tokens = qkv.Data.Shape[0];
         Tensor y = tape.Rent(tokens, qkv.Data.Shape[1] / 3, qkv.Data.DType);
         Tensor logSumExp = tape.IsTraining ? tape.Rent(_heads, tokens, DType.F32) : default;
-        tape.Backend.Run(new AttentionForward<RelativeBias>(qkv.Data, cuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), logSumExp, y));
+        tape.Backend.Run(
+            new AttentionForward<RelativeBias>(qkv.Data, cuSeqlens, _heads, new RelativeBias(Table.Value.AsBiasTable()), logSumExp, y));
         return tape.Record(this, y, qkv, saved: (logSumExp, default, default, default), cuSeqlens: cuSeqlens);
     }
 

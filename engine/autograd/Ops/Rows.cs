@@ -97,7 +97,9 @@ public sealed class Tanh : Op
         return Forward(tape, x, tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType));
     }
 
-    /// <summary>The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.</summary>
+    /// <summary>
+    /// The same as <see cref="Forward(Tape, Variable)"/>; in inference the result takes the place of x, which nothing may read afterwards.
+    /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable x)
     {
         ArgumentNullException.ThrowIfNull(tape);

@@ -102,7 +102,8 @@ public sealed class AdamW
     /// <summary>The second part: the update itself, without waiting for anything. It may be recorded.</summary>
     /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
     public void Update(Tensor losses) =>
-        _set.Backend.Run(new AdamWUpdate(_numbers, _runs, _words, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report));
+        _set.Backend.Run(new AdamWUpdate(
+            _numbers, _runs, _words, _set.Values, _set.Gradients, FirstMoment, SecondMoment, losses, _set.Rounded, _report));
 
     /// <summary>The last part: waits, and counts the step.</summary>
     /// <param name="norm">The norm before clipping; NaN where a loss was not finite.</param>

@@ -7,7 +7,8 @@ namespace Engine.Kernels;
 /// <c>m = β₁ m + (1 − β₁) g</c>; <c>v = β₂ v + (1 − β₂) g²</c>; <c>w −= lr / (1 − β₁ᵗ) · m / (sqrt(v / (1 − β₂ᵗ)) + eps)</c>, with g the
 /// gradient times <paramref name="gradientScale"/>. w, g, m, v: [count].
 /// </summary>
-internal readonly unsafe struct AdamWJob<T>(AdamWStep s, float gradientScale, bool decays, float* w, float* g, float* m, float* v, long count) : IJob
+internal readonly unsafe struct AdamWJob<T>(
+    AdamWStep s, float gradientScale, bool decays, float* w, float* g, float* m, float* v, long count) : IJob
     where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)

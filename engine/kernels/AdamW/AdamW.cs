@@ -33,7 +33,8 @@ public readonly unsafe struct AdamWUpdate(
         var flat = new Shape(checked((int)runs.Length));
         operands.Expect(numbers, DType.F32, new Shape(AdamWStep.Count));
         operands.Expect(words, DType.I32, new Shape(runs.Words.Length));
-        if (w.IsAbsent || w.DType != DType.F32 || w.Count < runs.Length) throw new ArgumentException($"w is {w}, expected F32 of at least {runs.Length} elements");
+        if (w.IsAbsent || w.DType != DType.F32 || w.Count < runs.Length)
+            throw new ArgumentException($"w is {w}, expected F32 of at least {runs.Length} elements");
         operands.Expect(g, DType.F32, flat);
         operands.Expect(m, DType.F32, flat);
         operands.Expect(v, DType.F32, flat);

@@ -14,7 +14,8 @@ namespace Engine.Kernels;
 /// <param name="Epsilon">Added to the root of the second moment.</param>
 /// <param name="ClipNorm">The norm to which the gradients are clipped; ∞: they are not.</param>
 [StructLayout(LayoutKind.Sequential)]
-public readonly record struct AdamWStep(float Rate, float Keep, float RootCorrection, float Beta1, float Beta2, float Epsilon, float ClipNorm)
+public readonly record struct AdamWStep(
+    float Rate, float Keep, float RootCorrection, float Beta1, float Beta2, float Epsilon, float ClipNorm)
 {
     /// <summary>How many numbers there are.</summary>
     public const int Count = 7;

@@ -105,8 +105,10 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
             {
                 float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
                 long panel = (long)p * Block * Block;
-                AttentionProduct.Run<T>(a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
-                AttentionProduct.Run<T>(a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
+                AttentionProduct.Run<T>(
+                    a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
+                AttentionProduct.Run<T>(
+                    a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
             }
         }
 

@@ -47,5 +47,6 @@ internal struct AttentionGradientTile<TMod>
         return inside & (key < endKey) & (modified > float.MinValue) ? GpuMath.Exp(modified - shift) : 0f;
     }
 
-    private static float Derivative(float s, TMod mod, int query, int key, float scale) => TMod.Derivative<GpuFloat>(mod, s * scale, query, key).Value;
+    private static float Derivative(float s, TMod mod, int query, int key, float scale) =>
+        TMod.Derivative<GpuFloat>(mod, s * scale, query, key).Value;
 }

@@ -5,7 +5,9 @@ namespace Engine.Kernels;
 /// <summary>The kernels of attention with a score modification.</summary>
 internal static class ScoreModificationKernels
 {
-    /// <summary>Adds all of them: forward and backward, in either type, with and without dropout, under the name of the modification.</summary>
+    /// <summary>
+    /// Adds all of them: forward and backward, in either type, with and without dropout, under the name of the modification.
+    /// </summary>
     public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {

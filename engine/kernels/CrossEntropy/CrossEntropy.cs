@@ -1,9 +1,10 @@
 using Engine.Kernels.Gpu;
-using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>The cross-entropy of each row, <c>weight · (logsumexp(logits) − logits[label])</c>; 0 where the label is negative (ignored).</summary>
+/// <summary>
+/// The cross-entropy of each row, <c>weight · (logsumexp(logits) − logits[label])</c>; 0 where the label is negative (ignored).
+/// </summary>
 /// <param name="logits">[rows, classes].</param>
 /// <param name="labels">I32 [rows], below classes.</param>
 /// <param name="weights">[rows], or absent: all 1.</param>
@@ -29,7 +30,8 @@ public readonly unsafe struct CrossEntropyForward(Tensor logits, Tensor labels, 
     {
         CpuLauncher.CheckRange(labels, logits.Shape[1], "label", lowest: int.MinValue);
         cpu.Run(new CrossEntropyJob<T>(
-            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Shape[0], logits.Shape[1]));
+            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Shape[0],
+            logits.Shape[1]));
     }
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
@@ -69,7 +71,8 @@ public readonly unsafe struct CrossEntropyBackward(Tensor logits, Tensor labels,
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new CrossEntropyGradientJob<T>(
-            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(), logits.Shape[0], logits.Shape[1]));
+            logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(),
+            logits.Shape[0], logits.Shape[1]));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {

@@ -3,7 +3,10 @@ using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone, so that the gradient is the same operation on dy.</summary>
+/// <summary>
+/// Dropout, <c>y = keep ? x / (1 − p) : 0</c>, plus the residual. The mask is a function of stream and site alone, so that the gradient is
+/// the same operation on dy.
+/// </summary>
 /// <param name="x">Any shape.</param>
 /// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
 /// <param name="site">Who draws; the backward pass gives the same.</param>

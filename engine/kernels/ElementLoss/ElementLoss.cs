@@ -22,7 +22,8 @@ public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor ta
     }
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
-        cpu.Run(new ElementLossJob<BinaryCrossEntropyLoss>(logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Count));
+        cpu.Run(new ElementLossJob<BinaryCrossEntropyLoss>(
+            logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
         ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, losses);
@@ -34,7 +35,8 @@ public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor ta
 /// <param name="weights">The same shape, or absent: all 1.</param>
 /// <param name="scale">[1], the factor of all.</param>
 /// <param name="dlogits">The same shape; may be logits.</param>
-public readonly unsafe struct BinaryCrossEntropyBackward(Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
+public readonly unsafe struct BinaryCrossEntropyBackward(
+    Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
 {
     private static readonly KernelEntries Entries = new("binary_cross_entropy_gradient");
 
@@ -50,7 +52,8 @@ public readonly unsafe struct BinaryCrossEntropyBackward(Tensor logits, Tensor t
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new ElementLossGradientJob<BinaryCrossEntropyLoss>(
-            logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(), logits.Count));
+            logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(),
+            logits.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
         ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, dlogits, scale);
@@ -75,7 +78,8 @@ public readonly unsafe struct SquaredErrorForward(Tensor x, Tensor targets, Tens
     }
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
-        cpu.Run(new ElementLossJob<SquaredErrorLoss>(x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), x.Count));
+        cpu.Run(new ElementLossJob<SquaredErrorLoss>(
+            x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), x.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
         ElementLossRun.OnGpu(gpu, Entries, x, targets, weights, losses);
@@ -123,7 +127,8 @@ internal static class ElementLossRun
     }
 
     /// <summary>A loss, or with a scale its gradient.</summary>
-    public static void OnGpu(GpuLauncher gpu, KernelEntries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
+    public static void OnGpu(
+        GpuLauncher gpu, KernelEntries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
     {
         KernelArguments a = gpu.Begin(entries, x.DType);
         a.View(x);

@@ -3,7 +3,10 @@ using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>Numbers in another type: from F32 to that of activations, rounded to nearest even, or back. The CPU backend has one type of numbers, which are copied.</summary>
+/// <summary>
+/// Numbers in another type: from F32 to that of activations, rounded to nearest even, or back. The CPU backend has one type of numbers,
+/// which are copied.
+/// </summary>
 /// <param name="x">Any shape.</param>
 /// <param name="y">The shape of x, of the other type.</param>
 public readonly unsafe struct Cast(Tensor x, Tensor y) : IOperation

@@ -16,7 +16,8 @@ internal readonly unsafe struct EmbeddingJob<T>(
         {
             float* sum = s + ((long)t * width), typeRow = type + ((typeIds == null ? 0L : typeIds[t]) * width);
             Elementwise.Add<T>(word + ((long)ids[t] * width), typeRow, sum, width);
-            LayerNormRow.Normalise<T>(sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
+            LayerNormRow.Normalise<T>(
+                sum, y + ((long)t * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * t));
         }
     }
 }

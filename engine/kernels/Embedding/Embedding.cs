@@ -12,7 +12,8 @@ namespace Engine.Kernels;
 /// <param name="sum">[tokens, hidden]: receives what is normalised, for the backward pass; or absent.</param>
 /// <param name="statistics">[tokens, 2], as for <see cref="LayerNormForward"/>; or absent.</param>
 /// <param name="y">[tokens, hidden].</param>
-public readonly unsafe struct EmbeddingForward(Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y) : IOperation
+public readonly unsafe struct EmbeddingForward(
+    Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y) : IOperation
 {
     private static readonly KernelEntries Entries = new("embedding"), TypesEntries = new("embedding_types");
 
@@ -39,7 +40,8 @@ public readonly unsafe struct EmbeddingForward(Tensor ids, Tensor typeIds, Tenso
         if (!typeIds.IsAbsent) CpuLauncher.CheckRange(typeIds, type.Shape[0], "token type");
         cpu.Run(new EmbeddingJob<T>(
             ids.Pointer<int>(), typeIds.Pointer<int>(), word.Pointer<float>(), type.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(),
-            norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(), y.Shape[0], y.Shape[1]));
+            norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(), y.Shape[0],
+            y.Shape[1]));
     }
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
@@ -111,7 +113,8 @@ public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tens
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new EmbeddingGradientJob<T>(
-            ids.Pointer<int>(), typeIds.Pointer<int>(), dy.Pointer<float>(), dword.Pointer<float>(), dtype.Pointer<float>(), dy.Shape[0], dy.Shape[1]));
+            ids.Pointer<int>(), typeIds.Pointer<int>(), dy.Pointer<float>(), dword.Pointer<float>(), dtype.Pointer<float>(), dy.Shape[0],
+            dy.Shape[1]));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {

@@ -11,7 +11,9 @@ internal readonly unsafe struct GatherRowsJob(float* x, int* rows, float* y, int
     }
 }
 
-/// <summary>The gradient of <see cref="GatherRowsJob"/> for distinct rows: dx is dy in the rows picked; the others are left as they are.</summary>
+/// <summary>
+/// The gradient of <see cref="GatherRowsJob"/> for distinct rows: dx is dy in the rows picked; the others are left as they are.
+/// </summary>
 internal readonly unsafe struct ScatterRowsJob<T>(float* dy, int* rows, float* dx, int count, int width) : IJob
     where T : unmanaged, ISimd<T>
 {

@@ -60,7 +60,8 @@ internal readonly struct GpuFloat : IReal<GpuFloat>
     public static GpuFloat Tanh(GpuFloat a) => new(GpuMath.Tanh(a.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static GpuFloat IfLess(GpuFloat a, GpuFloat b, GpuFloat then, GpuFloat otherwise) => new(Select(a.Value < b.Value, then.Value, otherwise.Value));
+    public static GpuFloat IfLess(GpuFloat a, GpuFloat b, GpuFloat then, GpuFloat otherwise) =>
+        new(Select(a.Value < b.Value, then.Value, otherwise.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GpuFloat Lookup(BiasTable table, GpuFloat index)

@@ -29,7 +29,9 @@ internal static class GpuMath
         return y + Ptx.Fma(a, Exp(-y), -1f);
     }
 
-    /// <summary>tanh x within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above. NaN stays NaN, by the polynomial.</summary>
+    /// <summary>
+    /// tanh x within 3 ulp (Cephes): a polynomial below 0.625, <c>1 − 2 / (e^2x + 1)</c> above. NaN stays NaN, by the polynomial.
+    /// </summary>
     public static float Tanh(float a)
     {
         float magnitude = Ptx.Abs(a), z = a * a;

@@ -37,7 +37,8 @@ internal static class Launches
     public static void ExpectMultipleOfEight(int width)
     {
         if (width % 8 != 0)
-            throw new NotSupportedException($"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use DType.F32");
+            throw new NotSupportedException(
+                $"rows of {width} elements: in bf16 the GPU wants a multiple of eight (widths and head sizes); use DType.F32");
     }
 }
 
@@ -48,7 +49,8 @@ internal static unsafe class TensorArguments
     public static DeviceElements Elements(this Tensor tensor) => new((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
 
     /// <inheritdoc cref="Elements"/>
-    public static void View(this KernelArguments arguments, Tensor tensor) => arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
+    public static void View(this KernelArguments arguments, Tensor tensor) =>
+        arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
 
     /// <summary>The parameters of attention's dropout, the last ones of its kernels; stream: I32 [3].</summary>
     public static void Dropout(this KernelArguments arguments, nint stream, float probability, int site)

@@ -42,7 +42,8 @@ internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : I
     /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
     public KernelArguments Begin(string entry)
     {
-        _arguments.Begin(Library.Find(entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu-kernels.md says how one is added"));
+        _arguments.Begin(Library.Find(
+            entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu-kernels.md says how one is added"));
         return _arguments;
     }
 
@@ -65,7 +66,8 @@ internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : I
         CompiledKernel kernel = _arguments.End();
         if (gridX == 0 || gridY == 0 || gridZ == 0) return;
         if (gridX > int.MaxValue || gridY > 65535 || gridZ > 65535)
-            throw new ArgumentException($"{kernel.Entry}: a grid of {gridX} × {gridY} × {gridZ} blocks is too large; a smaller batch needs fewer");
+            throw new ArgumentException(
+                $"{kernel.Entry}: a grid of {gridX} × {gridY} × {gridZ} blocks is too large; a smaller batch needs fewer");
         if (dynamicShared < 0) dynamicShared = kernel.DynamicShared;
         if (kernel.StaticShared + dynamicShared > MaxSharedBytes)
             throw new NotSupportedException($"{kernel.Entry} needs {kernel.StaticShared + dynamicShared} bytes of shared memory a block at this size, the GPU " +

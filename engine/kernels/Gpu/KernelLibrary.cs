@@ -8,7 +8,8 @@ internal sealed class KernelLibrary(GpuKernelCompiler? compiler = null)
 
     /// <summary>A kernel that there is already; else null.</summary>
     public CompiledKernel? Find(string entry) =>
-        _own.TryGetValue(entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Kernel : KernelManifest.Compiled.GetValueOrDefault(entry);
+        _own.TryGetValue(
+            entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Kernel : KernelManifest.Compiled.GetValueOrDefault(entry);
 
     /// <summary>A kernel of attention with a score modification, which is compiled if need be.</summary>
     /// <typeparam name="TMod">The modification.</typeparam>

@@ -77,7 +77,10 @@ internal static partial class Ptx
     [PtxInstruction("cvt.u32.u64 $r, $0;"), IntrinsicImplementation]
     public static uint SharedAddress(ref UInt4 location) => throw Compiled;
 
-    /// <summary>Starts copying 16 bytes from global to shared memory, past L1; only the first <paramref name="bytes"/> (0 to 16) are read, the rest becomes zero.</summary>
+    /// <summary>
+    /// Starts copying 16 bytes from global to shared memory, past L1; only the first <paramref name="bytes"/> (0 to 16) are read, the rest
+    /// becomes zero.
+    /// </summary>
     [PtxInstruction("cp.async.cg.shared.global [$0], [$1], 16, $2;"), IntrinsicImplementation]
     public static void CopyAsyncPart(uint shared, ref UInt4 source, uint bytes) => throw Compiled;
 

@@ -90,7 +90,8 @@ internal struct WarpSums
         return value + Ptx.ShuffleXor(value, 1);
     }
 
-    private static UInt4 Left(Float4 a, Float4 b) => new(Ptx.PackBF16(a.X, a.Y), Ptx.PackBF16(a.Z, a.W), Ptx.PackBF16(b.X, b.Y), Ptx.PackBF16(b.Z, b.W));
+    private static UInt4 Left(Float4 a, Float4 b) =>
+        new(Ptx.PackBF16(a.X, a.Y), Ptx.PackBF16(a.Z, a.W), Ptx.PackBF16(b.X, b.Y), Ptx.PackBF16(b.Z, b.W));
 
     private static Float4 Exp2(Float4 x, float factor, Float4 shift) => new(
         Ptx.Exp2(Ptx.Fma(x.X, factor, -shift.X)), Ptx.Exp2(Ptx.Fma(x.Y, factor, -shift.Y)),

@@ -56,14 +56,16 @@ internal static unsafe class LayerNormRow
 }
 
 /// <summary>Layer normalisation of all rows; see <see cref="LayerNormRow"/>. <c>statistics</c> may be null.</summary>
-internal readonly unsafe struct LayerNormJob<T>(float* x, float* weight, float* bias, float eps, float* y, float* statistics, int rows, int width) : IJob
+internal readonly unsafe struct LayerNormJob<T>(
+    float* x, float* weight, float* bias, float eps, float* y, float* statistics, int rows, int width) : IJob
     where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)
     {
         (int start, int end) = Partition.Share(rows, 1, worker, workers);
         for (int r = start; r < end; r++)
-            LayerNormRow.Normalise<T>(x + ((long)r * width), y + ((long)r * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * r));
+            LayerNormRow.Normalise<T>(
+                x + ((long)r * width), y + ((long)r * width), width, weight, bias, eps, statistics == null ? null : statistics + (2L * r));
     }
 }
 
@@ -105,7 +107,8 @@ internal readonly unsafe struct LayerNormGradientJob<T>(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Apply<TR>(float* row, float* gradient, float* result, int start, int end, float mean, float scale, float meanD, float meanDn)
+    private void Apply<TR>(
+        float* row, float* gradient, float* result, int start, int end, float mean, float scale, float meanD, float meanDn)
         where TR : unmanaged, ISimd<TR>
     {
         TR shift = mean, factor = scale, md = meanD, mdn = -meanDn;

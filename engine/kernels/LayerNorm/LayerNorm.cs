@@ -26,7 +26,8 @@ public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor stati
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new LayerNormJob<T>(
-            x.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(), norm.Epsilon, y.Pointer<float>(), statistics.Pointer<float>(), x.Shape[0], x.Shape[1]));
+            x.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(), norm.Epsilon, y.Pointer<float>(),
+            statistics.Pointer<float>(), x.Shape[0], x.Shape[1]));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
@@ -53,7 +54,8 @@ public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor stati
 /// <param name="dbias">[width], or absent with dweight.</param>
 /// <param name="accumulate">Whether to add to dx.</param>
 /// <param name="dx">[rows, width], may be dy; or absent.</param>
-public readonly unsafe struct LayerNormBackward(Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx) : IOperation
+public readonly unsafe struct LayerNormBackward(
+    Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx) : IOperation
 {
     private static readonly KernelEntries Entries = new("layer_norm_gradient"), WideEntries = new("layer_norm_gradient_wide"),
         ParametersEntries = new("layer_norm_parameters");
@@ -81,7 +83,8 @@ public readonly unsafe struct LayerNormBackward(Tensor x, Tensor dy, Tensor weig
         if (!dweight.IsAbsent)
             cpu.Run(new LayerNormParametersJob<T>(from, gradient, kept, dweight.Pointer<float>(), dbias.Pointer<float>(), rows, width));
         if (!dx.IsAbsent)
-            cpu.Run(new LayerNormGradientJob<T>(from, gradient, weight.Pointer<float>(), kept, dx.Pointer<float>(), accumulate, rows, width));
+            cpu.Run(
+                new LayerNormGradientJob<T>(from, gradient, weight.Pointer<float>(), kept, dx.Pointer<float>(), accumulate, rows, width));
     }
 
     void IOperation.RunOnGpu(GpuLauncher gpu)

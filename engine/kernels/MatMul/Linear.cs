@@ -10,7 +10,8 @@ namespace Engine.Kernels;
 /// <param name="activation">f; GEGLU halves the width.</param>
 /// <param name="residual">The shape of y, or absent.</param>
 /// <param name="y">[rows, out], or [rows, out / 2] with GEGLU; may be the residual.</param>
-public readonly unsafe struct LinearForward(Tensor x, Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y) : IOperation
+public readonly unsafe struct LinearForward(
+    Tensor x, Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y) : IOperation
 {
     private const int Tile = 128;
     private static readonly KernelEntries Entries = new("linear"), GeluEntries = new("linear_gelu"), GegluEntries = new("linear_geglu");

@@ -15,7 +15,8 @@ public readonly unsafe struct LinearInputBackward(Tensor dy, Tensor weight, bool
     static string IOperation.Name => "linear, input gradient";
 
     OperationCost IOperation.Cost => new(
-        new Shape(dy.Shape[0], weight.Shape[1], weight.Shape[0]), 2.0 * dy.Count * weight.Shape[1], 4.0 * (dy.Count + dx.Count + weight.Count));
+        new Shape(
+            dy.Shape[0], weight.Shape[1], weight.Shape[0]), 2.0 * dy.Count * weight.Shape[1], 4.0 * (dy.Count + dx.Count + weight.Count));
 
     void IOperation.Check(OperandCheck operands)
     {

@@ -40,7 +40,8 @@ internal static unsafe partial class MatMul
         int columns = Math.Min(width, (geglu ? a.Columns / 2 : a.Columns) - column);
         for (int r = 0; r < rows; r++, tile += a.Tile.Width)
         {
-            if (a.Right.Scales != null) Scale<T>(tile, a.Tile.Width, a.Right.Scales + ((long)panel * a.Tile.Width), a.Prepared.Scales[row + r]);
+            if (a.Right.Scales != null)
+                Scale<T>(tile, a.Tile.Width, a.Right.Scales + ((long)panel * a.Tile.Width), a.Prepared.Scales[row + r]);
             long offset = ((row + r) * a.LeadingResult) + column;
             float* residual = a.Residual == null ? null : a.Residual + offset;
             if (geglu) FinishGated<T>(a, column, columns, tile, residual, a.Result + offset);
@@ -64,7 +65,8 @@ internal static unsafe partial class MatMul
         for (; c + T.Lanes <= columns; c += T.Lanes)
             FinishValue<T>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
         for (; c < columns; c++)
-            FinishValue<SimdScalar>(tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
+            FinishValue<SimdScalar>(
+                tile + c, bias == null ? null : bias + c, a.Activation, residual == null ? null : residual + c, result + c);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

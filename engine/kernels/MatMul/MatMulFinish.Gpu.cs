@@ -9,92 +9,36 @@ internal struct ResultOperands
     /// <summary>A row of the right factor's columns, or empty.</summary>
     public ArrayView<ushort> Bias;
 
-    /// <summary>What the finish says.</summary>
-    public ArrayView<ushort> Operand;
+    /// <summary>What is added, or empty.</summary>
+    public ArrayView<ushort> Residual;
 
     /// <summary>The result.</summary>
     public ArrayView<ushort> Y;
 
     /// <summary>The rows and columns of the result; of either half, where it has two.</summary>
     public int Rows, Columns;
-
-    /// <summary>Of dropout: the words below which elements are dropped, the factor of the others, and the stream of random numbers.</summary>
-    public uint Threshold, SeedLow, SeedHigh, Step, Site;
-
-    /// <inheritdoc cref="Threshold"/>
-    public float Scale;
-}
-
-/// <summary>What a product on tensor cores does with eight sums of a row before it writes them.</summary>
-internal interface IFinish
-{
-    /// <summary>Whether the right factor has two parts of as many columns, whose sums meet in a tile.</summary>
-    static abstract bool Gated { get; }
-
-    /// <param name="to">The operands.</param>
-    /// <param name="row">The row.</param>
-    /// <param name="column">The first of eight columns.</param>
-    /// <param name="first">The sums, with the bias.</param>
-    /// <param name="second">Those of the second part.</param>
-    static abstract void Write(ResultOperands to, int row, int column, Float8 first, Float8 second);
-}
-
-/// <summary>y = f(first) · second + operand, where there is a second part and an operand.</summary>
-internal readonly struct Activated<TEpilogue> : IFinish
-    where TEpilogue : struct, IEpilogue
-{
-    public static bool Gated => TEpilogue.Gated;
-
-    public static void Write(ResultOperands to, int row, int column, Float8 first, Float8 second)
-    {
-        Float8 value = Pieces.Apply<TEpilogue>(first);
-        if (Gated) value *= second;
-        long offset = (long)row * to.Columns;
-        if (to.Operand.Length > 0) value += Pieces.Read(to.Operand, offset, column, to.Columns);
-        Pieces.Write(to.Y, offset, column, to.Columns, value);
-    }
-}
-
-/// <summary>As <see cref="Activated{TEpilogue}"/>, for training: the operand is written, with what is activated; a row holds both parts.</summary>
-internal readonly struct Kept<TEpilogue> : IFinish
-    where TEpilogue : struct, IEpilogue
-{
-    public static bool Gated => TEpilogue.Gated;
-
-    public static void Write(ResultOperands to, int row, int column, Float8 first, Float8 second)
-    {
-        long offset = (long)row * to.Columns, kept = Gated ? 2 * offset : offset;
-        Pieces.Write(to.Operand, kept, column, to.Columns, first);
-        Float8 value = Pieces.Apply<TEpilogue>(first);
-        if (Gated)
-        {
-            Pieces.Write(to.Operand, kept + to.Columns, column, to.Columns, second);
-            value *= second;
-        }
-
-        Pieces.Write(to.Y, offset, column, to.Columns, value);
-    }
-}
-
-/// <summary>y = dropout(sums) + operand; the mask is that of <see cref="DropoutKernels"/>. Rows have a multiple of eight elements.</summary>
-internal readonly struct DroppedOut : IFinish
-{
-    public static bool Gated => false;
-
-    public static void Write(ResultOperands to, int row, int column, Float8 first, Float8 second)
-    {
-        long offset = (long)row * to.Columns, block = (offset + column) >> 2;
-        UInt4 low = GpuPhilox.Block(block, to.SeedLow, to.SeedHigh, to.Step, to.Site), high = GpuPhilox.Block(block + 1, to.SeedLow, to.SeedHigh, to.Step, to.Site);
-        Float8 value = new(DropoutKernels.Keep(first.Low, low, to.Threshold, to.Scale), DropoutKernels.Keep(first.High, high, to.Threshold, to.Scale));
-        if (to.Operand.Length > 0) value += Pieces.Read(to.Operand, offset, column, to.Columns);
-        Pieces.Write(to.Y, offset, column, to.Columns, value);
-    }
 }
 
 /// <summary>Eight elements of a row of bf16.</summary>
 internal static class Pieces
 {
-    public static Float8 Apply<TEpilogue>(Float8 v)
+    /// <summary>y = f(first) · second + residual, where there is a second part and a residual.</summary>
+    /// <param name="to">The operands.</param>
+    /// <param name="row">The row.</param>
+    /// <param name="column">The first of eight columns.</param>
+    /// <param name="first">The sums, with the bias.</param>
+    /// <param name="second">Those of the second part.</param>
+    public static void Finish<TEpilogue>(ResultOperands to, int row, int column, Float8 first, Float8 second)
+        where TEpilogue : struct, IEpilogue
+    {
+        Float8 value = Apply<TEpilogue>(first);
+        if (TEpilogue.Gated) value *= second;
+        long offset = (long)row * to.Columns;
+        if (to.Residual.Length > 0) value += Read(to.Residual, offset, column, to.Columns);
+        Write(to.Y, offset, column, to.Columns, value);
+    }
+
+    private static Float8 Apply<TEpilogue>(Float8 v)
         where TEpilogue : struct, IEpilogue
         => new(Apply<TEpilogue>(v.Low), Apply<TEpilogue>(v.High));
 

@@ -92,54 +92,27 @@ internal static class MatMulHopperKernels
         where TSums : struct, IWarpgroupSums<TSums>
     {
         void Add(string name, Delegate kernel) => list.AddHopper(name + form, kernel, Threads, shared, blocks);
-        Add("linear_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_geglu_bf16", Product<Activated<GegluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_dropout_bf16", Dropout<TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_bf16", Product<LinearEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_gelu_bf16", Product<GeluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_geglu_bf16", Product<GegluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_input_gradient_bf16", Product<LinearEpilogue, TTile, TSums, HopperByColumns, RowsByColumns>);
         Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums>);
     }
 
     /// <summary>
-    /// y = finish(left · rightᵀ + bias, operand), as <see cref="MatMulTensorCoreKernels.Product{TFinish, TTile, TSums, TLeft, TRight}"/> has it. leftMap: [rows,
+    /// y = f(left · rightᵀ + bias) + residual, as <see cref="MatMulTensorCoreKernels.Product{TEpilogue, TTile, TSums, TLeft, TRight}"/> has it. leftMap: [rows,
     /// depth]; rightMap: [columns, depth], or [2 · columns, depth] with two parts, or [depth, columns] in the layout
     /// <see cref="HopperByColumns"/>. Grid: (⌈columns / the tile's⌉, or half of them with two parts; ⌈rows / 128⌉).
     /// </summary>
-    public static void Product<TFinish, TTile, TSums, TRight, TProduct>(
+    public static void Product<TEpilogue, TTile, TSums, TRight, TProduct>(
         TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
-        where TFinish : struct, IFinish
+        where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
         where TRight : struct, IHopperFactor
         where TProduct : struct, IHopperProduct =>
-        Run<TFinish, TTile, TSums, TRight, TProduct>(new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
-
-    /// <summary>The same with dropout; see <see cref="MatMulTensorCoreKernels.Dropout{TTile, TSums, TLeft, TRight}"/>.</summary>
-    public static void Dropout<TTile, TSums, TRight, TProduct>(
-        TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
-        int rows, int columns, int depth, uint threshold, float scale, uint site)
-        where TTile : struct, IResultTile
-        where TSums : struct, IWarpgroupSums<TSums>
-        where TRight : struct, IHopperFactor
-        where TProduct : struct, IHopperProduct =>
-        Run<DroppedOut, TTile, TSums, TRight, TProduct>(
-            new()
-            {
-                Bias = bias,
-                Operand = residual,
-                Y = y,
-                Rows = rows,
-                Columns = columns,
-                Threshold = threshold,
-                Scale = scale,
-                SeedLow = stream[0],
-                SeedHigh = stream[1],
-                Step = stream[2],
-                Site = site,
-            },
-            depth);
+        Run<TEpilogue, TTile, TSums, TRight, TProduct>(
+            new() { Bias = bias, Residual = residual, Y = y, Rows = rows, Columns = columns }, depth);
 
     /// <summary>
     /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient{TTile, TSums, TFactor}"/> has it; share is a multiple of 64. leftMap: [depth,
@@ -157,17 +130,18 @@ internal static class MatMulHopperKernels
             shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
     }
 
-    private static void Run<TFinish, TTile, TSums, TRight, TProduct>(ResultOperands to, int depth)
-        where TFinish : struct, IFinish
+    private static void Run<TEpilogue, TTile, TSums, TRight, TProduct>(ResultOperands to, int depth)
+        where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
         where TRight : struct, IHopperFactor
         where TProduct : struct, IHopperProduct
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * (TFinish.Gated ? TTile.Columns / 2 : TTile.Columns);
-        Multiply<TTile, TSums, HopperByRows, TRight, TProduct>(shared, firstRow, firstColumn, firstColumn + (TFinish.Gated ? to.Columns : TTile.Columns / 2), 0, depth);
-        if (Warp.Index < Producer) MatMulResults<TTile>.Write<TFinish>(shared.Cast<Float4>(), to, firstRow, firstColumn);
+        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * (TEpilogue.Gated ? TTile.Columns / 2 : TTile.Columns);
+        Multiply<TTile, TSums, HopperByRows, TRight, TProduct>(
+            shared, firstRow, firstColumn, firstColumn + (TEpilogue.Gated ? to.Columns : TTile.Columns / 2), 0, depth);
+        if (Warp.Index < Producer) MatMulResults<TTile>.Write<TEpilogue>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
     /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.</summary>

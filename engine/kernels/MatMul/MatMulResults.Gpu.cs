@@ -46,23 +46,23 @@ internal static class MatMulResults<TTile>
     public static int Stride => TTile.Columns + 8;
 
     /// <summary>Adds the bias and finishes; a tile with two parts has half of its columns of either.</summary>
-    public static void Write<TFinish>(ArrayView<Float4> sums, ResultOperands to, int firstRow, int firstColumn)
-        where TFinish : struct, IFinish
+    public static void Write<TEpilogue>(ArrayView<Float4> sums, ResultOperands to, int firstRow, int firstColumn)
+        where TEpilogue : struct, IEpilogue
     {
-        int perRow = TFinish.Gated ? TTile.Columns / 16 : TTile.Columns / 8, columns = to.Columns;
+        int perRow = TEpilogue.Gated ? TTile.Columns / 16 : TTile.Columns / 8, columns = to.Columns;
         int piece = Group.IdxX & (perRow - 1), column = firstColumn + (piece * 8);
         if (column >= columns) return;
         // Eight lanes cover all banks when every other four begin with their second quad.
         int second = (Group.IdxX >> 2) & 1;
         Float8 biasLow = Float8.Broadcast(0), biasHigh = Float8.Broadcast(0);
         if (to.Bias.Length > 0) biasLow = Pieces.Read(to.Bias, 0, column, columns);
-        if (TFinish.Gated && to.Bias.Length > 0) biasHigh = Pieces.Read(to.Bias, columns, column, columns);
+        if (TEpilogue.Gated && to.Bias.Length > 0) biasHigh = Pieces.Read(to.Bias, columns, column, columns);
         for (int local = Group.IdxX / perRow; local < TTile.Rows && firstRow + local < to.Rows; local += Threads / perRow)
         {
             int at = (local * (Stride / 4)) + (piece * 2);
             Float8 low = Sums(sums, at, second) + biasLow, high = biasHigh;
-            if (TFinish.Gated) high += Sums(sums, at + (TTile.Columns / 8), second);
-            TFinish.Write(to, firstRow + local, column, low, high);
+            if (TEpilogue.Gated) high += Sums(sums, at + (TTile.Columns / 8), second);
+            Pieces.Finish<TEpilogue>(to, firstRow + local, column, low, high);
         }
     }
 

@@ -32,75 +32,45 @@ internal static class MatMulTensorCoreKernels
     {
         // Two parts in small tiles take more registers than three blocks leave.
         void Add(string name, Delegate kernel) => list.Add(name + form, kernel, Threads, shared, name.Contains("geglu") ? 2 : blocks);
-        Add("linear_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_gelu_bf16", Product<Activated<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_gelu_kept_bf16", Product<Kept<GeluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_geglu_bf16", Product<Activated<GegluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_geglu_kept_bf16", Product<Kept<GegluEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_dropout_bf16", Dropout<TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_input_gradient_bf16", Product<Activated<LinearEpilogue>, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_bf16", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_gelu_bf16", Product<GeluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_geglu_bf16", Product<GegluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_input_gradient_bf16", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
         Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
     }
 
     /// <summary>
-    /// y = finish(Σₖ left[r, k] · right[c, k] + bias[c], operand). left: [rows, depth]; right: [columns, depth], or [2 · columns, depth] with
+    /// y = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual. left: [rows, depth]; right: [columns, depth], or [2 · columns, depth] with
     /// two parts, or in the layout <see cref="FactorByColumns{TExtent}"/> [depth, columns], columns being a multiple of eight; bias: a row of the
-    /// right factor's columns, or empty; y: [rows, columns]; residual: the operand of the finish (<see cref="IFinish"/>). Depth is a multiple
+    /// right factor's columns, or empty; y: [rows, columns]; residual: its shape, or empty. Depth is a multiple
     /// of eight. Grid: (⌈columns / the tile's⌉, or half of them with two
     /// parts; ⌈rows / the tile's⌉).
     /// </summary>
-    public static void Product<TFinish, TTile, TSums, TLeft, TRight>(
+    public static void Product<TEpilogue, TTile, TSums, TLeft, TRight>(
         ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
-        where TFinish : struct, IFinish
+        where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpTile<TSums>
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor =>
-        Run<TFinish, TTile, TSums, TLeft, TRight>(left, right, new() { Bias = bias, Operand = residual, Y = y, Rows = rows, Columns = columns }, depth);
+        Run<TEpilogue, TTile, TSums, TLeft, TRight>(
+            left, right, new() { Bias = bias, Residual = residual, Y = y, Rows = rows, Columns = columns }, depth);
 
-    /// <summary>
-    /// y = dropout(left · rightᵀ + bias) + residual, as <see cref="Product{TFinish, TTile, TSums, TLeft, TRight}"/> has it; stream: seed (two words) and step.
-    /// Columns are a multiple of eight.
-    /// </summary>
-    public static void Dropout<TTile, TSums, TLeft, TRight>(
-        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, ArrayView<uint> stream,
-        int rows, int columns, int depth, uint threshold, float scale, uint site)
-        where TTile : struct, IResultTile
-        where TSums : struct, IWarpTile<TSums>
-        where TLeft : struct, ITensorCoreFactor
-        where TRight : struct, ITensorCoreFactor =>
-        Run<DroppedOut, TTile, TSums, TLeft, TRight>(
-            left, right,
-            new()
-            {
-                Bias = bias,
-                Operand = residual,
-                Y = y,
-                Rows = rows,
-                Columns = columns,
-                Threshold = threshold,
-                Scale = scale,
-                SeedLow = stream[0],
-                SeedHigh = stream[1],
-                Step = stream[2],
-                Site = site,
-            },
-            depth);
-
-    private static void Run<TFinish, TTile, TSums, TLeft, TRight>(ArrayView<ushort> left, ArrayView<ushort> right, ResultOperands to, int depth)
-        where TFinish : struct, IFinish
+    private static void Run<TEpilogue, TTile, TSums, TLeft, TRight>(
+        ArrayView<ushort> left, ArrayView<ushort> right, ResultOperands to, int depth)
+        where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpTile<TSums>
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * (TFinish.Gated ? TTile.Columns / 2 : TTile.Columns), columns = to.Columns;
-        int secondColumn = firstColumn + (TFinish.Gated ? columns : TTile.Columns / 2), secondEnd = TFinish.Gated ? 2 * columns : columns;
+        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * (TEpilogue.Gated ? TTile.Columns / 2 : TTile.Columns), columns = to.Columns;
+        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : TTile.Columns / 2), secondEnd = TEpilogue.Gated ? 2 * columns : columns;
         Multiply<TTile, TSums, TLeft, TRight>(
             shared, TLeft.Open(left, firstRow, firstRow + (TTile.Rows / 2), to.Rows, to.Rows, depth),
             TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
-        MatMulResults<TTile>.Write<TFinish>(shared.Cast<Float4>(), to, firstRow, firstColumn);
+        MatMulResults<TTile>.Write<TEpilogue>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
     /// <summary>

@@ -42,16 +42,14 @@ internal sealed record ProductForm(int Index, string Name, string Suffix, int Ro
 internal sealed class ProductKernel
 {
     public static readonly ProductKernel Linear = new("linear_bf16", ProductKind.Forward), Gelu = new("linear_gelu_bf16", ProductKind.Forward),
-        GeluKept = new("linear_gelu_kept_bf16", ProductKind.Forward), Geglu = new("linear_geglu_bf16", ProductKind.Forward, parts: 2),
-        GegluKept = new("linear_geglu_kept_bf16", ProductKind.Forward, parts: 2), Dropout = new("linear_dropout_bf16", ProductKind.Forward),
+        Geglu = new("linear_geglu_bf16", ProductKind.Forward, parts: 2),
         InputGradient = new("linear_input_gradient_bf16", ProductKind.InputGradient),
         WeightGradient = new("linear_weight_gradient_split_bf16", ProductKind.WeightGradient);
 
     private readonly string[] _entries;
 
-    /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in ProductOperands, DropoutMask?)"/> launches.</summary>
-    public static readonly IReadOnlyList<ProductKernel> All =
-        [Linear, Gelu, GeluKept, Geglu, GegluKept, Dropout, InputGradient];
+    /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in ProductOperands)"/> launches.</summary>
+    public static readonly IReadOnlyList<ProductKernel> All = [Linear, Gelu, Geglu, InputGradient];
 
     private ProductKernel(string name, ProductKind kind, int parts = 1)
     {

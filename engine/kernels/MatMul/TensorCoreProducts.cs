@@ -7,16 +7,13 @@ internal readonly record struct DeviceElements(nint Address, long Count);
 /// <param name="Left">x, or dy: [rows, depth].</param>
 /// <param name="Right">w: [columns, depth], twice as many rows where there are two parts; of an input's gradient [depth, columns].</param>
 /// <param name="Bias">A row of w's outputs.</param>
-/// <param name="Operand">The residual, or what the kernel says.</param>
+/// <param name="Residual">What is added.</param>
 /// <param name="Y">The result: [rows, columns].</param>
 /// <param name="Rows">The rows.</param>
 /// <param name="Columns">The columns, of either part.</param>
 /// <param name="Depth">The extent over which products are summed, a multiple of eight.</param>
 internal readonly record struct ProductOperands(
-    DeviceElements Left, DeviceElements Right, DeviceElements Bias, DeviceElements Operand, DeviceElements Y, int Rows, int Columns, int Depth);
-
-/// <summary>The random stream of a dropout: seed (two words) and step in the memory of the GPU.</summary>
-internal readonly record struct DropoutMask(DeviceElements Stream, uint Site, float Probability);
+    DeviceElements Left, DeviceElements Right, DeviceElements Bias, DeviceElements Residual, DeviceElements Y, int Rows, int Columns, int Depth);
 
 /// <summary>Matrix products of bf16 operands on tensor cores, in the form that a table says.</summary>
 /// <param name="device">The GPU.</param>
@@ -33,14 +30,14 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
         table.Choose(device.ComputeCapability, device.IsHopper, kind, Blocks(rows, RowsPerTile) * RowsPerTile, columns, depth);
 
     /// <summary>Launches a product in the form that the table says.</summary>
-    public void Launch(ProductKernel kernel, in ProductOperands o, DropoutMask? dropout = null)
+    public void Launch(ProductKernel kernel, in ProductOperands o)
     {
         (int outputs, int inputs) = kernel.Kind == ProductKind.Forward ? (kernel.Parts * o.Columns, o.Depth) : (o.Depth, o.Columns);
-        Launch(kernel, Choose(kernel.Kind, o.Rows, outputs, inputs), o, dropout);
+        Launch(kernel, Choose(kernel.Kind, o.Rows, outputs, inputs), o);
     }
 
     /// <summary>Launches a product in a form.</summary>
-    public void Launch(ProductKernel kernel, ProductForm form, in ProductOperands o, DropoutMask? dropout = null)
+    public void Launch(ProductKernel kernel, ProductForm form, in ProductOperands o)
     {
         KernelArguments a = device.Begin(kernel.Entry(form));
         int outputs = kernel.Parts * o.Columns;
@@ -48,19 +45,11 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
         if (kernel.Kind == ProductKind.Forward) Factor(a, form, o.Right, outputs, o.Depth);
         else Factor(a, form, o.Right, o.Depth, outputs);
         View(a, o.Bias);
-        View(a, o.Operand);
+        View(a, o.Residual);
         View(a, o.Y);
-        if (dropout is { } mask) View(a, mask.Stream);
         a.I32(o.Rows);
         a.I32(o.Columns);
         a.I32(o.Depth);
-        if (dropout is { } drawn)
-        {
-            a.U32((uint)(drawn.Probability * 4294967296.0));
-            a.F32(1 / (1 - drawn.Probability));
-            a.U32(drawn.Site);
-        }
-
         device.Launch(Blocks(o.Columns, form.Columns / kernel.Parts), Blocks(o.Rows, form.Rows));
     }
 

@@ -64,7 +64,8 @@ public readonly unsafe struct SimdScalar(float value) : ISimd<SimdScalar>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static SimdScalar Scale(SimdScalar value, SimdScalar n) => new(value.Value * BitConverter.Int32BitsToSingle(((int)n.Value + 127) << 23));
+    public static SimdScalar Scale(SimdScalar value, SimdScalar n) =>
+        new(value.Value * BitConverter.Int32BitsToSingle(((int)n.Value + 127) << 23));
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -104,7 +105,8 @@ public readonly unsafe struct SimdScalar(float value) : ISimd<SimdScalar>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static SimdScalar IfLess(SimdScalar a, SimdScalar b, SimdScalar then, SimdScalar otherwise) => a.Value < b.Value ? then : otherwise;
+    public static SimdScalar IfLess(SimdScalar a, SimdScalar b, SimdScalar then, SimdScalar otherwise) =>
+        a.Value < b.Value ? then : otherwise;
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -4,7 +4,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Engine.Kernels;
 
-/// <summary><see cref="IReal{T}.Lookup"/> on the CPU. The position is held within the table as an integer, so none can lead outside.</summary>
+/// <summary>
+/// <see cref="IReal{T}.Lookup"/> on the CPU. The position is held within the table as an integer, so none can lead outside.
+/// </summary>
 internal static unsafe class TableLookup
 {
     public static float Get(BiasTable table, int position) => ((float*)table.Address)[Math.Clamp(position, 0, table.Entries - 1)];

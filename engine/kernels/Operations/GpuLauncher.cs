@@ -29,7 +29,8 @@ public sealed class GpuLauncher
     public unsafe void Clear(Tensor y) => _device.Clear((nint)y.Address, y.Bytes);
 
     /// <summary>Copies a tensor to another one of its shape and type.</summary>
-    public unsafe void Copy(Tensor source, Tensor destination) => _device.Copy((nint)source.Address, (nint)destination.Address, source.Bytes);
+    public unsafe void Copy(Tensor source, Tensor destination) =>
+        _device.Copy((nint)source.Address, (nint)destination.Address, source.Bytes);
 
     /// <summary>Runs another operation as a part of this one.</summary>
     public void Run<TOperation>(in TOperation operation)
@@ -56,7 +57,8 @@ public sealed class GpuLauncher
         => _device.Begin<TMod>(entries.For(dtype, width % 8 == 0));
 
     /// <inheritdoc cref="KernelLauncher.Launch(long, int, int, int)"/>
-    internal void Launch(long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1) => _device.Launch(gridX, gridY, gridZ, dynamicShared);
+    internal void Launch(long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1) =>
+        _device.Launch(gridX, gridY, gridZ, dynamicShared);
 
     /// <summary>The parameters of a score modification for each head. They are computed once; a model uses one or two.</summary>
     internal unsafe Tensor Heads<TMod>(in TMod mod, int heads)

@@ -3,7 +3,7 @@ namespace Engine.Kernels;
 /// <summary>
 /// One operation with its operands: a readonly struct that a backend runs. It checks its operands, says what it costs, and has a form for
 /// each kind of backend; timing, locking and memory are the backend's. An operation of another assembly has the same rights as one of
-/// this. The operands are its own again when <c>Backend.Run</c> returns; on a GPU the work is then launched, not done.
+/// this. When <c>Backend.Run</c> returns, the results are there; on a GPU their computation is launched, and a download waits for it.
 /// </summary>
 public interface IOperation
 {

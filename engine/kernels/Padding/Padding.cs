@@ -22,7 +22,8 @@ public readonly unsafe struct Pad(Tensor x, CuSeqlens cuSeqlens, Tensor y) : IOp
     }
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
-        cpu.Run(new PadJob(x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], y.Pointer<float>()));
+        cpu.Run(new PadJob(
+            x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, cuSeqlens.Longest, y.Shape[2], y.Pointer<float>()));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {

@@ -36,7 +36,8 @@ public readonly unsafe struct PoolingForward(Tensor x, CuSeqlens cuSeqlens, Pool
     }
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
-        cpu.Run(new PoolingJob<T>(x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, y.Shape[1], pooling, y.Pointer<float>()));
+        cpu.Run(new PoolingJob<T>(
+            x.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, y.Shape[1], pooling, y.Pointer<float>()));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
@@ -74,7 +75,8 @@ public readonly unsafe struct PoolingBackward(Tensor dy, CuSeqlens cuSeqlens, Po
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new PoolingGradientJob<T>(
-            dy.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, dy.Shape[1], pooling, dx.Pointer<float>(), accumulate));
+            dy.Pointer<float>(), cuSeqlens.Borders.Pointer<int>(), cuSeqlens.Sequences, dy.Shape[1], pooling, dx.Pointer<float>(),
+            accumulate));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {

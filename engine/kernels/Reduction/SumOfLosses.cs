@@ -1,5 +1,4 @@
 using Engine.Kernels.Gpu;
-using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 

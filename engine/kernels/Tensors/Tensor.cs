@@ -46,7 +46,8 @@ public readonly struct Tensor
     public unsafe T* Pointer<T>()
         where T : unmanaged
     {
-        if (!IsAbsent && sizeof(T) != DType.Size()) throw new InvalidOperationException($"{DType} {Shape} has no elements of {typeof(T).Name}");
+        if (!IsAbsent && sizeof(T) != DType.Size())
+            throw new InvalidOperationException($"{DType} {Shape} has no elements of {typeof(T).Name}");
         return (T*)Address;
     }
 

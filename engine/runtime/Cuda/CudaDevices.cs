@@ -49,10 +49,13 @@ public static class CudaDevices
     /// <summary>A backend on a GPU.</summary>
     /// <param name="index">The number of the GPU.</param>
     /// <param name="activations">The type of activations: F32 or BF16; see <see cref="Backend.ActivationType"/>.</param>
-    /// <param name="compiler">Compiles attention with score modifications that were not compiled ahead, when it is first run; without one it is refused.</param>
+    /// <param name="compiler">
+    /// Compiles attention with score modifications that were not compiled ahead, when it is first run; without one it is refused.
+    /// </param>
     /// <exception cref="NotSupportedException">There is no such GPU, or it cannot be used; the message says why.</exception>
     public static Backend Open(int index = 0, DType activations = DType.F32, GpuKernelCompiler? compiler = null) =>
-        TryOpen(index, out Backend? backend, out string? obstacle, activations, compiler) ? backend : throw new NotSupportedException(obstacle);
+        TryOpen(
+            index, out Backend? backend, out string? obstacle, activations, compiler) ? backend : throw new NotSupportedException(obstacle);
 
     /// <summary>A backend on a GPU, if there is one that can be used.</summary>
     /// <param name="index">The number of the GPU.</param>

@@ -217,7 +217,8 @@ public sealed class ResultFiles : IDisposable
         foreach (string path in found)
         {
             // What is replaced is not locked itself, but what replaces it is, before and after it is renamed.
-            if (!path.EndsWith(TemporaryName.Former, StringComparison.Ordinal)) TemporaryName.RemoveUnlessLocked(path, () => TryDelete(path));
+            if (!path.EndsWith(TemporaryName.Former, StringComparison.Ordinal))
+                TemporaryName.RemoveUnlessLocked(path, () => TryDelete(path));
             else if (!TemporaryName.IsLocked(path[..^TemporaryName.Former.Length]) && !TemporaryName.IsLocked(final)) TryDelete(path);
         }
     }

@@ -94,7 +94,8 @@ public sealed class ResultFolder : IDisposable
             string path = TemporaryName.Of(final);
             try
             {
-                var held = new FileStream(path + LockEnd, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+                var held = new FileStream(
+                    path + LockEnd, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
                 // Between its creation and its lock, another process may have taken the file for a leftover.
                 if (attempt == mostAttempts || FileIdentity.IsOf(held.SafeFileHandle, path + LockEnd)) return (path, held);
                 held.Dispose();

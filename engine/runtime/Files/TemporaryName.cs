@@ -66,7 +66,8 @@ internal static class TemporaryName
         try
         {
             // Elsewhere than on Unix a file that is open is removed only where that is shared.
-            held = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None);
+            held = new FileStream(
+                path, FileMode.Open, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -76,7 +77,9 @@ internal static class TemporaryName
         using (held) remove();
     }
 
-    /// <summary>Whether a new file could not be locked because another process looks at it, as at what may be left of a killed one.</summary>
+    /// <summary>
+    /// Whether a new file could not be locked because another process looks at it, as at what may be left of a killed one.
+    /// </summary>
     public static bool IsLookedAt(IOException e)
     {
         const int linux = 11, others = 35, windows = unchecked((int)0x80070020);

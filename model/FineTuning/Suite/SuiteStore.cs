@@ -134,7 +134,8 @@ internal sealed class SuiteStore(string folder)
         if (lines.Length < 2) throw new InvalidDataException($"{path}: there are no rows; {Remedy}");
         string[] columns = [.. lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column)];
         if (columns.Length != classes || columns.Any(string.IsNullOrWhiteSpace) || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
-            throw new InvalidDataException($"{path}: its first line does not name the {classes} classes of the task, each in a column; {Remedy}");
+            throw new InvalidDataException(
+                $"{path}: its first line does not name the {classes} classes of the task, each in a column; {Remedy}");
         var names = new LabelNames(columns);
         var targets = new Target[lines.Length - 1];
         var logits = new List<float>();

@@ -53,7 +53,8 @@ internal sealed class BenchAttentionVerb
         int rounds = parsed.GetValue(_rounds), heads = parsed.GetValue(_heads), headSize = parsed.GetValue(_headSize);
         bool json = parsed.GetValue(_json);
         using Backend backend = _compute.Open(parsed);
-        AttentionVariant[] variants = chosen ?? AttentionVariant.Parse(backend.Records ? AttentionVariant.CompiledAhead : AttentionVariant.All);
+        AttentionVariant[] variants = chosen ?? AttentionVariant.Parse(
+            backend.Records ? AttentionVariant.CompiledAhead : AttentionVariant.All);
         using var benchmark = new AttentionBenchmark(backend, heads, headSize);
         double peak = json ? 0 : backend.MeasurePeak();
         if (!json)

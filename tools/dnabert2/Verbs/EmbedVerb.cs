@@ -78,7 +78,8 @@ internal sealed class EmbedVerb
         Check(path, pooling, options);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [.. inputs, source.Folder, source.WeightFolder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
+        ResultPaths.Check(
+            _terminal, [.. inputs, source.Folder, source.WeightFolder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
         using var files = new InputFiles(inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal, givesNames: true);

@@ -98,7 +98,8 @@ internal sealed class InfoVerb
         null => "which could not be verified: the adapter does not record the weights it was trained on",
     };
 
-    private static string Named(string path, string folder) => Path.GetDirectoryName(path) == Path.TrimEndingDirectorySeparator(folder) ? Path.GetFileName(path) : path;
+    private static string Named(string path, string folder) =>
+        Path.GetDirectoryName(path) == Path.TrimEndingDirectorySeparator(folder) ? Path.GetFileName(path) : path;
 
     private void DescribeWeights(IReadOnlyList<string> paths)
     {

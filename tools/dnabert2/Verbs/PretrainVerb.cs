@@ -96,9 +96,11 @@ internal sealed class PretrainVerb
         using Backend backend = _compute.Open(parsed);
         using Dnabert2Model model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
         if (!model.Tokenizer.IsSameAs(tokenizer))
-            throw new UsageException($"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {_from.NameOf(parsed)}; leave it out");
+            throw new UsageException(
+                $"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {_from.NameOf(parsed)}; leave it out");
         using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
-        using var run = new Pretrainer(model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
+        using var run = new Pretrainer(
+            model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
         if (!quiet)
             _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
