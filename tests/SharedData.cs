@@ -14,6 +14,9 @@ internal static class SharedData
         return path;
     }
 
+    /// <summary>The full path of a golden file of the model.</summary>
+    public static string Golden(string name) => Path($"golden/{name}.json");
+
     /// <summary>The root of this checkout, the folder that holds Engine.sln.</summary>
     public static string Checkout { get; } = FindCheckout();
 

@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Attributes;
+using Conformance.Cases;
 using Engine.Runtime;
-using Tests.Cases;
 
 namespace Bench.Kernels;
 

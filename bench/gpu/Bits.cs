@@ -1,10 +1,10 @@
+using Conformance.Cases;
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Cases;
-using Tests.Model;
 
 namespace GpuBench;
 

@@ -1,9 +1,9 @@
+using Conformance.Cases;
+using Conformance.Gpu;
+using Conformance.Model;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Cases;
-using Tests.Gpu;
-using Tests.Model;
 
 namespace GpuBench;
 
@@ -73,31 +73,32 @@ internal static class Checks
     {
         foreach (string name in (string[])["tiny12h", "tiny3h"])
         {
-            yield return Model("golden", $"forward pass of {name}", b => GoldenForwardChecks.Small(name, b));
+            yield return Model("golden", $"forward pass of {name}", b => GoldenForwardChecks.Small(SharedData.Golden(name), b));
             foreach (string loss in (string[])["mlm", "cls"])
                 foreach (bool recompute in (bool[])[false, true])
                     yield return Model("golden", $"gradients of {name}, {loss}{(recompute ? ", recomputed" : "")}",
-                        b => GoldenTrainingChecks.Gradients(name, loss, recompute, b));
+                        b => GoldenTrainingChecks.Gradients(SharedData.Golden(name), loss, recompute, b));
         }
 
         foreach (string name in (string[])["tiny3h", "full117m"])
             yield return new("golden", $"forward pass of {name} in bf16", open =>
             {
-                BFloat16ModelChecks.Forward(name, open);
+                BFloat16ModelChecks.Forward(SharedData.Golden(name), open);
                 return null;
             });
         foreach ((string name, string loss) in ((string, string)[])[("tiny3h", "mlm"), ("tiny3h", "cls"), ("full117m", "mlm")])
             yield return new("golden", $"gradients of {name} in bf16, {loss}", open =>
             {
-                BFloat16ModelChecks.Gradients(name, loss, open);
+                BFloat16ModelChecks.Gradients(SharedData.Golden(name), loss, open);
                 return null;
             });
-        yield return Model("golden", "forward pass of full117m", GoldenForwardChecks.Full);
-        yield return Model("golden", "forward pass of long1500", GoldenForwardChecks.Long);
+        yield return Model("golden", "forward pass of full117m", b => GoldenForwardChecks.Full(SharedData.Golden("full117m"), b));
+        yield return Model("golden", "forward pass of long1500", b => GoldenForwardChecks.Long(SharedData.Golden("long1500"), b));
         foreach ((string name, string loss) in ((string, string)[])[("full117m", "mlm"), ("full117m", "cls"), ("long1500", "mlm")])
-            yield return Model("golden", $"gradients of {name}, {loss}", b => GoldenTrainingChecks.GradientNorms(name, loss, b));
+            yield return Model("golden", $"gradients of {name}, {loss}",
+                b => GoldenTrainingChecks.GradientNorms(SharedData.Golden(name), loss, recompute: name == "long1500", b));
         foreach (string name in (string[])["train_mlm_pretrain", "train_mlm_clip_nodecay", "train_cls_finetune"])
-            yield return Model("trajectories", name, b => GoldenTrainingChecks.Trajectory(name, b));
+            yield return Model("trajectories", name, b => GoldenTrainingChecks.Trajectory(SharedData.Golden(name), b));
     }
 
     private static bool Fits(OpCase op) => !op.Name.EndsWith("heads of 200", StringComparison.Ordinal);

@@ -1,6 +1,6 @@
+using Conformance.Gpu;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
-using Tests.Gpu;
 
 namespace GpuBench;
 

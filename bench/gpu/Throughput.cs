@@ -1,9 +1,9 @@
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Model;
 
 namespace GpuBench;
 

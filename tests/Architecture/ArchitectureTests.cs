@@ -50,6 +50,11 @@ public partial class ArchitectureTests
         }
     }
 
+    /// <summary>What both need is in tests/conformance.</summary>
+    [Fact]
+    public void Tests_and_benchmarks_compile_no_sources_of_each_other() =>
+        Assert.All(ProjectFiles("tests", "bench"), path => Assert.Empty(XDocument.Load(path).Descendants("Compile").Attributes("Include")));
+
     [Fact]
     public void Libraries_need_no_package_beyond_the_ones_agreed()
     {

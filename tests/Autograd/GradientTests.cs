@@ -1,7 +1,7 @@
+using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
-using Tests.Cases;
 using Tests.Kernels;
 
 namespace Tests.Autograd;

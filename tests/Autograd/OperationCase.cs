@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,7 +1,7 @@
+using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
-using Tests.Cases;
 
 namespace Tests.Autograd;
 
@@ -287,9 +287,9 @@ internal static class OperationCases
 
         public static double[] Reference(double[] x, double[][] p, bool preNorm)
         {
-            double[] inner = preNorm ? Cases.Reference.LayerNorm(x, p[2], p[3], Epsilon) : Array.ConvertAll(x, Math.Tanh);
-            double[] y = [.. Affine(inner, p[0], p[1], x.Length / 7, 7).Zip(x, (z, v) => Cases.Reference.Gelu(z) + v)];
-            return preNorm ? y : Cases.Reference.LayerNorm(y, p[2], p[3], Epsilon);
+            double[] inner = preNorm ? Conformance.Cases.Reference.LayerNorm(x, p[2], p[3], Epsilon) : Array.ConvertAll(x, Math.Tanh);
+            double[] y = [.. Affine(inner, p[0], p[1], x.Length / 7, 7).Zip(x, (z, v) => Conformance.Cases.Reference.Gelu(z) + v)];
+            return preNorm ? y : Conformance.Cases.Reference.LayerNorm(y, p[2], p[3], Epsilon);
         }
     }
 }

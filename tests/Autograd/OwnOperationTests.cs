@@ -1,3 +1,4 @@
+using Conformance.Gpu;
 using Engine.Kernels;
 using Engine.Runtime;
 using OwnOperation;

@@ -1,4 +1,5 @@
 using System.Text;
+using Conformance.Cases;
 using Dnabert2.FineTuning;
 using Dnabert2.Metrics;
 using Dnabert2.Sequences;

@@ -1,7 +1,9 @@
+using Conformance.Cases;
+using Conformance.Gpu;
+using Conformance.Ptx;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Cases;
 using Tests.Ptx;
 
 namespace Tests.Gpu;

@@ -1,3 +1,5 @@
+using Conformance.Gpu;
+using Conformance.Ptx;
 using Tests.Ptx;
 
 namespace Tests.Gpu;

@@ -1,3 +1,4 @@
+using Conformance.Gpu;
 using Dnabert2;
 using Dnabert2.Training;
 using Engine.Kernels;
@@ -11,12 +12,14 @@ namespace Tests.Gpu;
 public sealed class BFloat16ModelTests
 {
     [SkippableFact]
-    public void The_forward_pass_errs_at_most_twice_as_much_as_rounding_alone() => BFloat16ModelChecks.Forward("tiny3h", () => new InterpretedDevice());
+    public void The_forward_pass_errs_at_most_twice_as_much_as_rounding_alone() =>
+        BFloat16ModelChecks.Forward(SharedData.Golden("tiny3h"), () => new InterpretedDevice());
 
     [SkippableTheory]
     [InlineData("mlm")]
     [InlineData("cls")]
-    public void Gradients_err_at_most_twice_as_much_as_rounding_alone(string loss) => BFloat16ModelChecks.Gradients("tiny3h", loss, () => new InterpretedDevice());
+    public void Gradients_err_at_most_twice_as_much_as_rounding_alone(string loss) =>
+        BFloat16ModelChecks.Gradients(SharedData.Golden("tiny3h"), loss, () => new InterpretedDevice());
 
     [Fact]
     public void Training_follows_the_losses_of_fp32_and_its_masters_are_not_rounded()

@@ -1,10 +1,12 @@
+using Conformance.Cases;
+using Conformance.Gpu;
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Cases;
 using Tests.Model;
 
 namespace Tests.Gpu;

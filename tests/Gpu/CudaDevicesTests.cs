@@ -1,3 +1,4 @@
+using Conformance.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 

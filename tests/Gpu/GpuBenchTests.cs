@@ -1,7 +1,8 @@
+using Conformance.Cases;
+using Conformance.Gpu;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using GpuBench;
-using Tests.Cases;
 using Tests.Weights;
 
 namespace Tests.Gpu;

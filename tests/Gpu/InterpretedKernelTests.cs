@@ -1,8 +1,9 @@
+using Conformance.Cases;
+using Conformance.Gpu;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
-using Tests.Cases;
 
 namespace Tests.Gpu;
 

@@ -1,4 +1,6 @@
 using AttentionVariant;
+using Conformance.Cases;
+using Conformance.Gpu;
 using Dnabert2.Benchmarking;
 using Engine.KernelCompiler;
 using Engine.Kernels;
@@ -6,7 +8,6 @@ using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 using Tests.Autograd;
-using Tests.Cases;
 using Tests.Weights;
 
 namespace Tests.Gpu;

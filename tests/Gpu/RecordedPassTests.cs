@@ -1,3 +1,4 @@
+using Conformance.Gpu;
 using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;

@@ -1,3 +1,5 @@
+using Conformance.Gpu;
+using Conformance.Ptx;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime;

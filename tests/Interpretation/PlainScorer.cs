@@ -1,4 +1,5 @@
 using System.Text;
+using Conformance.Cases;
 using Dnabert2;
 using Dnabert2.Interpretation;
 using Engine.Autograd;

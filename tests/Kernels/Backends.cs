@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Conformance.Gpu;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;

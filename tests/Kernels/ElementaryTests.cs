@@ -1,5 +1,5 @@
+using Conformance.Cases;
 using Engine.Kernels;
-using Tests.Cases;
 
 namespace Tests.Kernels;
 

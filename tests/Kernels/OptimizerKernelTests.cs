@@ -1,6 +1,6 @@
+using Conformance.Cases;
 using Engine.Kernels;
 using Engine.Runtime;
-using Tests.Cases;
 
 namespace Tests.Kernels;
 

@@ -1,3 +1,4 @@
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -21,7 +22,7 @@ public class GoldenLoraTests
     [InlineData("tiny12h", true)]
     public void With_weights_taken_apart_loss_and_gradients_of_the_additions_are_those_of_the_reference(string name, bool recompute)
     {
-        var golden = new Golden(name);
+        var golden = new Golden(SharedData.Golden(name));
         var factors = new Dictionary<string, (double[] A, double[] B)>();
         using var run = new TrainingRun(golden, "cls", recompute, prepare: model =>
         {
@@ -71,7 +72,7 @@ public class GoldenLoraTests
     [SkippableFact]
     public void Twenty_steps_of_adapters_and_classifier_follow_the_trajectory_of_the_reference()
     {
-        using var golden = new Golden("train_cls_lora", batched: true);
+        using var golden = new Golden(SharedData.Golden("train_cls_lora"), batched: true);
         uint factors = 0;
         using var run = new TrainingRun(golden, "cls", recompute: false, prepare: model => Dnabert2.Lora.Attach(model, Options, ModelParts.Classifier),
             source: (p, index, values) =>

@@ -1,4 +1,5 @@
 using AttentionVariant;
+using Conformance.Model;
 using Dnabert2;
 using Dnabert2.Benchmarking;
 using Engine.Autograd;

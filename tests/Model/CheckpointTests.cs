@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -22,7 +23,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("pytorch_model.bf16.bin", 2e-1)]
     public void A_hugging_face_folder_as_it_is_on_disk_gives_the_reference_outputs(string file, double tolerance)
     {
-        using var golden = new Golden("tiny12h");
+        using var golden = new Golden(SharedData.Golden("tiny12h"));
         string folder = GoldenFolder(golden);
         File.Copy(SharedData.Path("golden/torch_bin/" + file), Path.Combine(folder, "pytorch_model.bin"));
         Assert.Equal(0, MaximumError(folder, golden), tolerance);
@@ -31,7 +32,7 @@ public sealed class CheckpointTests : IDisposable
     [SkippableFact]
     public void A_converted_checkpoint_loads_and_gives_the_reference_outputs()
     {
-        using var golden = new Golden("tiny12h");
+        using var golden = new Golden(SharedData.Golden("tiny12h"));
         string folder = GoldenFolder(golden);
         using (WeightFile bin = WeightFile.Open(SharedData.Path("golden/torch_bin/pytorch_model.bin")))
             bin.SaveAsSafetensors(Path.Combine(folder, "model.safetensors"));
@@ -41,7 +42,7 @@ public sealed class CheckpointTests : IDisposable
     [SkippableFact]
     public void The_parts_that_the_weights_hold_are_found_and_need_not_all_be_loaded()
     {
-        using var golden = new Golden("tiny12h");
+        using var golden = new Golden(SharedData.Golden("tiny12h"));
         string folder = GoldenFolder(golden);
         File.Copy(SharedData.Path("golden/torch_bin/pytorch_model.bin"), Path.Combine(folder, "pytorch_model.bin"));
         using (Dnabert2Model all = Dnabert2Model.Load(folder))

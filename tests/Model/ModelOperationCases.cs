@@ -1,3 +1,4 @@
+using Conformance.Model;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;

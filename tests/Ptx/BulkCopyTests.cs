@@ -1,3 +1,5 @@
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 /// <summary>Copies by tensor maps, the barriers that count their bytes, and kernels with one planted fault each.</summary>

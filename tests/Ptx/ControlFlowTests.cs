@@ -1,3 +1,6 @@
+using Conformance.Cases;
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 public class ControlFlowTests

@@ -1,3 +1,5 @@
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 /// <summary>The costs counted for accesses with a known pattern.</summary>

@@ -1,3 +1,4 @@
+using Conformance.Ptx;
 using static Tests.Ptx.PlantedFault;
 
 namespace Tests.Ptx;

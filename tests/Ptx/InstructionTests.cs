@@ -1,4 +1,5 @@
 using System.Numerics;
+using Conformance.Cases;
 
 namespace Tests.Ptx;
 

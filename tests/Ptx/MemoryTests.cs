@@ -1,3 +1,5 @@
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 /// <summary>What loads, stores and atomic operations move, by width and type.</summary>

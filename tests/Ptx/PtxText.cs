@@ -1,3 +1,5 @@
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 /// <summary>Writes small PTX modules for tests, in the form ILGPU and nvcc give them.</summary>

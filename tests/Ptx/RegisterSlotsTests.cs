@@ -1,3 +1,5 @@
+using Conformance.Ptx;
+
 namespace Tests.Ptx;
 
 /// <summary>Registers that share a slot of the register file, and those that are read before they are written.</summary>

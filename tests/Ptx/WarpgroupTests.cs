@@ -1,4 +1,5 @@
 using System.Text;
+using Conformance.Ptx;
 
 namespace Tests.Ptx;
 

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Conformance.Gpu;
 using Dnabert2.Tool;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;

@@ -1,3 +1,4 @@
+using Conformance.Cases;
 using Engine.Kernels;
 using Engine.Runtime;
 

@@ -1,0 +1,122 @@
+using Conformance.Cases;
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
+using Engine.Runtime.Cuda;
+
+namespace Conformance.Gpu;
+
+internal sealed partial class BFloat16Checks
+{
+    /// <summary>
+    /// Attention on tensor cores, and its gradient: errors at most twice those of <see cref="NaiveAttention"/> in the type, both against
+    /// float64, and two runs that agree bit by bit. Returns the errors, each followed by the naive one.
+    /// </summary>
+    public string Attention<TMod>(int[] lengths, int heads, int headSize, TMod mod, bool gradient = true, float dropout = 0)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => Attention(lengths, heads, headSize, mod, mod, gradient, dropout);
+
+    /// <summary>That with relative biases, whose table is uploaded.</summary>
+    public string RelativeAttention(int[] lengths, int headSize, RelativeTable table)
+    {
+        const int Heads = 1;
+        var mod = new RelativeBias(new BiasTable(Upload(table.Values.ToArray()), Heads, table.Values.Length));
+        string errors = Attention(lengths, Heads, headSize, table.Here, mod, gradient: true, dropout: 0);
+        GC.KeepAlive(table);
+        return errors;
+    }
+
+    private string Attention<TMod>(int[] lengths, int heads, int headSize, TMod here, TMod mod, bool gradient, float dropout)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        int tokens = lengths.Sum(), hidden = heads * headSize;
+        var dropped = new AttentionMask(new Philox(0x9876543210, 3, 8), dropout);
+        double[] qkv = Normal(tokens * 3 * hidden, 1), dy = Normal(tokens * hidden, 1);
+        var exact = new NaiveAttention(tokens, heads, headSize, dropout: dropped);
+        var naive = new NaiveAttention(tokens, heads, headSize, v => (float)(BFloat16)(float)v, dropped);
+        exact.Run(qkv, dy, lengths, here);
+        naive.Run(qkv, dy, lengths, here);
+        AttentionResults first = Run(), second = Run();
+        for (int i = 0; i < exact.LogSumExp.Length; i++)
+            Check.Near(exact.LogSumExp[i], first.LogSumExp[i], 1e-5 * Math.Max(1, Math.Abs(exact.LogSumExp[i])), $"log-sum-exp {i}");
+        Check.That(first.Y.AsSpan().SequenceEqual(second.Y), "two runs differ");
+        string errors = Compare("y", exact.Y, naive.Y, first.Y, _ => true);
+        if (!gradient) return errors;
+        Check.That(first.DQkv.AsSpan().SequenceEqual(second.DQkv), "the gradients of two runs differ");
+        foreach ((string name, int part) in ((string, int)[])[("dQ", 0), ("dK", 1), ("dV", 2)])
+            errors += "; " + Compare(name, exact.DQkv, naive.DQkv, first.DQkv, i => i / hidden % 3 == part);
+        return errors;
+
+        AttentionResults Run()
+        {
+            nint input = Narrow(qkv), borders = Upload((int[])[0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())]);
+            nint mods = Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))]);
+            nint y = Allocate(2L * tokens * hidden), lse = Allocate(4L * heads * tokens), delta = Allocate(4L * heads * tokens);
+            nint gradients = Narrow(dy), dqkv = Allocate(6L * tokens * hidden);
+            nint stream = Upload((uint[])[0x76543210, 0x98, 3]);
+            Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, (y, (long)tokens * hidden));
+            if (gradient)
+            {
+                KernelArguments a = Begin("attention_delta_bf16");
+                a.View(y, (long)tokens * hidden);
+                a.View(gradients, (long)tokens * hidden);
+                a.View(delta, (long)heads * tokens);
+                a.I32(tokens);
+                a.I32(headSize);
+                device.Launch((tokens + 7) / 8, heads);
+                (nint, long)[] views = [(delta, (long)heads * tokens), (gradients, (long)tokens * hidden), (dqkv, 3L * tokens * hidden)];
+                Launch("attention_keys_values_gradient", 64, views);
+                Launch("attention_queries_gradient", 64, views);
+            }
+
+            return new(ReadNarrow(y, tokens * hidden), Read(lse, heads * tokens), gradient ? ReadNarrow(dqkv, 3 * tokens * hidden) : []);
+
+            void Launch(string kernel, int rows, params (nint Address, long Count)[] views)
+            {
+                int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
+                KernelArguments a = device.Begin<TMod>(
+                    $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
+                a.View(input, 3L * tokens * hidden);
+                a.View(borders, lengths.Length + 1);
+                a.View(mods, heads);
+                a.View(lse, (long)heads * tokens);
+                foreach ((nint address, long count) in views) a.View(address, count);
+                a.I32(headSize);
+                a.I32(tokens);
+                a.F32((float)(1 / Math.Sqrt(headSize)));
+                if (dropout > 0) a.Dropout(stream, dropout, site: 8);
+                device.Launch((lengths.Max() + rows - 1) / rows, heads, lengths.Length);
+            }
+        }
+    }
+
+    private static string Compare(string name, double[] exact, double[] naive, float[] actual, Func<int, bool> chosen)
+    {
+        double largest = 0, largestNaive = 0, squares = 0, squaresNaive = 0;
+        for (int i = 0; i < exact.Length; i++)
+        {
+            if (!chosen(i)) continue;
+            double error = Math.Abs(actual[i] - exact[i]), errorNaive = Math.Abs(naive[i] - exact[i]);
+            Check.That(double.IsFinite(error), $"{name}, element {i} is {actual[i]}");
+            (largest, largestNaive) = (Math.Max(largest, error), Math.Max(largestNaive, errorNaive));
+            (squares, squaresNaive) = (squares + (error * error), squaresNaive + (errorNaive * errorNaive));
+        }
+
+        // Where the naive error is 0 (one token attends to itself), that of fp32 sums remains.
+        const double Sums = 1e-5;
+        Check.That(largest <= (2 * largestNaive) + Sums, $"{name}: the largest error is {largest:E2}, naively {largestNaive:E2}");
+        double ratio = Math.Sqrt(squares / Math.Max(squaresNaive, double.Epsilon));
+        Check.That(Math.Sqrt(squares) <= (2 * Math.Sqrt(squaresNaive)) + Sums, $"{name}: the error is {ratio:F2} times the naive one");
+        return FormattableString.Invariant($"{name} {largest:E2}/{largestNaive:E2} rms {(squaresNaive > 0 ? ratio : 0):F2}");
+    }
+
+    private nint Narrow(double[] values) => Upload(Array.ConvertAll(values, v => (BFloat16)(float)v));
+
+    private float[] ReadNarrow(nint address, int count)
+    {
+        var values = new BFloat16[count];
+        device.Download(address, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        return Array.ConvertAll(values, v => (float)v);
+    }
+
+    private sealed record AttentionResults(float[] Y, float[] LogSumExp, float[] DQkv);
+}

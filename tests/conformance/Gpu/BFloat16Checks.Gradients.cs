@@ -1,0 +1,66 @@
+using Conformance.Cases;
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
+using Engine.Runtime.Cuda;
+
+namespace Conformance.Gpu;
+
+internal sealed partial class BFloat16Checks
+{
+    /// <summary>The gradient of a linear layer's input, dy · w; where <paramref name="add"/>, added to what is there.</summary>
+    public void LinearInputGradient(int rows, int outputs, int inputs, bool add)
+    {
+        double[] dy = Normal(rows * outputs, 1), w = Normal(outputs * inputs, 1 / Math.Sqrt(outputs)), before = Normal(rows * inputs, 1);
+        nint dx = Upload(Array.ConvertAll(before, v => (BFloat16)(float)v));
+        KernelArguments a = Begin("linear_input_gradient_bf16");
+        View(a, dy);
+        View(a, w);
+        a.View(0, 0);
+        a.View(add ? dx : 0, add ? before.Length : 0);
+        a.View(dx, before.Length);
+        a.I32(rows);
+        a.I32(inputs);
+        a.I32(outputs);
+        device.Launch((inputs + 127) / 128, (rows + 127) / 128);
+        double[] expected = Reference.MatMul(dy, Transposed(w, outputs, inputs), rows, inputs, outputs);
+        for (int i = 0; i < expected.Length && add; i++) expected[i] += before[i];
+        Near(expected, dx);
+    }
+
+    /// <summary>
+    /// The gradient of a linear layer's weights, dyᵀ · x, added to what is there: fp32 sums over shares of the rows, which a second kernel
+    /// adds up; two runs agree bit by bit.
+    /// </summary>
+    /// <param name="rows">The rows of dy and x.</param>
+    /// <param name="outputs">The columns of dy.</param>
+    /// <param name="inputs">The columns of x.</param>
+    /// <param name="share">The rows of a share.</param>
+    /// <param name="form">How it is computed.</param>
+    public void LinearWeightGradient(int rows, int outputs, int inputs, int share, ProductForm? form = null)
+    {
+        double[] dy = Normal(rows * outputs, 1), x = Normal(rows * inputs, 1), before = Normal(outputs * inputs, 1);
+        float[] first = Run(), second = Run();
+        double[] expected = Reference.MatMul(Transposed(dy, rows, outputs), Transposed(x, rows, inputs), outputs, inputs, rows);
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Check.Near(expected[i] + before[i], first[i], 2e-6 * rows, $"weight {i}");
+            Check.That(first[i].Equals(second[i]), $"weight {i}: two runs differ");
+        }
+
+        float[] Run()
+        {
+            int count = outputs * inputs, shares = (rows + share - 1) / share;
+            nint dw = Upload(Single(before)), sums = shares > 1 ? Allocate(4L * shares * count) : dw;
+            Products.WeightGradient(
+                form ?? ProductForm.Mma, Elements(dy), Elements(x), new(dw, count), new(sums, (long)shares * count), share, rows, outputs, inputs);
+            return Read(dw, count);
+        }
+    }
+
+    private static double[] Transposed(double[] x, int rows, int columns)
+    {
+        var t = new double[x.Length];
+        for (int i = 0; i < x.Length; i++) t[(i % columns * rows) + (i / columns)] = x[i];
+        return t;
+    }
+}
