@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Conformance.Gpu;
 using Dnabert2;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
@@ -31,7 +31,7 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
         .. Of("causal ", "bf16", _ => default(Causal), calls),
         .. Of("window ", "bf16", _ => new SlidingWindow(Window), calls),
         .. Of("softcap ", "bf16", _ => new SoftCap(30), calls),
-        .. Of("relative ", "bf16", o => new RelativeBias(new BiasTable(o.Floats((long)Heads * ((2 * Radius) + 1)), Heads, (2 * Radius) + 1)), calls),
+        .. Of("relative ", "bf16", o => new RelativeBias(new BiasTable(DeviceMemory.Address(o.Floats(Heads, (2 * Radius) + 1)), Heads, (2 * Radius) + 1)), calls),
     ];
 
     private IEnumerable<WorkItem> Of<TMod>(string variant, string type, Func<Operands, TMod> mod, int calls, bool dropout = false)
@@ -51,39 +51,40 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
     {
         int size = Hidden / Heads, quads = (size + 7) & ~3;
         bool narrow = type != "f32";
-        nint qkv = o.Floats(3L * Total * Hidden, narrow), y = o.Floats((long)Total * Hidden, narrow), dy = o.Floats((long)Total * Hidden, narrow);
-        nint dqkv = o.Floats(gradient ? 3L * Total * Hidden : 1, narrow), lse = o.Floats((long)Heads * Total), delta = o.Floats((long)Heads * Total);
-        nint stream = o.Integers(3, i => i), borders = o.Integers(Sequences + 1, i => i * Tokens);
-        TMod[] ofHeads = [.. Enumerable.Range(0, Heads).Select(head => TMod.ForHead(mod, head, Heads))];
-        nint mods = o.Bytes(MemoryMarshal.AsBytes(ofHeads.AsSpan()));
-        void Run(string kernel, int tiles, params (nint Address, long Count)[] views)
+        Tensor qkv = o.Elements(narrow, Total, 3 * Hidden), y = o.Elements(narrow, Total, Hidden), dy = o.Elements(narrow, Total, Hidden);
+        Tensor dqkv = gradient ? o.Elements(narrow, Total, 3 * Hidden) : default, lse = o.Floats(Heads, Total), delta = o.Floats(Heads, Total);
+        Tensor stream = o.Integers(3, i => i), borders = o.Integers(Sequences + 1, i => i * Tokens);
+        Tensor mods = o.Bytes((TMod[])[.. Enumerable.Range(0, Heads).Select(head => TMod.ForHead(mod, head, Heads))]);
+        void Run(string kernel, int tiles, params Tensor[] views)
         {
             string head = !narrow ? "" : size <= 32 ? "_32" : size <= 64 ? "_64" : "_128";
             KernelArguments a = o.Device.Begin<TMod>(
                 $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout ? "_dropout" : "")}{head}_{type}");
-            foreach ((nint address, long count) in views) a.View(address, count);
+            a.View(qkv);
+            a.View(borders);
+            a.View(DeviceMemory.Address(mods), Heads);
+            a.View(lse);
+            foreach (Tensor view in views) a.View(view);
             a.I32(size);
             a.I32(Total);
             a.F32((float)(1 / Math.Sqrt(size)));
-            if (dropout) a.Dropout(stream, 0.1f, site: 1);
+            if (dropout) a.Dropout(DeviceMemory.Address(stream), 0.1f, site: 1);
             int rows = narrow && size <= 64 && !dropout && kernel == "attention" ? 2 * QueryTile : QueryTile;
             o.Device.Launch((Tokens + rows - 1) / rows, Heads, Sequences, narrow ? -1 : 4 * QueryTile * ((tiles * quads) + QueryTile + 4));
         }
 
-        (nint, long)[] common = [(qkv, 3L * Total * Hidden), (borders, Sequences + 1), (mods, Heads), (lse, (long)Heads * Total)];
-        void Forward() => Run("attention", 3, [.. common, (y, (long)Total * Hidden)]);
+        void Forward() => Run("attention", 3, y);
         void Backward()
         {
             KernelArguments a = o.Device.Begin("attention_delta_" + type);
-            a.View(y, (long)Total * Hidden);
-            a.View(dy, (long)Total * Hidden);
-            a.View(delta, (long)Heads * Total);
+            a.View(y);
+            a.View(dy);
+            a.View(delta);
             a.I32(Total);
             a.I32(size);
             o.Device.Launch((Total + DeltaTokens - 1) / DeltaTokens, Heads);
-            (nint, long)[] views = [.. common, (delta, (long)Heads * Total), (dy, (long)Total * Hidden), (dqkv, 3L * Total * Hidden)];
-            Run("attention_keys_values_gradient", 4, views);
-            Run("attention_queries_gradient", 4, views);
+            Run("attention_keys_values_gradient", 4, delta, dy, dqkv);
+            Run("attention_queries_gradient", 4, delta, dy, dqkv);
         }
 
         Forward();

@@ -1,3 +1,5 @@
+using Conformance.Gpu;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 
@@ -26,7 +28,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         {
             using GpuDevice device = open();
             using var o = new Operands(device, Calls);
-            nint x = o.Floats(2 * Flat), y = o.Floats(2 * Flat);
+            nint x = DeviceMemory.Address(o.Floats(2, Rows, Width)), y = DeviceMemory.Address(o.Floats(2, Rows, Width));
             return Figure(16 * Flat, o.Time(() => device.Copy(x, y, 8 * Flat)));
         });
         foreach ((string name, Func<int, long> bytes, Prepare prepare) in Kernels())
@@ -50,14 +52,14 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
 
     private IEnumerable<(string Name, Func<int, long> Bytes, Prepare Prepare)> Kernels()
     {
-        yield return ("add", s => 3 * Flat * s, (o, h) => Elementwise(o, "add", h, 3));
-        yield return ("scale", s => 2 * Flat * s, (o, h) => Elementwise(o, "scale", h, 2, factor: 1.5f));
-        yield return ("gelu", s => 2 * Flat * s, (o, h) => Elementwise(o, "gelu", h, 2));
-        yield return ("tanh", s => 2 * Flat * s, (o, h) => Elementwise(o, "tanh", h, 2));
-        yield return ("gelu_gradient", s => 3 * Flat * s, (o, h) => Elementwise(o, "gelu_gradient", h, 3, accumulates: true));
-        yield return ("tanh_gradient", s => 3 * Flat * s, (o, h) => Elementwise(o, "tanh_gradient", h, 3, accumulates: true));
-        yield return ("geglu", s => 3L * GateRows * Gate * s, (o, h) => Geglu(o, "geglu", h, [2, 1]));
-        yield return ("geglu_gradient", s => 5L * GateRows * Gate * s, (o, h) => Geglu(o, "geglu_gradient", h, [2, 1, 2]));
+        yield return ("add", s => 3 * Flat * s, Add);
+        yield return ("scale", s => 2 * Flat * s, Scale);
+        yield return ("gelu", s => 2 * Flat * s, (o, h) => Map(o, GpuKernels.Gelu.For(Type(h)), h, h));
+        yield return ("tanh", s => 2 * Flat * s, (o, h) => Map(o, GpuKernels.Tanh.For(Type(h)), h, h));
+        yield return ("gelu_gradient", s => 3 * Flat * s, (o, h) => MapGradient(o, GpuKernels.GeluGradient, h));
+        yield return ("tanh_gradient", s => 3 * Flat * s, (o, h) => MapGradient(o, GpuKernels.TanhGradient, h));
+        yield return ("geglu", s => 3L * GateRows * Gate * s, Geglu);
+        yield return ("geglu_gradient", s => 5L * GateRows * Gate * s, GegluGradient);
         yield return ("dropout", s => 2 * Flat * s, (o, h) => Dropout(o, h, residual: false));
         yield return ("dropout_residual", s => 3 * Flat * s, (o, h) => Dropout(o, h, residual: true));
         yield return ("embedding", s => (Flat * s) + (4L * Rows) + ((long)Vocabulary * Width * s), Embedding);
@@ -65,257 +67,285 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         yield return ("layer_norm_gradient", s => (3 * Flat * s) + (8L * Rows), LayerNormGradient);
         yield return ("layer_norm_parameters", s => (2 * Flat * s) + (8L * Rows), LayerNormParameters);
         yield return ("sum_rows", s => Flat * s, SumRows);
-        yield return ("cross_entropy", s => (long)GateRows * Classes * s, (o, h) => CrossEntropy(o, h, gradient: false));
-        yield return ("cross_entropy_gradient", s => 2L * GateRows * Classes * s, (o, h) => CrossEntropy(o, h, gradient: true));
-        yield return ("gather_rows", s => (2 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, "gather_rows", h));
-        yield return ("scatter_rows", s => (3 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, "scatter_rows", h));
+        yield return ("cross_entropy", s => (long)GateRows * Classes * s, CrossEntropy);
+        yield return ("cross_entropy_gradient", s => 2L * GateRows * Classes * s, CrossEntropyGradient);
+        yield return ("gather_rows", s => (2 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, GpuKernels.GatherRows, h));
+        yield return ("scatter_rows", s => (3 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, GpuKernels.ScatterRows, h));
         yield return ("attention_delta", s => 2 * Flat * s, Delta);
-        yield return ("pool_mean", s => Flat * s, (o, h) => Pool(o, h, gradient: false));
-        yield return ("pool_gradient", s => Flat * s, (o, h) => Pool(o, h, gradient: true));
+        yield return ("pool_mean", s => Flat * s, PoolMean);
+        yield return ("pool_gradient", s => Flat * s, PoolGradient);
     }
 
     private IEnumerable<(string Name, long Bytes, Func<Operands, Action> Prepare)> Others()
     {
-        yield return ("cast_f32_bf16", 6 * Flat, o => Cast(o, "cast_f32_bf16", false));
-        yield return ("cast_bf16_f32", 6 * Flat, o => Cast(o, "cast_bf16_f32", true));
+        yield return ("cast_f32_bf16", 6 * Flat, o => Map(o, GpuKernels.CastF32Bf16, false, true));
+        yield return ("cast_bf16_f32", 6 * Flat, o => Map(o, GpuKernels.CastBf16F32, true, false));
         yield return ("adamw_f32", 32 * Flat, o => AdamW(o, rounded: false));
         yield return ("adamw_bf16", 34 * Flat, o => AdamW(o, rounded: true));
         yield return ("sum_of_squares", 4 * Flat, SumOfSquares);
     }
 
-    private static void Launch(Operands o, string entry, Action<KernelArguments> arguments, long x, int y = 1)
-    {
-        KernelArguments a = o.Device.Begin(entry);
-        arguments(a);
-        o.Device.Launch(x, y);
-    }
-
-    private static string Entry(string name, bool bf16) => name + (bf16 ? "_bf16" : "_f32");
+    private static DType Type(bool bf16) => bf16 ? DType.BF16 : DType.F32;
 
     private static long Blocks(long count, int perBlock) => (count + perBlock - 1) / perBlock;
 
-    private Action Elementwise(Operands o, string name, bool bf16, int operands, bool accumulates = false, float? factor = null)
-    {
-        nint[] views = [.. Enumerable.Range(0, operands).Select(_ => o.Floats(Flat, bf16))];
-        return () => Launch(o, Entry(name, bf16), a =>
-        {
-            foreach (nint view in views) a.View(view, Flat);
-            a.I64(Flat);
-            if (accumulates) a.I32(0);
-            if (factor is { } f) a.F32(f);
-        }, Blocks(Flat, WarpsPerBlock * Chunk));
-    }
+    private static Action Launch<TArguments>(Operands o, GpuKernel<TArguments> kernel, TArguments arguments, long x, int y = 1)
+        where TArguments : struct, IKernelArguments
+        => () => o.Device.Launch(kernel, arguments, x, y);
 
-    private Action Geglu(Operands o, string name, bool bf16, int[] halves)
-    {
-        long count = (long)GateRows * Gate;
-        nint[] views = [.. halves.Select(h => o.Floats(h * count, bf16))];
-        return () => Launch(o, Entry(name, bf16), a =>
-        {
-            for (int i = 0; i < views.Length; i++) a.View(views[i], halves[i] * count);
-            a.I32(GateRows);
-            a.I32(Gate);
-        }, Blocks((long)GateRows * (Gate / Chunk), WarpsPerBlock));
-    }
+    private long FlatBlocks => Blocks(Flat, WarpsPerBlock * Chunk);
 
-    private Action Dropout(Operands o, bool bf16, bool residual)
-    {
-        nint x = o.Floats(Flat, bf16), r = residual ? o.Floats(Flat, bf16) : 0, y = o.Floats(Flat, bf16);
-        nint stream = o.Integers(3, i => i + 1);
-        return () => Launch(o, Entry(residual ? "dropout_residual" : "dropout", bf16), a =>
+    private int Parts => (int)Math.Clamp(Blocks(Rows, 256), 1, 64);
+
+    private Action Add(Operands o, bool bf16) => Launch(
+        o, GpuKernels.Add.For(Type(bf16)),
+        new() { X = o.Elements(bf16, Rows, Width), Z = o.Elements(bf16, Rows, Width), Y = o.Elements(bf16, Rows, Width), Count = Flat }, FlatBlocks);
+
+    private Action Scale(Operands o, bool bf16) => Launch(
+        o, GpuKernels.Scale.For(Type(bf16)),
+        new() { X = o.Elements(bf16, Rows, Width), Y = o.Elements(bf16, Rows, Width), Count = Flat, Factor = 1.5f }, FlatBlocks);
+
+    private Action Map(Operands o, GpuKernel<GeluKernelArguments> kernel, bool fromBF16, bool toBF16) =>
+        Launch(o, kernel, new() { X = o.Elements(fromBF16, Rows, Width), Y = o.Elements(toBF16, Rows, Width), Count = Flat }, FlatBlocks);
+
+    private Action MapGradient(Operands o, GpuKernelFamily<GeluGradientKernelArguments> kernel, bool bf16) => Launch(
+        o, kernel.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(r, residual ? Flat : 0);
-            a.View(y, Flat);
-            a.View(stream, 3);
-            a.I64(Flat);
-            a.U32(1 << 28);
-            a.F32(1.0667f);
-            a.U32(4);
-        }, Blocks(Flat, WarpsPerBlock * Chunk));
-    }
+            Kept = o.Elements(bf16, Rows, Width),
+            Dy = o.Elements(bf16, Rows, Width),
+            Dx = o.Elements(bf16, Rows, Width),
+            Count = Flat,
+            Accumulate = 0,
+        },
+        FlatBlocks);
+
+    private Action Geglu(Operands o, bool bf16) => Launch(
+        o, GpuKernels.Geglu.For(Type(bf16)),
+        new() { G = o.Elements(bf16, GateRows, 2 * Gate), Y = o.Elements(bf16, GateRows, Gate), Rows = GateRows, Width = Gate },
+        Blocks((long)GateRows * (Gate / Chunk), WarpsPerBlock));
+
+    private Action GegluGradient(Operands o, bool bf16) => Launch(
+        o, GpuKernels.GegluGradient.For(Type(bf16)),
+        new()
+        {
+            G = o.Elements(bf16, GateRows, 2 * Gate),
+            Du = o.Elements(bf16, GateRows, Gate),
+            Dg = o.Elements(bf16, GateRows, 2 * Gate),
+            Rows = GateRows,
+            Width = Gate,
+        },
+        Blocks((long)GateRows * (Gate / Chunk), WarpsPerBlock));
+
+    private Action Dropout(Operands o, bool bf16, bool residual) => Launch(
+        o, (residual ? GpuKernels.DropoutResidual : GpuKernels.Dropout).For(Type(bf16)),
+        new()
+        {
+            X = o.Elements(bf16, Rows, Width),
+            Residual = residual ? o.Elements(bf16, Rows, Width) : default,
+            Y = o.Elements(bf16, Rows, Width),
+            Stream = o.Integers(3, i => i + 1),
+            Count = Flat,
+            Threshold = 1 << 28,
+            Scale = 1.0667f,
+            Site = 4,
+        },
+        FlatBlocks);
 
     private Action Embedding(Operands o, bool bf16)
     {
-        nint ids = o.Integers(Rows, i => (int)((uint)i * 2654435761u % Vocabulary)), y = o.Floats(Flat, bf16);
-        nint word = o.Floats((long)Vocabulary * Width, bf16), type = o.Floats(2 * Width, bf16), w = o.Floats(Width, bf16);
-        return () => Launch(o, Entry("embedding", bf16), a =>
-        {
-            a.View(ids, Rows);
-            a.View(0, 0);
-            a.View(word, (long)Vocabulary * Width);
-            a.View(type, 2 * Width);
-            a.View(w, Width);
-            a.View(w, Width);
-            a.View(0, 0);
-            a.View(0, 0);
-            a.View(y, Flat);
-            a.I32(Rows);
-            a.I32(Vocabulary);
-            a.I32(2);
-            a.I32(Width);
-            a.F32(1e-5f);
-        }, Blocks(Rows, WarpsPerBlock));
+        Tensor w = o.Elements(bf16, Width);
+        return Launch(
+            o, GpuKernels.Embedding.For(Type(bf16)),
+            new()
+            {
+                Ids = o.Integers(Rows, i => (int)((uint)i * 2654435761u % Vocabulary)),
+                TypeIds = default,
+                Word = o.Elements(bf16, Vocabulary, Width),
+                Type = o.Elements(bf16, 2, Width),
+                Weight = w,
+                Bias = w,
+                Sum = default,
+                Statistics = default,
+                Y = o.Elements(bf16, Rows, Width),
+                Tokens = Rows,
+                Vocabulary = Vocabulary,
+                Types = 2,
+                Width = Width,
+                Eps = 1e-5f,
+            },
+            Blocks(Rows, WarpsPerBlock));
     }
 
     private Action LayerNorm(Operands o, bool bf16)
     {
-        nint x = o.Floats(Flat, bf16), y = o.Floats(Flat, bf16), w = o.Floats(Width, bf16);
-        return () => Launch(o, Entry("layer_norm", bf16), a =>
-        {
-            a.View(x, Flat);
-            a.View(w, Width);
-            a.View(w, Width);
-            a.View(0, 0);
-            a.View(y, Flat);
-            a.I32(Rows);
-            a.I32(Width);
-            a.F32(1e-5f);
-        }, Blocks(Rows, WarpsPerBlock));
+        Tensor w = o.Elements(bf16, Width);
+        return Launch(
+            o, GpuKernels.LayerNorm.For(Type(bf16)),
+            new()
+            {
+                X = o.Elements(bf16, Rows, Width),
+                Weight = w,
+                Bias = w,
+                Statistics = default,
+                Y = o.Elements(bf16, Rows, Width),
+                Rows = Rows,
+                Width = Width,
+                Eps = 1e-5f,
+            },
+            Blocks(Rows, WarpsPerBlock));
     }
 
-    private Action LayerNormGradient(Operands o, bool bf16)
-    {
-        nint x = o.Floats(Flat, bf16), dy = o.Floats(Flat, bf16), w = o.Floats(Width, bf16), statistics = o.Floats(2L * Rows), dx = o.Floats(Flat, bf16);
-        return () => Launch(o, Entry("layer_norm_gradient", bf16), a =>
+    private Action LayerNormGradient(Operands o, bool bf16) => Launch(
+        o, GpuKernels.LayerNormGradient.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(dy, Flat);
-            a.View(w, Width);
-            a.View(statistics, 2L * Rows);
-            a.View(dx, Flat);
-            a.I32(Rows);
-            a.I32(Width);
-            a.I32(0);
-        }, Blocks(Rows, WarpsPerBlock));
-    }
+            X = o.Elements(bf16, Rows, Width),
+            Dy = o.Elements(bf16, Rows, Width),
+            Weight = o.Elements(bf16, Width),
+            Statistics = o.Floats(Rows, 2),
+            Dx = o.Elements(bf16, Rows, Width),
+            Rows = Rows,
+            Width = Width,
+            Accumulate = 0,
+        },
+        Blocks(Rows, WarpsPerBlock));
 
-    private Action LayerNormParameters(Operands o, bool bf16)
-    {
-        int parts = (int)Math.Clamp(Blocks(Rows, 256), 1, 64);
-        nint x = o.Floats(Flat, bf16), dy = o.Floats(Flat, bf16), statistics = o.Floats(2L * Rows), dw = o.Floats(parts * Width), db = o.Floats(parts * Width);
-        return () => Launch(o, Entry("layer_norm_parameters", bf16), a =>
+    private Action LayerNormParameters(Operands o, bool bf16) => Launch(
+        o, GpuKernels.LayerNormParameters.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(dy, Flat);
-            a.View(statistics, 2L * Rows);
-            a.View(dw, parts * Width);
-            a.View(db, parts * Width);
-            a.I32(Rows);
-            a.I32(Width);
-            a.I32((int)Blocks(Rows, parts));
-        }, Width / Chunk, parts);
-    }
+            X = o.Elements(bf16, Rows, Width),
+            Dy = o.Elements(bf16, Rows, Width),
+            Statistics = o.Floats(Rows, 2),
+            Dweight = o.Floats(Parts, Width),
+            Dbias = o.Floats(Parts, Width),
+            Rows = Rows,
+            Width = Width,
+            RowsPerPart = (int)Blocks(Rows, Parts),
+        },
+        Width / Chunk, Parts);
 
-    private Action SumRows(Operands o, bool bf16)
-    {
-        int parts = (int)Math.Clamp(Blocks(Rows, 256), 1, 64);
-        nint x = o.Floats(Flat, bf16), y = o.Floats(parts * Width);
-        return () => Launch(o, Entry("sum_rows", bf16), a =>
+    private Action SumRows(Operands o, bool bf16) => Launch(
+        o, GpuKernels.SumRows.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(y, parts * Width);
-            a.I32(Rows);
-            a.I32(Width);
-            a.I32((int)Blocks(Rows, parts));
-            a.I32(0);
-        }, Width / Chunk, parts);
-    }
+            X = o.Elements(bf16, Rows, Width),
+            Y = o.Floats(Parts, Width),
+            Rows = Rows,
+            Width = Width,
+            RowsPerPart = (int)Blocks(Rows, Parts),
+            Accumulate = 0,
+        },
+        Width / Chunk, Parts);
 
-    private Action SumOfSquares(Operands o)
-    {
-        nint x = o.Floats(Flat), partial = o.Floats(NormBlocks);
-        return () => Launch(o, "sum_of_squares", a =>
-        {
-            a.View(x, Flat);
-            a.View(partial, NormBlocks);
-            a.I64(Flat);
-        }, NormBlocks);
-    }
+    private Action SumOfSquares(Operands o) =>
+        Launch(o, GpuKernels.SumOfSquares, new() { X = o.Floats(Rows, Width), Partial = o.Floats(NormBlocks), Count = Flat }, NormBlocks);
 
-    private Action CrossEntropy(Operands o, bool bf16, bool gradient)
-    {
-        long count = (long)GateRows * Classes;
-        nint logits = o.Floats(count, bf16), labels = o.Integers(GateRows, i => i % Classes), result = gradient ? o.Floats(count, bf16) : o.Floats(GateRows), scale = o.Floats(1);
-        return () => Launch(o, Entry(gradient ? "cross_entropy_gradient" : "cross_entropy", bf16), a =>
+    private Action CrossEntropy(Operands o, bool bf16) => Launch(
+        o, GpuKernels.CrossEntropy.For(Type(bf16)),
+        new()
         {
-            a.View(logits, count);
-            a.View(labels, GateRows);
-            a.View(0, 0);
-            if (gradient) a.View(scale, 1);
-            a.View(result, gradient ? count : GateRows);
-            a.I32(Classes);
-        }, GateRows);
-    }
+            Logits = o.Elements(bf16, GateRows, Classes),
+            Labels = o.Integers(GateRows, i => i % Classes),
+            Weights = default,
+            Losses = o.Floats(GateRows),
+            Classes = Classes,
+        },
+        GateRows);
 
-    private Action Rowwise(Operands o, string name, bool bf16)
-    {
-        // Every row once, far from its neighbours.
-        nint x = o.Floats(Flat, bf16), rows = o.Integers(Rows, i => (int)((long)i * 769 % Rows)), y = o.Floats(Flat, bf16);
-        return () => Launch(o, Entry(name, bf16), a =>
+    private Action CrossEntropyGradient(Operands o, bool bf16) => Launch(
+        o, GpuKernels.CrossEntropyGradient.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(rows, Rows);
-            a.View(y, Flat);
-            a.I32(Rows);
-            a.I32(Rows);
-            a.I32(Width);
-        }, Blocks((long)Rows * (Width / Chunk), WarpsPerBlock));
-    }
+            Logits = o.Elements(bf16, GateRows, Classes),
+            Labels = o.Integers(GateRows, i => i % Classes),
+            Weights = default,
+            Scale = o.Floats(1),
+            Dlogits = o.Elements(bf16, GateRows, Classes),
+            Classes = Classes,
+        },
+        GateRows);
+
+    private Action Rowwise(Operands o, GpuKernelFamily<GatherRowsKernelArguments> kernel, bool bf16) => Launch(
+        o, kernel.For(Type(bf16)),
+        new()
+        {
+            X = o.Elements(bf16, Rows, Width),
+            // Every row once, far from its neighbours.
+            Indices = o.Integers(Rows, i => (int)((long)i * 769 % Rows)),
+            Y = o.Elements(bf16, Rows, Width),
+            Count = Rows,
+            Rows = Rows,
+            Width = Width,
+        },
+        Blocks((long)Rows * (Width / Chunk), WarpsPerBlock));
 
     private Action Delta(Operands o, bool bf16)
     {
         const int Heads = 12;
-        nint y = o.Floats(Flat, bf16), dy = o.Floats(Flat, bf16), delta = o.Floats((long)Heads * Rows);
-        return () => Launch(o, Entry("attention_delta", bf16), a =>
+        Tensor y = o.Elements(bf16, Rows, Width), dy = o.Elements(bf16, Rows, Width), delta = o.Floats(Heads, Rows);
+        return () =>
         {
-            a.View(y, Flat);
-            a.View(dy, Flat);
-            a.View(delta, (long)Heads * Rows);
+            KernelArguments a = o.Device.Begin(bf16 ? "attention_delta_bf16" : "attention_delta_f32");
+            a.View(y);
+            a.View(dy);
+            a.View(delta);
             a.I32(Rows);
             a.I32(Width / Heads);
-        }, Blocks(Rows, WarpsPerBlock), Heads);
+            o.Device.Launch(Blocks(Rows, WarpsPerBlock), Heads);
+        };
     }
 
-    private Action Pool(Operands o, bool bf16, bool gradient)
-    {
-        int sequences = Math.Max(1, Rows / 128), longest = (int)Blocks(Rows, sequences);
-        nint x = o.Floats(Flat, bf16), y = o.Floats((long)sequences * Width, bf16), borders = o.Integers(sequences + 1, i => Math.Min(Rows, i * longest));
-        return () => Launch(o, Entry(gradient ? "pool_gradient" : "pool_mean", bf16), a =>
+    private Action PoolMean(Operands o, bool bf16) => Launch(
+        o, GpuKernels.PoolMean.For(Type(bf16)),
+        new()
         {
-            a.View(gradient ? y : x, gradient ? (long)sequences * Width : Flat);
-            a.View(borders, sequences + 1);
-            a.View(gradient ? x : y, gradient ? Flat : (long)sequences * Width);
-            a.I32(Width);
-            a.I32(int.MaxValue);
-            if (gradient) a.I32(0);
-        }, gradient ? Blocks((long)longest * (Width / Chunk), WarpsPerBlock) : Width / Chunk, sequences);
-    }
+            X = o.Elements(bf16, Rows, Width),
+            CuSeqlens = Borders(o),
+            Y = o.Elements(bf16, Sequences, Width),
+            Width = Width,
+            Limit = int.MaxValue,
+        },
+        Width / Chunk, Sequences);
 
-    private Action Cast(Operands o, string name, bool bf16)
-    {
-        nint x = o.Floats(Flat, bf16), y = o.Floats(Flat, !bf16);
-        return () => Launch(o, name, a =>
+    private Action PoolGradient(Operands o, bool bf16) => Launch(
+        o, GpuKernels.PoolGradient.For(Type(bf16)),
+        new()
         {
-            a.View(x, Flat);
-            a.View(y, Flat);
-            a.I64(Flat);
-        }, Blocks(Flat, WarpsPerBlock * Chunk));
-    }
+            Dy = o.Elements(bf16, Sequences, Width),
+            CuSeqlens = Borders(o),
+            Dx = o.Elements(bf16, Rows, Width),
+            Width = Width,
+            Limit = int.MaxValue,
+            Accumulate = 0,
+        },
+        Blocks((long)Longest * (Width / Chunk), WarpsPerBlock), Sequences);
+
+    private int Sequences => Math.Max(1, Rows / 128);
+
+    private int Longest => (int)Blocks(Rows, Sequences);
+
+    private Tensor Borders(Operands o) => o.Integers(Sequences + 1, i => Math.Min(Rows, i * Longest));
 
     private Action AdamW(Operands o, bool rounded)
     {
-        nint w = o.Floats(Flat), g = o.Floats(Flat), m = o.Floats(Flat), v = o.Floats(Flat), copy = rounded ? o.Floats(Flat, true) : 0;
-        nint kinds = o.Integers((int)Blocks(Flat, Chunk), _ => unchecked((int)0xAAAAAAAA)), status = o.Numbers(1, 1), numbers = o.Numbers(1e-3f, 0.9999f, 1, 0.9f, 0.98f, 1e-6f, 1);
-        o.Device.Clear(v, 4 * Flat);
-        return () => Launch(o, Entry("adamw", rounded), a =>
-        {
-            foreach (nint view in (nint[])[w, g, m, v]) a.View(view, Flat);
-            a.View(copy, rounded ? Flat : 0);
-            a.View(kinds, Blocks(Flat, Chunk));
-            a.View(numbers, 7);
-            a.View(status, 2);
-            a.I64(Flat);
-        }, Blocks(Flat, WarpsPerBlock * Chunk));
+        Tensor v = o.Floats(Rows, Width);
+        o.Device.Clear(DeviceMemory.Address(v), v.Bytes);
+        return Launch(
+            o, GpuKernels.Adamw.For(Type(rounded)),
+            new()
+            {
+                W = o.Floats(Rows, Width),
+                Gradient = o.Floats(Rows, Width),
+                M = o.Floats(Rows, Width),
+                V = v,
+                Rounded = rounded ? o.Elements(true, Rows, Width) : default,
+                Kinds = o.Integers((int)Blocks(Flat, Chunk), _ => unchecked((int)0xAAAAAAAA)),
+                Numbers = o.Numbers(1e-3f, 0.9999f, 1, 0.9f, 0.98f, 1e-6f, 1),
+                Status = o.Numbers(1, 1),
+                Count = Flat,
+            },
+            FlatBlocks);
     }
 }

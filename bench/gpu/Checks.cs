@@ -2,6 +2,7 @@ using Conformance.Cases;
 using Conformance.Gpu;
 using Conformance.Model;
 using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
@@ -29,11 +30,12 @@ internal static class Checks
 
     private static IEnumerable<WorkItem> BF16()
     {
-        foreach ((string entry, int rows, int columns, int depth, bool bias, bool residual) in ((string, int, int, int, bool, bool)[])
-            [("linear_bf16", 1, 2, 8, false, false), ("linear_bf16", 129, 136, 40, true, true), ("linear_bf16", 70, 200, 264, true, false),
-             ("linear_bf16", 5, 131, 24, true, true), ("linear_gelu_bf16", 127, 128, 64, true, false), ("linear_geglu_bf16", 130, 72, 96, false, true),
-             ("linear_geglu_bf16", 3, 65, 128, true, false)])
-            yield return Raw($"{entry} {rows}×{columns}×{depth}", c => c.Linear(entry, rows, columns, depth, bias, residual));
+        foreach ((ProductKernel product, (int, int, int) shape, bool bias, bool residual) in ((ProductKernel, (int, int, int), bool, bool)[])
+            [(ProductKernel.Linear, (1, 2, 8), false, false), (ProductKernel.Linear, (129, 136, 40), true, true),
+             (ProductKernel.Linear, (70, 200, 264), true, false), (ProductKernel.Linear, (5, 131, 24), true, true),
+             (ProductKernel.Gelu, (127, 128, 64), true, false), (ProductKernel.Geglu, (130, 72, 96), false, true),
+             (ProductKernel.Geglu, (3, 65, 128), true, false)])
+            yield return Raw($"{product.Name} {shape}", c => c.Product(product, ProductForm.Mma, shape, bias, residual));
         foreach ((int rows, int width) in ((int, int)[])[(1, 8), (9, 768), (3, 1024), (3, 1048)])
             yield return Raw($"layer norm {rows}×{width}", c => c.LayerNorm(rows, width));
 

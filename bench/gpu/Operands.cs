@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Conformance.Gpu;
 using Engine.Kernels;
 using Engine.Runtime.Cuda;
 
@@ -8,7 +9,7 @@ namespace GpuBench;
 internal sealed class Operands : IDisposable
 {
     private const int Pattern = 1 << 18, Rounds = 5;
-    private readonly List<nint> _memory = [];
+    private readonly DeviceMemory _memory;
     private readonly byte[] _wide, _narrow;
     private readonly int _calls;
 
@@ -16,7 +17,7 @@ internal sealed class Operands : IDisposable
     /// <param name="calls">Calls that are timed together.</param>
     public Operands(GpuDevice device, int calls)
     {
-        (Device, _calls) = (device, calls);
+        (Device, _calls, _memory) = (device, calls, new(device));
         device.Enter();
         var values = new float[Pattern];
         new Philox(31, 0, 0).FillNormal(values, 1);
@@ -26,35 +27,28 @@ internal sealed class Operands : IDisposable
 
     public GpuDevice Device { get; }
 
+    /// <summary>Elements of fp32.</summary>
+    public Tensor Floats(params ReadOnlySpan<int> extents) => Fill(_memory.Rent(DType.F32, extents), _wide);
+
     /// <summary>Elements of fp32, or of bf16.</summary>
-    public nint Floats(long count, bool bf16 = false)
-    {
-        byte[] pattern = bf16 ? _narrow : _wide;
-        long bytes = count * (bf16 ? 2 : 4);
-        nint memory = Allocate(bytes);
-        Device.Upload(pattern.AsSpan(0, (int)Math.Min(bytes, pattern.Length)), memory);
-        for (long done = pattern.Length; done < bytes; done *= 2) Device.Copy(memory, memory + (nint)done, Math.Min(done, bytes - done));
-        return memory;
-    }
+    public Tensor Elements(bool bf16, params ReadOnlySpan<int> extents) =>
+        bf16 ? Fill(_memory.Rent(DType.BF16, extents), _narrow) : Floats(extents);
 
     /// <summary>Integers.</summary>
-    public nint Integers(int count, Func<int, int> value)
+    public Tensor Integers(int count, Func<int, int> value)
     {
         var values = new int[count];
         for (int i = 0; i < count; i++) values[i] = value(i);
-        return Bytes(MemoryMarshal.AsBytes(values.AsSpan()));
+        return _memory.Upload(values, DType.I32);
     }
 
     /// <summary>Numbers as they are.</summary>
-    public nint Numbers(params float[] values) => Bytes(MemoryMarshal.AsBytes(values.AsSpan()));
+    public Tensor Numbers(params float[] values) => _memory.Upload(values, DType.F32);
 
-    /// <summary>Bytes as they are.</summary>
-    public nint Bytes(ReadOnlySpan<byte> values)
-    {
-        nint memory = Allocate(values.Length);
-        Device.Upload(values, memory);
-        return memory;
-    }
+    /// <summary>Structs as bytes.</summary>
+    public Tensor Bytes<T>(T[] values)
+        where T : unmanaged
+        => _memory.Upload(values, DType.U8);
 
     /// <summary>Milliseconds of one call of what is launched: the median of five runs of so many calls, after one that loads the kernel.</summary>
     public double Time(Action launch)
@@ -70,14 +64,14 @@ internal sealed class Operands : IDisposable
         return times[Rounds / 2];
     }
 
-    public void Dispose()
-    {
-        foreach (nint memory in _memory) Device.Free(memory);
-    }
+    public void Dispose() => _memory.Dispose();
 
-    private nint Allocate(long bytes)
+    private Tensor Fill(Tensor tensor, byte[] pattern)
     {
-        _memory.Add(Device.Allocate(Math.Max(bytes, 16)));
-        return _memory[^1];
+        nint address = DeviceMemory.Address(tensor);
+        Device.Upload(pattern.AsSpan(0, (int)Math.Min(tensor.Bytes, pattern.Length)), address);
+        for (long done = pattern.Length; done < tensor.Bytes; done *= 2)
+            Device.Copy(address, address + (nint)done, Math.Min(done, tensor.Bytes - done));
+        return tensor;
     }
 }

@@ -1,4 +1,5 @@
 using Conformance.Gpu;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 
@@ -25,7 +26,7 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
     {
         using GpuDevice device = Open(open, form);
         foreach (ProductKernel kernel in ProductKernel.All)
-            foreach ((int, int, int) shape in BFloat16Checks.OddShapes) Run(device, c => c.Product(kernel, form, shape, optional: shape.Item1 > 1));
+            foreach ((int, int, int) shape in BFloat16Checks.OddShapes) Run(device, c => c.Product(kernel, form, shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
         foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192), (200, 264, 136, 64)])
             Run(device, c => c.LinearWeightGradient(rows, outputs, inputs, share, form));
         foreach ((int outputs, int inputs) in Layers) Run(device, c => c.Agree(ProductKernel.Linear, form, (CheckedRows, outputs, inputs)));
@@ -104,20 +105,18 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
     private static double Speed(Operands o, ProductKind kind, ProductForm form, int rows, int outputs, int inputs)
     {
         var products = new TensorCoreProducts(o.Device, ProductTable.Default);
-        DeviceElements x = Elements(o, rows, inputs), w = Elements(o, outputs, inputs), y = Elements(o, rows, outputs);
+        Tensor x = o.Elements(true, rows, inputs), w = o.Elements(true, outputs, inputs), y = o.Elements(true, rows, outputs);
         Action launch;
         if (kind == ProductKind.WeightGradient)
         {
             (int share, int shares) = TensorCoreProducts.Divide(form, rows, outputs, inputs);
-            long count = (long)outputs * inputs;
-            DeviceElements dw = new(o.Floats(count), count), parts = new(o.Floats(shares > 1 ? shares * count : 1), shares * count);
-            launch = () => products.WeightGradient(form, y, x, dw, parts, share, rows, outputs, inputs);
+            Tensor dw = o.Floats(outputs, inputs), parts = shares > 1 ? o.Floats(shares, outputs, inputs) : default;
+            launch = () => products.WeightGradient(form, y, x, dw, parts, share);
         }
         else
         {
             bool forward = kind == ProductKind.Forward;
-            var operands = new ProductOperands(
-                forward ? x : y, w, default, default, forward ? y : x, rows, forward ? outputs : inputs, forward ? inputs : outputs);
+            LinearKernelArguments operands = forward ? Product(x, w, y, inputs) : Product(y, w, x, outputs);
             launch = () => products.Launch(forward ? ProductKernel.Linear : ProductKernel.InputGradient, form, operands);
         }
 
@@ -127,22 +126,21 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
     private static double Tiles(Operands o, int rows, int columns, int depth)
     {
         const int Tile = 128;
-        nint x = o.Floats((long)rows * depth), w = o.Floats((long)columns * depth), y = o.Floats((long)rows * columns);
-        double ms = o.Time(() =>
-        {
-            KernelArguments a = o.Device.Begin("linear_f32");
-            a.View(x, (long)rows * depth);
-            a.View(w, (long)columns * depth);
-            a.View(0, 0);
-            a.View(0, 0);
-            a.View(y, (long)rows * columns);
-            a.I32(rows);
-            a.I32(columns);
-            a.I32(depth);
-            o.Device.Launch((columns + Tile - 1) / Tile, (rows + Tile - 1) / Tile);
-        });
+        LinearKernelArguments operands = Product(o.Floats(rows, depth), o.Floats(columns, depth), o.Floats(rows, columns), depth);
+        double ms = o.Time(() => o.Device.Launch(
+            GpuKernels.Linear.For(DType.F32), operands, (columns + Tile - 1) / Tile, (rows + Tile - 1) / Tile));
         return 2.0 * rows * columns * depth / ms / 1e9;
     }
 
-    private static DeviceElements Elements(Operands o, int rows, int columns) => new(o.Floats((long)rows * columns, bf16: true), (long)rows * columns);
+    private static LinearKernelArguments Product(Tensor left, Tensor right, Tensor y, int depth) => new()
+    {
+        Left = left,
+        Right = right,
+        Bias = default,
+        Residual = default,
+        Y = y,
+        Rows = y.Shape[0],
+        Columns = y.Shape[1],
+        Depth = depth,
+    };
 }

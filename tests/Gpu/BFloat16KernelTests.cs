@@ -1,5 +1,6 @@
 using Conformance.Gpu;
 using Conformance.Ptx;
+using Engine.Kernels.Gpu;
 using Tests.Ptx;
 
 namespace Tests.Gpu;
@@ -12,22 +13,22 @@ public sealed class BFloat16KernelTests : IDisposable
     public void Dispose() => _device.Dispose();
 
     [Theory]
-    [InlineData("linear_bf16", 1, 2, 8, false, false)]
-    [InlineData("linear_bf16", 129, 136, 40, true, true)]
-    [InlineData("linear_bf16", 70, 200, 264, true, false)]
-    [InlineData("linear_bf16", 5, 131, 24, true, true)]
-    [InlineData("linear_gelu_bf16", 127, 128, 64, true, false)]
-    [InlineData("linear_geglu_bf16", 130, 72, 96, false, true)]
-    [InlineData("linear_geglu_bf16", 3, 65, 128, true, false)]
-    public void Linear_layers_on_tensor_cores(string entry, int rows, int columns, int depth, bool bias, bool residual) =>
-        Run(checks => checks.Linear(entry, rows, columns, depth, bias, residual));
+    [InlineData("linear", 1, 2, 8, false, false)]
+    [InlineData("linear", 129, 136, 40, true, true)]
+    [InlineData("linear", 70, 200, 264, true, false)]
+    [InlineData("linear", 5, 131, 24, true, true)]
+    [InlineData("linear_gelu", 127, 128, 64, true, false)]
+    [InlineData("linear_geglu", 130, 72, 96, false, true)]
+    [InlineData("linear_geglu", 3, 65, 128, true, false)]
+    public void Linear_layers_on_tensor_cores(string product, int rows, int columns, int depth, bool bias, bool residual) =>
+        Run(checks => checks.Product(ProductKernel.All.Single(k => k.Name == product), ProductForm.Mma, (rows, columns, depth), bias, residual));
 
     [Theory]
-    [InlineData("linear_bf16")]
-    [InlineData("linear_geglu_bf16")]
-    public void The_tensor_core_product_meets_no_bank_conflicts(string entry)
+    [InlineData("linear")]
+    [InlineData("linear_geglu")]
+    public void The_tensor_core_product_meets_no_bank_conflicts(string product)
     {
-        Linear_layers_on_tensor_cores(entry, 128, 128, 256, bias: false, residual: false);
+        Linear_layers_on_tensor_cores(product, 128, 128, 256, bias: false, residual: false);
         List<AccessSite> sites = _device.Reports[^1].Report.Shared;
         Assert.True(sites.Count >= 32);
         Assert.All(sites, site => Assert.True(site.Degree == 1, site.ToString()));
@@ -74,10 +75,10 @@ public sealed class BFloat16KernelTests : IDisposable
     public void Layer_normalisation(int rows, int width) => Run(checks => checks.LayerNorm(rows, width));
 
     [Theory]
-    [InlineData("gelu_bf16", 1)]
-    [InlineData("gelu_bf16", 2055)]
-    [InlineData("tanh_bf16", 263)]
-    public void Activations(string entry, int count) => Run(checks => checks.Activations(entry, count));
+    [InlineData(true, 1)]
+    [InlineData(true, 2055)]
+    [InlineData(false, 263)]
+    public void Activations(bool gelu, int count) => Run(checks => checks.Activation(gelu, count));
 
     [Theory]
     [InlineData(2, 8)]

@@ -57,7 +57,7 @@ public sealed class CudaContextTests
         using (var checks = new BFloat16Checks(context))
         {
             Assert.True(context.IsHopper);
-            checks.Product(ProductKernel.InputGradient, ProductForm.Wgmma128, (70, 264, 72), optional: false);
+            checks.Product(ProductKernel.InputGradient, ProductForm.Wgmma128, (70, 264, 72), bias: false, residual: false);
         }
 
         Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));

@@ -1,3 +1,5 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime;
@@ -27,6 +29,49 @@ public sealed class LaunchTests
 
         static string Name(Type type) => type.Name.Split('`')[0];
     }
+
+    [Fact]
+    public void The_arguments_of_each_kernel_are_its_parameters_by_name_type_and_order_and_none_can_be_left_out()
+    {
+        var seen = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (FieldInfo field in typeof(GpuKernels).GetFields(BindingFlags.Public | BindingFlags.Static))
+        {
+            PropertyInfo[] members = field.FieldType.GetGenericArguments()[0].GetProperties();
+            Assert.All(members, member => Assert.True(member.IsDefined(typeof(RequiredMemberAttribute)), $"{field.Name}: {member.Name}"));
+            foreach (CompiledKernel kernel in Forms(field.GetValue(null)!))
+            {
+                Assert.Equal(
+                    kernel.Parameters.Select(p => $"{TypeOf(p.Kind).Name} {char.ToUpperInvariant(p.Name[0])}{p.Name[1..]}"),
+                    members.Select(member => $"{member.PropertyType.Name} {member.Name}"));
+                seen.Add(kernel.Entry);
+            }
+        }
+
+        Assert.Equal(KernelManifest.Compiled.Keys.Order(StringComparer.Ordinal), seen);
+    }
+
+    /// <summary>A kernel, or those of a family that there are.</summary>
+    private static IEnumerable<CompiledKernel> Forms(object kernel)
+    {
+        MethodInfo? choose = kernel.GetType().GetMethod("For");
+        object[] forms = choose is null ? [kernel]
+            : [.. new[] { (DType.F32, 8), (DType.F32, 7), (DType.BF16, 8) }.Select(o => choose.Invoke(kernel, [o.Item1, o.Item2])!)];
+        foreach (object form in forms)
+        {
+            var entry = (string)form.GetType().GetProperty("Entry")!.GetValue(form)!;
+            if (KernelManifest.Compiled.TryGetValue(entry, out CompiledKernel? compiled)) yield return compiled;
+        }
+    }
+
+    private static Type TypeOf(KernelParameterKind kind) => kind switch
+    {
+        KernelParameterKind.View => typeof(Tensor),
+        KernelParameterKind.I32 => typeof(int),
+        KernelParameterKind.U32 => typeof(uint),
+        KernelParameterKind.I64 => typeof(long),
+        KernelParameterKind.F32 => typeof(float),
+        _ => typeof(MappedMatrix),
+    };
 
     /// <summary>Runs every operation in a type, products in a form.</summary>
     /// <returns>The operations.</returns>

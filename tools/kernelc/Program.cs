@@ -5,21 +5,25 @@ using Engine.Kernels.Gpu;
 const string Usage = """
     kernelc — the GPU kernels of engine/kernels, from C# to PTX; the build runs it
 
-      kernelc compile ARCHIVE    compile all kernels into an archive, unless it has been made of the same sources
-      kernelc check              assemble all kernels for each GPU, with NVIDIA's ptxas
+      kernelc compile ARCHIVE ARGUMENTS    compile all kernels into an archive, unless it has been made of the same sources,
+                                           and write the C# source of their arguments
+      kernelc check                        assemble all kernels for each GPU, with NVIDIA's ptxas
     """;
 
 switch (args)
 {
-    case ["compile", var archive]: return Compile(archive);
+    case ["compile", var archive, var arguments]: return Compile(archive, arguments);
     case ["check"]: return Check();
     default:
         Console.Error.WriteLine(Usage);
         return 2;
 }
 
-static int Compile(string archive)
+static int Compile(string archive, string arguments)
 {
+    Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(archive))!);
+    KernelList kernels = KernelList.All();
+    WriteChanged(arguments, ArgumentsSource.Of(kernels.Kernels));
     string compiler = Compiler.Identity;
     if (File.Exists(archive) && CompilerOf(archive) == compiler)
     {
@@ -28,14 +32,19 @@ static int Compile(string archive)
     }
 
     var watch = Stopwatch.StartNew();
-    IReadOnlyList<(CompiledKernel Kernel, string Text)> compiled = Compiler.Compile(KernelList.All());
-    Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(archive))!);
+    IReadOnlyList<(CompiledKernel Kernel, string Text)> compiled = Compiler.Compile(kernels);
     string written = $"{archive}.{Environment.ProcessId}";
     using (FileStream stream = File.Create(written))
         new KernelManifest(compiler, [.. compiled.Select(c => c.Kernel)]).Write(stream, [.. compiled.Select(c => c.Text)]);
     File.Move(written, archive, overwrite: true);
     Console.WriteLine($"{compiled.Count} GPU kernels compiled in {watch.Elapsed.TotalSeconds:F1} s");
     return 0;
+}
+
+static void WriteChanged(string file, string text)
+{
+    if (!File.Exists(file) || File.ReadAllText(file) != text) File.WriteAllText(file, text);
+    else File.SetLastWriteTimeUtc(file, DateTime.UtcNow);
 }
 
 static string? CompilerOf(string archive)

@@ -19,8 +19,7 @@ internal static class AdamWKernels
         list.Add("sum_of_squares", SumOfSquares, Flat.Threads);
         list.Add("sum_of_losses", SumOfLosses, Flat.Threads);
         list.Add("gradient_norm", Norm, Flat.Threads);
-        list.Add("adamw_f32", Step<No>, Flat.Threads);
-        list.Add("adamw_bf16", Step<Yes>, Flat.Threads);
+        list.AddFamily("adamw", Flat.Threads, f32: Step<No>, bf16: Step<Yes>);
     }
 
     /// <summary>partial[b] = Σ x² over the chunks that block b of <see cref="NormBlocks"/> takes.</summary>

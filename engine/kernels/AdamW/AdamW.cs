@@ -62,29 +62,24 @@ public readonly unsafe struct AdamWUpdate(
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         Tensor partial = gpu.Rent(new Shape(NormBlocks), DType.F32), status = gpu.Rent(new Shape(2), DType.F32);
-        KernelArguments a = gpu.Begin("sum_of_squares");
-        a.View(g);
-        a.View(partial);
-        a.I64(g.Count);
-        gpu.Launch(NormBlocks);
-        a = gpu.Begin("gradient_norm");
-        a.View(partial);
-        a.View(losses);
-        a.View(numbers);
-        a.View(report);
-        a.View(status);
-        gpu.Launch(1);
-        a = gpu.Begin(rounded.IsAbsent ? "adamw_f32" : "adamw_bf16");
-        a.View(Flat(w));
-        a.View(g);
-        a.View(m);
-        a.View(v);
-        a.View(rounded.IsAbsent ? rounded : Flat(rounded));
-        a.View(words);
-        a.View(numbers);
-        a.View(status);
-        a.I64(runs.Length);
-        gpu.Launch(Blocks(runs.Length, FlatBlock));
+        gpu.Launch(GpuKernels.SumOfSquares, new() { X = g, Partial = partial, Count = g.Count }, NormBlocks);
+        gpu.Launch(
+            GpuKernels.GradientNorm, new() { Partial = partial, Losses = losses, Numbers = numbers, Report = report, Status = status }, 1);
+        gpu.Launch(
+            GpuKernels.Adamw.For(rounded.IsAbsent ? DType.F32 : DType.BF16),
+            new()
+            {
+                W = Flat(w),
+                Gradient = g,
+                M = m,
+                V = v,
+                Rounded = rounded.IsAbsent ? rounded : Flat(rounded),
+                Kinds = words,
+                Numbers = numbers,
+                Status = status,
+                Count = runs.Length,
+            },
+            Blocks(runs.Length, FlatBlock));
     }
 
     private Tensor Flat(Tensor tensor) => tensor.Slice(0, new Shape((int)runs.Length));

@@ -12,7 +12,7 @@ internal static class RelativeBiasGradientKernels
 {
     private const int Diagonals = (2 * AttentionTile.Rows) - 1;
 
-    public static void Register(KernelList list)
+    public static void Add(KernelList list)
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead) + ((Diagonals + 1) * sizeof(float));
         list.Add("relative_bias_gradient_f32", Sums<F32, float>, AttentionTile.Threads, shared);

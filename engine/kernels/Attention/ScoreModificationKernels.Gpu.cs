@@ -16,6 +16,6 @@ internal static class ScoreModificationKernels
         AttentionGradientKernels.Add<TMod>(list, name);
         AttentionTensorCoreKernels.Add<TMod>(list, name);
         AttentionTensorCoreGradientKernels.Add<TMod>(list, name);
-        if (typeof(TMod) == typeof(RelativeBias)) RelativeBiasGradientKernels.Register(list);
+        if (typeof(TMod) == typeof(RelativeBias)) RelativeBiasGradientKernels.Add(list);
     }
 }

@@ -12,10 +12,8 @@ internal static class CrossEntropyKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("cross_entropy_f32", Forward<F32, float>, Flat.Threads);
-        list.Add("cross_entropy_bf16", Forward<BF16, ushort>, Flat.Threads);
-        list.Add("cross_entropy_gradient_f32", Gradient<F32, float>, Flat.Threads);
-        list.Add("cross_entropy_gradient_bf16", Gradient<BF16, ushort>, Flat.Threads);
+        list.AddFamily("cross_entropy", Flat.Threads, f32: Forward<F32, float>, bf16: Forward<BF16, ushort>);
+        list.AddFamily("cross_entropy_gradient", Flat.Threads, f32: Gradient<F32, float>, bf16: Gradient<BF16, ushort>);
     }
 
     /// <summary>

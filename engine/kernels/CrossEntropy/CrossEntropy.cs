@@ -11,8 +11,6 @@ namespace Engine.Kernels;
 /// <param name="losses">[rows].</param>
 public readonly unsafe struct CrossEntropyForward(Tensor logits, Tensor labels, Tensor weights, Tensor losses) : IOperation
 {
-    private static readonly KernelEntries Entries = new("cross_entropy");
-
     static string IOperation.Name => "cross-entropy";
 
     OperationCost IOperation.Cost => new(logits.Shape, 0, 4.0 * logits.Count);
@@ -34,16 +32,10 @@ public readonly unsafe struct CrossEntropyForward(Tensor logits, Tensor labels, 
             logits.Shape[1]));
     }
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin(Entries, logits.DType);
-        a.View(logits);
-        a.View(labels);
-        a.View(weights);
-        a.View(losses);
-        a.I32(logits.Shape[1]);
-        gpu.Launch(logits.Shape[0]);
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) => gpu.Launch(
+        GpuKernels.CrossEntropy.For(logits.DType),
+        new() { Logits = logits, Labels = labels, Weights = weights, Losses = losses, Classes = logits.Shape[1] },
+        logits.Shape[0]);
 }
 
 /// <summary>The gradient of the weighted cross-entropies, each times <paramref name="scale"/>; 0 where the label is negative.</summary>
@@ -54,8 +46,6 @@ public readonly unsafe struct CrossEntropyForward(Tensor logits, Tensor labels, 
 /// <param name="dlogits">The shape of logits; may be logits.</param>
 public readonly unsafe struct CrossEntropyBackward(Tensor logits, Tensor labels, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
 {
-    private static readonly KernelEntries Entries = new("cross_entropy_gradient");
-
     static string IOperation.Name => "cross-entropy, gradient";
 
     OperationCost IOperation.Cost => new(logits.Shape, 0, 8.0 * logits.Count);
@@ -74,15 +64,8 @@ public readonly unsafe struct CrossEntropyBackward(Tensor logits, Tensor labels,
             logits.Pointer<float>(), labels.Pointer<int>(), weights.Pointer<float>(), *scale.Pointer<float>(), dlogits.Pointer<float>(),
             logits.Shape[0], logits.Shape[1]));
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin(Entries, logits.DType);
-        a.View(logits);
-        a.View(labels);
-        a.View(weights);
-        a.View(scale);
-        a.View(dlogits);
-        a.I32(logits.Shape[1]);
-        gpu.Launch(logits.Shape[0]);
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) => gpu.Launch(
+        GpuKernels.CrossEntropyGradient.For(logits.DType),
+        new() { Logits = logits, Labels = labels, Weights = weights, Scale = scale, Dlogits = dlogits, Classes = logits.Shape[1] },
+        logits.Shape[0]);
 }

@@ -13,10 +13,8 @@ internal static class DropoutKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("dropout_f32", Forward<F32, float, No>, Flat.Threads);
-        list.Add("dropout_bf16", Forward<BF16, ushort, No>, Flat.Threads);
-        list.Add("dropout_residual_f32", Forward<F32, float, Yes>, Flat.Threads);
-        list.Add("dropout_residual_bf16", Forward<BF16, ushort, Yes>, Flat.Threads);
+        list.AddFamily("dropout", Flat.Threads, f32: Forward<F32, float, No>, bf16: Forward<BF16, ushort, No>);
+        list.AddFamily("dropout_residual", Flat.Threads, f32: Forward<F32, float, Yes>, bf16: Forward<BF16, ushort, Yes>);
     }
 
     public static void Forward<TE, T, TResidual>(

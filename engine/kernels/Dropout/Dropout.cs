@@ -15,8 +15,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be x or the residual.</param>
 public readonly unsafe struct DropoutForward(Tensor x, Tensor stream, int site, float probability, Tensor residual, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("dropout"), ResidualEntries = new("dropout_residual");
-
     static string IOperation.Name => "dropout";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, (residual.IsAbsent ? 8.0 : 12.0) * y.Count);
@@ -37,17 +35,18 @@ public readonly unsafe struct DropoutForward(Tensor x, Tensor stream, int site, 
         cpu.Run(new DropoutJob<T>(random, probability, x.Pointer<float>(), residual.Pointer<float>(), y.Pointer<float>(), x.Count));
     }
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin(residual.IsAbsent ? Entries : ResidualEntries, x.DType);
-        a.View(x);
-        a.View(residual);
-        a.View(y);
-        a.View(stream);
-        a.I64(x.Count);
-        a.U32((uint)(probability * 4294967296.0));
-        a.F32(1 / (1 - probability));
-        a.U32((uint)site);
-        gpu.Launch(Blocks(x.Count, FlatBlock));
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) => gpu.Launch(
+        (residual.IsAbsent ? GpuKernels.Dropout : GpuKernels.DropoutResidual).For(x.DType),
+        new()
+        {
+            X = x,
+            Residual = residual,
+            Y = y,
+            Stream = stream,
+            Count = x.Count,
+            Threshold = (uint)(probability * 4294967296.0),
+            Scale = 1 / (1 - probability),
+            Site = (uint)site,
+        },
+        Blocks(x.Count, FlatBlock));
 }

@@ -29,10 +29,10 @@ internal static class ElementLossKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("binary_cross_entropy_f32", Forward<GpuBinaryCrossEntropy>, Flat.Threads);
-        list.Add("binary_cross_entropy_gradient_f32", Gradient<GpuBinaryCrossEntropy>, Flat.Threads);
-        list.Add("squared_error_f32", Forward<SquaredErrorLoss>, Flat.Threads);
-        list.Add("squared_error_gradient_f32", Gradient<SquaredErrorLoss>, Flat.Threads);
+        list.AddFamily("binary_cross_entropy", Flat.Threads, f32: Forward<GpuBinaryCrossEntropy>);
+        list.AddFamily("binary_cross_entropy_gradient", Flat.Threads, f32: Gradient<GpuBinaryCrossEntropy>);
+        list.AddFamily("squared_error", Flat.Threads, f32: Forward<SquaredErrorLoss>);
+        list.AddFamily("squared_error_gradient", Flat.Threads, f32: Gradient<SquaredErrorLoss>);
     }
 
     /// <summary>losses[i] = weights[i] · l(x[i], targets[i]).</summary>

@@ -10,8 +10,6 @@ namespace Engine.Kernels;
 /// <param name="losses">The same shape.</param>
 public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor targets, Tensor weights, Tensor losses) : IOperation
 {
-    private static readonly KernelEntries Entries = new("binary_cross_entropy");
-
     static string IOperation.Name => "binary cross-entropy";
 
     OperationCost IOperation.Cost => new(logits.Shape, 0, 12.0 * logits.Count);
@@ -26,7 +24,10 @@ public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor ta
             logits.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), logits.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, losses);
+        gpu.Launch(
+            GpuKernels.BinaryCrossEntropy.For(logits.DType),
+            new() { X = logits, Targets = targets, Weights = weights, Losses = losses, Count = checked((int)logits.Count) },
+            Blocks(logits.Count, ElementLossRun.Block));
 }
 
 /// <summary>The gradient of <see cref="BinaryCrossEntropyForward"/>, <c>scale · weight · (σ(x) − t)</c>.</summary>
@@ -38,8 +39,6 @@ public readonly unsafe struct BinaryCrossEntropyForward(Tensor logits, Tensor ta
 public readonly unsafe struct BinaryCrossEntropyBackward(
     Tensor logits, Tensor targets, Tensor weights, Tensor scale, Tensor dlogits) : IOperation
 {
-    private static readonly KernelEntries Entries = new("binary_cross_entropy_gradient");
-
     static string IOperation.Name => "binary cross-entropy, gradient";
 
     OperationCost IOperation.Cost => new(logits.Shape, 0, 12.0 * logits.Count);
@@ -56,7 +55,10 @@ public readonly unsafe struct BinaryCrossEntropyBackward(
             logits.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementLossRun.OnGpu(gpu, Entries, logits, targets, weights, dlogits, scale);
+        gpu.Launch(
+            GpuKernels.BinaryCrossEntropyGradient.For(logits.DType),
+            new() { X = logits, Targets = targets, Weights = weights, Scale = scale, Dx = dlogits, Count = checked((int)logits.Count) },
+            Blocks(logits.Count, ElementLossRun.Block));
 }
 
 /// <summary>The squared error of each prediction, <c>weight · (x − t)²</c>.</summary>
@@ -66,8 +68,6 @@ public readonly unsafe struct BinaryCrossEntropyBackward(
 /// <param name="losses">The same shape.</param>
 public readonly unsafe struct SquaredErrorForward(Tensor x, Tensor targets, Tensor weights, Tensor losses) : IOperation
 {
-    private static readonly KernelEntries Entries = new("squared_error");
-
     static string IOperation.Name => "squared error";
 
     OperationCost IOperation.Cost => new(x.Shape, 0, 12.0 * x.Count);
@@ -82,7 +82,10 @@ public readonly unsafe struct SquaredErrorForward(Tensor x, Tensor targets, Tens
             x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), losses.Pointer<float>(), x.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementLossRun.OnGpu(gpu, Entries, x, targets, weights, losses);
+        gpu.Launch(
+            GpuKernels.SquaredError.For(x.DType),
+            new() { X = x, Targets = targets, Weights = weights, Losses = losses, Count = checked((int)x.Count) },
+            Blocks(x.Count, ElementLossRun.Block));
 }
 
 /// <summary>The gradient of <see cref="SquaredErrorForward"/>, <c>scale · weight · 2 (x − t)</c>.</summary>
@@ -93,8 +96,6 @@ public readonly unsafe struct SquaredErrorForward(Tensor x, Tensor targets, Tens
 /// <param name="dx">The same shape; may be x.</param>
 public readonly unsafe struct SquaredErrorBackward(Tensor x, Tensor targets, Tensor weights, Tensor scale, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("squared_error_gradient");
-
     static string IOperation.Name => "squared error, gradient";
 
     OperationCost IOperation.Cost => new(x.Shape, 0, 12.0 * x.Count);
@@ -110,13 +111,17 @@ public readonly unsafe struct SquaredErrorBackward(Tensor x, Tensor targets, Ten
             x.Pointer<float>(), targets.Pointer<float>(), weights.Pointer<float>(), *scale.Pointer<float>(), dx.Pointer<float>(), x.Count));
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementLossRun.OnGpu(gpu, Entries, x, targets, weights, dx, scale);
+        gpu.Launch(
+            GpuKernels.SquaredErrorGradient.For(x.DType),
+            new() { X = x, Targets = targets, Weights = weights, Scale = scale, Dx = dx, Count = checked((int)x.Count) },
+            Blocks(x.Count, ElementLossRun.Block));
 }
 
 /// <summary>What the losses of single elements share.</summary>
 internal static class ElementLossRun
 {
-    private const int Block = 256;
+    /// <summary>Elements of a block on a GPU.</summary>
+    public const int Block = 256;
 
     public static void Check(OperandCheck operands, Tensor x, Tensor targets, Tensor weights, Tensor result)
     {
@@ -124,19 +129,5 @@ internal static class ElementLossRun
         operands.Expect(targets, DType.F32, x.Shape);
         operands.ExpectIfPresent(weights, DType.F32, x.Shape);
         operands.Expect(result, DType.F32, x.Shape, "the result");
-    }
-
-    /// <summary>A loss, or with a scale its gradient.</summary>
-    public static void OnGpu(
-        GpuLauncher gpu, KernelEntries entries, Tensor x, Tensor targets, Tensor weights, Tensor result, Tensor scale = default)
-    {
-        KernelArguments a = gpu.Begin(entries, x.DType);
-        a.View(x);
-        a.View(targets);
-        a.View(weights);
-        if (!scale.IsAbsent) a.View(scale);
-        a.View(result);
-        a.I32(checked((int)x.Count));
-        gpu.Launch(Blocks(x.Count, Block));
     }
 }

@@ -9,8 +9,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be either.</param>
 public readonly unsafe struct Add(Tensor x, Tensor z, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("add");
-
     static string IOperation.Name => "add";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 12.0 * y.Count);
@@ -25,13 +23,6 @@ public readonly unsafe struct Add(Tensor x, Tensor z, Tensor y) : IOperation
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         ElementwiseRun.OnCpu<T, AddFunction>(cpu, x, z, y);
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin(Entries, x.DType);
-        a.View(x);
-        a.View(z);
-        a.View(y);
-        a.I64(x.Count);
-        gpu.Launch(Blocks(x.Count, FlatBlock));
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        gpu.Launch(GpuKernels.Add.For(x.DType), new() { X = x, Z = z, Y = y, Count = x.Count }, Blocks(x.Count, FlatBlock));
 }

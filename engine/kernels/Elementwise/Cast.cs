@@ -32,10 +32,8 @@ public readonly unsafe struct Cast(Tensor x, Tensor y) : IOperation
             return;
         }
 
-        KernelArguments a = gpu.Begin(x.DType == DType.F32 ? "cast_f32_bf16" : "cast_bf16_f32");
-        a.View(x);
-        a.View(y);
-        a.I64(x.Count);
-        gpu.Launch(Blocks(x.Count, FlatBlock));
+        gpu.Launch(
+            x.DType == DType.F32 ? GpuKernels.CastF32Bf16 : GpuKernels.CastBf16F32, new() { X = x, Y = y, Count = x.Count },
+            Blocks(x.Count, FlatBlock));
     }
 }

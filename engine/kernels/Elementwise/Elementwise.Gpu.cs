@@ -9,17 +9,11 @@ internal static class ElementwiseKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("gelu_f32", Map<F32, float, GeluFunction>, Flat.Threads);
-        list.Add("gelu_bf16", Map<BF16, ushort, GeluFunction>, Flat.Threads);
-        list.Add("tanh_f32", Map<F32, float, TanhFunction>, Flat.Threads);
-        list.Add("tanh_bf16", Map<BF16, ushort, TanhFunction>, Flat.Threads);
-        list.Add("add_f32", Add<F32, float>, Flat.Threads);
-        list.Add("add_bf16", Add<BF16, ushort>, Flat.Threads);
-        list.Add("scale_f32", Scale<F32, float>, Flat.Threads);
-        list.Add("scale_bf16", Scale<BF16, ushort>, Flat.Threads);
-        list.Add("geglu_f32", Geglu<F32, float>, Flat.Threads);
-        list.Add("geglu_any_f32", Geglu<F32Any, float>, Flat.Threads);
-        list.Add("geglu_bf16", Geglu<BF16, ushort>, Flat.Threads);
+        list.AddFamily("gelu", Flat.Threads, f32: Map<F32, float, GeluFunction>, bf16: Map<BF16, ushort, GeluFunction>);
+        list.AddFamily("tanh", Flat.Threads, f32: Map<F32, float, TanhFunction>, bf16: Map<BF16, ushort, TanhFunction>);
+        list.AddFamily("add", Flat.Threads, f32: Add<F32, float>, bf16: Add<BF16, ushort>);
+        list.AddFamily("scale", Flat.Threads, f32: Scale<F32, float>, bf16: Scale<BF16, ushort>);
+        list.AddFamily("geglu", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);
         list.Add("cast_f32_bf16", ToBF16, Flat.Threads);
         list.Add("cast_bf16_f32", ToF32, Flat.Threads);
     }

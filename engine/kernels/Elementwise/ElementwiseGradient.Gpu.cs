@@ -31,13 +31,9 @@ internal static class ElementwiseGradientKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("gelu_gradient_f32", Map<F32, float, GpuGeluGradient>, Flat.Threads);
-        list.Add("gelu_gradient_bf16", Map<BF16, ushort, GpuGeluGradient>, Flat.Threads);
-        list.Add("tanh_gradient_f32", Map<F32, float, GpuTanhGradient>, Flat.Threads);
-        list.Add("tanh_gradient_bf16", Map<BF16, ushort, GpuTanhGradient>, Flat.Threads);
-        list.Add("geglu_gradient_f32", Geglu<F32, float>, Flat.Threads);
-        list.Add("geglu_gradient_any_f32", Geglu<F32Any, float>, Flat.Threads);
-        list.Add("geglu_gradient_bf16", Geglu<BF16, ushort>, Flat.Threads);
+        list.AddFamily("gelu_gradient", Flat.Threads, f32: Map<F32, float, GpuGeluGradient>, bf16: Map<BF16, ushort, GpuGeluGradient>);
+        list.AddFamily("tanh_gradient", Flat.Threads, f32: Map<F32, float, GpuTanhGradient>, bf16: Map<BF16, ushort, GpuTanhGradient>);
+        list.AddFamily("geglu_gradient", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);
     }
 
     /// <summary>dx (+)= f'(kept, dy); dx may be either operand. Grid: elements / 2048.</summary>

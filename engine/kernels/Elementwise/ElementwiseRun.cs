@@ -1,6 +1,3 @@
-using Engine.Kernels.Gpu;
-using static Engine.Kernels.Gpu.Launches;
-
 namespace Engine.Kernels;
 
 /// <summary>The runs that operations on single elements share.</summary>
@@ -11,26 +8,4 @@ internal static unsafe class ElementwiseRun
         where T : unmanaged, ISimd<T>
         where TFunction : struct, IElementwise
         => cpu.Run(new ElementwiseJob<T, TFunction>(a.Pointer<float>(), b.Pointer<float>(), y.Pointer<float>(), y.Count, accumulate));
-
-    /// <summary><c>y = f(x)</c>.</summary>
-    public static void OnGpu(GpuLauncher gpu, KernelEntries entries, Tensor x, Tensor y)
-    {
-        KernelArguments a = gpu.Begin(entries, x.DType);
-        a.View(x);
-        a.View(y);
-        a.I64(x.Count);
-        gpu.Launch(Blocks(x.Count, FlatBlock));
-    }
-
-    /// <summary><c>dx (+)= f'(kept, dy)</c>.</summary>
-    public static void GradientOnGpu(GpuLauncher gpu, KernelEntries entries, Tensor kept, Tensor dy, Tensor dx, bool accumulate)
-    {
-        KernelArguments a = gpu.Begin(entries, dy.DType);
-        a.View(kept);
-        a.View(dy);
-        a.View(dx);
-        a.I64(dx.Count);
-        a.I32(accumulate ? 1 : 0);
-        gpu.Launch(Blocks(dx.Count, FlatBlock));
-    }
 }

@@ -9,8 +9,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be x.</param>
 public readonly unsafe struct Scale(Tensor x, float factor, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("scale");
-
     static string IOperation.Name => "scale";
 
     OperationCost IOperation.Cost => new(x.Shape, 0, 8.0 * x.Count);
@@ -24,13 +22,6 @@ public readonly unsafe struct Scale(Tensor x, float factor, Tensor y) : IOperati
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new ScaleJob<T>(x.Pointer<float>(), factor, y.Pointer<float>(), x.Count));
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin(Entries, x.DType);
-        a.View(x);
-        a.View(y);
-        a.I64(x.Count);
-        a.F32(factor);
-        gpu.Launch(Blocks(x.Count, FlatBlock));
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        gpu.Launch(GpuKernels.Scale.For(x.DType), new() { X = x, Y = y, Count = x.Count, Factor = factor }, Blocks(x.Count, FlatBlock));
 }

@@ -9,12 +9,12 @@ internal static class EmbeddingKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("embedding_f32", Forward<F32, float, No>, LayerNormKernels.Threads);
-        list.Add("embedding_any_f32", Forward<F32Any, float, No>, LayerNormKernels.Threads);
-        list.Add("embedding_bf16", Forward<BF16, ushort, No>, LayerNormKernels.Threads);
-        list.Add("embedding_types_f32", Forward<F32, float, Yes>, LayerNormKernels.Threads);
-        list.Add("embedding_types_any_f32", Forward<F32Any, float, Yes>, LayerNormKernels.Threads);
-        list.Add("embedding_types_bf16", Forward<BF16, ushort, Yes>, LayerNormKernels.Threads);
+        list.AddFamily(
+            "embedding", LayerNormKernels.Threads, f32: Forward<F32, float, No>, anyF32: Forward<F32Any, float, No>,
+            bf16: Forward<BF16, ushort, No>);
+        list.AddFamily(
+            "embedding_types", LayerNormKernels.Threads, f32: Forward<F32, float, Yes>, anyF32: Forward<F32Any, float, Yes>,
+            bf16: Forward<BF16, ushort, Yes>);
     }
 
     /// <summary>

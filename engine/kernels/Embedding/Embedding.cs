@@ -15,8 +15,6 @@ namespace Engine.Kernels;
 public readonly unsafe struct EmbeddingForward(
     Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("embedding"), TypesEntries = new("embedding_types");
-
     static string IOperation.Name => "embedding";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -53,22 +51,26 @@ public readonly unsafe struct EmbeddingForward(
             return;
         }
 
-        KernelArguments a = gpu.Begin(typeIds.IsAbsent ? Entries : TypesEntries, y.DType, width);
-        a.View(ids);
-        a.View(typeIds);
-        a.View(word);
-        a.View(type);
-        a.View(norm.Weight);
-        a.View(norm.Bias);
-        a.View(sum);
-        a.View(statistics);
-        a.View(y);
-        a.I32(tokens);
-        a.I32(word.Shape[0]);
-        a.I32(type.Shape[0]);
-        a.I32(width);
-        a.F32(norm.Epsilon);
-        gpu.Launch(Blocks(tokens, WarpsPerBlock));
+        gpu.Launch(
+            (typeIds.IsAbsent ? GpuKernels.Embedding : GpuKernels.EmbeddingTypes).For(y.DType, width),
+            new()
+            {
+                Ids = ids,
+                TypeIds = typeIds,
+                Word = word,
+                Type = type,
+                Weight = norm.Weight,
+                Bias = norm.Bias,
+                Sum = sum,
+                Statistics = statistics,
+                Y = y,
+                Tokens = tokens,
+                Vocabulary = word.Shape[0],
+                Types = type.Shape[0],
+                Width = width,
+                Eps = norm.Epsilon,
+            },
+            Blocks(tokens, WarpsPerBlock));
     }
 
     /// <summary>Rows that no warp holds in registers: gathered, added and normalised one after the other.</summary>
@@ -96,8 +98,6 @@ public readonly unsafe struct EmbeddingForward(
 /// <param name="dtype">[types, hidden], or absent.</param>
 public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype) : IOperation
 {
-    private static readonly KernelEntries Entries = new("embedding_gradient");
-
     static string IOperation.Name => "embedding, gradient";
 
     OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
@@ -127,12 +127,8 @@ public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tens
     private void Rows(GpuLauncher gpu, Tensor rows, Tensor dtable)
     {
         int width = dy.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
-        a.View(rows);
-        a.View(dy);
-        a.View(dtable);
-        a.I32(dy.Shape[0]);
-        a.I32(width);
-        gpu.Launch(dtable.Shape[0], Chunks(width));
+        gpu.Launch(
+            GpuKernels.EmbeddingGradient.For(dy.DType, width),
+            new() { Ids = rows, Dy = dy, Dtable = dtable, Tokens = dy.Shape[0], Width = width }, dtable.Shape[0], Chunks(width));
     }
 }

@@ -13,9 +13,8 @@ internal static class EmbeddingGradientKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("embedding_gradient_f32", Gradient<F32, float>, Flat.Threads);
-        list.Add("embedding_gradient_any_f32", Gradient<F32Any, float>, Flat.Threads);
-        list.Add("embedding_gradient_bf16", Gradient<BF16, ushort>, Flat.Threads);
+        list.AddFamily(
+            "embedding_gradient", Flat.Threads, f32: Gradient<F32, float>, anyF32: Gradient<F32Any, float>, bf16: Gradient<BF16, ushort>);
     }
 
     /// <summary>

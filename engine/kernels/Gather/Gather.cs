@@ -9,8 +9,6 @@ namespace Engine.Kernels;
 /// <param name="y">[count, width].</param>
 public readonly unsafe struct GatherRowsForward(Tensor x, Tensor rows, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("gather_rows");
-
     static string IOperation.Name => "gather rows";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -31,14 +29,10 @@ public readonly unsafe struct GatherRowsForward(Tensor x, Tensor rows, Tensor y)
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int count = y.Shape[0], width = y.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, x.DType, width);
-        a.View(x);
-        a.View(rows);
-        a.View(y);
-        a.I32(count);
-        a.I32(x.Shape[0]);
-        a.I32(width);
-        gpu.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
+        gpu.Launch(
+            GpuKernels.GatherRows.For(x.DType, width),
+            new() { X = x, Indices = rows, Y = y, Count = count, Rows = x.Shape[0], Width = width },
+            Blocks((long)count * Chunks(width), WarpsPerBlock));
     }
 }
 
@@ -48,8 +42,6 @@ public readonly unsafe struct GatherRowsForward(Tensor x, Tensor rows, Tensor y)
 /// <param name="dx">[n, width].</param>
 public readonly unsafe struct GatherRowsBackward(Tensor dy, Tensor rows, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("scatter_rows");
-
     static string IOperation.Name => "scatter rows";
 
     OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
@@ -67,13 +59,9 @@ public readonly unsafe struct GatherRowsBackward(Tensor dy, Tensor rows, Tensor 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int count = dy.Shape[0], width = dy.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
-        a.View(dy);
-        a.View(rows);
-        a.View(dx);
-        a.I32(count);
-        a.I32(dx.Shape[0]);
-        a.I32(width);
-        gpu.Launch(Blocks((long)count * Chunks(width), WarpsPerBlock));
+        gpu.Launch(
+            GpuKernels.ScatterRows.For(dy.DType, width),
+            new() { X = dy, Indices = rows, Y = dx, Count = count, Rows = dx.Shape[0], Width = width },
+            Blocks((long)count * Chunks(width), WarpsPerBlock));
     }
 }

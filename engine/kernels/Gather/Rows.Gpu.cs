@@ -9,15 +9,9 @@ internal static class RowsKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("gather_rows_f32", Gather<F32, float>, Flat.Threads);
-        list.Add("gather_rows_any_f32", Gather<F32Any, float>, Flat.Threads);
-        list.Add("gather_rows_bf16", Gather<BF16, ushort>, Flat.Threads);
-        list.Add("scatter_rows_f32", Scatter<F32, float>, Flat.Threads);
-        list.Add("scatter_rows_any_f32", Scatter<F32Any, float>, Flat.Threads);
-        list.Add("scatter_rows_bf16", Scatter<BF16, ushort>, Flat.Threads);
-        list.Add("pad_f32", Pad<F32, float>, Flat.Threads);
-        list.Add("pad_any_f32", Pad<F32Any, float>, Flat.Threads);
-        list.Add("pad_bf16", Pad<BF16, ushort>, Flat.Threads);
+        list.AddFamily("gather_rows", Flat.Threads, f32: Gather<F32, float>, anyF32: Gather<F32Any, float>, bf16: Gather<BF16, ushort>);
+        list.AddFamily("scatter_rows", Flat.Threads, f32: Scatter<F32, float>, anyF32: Scatter<F32Any, float>, bf16: Scatter<BF16, ushort>);
+        list.AddFamily("pad", Flat.Threads, f32: Pad<F32, float>, anyF32: Pad<F32Any, float>, bf16: Pad<BF16, ushort>);
     }
 
     /// <summary>y[i] = x[indices[i]]. x: [rows, width]; y: [count, width]. An index outside x ends the kernel with an error.</summary>

@@ -8,8 +8,6 @@ namespace Engine.Kernels;
 /// <param name="u">[rows, I].</param>
 public readonly unsafe struct GegluForward(Tensor g, Tensor u) : IOperation
 {
-    private static readonly KernelEntries Entries = new("geglu");
-
     static string IOperation.Name => "geglu";
 
     OperationCost IOperation.Cost => new(u.Shape, 0, 12.0 * u.Count);
@@ -26,12 +24,9 @@ public readonly unsafe struct GegluForward(Tensor g, Tensor u) : IOperation
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int rows = u.Shape[0], width = u.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, g.DType, width);
-        a.View(g);
-        a.View(u);
-        a.I32(rows);
-        a.I32(width);
-        gpu.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
+        gpu.Launch(
+            GpuKernels.Geglu.For(g.DType, width), new() { G = g, Y = u, Rows = rows, Width = width },
+            Blocks((long)rows * Chunks(width), WarpsPerBlock));
     }
 }
 
@@ -41,8 +36,6 @@ public readonly unsafe struct GegluForward(Tensor g, Tensor u) : IOperation
 /// <param name="dg">[rows, 2 · I]; may be g.</param>
 public readonly unsafe struct GegluBackward(Tensor g, Tensor du, Tensor dg) : IOperation
 {
-    private static readonly KernelEntries Entries = new("geglu_gradient");
-
     static string IOperation.Name => "geglu, gradient";
 
     OperationCost IOperation.Cost => new(du.Shape, 0, 20.0 * du.Count);
@@ -60,12 +53,8 @@ public readonly unsafe struct GegluBackward(Tensor g, Tensor du, Tensor dg) : IO
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int rows = du.Shape[0], width = du.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, g.DType, width);
-        a.View(g);
-        a.View(du);
-        a.View(dg);
-        a.I32(rows);
-        a.I32(width);
-        gpu.Launch(Blocks((long)rows * Chunks(width), WarpsPerBlock));
+        gpu.Launch(
+            GpuKernels.GegluGradient.For(g.DType, width), new() { G = g, Du = du, Dg = dg, Rows = rows, Width = width },
+            Blocks((long)rows * Chunks(width), WarpsPerBlock));
     }
 }

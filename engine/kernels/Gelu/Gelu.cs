@@ -1,4 +1,5 @@
 using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
@@ -7,8 +8,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be x.</param>
 public readonly unsafe struct GeluForward(Tensor x, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("gelu");
-
     static string IOperation.Name => "gelu";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -23,7 +22,7 @@ public readonly unsafe struct GeluForward(Tensor x, Tensor y) : IOperation
         ElementwiseRun.OnCpu<T, GeluFunction>(cpu, x, x, y);
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementwiseRun.OnGpu(gpu, Entries, x, y);
+        gpu.Launch(GpuKernels.Gelu.For(x.DType), new() { X = x, Y = y, Count = x.Count }, Blocks(x.Count, FlatBlock));
 }
 
 /// <summary>The gradient of GELU.</summary>
@@ -32,8 +31,6 @@ public readonly unsafe struct GeluForward(Tensor x, Tensor y) : IOperation
 /// <param name="dx">May be dy or x.</param>
 public readonly unsafe struct GeluBackward(Tensor x, Tensor dy, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("gelu_gradient");
-
     static string IOperation.Name => "gelu, gradient";
 
     OperationCost IOperation.Cost => new(dx.Shape, 0, 12.0 * dx.Count);
@@ -49,5 +46,7 @@ public readonly unsafe struct GeluBackward(Tensor x, Tensor dy, Tensor dx) : IOp
         ElementwiseRun.OnCpu<T, GeluGradient>(cpu, x, dy, dx);
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementwiseRun.GradientOnGpu(gpu, Entries, x, dy, dx, accumulate: false);
+        gpu.Launch(
+            GpuKernels.GeluGradient.For(dy.DType), new() { Kept = x, Dy = dy, Dx = dx, Count = dx.Count, Accumulate = 0 },
+            Blocks(dx.Count, FlatBlock));
 }

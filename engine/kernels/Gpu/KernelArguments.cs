@@ -5,17 +5,21 @@ namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// The arguments of a launch, written into native memory as the kernel's manifest lays them out. One object serves all launches: it
-/// allocates nothing. An argument of another kind than the manifest's is refused.
+/// allocates nothing. An argument of another name, kind or element type than the manifest's is refused.
 /// </summary>
 internal sealed unsafe class KernelArguments : IDisposable
 {
     /// <summary>The largest parameter block of a kernel, and the most parameters that fit it.</summary>
-    private const int MaxBytes = 4096, MaxParameters = MaxBytes / 4, TensorMapBytes = 128;
+    private const int MaxBytes = 4096, MaxParameters = MaxBytes / 4;
 
+    private readonly KernelLauncher _device;
     private byte* _block = (byte*)NativeMemory.AlignedAlloc(MaxBytes, 64);
     private void** _pointers = (void**)NativeMemory.AlignedAlloc(MaxParameters * (nuint)sizeof(void*), 16);
     private CompiledKernel? _kernel;
     private int _count;
+
+    /// <param name="device">Where kernels are launched: it encodes tensor maps.</param>
+    public KernelArguments(KernelLauncher device) => _device = device;
 
     /// <summary>One pointer a parameter, as the driver wants them.</summary>
     public void** Pointers => _pointers;
@@ -26,24 +30,62 @@ internal sealed unsafe class KernelArguments : IDisposable
     /// <summary>Starts the arguments of a launch.</summary>
     public void Begin(CompiledKernel kernel) => (_kernel, _count) = (kernel, 0);
 
-    /// <summary>A view of device memory; null and 0 for an operand that is absent.</summary>
-    public void View(nint address, long elements)
+    /// <summary>A tensor for a view of its elements; an absent one gives an empty view.</summary>
+    /// <exception cref="ArgumentException">Its elements are of another type than the kernel's.</exception>
+    public void Add(Tensor tensor, string name)
     {
-        byte* place = Next(KernelParameterKind.View);
-        Unsafe.WriteUnaligned(place, address);
-        Unsafe.WriteUnaligned(place + sizeof(long), elements);
+        KernelParameter parameter = Next(KernelParameterKind.View, name, out byte* place);
+        if (!tensor.IsAbsent && !IsOf(parameter.Element, tensor.DType))
+            throw new ArgumentException($"{_kernel!.Entry}: {name} is {tensor}, the kernel has a view of {parameter.Element}", name);
+        Write(place, (nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
     }
 
-    /// <summary>The place of a tensor map, to be filled.</summary>
-    public Span<byte> TensorMap() => new(Next(KernelParameterKind.TensorMap), TensorMapBytes);
+    /// <summary>A matrix for a tensor map.</summary>
+    public void Add(MappedMatrix matrix, string name)
+    {
+        KernelParameter parameter = Next(KernelParameterKind.TensorMap, name, out byte* place);
+        _device.EncodeTensorMap((nint)matrix.Elements.Address, matrix.Rows, matrix.Columns, new Span<byte>(place, parameter.Size));
+    }
 
-    public void I32(int value) => Unsafe.WriteUnaligned(Next(KernelParameterKind.I32), value);
+    public void Add(int value, string name)
+    {
+        Next(KernelParameterKind.I32, name, out byte* place);
+        Unsafe.WriteUnaligned(place, value);
+    }
 
-    public void U32(uint value) => Unsafe.WriteUnaligned(Next(KernelParameterKind.U32), value);
+    public void Add(uint value, string name)
+    {
+        Next(KernelParameterKind.U32, name, out byte* place);
+        Unsafe.WriteUnaligned(place, value);
+    }
 
-    public void I64(long value) => Unsafe.WriteUnaligned(Next(KernelParameterKind.I64), value);
+    public void Add(long value, string name)
+    {
+        Next(KernelParameterKind.I64, name, out byte* place);
+        Unsafe.WriteUnaligned(place, value);
+    }
 
-    public void F32(float value) => Unsafe.WriteUnaligned(Next(KernelParameterKind.F32), value);
+    public void Add(float value, string name)
+    {
+        Next(KernelParameterKind.F32, name, out byte* place);
+        Unsafe.WriteUnaligned(place, value);
+    }
+
+    /// <summary>A view of device memory; null and 0 for an operand that is absent.</summary>
+    public void View(nint address, long elements) => Write(Place(KernelParameterKind.View), address, elements);
+
+    public void I32(int value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.I32), value);
+
+    public void U32(uint value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.U32), value);
+
+    public void F32(float value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.F32), value);
+
+    /// <summary>An argument of any kind as the bytes of another launch.</summary>
+    public void AddBytes(ReadOnlySpan<byte> bytes, KernelParameter parameter)
+    {
+        Next(parameter.Kind, parameter.Name, out byte* place);
+        bytes[..parameter.Size].CopyTo(new Span<byte>(place, parameter.Size));
+    }
 
     /// <summary>Ends the arguments: all must have been given.</summary>
     /// <returns>The kernel.</returns>
@@ -64,13 +106,36 @@ internal sealed unsafe class KernelArguments : IDisposable
         _kernel = null;
     }
 
-    private byte* Next(KernelParameterKind kind)
+    private static void Write(byte* place, nint address, long elements)
+    {
+        Unsafe.WriteUnaligned(place, address);
+        Unsafe.WriteUnaligned(place + sizeof(long), elements);
+    }
+
+    private static bool IsOf(string? element, DType dtype) => dtype switch
+    {
+        DType.F32 => element == "f32",
+        DType.BF16 => element == "bf16",
+        DType.F16 => element == "f16",
+        DType.F64 => element == "f64",
+        DType.I32 => element is "i32" or "u32",
+        _ => element == "u8",
+    };
+
+    private byte* Place(KernelParameterKind kind)
+    {
+        Next(kind, _count < _kernel!.Parameters.Count ? _kernel.Parameters[_count].Name : "", out byte* place);
+        return place;
+    }
+
+    private KernelParameter Next(KernelParameterKind kind, string name, out byte* place)
     {
         CompiledKernel kernel = _kernel!;
         KernelParameter? parameter = _count < kernel.Parameters.Count ? kernel.Parameters[_count] : null;
-        if (parameter?.Kind != kind) throw new InvalidOperationException($"{kernel.Entry}: argument {_count} is {kind}, the parameter {parameter}");
-        byte* place = _block + parameter.Offset;
+        if (parameter?.Kind != kind || !parameter.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            throw new InvalidOperationException($"{kernel.Entry}: argument {_count} is {name} ({kind}), the parameter {parameter?.Name} ({parameter?.Kind})");
+        place = _block + parameter.Offset;
         _pointers[_count++] = place;
-        return place;
+        return parameter;
     }
 }

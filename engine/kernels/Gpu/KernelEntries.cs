@@ -46,9 +46,6 @@ internal static class Launches
 internal static unsafe class TensorArguments
 {
     /// <summary>The elements of a tensor; an empty view for «no tensor».</summary>
-    public static DeviceElements Elements(this Tensor tensor) => new((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
-
-    /// <inheritdoc cref="Elements"/>
     public static void View(this KernelArguments arguments, Tensor tensor) =>
         arguments.View((nint)tensor.Address, tensor.IsAbsent ? 0 : tensor.Count);
 

@@ -1,13 +1,15 @@
 namespace Engine.Kernels.Gpu;
 
 /// <summary>What launches of kernels need of a GPU. One thread at a time.</summary>
-/// <param name="library">The kernels; without one, those that were compiled ahead.</param>
-internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : IDisposable
+internal abstract unsafe class KernelLauncher : IDisposable
 {
-    private readonly KernelArguments _arguments = new();
+    private readonly KernelArguments _arguments;
+
+    /// <param name="library">The kernels; without one, those that were compiled ahead.</param>
+    protected KernelLauncher(KernelLibrary? library = null) => (_arguments, Library) = (new(this), library ?? new());
 
     /// <summary>The kernels.</summary>
-    public KernelLibrary Library { get; } = library ?? new();
+    public KernelLibrary Library { get; }
 
     /// <summary>The GPU, for people.</summary>
     public abstract string Description { get; }
@@ -54,6 +56,22 @@ internal abstract unsafe class KernelLauncher(KernelLibrary? library = null) : I
     {
         _arguments.Begin(Library.Find<TMod>(entry));
         return _arguments;
+    }
+
+    /// <summary>Launches a kernel.</summary>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="gridX">Blocks; a launch without blocks does nothing.</param>
+    /// <param name="gridY">Blocks in the second dimension.</param>
+    /// <param name="gridZ">Blocks in the third dimension.</param>
+    /// <param name="dynamicShared">Bytes of shared memory beside those the kernel declares; −1 for what its manifest says.</param>
+    /// <exception cref="NotSupportedException">No such kernel was compiled, or it needs more shared memory than the GPU has.</exception>
+    public void Launch<TArguments>(
+        GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
+        where TArguments : struct, IKernelArguments
+    {
+        arguments.Write(Begin(kernel.Entry));
+        Launch(gridX, gridY, gridZ, dynamicShared);
     }
 
     /// <summary>Launches the kernel whose arguments were begun.</summary>

@@ -14,11 +14,8 @@ internal static class LayerNormKernels
 
     public static void Register(KernelList list)
     {
-        list.Add("layer_norm_f32", Forward<F32, float>, Threads);
-        list.Add("layer_norm_bf16", Forward<BF16, ushort>, Threads);
-        list.Add("layer_norm_wide_f32", Wide<F32, float>, Threads);
-        list.Add("layer_norm_any_f32", Wide<F32Any, float>, Threads);
-        list.Add("layer_norm_wide_bf16", Wide<BF16, ushort>, Threads);
+        list.AddFamily("layer_norm", Threads, f32: Forward<F32, float>, anyF32: Wide<F32Any, float>, bf16: Forward<BF16, ushort>);
+        list.AddFamily("layer_norm_wide", Threads, f32: Wide<F32, float>, bf16: Wide<BF16, ushort>);
     }
 
     /// <summary>

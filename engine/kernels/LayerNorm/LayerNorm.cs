@@ -10,8 +10,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be x.</param>
 public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor statistics, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("layer_norm"), WideEntries = new("layer_norm_wide");
-
     static string IOperation.Name => "layer norm";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -32,16 +30,20 @@ public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor stati
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int rows = x.Shape[0], width = x.Shape[1];
-        KernelArguments a = gpu.Begin(width > LargestRegisterRow && width % 8 == 0 ? WideEntries : Entries, x.DType, width);
-        a.View(x);
-        a.View(norm.Weight);
-        a.View(norm.Bias);
-        a.View(statistics);
-        a.View(y);
-        a.I32(rows);
-        a.I32(width);
-        a.F32(norm.Epsilon);
-        gpu.Launch(Blocks(rows, WarpsPerBlock));
+        gpu.Launch(
+            (width > LargestRegisterRow && width % 8 == 0 ? GpuKernels.LayerNormWide : GpuKernels.LayerNorm).For(x.DType, width),
+            new()
+            {
+                X = x,
+                Weight = norm.Weight,
+                Bias = norm.Bias,
+                Statistics = statistics,
+                Y = y,
+                Rows = rows,
+                Width = width,
+                Eps = norm.Epsilon,
+            },
+            Blocks(rows, WarpsPerBlock));
     }
 }
 
@@ -57,9 +59,6 @@ public readonly unsafe struct LayerNormForward(Tensor x, Norm norm, Tensor stati
 public readonly unsafe struct LayerNormBackward(
     Tensor x, Tensor dy, Tensor weight, Tensor statistics, Tensor dweight, Tensor dbias, bool accumulate, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("layer_norm_gradient"), WideEntries = new("layer_norm_gradient_wide"),
-        ParametersEntries = new("layer_norm_parameters");
-
     static string IOperation.Name => "layer norm, gradient";
 
     OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
@@ -92,32 +91,41 @@ public readonly unsafe struct LayerNormBackward(
         int rows = x.Shape[0], width = x.Shape[1];
         if (!dweight.IsAbsent) Parameters(gpu, rows, width);
         if (dx.IsAbsent) return;
-        KernelArguments a = gpu.Begin(width > LargestRegisterRow && width % 8 == 0 ? WideEntries : Entries, x.DType, width);
-        a.View(x);
-        a.View(dy);
-        a.View(weight);
-        a.View(statistics);
-        a.View(dx);
-        a.I32(rows);
-        a.I32(width);
-        a.I32(accumulate ? 1 : 0);
-        gpu.Launch(Blocks(rows, WarpsPerBlock));
+        bool wide = width > LargestRegisterRow && width % 8 == 0;
+        gpu.Launch(
+            (wide ? GpuKernels.LayerNormGradientWide : GpuKernels.LayerNormGradient).For(x.DType, width),
+            new()
+            {
+                X = x,
+                Dy = dy,
+                Weight = weight,
+                Statistics = statistics,
+                Dx = dx,
+                Rows = rows,
+                Width = width,
+                Accumulate = accumulate ? 1 : 0,
+            },
+            Blocks(rows, WarpsPerBlock));
     }
 
     private void Parameters(GpuLauncher gpu, int rows, int width)
     {
         int parts = RowParts.Of(rows);
         Tensor weights = gpu.Rent(new Shape(parts, width), DType.F32), biases = gpu.Rent(new Shape(parts, width), DType.F32);
-        KernelArguments a = gpu.Begin(ParametersEntries, x.DType, width);
-        a.View(x);
-        a.View(dy);
-        a.View(statistics);
-        a.View(weights);
-        a.View(biases);
-        a.I32(rows);
-        a.I32(width);
-        a.I32(RowParts.Rows(rows, parts));
-        gpu.Launch(Chunks(width), parts);
+        gpu.Launch(
+            GpuKernels.LayerNormParameters.For(x.DType, width),
+            new()
+            {
+                X = x,
+                Dy = dy,
+                Statistics = statistics,
+                Dweight = weights,
+                Dbias = biases,
+                Rows = rows,
+                Width = width,
+                RowsPerPart = RowParts.Rows(rows, parts),
+            },
+            Chunks(width), parts);
         RowParts.Sum(gpu, weights, dweight, parts, width, 1, accumulate: true);
         RowParts.Sum(gpu, biases, dbias, parts, width, 1, accumulate: true);
     }

@@ -13,14 +13,11 @@ internal static class LayerNormGradientKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("layer_norm_gradient_f32", Rows<F32, float>, LayerNormKernels.Threads);
-        list.Add("layer_norm_gradient_bf16", Rows<BF16, ushort>, LayerNormKernels.Threads);
-        list.Add("layer_norm_gradient_wide_f32", WideRows<F32, float>, LayerNormKernels.Threads);
-        list.Add("layer_norm_gradient_any_f32", WideRows<F32Any, float>, LayerNormKernels.Threads);
-        list.Add("layer_norm_gradient_wide_bf16", WideRows<BF16, ushort>, LayerNormKernels.Threads);
-        list.Add("layer_norm_parameters_f32", Parameters<F32, float>, Flat.Threads);
-        list.Add("layer_norm_parameters_any_f32", Parameters<F32Any, float>, Flat.Threads);
-        list.Add("layer_norm_parameters_bf16", Parameters<BF16, ushort>, Flat.Threads);
+        list.AddFamily(
+            "layer_norm_gradient", LayerNormKernels.Threads, f32: Rows<F32, float>, anyF32: WideRows<F32Any, float>, bf16: Rows<BF16, ushort>);
+        list.AddFamily("layer_norm_gradient_wide", LayerNormKernels.Threads, f32: WideRows<F32, float>, bf16: WideRows<BF16, ushort>);
+        list.AddFamily(
+            "layer_norm_parameters", Flat.Threads, f32: Parameters<F32, float>, anyF32: Parameters<F32Any, float>, bf16: Parameters<BF16, ushort>);
     }
 
     /// <summary>

@@ -14,7 +14,6 @@ public readonly unsafe struct LinearForward(
     Tensor x, Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y) : IOperation
 {
     private const int Tile = 128;
-    private static readonly KernelEntries Entries = new("linear"), GeluEntries = new("linear_gelu"), GegluEntries = new("linear_geglu");
 
     static string IOperation.Name => "linear";
 
@@ -57,35 +56,37 @@ public readonly unsafe struct LinearForward(
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int rows = y.Shape[0], columns = y.Shape[1];
+        LinearKernelArguments product = new()
+        {
+            Left = x,
+            Right = weight.Data,
+            Bias = bias,
+            Residual = residual,
+            Y = y,
+            Rows = rows,
+            Columns = columns,
+            Depth = weight.Inputs,
+        };
         if (x.DType == DType.BF16)
         {
             ExpectMultipleOfEight(weight.Inputs);
-            ProductKernel kernel = activation switch
+            ProductKernel onTensorCores = activation switch
             {
                 Activation.None => ProductKernel.Linear,
                 Activation.Gelu => ProductKernel.Gelu,
                 _ => ProductKernel.Geglu,
             };
-            gpu.Products.Launch(
-                kernel, new(x.Elements(), weight.Data.Elements(), bias.Elements(), residual.Elements(), y.Elements(), rows, columns, weight.Inputs));
+            gpu.Products.Launch(onTensorCores, product);
             return;
         }
 
-        KernelEntries entries = activation switch
+        GpuKernelFamily<LinearKernelArguments> kernel = activation switch
         {
-            Activation.None => Entries,
-            Activation.Gelu => GeluEntries,
-            _ => GegluEntries,
+            Activation.None => GpuKernels.Linear,
+            Activation.Gelu => GpuKernels.LinearGelu,
+            _ => GpuKernels.LinearGeglu,
         };
-        KernelArguments a = gpu.Begin(entries, x.DType);
-        a.View(x);
-        a.View(weight.Data);
-        a.View(bias);
-        a.View(residual);
-        a.View(y);
-        a.I32(rows);
-        a.I32(columns);
-        a.I32(weight.Inputs);
-        gpu.Launch(Blocks(columns, activation == Activation.Geglu ? Tile / 2 : Tile), (int)Blocks(rows, Tile));
+        gpu.Launch(
+            kernel.For(x.DType), product, Blocks(columns, activation == Activation.Geglu ? Tile / 2 : Tile), (int)Blocks(rows, Tile));
     }
 }

@@ -10,8 +10,6 @@ namespace Engine.Kernels;
 /// <param name="dx">[rows, in].</param>
 public readonly unsafe struct LinearInputBackward(Tensor dy, Tensor weight, bool accumulate, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("linear_input_gradient");
-
     static string IOperation.Name => "linear, input gradient";
 
     OperationCost IOperation.Cost => new(
@@ -43,18 +41,16 @@ public readonly unsafe struct LinearInputBackward(Tensor dy, Tensor weight, bool
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int outputs = weight.Shape[0], inputs = weight.Shape[1];
-        Tensor residual = accumulate ? dx : default;
+        LinearKernelArguments product = GpuProduct.Of(dy, weight, accumulate ? dx : default, dx, outputs);
         if (dy.DType == DType.BF16)
         {
             ExpectMultipleOfEight(outputs);
             ExpectMultipleOfEight(inputs);
-            gpu.Products.Launch(
-                ProductKernel.InputGradient,
-                new(dy.Elements(), weight.Elements(), default, residual.Elements(), dx.Elements(), dx.Shape[0], inputs, outputs));
+            gpu.Products.Launch(ProductKernel.InputGradient, product);
             return;
         }
 
-        GpuProduct.Run(gpu, Entries, dy, weight, residual, dx, outputs);
+        GpuProduct.Run(gpu, GpuKernels.LinearInputGradient, product);
     }
 }
 
@@ -64,8 +60,6 @@ public readonly unsafe struct LinearInputBackward(Tensor dy, Tensor weight, bool
 /// <param name="dw">[out, in].</param>
 public readonly unsafe struct LinearWeightBackward(Tensor dy, Tensor x, Tensor dw) : IOperation
 {
-    private static readonly KernelEntries Entries = new("linear_weight_gradient");
-
     static string IOperation.Name => "linear, weight gradient";
 
     OperationCost IOperation.Cost => new(
@@ -93,7 +87,7 @@ public readonly unsafe struct LinearWeightBackward(Tensor dy, Tensor x, Tensor d
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         if (dy.DType == DType.BF16) OnTensorCores(gpu);
-        else GpuProduct.Run(gpu, Entries, dy, x, dw, dw, x.Shape[0]);
+        else GpuProduct.Run(gpu, GpuKernels.LinearWeightGradient, GpuProduct.Of(dy, x, dw, dw, x.Shape[0]));
     }
 
     /// <summary>Sums over shares of the rows, so that there is work for the whole GPU, added in their order.</summary>
@@ -105,26 +99,29 @@ public readonly unsafe struct LinearWeightBackward(Tensor dy, Tensor x, Tensor d
         ProductForm form = gpu.Products.Choose(ProductKind.WeightGradient, rows, outputs, inputs);
         (int share, int shares) = TensorCoreProducts.Divide(form, rows, outputs, inputs);
         Tensor parts = shares > 1 ? gpu.Rent(new Shape(shares, outputs, inputs), DType.F32) : default;
-        gpu.Products.WeightGradient(form, dy.Elements(), x.Elements(), dw.Elements(), parts.Elements(), share, rows, outputs, inputs);
+        gpu.Products.WeightGradient(form, dy, x, dw, parts, share);
     }
 }
 
-/// <summary>Products of gradients in fp32 on a GPU.</summary>
+/// <summary>Products of gradients on a GPU.</summary>
 internal static class GpuProduct
 {
     private const int Tile = 128;
 
-    public static void Run(GpuLauncher gpu, KernelEntries entries, Tensor left, Tensor right, Tensor residual, Tensor y, int depth)
+    /// <summary>The operands of a product without bias, and its result y, [rows, columns].</summary>
+    public static LinearKernelArguments Of(Tensor left, Tensor right, Tensor residual, Tensor y, int depth) => new()
     {
-        KernelArguments a = gpu.Begin(entries, left.DType);
-        a.View(left);
-        a.View(right);
-        a.View(default(Tensor));
-        a.View(residual);
-        a.View(y);
-        a.I32(y.Shape[0]);
-        a.I32(y.Shape[1]);
-        a.I32(depth);
-        gpu.Launch(Blocks(y.Shape[1], Tile), (int)Blocks(y.Shape[0], Tile));
-    }
+        Left = left,
+        Right = right,
+        Bias = default,
+        Residual = residual,
+        Y = y,
+        Rows = y.Shape[0],
+        Columns = y.Shape[1],
+        Depth = depth,
+    };
+
+    /// <summary>Runs a product in fp32.</summary>
+    public static void Run(GpuLauncher gpu, GpuKernelFamily<LinearKernelArguments> kernel, in LinearKernelArguments product) =>
+        gpu.Launch(kernel.For(DType.F32), product, Blocks(product.Columns, Tile), (int)Blocks(product.Rows, Tile));
 }

@@ -120,11 +120,11 @@ internal static class MatMulKernels
 
     public static void Register(KernelList list)
     {
-        list.Add("linear_f32", Product<LinearEpilogue, ByRows, ByRows>, Threads);
-        list.Add("linear_gelu_f32", Product<GeluEpilogue, ByRows, ByRows>, Threads);
-        list.Add("linear_geglu_f32", Product<GegluEpilogue, ByRows, ByRows>, Threads);
-        list.Add("linear_input_gradient_f32", Product<LinearEpilogue, ByRows, ByColumns>, Threads);
-        list.Add("linear_weight_gradient_f32", Product<LinearEpilogue, ByColumns, ByColumns>, Threads);
+        list.AddFamily("linear", Threads, f32: Product<LinearEpilogue, ByRows, ByRows>);
+        list.AddFamily("linear_gelu", Threads, f32: Product<GeluEpilogue, ByRows, ByRows>);
+        list.AddFamily("linear_geglu", Threads, f32: Product<GegluEpilogue, ByRows, ByRows>);
+        list.AddFamily("linear_input_gradient", Threads, f32: Product<LinearEpilogue, ByRows, ByColumns>);
+        list.AddFamily("linear_weight_gradient", Threads, f32: Product<LinearEpilogue, ByColumns, ByColumns>);
     }
 
     /// <summary>

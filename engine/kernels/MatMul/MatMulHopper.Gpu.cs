@@ -91,12 +91,13 @@ internal static class MatMulHopperKernels
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
     {
-        void Add(string name, Delegate kernel) => list.AddHopper(name + form, kernel, Threads, shared, blocks);
-        Add("linear_bf16", Product<LinearEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_gelu_bf16", Product<GeluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_geglu_bf16", Product<GegluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
-        Add("linear_input_gradient_bf16", Product<LinearEpilogue, TTile, TSums, HopperByColumns, RowsByColumns>);
-        Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums>);
+        void Add(string name, Delegate kernel) => list.AddFamily(
+            name + form, Threads, bf16: kernel, dynamicShared: shared, blocksPerMultiprocessor: blocks, target: KernelTarget.Hopper);
+        Add("linear", Product<LinearEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_gelu", Product<GeluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_geglu", Product<GegluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_input_gradient", Product<LinearEpilogue, TTile, TSums, HopperByColumns, RowsByColumns>);
+        Add("linear_weight_gradient_split", WeightGradient<TTile, TSums>);
     }
 
     /// <summary>

@@ -22,7 +22,7 @@ internal static class MatMulTensorCoreKernels
     {
         Register<SquareTile, Extent128, WarpTile64>(list, "", SquareBytes, 2);
         Register<SmallTile, Extent64, WarpTile16>(list, "_64", SmallBytes, 3);
-        list.Add("split_sum_f32", AddParts, Flat.Threads);
+        list.Add("split_sum", AddParts, Flat.Threads);
     }
 
     private static void Register<TTile, TExtent, TSums>(KernelList list, string form, int shared, int blocks)
@@ -31,12 +31,13 @@ internal static class MatMulTensorCoreKernels
         where TSums : struct, IWarpTile<TSums>
     {
         // Two parts in small tiles take more registers than three blocks leave.
-        void Add(string name, Delegate kernel) => list.Add(name + form, kernel, Threads, shared, name.Contains("geglu") ? 2 : blocks);
-        Add("linear_bf16", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_gelu_bf16", Product<GeluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_geglu_bf16", Product<GegluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
-        Add("linear_input_gradient_bf16", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
-        Add("linear_weight_gradient_split_bf16", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
+        void Add(string name, Delegate kernel) => list.AddFamily(
+            name + form, Threads, bf16: kernel, dynamicShared: shared, blocksPerMultiprocessor: name.Contains("geglu") ? 2 : blocks);
+        Add("linear", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_gelu", Product<GeluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_geglu", Product<GegluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_input_gradient", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
+        Add("linear_weight_gradient_split", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
     }
 
     /// <summary>

@@ -16,24 +16,23 @@ internal enum ProductKind
 /// <summary>A way to compute a product on tensor cores: every <see cref="ProductKernel"/> is compiled in each.</summary>
 /// <param name="Index">Its place in <see cref="All"/>.</param>
 /// <param name="Name">Its name in tables.</param>
-/// <param name="Suffix">What the names of its kernels end with.</param>
 /// <param name="Rows">The rows of a block's results.</param>
 /// <param name="Columns">Their columns.</param>
 /// <param name="BlocksPerMultiprocessor">Blocks that fit a multiprocessor.</param>
 /// <param name="ForHopper">Whether it runs on compute capability 9.0 alone.</param>
-internal sealed record ProductForm(int Index, string Name, string Suffix, int Rows, int Columns, int BlocksPerMultiprocessor, bool ForHopper)
+internal sealed record ProductForm(int Index, string Name, int Rows, int Columns, int BlocksPerMultiprocessor, bool ForHopper)
 {
     /// <summary><c>mma.sync</c>: everywhere.</summary>
-    public static readonly ProductForm Mma = new(0, "mma-128", "", 128, 128, 2, false);
+    public static readonly ProductForm Mma = new(0, "mma-128", 128, 128, 2, false);
 
     /// <summary><c>mma.sync</c> in small tiles, for small batches.</summary>
-    public static readonly ProductForm Mma64 = new(1, "mma-64", "_64", 64, 64, 3, false);
+    public static readonly ProductForm Mma64 = new(1, "mma-64", 64, 64, 3, false);
 
     /// <summary><c>wgmma</c>, two blocks a multiprocessor.</summary>
-    public static readonly ProductForm Wgmma128 = new(2, "wgmma-128", "_wgmma_128", 128, 128, 2, true);
+    public static readonly ProductForm Wgmma128 = new(2, "wgmma-128", 128, 128, 2, true);
 
     /// <summary><c>wgmma</c> with tiles twice as wide.</summary>
-    public static readonly ProductForm Wgmma256 = new(3, "wgmma-256", "_wgmma_256", 128, 256, 1, true);
+    public static readonly ProductForm Wgmma256 = new(3, "wgmma-256", 128, 256, 1, true);
 
     public static readonly IReadOnlyList<ProductForm> All = [Mma, Mma64, Wgmma128, Wgmma256];
 }
@@ -41,23 +40,31 @@ internal sealed record ProductForm(int Index, string Name, string Suffix, int Ro
 /// <summary>A product on tensor cores, with what is done to its sums.</summary>
 internal sealed class ProductKernel
 {
-    public static readonly ProductKernel Linear = new("linear_bf16", ProductKind.Forward), Gelu = new("linear_gelu_bf16", ProductKind.Forward),
-        Geglu = new("linear_geglu_bf16", ProductKind.Forward, parts: 2),
-        InputGradient = new("linear_input_gradient_bf16", ProductKind.InputGradient),
-        WeightGradient = new("linear_weight_gradient_split_bf16", ProductKind.WeightGradient);
+    public static readonly ProductKernel
+        Linear = new(
+            "linear", ProductKind.Forward, [GpuKernels.Linear, GpuKernels.Linear64], [GpuKernels.LinearWgmma128, GpuKernels.LinearWgmma256]),
+        Gelu = new(
+            "linear_gelu", ProductKind.Forward, [GpuKernels.LinearGelu, GpuKernels.LinearGelu64],
+            [GpuKernels.LinearGeluWgmma128, GpuKernels.LinearGeluWgmma256]),
+        Geglu = new(
+            "linear_geglu", ProductKind.Forward, [GpuKernels.LinearGeglu, GpuKernels.LinearGeglu64],
+            [GpuKernels.LinearGegluWgmma128, GpuKernels.LinearGegluWgmma256], parts: 2),
+        InputGradient = new(
+            "linear_input_gradient", ProductKind.InputGradient, [GpuKernels.LinearInputGradient, GpuKernels.LinearInputGradient64],
+            [GpuKernels.LinearInputGradientWgmma128, GpuKernels.LinearInputGradientWgmma256]);
 
-    private readonly string[] _entries;
+    private readonly GpuKernelFamily<LinearKernelArguments>[] _everywhere;
+    private readonly GpuKernelFamily<LinearWgmma128KernelArguments>[] _forHopper;
 
-    /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in ProductOperands)"/> launches.</summary>
+    /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in LinearKernelArguments)"/> launches.</summary>
     public static readonly IReadOnlyList<ProductKernel> All = [Linear, Gelu, Geglu, InputGradient];
 
-    private ProductKernel(string name, ProductKind kind, int parts = 1)
-    {
-        (Name, Kind, Parts) = (name, kind, parts);
-        _entries = [.. ProductForm.All.Select(form => name + form.Suffix)];
-    }
+    private ProductKernel(
+        string name, ProductKind kind, GpuKernelFamily<LinearKernelArguments>[] everywhere,
+        GpuKernelFamily<LinearWgmma128KernelArguments>[] forHopper, int parts = 1) =>
+        (Name, Kind, Parts, _everywhere, _forHopper) = (name, kind, parts, everywhere, forHopper);
 
-    /// <summary>The name of its kernel in the form <see cref="ProductForm.Mma"/>.</summary>
+    /// <summary>The name that its forms have in common.</summary>
     public string Name { get; }
 
     public ProductKind Kind { get; }
@@ -65,5 +72,9 @@ internal sealed class ProductKernel
     /// <summary>2 where the right factor has gates and values.</summary>
     public int Parts { get; }
 
-    public string Entry(ProductForm form) => _entries[form.Index];
+    /// <summary>The kernel in a form that is not for Hopper.</summary>
+    public GpuKernel<LinearKernelArguments> For(ProductForm form) => _everywhere[form.Index].For(DType.BF16);
+
+    /// <summary>The kernel in a form that is for Hopper.</summary>
+    public GpuKernel<LinearWgmma128KernelArguments> ForHopper(ProductForm form) => _forHopper[form.Index - _everywhere.Length].For(DType.BF16);
 }

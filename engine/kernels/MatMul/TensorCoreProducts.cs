@@ -1,20 +1,5 @@
 namespace Engine.Kernels.Gpu;
 
-/// <summary>Elements in the memory of a GPU.</summary>
-internal readonly record struct DeviceElements(nint Address, long Count);
-
-/// <summary>The operands of a product on tensor cores; what is absent is empty.</summary>
-/// <param name="Left">x, or dy: [rows, depth].</param>
-/// <param name="Right">w: [columns, depth], twice as many rows where there are two parts; of an input's gradient [depth, columns].</param>
-/// <param name="Bias">A row of w's outputs.</param>
-/// <param name="Residual">What is added.</param>
-/// <param name="Y">The result: [rows, columns].</param>
-/// <param name="Rows">The rows.</param>
-/// <param name="Columns">The columns, of either part.</param>
-/// <param name="Depth">The extent over which products are summed, a multiple of eight.</param>
-internal readonly record struct ProductOperands(
-    DeviceElements Left, DeviceElements Right, DeviceElements Bias, DeviceElements Residual, DeviceElements Y, int Rows, int Columns, int Depth);
-
 /// <summary>Matrix products of bf16 operands on tensor cores, in the form that a table says.</summary>
 /// <param name="device">The GPU.</param>
 /// <param name="table">What was found to be the fastest.</param>
@@ -30,27 +15,43 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
         table.Choose(device.ComputeCapability, device.IsHopper, kind, Blocks(rows, RowsPerTile) * RowsPerTile, columns, depth);
 
     /// <summary>Launches a product in the form that the table says.</summary>
-    public void Launch(ProductKernel kernel, in ProductOperands o)
+    /// <param name="kernel">The product.</param>
+    /// <param name="o">
+    /// Its operands: left is x or dy, [rows, depth]; right w, [columns, depth], twice as many rows where there are two parts, or of an input's
+    /// gradient [depth, columns]; bias a row of w's outputs, or absent; y, and the residual unless it is absent, [rows, columns]. Depth is a
+    /// multiple of eight.
+    /// </param>
+    public void Launch(ProductKernel kernel, in LinearKernelArguments o)
     {
         (int outputs, int inputs) = kernel.Kind == ProductKind.Forward ? (kernel.Parts * o.Columns, o.Depth) : (o.Depth, o.Columns);
         Launch(kernel, Choose(kernel.Kind, o.Rows, outputs, inputs), o);
     }
 
     /// <summary>Launches a product in a form.</summary>
-    public void Launch(ProductKernel kernel, ProductForm form, in ProductOperands o)
+    public void Launch(ProductKernel kernel, ProductForm form, in LinearKernelArguments o)
     {
-        KernelArguments a = device.Begin(kernel.Entry(form));
+        int gridX = Blocks(o.Columns, form.Columns / kernel.Parts), gridY = Blocks(o.Rows, form.Rows);
+        if (!form.ForHopper)
+        {
+            device.Launch(kernel.For(form), o, gridX, gridY);
+            return;
+        }
+
         int outputs = kernel.Parts * o.Columns;
-        Factor(a, form, o.Left, o.Rows, o.Depth);
-        if (kernel.Kind == ProductKind.Forward) Factor(a, form, o.Right, outputs, o.Depth);
-        else Factor(a, form, o.Right, o.Depth, outputs);
-        View(a, o.Bias);
-        View(a, o.Residual);
-        View(a, o.Y);
-        a.I32(o.Rows);
-        a.I32(o.Columns);
-        a.I32(o.Depth);
-        device.Launch(Blocks(o.Columns, form.Columns / kernel.Parts), Blocks(o.Rows, form.Rows));
+        device.Launch(
+            kernel.ForHopper(form),
+            new()
+            {
+                LeftMap = new(o.Left, o.Rows, o.Depth),
+                RightMap = kernel.Kind == ProductKind.Forward ? new(o.Right, outputs, o.Depth) : new(o.Right, o.Depth, outputs),
+                Bias = o.Bias,
+                Residual = o.Residual,
+                Y = o.Y,
+                Rows = o.Rows,
+                Columns = o.Columns,
+                Depth = o.Depth,
+            },
+            gridX, gridY);
     }
 
     /// <summary>
@@ -76,37 +77,35 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
     /// <param name="dw">[outputs, inputs].</param>
     /// <param name="parts">[shares, outputs, inputs] to write sums of shares to; not used for one share.</param>
     /// <param name="share">The rows of a share.</param>
-    /// <param name="rows">The rows.</param>
-    /// <param name="outputs">The layer's outputs.</param>
-    /// <param name="inputs">The layer's inputs.</param>
-    public void WeightGradient(ProductForm form, DeviceElements dy, DeviceElements x, DeviceElements dw, DeviceElements parts, int share, int rows, int outputs, int inputs)
+    public void WeightGradient(ProductForm form, Tensor dy, Tensor x, Tensor dw, Tensor parts, int share)
     {
-        int shares = Blocks(rows, share);
-        KernelArguments a = device.Begin(ProductKernel.WeightGradient.Entry(form));
-        Factor(a, form, dy, rows, outputs);
-        Factor(a, form, x, rows, inputs);
-        View(a, shares > 1 ? parts : dw);
-        a.I32(outputs);
-        a.I32(inputs);
-        a.I32(rows);
-        a.I32(share);
-        device.Launch(Blocks(inputs, form.Columns), Blocks(outputs, form.Rows), shares);
-        if (shares == 1) return;
-        a = device.Begin("split_sum_f32");
-        View(a, parts);
-        View(a, dw);
-        a.I64(dw.Count);
-        a.I32(shares);
-        device.Launch((dw.Count + AddBlock - 1) / AddBlock);
+        int rows = x.Shape[0], outputs = dw.Shape[0], inputs = dw.Shape[1], shares = Blocks(rows, share);
+        int gridX = Blocks(inputs, form.Columns), gridY = Blocks(outputs, form.Rows);
+        Tensor sums = shares > 1 ? parts : dw;
+        if (form.ForHopper)
+            device.Launch(
+                (form == ProductForm.Wgmma128
+                    ? GpuKernels.LinearWeightGradientSplitWgmma128 : GpuKernels.LinearWeightGradientSplitWgmma256).For(DType.BF16),
+                new()
+                {
+                    LeftMap = new(dy, rows, outputs),
+                    RightMap = new(x, rows, inputs),
+                    Sums = sums,
+                    Rows = outputs,
+                    Columns = inputs,
+                    Depth = rows,
+                    Share = share,
+                },
+                gridX, gridY, shares);
+        else
+            device.Launch(
+                (form == ProductForm.Mma ? GpuKernels.LinearWeightGradientSplit : GpuKernels.LinearWeightGradientSplit64).For(DType.BF16),
+                new() { Left = dy, Right = x, Sums = sums, Rows = outputs, Columns = inputs, Depth = rows, Share = share },
+                gridX, gridY, shares);
+        if (shares > 1)
+            device.Launch(
+                GpuKernels.SplitSum, new() { Parts = parts, Y = dw, Count = dw.Count, Shares = shares }, (dw.Count + AddBlock - 1) / AddBlock);
     }
-
-    private void Factor(KernelArguments a, ProductForm form, DeviceElements matrix, int rows, int columns)
-    {
-        if (form.ForHopper) device.EncodeTensorMap(matrix.Address, rows, columns, a.TensorMap());
-        else View(a, matrix);
-    }
-
-    private static void View(KernelArguments a, DeviceElements elements) => a.View(elements.Address, elements.Count);
 
     private static int Blocks(int count, int perBlock) => (count + perBlock - 1) / perBlock;
 }

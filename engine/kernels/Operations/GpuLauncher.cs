@@ -37,9 +37,11 @@ public sealed class GpuLauncher
         where TOperation : struct, IOperation
         => operation.RunOnGpu(this);
 
-    /// <summary>Starts the arguments of a launch.</summary>
-    /// <param name="entry">The kernel.</param>
-    internal KernelArguments Begin(string entry) => _device.Begin(entry);
+    /// <inheritdoc cref="KernelLauncher.Launch{TArguments}"/>
+    internal void Launch<TArguments>(
+        GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
+        where TArguments : struct, IKernelArguments
+        => _device.Launch(kernel, arguments, gridX, gridY, gridZ, dynamicShared);
 
     /// <summary>Starts the arguments of a launch.</summary>
     /// <param name="entries">The kernel.</param>

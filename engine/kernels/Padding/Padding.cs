@@ -9,8 +9,6 @@ namespace Engine.Kernels;
 /// <param name="y">[sequences, longest, width].</param>
 public readonly unsafe struct Pad(Tensor x, CuSeqlens cuSeqlens, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("pad");
-
     static string IOperation.Name => "pad";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -28,12 +26,9 @@ public readonly unsafe struct Pad(Tensor x, CuSeqlens cuSeqlens, Tensor y) : IOp
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int longest = y.Shape[1], width = y.Shape[2];
-        KernelArguments a = gpu.Begin(Entries, x.DType, width);
-        a.View(x);
-        a.View(cuSeqlens.Borders);
-        a.View(y);
-        a.I32(longest);
-        a.I32(width);
-        gpu.Launch(Blocks((long)longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
+        gpu.Launch(
+            GpuKernels.Pad.For(x.DType, width),
+            new() { X = x, CuSeqlens = cuSeqlens.Borders, Y = y, Longest = longest, Width = width },
+            Blocks((long)longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
     }
 }

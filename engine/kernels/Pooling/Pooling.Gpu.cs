@@ -42,12 +42,12 @@ internal static class PoolingKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("pool_mean_f32", Forward<F32, float, MeanPooling>, Flat.Threads);
-        list.Add("pool_mean_any_f32", Forward<F32Any, float, MeanPooling>, Flat.Threads);
-        list.Add("pool_mean_bf16", Forward<BF16, ushort, MeanPooling>, Flat.Threads);
-        list.Add("pool_max_f32", Forward<F32, float, MaxPooling>, Flat.Threads);
-        list.Add("pool_max_any_f32", Forward<F32Any, float, MaxPooling>, Flat.Threads);
-        list.Add("pool_max_bf16", Forward<BF16, ushort, MaxPooling>, Flat.Threads);
+        list.AddFamily(
+            "pool_mean", Flat.Threads, f32: Forward<F32, float, MeanPooling>, anyF32: Forward<F32Any, float, MeanPooling>,
+            bf16: Forward<BF16, ushort, MeanPooling>);
+        list.AddFamily(
+            "pool_max", Flat.Threads, f32: Forward<F32, float, MaxPooling>, anyF32: Forward<F32Any, float, MaxPooling>,
+            bf16: Forward<BF16, ushort, MaxPooling>);
     }
 
     /// <summary>

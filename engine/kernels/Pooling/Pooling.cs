@@ -23,8 +23,6 @@ public enum Pooling
 /// <param name="y">[sequences, width].</param>
 public readonly unsafe struct PoolingForward(Tensor x, CuSeqlens cuSeqlens, Pooling pooling, Tensor y) : IOperation
 {
-    private static readonly KernelEntries MeanEntries = new("pool_mean"), MaxEntries = new("pool_max");
-
     static string IOperation.Name => "pool";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 4.0 * x.Count);
@@ -42,13 +40,10 @@ public readonly unsafe struct PoolingForward(Tensor x, CuSeqlens cuSeqlens, Pool
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int width = y.Shape[1];
-        KernelArguments a = gpu.Begin(pooling == Pooling.Mean ? MeanEntries : MaxEntries, x.DType, width);
-        a.View(x);
-        a.View(cuSeqlens.Borders);
-        a.View(y);
-        a.I32(width);
-        a.I32(pooling == Pooling.Cls ? 1 : int.MaxValue);
-        gpu.Launch(Chunks(width), cuSeqlens.Sequences);
+        gpu.Launch(
+            (pooling == Pooling.Mean ? GpuKernels.PoolMean : GpuKernels.PoolMax).For(x.DType, width),
+            new() { X = x, CuSeqlens = cuSeqlens.Borders, Y = y, Width = width, Limit = pooling == Pooling.Cls ? 1 : int.MaxValue },
+            Chunks(width), cuSeqlens.Sequences);
     }
 }
 
@@ -60,8 +55,6 @@ public readonly unsafe struct PoolingForward(Tensor x, CuSeqlens cuSeqlens, Pool
 /// <param name="dx">[tokens, width].</param>
 public readonly unsafe struct PoolingBackward(Tensor dy, CuSeqlens cuSeqlens, Pooling pooling, bool accumulate, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("pool_gradient");
-
     static string IOperation.Name => "pool, gradient";
 
     OperationCost IOperation.Cost => new(dx.Shape, 0, 4.0 * dx.Count);
@@ -81,13 +74,17 @@ public readonly unsafe struct PoolingBackward(Tensor dy, CuSeqlens cuSeqlens, Po
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int width = dy.Shape[1];
-        KernelArguments a = gpu.Begin(Entries, dy.DType, width);
-        a.View(dy);
-        a.View(cuSeqlens.Borders);
-        a.View(dx);
-        a.I32(width);
-        a.I32(pooling == Pooling.Cls ? 1 : int.MaxValue);
-        a.I32(accumulate ? 1 : 0);
-        gpu.Launch(Blocks((long)cuSeqlens.Longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
+        gpu.Launch(
+            GpuKernels.PoolGradient.For(dy.DType, width),
+            new()
+            {
+                Dy = dy,
+                CuSeqlens = cuSeqlens.Borders,
+                Dx = dx,
+                Width = width,
+                Limit = pooling == Pooling.Cls ? 1 : int.MaxValue,
+                Accumulate = accumulate ? 1 : 0,
+            },
+            Blocks((long)cuSeqlens.Longest * Chunks(width), WarpsPerBlock), cuSeqlens.Sequences);
     }
 }

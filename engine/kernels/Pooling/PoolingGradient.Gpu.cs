@@ -9,9 +9,8 @@ internal static class PoolingGradientKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("pool_gradient_f32", Gradient<F32, float>, Flat.Threads);
-        list.Add("pool_gradient_any_f32", Gradient<F32Any, float>, Flat.Threads);
-        list.Add("pool_gradient_bf16", Gradient<BF16, ushort>, Flat.Threads);
+        list.AddFamily(
+            "pool_gradient", Flat.Threads, f32: Gradient<F32, float>, anyF32: Gradient<F32Any, float>, bf16: Gradient<BF16, ushort>);
     }
 
     /// <summary>

@@ -26,13 +26,7 @@ public readonly unsafe struct SumOfLosses(Tensor losses, Tensor place, Tensor su
         sums.Span<double>()[*place.Pointer<int>()] = sum;
     }
 
-    void IOperation.RunOnGpu(GpuLauncher gpu)
-    {
-        KernelArguments a = gpu.Begin("sum_of_losses");
-        a.View(losses);
-        a.View(place);
-        a.View(sums);
-        a.I32(checked((int)losses.Count));
-        gpu.Launch(1);
-    }
+    void IOperation.RunOnGpu(GpuLauncher gpu) =>
+        gpu.Launch(
+            GpuKernels.SumOfLosses, new() { Losses = losses, Place = place, Sums = sums, Count = checked((int)losses.Count) }, 1);
 }

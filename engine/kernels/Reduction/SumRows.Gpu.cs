@@ -12,8 +12,7 @@ internal static class SumRowsKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("sum_rows_f32", Sum<F32, float>, Flat.Threads);
-        list.Add("sum_rows_bf16", Sum<BF16, ushort>, Flat.Threads);
+        list.AddFamily("sum_rows", Flat.Threads, f32: Sum<F32, float>, bf16: Sum<BF16, ushort>);
     }
 
     /// <summary>

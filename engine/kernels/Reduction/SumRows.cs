@@ -40,7 +40,6 @@ public readonly unsafe struct SumRows(Tensor x, Tensor y) : IOperation
 internal static class RowParts
 {
     private const int RowsPerPart = 256, MaxParts = 64, RowsPerTile = 128;
-    private static readonly KernelEntries Entries = new("sum_rows");
 
     /// <summary>How many parts.</summary>
     public static int Of(int rows) => (int)Math.Clamp(Blocks(rows, RowsPerPart), 1, MaxParts);
@@ -49,15 +48,9 @@ internal static class RowParts
     public static int Rows(int rows, int parts) => (int)Blocks(Blocks(rows, RowsPerTile) * RowsPerTile, parts);
 
     /// <summary>Sums each part. x: [rows, width]; y: [parts, width].</summary>
-    public static void Sum(GpuLauncher gpu, Tensor x, Tensor y, int rows, int width, int parts, bool accumulate)
-    {
-        KernelArguments a = gpu.Begin(Entries, x.DType);
-        a.View(x);
-        a.View(y);
-        a.I32(rows);
-        a.I32(width);
-        a.I32(Rows(rows, parts));
-        a.I32(accumulate ? 1 : 0);
-        gpu.Launch(Chunks(width), parts);
-    }
+    public static void Sum(GpuLauncher gpu, Tensor x, Tensor y, int rows, int width, int parts, bool accumulate) =>
+        gpu.Launch(
+            GpuKernels.SumRows.For(x.DType),
+            new() { X = x, Y = y, Rows = rows, Width = width, RowsPerPart = Rows(rows, parts), Accumulate = accumulate ? 1 : 0 },
+            Chunks(width), parts);
 }

@@ -1,4 +1,5 @@
 using Engine.Kernels.Gpu;
+using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
@@ -7,8 +8,6 @@ namespace Engine.Kernels;
 /// <param name="y">The shape of x; may be x.</param>
 public readonly unsafe struct TanhForward(Tensor x, Tensor y) : IOperation
 {
-    private static readonly KernelEntries Entries = new("tanh");
-
     static string IOperation.Name => "tanh";
 
     OperationCost IOperation.Cost => new(y.Shape, 0, 8.0 * y.Count);
@@ -23,7 +22,7 @@ public readonly unsafe struct TanhForward(Tensor x, Tensor y) : IOperation
         ElementwiseRun.OnCpu<T, TanhFunction>(cpu, x, x, y);
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementwiseRun.OnGpu(gpu, Entries, x, y);
+        gpu.Launch(GpuKernels.Tanh.For(x.DType), new() { X = x, Y = y, Count = x.Count }, Blocks(x.Count, FlatBlock));
 }
 
 /// <summary>The gradient of tanh, <c>dx (+)= dy · (1 − y²)</c>.</summary>
@@ -33,8 +32,6 @@ public readonly unsafe struct TanhForward(Tensor x, Tensor y) : IOperation
 /// <param name="dx">The gradient of the operand; may be dy.</param>
 public readonly unsafe struct TanhBackward(Tensor y, Tensor dy, bool accumulate, Tensor dx) : IOperation
 {
-    private static readonly KernelEntries Entries = new("tanh_gradient");
-
     static string IOperation.Name => "tanh, gradient";
 
     OperationCost IOperation.Cost => new(dx.Shape, 0, 12.0 * dx.Count);
@@ -50,5 +47,7 @@ public readonly unsafe struct TanhBackward(Tensor y, Tensor dy, bool accumulate,
         ElementwiseRun.OnCpu<T, TanhGradient>(cpu, y, dy, dx, accumulate);
 
     void IOperation.RunOnGpu(GpuLauncher gpu) =>
-        ElementwiseRun.GradientOnGpu(gpu, Entries, y, dy, dx, accumulate);
+        gpu.Launch(
+            GpuKernels.TanhGradient.For(dy.DType), new() { Kept = y, Dy = dy, Dx = dx, Count = dx.Count, Accumulate = accumulate ? 1 : 0 },
+            Blocks(dx.Count, FlatBlock));
 }

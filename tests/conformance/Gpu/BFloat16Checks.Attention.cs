@@ -19,7 +19,7 @@ internal sealed partial class BFloat16Checks
     public string RelativeAttention(int[] lengths, int headSize, RelativeTable table)
     {
         const int Heads = 1;
-        var mod = new RelativeBias(new BiasTable(Upload(table.Values.ToArray()), Heads, table.Values.Length));
+        var mod = new RelativeBias(new BiasTable(DeviceMemory.Address(Wide(table.Values.ToArray())), Heads, table.Values.Length));
         string errors = Attention(lengths, Heads, headSize, table.Here, mod, gradient: true, dropout: 0);
         GC.KeepAlive(table);
         return errors;
@@ -48,42 +48,41 @@ internal sealed partial class BFloat16Checks
 
         AttentionResults Run()
         {
-            nint input = Narrow(qkv), borders = Upload((int[])[0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())]);
-            nint mods = Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))]);
-            nint y = Allocate(2L * tokens * hidden), lse = Allocate(4L * heads * tokens), delta = Allocate(4L * heads * tokens);
-            nint gradients = Narrow(dy), dqkv = Allocate(6L * tokens * hidden);
-            nint stream = Upload((uint[])[0x76543210, 0x98, 3]);
-            Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, (y, (long)tokens * hidden));
+            Tensor input = Narrow(qkv), borders = _memory.Upload<int>([0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())], DType.I32);
+            Tensor mods = _memory.Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))], DType.U8);
+            Tensor y = _memory.Rent(DType.BF16, tokens, hidden), lse = _memory.Rent(DType.F32, heads, tokens);
+            Tensor delta = _memory.Rent(DType.F32, heads, tokens), gradients = Narrow(dy), dqkv = _memory.Rent(DType.BF16, tokens, 3 * hidden);
+            Tensor stream = _memory.Upload<uint>([0x76543210, 0x98, 3], DType.I32);
+            Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, y);
             if (gradient)
             {
-                KernelArguments a = Begin("attention_delta_bf16");
-                a.View(y, (long)tokens * hidden);
-                a.View(gradients, (long)tokens * hidden);
-                a.View(delta, (long)heads * tokens);
+                KernelArguments a = device.Begin("attention_delta_bf16");
+                a.View(y);
+                a.View(gradients);
+                a.View(delta);
                 a.I32(tokens);
                 a.I32(headSize);
                 device.Launch((tokens + 7) / 8, heads);
-                (nint, long)[] views = [(delta, (long)heads * tokens), (gradients, (long)tokens * hidden), (dqkv, 3L * tokens * hidden)];
-                Launch("attention_keys_values_gradient", 64, views);
-                Launch("attention_queries_gradient", 64, views);
+                Launch("attention_keys_values_gradient", 64, delta, gradients, dqkv);
+                Launch("attention_queries_gradient", 64, delta, gradients, dqkv);
             }
 
-            return new(ReadNarrow(y, tokens * hidden), Read(lse, heads * tokens), gradient ? ReadNarrow(dqkv, 3 * tokens * hidden) : []);
+            return new(ReadNarrow(y), _memory.Read<float>(lse), gradient ? ReadNarrow(dqkv) : []);
 
-            void Launch(string kernel, int rows, params (nint Address, long Count)[] views)
+            void Launch(string kernel, int rows, params Tensor[] views)
             {
                 int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
                 KernelArguments a = device.Begin<TMod>(
                     $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
-                a.View(input, 3L * tokens * hidden);
-                a.View(borders, lengths.Length + 1);
-                a.View(mods, heads);
-                a.View(lse, (long)heads * tokens);
-                foreach ((nint address, long count) in views) a.View(address, count);
+                a.View(input);
+                a.View(borders);
+                a.View(DeviceMemory.Address(mods), heads);
+                a.View(lse);
+                foreach (Tensor view in views) a.View(view);
                 a.I32(headSize);
                 a.I32(tokens);
                 a.F32((float)(1 / Math.Sqrt(headSize)));
-                if (dropout > 0) a.Dropout(stream, dropout, site: 8);
+                if (dropout > 0) a.Dropout(DeviceMemory.Address(stream), dropout, site: 8);
                 device.Launch((lengths.Max() + rows - 1) / rows, heads, lengths.Length);
             }
         }
@@ -107,15 +106,6 @@ internal sealed partial class BFloat16Checks
         double ratio = Math.Sqrt(squares / Math.Max(squaresNaive, double.Epsilon));
         Check.That(Math.Sqrt(squares) <= (2 * Math.Sqrt(squaresNaive)) + Sums, $"{name}: the error is {ratio:F2} times the naive one");
         return FormattableString.Invariant($"{name} {largest:E2}/{largestNaive:E2} rms {(squaresNaive > 0 ? ratio : 0):F2}");
-    }
-
-    private nint Narrow(double[] values) => Upload(Array.ConvertAll(values, v => (BFloat16)(float)v));
-
-    private float[] ReadNarrow(nint address, int count)
-    {
-        var values = new BFloat16[count];
-        device.Download(address, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
-        return Array.ConvertAll(values, v => (float)v);
     }
 
     private sealed record AttentionResults(float[] Y, float[] LogSumExp, float[] DQkv);

@@ -11,17 +11,18 @@ internal sealed partial class BFloat16Checks
     public void LinearInputGradient(int rows, int outputs, int inputs, bool add)
     {
         double[] dy = Normal(rows * outputs, 1), w = Normal(outputs * inputs, 1 / Math.Sqrt(outputs)), before = Normal(rows * inputs, 1);
-        nint dx = Upload(Array.ConvertAll(before, v => (BFloat16)(float)v));
-        KernelArguments a = Begin("linear_input_gradient_bf16");
-        View(a, dy);
-        View(a, w);
-        a.View(0, 0);
-        a.View(add ? dx : 0, add ? before.Length : 0);
-        a.View(dx, before.Length);
-        a.I32(rows);
-        a.I32(inputs);
-        a.I32(outputs);
-        device.Launch((inputs + 127) / 128, (rows + 127) / 128);
+        Tensor dx = Narrow(before);
+        Products.Launch(ProductKernel.InputGradient, ProductForm.Mma, new()
+        {
+            Left = Narrow(dy),
+            Right = Narrow(w),
+            Bias = default,
+            Residual = add ? dx : default,
+            Y = dx,
+            Rows = rows,
+            Columns = inputs,
+            Depth = outputs,
+        });
         double[] expected = Reference.MatMul(dy, Transposed(w, outputs, inputs), rows, inputs, outputs);
         for (int i = 0; i < expected.Length && add; i++) expected[i] += before[i];
         Near(expected, dx);
@@ -49,11 +50,12 @@ internal sealed partial class BFloat16Checks
 
         float[] Run()
         {
-            int count = outputs * inputs, shares = (rows + share - 1) / share;
-            nint dw = Upload(Single(before)), sums = shares > 1 ? Allocate(4L * shares * count) : dw;
-            Products.WeightGradient(
-                form ?? ProductForm.Mma, Elements(dy), Elements(x), new(dw, count), new(sums, (long)shares * count), share, rows, outputs, inputs);
-            return Read(dw, count);
+            int shares = (rows + share - 1) / share;
+            Tensor dw = Wide(Single(before)).Slice(0, new Shape(outputs, inputs));
+            Tensor parts = shares > 1 ? _memory.Rent(DType.F32, shares, outputs, inputs) : default;
+            Tensor ofRows = Narrow(x).Slice(0, new Shape(rows, inputs));
+            Products.WeightGradient(form ?? ProductForm.Mma, Narrow(dy), ofRows, dw, parts, share);
+            return _memory.Read<float>(dw);
         }
     }
 

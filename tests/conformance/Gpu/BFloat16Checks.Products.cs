@@ -16,21 +16,30 @@ internal sealed partial class BFloat16Checks
     /// <param name="kernel">The product.</param>
     /// <param name="form">How it is computed.</param>
     /// <param name="shape">Rows, columns (of either part) and depth.</param>
-    /// <param name="optional">Whether there are bias and residual, where they may be absent.</param>
-    public void Product(ProductKernel kernel, ProductForm form, (int Rows, int Columns, int Depth) shape, bool optional)
+    /// <param name="bias">Whether there is a bias, where the product may have one.</param>
+    /// <param name="residual">Whether there is a residual.</param>
+    public void Product(ProductKernel kernel, ProductForm form, (int Rows, int Columns, int Depth) shape, bool bias, bool residual)
     {
         (int rows, int columns, int depth) = shape;
         int outputs = kernel.Parts * columns;
         bool forward = kernel.Kind == ProductKind.Forward;
-        double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth)), b = optional && forward ? Normal(outputs, 1) : [];
-        double[] residual = optional ? Normal(rows * columns, 1) : [];
-        nint y = Allocate(2L * rows * columns);
-        device.Enter();
-        Products.Launch(kernel, form, new(
-            Elements(x), Elements(w), Elements(b), Elements(residual), new(y, (long)rows * columns), rows, columns, depth));
+        double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth)), b = bias && forward ? Normal(outputs, 1) : [];
+        double[] added = residual ? Normal(rows * columns, 1) : [];
+        Tensor y = _memory.Rent(DType.BF16, rows, columns);
+        Products.Launch(kernel, form, new()
+        {
+            Left = Narrow(x),
+            Right = Narrow(w),
+            Bias = Narrow(b),
+            Residual = Narrow(added),
+            Y = y,
+            Rows = rows,
+            Columns = columns,
+            Depth = depth,
+        });
         double[] sums = Reference.MatMul(x, forward ? w : Transposed(w, depth, outputs), rows, outputs, depth);
         for (int i = 0; i < sums.Length && b.Length > 0; i++) sums[i] += b[i % outputs];
-        Near(Finished(kernel, sums, residual, columns), y);
+        Near(Finished(kernel, sums, added, columns), y);
     }
 
     /// <summary>Two forms of a product agree on a GPU to the rounding of results: what is checked before a form is timed.</summary>
@@ -38,19 +47,26 @@ internal sealed partial class BFloat16Checks
     {
         (int rows, int columns, int depth) = shape;
         int outputs = kernel.Parts * columns;
-        DeviceElements x = Elements(Normal(rows * depth, 1)), w = Elements(Normal(outputs * depth, 1 / Math.Sqrt(depth)));
+        Tensor x = Narrow(Normal(rows * depth, 1)), w = Narrow(Normal(outputs * depth, 1 / Math.Sqrt(depth)));
         float[] expected = Run(ProductForm.Mma), actual = Run(form);
         for (int i = 0; i < expected.Length; i++)
             Check.Near(expected[i], actual[i], (2 * Rounding * Math.Abs(expected[i])) + 1e-4, $"{form.Name} beside {ProductForm.Mma.Name}, element {i}");
 
         float[] Run(ProductForm by)
         {
-            nint y = Allocate(2L * rows * columns);
-            device.Enter();
-            Products.Launch(kernel, by, new(x, w, default, default, new(y, (long)rows * columns), rows, columns, depth));
-            var bits = new BFloat16[rows * columns];
-            device.Download(y, System.Runtime.InteropServices.MemoryMarshal.AsBytes(bits.AsSpan()));
-            return Array.ConvertAll(bits, v => (float)v);
+            Tensor y = _memory.Rent(DType.BF16, rows, columns);
+            Products.Launch(kernel, by, new()
+            {
+                Left = x,
+                Right = w,
+                Bias = default,
+                Residual = default,
+                Y = y,
+                Rows = rows,
+                Columns = columns,
+                Depth = depth,
+            });
+            return ReadNarrow(y);
         }
     }
 
@@ -65,7 +81,4 @@ internal sealed partial class BFloat16Checks
             return first + (residual.Length > 0 ? residual[i] : 0);
         })];
     }
-
-    private DeviceElements Elements(double[] values) =>
-        values.Length == 0 ? default : new(Upload(Array.ConvertAll(values, v => (BFloat16)(float)v)), values.Length);
 }

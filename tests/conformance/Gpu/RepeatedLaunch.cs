@@ -19,22 +19,18 @@ internal static class RepeatedLaunch
     public static void Repeat(
         this GpuDevice device, CompiledKernel kernel, byte[] block, int gridX, int gridY, int gridZ, int dynamicShared, Dictionary<nint, nint>? copies = null)
     {
-        KernelArguments a = device.Begin(kernel.Entry);
+        KernelArguments to = device.Begin(kernel.Entry);
+        byte[] own = [.. block];
         foreach (KernelParameter p in kernel.Parameters)
         {
-            ReadOnlySpan<byte> value = block.AsSpan(p.Offset);
-            switch (p.Kind)
+            Span<byte> value = own.AsSpan(p.Offset, p.Size);
+            if (p.Kind == KernelParameterKind.View && copies is not null)
             {
-                case KernelParameterKind.View:
-                    nint address = (nint)MemoryMarshal.Read<long>(value);
-                    a.View(copies?.GetValueOrDefault(address, address) ?? address, MemoryMarshal.Read<long>(value[8..]));
-                    break;
-                case KernelParameterKind.I32: a.I32(MemoryMarshal.Read<int>(value)); break;
-                case KernelParameterKind.U32: a.U32(MemoryMarshal.Read<uint>(value)); break;
-                case KernelParameterKind.I64: a.I64(MemoryMarshal.Read<long>(value)); break;
-                case KernelParameterKind.TensorMap: value[..p.Size].CopyTo(a.TensorMap()); break;
-                default: a.F32(MemoryMarshal.Read<float>(value)); break;
+                nint address = (nint)MemoryMarshal.Read<long>(value);
+                MemoryMarshal.Write(value, (long)copies.GetValueOrDefault(address, address));
             }
+
+            to.AddBytes(value, p);
         }
 
         device.Launch(gridX, gridY, gridZ, dynamicShared);
