@@ -71,6 +71,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         yield return ("cross_entropy_gradient", s => 2L * GateRows * Classes * s, CrossEntropyGradient);
         yield return ("gather_rows", s => (2 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, GpuKernels.GatherRows, h));
         yield return ("scatter_rows", s => (3 * Flat * s) + (4L * Rows), (o, h) => Rowwise(o, GpuKernels.ScatterRows, h));
+        yield return ("rotary", s => 2 * Flat * s, Rotary);
         yield return ("attention_delta", s => 2 * Flat * s, Delta);
         yield return ("pool_mean", s => Flat * s, PoolMean);
         yield return ("pool_gradient", s => Flat * s, PoolGradient);
@@ -295,6 +296,26 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
             a.I32(Width / Heads);
             o.Device.Launch(Blocks(Rows, WarpsPerBlock), Heads);
         };
+    }
+
+    private Action Rotary(Operands o, bool bf16)
+    {
+        const int Heads = 12, HeadSize = Width / Heads;
+        return Launch(
+            o, GpuKernels.Rotary.For(Type(bf16)),
+            new()
+            {
+                X = o.Elements(bf16, Rows, Width),
+                Y = o.Elements(bf16, Rows, Width),
+                Table = o.Floats(Rows, HeadSize),
+                CuSeqlens = o.Integers(2, i => i * Rows),
+                Width = Width,
+                HeadSize = HeadSize,
+                Heads = Heads,
+                All = Heads,
+                Sign = 1,
+            },
+            Rows);
     }
 
     private Action PoolMean(Operands o, bool bf16) => Launch(

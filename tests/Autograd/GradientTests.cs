@@ -297,6 +297,46 @@ public class GradientTests
         Assert.Throws<Xunit.Sdk.FailException>(() => check.Compare(y, () => [.. xs.Select(v => 1.001 * Math.Tanh(v))]));
     }
 
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Attention_with_rotary_positions_of_a_packed_qkv_and_of_queries_alone(string form)
+    {
+        const int Heads = 2, Size = 6;
+        int[] lengths = [5, 0, 1, 9];
+        using var check = new GradientCheck(Backends.Create(form, 2));
+        using var tables = new Arena(check.Backend);
+        Tensor table = Rotary.Table(tables, positions: 9, Size);
+        CuSeqlens borders = check.Arena.RentCuSeqlens(lengths);
+        (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * Heads * Size);
+        Variable rotated = new Rotary(table, 2 * Heads).Forward(check.Tape, qkv, borders);
+        Variable y = new Attention<NoModification>(Heads, default).Forward(check.Tape, rotated, borders);
+        check.Compare(y, () => Reference.Attention(
+            RotaryCase.Rotated(values, lengths, 2 * Heads, Size), lengths, Heads, Size, default(NoModification)).Result);
+
+        using var alone = new GradientCheck(Backends.Create(form, 2));
+        using var other = new Arena(alone.Backend);
+        (Variable q, double[] qs) = alone.Input("q", lengths.Sum(), Heads * Size);
+        Variable turned = new Rotary(Rotary.Table(other, positions: 9, Size), Heads)
+            .Forward(alone.Tape, q, alone.Arena.RentCuSeqlens(lengths));
+        alone.Compare(turned, () => RotaryCase.Rotated(qs, lengths, Heads, Size));
+    }
+
+    [Fact]
+    public void Rotary_positions_refuse_what_does_not_fit_the_table()
+    {
+        using Backend backend = CpuBackend.Create(1);
+        using Arena arena = new(backend), activations = new(backend);
+        Tape tape = Tape.ForInference(activations);
+        Assert.Throws<ArgumentException>(() => Rotary.Table(arena, positions: 4, headSize: 5));
+        var rotary = new Rotary(Rotary.Table(arena, positions: 4, headSize: 6), heads: 2);
+        Assert.Contains("4 positions", Fault(12, 5), StringComparison.Ordinal);
+        Assert.Contains("whole heads of 6", Fault(15, 4), StringComparison.Ordinal);
+        Assert.Contains("1 to 1", Fault(6, 4), StringComparison.Ordinal);
+
+        string Fault(int width, int length) => Assert.Throws<ArgumentException>(
+            () => rotary.Forward(tape, tape.Rent(length, width), activations.RentCuSeqlens([length]))).Message;
+    }
+
     private static void CheckAttention<TMod>(string form, int[] lengths, int heads, int size, TMod mod, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
     {

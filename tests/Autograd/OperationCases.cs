@@ -121,6 +121,22 @@ internal static class OperationCases
             };
         }
 
+        foreach (bool inPlace in (bool[])[false, true])
+        {
+            yield return new OperationCase(inPlace ? "Rotary.ForwardInPlace" : "Rotary.Forward", "q and k of a packed qkv", (6, 24))
+            {
+                Declare = owner =>
+                {
+                    var rotary = new Rotary(Rotary.Table(owner.Own(new Arena(owner.Set.Backend)), positions: 4, headSize: 4), heads: 4);
+                    return (inputs, x) => inPlace
+                        ? rotary.ForwardInPlace(inputs.Tape, x[0], inputs.Borders(Lengths))
+                        : rotary.Forward(inputs.Tape, x[0], inputs.Borders(Lengths));
+                },
+                Reference = (x, _, _) => RotaryCase.Rotated(x[0], Lengths, rotated: 4, headSize: 4),
+                InPlace = inPlace ? 0 : -1,
+            };
+        }
+
         yield return new OperationCase("RelativeAttention.Forward", "radius 2", (6, 12))
         {
             Declare = owner =>

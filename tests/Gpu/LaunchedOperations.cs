@@ -83,6 +83,7 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         Tensor qkv = Numbers(16, 3 * Heads * headSize), y = Numbers(16, Heads * headSize), logSumExp = Floats(Heads, 16);
         Launch(new AttentionForward<Alibi>(qkv, borders, Heads, default, logSumExp, y, dropped));
         Launch(new AttentionBackward<Alibi>(qkv, borders, Heads, default, logSumExp, y, y, qkv, dropped));
+        if (headSize % 2 == 0) Launch(new ApplyRotary(qkv, borders, Floats(9, headSize), 2 * Heads, inverse: false, qkv));
     }
 
     private void Flat()

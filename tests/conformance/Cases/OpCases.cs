@@ -19,11 +19,13 @@ public static class OpCases
             yield return new EmbeddingCase(n, 11, 6, types: n % 2 == 0);
             yield return new AttentionCase<Alibi>([n], 3, 8, default);
             yield return new PoolingCase([n], 3, (Pooling)(n % 3));
+            yield return new RotaryCase([n], rotated: 2, heads: 3, headSize: 8, inPlace: n % 2 == 0, inverse: n % 4 < 2);
             if (n == 0) continue;
             yield return new LayerNormCase(3, n, inPlace: n % 3 == 0);
             yield return new CrossEntropyCase(3, n);
             yield return new EmbeddingCase(5, 7, n, types: n % 2 == 1);
             yield return new PoolingCase([2, 0, 3], n, (Pooling)(n % 3));
+            yield return new RotaryCase([2, 0, 3], rotated: 2, heads: 2 + (n % 2), headSize: 2 * n, inPlace: n % 3 == 0, inverse: n % 2 == 0);
         }
 
         foreach (int depth in (int[])[767, 768, 769, 1537])
@@ -71,6 +73,13 @@ public static class OpCases
             yield return new ElementLossCase(n, 3, binary: false, weighted: n % 2 == 1);
             yield return new ScaleCase(7 * n);
         }
+
+        foreach (int headSize in (int[])[2, 10, 64])
+            foreach (bool inPlace in (bool[])[false, true])
+            {
+                yield return new RotaryCase([7, 0, 65, 1], rotated: 8, heads: 12, headSize, inPlace);
+                yield return new RotaryCase([3], rotated: 2, heads: 2, headSize, inPlace, inverse: true);
+            }
 
         int[][] batches = [[1], [64], [65], [130], [0, 7, 0, 0, 33, 1, 0]];
         foreach (int[] lengths in batches)

@@ -36,6 +36,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
             yield return new PoolingCase([3, 0, 2], width, Pooling.Max);
             yield return new CrossEntropyCase(3, width);
         }
+
+        foreach (bool inPlace in (bool[])[false, true]) yield return new RotaryCase([7, 0, 65], rotated: 4, heads: 6, headSize: 16, inPlace);
     }
 
     public override string Description => Inner.Description + ", in bf16 beside fp32";
