@@ -4,7 +4,8 @@ namespace Dnabert2;
 
 /// <summary>Reads the values of a <c>config.json</c>; their ranges are those of <see cref="Dnabert2Config"/>.</summary>
 /// <param name="json">Its object.</param>
-internal readonly struct ConfigReader(JsonFields json)
+/// <param name="own">An attention that it may name besides the built-in ones.</param>
+internal readonly struct ConfigReader(JsonFields json, SelfAttention? own = null)
 {
     public const string Remedy = "correct it, or fetch the file again";
 
@@ -23,11 +24,22 @@ internal readonly struct ConfigReader(JsonFields json)
             HiddenDropoutProb = Number("hidden_dropout_prob") ?? 0.1f,
             AttentionProbsDropoutProb = Number("attention_probs_dropout_prob") ?? 0,
             ClassifierDropout = Number("classifier_dropout"),
-            NumLabels = json.Has("num_labels") ? Integer("num_labels", Dnabert2Config.MostLabels) : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1) : 2,
+            Attention = json.Has("attention") ? Attention(json.Text("attention")) : SelfAttention.Alibi,
+            NumLabels = json.Has("num_labels") ? Integer("num_labels", Dnabert2Config.MostLabels)
+                : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1)
+                : 2,
         };
         if (json.Has("hidden_act") && json.Text("hidden_act") is not "gelu" and var act)
             throw json.Fault("hidden_act", $"is \"{act}\", which is not supported; DNABERT-2 has \"gelu\"");
         return json.Checked(config, read => read.Validate());
+    }
+
+    private SelfAttention Attention(string name)
+    {
+        if (name == own?.Name) return own;
+        return SelfAttention.TryParse(name, out SelfAttention? attention) ? attention : throw json.Refusal("attention",
+            $"is '{name}', which is not built in; these are {SelfAttention.Names}. Correct it, or if it is of a type of your own, "
+            + "give that to ModelSource.Open");
     }
 
     private int Integer(string key, int most) =>

@@ -48,11 +48,19 @@ public sealed record Dnabert2Config
     /// <summary>Outputs of the classifier, where there is one, from 1 to 65,536.</summary>
     public int NumLabels { get; init; } = 2;
 
+    /// <summary>
+    /// The self-attention of every layer, <c>attention</c> in <c>config.json</c>: ALiBi unless given. Hugging Face's classes know ALiBi
+    /// alone.
+    /// </summary>
+    public SelfAttention Attention { get; init; } = SelfAttention.Alibi;
+
     /// <summary>Reads a <c>config.json</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="attention">An attention of one's own that the file may name; it may name a built-in one all the same.</param>
     /// <exception cref="InvalidDataException">Not JSON, or a value that no DNABERT-2 has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Dnabert2Config Load(string path) =>
-        JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json).Read());
+    public static Dnabert2Config Load(string path, SelfAttention? attention = null) =>
+        JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
 
     /// <summary>Writes a <c>config.json</c> that this engine and Hugging Face's classes read.</summary>
     public void Save(Stream destination)
@@ -78,6 +86,7 @@ public sealed record Dnabert2Config
         if (ClassifierDropout is { } dropout) json.WriteNumber("classifier_dropout", dropout);
         else json.WriteNull("classifier_dropout");
         json.WriteNumber("num_labels", NumLabels);
+        json.WriteString("attention", Attention.Name);
         json.WriteNumber("alibi_starting_size", 512);
         json.WriteNumber("max_position_embeddings", 512);
         json.WriteEndObject();
@@ -101,10 +110,11 @@ public sealed record Dnabert2Config
         OptionRange.Check("classifier_dropout", ClassifierDropout ?? 0, 0, 0.999f);
         if (HiddenSize % NumAttentionHeads != 0)
             throw new ArgumentException($"num_attention_heads {NumAttentionHeads} does not divide hidden_size {HiddenSize}");
+        Attention.Check(this);
         if (ParameterCount > int.MaxValue)
             throw new ArgumentException(
-                $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size {IntermediateSize} " +
-                $"make {ParameterCount:N0} parameters; at most {int.MaxValue:N0} are meant");
+                $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size " +
+                $"{IntermediateSize} make {ParameterCount:N0} parameters; at most {int.MaxValue:N0} are meant");
     }
 
     // The large ones: embeddings, the matrices of the layers and of the heads.
@@ -113,6 +123,7 @@ public sealed record Dnabert2Config
         get
         {
             long hidden = HiddenSize, layer = (4 * hidden * hidden) + (3 * hidden * IntermediateSize) + (10 * hidden);
+            layer += Attention.ParametersPerLayer(NumAttentionHeads);
             return (hidden * (VocabSize + TypeVocabSize + NumLabels)) + (NumHiddenLayers * layer) + (2 * hidden * hidden);
         }
     }

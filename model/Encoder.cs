@@ -5,8 +5,9 @@ using Engine.Runtime;
 namespace Dnabert2;
 
 /// <summary>
-/// The encoder of DNABERT-2 (arXiv 2306.15006): a BERT with ALiBi in place of position embeddings, gated feed-forward layers, and
-/// normalisation after each residual sum. Sequences are packed: every tensor is <c>[total tokens, width]</c>, without padding.
+/// The encoder of DNABERT-2 (arXiv 2306.15006): a BERT with ALiBi, or another attention of the config, in place of position
+/// embeddings, gated feed-forward layers, and normalisation after each residual sum. Sequences are packed: every tensor is
+/// <c>[total tokens, width]</c>, without padding.
 /// </summary>
 public sealed class Encoder
 {
@@ -19,9 +20,11 @@ public sealed class Encoder
         ArgumentNullException.ThrowIfNull(set);
         ArgumentNullException.ThrowIfNull(config);
         _embedding = Embedding.Declare(
-            set, "bert.embeddings.", config.VocabSize, config.TypeVocabSize, config.HiddenSize, config.LayerNormEps, config.HiddenDropoutProb);
+            set, "bert.embeddings.", config.VocabSize, config.TypeVocabSize, config.HiddenSize, config.LayerNormEps,
+            config.HiddenDropoutProb);
         _layers = new EncoderLayer[config.NumHiddenLayers];
-        for (int i = 0; i < _layers.Length; i++) _layers[i] = new EncoderLayer(set, config, $"bert.encoder.layer.{i}.");
+        Func<string, ISelfAttention> attention = config.Attention.Declare(set, config);
+        for (int i = 0; i < _layers.Length; i++) _layers[i] = new EncoderLayer(set, config, attention, $"bert.encoder.layer.{i}.");
     }
 
     /// <summary>The layers, first to last.</summary>
@@ -51,9 +54,9 @@ public sealed class EncoderLayer
     private readonly AttentionBlock _attention;
     private readonly FeedForwardBlock _feedForward;
 
-    internal EncoderLayer(ParameterSet set, Dnabert2Config config, string name)
+    internal EncoderLayer(ParameterSet set, Dnabert2Config config, Func<string, ISelfAttention> attention, string name)
     {
-        _attention = new AttentionBlock(set, config, name);
+        _attention = new AttentionBlock(set, config, attention, name);
         _feedForward = new FeedForwardBlock(set, config, name);
     }
 
@@ -77,10 +80,10 @@ public sealed class EncoderLayer
         return tape.RunInPlace(_feedForward, x, cuSeqlens);                         // [tokens, hidden]
     }
 
-    private sealed class AttentionBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
+    private sealed class AttentionBlock(ParameterSet set, Dnabert2Config c, Func<string, ISelfAttention> attention, string name) : ISegment
     {
         private readonly Linear _qkv = Linear.Declare(set, name + "attention.self.Wqkv", c.HiddenSize, 3 * c.HiddenSize);
-        private readonly Attention<Alibi> _attention = new(set, c.NumAttentionHeads, default, c.AttentionProbsDropoutProb);
+        private readonly ISelfAttention _attention = attention(name);
         private readonly Linear _output =
             Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "attention.output.LayerNorm", c.HiddenSize, c.LayerNormEps);
@@ -99,7 +102,8 @@ public sealed class EncoderLayer
     private sealed class FeedForwardBlock(ParameterSet set, Dnabert2Config c, string name) : ISegment
     {
         private readonly Linear _gated =
-            Linear.Declare(set, name + "mlp.gated_layers", c.HiddenSize, c.IntermediateSize, Activation.Geglu, bias: false, c.HiddenDropoutProb);
+            Linear.Declare(
+                set, name + "mlp.gated_layers", c.HiddenSize, c.IntermediateSize, Activation.Geglu, bias: false, c.HiddenDropoutProb);
         private readonly Linear _output = Linear.Declare(set, name + "mlp.wo", c.IntermediateSize, c.HiddenSize);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "mlp.layernorm", c.HiddenSize, c.LayerNormEps);
 

@@ -1,3 +1,4 @@
+using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 
@@ -62,6 +63,30 @@ public sealed class AttentionBenchmark : IDisposable
     /// <exception cref="NotSupportedException">The backend has no such attention; the message says why.</exception>
     public AttentionSample Measure<TMod>(in TMod mod, int sequences, int tokens, int rounds = 5, CancellationToken cancellation = default)
         where TMod : unmanaged, IScoreModification<TMod>
+        => Measure(mod, isRotary: false, sequences, tokens, rounds, cancellation);
+
+    /// <summary>Measures the attention of a model; rotary positions are part of it.</summary>
+    /// <param name="attention">The attention.</param>
+    /// <param name="sequences">As above.</param>
+    /// <param name="tokens">As above.</param>
+    /// <param name="rounds">As above.</param>
+    /// <param name="cancellation">As above.</param>
+    /// <exception cref="ArgumentException">As above, or the size of heads is odd where pairs of their elements are rotated.</exception>
+    /// <exception cref="NotSupportedException">As above.</exception>
+    public AttentionSample Measure(
+        SelfAttention attention, int sequences, int tokens, int rounds = 5, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(attention);
+        return attention.Measure(this, sequences, tokens, rounds, cancellation);
+    }
+
+    /// <summary>Measures plain attention of rotated queries and keys.</summary>
+    internal AttentionSample MeasureRotary(int sequences, int tokens, int rounds, CancellationToken cancellation) =>
+        Measure(default(NoModification), isRotary: true, sequences, tokens, rounds, cancellation);
+
+    private AttentionSample Measure<TMod>(
+        in TMod mod, bool isRotary, int sequences, int tokens, int rounds, CancellationToken cancellation)
+        where TMod : unmanaged, IScoreModification<TMod>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 1);
@@ -76,12 +101,21 @@ public sealed class AttentionBenchmark : IDisposable
         Tensor qkv = Normal(_operands, type, 1, total, 3 * Hidden), dy = Normal(_operands, type, 2, total, Hidden), y = Rent(total, Hidden);
         Tensor dqkv = Rent(total, 3 * Hidden), logSumExp = _operands.Rent(new Shape(_heads, total), DType.F32), dtable = default;
         if (mod is RelativeBias bias) _backend.Clear(dtable = _operands.Rent(new Shape(_heads, (2 * bias.Radius) + 1), DType.F32));
-        double forward = Median(
-            () => _backend.Run(new AttentionForward<TMod>(qkv, borders, _heads, given, logSumExp, y)), rounds, cancellation);
-        double backward = Median(
-            () => _backend.Run(new AttentionBackward<TMod>(
-                qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable)), rounds, cancellation);
+        Tensor table = isRotary ? Rotary.Table(_operands, tokens, _headSize) : default;
+        double forward = Median(Forward, rounds, cancellation), backward = Median(Backward, rounds, cancellation);
         return new(forward, backward, 4.0 * _headSize * sequences * Pairs(mod, tokens));
+
+        void Forward()
+        {
+            if (isRotary) _backend.Run(new ApplyRotary(qkv, borders, table, 2 * _heads, inverse: false, qkv));
+            _backend.Run(new AttentionForward<TMod>(qkv, borders, _heads, given, logSumExp, y));
+        }
+
+        void Backward()
+        {
+            _backend.Run(new AttentionBackward<TMod>(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable));
+            if (isRotary) _backend.Run(new ApplyRotary(dqkv, borders, table, 2 * _heads, inverse: true, dqkv));
+        }
     }
 
     /// <inheritdoc/>

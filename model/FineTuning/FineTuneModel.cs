@@ -32,8 +32,7 @@ internal static class FineTuneModel
     public static void Check(ModelSource source, FineTuneOptions options, Backend backend)
     {
         options.Validate();
-        Dnabert2Config config = Dnabert2Config.Load(source.ConfigPath);
-        Dnabert2Model.Make(config, source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
+        Dnabert2Model.Make(source.LoadConfig(), source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
         if (!options.RandomInitialization) source.CheckWeights();
     }
 
@@ -50,14 +49,15 @@ internal static class FineTuneModel
     public static string HashOf(ModelSource source, FineTuneOptions options)
     {
         ModelContent content = ModelContent.Of(source);
-        return $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
+        string files = $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
+        return source.Attention is { } attention ? $"{files} {attention}" : files;
     }
 
     private static Dnabert2Model CreateRandom(
         ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
         fresh = ["encoder", "pooler", "classifier"];
-        Dnabert2Config config = ConfigOf(Dnabert2Config.Load(source.ConfigPath), task, options);
+        Dnabert2Config config = ConfigOf(source.LoadConfig(), task, options);
         ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
         return Dnabert2Model.Make(
             config, source.LoadTokenizer(), backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));

@@ -35,7 +35,7 @@ internal sealed class ModelOrigin
     public static ModelOrigin Read(ModelSource source)
     {
         var origin = new ModelOrigin(
-            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), Dnabert2Config.Load(source.ConfigPath).NumLabels);
+            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), source.LoadConfig().NumLabels);
         bool scripts = NamesScripts(origin._config);
         foreach (string name in OfTokenizer)
         {

@@ -24,8 +24,8 @@ public sealed class ModelSource
 
     private bool _hasCheckedWeights;
 
-    private ModelSource(string folder, string weights, LoraAdapter? adapter, string description) =>
-        (Folder, WeightFolder, Adapter, Description) = (folder, weights, adapter, description);
+    private ModelSource(string folder, string weights, LoraAdapter? adapter, SelfAttention? attention, string description) =>
+        (Folder, WeightFolder, Adapter, Attention, Description) = (folder, weights, adapter, attention, description);
 
     /// <summary>The folder as it was named.</summary>
     public string Folder { get; }
@@ -39,6 +39,9 @@ public sealed class ModelSource
     /// <summary>What was found, for people, where it is not the folder itself; otherwise empty.</summary>
     public string Description { get; }
 
+    /// <summary>The attention that the model is given in place of that of its config; null: the config's.</summary>
+    public SelfAttention? Attention { get; }
+
     internal LoraAdapter? Adapter { get; }
 
     /// <summary>The file of the hyper-parameters: an adapter's own, where it has one.</summary>
@@ -51,7 +54,7 @@ public sealed class ModelSource
     internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
 
     /// <summary>Whether the config says what the outputs of a classifier are: it is the model's own, or a base's of as many.</summary>
-    internal bool DescribesTask(int outputs) => HasOwnConfig || Dnabert2Config.Load(ConfigPath).NumLabels == outputs;
+    internal bool DescribesTask(int outputs) => HasOwnConfig || LoadConfig().NumLabels == outputs;
 
     /// <summary>The folders in which files beside the weights are looked for, the first one first.</summary>
     internal IReadOnlyList<string> FileFolders => IsAdapter ? [Folder, WeightFolder] : [WeightFolder];
@@ -64,8 +67,12 @@ public sealed class ModelSource
     /// <param name="baseFolder">The base of an adapter, a model folder or a run; null: the one that the adapter names.</param>
     /// <exception cref="IOException">There is no such folder, or no model in it.</exception>
     /// <exception cref="InvalidDataException">An adapter is damaged or not supported, or its base is not found.</exception>
+    /// <param name="attention">
+    /// The attention of the model, in place of that of its config; null: the config's. One of one's own that the config names is given
+    /// here.
+    /// </param>
     /// <exception cref="ArgumentException">A base is given for what is no adapter.</exception>
-    public static ModelSource Open(string folder, string? baseFolder = null)
+    public static ModelSource Open(string folder, string? baseFolder = null, SelfAttention? attention = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
@@ -75,17 +82,21 @@ public sealed class ModelSource
         {
             LoraAdapter adapter = LoraAdapter.Read(folder);
             ModelSource found = AdapterBase.Find(folder, adapter.Config, baseFolder);
-            return new ModelSource(folder, found.WeightFolder, adapter, $"{folder}: an adapter ({adapter.Config.Describe()}) of the base {found.WeightFolder}");
+            return new ModelSource(
+                folder, found.WeightFolder, adapter, attention,
+                $"{folder}: an adapter ({adapter.Config.Describe()}) of the base {found.WeightFolder}");
         }
 
         if (baseFolder is not null)
             throw new ArgumentException($"{folder}: is no adapter ({AdapterConfig.FileName} is missing), so it has no base");
-        if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, "");
+        if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, attention, "");
         if (Pretrainer.LastCheckpointOf(folder) is not { } checkpoint) throw new FileNotFoundException(NoModel(folder));
         if (!File.Exists(Path.Combine(checkpoint, ConfigFile)))
             throw new InvalidDataException($"{folder}: a fine-tuning that has not come to its end, so there is no model yet; resume it");
         string last = Path.GetFileName(checkpoint);
-        return new ModelSource(folder, checkpoint, null, $"{folder}: a run of pre-training, of which the last checkpoint, {last}, is taken; to take another, name its folder");
+        return new ModelSource(
+            folder, checkpoint, null, attention,
+            $"{folder}: a run of pre-training, of which the last checkpoint, {last}, is taken; to take another, name its folder");
     }
 
     /// <summary>Loads the model; additions are merged into the weights of the base.</summary>
@@ -96,15 +107,16 @@ public sealed class ModelSource
     /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">
-    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
-    /// Or an adapter records what it was trained on, and the base is another one.
+    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is
+    /// listed. Or an adapter records what it was trained on, and the base is another one.
     /// </exception>
     public Dnabert2Model Load(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
     {
         using Checkpoint checkpoint = OpenWeights();
         ModelParts wanted = parts ?? PartsOf(checkpoint);
         Dnabert2Model model = Dnabert2Model.Make(
-            ConfigFor(checkpoint), LoadTokenizer(), backend, wanted, set => Fill(checkpoint, set, wanted, trainable), model => Adapter?.Check(model, wanted));
+            ConfigFor(checkpoint), LoadTokenizer(), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
+            model => Adapter?.Check(model, wanted));
         if (trainable) model.Origin = ModelOrigin.Read(this);
         return model;
     }
@@ -144,6 +156,13 @@ public sealed class ModelSource
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public BpeTokenizer LoadTokenizer() => BpeTokenizer.Load(TokenizerPath);
 
+    /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
+    internal Dnabert2Config LoadConfig()
+    {
+        Dnabert2Config config = Dnabert2Config.Load(ConfigPath, Attention);
+        return Attention is null ? config : config with { Attention = Attention };
+    }
+
     internal Checkpoint OpenWeights() => Checkpoint.Open(WeightFolder);
 
     /// <summary>What the weights hold besides the encoder.</summary>
@@ -156,10 +175,11 @@ public sealed class ModelSource
     /// <summary>The hyper-parameters. How many outputs an adapter's model has is seen from the classifier's weights.</summary>
     internal Dnabert2Config ConfigFor(Checkpoint weights)
     {
-        Dnabert2Config config = Dnabert2Config.Load(ConfigPath);
+        Dnabert2Config config = LoadConfig();
         if (Adapter is null) return config;
         const string classifier = "classifier.weight";
-        return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape ? config with { NumLabels = shape[0] } : config;
+        return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape
+            ? config with { NumLabels = shape[0] } : config;
     }
 
     /// <summary>Whether the base is the adapter's own; null where it is no adapter, or does not record its base.</summary>
@@ -170,7 +190,8 @@ public sealed class ModelSource
     internal void CheckBase(Checkpoint weights)
     {
         if (HasOwnBase(weights) == false)
-            throw new InvalidDataException($"{Folder}: this adapter was trained on another base than {WeightFolder}: the encoder's weights " +
+            throw new InvalidDataException(
+                $"{Folder}: this adapter was trained on another base than {WeightFolder}: the encoder's weights " +
                 $"there are others (or the same but rounded) than those whose SHA-256 is {BaseIdentity.Key} in {LoraAdapter.WeightFile}; " +
                 "name the folder of its own base (baseFolder), or train an adapter on this one");
     }
@@ -198,7 +219,8 @@ public sealed class ModelSource
     /// <param name="made">The parts that begin with new values.</param>
     /// <exception cref="InvalidDataException">The weights are not those of the model, or of another base than the adapter's.</exception>
     internal void Fill(
-        Checkpoint weights, ParameterSet set, ModelParts parts, bool trainable, ParameterSource? initial = null, ModelParts made = ModelParts.Encoder)
+        Checkpoint weights, ParameterSet set, ModelParts parts, bool trainable, ParameterSource? initial = null,
+        ModelParts made = ModelParts.Encoder)
     {
         CheckBase(weights);
         weights.Fill(set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change);
@@ -239,7 +261,8 @@ public sealed class ModelSource
     {
         const int most = 8;
         string[] inside = [.. Directory.EnumerateDirectories(folder)
-            .Where(inner => File.Exists(Path.Combine(inner, ConfigFile)) || LoraAdapter.IsIn(inner)).Select(inner => Path.GetFileName(inner)!)
+            .Where(inner => File.Exists(Path.Combine(inner, ConfigFile)) || LoraAdapter.IsIn(inner))
+            .Select(inner => Path.GetFileName(inner)!)
             .Order(StringComparer.Ordinal)];
         return string.Join(", ", inside.Take(most)) + (inside.Length > most ? " and others" : "");
     }

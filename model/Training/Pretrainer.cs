@@ -224,7 +224,7 @@ public sealed class Pretrainer : IDisposable
     {
         _checkpoints.Check(step, [.. ModelFolder.Files, OptimizerFile, RunState.FileName]);
         string checkpoint = _checkpoints.PathOf(step), config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
-        byte[] was = ModelFolder.Config(Dnabert2Config.Load(config)), now = ModelFolder.Config(_model.Config);
+        byte[] was = ModelFolder.Config(Dnabert2Config.Load(config, _model.Config.Attention)), now = ModelFolder.Config(_model.Config);
         if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
@@ -235,7 +235,7 @@ public sealed class Pretrainer : IDisposable
         _step.Optimizer.Steps = restored.OptimizerSteps;
         // A process that ended just after writing it has not come to this.
         _checkpoints.Keep(_options.KeepCheckpoints, restored.BestStep);
-        _model.Origin = ModelOrigin.Read(ModelSource.Open(checkpoint));
+        _model.Origin = ModelOrigin.Read(ModelSource.Open(checkpoint, attention: _model.Config.Attention));
         return restored;
     }
 

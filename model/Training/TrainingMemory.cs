@@ -46,6 +46,7 @@ public sealed class TrainingMemory
             Token("queries, keys and values", 3 * h), Token("context", h), Token("log-sum-exp", config.NumAttentionHeads, true),
             Token("projection", h), Token("normalised", h), Token("its statistics", 2, true),
         ];
+        if (config.Attention.ExtraWidth(h) is > 0 and int extra) _attention = [.. _attention, Token("rotated queries and keys", extra)];
         _feedForward =
         [
             Token("activated", i), Token("gates", 2 * i), Token("projection", h), Token("normalised", h), Token("its statistics", 2, true),

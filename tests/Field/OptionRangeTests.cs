@@ -38,6 +38,7 @@ public sealed class OptionRangeTests
     private static readonly Dictionary<(Type, string), object?[]> Others = new()
     {
         [(typeof(PretrainOptions), "SpeciesWeights")] = [.. new[] { -1, double.NaN, double.PositiveInfinity, 1e30 }.Select(w => new Dictionary<string, double> { ["SpeciesWeights"] = w })],
+        [(typeof(Dnabert2Config), "Attention")] = [SelfAttention.Parse("rotary:99999999")],
         [(typeof(LoraOptions), "Targets")] = [Array.Empty<string>(), new[] { " " }, Enumerable.Repeat("a", 100_000).ToArray()],
         [(typeof(FineTuneOptions), "Lora")] = [.. new[] { 0, -1, 5000 }.Select(r => new LoraOptions { Rank = r })],
         [(typeof(AttributionOptions), "Region")] = [new SequenceRegion(null, -1, 5), new SequenceRegion(null, 5, 5)],

@@ -74,7 +74,7 @@ public sealed partial class FuzzTargets
         "options",
         [
             Bytes("lora r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*"), Bytes("source yeast=a/b.fa.gz"), Bytes("region chr1:40-80"), Bytes("region 1-2"),
-            Bytes("variant alibi,none,causal,window:256,softcap:30,relative:128"), "shapes 32x128,8×512"u8.ToArray(), Bytes("seeds 1,2,18446744073709551615"),
+            Bytes("variant window:256"), Bytes("variant softcap:30"), Bytes("variant rotary:128"), "shapes 32x128,8×512"u8.ToArray(), Bytes("seeds 1,2,18446744073709551615"),
         ],
         Mutation.OfText, input =>
         {
@@ -84,7 +84,7 @@ public sealed partial class FuzzTargets
             {
                 case "source": return CorpusSource.Parse(value).ToString();
                 case "region": return AttributeVerb.ParseRegion(value).ToString();
-                case "variant": return string.Join('|', Dnabert2.Tool.AttentionVariant.Parse(value).Select(v => v.Name));
+                case "variant": return string.Join('|', SelfAttention.Parse(value).Name);
                 case "shapes": return string.Join('|', BenchVerb.Shapes(value));
                 case "seeds": return string.Join('|', EvaluateVerb.ParseSeeds(value));
             }

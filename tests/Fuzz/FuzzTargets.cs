@@ -62,7 +62,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["identity.json of a suite"] = new(t => t.Suite("identity.json"), "SuiteStore") { Inputs = Few },
         ["predictions.tsv of a suite"] = new(t => t.Suite("predictions.tsv")) { Inputs = Few },
         ["command lines"] = new(t => t.CommandLines(), "RecipeFlags", "FinetuneFlags", "Compute") { Inputs = Few },
-        ["values of options"] = new(t => t.Options(), "LoraOptions", "AttentionVariant", "AttributeVerb", "BenchVerb", "EvaluateVerb"),
+        ["values of options"] = new(t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb", "EvaluateVerb"),
     };
 
     private readonly TempFolder _folder = new();

@@ -56,24 +56,24 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     [Fact]
     public void Attention_is_timed_with_every_modification_that_is_named()
     {
-        var run = ToolRun.Of("bench", "attention", "--variant", "alibi,none,causal,window:3,softcap:2.5,relative:4,window", "--shapes", "2x9,1x5", "--rounds", "1",
+        var run = ToolRun.Of("bench", "attention", "--variant", "alibi,none,causal,window:3,softcap:2.5,relative:4,window,rotary:2", "--shapes", "2x9,1x5", "--rounds", "1",
             "--heads", "2", "--head-size", "8", "--threads", "1", "--device", "cpu");
         Assert.Equal(0, run.Code);
         Assert.Contains("measured peak", run.Text, StringComparison.Ordinal);
-        foreach (string name in (string[])["alibi ", "none ", "causal ", "window:3 ", "softcap:2.5 ", "relative:4 ", "window "])
+        foreach (string name in (string[])["alibi ", "none ", "causal ", "window:3 ", "softcap:2.5 ", "relative:4 ", "window:256 ", "rotary:2 "])
             Assert.Equal(2, run.Text.Split('\n').Count(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" %", StringComparison.Ordinal)));
         Assert.DoesNotContain("NaN", run.Text, StringComparison.Ordinal);
         JsonElement json = JsonDocument.Parse(ToolRun.Of("bench", "attention", "--variant", "relative", "--shapes", "1x6", "--rounds", "1", "--json").Succeeds().Text).RootElement;
-        Assert.Equal(("relative", "1x6"), (json.GetProperty("variant").GetString(), json.GetProperty("shape").GetString()));
+        Assert.Equal(("relative:128", "1x6"), (json.GetProperty("variant").GetString(), json.GetProperty("shape").GetString()));
         Assert.True(json.GetProperty("forward_ms").GetDouble() > 0 && json.GetProperty("backward_gflops").GetDouble() > 0);
     }
 
     [Theory]
-    [InlineData("--variant", "windows", "--variant windows: alibi, none, causal, window:TOKENS")]
-    [InlineData("--variant", "alibi:3", "--variant alibi:3: alibi")]
-    [InlineData("--variant", "window:-1", "--variant window:-1: alibi")]
-    [InlineData("--variant", "softcap:0", "--variant softcap:0: alibi")]
-    [InlineData("--variant", "relative:999999999", "--variant relative:999999999: alibi")]
+    [InlineData("--variant", "windows", "--variant windows: expected alibi, none, causal, window:TOKENS")]
+    [InlineData("--variant", "alibi:3", "--variant alibi:3: expected alibi")]
+    [InlineData("--variant", "window:-1", "--variant window:-1: expected alibi")]
+    [InlineData("--variant", "softcap:0", "--variant softcap:0: expected alibi")]
+    [InlineData("--variant", "relative:999999999", "--variant relative:999999999: expected alibi")]
     [InlineData("--shapes", "8by128", "--shapes 8by128: sequences x tokens is meant")]
     [InlineData("--heads", "0", "'dnabert2 bench attention --help' shows how it is used")]
     public void An_attention_that_is_none_is_refused(string option, string value, string message)

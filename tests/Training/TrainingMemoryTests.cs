@@ -28,10 +28,18 @@ public sealed class TrainingMemoryTests : IDisposable
     [InlineData(true, 0, 200, false)]
     [InlineData(false, 0.1f, 200, false)]
     [InlineData(false, 0.1f, 16, true)]
-    public void A_training_pass_takes_exactly_the_memory_that_is_declared(bool recompute, float dropout, int intermediate, bool bf16)
+    [InlineData(false, 0.1f, 20, false, "rotary:40")]
+    public void A_training_pass_takes_exactly_the_memory_that_is_declared(bool recompute, float dropout, int intermediate, bool bf16, string attention = "alibi")
     {
         using Backend backend = bf16 ? new CudaBackend(new InterpretedDevice(), DType.BF16) : CpuBackend.Create(1);
-        Dnabert2Config config = Toy.Config with { HiddenSize = 24, NumAttentionHeads = 3, IntermediateSize = intermediate, HiddenDropoutProb = dropout };
+        Dnabert2Config config = Toy.Config with
+        {
+            HiddenSize = 24,
+            NumAttentionHeads = 3,
+            IntermediateSize = intermediate,
+            HiddenDropoutProb = dropout,
+            Attention = SelfAttention.Parse(attention),
+        };
         using Dnabert2Model model = Toy.Model(backend, config);
         using var step = new TrainingStep(model, _corpus, Toy.Recipe with { GlobalBatch = bf16 ? 2 : 6, MicroBatchTokens = 100_000, Recompute = recompute });
         StepResult result = step.Run(0, 1e-3);

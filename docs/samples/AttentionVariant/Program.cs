@@ -1,4 +1,5 @@
 using AttentionVariant;
+using Dnabert2;
 using Dnabert2.Benchmarking;
 using Engine.KernelCompiler;
 using Engine.Kernels;
@@ -21,5 +22,11 @@ foreach ((int sequences, int tokens) in ((int, int)[])[(8, 128), (2, 512)])
         $"{name,-15}{sequences}×{tokens}: forward {s.Forward * 1e3:F2} ms, {s.ForwardFlops / s.Forward / 1e9:F0} GFLOP/s; "
         + $"backward {s.Backward * 1e3:F2} ms, {s.BackwardFlops / s.Backward / 1e9:F0} GFLOP/s");
 }
+
+// A model with it: here the weights that come with the library, which were trained with ALiBi.
+ModelSource source = ModelSource.Open(Dnabert2Model.DefaultFolder, attention: SelfAttention.Of("decay:50", mine));
+using Dnabert2Model model = source.Load(backend, ModelParts.Encoder);
+float[,] vectors = new Embedder(model).Embed(["ACGTTGCATGACCTGACTTAGCA"]);
+Console.WriteLine($"a model with attention {model.Config.Attention}: {vectors.GetLength(1)} numbers for a sequence");
 
 return errors is { Forward: < 1e-4, Backward: < 1e-3 } ? 0 : 1;

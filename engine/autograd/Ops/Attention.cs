@@ -5,7 +5,7 @@ namespace Engine.Autograd;
 
 /// <summary>Attention over packed sequences, <c>dropout(softmax(mod(Q Kᵀ / sqrt(head size)))) V</c>.</summary>
 /// <typeparam name="TMod">The score modification.</typeparam>
-public sealed class Attention<TMod> : Op
+public sealed class Attention<TMod> : Op, ISelfAttention
     where TMod : unmanaged, IScoreModification<TMod>
 {
     private readonly int _heads, _site;

@@ -4,7 +4,7 @@ using Engine.Runtime;
 namespace Engine.Autograd;
 
 /// <summary>Attention with a learned bias for each head and clipped distance; see <see cref="RelativeBias"/>.</summary>
-public sealed class RelativeAttention : Op
+public sealed class RelativeAttention : Op, ISelfAttention
 {
     private readonly int _heads;
 

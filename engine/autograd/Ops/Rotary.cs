@@ -21,6 +21,19 @@ public sealed class Rotary : Op
         (_table, _heads) = (table, heads);
     }
 
+    /// <summary>The operation in a model, which keeps the table of its angles.</summary>
+    /// <param name="set">The set of the model.</param>
+    /// <param name="positions">See <see cref="Table"/>.</param>
+    /// <param name="headSize">The size of a head, even.</param>
+    /// <param name="heads">How many heads of a row are rotated, from the first: of a packed qkv those of q and k.</param>
+    /// <param name="theta">See <see cref="Table"/>.</param>
+    /// <exception cref="ArgumentException">The head size is odd, or a number is out of its range.</exception>
+    public static Rotary Declare(ParameterSet set, int positions, int headSize, int heads, double theta = 10_000)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        return new(Table(set.Arena, positions, headSize, theta), heads);
+    }
+
     /// <summary>The cosines and sines of the angles <c>p · θ^(−2i/d)</c> of positions p and pairs i, rounded from float64.</summary>
     /// <param name="arena">Where the table lives.</param>
     /// <param name="positions">The number of positions, from 0: at least the number of tokens of the longest sequence.</param>

@@ -106,7 +106,7 @@ public sealed class SuiteEvaluation
 
     private SuiteSetup Setup()
     {
-        Dnabert2Config config = Dnabert2Config.Load(_model.ConfigPath);
+        Dnabert2Config config = _model.LoadConfig();
         string precision = _backend.Precision.ToString().ToLowerInvariant();
         return new SuiteSetup(Name, config, FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
     }

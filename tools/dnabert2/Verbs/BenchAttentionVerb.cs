@@ -12,7 +12,7 @@ internal sealed class BenchAttentionVerb
     private readonly Terminal _terminal;
     private readonly Option<string?> _variants = new("--variant")
     {
-        Description = "score modifications: alibi, none, causal, window:TOKENS, softcap:BOUND, relative:TOKENS; unless given, all, and on a GPU alibi, whose kernels are compiled ahead",
+        Description = $"attention: {SelfAttention.Names}; unless given, all, and on a GPU alibi, whose kernels are compiled ahead",
         HelpName = "NAME,…",
     };
 
@@ -48,13 +48,12 @@ internal sealed class BenchAttentionVerb
 
     private int Run(ParseResult parsed)
     {
-        AttentionVariant[]? chosen = parsed.GetValue(_variants) is { } list ? AttentionVariant.Parse(list) : null;
+        SelfAttention[]? chosen = parsed.GetValue(_variants) is { } list ? Parse(list) : null;
         (int Sequences, int Tokens)[] shapes = BenchVerb.Shapes(parsed.GetRequiredValue(_shapes));
         int rounds = parsed.GetValue(_rounds), heads = parsed.GetValue(_heads), headSize = parsed.GetValue(_headSize);
         bool json = parsed.GetValue(_json);
         using Backend backend = _compute.Open(parsed);
-        AttentionVariant[] variants = chosen ?? AttentionVariant.Parse(
-            backend.Records ? AttentionVariant.CompiledAhead : AttentionVariant.All);
+        IReadOnlyList<SelfAttention> variants = chosen ?? (backend.Records ? [SelfAttention.Alibi] : SelfAttention.BuiltIn);
         using var benchmark = new AttentionBenchmark(backend, heads, headSize);
         double peak = json ? 0 : backend.MeasurePeak();
         if (!json)
@@ -65,14 +64,20 @@ internal sealed class BenchAttentionVerb
         }
 
         foreach ((int sequences, int tokens) in shapes)
-            foreach (AttentionVariant variant in variants)
+            foreach (SelfAttention variant in variants)
             {
-                AttentionSample sample = variant.Measure(benchmark, sequences, tokens, rounds, _terminal.Cancellation);
+                AttentionSample sample = benchmark.Measure(variant, sequences, tokens, rounds, _terminal.Cancellation);
                 Print(json ? Json(variant.Name, sequences, tokens, sample) : Row(variant.Name, sequences, tokens, sample, peak));
             }
 
         return CommandLineTool.Done;
     }
+
+    /// <summary>The attentions of a list that commas separate.</summary>
+    /// <exception cref="UsageException">One of them is none.</exception>
+    internal static SelfAttention[] Parse(string list) =>
+        [.. list.Split(',').Select(name => SelfAttention.TryParse(name, out SelfAttention? attention) ? attention : throw new UsageException(
+            $"--variant {name}: expected {SelfAttention.Names}; docs/attention-variants.md shows how one of your own is timed"))];
 
     private static string Row(string variant, int sequences, int tokens, AttentionSample s, double peak)
     {

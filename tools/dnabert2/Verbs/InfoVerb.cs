@@ -115,7 +115,7 @@ internal sealed class InfoVerb
 
     private static string Describe(Dnabert2Config c) =>
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, {Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
-        + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}";
+        + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
 
     /// <summary>What masked language modelling takes of a device's memory.</summary>
     private static string DescribeTraining(Dnabert2Model model)
