@@ -84,6 +84,33 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void Score_modifications_of_an_assembly_are_checked_and_timed_beside_the_built_in_ones()
+    {
+        string sample = typeof(AttentionVariant.DistanceDecay).Assembly.Location;
+        string[] common = ["--shapes", "1x9", "--rounds", "1", "--heads", "2", "--head-size", "8", "--threads", "1", "--device", "cpu"];
+        var run = ToolRun.Of(["bench", "attention", "--assembly", sample, "--variant", "alibi,DistanceDecay:7.5", .. common]);
+        Assert.Equal(0, run.Succeeds().Code);
+        Assert.Matches(@"(?m)^DistanceDecay:7\.5: error \d\.\dE-00[6-9] forward, \d\.\dE-00[5-9] backward, against float64$", run.Text);
+        foreach (string name in (string[])["alibi ", "DistanceDecay:7.5 "])
+            Assert.Single(run.Lines, line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" 1×9 ", StringComparison.Ordinal));
+
+        Refused(2, "DistanceDecay needs the numbers of its constructor; name it: --variant DistanceDecay:LENGTH", "--assembly", sample);
+        Refused(2, "DistanceDecay needs the numbers", "--assembly", sample, "--variant", "DistanceDecay:7:8");
+        Refused(2, "--variant Decay:7: expected alibi", "--assembly", sample, "--variant", "Decay:7");
+        Refused(1, "my.dll: no such file", "--assembly", "my.dll");
+        Refused(2, "it is no .NET assembly", "--assembly", Path.Combine(toy.Folder, "config.json"));
+        Refused(2, "no type in it implements IScoreModification", "--assembly", typeof(ToolRun).Assembly.Location.Replace("Tests.dll", "xunit.core.dll"));
+        Refused(1, "HalfDerivative: against float64 its error is", "--assembly", typeof(HalfDerivative).Assembly.Location, "--variant", "HalfDerivative");
+
+        void Refused(int code, string message, params string[] args)
+        {
+            var refused = ToolRun.Of(["bench", "attention", .. args, .. common]);
+            Assert.Equal(code, refused.Code);
+            Assert.Contains(message, refused.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Training_in_8_bit_integers_is_refused_before_anything_is_measured()
     {
         var run = ToolRun.Of("bench", "--model", toy.Folder, "--training", "--dtype", "i8");
@@ -110,5 +137,13 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     public void The_measured_peak_is_not_zero_in_any_precision()
     {
         foreach (Precision precision in Enum.GetValues<Precision>()) Assert.True(MachinePeak.Gflops(1, precision) > 0);
+    }
+
+    /// <summary>Scores halved, without the derivative to match.</summary>
+    private readonly struct HalfDerivative : IScoreModification<HalfDerivative>
+    {
+        public static T Score<T>(in HalfDerivative mod, T score, T query, T key)
+            where T : unmanaged, IReal<T>
+            => score * 0.5f;
     }
 }
