@@ -90,19 +90,6 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
         Forward();
         double ms = o.Time(gradient ? Backward : Forward);
         // As is customary: two products forward, five backward; that some are computed twice does not count, nor do pairs that are hidden.
-        return Throughput.Figure((gradient ? 10.0 : 4.0) * Sequences * Pairs(mod) * Hidden / ms / 1e9);
-    }
-
-    private double Pairs<TMod>(TMod mod)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        double pairs = 0;
-        for (int query = 0; query < Tokens; query++)
-        {
-            (int first, int end) = TMod.Keys(mod, query, query + 1, Tokens);
-            pairs += end - first;
-        }
-
-        return pairs;
+        return Throughput.Figure((gradient ? 10.0 : 4.0) * Sequences * VisibleKeys.Pairs(mod, Tokens, Tokens) * Hidden / ms / 1e9);
     }
 }

@@ -131,15 +131,7 @@ public sealed class AttentionBenchmark : IDisposable
     {
         double pairs = 0;
         for (int head = 0; head < _heads; head++)
-        {
-            TMod ofHead = TMod.ForHead(mod, head, _heads);
-            for (int query = 0; query < tokens; query++)
-            {
-                (int first, int end) = TMod.Keys(ofHead, query, query + 1, tokens);
-                pairs += Math.Max(0, end - first);
-            }
-        }
-
+            pairs += VisibleKeys.Pairs(TMod.ForSequence(TMod.ForHead(mod, head, _heads), 0), tokens, tokens);
         return pairs;
     }
 

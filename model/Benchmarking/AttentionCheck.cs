@@ -83,11 +83,12 @@ public static class AttentionCheck
     {
         int hidden = heads * headSize, start = 0;
         var y = new double[qkv.Length / 3];
-        foreach (int length in lengths)
+        for (int sequence = 0; sequence < lengths.Length; sequence++)
         {
+            int length = lengths[sequence];
             for (int head = 0; head < heads; head++)
             {
-                TMod ofHead = TMod.ForHead(mod, head, heads);
+                TMod ofHead = TMod.ForSequence(TMod.ForHead(mod, head, heads), sequence);
                 for (int query = 0; query < length; query++) Query(head, query, length, ofHead);
             }
 

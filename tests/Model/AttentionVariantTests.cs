@@ -91,6 +91,8 @@ public sealed class AttentionVariantTests
             where T : unmanaged, IReal<T>
             => score;
 
-        public static (int First, int End) Keys(in Near mod, int firstQuery, int endQuery, int length) => (0, Math.Min(length, 150));
+        public static (T First, T End) Keys<T>(in Near mod, T from, T firstQuery, T endQuery, T length)
+            where T : unmanaged, IReal<T>
+            => (from, T.Min(length, 150f));
     }
 }

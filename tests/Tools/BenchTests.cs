@@ -94,7 +94,7 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
         foreach (string name in (string[])["alibi ", "DistanceDecay:7.5 "])
             Assert.Single(run.Lines, line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" 1×9 ", StringComparison.Ordinal));
 
-        Refused(2, "DistanceDecay needs the numbers of its constructor; name it: --variant DistanceDecay:LENGTH", "--assembly", sample);
+        Refused(2, "Blocks needs the numbers of its constructor; name it: --variant Blocks:SIZE", "--assembly", sample);
         Refused(2, "DistanceDecay needs the numbers", "--assembly", sample, "--variant", "DistanceDecay:7:8");
         Refused(2, "--variant Decay:7: expected alibi", "--assembly", sample, "--variant", "Decay:7");
         Refused(1, "my.dll: no such file", "--assembly", "my.dll");

@@ -133,7 +133,7 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
             double cost = Cost(s);
             for (int head = 0; head < a.Heads; head++)
             {
-                TMod headMod = TMod.ForHead(mod, head, a.Heads);
+                TMod headMod = TMod.ForSequence(TMod.ForHead(mod, head, a.Heads), s);
                 var factors = default(AttentionFactors);
                 for (int b = 0, together; b < Blocks(s); b += together, before += together * cost)
                 {
@@ -177,37 +177,42 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
         new Span<float>(zeros, Block).Clear();
         QueryBlock* block = stackalloc QueryBlock[BlocksTogether];
-        int firstKey = int.MaxValue, endKey = 0;
         for (int i = 0; i < blocks; i++)
-        {
             block[i] = Begin(sequence, head, first + (i * Block), length, headMod, scores + OfTile(a) + (i * OfBlock(a)), scores);
-            (firstKey, endKey) = (Math.Min(firstKey, block[i].FirstKey), Math.Max(endKey, block[i].EndKey));
-        }
 
         // Tiles begin where they do whichever blocks are together: the order of sums does not depend on the threads.
-        for (int key = firstKey / Attention.KeyTile * Attention.KeyTile; key < endKey; key += Attention.KeyTile)
+        for (int key = FirstKey(block, blocks); key < length; key = FirstKey(block, blocks))
+        {
+            int end = ((key / Attention.KeyTile) + 1) * Attention.KeyTile;
             for (int i = 0; i < blocks; i++)
-            {
-                int from = Math.Max(key, block[i].FirstKey), end = Math.Min(key + Attention.KeyTile, block[i].EndKey);
-                if (from < end) KeyTile(ref block[i], from, end - from, headMod, factors, scores, zeros, start, head);
-            }
+                while (block[i].FirstKey < Math.Min(end, length))
+                {
+                    int from = block[i].FirstKey, to = Math.Min(end, block[i].EndKey);
+                    KeyTile(ref block[i], from, to - from, headMod, factors, scores, zeros, start, head);
+                    block[i].Pass(headMod, to, length);
+                }
+        }
 
         for (int i = 0; i < blocks; i++) End(block[i], start, head);
+    }
+
+    /// <summary>The first key that any of the blocks has still to see.</summary>
+    private static int FirstKey(QueryBlock* block, int blocks)
+    {
+        int first = int.MaxValue;
+        for (int i = 0; i < blocks; i++) first = Math.Min(first, block[i].FirstKey);
+        return first;
     }
 
     private QueryBlock Begin(int sequence, int head, int first, int length, in TMod headMod, float* memory, float* words)
     {
         int queries = Math.Min(Block, length - first);
-        (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
         var block = new QueryBlock
         {
             Query = memory,
             Result = memory + (Block * a.HeadSize),
             First = first,
             Queries = queries,
-            // A step of values begins with an even one.
-            FirstKey = firstKey - (firstKey % a.Tile.Elements),
-            EndKey = endKey,
             Softmax = new RunningSoftmax
             {
                 Scale = (float)(1 / Math.Sqrt(a.HeadSize)),
@@ -219,29 +224,30 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
                 RightSum = 0f,
             },
         };
+        (block.FirstKey, block.EndKey) = VisibleKeys.Next(headMod, 0, first, first + queries, length);
         PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, block.Query, words);
-        if (firstKey >= endKey) new Span<float>(block.Result, Block * a.HeadSize).Clear();
         return block;
     }
 
     private void KeyTile(
         ref QueryBlock block, int key, int keys, in TMod headMod, in AttentionFactors factors, float* scores, float* zeros, int start, int head)
     {
-        bool begun = key > block.FirstKey;
         AttentionProduct.Run<T>(
             a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, block.Query, a.Tile.Steps(a.HeadSize), zeros, scores);
         (T leftShrink, T rightShrink) = block.Softmax.Apply(headMod, scores, key, keys);
-        if (begun) Rescale(block.Result, leftShrink, rightShrink);
+        if (block.IsBegun) Rescale(block.Result, leftShrink, rightShrink);
         if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, block.First, key, keys);
         RoundWeights(scores, keys);
         AttentionProduct.Run<T>(
             a.Tile, a.HeadSize, factors.Values + (a.Tile.Steps(key) * factors.ValueLeading), factors.ValueLeading, true, scores,
-            a.Tile.Steps(keys), begun ? block.Result : zeros, block.Result);
+            a.Tile.Steps(keys), block.IsBegun ? block.Result : zeros, block.Result);
+        block.IsBegun = true;
     }
 
     private void End(in QueryBlock block, int start, int head)
     {
         RunningSoftmax softmax = block.Softmax;
+        if (!block.IsBegun) new Span<float>(block.Result, Block * a.HeadSize).Clear();
         Finish(
             block.Result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + block.First) * a.Hidden) + ((long)head * a.HeadSize), block.Queries);
         if (a.LogSumExp == null) return;
@@ -259,9 +265,22 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         /// <summary>[headSize, Block], not divided yet.</summary>
         public float* Result;
 
-        public int First, Queries, FirstKey, EndKey;
+        public int First, Queries;
+
+        /// <summary>The keys of the present interval that were not seen yet; both the number of keys where none is left.</summary>
+        public int FirstKey, EndKey;
+
+        /// <summary>Whether there is a result, to which to add.</summary>
+        public bool IsBegun;
 
         public RunningSoftmax Softmax;
+
+        /// <summary>Leaves the keys before <paramref name="key"/> behind.</summary>
+        public void Pass(in TMod headMod, int key, int length)
+        {
+            FirstKey = key;
+            if (key >= EndKey) (FirstKey, EndKey) = VisibleKeys.Next(headMod, EndKey, First, First + Queries, length);
+        }
     }
 
     /// <summary>Maxima and sums of the scores so far, of a block of queries in two registers.</summary>

@@ -49,13 +49,13 @@ internal static class AttentionKernels
         ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
         AttentionTile.Fill<TE, T>(queries, source, firstQuery, length, headSize, 3 * hidden);
 
-        TMod mod = mods[head];
-        int lastQuery = firstQuery + AttentionTile.Rows < length ? firstQuery + AttentionTile.Rows : length;
-        (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, lastQuery, length);
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
+        int endQuery = firstQuery + AttentionTile.Rows < length ? firstQuery + AttentionTile.Rows : length;
         var result = default(ResultTile);
         Float4 maximum = Float4.Broadcast(Attention.LowestMaximum), sum = Float4.Broadcast(0);
-        for (int key = firstKey; key < endKey; key += AttentionTile.Rows)
+        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length); at.Key < at.End; at = at.Behind(AttentionTile.Rows))
         {
+            int key = at.Key, endKey = at.End;
             Group.Barrier();
             AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
             AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);

@@ -19,4 +19,17 @@ internal static class Attention
 
     /// <summary>The running maximum starts here rather than at −∞, so that a hidden key's weight is exp(−∞) = 0 and not NaN.</summary>
     public const float LowestMaximum = -1e30f;
+
+    /// <summary>
+    /// An interval of keys held within [from, length) and widened to even borders, since two keys share a block of random numbers, and a
+    /// step of a product in 16 bits; (length, length) where it is empty.
+    /// </summary>
+    public static (int First, int End) Interval(int first, int end, int from, int length)
+    {
+        first = first < from ? from : first;
+        end = end > length ? length : end;
+        if (first >= end) return (length, length);
+        end = (end + 1) & ~1;
+        return (first & ~1, end > length ? length : end);
+    }
 }

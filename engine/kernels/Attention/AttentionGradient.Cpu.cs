@@ -57,7 +57,7 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
         for (int s = 0; s < a.Sequences; s++)
             for (int head = 0; head < a.Heads; head++, before += Cost(s))
-                if (Cost(s) > 0 && before >= from && before < to) Head(s, head, TMod.ForHead(mod, head, a.Heads), buffers);
+                if (Cost(s) > 0 && before >= from && before < to) Head(s, head, TMod.ForSequence(TMod.ForHead(mod, head, a.Heads), s), buffers);
     }
 
     private double Cost(int sequence) => Math.Pow(a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence], 2);
@@ -81,39 +81,45 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
     {
         int queries = Math.Min(Block, length - first);
         PackQueries(start + first, head, queries, b);
-        T left = T.LaneIndices + first, right = left + T.Lanes;
-        (int firstKey, int endKey) = TMod.Keys(headMod, first, first + queries, length);
-        if (firstKey >= endKey) new Span<float>(b.QueryGradient, Block * a.HeadSize).Clear();
-        for (int key = firstKey; key < endKey; key += Attention.KeyTile)
-        {
-            int keys = Math.Min(Attention.KeyTile, endKey - key);
-            float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
-            AttentionProduct.Run<T>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
-            AttentionProduct.Run<T>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
-            if (a.Dropout.IsActive)
-            {
-                a.Dropout.Fill(b.Factors, Block, start, head, first, key, keys);
-                Multiply(b.ScoreGradient, b.Factors, keys * Block);
-            }
+        bool begun = false;
+        for ((int key, int end) = VisibleKeys.Next(headMod, 0, first, first + queries, length); key < length;
+             (key, end) = VisibleKeys.Next(headMod, end, first, first + queries, length))
+            for (; key < end; key += Attention.KeyTile, begun = true)
+                KeyTile(queryRows, start, length, head, first, queries, key, Math.Min(Attention.KeyTile, end - key), begun, headMod, b);
 
-            Scores(headMod, b, key, keys, left, right);
-            if (a.Dropout.IsActive) Multiply(b.Scores, b.Factors, keys * Block);
-            if (b.Distances != null) SumByDistance(b, first, key, keys);
-            AttentionProduct.Run<T>(
-                a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, key > firstKey ? b.QueryGradient : b.Zeros, b.QueryGradient);
-            for (int p = 0; p < Panels; p++)
-            {
-                float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
-                long panel = (long)p * Block * Block;
-                AttentionProduct.Run<T>(
-                    a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
-                AttentionProduct.Run<T>(
-                    a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
-            }
-        }
-
+        if (!begun) new Span<float>(b.QueryGradient, Block * a.HeadSize).Clear();
         float* gradient = g.QkvGradient + ((start + first) * Stride) + ((long)head * a.HeadSize);
         MatMul.PackRows(b.QueryGradient, Block, a.HeadSize, queries, gradient, a.HeadSize, (int)Stride);
+    }
+
+    /// <summary>Adds the gradients of one tile of scores.</summary>
+    private void KeyTile(
+        float* queryRows, int start, int length, int head, int first, int queries, int key, int keys, bool begun, in TMod headMod, in Buffers b)
+    {
+        T left = T.LaneIndices + first, right = left + T.Lanes;
+        float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
+        AttentionProduct.Run<T>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
+        AttentionProduct.Run<T>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
+        if (a.Dropout.IsActive)
+        {
+            a.Dropout.Fill(b.Factors, Block, start, head, first, key, keys);
+            Multiply(b.ScoreGradient, b.Factors, keys * Block);
+        }
+
+        Scores(headMod, b, key, keys, left, right);
+        if (a.Dropout.IsActive) Multiply(b.Scores, b.Factors, keys * Block);
+        if (b.Distances != null) SumByDistance(b, first, key, keys);
+        AttentionProduct.Run<T>(
+            a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, begun ? b.QueryGradient : b.Zeros, b.QueryGradient);
+        for (int p = 0; p < Panels; p++)
+        {
+            float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
+            long panel = (long)p * Block * Block;
+            AttentionProduct.Run<T>(
+                a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
+            AttentionProduct.Run<T>(
+                a.Tile, keys, b.ScoreGradient, Block, false, b.QueryRows + panel, queries, keyGradient, keyGradient);
+        }
     }
 
     /// <summary>The block's queries and output gradients, once as columns and once as rows of a right factor, its log-sum-exp and D.</summary>

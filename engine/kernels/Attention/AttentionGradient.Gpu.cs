@@ -74,14 +74,13 @@ internal static class AttentionGradientKernels
         AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), firstKey, length, headSize, 3 * hidden);
         AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
 
-        TMod mod = mods[head];
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         var dKeys = default(ResultTile);
         var dValues = default(ResultTile);
         for (int query = 0; query < length; query += AttentionTile.Rows)
         {
-            int lastQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
-            (int first, int end) = TMod.Keys(mod, query, lastQuery, length);
-            if (end > firstKey && first < firstKey + AttentionTile.Rows)
+            int endQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
+            if (KeyTiles<TMod>.Any(mod, firstKey, AttentionTile.Rows, query, endQuery, length))
             {
                 Group.Barrier();
                 AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
@@ -143,12 +142,12 @@ internal static class AttentionGradientKernels
         AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
         AttentionTile.Fill<TE, T>(gradients, dy.SubView(((long)start * hidden) + column, headSize), query, length, headSize, hidden);
 
-        TMod mod = mods[head];
-        int lastQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
-        (int firstKey, int endKey) = TMod.Keys(mod, query, lastQuery, length);
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
+        int endQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
         var dQueries = default(ResultTile);
-        for (int key = firstKey; key < endKey; key += AttentionTile.Rows)
+        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, query, endQuery, length); at.Key < at.End; at = at.Behind(AttentionTile.Rows))
         {
+            int key = at.Key, endKey = at.End;
             Group.Barrier();
             AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
             AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);

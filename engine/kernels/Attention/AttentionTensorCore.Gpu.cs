@@ -65,10 +65,11 @@ internal static class AttentionTensorCoreKernels
         ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
         ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
         dropout = dropout.For(start, head);
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         if (QueryTiles<THead, TDropout>() > 1 && firstQuery + HeadTile.Rows < length)
-            Pass<THead, TMod, Yes, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
+            Pass<THead, TMod, Yes, TDropout>(source, mod, rows, target, firstQuery, length, headSize, hidden, scale, dropout);
         else
-            Pass<THead, TMod, No, TDropout>(source, mods[head], rows, target, firstQuery, length, headSize, hidden, scale, dropout);
+            Pass<THead, TMod, No, TDropout>(source, mod, rows, target, firstQuery, length, headSize, hidden, scale, dropout);
     }
 
     /// <summary>Passes over the keys for one tile of queries, or two.</summary>
@@ -85,23 +86,24 @@ internal static class AttentionTensorCoreKernels
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
         int beyond = firstQuery + (TTwo.Value ? 2 * HeadTile.Rows : HeadTile.Rows), endQuery = beyond < length ? beyond : length;
-        (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
-        if (TDropout.Value) firstKey &= ~1;
+        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length);
         HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
         if (TTwo.Value) HeadTile.Load<THead>(source, queries + bytes, firstQuery + HeadTile.Rows, length, headSize, 3 * hidden);
-        KeysValues<THead>(source, tiles, firstKey, endKey, headSize, hidden);
+        KeysValues<THead>(source, tiles, at.Key, at.End, headSize, hidden);
 
         HeadPair result = default;
         RunningSoftmax upper = RunningSoftmax.Start(), lower = RunningSoftmax.Start();
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
         uint left = HeadTile.Lines<THead>(queries, warpRow);
-        for (int key = firstKey; key < endKey; key += HeadTile.Rows)
+        while (at.Key < at.End)
         {
+            int key = at.Key, endKey = at.End;
             Ptx.WaitForCopies();
             Group.Barrier();
             uint keys = tiles + stage;
             stage = (2 * bytes) - stage;
-            KeysValues<THead>(source, tiles + stage, key + HeadTile.Rows, endKey, headSize, hidden);
+            at = at.Behind(HeadTile.Rows);
+            KeysValues<THead>(source, tiles + stage, at.Key, at.End, headSize, hidden);
             ScorePair s = ScorePair.Products<THead, TTwo>(left, HeadTile.Columns<THead>(keys, 0));
             uint values = HeadTile.Lines<THead>(keys + bytes, 0);
             Scores p = upper.Weigh(s.Upper.Modified(mod, query, key + WarpSums.Column, endKey, scale)), q = default;

@@ -66,7 +66,7 @@ internal static class AttentionTensorCoreGradientKernels
         int hidden = Grid.DimY * headSize;
         long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
-        TMod mod = mods[head];
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         QueryTiles<THead> queries = QueryTiles<THead>.Open(
             source, dy.SubView(((long)start * hidden) + column, headSize), logSumExp.SubView(statistics, length), delta.SubView(statistics, length), headSize, hidden);
         AttentionTensorCoreKernels.KeysValues<THead>(source, keys, firstKey, length, headSize, hidden);
@@ -148,13 +148,12 @@ internal static class AttentionTensorCoreGradientKernels
         int hidden = Grid.DimY * headSize, endQuery = firstQuery + HeadTile.Rows < length ? firstQuery + HeadTile.Rows : length;
         long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
         ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
-        TMod mod = mods[head];
-        (int firstKey, int endKey) = TMod.Keys(mod, firstQuery, endQuery, length);
+        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
+        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length);
         dropout = dropout.For(start, head);
-        if (TDropout.Value) firstKey &= ~1;
         HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
         HeadTile.Load<THead>(dy.SubView(((long)start * hidden) + column, headSize), queries + bytes, firstQuery, length, headSize, hidden);
-        AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes), firstKey, endKey, headSize, hidden);
+        AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes), at.Key, at.End, headSize, hidden);
 
         HeadSums dQueries = default;
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
@@ -165,13 +164,15 @@ internal static class AttentionTensorCoreGradientKernels
         Group.Barrier();
         uint lines = HeadTile.Lines<THead>(queries, warpRow), stage = 0;
         HeadFactor leftQueries = HeadFactor.Read<THead>(lines), leftGradients = HeadFactor.Read<THead>(lines + bytes);
-        for (int key = firstKey; key < endKey; key += HeadTile.Rows)
+        while (at.Key < at.End)
         {
+            int key = at.Key, endKey = at.End;
             Ptx.WaitForCopies();
             Group.Barrier();
             uint tile = queries + (2 * bytes) + stage;
             stage = (2 * bytes) - stage;
-            AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes) + stage, key + HeadTile.Rows, endKey, headSize, hidden);
+            at = at.Behind(HeadTile.Rows);
+            AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes) + stage, at.Key, at.End, headSize, hidden);
             for (int half = 0; half < HeadTile.Rows; half += 32)
             {
                 uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
@@ -206,8 +207,8 @@ internal static class AttentionTensorCoreGradientKernels
     {
         while (query < length)
         {
-            (int first, int end) = TMod.Keys(mod, query, query + HeadTile.Rows < length ? query + HeadTile.Rows : length, length);
-            if (end > firstKey && first < firstKey + HeadTile.Rows) return query;
+            int endQuery = query + HeadTile.Rows < length ? query + HeadTile.Rows : length;
+            if (KeyTiles<TMod>.Any(mod, firstKey, HeadTile.Rows, query, endQuery, length)) return query;
             query += HeadTile.Rows;
         }
 

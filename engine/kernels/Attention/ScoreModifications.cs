@@ -46,7 +46,9 @@ public readonly struct Causal : IScoreModification<Causal>
         => T.IfLess(query, key, float.NegativeInfinity, score);
 
     /// <inheritdoc/>
-    public static (int First, int End) Keys(in Causal mod, int firstQuery, int endQuery, int length) => (0, endQuery);
+    public static (T First, T End) Keys<T>(in Causal mod, T from, T firstQuery, T endQuery, T length)
+        where T : unmanaged, IReal<T>
+        => (from, endQuery);
 }
 
 /// <summary>A query sees the keys at most <paramref name="radius"/> positions away, on both sides.</summary>
@@ -61,8 +63,9 @@ public readonly struct SlidingWindow(int radius) : IScoreModification<SlidingWin
         => T.IfLess(mod._radius, T.Abs(query - key), float.NegativeInfinity, score);
 
     /// <inheritdoc/>
-    public static (int First, int End) Keys(in SlidingWindow mod, int firstQuery, int endQuery, int length) =>
-        ((int)Math.Max(0, (long)firstQuery - mod._radius), (int)Math.Min(length, (long)endQuery + mod._radius));
+    public static (T First, T End) Keys<T>(in SlidingWindow mod, T from, T firstQuery, T endQuery, T length)
+        where T : unmanaged, IReal<T>
+        => (T.Max(from, firstQuery - mod._radius), T.Min(length, endQuery + mod._radius));
 }
 
 /// <summary>Scores are held within ±<paramref name="cap"/>: <c>cap · tanh(score / cap)</c>.</summary>

@@ -45,6 +45,9 @@ internal readonly struct GpuFloat : IReal<GpuFloat>
     public static GpuFloat Abs(GpuFloat a) => new(Ptx.Abs(a.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static GpuFloat Floor(GpuFloat a) => new(Ptx.Floor(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GpuFloat Sqrt(GpuFloat a) => new(Ptx.Sqrt(a.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

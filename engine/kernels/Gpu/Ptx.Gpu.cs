@@ -44,6 +44,10 @@ internal static partial class Ptx
     [PtxInstruction("cvt.rni.f32.f32 $r, $0;"), IntrinsicImplementation]
     public static float Round(float x) => throw Compiled;
 
+    /// <summary>The largest integer that is not above.</summary>
+    [PtxInstruction("cvt.rmi.f32.f32 $r, $0;"), IntrinsicImplementation]
+    public static float Floor(float x) => throw Compiled;
+
     /// <summary>The upper 32 bits of the 64-bit product.</summary>
     [PtxInstruction("mul.hi.u32 $r, $0, $1;"), IntrinsicImplementation]
     public static uint MultiplyHigh(uint a, uint b) => throw Compiled;

@@ -30,4 +30,14 @@ public readonly struct BiasTable
     public BiasTable ForHead(int head, int heads) => heads == _heads && head >= 0 && head < heads
         ? new(_address + (sizeof(float) * (long)head * _entries), 1, _entries)
         : throw new ArgumentException($"a table for {_heads} heads serves no attention with {heads}");
+
+    /// <summary>
+    /// One row as a table of its own, for <see cref="IScoreModification{TSelf}.ForSequence"/>: a row before the first is the first, one past
+    /// the last the last, so that none leads outside.
+    /// </summary>
+    public BiasTable Row(int row)
+    {
+        int last = _heads - 1, held = row < 0 ? 0 : row > last ? last : row;
+        return new(_address + (sizeof(float) * (long)held * _entries), 1, _entries);
+    }
 }

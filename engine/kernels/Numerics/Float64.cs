@@ -44,6 +44,9 @@ public readonly struct Float64(double value) : IReal<Float64>
     public static Float64 Abs(Float64 a) => new(Math.Abs(a.Value));
 
     /// <inheritdoc/>
+    public static Float64 Floor(Float64 a) => new(Math.Floor(a.Value));
+
+    /// <inheritdoc/>
     public static Float64 Sqrt(Float64 a) => new(Math.Sqrt(a.Value));
 
     /// <inheritdoc/>

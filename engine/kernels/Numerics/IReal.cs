@@ -41,6 +41,9 @@ public interface IReal<T>
     /// <summary>The absolute value.</summary>
     static abstract T Abs(T a);
 
+    /// <summary>The largest whole number that is not above.</summary>
+    static abstract T Floor(T a);
+
     /// <summary>The square root.</summary>
     static abstract T Sqrt(T a);
 

@@ -70,6 +70,9 @@ internal readonly unsafe struct Simd128 : ISimd<Simd128>
     public static Simd128 Abs(Simd128 a) => new(Vector128.Abs(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd128 Floor(Simd128 a) => new(Vector128.Floor(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd128 Sqrt(Simd128 a) => new(Vector128.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

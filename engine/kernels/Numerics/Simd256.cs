@@ -70,6 +70,9 @@ internal readonly unsafe struct Simd256 : ISimd<Simd256>
     public static Simd256 Abs(Simd256 a) => new(Vector256.Abs(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd256 Floor(Simd256 a) => new(Vector256.Floor(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd256 Sqrt(Simd256 a) => new(Vector256.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -72,6 +72,9 @@ internal readonly unsafe struct Simd512 : ISimd<Simd512>
     public static Simd512 Abs(Simd512 a) => new(Vector512.Abs(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Simd512 Floor(Simd512 a) => new(Vector512.Floor(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Simd512 Sqrt(Simd512 a) => new(Vector512.Sqrt(a._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

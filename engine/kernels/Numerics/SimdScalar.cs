@@ -85,6 +85,10 @@ public readonly unsafe struct SimdScalar(float value) : ISimd<SimdScalar>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdScalar Floor(SimdScalar a) => new(MathF.Floor(a.Value));
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static SimdScalar Sqrt(SimdScalar a) => new(MathF.Sqrt(a.Value));
 
     /// <inheritdoc/>

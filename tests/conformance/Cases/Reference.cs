@@ -63,11 +63,12 @@ internal static class Reference
         int hidden = heads * headSize, tokens = lengths.Sum(), start = 0;
         var result = new double[tokens * hidden];
         var logSumExp = new double[heads * tokens];
-        foreach (int length in lengths)
+        for (int sequence = 0; sequence < lengths.Length; sequence++)
         {
+            int length = lengths[sequence];
             for (int head = 0; head < heads; head++)
             {
-                TMod headMod = TMod.ForHead(mod, head, heads);
+                TMod headMod = TMod.ForSequence(TMod.ForHead(mod, head, heads), sequence);
                 for (int q = 0; q < length; q++)
                 {
                     int query = start + q;

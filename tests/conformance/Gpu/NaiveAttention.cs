@@ -32,10 +32,11 @@ internal sealed class NaiveAttention
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int start = 0;
-        foreach (int length in lengths)
+        for (int sequence = 0; sequence < lengths.Length; sequence++)
         {
-            for (int head = 0; head < _heads; head++) Head(qkv, dy, start, length, head, TMod.ForHead(mod, head, _heads));
-            start += length;
+            for (int head = 0; head < _heads; head++)
+                Head(qkv, dy, start, lengths[sequence], head, TMod.ForSequence(TMod.ForHead(mod, head, _heads), sequence));
+            start += lengths[sequence];
         }
     }
 
