@@ -100,7 +100,8 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
 
     private Action Add(Operands o, bool bf16) => Launch(
         o, GpuKernels.Add.For(Type(bf16)),
-        new() { X = o.Elements(bf16, Rows, Width), Z = o.Elements(bf16, Rows, Width), Y = o.Elements(bf16, Rows, Width), Count = Flat }, FlatBlocks);
+        new() { X = o.Elements(bf16, Rows, Width), Z = o.Elements(bf16, Rows, Width), Y = o.Elements(bf16, Rows, Width), Count = Flat },
+        FlatBlocks);
 
     private Action Scale(Operands o, bool bf16) => Launch(
         o, GpuKernels.Scale.For(Type(bf16)),

@@ -26,7 +26,8 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
     {
         using GpuDevice device = Open(open, form);
         foreach (ProductKernel kernel in ProductKernel.All)
-            foreach ((int, int, int) shape in BFloat16Checks.OddShapes) Run(device, c => c.Product(kernel, form, shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
+            foreach ((int, int, int) shape in BFloat16Checks.OddShapes)
+                Run(device, c => c.Product(kernel, form, shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
         foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192), (200, 264, 136, 64)])
             Run(device, c => c.LinearWeightGradient(rows, outputs, inputs, share, form));
         foreach ((int outputs, int inputs) in Layers) Run(device, c => c.Agree(ProductKernel.Linear, form, (CheckedRows, outputs, inputs)));

@@ -21,7 +21,8 @@ public sealed class BFloat16KernelTests : IDisposable
     [InlineData("linear_geglu", 130, 72, 96, false, true)]
     [InlineData("linear_geglu", 3, 65, 128, true, false)]
     public void Linear_layers_on_tensor_cores(string product, int rows, int columns, int depth, bool bias, bool residual) =>
-        Run(checks => checks.Product(ProductKernel.All.Single(k => k.Name == product), ProductForm.Mma, (rows, columns, depth), bias, residual));
+        Run(checks => checks.Product(
+            ProductKernel.All.Single(k => k.Name == product), ProductForm.Mma, (rows, columns, depth), bias, residual));
 
     [Theory]
     [InlineData("linear")]

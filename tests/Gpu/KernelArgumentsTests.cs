@@ -27,7 +27,7 @@ public sealed class KernelArgumentsTests : IDisposable
 
     public void Dispose()
     {
-        _arguments.Dispose();
+        _arguments.Free();
         _memory.Dispose();
         _device.Dispose();
     }
@@ -64,7 +64,7 @@ public sealed class KernelArgumentsTests : IDisposable
     {
         Assert.Throws<InvalidOperationException>(() => _arguments.Add(1, "x"));
         string message = Assert.Throws<InvalidOperationException>(() => _arguments.Add(_x, "y")).Message;
-        Assert.Equal("scale: argument 0 is y (View), the parameter x (View)", message);
+        Assert.Equal("scale: argument 0 is y (View), the kernel's parameter x (View)", message);
         message = Assert.Throws<ArgumentException>(() => _arguments.Add(_memory.Rent(DType.BF16, 3), "x")).Message;
         Assert.StartsWith("scale: x is BF16 [3], the kernel has a view of f32", message, StringComparison.Ordinal);
         _arguments.Begin(Kernel);

@@ -58,7 +58,7 @@ public sealed class LaunchTests
             : [.. new[] { (DType.F32, 8), (DType.F32, 7), (DType.BF16, 8) }.Select(o => choose.Invoke(kernel, [o.Item1, o.Item2])!)];
         foreach (object form in forms)
         {
-            var entry = (string)form.GetType().GetProperty("Entry")!.GetValue(form)!;
+            var entry = (string)form.GetType().GetProperty("Entry", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(form)!;
             if (KernelManifest.Compiled.TryGetValue(entry, out CompiledKernel? compiled)) yield return compiled;
         }
     }

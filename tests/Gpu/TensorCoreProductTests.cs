@@ -28,7 +28,8 @@ public sealed class TensorCoreProductTests : IDisposable
     public void Every_product_in_every_form_equals_the_float64_reference_in_odd_shapes(string kernel, string form)
     {
         foreach ((int, int, int) shape in BFloat16Checks.OddShapes)
-            Run(checks => checks.Product(ProductKernel.All.Single(k => k.Name == kernel), Form(form), shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
+            Run(checks => checks.Product(
+                ProductKernel.All.Single(k => k.Name == kernel), Form(form), shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
     }
 
     [Theory]
@@ -75,7 +76,10 @@ public sealed class TensorCoreProductTests : IDisposable
         var tuned = new InterpretedDevice();
         float[] expected = Products(_device, ProductTable.Default), actual = Products(tuned, table);
         Assert.Equal(
-            ["linear_wgmma_128_bf16", "linear_geglu_wgmma_128_bf16", "linear_input_gradient_wgmma_256_bf16", "linear_weight_gradient_split_wgmma_128_bf16"],
+            [
+                "linear_wgmma_128_bf16", "linear_geglu_wgmma_128_bf16", "linear_input_gradient_wgmma_256_bf16",
+                "linear_weight_gradient_split_wgmma_128_bf16",
+            ],
             tuned.Reports.Select(r => r.Entry).Where(e => e.Contains("linear", StringComparison.Ordinal)));
         Assert.DoesNotContain(_device.Reports, r => r.Entry.Contains("wgmma", StringComparison.Ordinal));
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 0.01f * (1 + Math.Abs(expected[i])));

@@ -65,7 +65,7 @@ internal static class Compiler
         for (int i = 0; i < parameters.Length; i++)
         {
             Type type = parameters[i].ParameterType;
-            bool view = type.IsGenericType;
+            bool view = type.IsGenericType && type.GetGenericTypeDefinition() == typeof(ArrayView<>);
             KernelParameterKind kind = view ? KernelParameterKind.View
                 : type == typeof(int) ? KernelParameterKind.I32
                 : type == typeof(uint) ? KernelParameterKind.U32

@@ -18,12 +18,13 @@ internal sealed class KernelCache(string folder)
         ? Path.Combine(data, "dnabert2", "kernels")
         : "";
 
-    /// <summary>What a compiled kernel depends on: the compiler, and the assembly of the modification with all that it refers to.</summary>
-    public static string Key<TMod>(string entry)
-        where TMod : unmanaged, IScoreModification<TMod>
+    /// <summary>What a compiled kernel depends on: the compiler, and the assemblies of its own types with all that they refer to.</summary>
+    /// <param name="entry">The kernel.</param>
+    /// <param name="types">The types whose code is compiled: the modification, or the class of the kernel and its type arguments.</param>
+    public static string Key(string entry, ReadOnlySpan<Type> types)
     {
         var identity = new StringBuilder(entry).Append('\n').Append(Compiler.Identity);
-        foreach (Guid module in Modules(typeof(TMod))) identity.Append('\n').Append(module);
+        foreach (Guid module in Modules(types)) identity.Append('\n').Append(module);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity.ToString())));
     }
 
@@ -68,12 +69,12 @@ internal sealed class KernelCache(string folder)
 
     private string FileOf(string entry, string key) => Path.Combine(folder, $"{entry}-{key[..16]}.zip");
 
-    /// <summary>The modules that the code of a type may come from; those of the framework change nothing.</summary>
-    private static SortedSet<Guid> Modules(Type type)
+    /// <summary>The modules that the code of types may come from; those of the framework change nothing.</summary>
+    private static SortedSet<Guid> Modules(ReadOnlySpan<Type> types)
     {
         var found = new SortedSet<Guid>();
         var open = new Stack<Assembly>();
-        Add(type);
+        foreach (Type type in types) Add(type);
         while (open.TryPop(out Assembly? assembly))
         {
             if (!found.Add(assembly.ManifestModule.ModuleVersionId)) continue;

@@ -1,11 +1,13 @@
 using Engine.Autograd;
+using Engine.KernelCompiler;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Cuda;
 using OwnOperation;
 
-// The gradient of the sum of all results, beside differences of the definition in float64.
+// The gradient of the sum of all results, beside differences of the definition in float64; on a GPU with the argument cuda.
 float[] values = [-4, -1.5f, -0.25f, 0, 0.5f, 2, 7], computed = new float[values.Length];
-using Backend backend = CpuBackend.Create();
+using Backend backend = args is ["cuda"] ? CudaDevices.Open(compiler: new IlgpuKernelCompiler()) : CpuBackend.Create();
 using Arena activations = new(backend), gradients = new(backend);
 Tape tape = Tape.ForTraining(activations, gradients);
 Variable x = tape.Track(activations.Rent(new Shape(1, values.Length), DType.F32));

@@ -16,7 +16,7 @@ internal readonly unsafe struct SiluJob<T>(float* x, float* dy, float* result, l
     private void One<TR>(long i)
         where TR : unmanaged, ISimd<TR>
     {
-        TR v = TR.Load(x + i), sigmoid = 1f / (1f + TR.Exp(-v));
-        TR.Store(result + i, dy == null ? v * sigmoid : TR.Load(dy + i) * sigmoid * (1f + (v * (1f - sigmoid))));
+        TR v = TR.Load(x + i);
+        TR.Store(result + i, dy == null ? SiluFormula.Value(v) : SiluFormula.Gradient(v, TR.Load(dy + i)));
     }
 }

@@ -19,6 +19,8 @@ public readonly unsafe struct SiluForward(Tensor x, Tensor y) : IOperation
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new SiluJob<T>(x.Pointer<float>(), null, y.Pointer<float>(), x.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) => SiluKernel.Launch(gpu, x, default, y);
 }
 
 /// <summary>The gradient of SiLU, <c>dx = dy · σ(x) · (1 + x · (1 − σ(x)))</c>.</summary>
@@ -40,4 +42,21 @@ public readonly unsafe struct SiluBackward(Tensor x, Tensor dy, Tensor dx) : IOp
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new SiluJob<T>(x.Pointer<float>(), dy.Pointer<float>(), dx.Pointer<float>(), x.Count));
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) => SiluKernel.Launch(gpu, x, dy, dx);
+}
+
+/// <summary>The formulas, one source for the CPU and the GPU.</summary>
+internal static class SiluFormula
+{
+    public static T Value<T>(T x)
+        where T : unmanaged, IReal<T>
+        => x / (1f + T.Exp(-x));
+
+    public static T Gradient<T>(T x, T dy)
+        where T : unmanaged, IReal<T>
+    {
+        T sigmoid = 1f / (1f + T.Exp(-x));
+        return dy * sigmoid * (1f + (x * (1f - sigmoid)));
+    }
 }

@@ -1,25 +1,79 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text;
 using Engine.Kernels.Gpu;
 
 namespace Engine.Kernels;
 
 /// <summary>
 /// The arguments of a GPU kernel. Those of the engine's kernels are generated from the kernels' parameters, one required member a
-/// parameter, so that none is left out or given in another one's place.
+/// parameter, so that none is left out or given in another one's place. A kernel of one's own comes with a struct of one's own.
 /// </summary>
-internal interface IKernelArguments
+public interface IKernelArguments
 {
     /// <summary>Writes the arguments in the order of the kernel's parameters.</summary>
     /// <param name="to">Where to.</param>
     void Write(KernelArguments to);
 }
 
-/// <summary>A kernel, with the type of its arguments.</summary>
+/// <summary>A GPU kernel, with the type of its arguments; <see cref="GpuLauncher"/> launches it.</summary>
 /// <typeparam name="TArguments">The arguments.</typeparam>
-/// <param name="entry">The name under which it was compiled.</param>
-internal sealed class GpuKernel<TArguments>(string entry)
+public sealed class GpuKernel<TArguments>
     where TArguments : struct, IKernelArguments
 {
-    public string Entry { get; } = entry;
+    private readonly string? _description;
+    private readonly Func<GpuKernelCompiler, string, (CompiledKernel Kernel, byte[] Text)>? _compile;
+
+    /// <summary>
+    /// A kernel of one's own. It is compiled when a backend first launches it, by the compiler that the backend was given
+    /// (<c>CudaDevices.Open(compiler: new IlgpuKernelCompiler())</c>), which keeps it on disk.
+    /// </summary>
+    /// <param name="kernel">
+    /// A static method in the language of ILGPU. Its parameters are views of elements (<c>ArrayView&lt;float&gt;</c>, of <c>ushort</c> for
+    /// BF16, <c>double</c>, <c>int</c>, <c>uint</c>, <c>byte</c>) and numbers (<c>int</c>, <c>uint</c>, <c>long</c>, <c>float</c>).
+    /// </param>
+    /// <param name="threads">The threads of a block: a multiple of 32, at most 1024.</param>
+    /// <exception cref="ArgumentException">The method is not static, or a block has no such number of threads.</exception>
+    public GpuKernel(Delegate kernel, int threads)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        if (!kernel.Method.IsStatic)
+            throw new ArgumentException($"a kernel is a static method; {kernel.Method.Name} is none", nameof(kernel));
+        if (threads is < 32 or > 1024 || threads % 32 != 0)
+            throw new ArgumentException($"a block has a multiple of 32 threads, at most 1024, not {threads}", nameof(threads));
+        MethodInfo method = kernel.Method;
+        Entry = EntryOf(method, threads);
+        _description = $"the kernel {method.DeclaringType?.Name}.{method.Name}";
+        _compile = (compiler, entry) => compiler.Compile(entry, method, threads);
+    }
+
+    /// <summary>A kernel that was compiled ahead.</summary>
+    internal GpuKernel(string entry) => Entry = entry;
+
+    /// <summary>The name under which it is compiled.</summary>
+    internal string Entry { get; }
+
+    /// <summary>Compiles it.</summary>
+    /// <exception cref="NotSupportedException">It cannot be compiled; the message says why.</exception>
+    internal (CompiledKernel Kernel, byte[] Text) Compile(GpuKernelCompiler? compiler)
+    {
+        if (_compile is null)
+            throw new NotSupportedException($"no GPU kernel «{Entry}» was compiled; docs/gpu-kernels.md says how one is added");
+        if (compiler is null)
+            throw new NotSupportedException(
+                $"{_description} is not among the kernels that were compiled ahead for GPUs («{Entry}»): give the backend a compiler, " +
+                "CudaDevices.Open(compiler: new IlgpuKernelCompiler()) of Engine.KernelCompiler, or use the CPU");
+        return _compile(compiler, Entry);
+    }
+
+    /// <summary>The method's name, and a hash of all that it could be confused with.</summary>
+    private static string EntryOf(MethodInfo method, int threads)
+    {
+        string identity = $"{method.DeclaringType!.AssemblyQualifiedName} {method} {threads}";
+        var name = new StringBuilder("own_");
+        foreach (char c in method.Name) name.Append(char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '_');
+        return name.Append('_').Append(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)), 0, 8)).ToString();
+    }
 }
 
 /// <summary>A kernel in its element types.</summary>

@@ -1,13 +1,15 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Engine.Kernels.Gpu;
 
-namespace Engine.Kernels.Gpu;
+namespace Engine.Kernels;
 
 /// <summary>
-/// The arguments of a launch, written into native memory as the kernel's manifest lays them out. One object serves all launches: it
-/// allocates nothing. An argument of another name, kind or element type than the manifest's is refused.
+/// The arguments of a launch, written into native memory as the compiled kernel lays them out. One object serves all launches: it allocates
+/// nothing. Each argument has the name of the parameter that it is for, unless given that of the member or variable it is written from (in
+/// whatever case); one of another name, kind or element type than the kernel's next parameter is refused.
 /// </summary>
-internal sealed unsafe class KernelArguments : IDisposable
+public sealed unsafe class KernelArguments
 {
     /// <summary>The largest parameter block of a kernel, and the most parameters that fit it.</summary>
     private const int MaxBytes = 4096, MaxParameters = MaxBytes / 4;
@@ -19,20 +21,23 @@ internal sealed unsafe class KernelArguments : IDisposable
     private int _count;
 
     /// <param name="device">Where kernels are launched: it encodes tensor maps.</param>
-    public KernelArguments(KernelLauncher device) => _device = device;
+    internal KernelArguments(KernelLauncher device) => _device = device;
 
     /// <summary>One pointer a parameter, as the driver wants them.</summary>
-    public void** Pointers => _pointers;
+    internal void** Pointers => _pointers;
 
     /// <summary>The bytes of the parameter block.</summary>
-    public ReadOnlySpan<byte> Block => new(_block, _kernel is { Parameters: [.., { } last] } ? last.Offset + last.Size : 0);
+    internal ReadOnlySpan<byte> Block => new(_block, _kernel is { Parameters: [.., { } last] } ? last.Offset + last.Size : 0);
 
     /// <summary>Starts the arguments of a launch.</summary>
-    public void Begin(CompiledKernel kernel) => (_kernel, _count) = (kernel, 0);
+    internal void Begin(CompiledKernel kernel) => (_kernel, _count) = (kernel, 0);
 
-    /// <summary>A tensor for a view of its elements; an absent one gives an empty view.</summary>
-    /// <exception cref="ArgumentException">Its elements are of another type than the kernel's.</exception>
-    public void Add(Tensor tensor, string name)
+    /// <summary>A tensor, for a view of its elements; an absent one gives an empty view. I32 serves for <c>uint</c> as well.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="name">The name of the parameter.</param>
+    /// <exception cref="ArgumentException">Its elements are of another type than the view's.</exception>
+    /// <exception cref="InvalidOperationException">The kernel's next parameter has another name, or is no view.</exception>
+    public void Add(Tensor tensor, [CallerArgumentExpression(nameof(tensor))] string name = "")
     {
         KernelParameter parameter = Next(KernelParameterKind.View, name, out byte* place);
         if (!tensor.IsAbsent && !IsOf(parameter.Element, tensor.DType))
@@ -41,47 +46,63 @@ internal sealed unsafe class KernelArguments : IDisposable
     }
 
     /// <summary>A matrix for a tensor map.</summary>
-    public void Add(MappedMatrix matrix, string name)
+    internal void Add(MappedMatrix matrix, string name)
     {
         KernelParameter parameter = Next(KernelParameterKind.TensorMap, name, out byte* place);
         _device.EncodeTensorMap((nint)matrix.Elements.Address, matrix.Rows, matrix.Columns, new Span<byte>(place, parameter.Size));
     }
 
-    public void Add(int value, string name)
+    /// <summary>A number of type <c>int</c>.</summary>
+    /// <param name="value">The number.</param>
+    /// <param name="name">The name of the parameter.</param>
+    /// <exception cref="InvalidOperationException">The kernel's next parameter has another name or type.</exception>
+    public void Add(int value, [CallerArgumentExpression(nameof(value))] string name = "")
     {
         Next(KernelParameterKind.I32, name, out byte* place);
         Unsafe.WriteUnaligned(place, value);
     }
 
-    public void Add(uint value, string name)
+    /// <summary>A number of type <c>uint</c>.</summary>
+    /// <param name="value">The number.</param>
+    /// <param name="name">The name of the parameter.</param>
+    /// <exception cref="InvalidOperationException">The kernel's next parameter has another name or type.</exception>
+    public void Add(uint value, [CallerArgumentExpression(nameof(value))] string name = "")
     {
         Next(KernelParameterKind.U32, name, out byte* place);
         Unsafe.WriteUnaligned(place, value);
     }
 
-    public void Add(long value, string name)
+    /// <summary>A number of type <c>long</c>.</summary>
+    /// <param name="value">The number.</param>
+    /// <param name="name">The name of the parameter.</param>
+    /// <exception cref="InvalidOperationException">The kernel's next parameter has another name or type.</exception>
+    public void Add(long value, [CallerArgumentExpression(nameof(value))] string name = "")
     {
         Next(KernelParameterKind.I64, name, out byte* place);
         Unsafe.WriteUnaligned(place, value);
     }
 
-    public void Add(float value, string name)
+    /// <summary>A number of type <c>float</c>.</summary>
+    /// <param name="value">The number.</param>
+    /// <param name="name">The name of the parameter.</param>
+    /// <exception cref="InvalidOperationException">The kernel's next parameter has another name or type.</exception>
+    public void Add(float value, [CallerArgumentExpression(nameof(value))] string name = "")
     {
         Next(KernelParameterKind.F32, name, out byte* place);
         Unsafe.WriteUnaligned(place, value);
     }
 
     /// <summary>A view of device memory; null and 0 for an operand that is absent.</summary>
-    public void View(nint address, long elements) => Write(Place(KernelParameterKind.View), address, elements);
+    internal void View(nint address, long elements) => Write(Place(KernelParameterKind.View), address, elements);
 
-    public void I32(int value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.I32), value);
+    internal void I32(int value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.I32), value);
 
-    public void U32(uint value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.U32), value);
+    internal void U32(uint value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.U32), value);
 
-    public void F32(float value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.F32), value);
+    internal void F32(float value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.F32), value);
 
     /// <summary>An argument of any kind as the bytes of another launch.</summary>
-    public void AddBytes(ReadOnlySpan<byte> bytes, KernelParameter parameter)
+    internal void AddBytes(ReadOnlySpan<byte> bytes, KernelParameter parameter)
     {
         Next(parameter.Kind, parameter.Name, out byte* place);
         bytes[..parameter.Size].CopyTo(new Span<byte>(place, parameter.Size));
@@ -89,7 +110,7 @@ internal sealed unsafe class KernelArguments : IDisposable
 
     /// <summary>Ends the arguments: all must have been given.</summary>
     /// <returns>The kernel.</returns>
-    public CompiledKernel End()
+    internal CompiledKernel End()
     {
         CompiledKernel kernel = _kernel!;
         if (_count != kernel.Parameters.Count)
@@ -97,7 +118,8 @@ internal sealed unsafe class KernelArguments : IDisposable
         return kernel;
     }
 
-    public void Dispose()
+    /// <summary>Returns the memory.</summary>
+    internal void Free()
     {
         NativeMemory.AlignedFree(_block);
         NativeMemory.AlignedFree(_pointers);
@@ -133,7 +155,9 @@ internal sealed unsafe class KernelArguments : IDisposable
         CompiledKernel kernel = _kernel!;
         KernelParameter? parameter = _count < kernel.Parameters.Count ? kernel.Parameters[_count] : null;
         if (parameter?.Kind != kind || !parameter.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-            throw new InvalidOperationException($"{kernel.Entry}: argument {_count} is {name} ({kind}), the parameter {parameter?.Name} ({parameter?.Kind})");
+            throw new InvalidOperationException(
+                $"{kernel.Entry}: argument {_count} is {name} ({kind}), " +
+                (parameter is null ? "the kernel has no such parameter" : $"the kernel's parameter {parameter.Name} ({parameter.Kind})"));
         place = _block + parameter.Offset;
         _pointers[_count++] = place;
         return parameter;

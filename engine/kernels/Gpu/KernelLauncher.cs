@@ -65,12 +65,13 @@ internal abstract unsafe class KernelLauncher : IDisposable
     /// <param name="gridY">Blocks in the second dimension.</param>
     /// <param name="gridZ">Blocks in the third dimension.</param>
     /// <param name="dynamicShared">Bytes of shared memory beside those the kernel declares; −1 for what its manifest says.</param>
-    /// <exception cref="NotSupportedException">No such kernel was compiled, or it needs more shared memory than the GPU has.</exception>
+    /// <exception cref="NotSupportedException">It was not compiled and cannot be, or needs more shared memory than the GPU has.</exception>
     public void Launch<TArguments>(
         GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
         where TArguments : struct, IKernelArguments
     {
-        arguments.Write(Begin(kernel.Entry));
+        _arguments.Begin(Library.Find(kernel));
+        arguments.Write(_arguments);
         Launch(gridX, gridY, gridZ, dynamicShared);
     }
 
@@ -93,7 +94,7 @@ internal abstract unsafe class KernelLauncher : IDisposable
         Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared);
     }
 
-    public virtual void Dispose() => _arguments.Dispose();
+    public virtual void Dispose() => _arguments.Free();
 
     protected abstract void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared);
 }

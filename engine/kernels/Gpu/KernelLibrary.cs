@@ -11,6 +11,17 @@ internal sealed class KernelLibrary(GpuKernelCompiler? compiler = null)
         _own.TryGetValue(
             entry, out (CompiledKernel Kernel, byte[] Text) own) ? own.Kernel : KernelManifest.Compiled.GetValueOrDefault(entry);
 
+    /// <summary>A kernel, which is compiled if need be.</summary>
+    /// <exception cref="NotSupportedException">See <see cref="GpuKernel{TArguments}.Compile"/>.</exception>
+    public CompiledKernel Find<TArguments>(GpuKernel<TArguments> kernel)
+        where TArguments : struct, IKernelArguments
+    {
+        if (Find(kernel.Entry) is { } known) return known;
+        (CompiledKernel compiled, byte[] text) = kernel.Compile(compiler);
+        _own.Add(kernel.Entry, (compiled, text));
+        return compiled;
+    }
+
     /// <summary>A kernel of attention with a score modification, which is compiled if need be.</summary>
     /// <typeparam name="TMod">The modification.</typeparam>
     /// <param name="entry">The kernel.</param>

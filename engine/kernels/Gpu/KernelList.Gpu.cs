@@ -24,7 +24,7 @@ internal sealed class KernelList
     public void Add(string entry, Delegate kernel, int threads, int dynamicShared = 0, int blocksPerMultiprocessor = 1) =>
         _kernels.Add(new(entry, entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, KernelTarget.Any));
 
-    /// <summary>Adds the forms of a kernel in its element types; the entries end with <c>_f32</c>, <c>_any_f32</c> and <c>_bf16</c>.</summary>
+    /// <summary>Adds the forms of a kernel in its element types: entries with the ends <c>_f32</c>, <c>_any_f32</c> and <c>_bf16</c>.</summary>
     /// <param name="family">The name of all of them.</param>
     /// <param name="threads">The threads of a block.</param>
     /// <param name="f32">In fp32, with rows that are read 16 bytes at a time; or null.</param>
@@ -49,8 +49,8 @@ internal sealed class KernelList
     }
 
     /// <summary>
-    /// All that are compiled ahead: every kernel in every element type, found by the method <c>Register</c> of its class, and attention with
-    /// the score modifications of the models that the engine knows. Others are compiled by the program that uses them.
+    /// All that are compiled ahead: every kernel in every element type, found by the method <c>Register</c> of its class, and attention
+    /// with the score modifications of the models that the engine knows. Others are compiled by the program that uses them.
     /// </summary>
     public static KernelList All()
     {

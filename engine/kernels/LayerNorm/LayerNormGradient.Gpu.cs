@@ -14,10 +14,12 @@ internal static class LayerNormGradientKernels
     public static void Register(KernelList list)
     {
         list.AddFamily(
-            "layer_norm_gradient", LayerNormKernels.Threads, f32: Rows<F32, float>, anyF32: WideRows<F32Any, float>, bf16: Rows<BF16, ushort>);
+            "layer_norm_gradient", LayerNormKernels.Threads, f32: Rows<F32, float>, anyF32: WideRows<F32Any, float>,
+            bf16: Rows<BF16, ushort>);
         list.AddFamily("layer_norm_gradient_wide", LayerNormKernels.Threads, f32: WideRows<F32, float>, bf16: WideRows<BF16, ushort>);
         list.AddFamily(
-            "layer_norm_parameters", Flat.Threads, f32: Parameters<F32, float>, anyF32: Parameters<F32Any, float>, bf16: Parameters<BF16, ushort>);
+            "layer_norm_parameters", Flat.Threads, f32: Parameters<F32, float>, anyF32: Parameters<F32Any, float>,
+            bf16: Parameters<BF16, ushort>);
     }
 
     /// <summary>

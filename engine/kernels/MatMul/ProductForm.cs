@@ -42,7 +42,8 @@ internal sealed class ProductKernel
 {
     public static readonly ProductKernel
         Linear = new(
-            "linear", ProductKind.Forward, [GpuKernels.Linear, GpuKernels.Linear64], [GpuKernels.LinearWgmma128, GpuKernels.LinearWgmma256]),
+            "linear", ProductKind.Forward, [GpuKernels.Linear, GpuKernels.Linear64],
+            [GpuKernels.LinearWgmma128, GpuKernels.LinearWgmma256]),
         Gelu = new(
             "linear_gelu", ProductKind.Forward, [GpuKernels.LinearGelu, GpuKernels.LinearGelu64],
             [GpuKernels.LinearGeluWgmma128, GpuKernels.LinearGeluWgmma256]),
@@ -76,5 +77,6 @@ internal sealed class ProductKernel
     public GpuKernel<LinearKernelArguments> For(ProductForm form) => _everywhere[form.Index].For(DType.BF16);
 
     /// <summary>The kernel in a form that is for Hopper.</summary>
-    public GpuKernel<LinearWgmma128KernelArguments> ForHopper(ProductForm form) => _forHopper[form.Index - _everywhere.Length].For(DType.BF16);
+    public GpuKernel<LinearWgmma128KernelArguments> ForHopper(ProductForm form) =>
+        _forHopper[form.Index - _everywhere.Length].For(DType.BF16);
 }

@@ -17,9 +17,9 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
     /// <summary>Launches a product in the form that the table says.</summary>
     /// <param name="kernel">The product.</param>
     /// <param name="o">
-    /// Its operands: left is x or dy, [rows, depth]; right w, [columns, depth], twice as many rows where there are two parts, or of an input's
-    /// gradient [depth, columns]; bias a row of w's outputs, or absent; y, and the residual unless it is absent, [rows, columns]. Depth is a
-    /// multiple of eight.
+    /// Its operands: left is x or dy, [rows, depth]; right w, [columns, depth], twice as many rows where there are two parts, or of an
+    /// input's gradient [depth, columns]; bias a row of w's outputs, or absent; y, and the residual unless it is absent, [rows, columns].
+    /// Depth is a multiple of eight.
     /// </param>
     public void Launch(ProductKernel kernel, in LinearKernelArguments o)
     {
@@ -104,7 +104,8 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
                 gridX, gridY, shares);
         if (shares > 1)
             device.Launch(
-                GpuKernels.SplitSum, new() { Parts = parts, Y = dw, Count = dw.Count, Shares = shares }, (dw.Count + AddBlock - 1) / AddBlock);
+                GpuKernels.SplitSum, new() { Parts = parts, Y = dw, Count = dw.Count, Shares = shares },
+                (dw.Count + AddBlock - 1) / AddBlock);
     }
 
     private static int Blocks(int count, int perBlock) => (count + perBlock - 1) / perBlock;

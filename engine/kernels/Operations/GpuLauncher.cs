@@ -37,9 +37,25 @@ public sealed class GpuLauncher
         where TOperation : struct, IOperation
         => operation.RunOnGpu(this);
 
+    /// <summary>Launches a kernel.</summary>
+    /// <typeparam name="TArguments">The type of its arguments.</typeparam>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="gridX">Blocks; a launch without blocks does nothing.</param>
+    /// <param name="gridY">Blocks in the second dimension.</param>
+    /// <param name="gridZ">Blocks in the third dimension.</param>
+    /// <exception cref="NotSupportedException">The kernel cannot be compiled, or needs more shared memory than the GPU has.</exception>
+    /// <exception cref="ArgumentException">An argument has another element type than the kernel's, or the grid is too large.</exception>
+    public void Launch<TArguments>(GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1)
+        where TArguments : struct, IKernelArguments
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        _device.Launch(kernel, arguments, gridX, gridY, gridZ);
+    }
+
     /// <inheritdoc cref="KernelLauncher.Launch{TArguments}"/>
     internal void Launch<TArguments>(
-        GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
+        GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY, int gridZ, int dynamicShared)
         where TArguments : struct, IKernelArguments
         => _device.Launch(kernel, arguments, gridX, gridY, gridZ, dynamicShared);
 

@@ -23,7 +23,8 @@ internal sealed partial class BFloat16Checks
         (int rows, int columns, int depth) = shape;
         int outputs = kernel.Parts * columns;
         bool forward = kernel.Kind == ProductKind.Forward;
-        double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth)), b = bias && forward ? Normal(outputs, 1) : [];
+        double[] x = Normal(rows * depth, 1), w = Normal(outputs * depth, 1 / Math.Sqrt(depth));
+        double[] b = bias && forward ? Normal(outputs, 1) : [];
         double[] added = residual ? Normal(rows * columns, 1) : [];
         Tensor y = _memory.Rent(DType.BF16, rows, columns);
         Products.Launch(kernel, form, new()

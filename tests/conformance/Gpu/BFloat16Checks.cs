@@ -24,7 +24,17 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         Tensor y = _memory.Rent(DType.BF16, rows, width);
         device.Launch(
             (width > 1024 ? GpuKernels.LayerNormWide : GpuKernels.LayerNorm).For(DType.BF16, width),
-            new() { X = Narrow(x), Weight = Narrow(w), Bias = Narrow(b), Statistics = default, Y = y, Rows = rows, Width = width, Eps = 1e-5f },
+            new()
+            {
+                X = Narrow(x),
+                Weight = Narrow(w),
+                Bias = Narrow(b),
+                Statistics = default,
+                Y = y,
+                Rows = rows,
+                Width = width,
+                Eps = 1e-5f,
+            },
             (rows + 7) / 8);
         Near(Reference.LayerNorm(x, w, b, 1e-5f), y);
     }
@@ -35,7 +45,8 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         double[] x = Normal(count, 2);
         Tensor y = _memory.Rent(DType.BF16, count);
         device.Launch(
-            (gelu ? GpuKernels.Gelu : GpuKernels.Tanh).For(DType.BF16), new() { X = Narrow(x), Y = y, Count = count }, (count + 2047) / 2048);
+            (gelu ? GpuKernels.Gelu : GpuKernels.Tanh).For(DType.BF16), new() { X = Narrow(x), Y = y, Count = count },
+            (count + 2047) / 2048);
         Near([.. x.Select(v => gelu ? Reference.Gelu(v) : Math.Tanh(v))], y);
     }
 
@@ -51,7 +62,8 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         Near([.. Enumerable.Range(0, rows * width).Select(i => Reference.Gelu(Gate(i)) * Value(i))], u);
 
         device.Launch(
-            GpuKernels.GegluGradient.For(DType.BF16, width), new() { G = gate, Du = Narrow(du), Dg = dg, Rows = rows, Width = width }, blocks);
+            GpuKernels.GegluGradient.For(DType.BF16, width),
+            new() { G = gate, Du = Narrow(du), Dg = dg, Rows = rows, Width = width }, blocks);
         Near([.. Enumerable.Range(0, 2 * rows * width).Select(i =>
         {
             int k = (i / (2 * width) * width) + (i % width);
