@@ -286,17 +286,17 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
     private Action Delta(Operands o, bool bf16)
     {
         const int Heads = 12;
-        Tensor y = o.Elements(bf16, Rows, Width), dy = o.Elements(bf16, Rows, Width), delta = o.Floats(Heads, Rows);
-        return () =>
-        {
-            KernelArguments a = o.Device.Begin(bf16 ? "attention_delta_bf16" : "attention_delta_f32");
-            a.View(y);
-            a.View(dy);
-            a.View(delta);
-            a.I32(Rows);
-            a.I32(Width / Heads);
-            o.Device.Launch(Blocks(Rows, WarpsPerBlock), Heads);
-        };
+        return Launch(
+            o, GpuKernels.AttentionDelta.For(Type(bf16)),
+            new()
+            {
+                Y = o.Elements(bf16, Rows, Width),
+                Dy = o.Elements(bf16, Rows, Width),
+                Delta = o.Floats(Heads, Rows),
+                Tokens = Rows,
+                HeadSize = Width / Heads,
+            },
+            Blocks(Rows, WarpsPerBlock), Heads);
     }
 
     private Action Rotary(Operands o, bool bf16)

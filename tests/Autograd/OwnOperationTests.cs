@@ -164,12 +164,12 @@ public sealed class OwnOperationTests
 
         public required bool Swapped { get; init; }
 
-        public void Write(KernelArguments to)
+        public void Write(KernelArguments arguments)
         {
-            if (Swapped) to.Add(Y);
-            to.Add(X);
-            if (!Swapped) to.Add(Y);
-            to.Add((int)X.Count, "count");
+            if (Swapped) arguments.Add(Y);
+            arguments.Add(X);
+            if (!Swapped) arguments.Add(Y);
+            arguments.Add((int)X.Count, "count");
         }
     }
 }

@@ -56,7 +56,7 @@ public sealed class InterpretedKernelTests
     public void Every_kernel_in_bf16_equals_its_fp32_form_up_to_the_rounding_of_results()
     {
         var twin = new BFloat16Twin(new InterpretedDevice());
-        CompiledKernel ofTables = twin.Library.Find<RelativeBias>("relative_bias_gradient_bf16");
+        CompiledKernel ofTables = twin.Library.Find(GpuKernels<RelativeBias>.AttentionTableGradient.For(DType.BF16));
         using Backend backend = new CudaBackend(twin);
         foreach (BackendRun run in BackendRuns.All()) run.On(backend);
         foreach (OpCase op in BFloat16Twin.Cases())

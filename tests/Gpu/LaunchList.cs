@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 

@@ -34,14 +34,15 @@ public sealed class LaunchTests
     public void The_arguments_of_each_kernel_are_its_parameters_by_name_type_and_order_and_none_can_be_left_out()
     {
         var seen = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (FieldInfo field in typeof(GpuKernels).GetFields(BindingFlags.Public | BindingFlags.Static))
+        FieldInfo[] fields = [.. typeof(GpuKernels).GetFields(), .. typeof(GpuKernels<Alibi>).GetFields()];
+        foreach (FieldInfo field in fields)
         {
             PropertyInfo[] members = field.FieldType.GetGenericArguments()[0].GetProperties();
             Assert.All(members, member => Assert.True(member.IsDefined(typeof(RequiredMemberAttribute)), $"{field.Name}: {member.Name}"));
             foreach (CompiledKernel kernel in Forms(field.GetValue(null)!))
             {
                 Assert.Equal(
-                    kernel.Parameters.Select(p => $"{TypeOf(p.Kind).Name} {char.ToUpperInvariant(p.Name[0])}{p.Name[1..]}"),
+                    kernel.Parameters.Select(p => $"{TypeOf(p.Kind, p.Element).Name} {char.ToUpperInvariant(p.Name[0])}{p.Name[1..]}"),
                     members.Select(member => $"{member.PropertyType.Name} {member.Name}"));
                 seen.Add(kernel.Entry);
             }
@@ -63,9 +64,9 @@ public sealed class LaunchTests
         }
     }
 
-    private static Type TypeOf(KernelParameterKind kind) => kind switch
+    private static Type TypeOf(KernelParameterKind kind, string? element) => kind switch
     {
-        KernelParameterKind.View => typeof(Tensor),
+        KernelParameterKind.View => element == nameof(Alibi) ? typeof(HeadParameters) : typeof(Tensor),
         KernelParameterKind.I32 => typeof(int),
         KernelParameterKind.U32 => typeof(uint),
         KernelParameterKind.I64 => typeof(long),

@@ -23,7 +23,7 @@ static int Compile(string archive, string arguments)
 {
     Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(archive))!);
     KernelList kernels = KernelList.All();
-    WriteChanged(arguments, ArgumentsSource.Of(kernels.Kernels));
+    WriteChanged(arguments, ArgumentsSource.Of(kernels));
     string compiler = Compiler.Identity;
     if (File.Exists(archive) && CompilerOf(archive) == compiler)
     {

@@ -33,11 +33,11 @@ internal readonly struct SiluArguments : IKernelArguments
 
     public required long Count { get; init; }
 
-    public void Write(KernelArguments to)
+    public void Write(KernelArguments arguments)
     {
-        to.Add(X);
-        to.Add(Dy);
-        to.Add(Result);
-        to.Add(Count);
+        arguments.Add(X);
+        arguments.Add(Dy);
+        arguments.Add(Result);
+        arguments.Add(Count);
     }
 }

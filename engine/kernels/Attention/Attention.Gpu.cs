@@ -81,15 +81,16 @@ internal static class AttentionKernels
             WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
     }
 
-    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
-    public static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
+    public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
-        list.Add($"attention_{name}_f32", Forward<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_{name}_any_f32", Forward<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_{name}_dropout_f32", ForwardDropout<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_{name}_dropout_any_f32", ForwardDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
+        list.AddFamily<TMod>(
+            "attention_{0}", AttentionTile.Threads, f32: Forward<F32, float, TMod>, anyF32: Forward<F32Any, float, TMod>, dynamicShared: shared);
+        list.AddFamily<TMod>(
+            "attention_{0}_dropout", AttentionTile.Threads, f32: ForwardDropout<F32, float, TMod>, anyF32: ForwardDropout<F32Any, float, TMod>,
+            dynamicShared: shared);
     }
 
     /// <summary>The scores scaled and modified; keys from <paramref name="end"/> on are hidden.</summary>

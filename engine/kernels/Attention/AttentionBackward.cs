@@ -23,8 +23,6 @@ public readonly struct AttentionBackward<TMod>(
     AttentionDropout dropout = default, Tensor dtable = default) : IOperation
     where TMod : unmanaged, IScoreModification<TMod>
 {
-    private static readonly KernelEntries DeltaEntries = new("attention_delta"), TableEntries = new("relative_bias_gradient");
-
     static string IOperation.Name => "attention, gradient";
 
     OperationCost IOperation.Cost => new(y.Shape, 8.0 * y.Shape[1] * cuSeqlens.SquaredLengths, 32.0 * y.Count);
@@ -73,59 +71,90 @@ public readonly struct AttentionBackward<TMod>(
             throw new NotSupportedException("on the GPU the table of relative biases has no gradient with dropout of the probabilities; leave one out, or use the CPU");
         int headSize = AttentionLaunch.HeadSize(y, heads), tokens = cuSeqlens.Tokens;
         if (qkv.DType == DType.BF16) ExpectMultipleOfEight(headSize);
-        Tensor mods = gpu.Heads(mod, heads), delta = gpu.Rent(logSumExp.Shape, DType.F32);
-        KernelArguments a = gpu.Begin(DeltaEntries, y.DType, 2 * headSize);
-        a.View(y);
-        a.View(dy);
-        a.View(delta);
-        a.I32(tokens);
-        a.I32(headSize);
-        gpu.Launch(Blocks(tokens, WarpsPerBlock), heads);
-        Half(gpu, AttentionEntries<TMod>.KeysValues(dropout), mods, delta);
-        Half(gpu, AttentionEntries<TMod>.Queries(dropout), mods, delta);
+        HeadParameters mods = gpu.Heads(mod, heads);
+        Tensor delta = gpu.Rent(logSumExp.Shape, DType.F32);
+        gpu.Launch(
+            GpuKernels.AttentionDelta.For(y.DType, 2 * headSize), new() { Y = y, Dy = dy, Delta = delta, Tokens = tokens, HeadSize = headSize },
+            Blocks(tokens, WarpsPerBlock), heads);
+        Half(gpu, queries: false, mods, delta);
+        Half(gpu, queries: true, mods, delta);
         if (!dtable.IsAbsent) Table(gpu, mods, delta);
     }
 
     /// <summary>The gradients of keys and values, or of queries.</summary>
-    private unsafe void Half(GpuLauncher gpu, HeadEntries entries, Tensor mods, Tensor delta)
+    private void Half(GpuLauncher gpu, bool queries, HeadParameters mods, Tensor delta)
     {
-        int headSize = dy.Shape[1] / heads;
-        KernelArguments a = AttentionLaunch.Begin<TMod>(gpu, entries, qkv.DType, headSize);
-        a.View(qkv);
-        a.View(cuSeqlens.Borders);
-        a.View((nint)mods.Address, heads);
-        a.View(logSumExp);
-        a.View(delta);
-        a.View(dy);
-        a.View(dqkv);
-        a.I32(headSize);
-        a.I32(cuSeqlens.Tokens);
-        a.F32((float)(1 / Math.Sqrt(headSize)));
-        if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
+        int headSize = dy.Shape[1] / heads, shared = qkv.DType == DType.BF16 ? -1 : AttentionLaunch.Shared(4, headSize);
+        float scale = (float)(1 / Math.Sqrt(headSize));
+        long blocks = Blocks(cuSeqlens.Longest, AttentionLaunch.Tile);
+        if (!dropout.IsActive)
+        {
+            gpu.Launch(
+                AttentionChoice<TMod>.Gradient(queries, qkv.DType, headSize),
+                new()
+                {
+                    Qkv = qkv,
+                    CuSeqlens = cuSeqlens.Borders,
+                    Mods = mods,
+                    LogSumExp = logSumExp,
+                    Delta = delta,
+                    Dy = dy,
+                    Dqkv = dqkv,
+                    HeadSize = headSize,
+                    Tokens = cuSeqlens.Tokens,
+                    Scale = scale,
+                },
+                blocks, heads, cuSeqlens.Sequences, shared);
+            return;
+        }
+
+        var mask = new AttentionMask(default, dropout.Probability);
         gpu.Launch(
-            Blocks(cuSeqlens.Longest, AttentionLaunch.Tile), heads, cuSeqlens.Sequences, qkv.DType == DType.BF16 ? -1 : AttentionLaunch.Shared(4, headSize));
+            AttentionChoice<TMod>.GradientDropout(queries, qkv.DType, headSize),
+            new()
+            {
+                Qkv = qkv,
+                CuSeqlens = cuSeqlens.Borders,
+                Mods = mods,
+                LogSumExp = logSumExp,
+                Delta = delta,
+                Dy = dy,
+                Dqkv = dqkv,
+                HeadSize = headSize,
+                Tokens = cuSeqlens.Tokens,
+                Scale = scale,
+                Stream = dropout.Stream,
+                Threshold = mask.Threshold,
+                KeptScale = mask.Scale,
+                Site = (uint)dropout.Site,
+            },
+            blocks, heads, cuSeqlens.Sequences, shared);
     }
 
     /// <summary>Adds the gradient of the table of relative biases: each block's sums, and the sum of those.</summary>
-    private unsafe void Table(GpuLauncher gpu, Tensor mods, Tensor delta)
+    private void Table(GpuLauncher gpu, HeadParameters mods, Tensor delta)
     {
         int headSize = dy.Shape[1] / heads, tiles = (int)Blocks(cuSeqlens.Longest, AttentionLaunch.Tile);
         int blocks = tiles * cuSeqlens.Sequences, width = (int)dtable.Count;
         if (blocks == 0) return;
         Tensor sums = gpu.Rent(new Shape(blocks, width), DType.F32);
-        KernelArguments a = gpu.Begin<TMod>(TableEntries, qkv.DType, 2 * headSize);
-        a.View(qkv);
-        a.View(cuSeqlens.Borders);
-        a.View((nint)mods.Address, heads);
-        a.View(logSumExp);
-        a.View(delta);
-        a.View(dy);
-        a.View(sums);
-        a.I32(headSize);
-        a.I32(cuSeqlens.Tokens);
-        a.I32(dtable.Shape[1]);
-        a.F32((float)(1 / Math.Sqrt(headSize)));
-        gpu.Launch(tiles, heads, cuSeqlens.Sequences, AttentionLaunch.Shared(4, headSize) + (2 * AttentionLaunch.Tile * sizeof(float)));
+        gpu.Launch(
+            GpuKernels<TMod>.AttentionTableGradient.For(qkv.DType, 2 * headSize),
+            new()
+            {
+                Qkv = qkv,
+                CuSeqlens = cuSeqlens.Borders,
+                Mods = mods,
+                LogSumExp = logSumExp,
+                Delta = delta,
+                Dy = dy,
+                Sums = sums,
+                HeadSize = headSize,
+                Tokens = cuSeqlens.Tokens,
+                Entries = dtable.Shape[1],
+                Scale = (float)(1 / Math.Sqrt(headSize)),
+            },
+            tiles, heads, cuSeqlens.Sequences, AttentionLaunch.Shared(4, headSize) + (2 * AttentionLaunch.Tile * sizeof(float)));
         gpu.Run(new SumRows(sums, dtable.Slice(0, new Shape(width))));
     }
 }

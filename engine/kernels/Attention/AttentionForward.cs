@@ -46,18 +46,48 @@ public readonly struct AttentionForward<TMod>(
         int headSize = AttentionLaunch.HeadSize(y, heads);
         bool tensorCores = qkv.DType == DType.BF16;
         if (tensorCores) ExpectMultipleOfEight(headSize);
-        Tensor mods = gpu.Heads(mod, heads);
-        KernelArguments a = AttentionLaunch.Begin<TMod>(gpu, AttentionEntries<TMod>.Forward(dropout), qkv.DType, headSize);
-        a.View(qkv);
-        a.View(cuSeqlens.Borders);
-        a.View((nint)mods.Address, heads);
-        a.View(logSumExp);
-        a.View(y);
-        a.I32(headSize);
-        a.I32(cuSeqlens.Tokens);
-        a.F32((float)(1 / Math.Sqrt(headSize)));
-        if (dropout.IsActive) a.Dropout((nint)dropout.Stream.Address, dropout.Probability, dropout.Site);
+        HeadParameters mods = gpu.Heads(mod, heads);
+        float scale = (float)(1 / Math.Sqrt(headSize));
         int tile = tensorCores && !dropout.IsActive && headSize <= 64 ? 2 * AttentionLaunch.Tile : AttentionLaunch.Tile;
-        gpu.Launch(Blocks(cuSeqlens.Longest, tile), heads, cuSeqlens.Sequences, tensorCores ? -1 : AttentionLaunch.Shared(3, headSize));
+        long blocks = Blocks(cuSeqlens.Longest, tile);
+        int shared = tensorCores ? -1 : AttentionLaunch.Shared(3, headSize);
+        if (!dropout.IsActive)
+        {
+            gpu.Launch(
+                AttentionChoice<TMod>.Forward(qkv.DType, headSize),
+                new()
+                {
+                    Qkv = qkv,
+                    CuSeqlens = cuSeqlens.Borders,
+                    Mods = mods,
+                    LogSumExp = logSumExp,
+                    Y = y,
+                    HeadSize = headSize,
+                    Tokens = cuSeqlens.Tokens,
+                    Scale = scale,
+                },
+                blocks, heads, cuSeqlens.Sequences, shared);
+            return;
+        }
+
+        var mask = new AttentionMask(default, dropout.Probability);
+        gpu.Launch(
+            AttentionChoice<TMod>.ForwardDropout(qkv.DType, headSize),
+            new()
+            {
+                Qkv = qkv,
+                CuSeqlens = cuSeqlens.Borders,
+                Mods = mods,
+                LogSumExp = logSumExp,
+                Y = y,
+                HeadSize = headSize,
+                Tokens = cuSeqlens.Tokens,
+                Scale = scale,
+                Stream = dropout.Stream,
+                Threshold = mask.Threshold,
+                KeptScale = mask.Scale,
+                Site = (uint)dropout.Site,
+            },
+            blocks, heads, cuSeqlens.Sequences, shared);
     }
 }

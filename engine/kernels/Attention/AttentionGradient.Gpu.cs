@@ -14,9 +14,7 @@ internal static class AttentionGradientKernels
 {
     public static void Register(KernelList list)
     {
-        list.Add("attention_delta_f32", Delta<F32, float>, Flat.Threads);
-        list.Add("attention_delta_any_f32", Delta<F32Any, float>, Flat.Threads);
-        list.Add("attention_delta_bf16", Delta<BF16, ushort>, Flat.Threads);
+        list.AddFamily("attention_delta", Flat.Threads, f32: Delta<F32, float>, anyF32: Delta<F32Any, float>, bf16: Delta<BF16, ushort>);
     }
 
     /// <summary>delta[h, t] = Σ dy ∘ y over the columns of head h. y, dy: [tokens, heads · headSize]. Grid: (tokens / 8, heads).</summary>
@@ -162,18 +160,22 @@ internal static class AttentionGradientKernels
         dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, headSize), query, length, 3 * hidden, headSize);
     }
 
-    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
-    public static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
+    public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
-        list.Add($"attention_keys_values_gradient_{name}_f32", KeysValues<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_keys_values_gradient_{name}_any_f32", KeysValues<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_queries_gradient_{name}_f32", Queries<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_queries_gradient_{name}_any_f32", Queries<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_keys_values_gradient_{name}_dropout_f32", KeysValuesDropout<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_keys_values_gradient_{name}_dropout_any_f32", KeysValuesDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_queries_gradient_{name}_dropout_f32", QueriesDropout<F32, float, TMod>, AttentionTile.Threads, shared);
-        list.Add($"attention_queries_gradient_{name}_dropout_any_f32", QueriesDropout<F32Any, float, TMod>, AttentionTile.Threads, shared);
+        list.AddFamily<TMod>(
+            "attention_keys_values_gradient_{0}", AttentionTile.Threads, f32: KeysValues<F32, float, TMod>, anyF32: KeysValues<F32Any, float, TMod>,
+            dynamicShared: shared);
+        list.AddFamily<TMod>(
+            "attention_keys_values_gradient_{0}_dropout", AttentionTile.Threads, f32: KeysValuesDropout<F32, float, TMod>, anyF32: KeysValuesDropout<F32Any, float, TMod>,
+            dynamicShared: shared);
+        list.AddFamily<TMod>(
+            "attention_queries_gradient_{0}", AttentionTile.Threads, f32: Queries<F32, float, TMod>, anyF32: Queries<F32Any, float, TMod>,
+            dynamicShared: shared);
+        list.AddFamily<TMod>(
+            "attention_queries_gradient_{0}_dropout", AttentionTile.Threads, f32: QueriesDropout<F32, float, TMod>, anyF32: QueriesDropout<F32Any, float, TMod>,
+            dynamicShared: shared);
     }
 }

@@ -10,11 +10,6 @@ internal static class AttentionLaunch
 
     private const int LargestHead = 128;
 
-    /// <summary>Starts the arguments of a launch.</summary>
-    public static KernelArguments Begin<TMod>(GpuLauncher gpu, HeadEntries entries, DType dtype, int headSize)
-        where TMod : unmanaged, IScoreModification<TMod>
-        => gpu.Begin<TMod>(entries.For(dtype, headSize), dtype, 2 * headSize);
-
     /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>
     public static int Shared(int tiles, int headSize) => sizeof(float) * Tile * ((tiles * ((headSize + 7) & ~3)) + Tile + 4);
 
@@ -26,28 +21,39 @@ internal static class AttentionLaunch
     }
 }
 
-/// <summary>The names of the kernels of a score modification.</summary>
-internal static class AttentionEntries<TMod>
+/// <summary>The kernels of attention with a score modification for a type and a head size.</summary>
+internal static class AttentionChoice<TMod>
     where TMod : unmanaged, IScoreModification<TMod>
 {
-    private static readonly string Name = ScoreModificationName<TMod>.Value;
+    public static GpuKernel<AttentionKernelArguments> Forward(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.Attention, GpuKernels<TMod>.Attention32, GpuKernels<TMod>.Attention64, GpuKernels<TMod>.Attention128);
 
-    private static readonly HeadEntries Forwards = new("attention_" + Name), KeysValuesGradient = new("attention_keys_values_gradient_" + Name),
-        QueriesGradient = new("attention_queries_gradient_" + Name), DropoutForwards = new($"attention_{Name}_dropout"),
-        DropoutKeysValues = new(
-            $"attention_keys_values_gradient_{Name}_dropout"), DropoutQueries = new($"attention_queries_gradient_{Name}_dropout");
+    public static GpuKernel<AttentionDropoutKernelArguments> ForwardDropout(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.AttentionDropout, GpuKernels<TMod>.AttentionDropout32, GpuKernels<TMod>.AttentionDropout64,
+        GpuKernels<TMod>.AttentionDropout128);
 
-    public static HeadEntries Forward(in AttentionDropout dropout) => dropout.IsActive ? DropoutForwards : Forwards;
+    /// <summary>The gradients of keys and values, or of queries.</summary>
+    public static GpuKernel<AttentionQueriesGradientKernelArguments> Gradient(bool queries, DType dtype, int headSize) => queries
+        ? For(
+            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradient, GpuKernels<TMod>.AttentionQueriesGradient32,
+            GpuKernels<TMod>.AttentionQueriesGradient64, GpuKernels<TMod>.AttentionQueriesGradient128)
+        : For(
+            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradient, GpuKernels<TMod>.AttentionKeysValuesGradient32,
+            GpuKernels<TMod>.AttentionKeysValuesGradient64, GpuKernels<TMod>.AttentionKeysValuesGradient128);
 
-    public static HeadEntries KeysValues(in AttentionDropout dropout) => dropout.IsActive ? DropoutKeysValues : KeysValuesGradient;
+    /// <inheritdoc cref="Gradient"/>
+    public static GpuKernel<AttentionQueriesGradientDropoutKernelArguments> GradientDropout(bool queries, DType dtype, int headSize) => queries
+        ? For(
+            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradientDropout, GpuKernels<TMod>.AttentionQueriesGradientDropout32,
+            GpuKernels<TMod>.AttentionQueriesGradientDropout64, GpuKernels<TMod>.AttentionQueriesGradientDropout128)
+        : For(
+            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradientDropout, GpuKernels<TMod>.AttentionKeysValuesGradientDropout32,
+            GpuKernels<TMod>.AttentionKeysValuesGradientDropout64, GpuKernels<TMod>.AttentionKeysValuesGradientDropout128);
 
-    public static HeadEntries Queries(in AttentionDropout dropout) => dropout.IsActive ? DropoutQueries : QueriesGradient;
-}
-
-/// <summary>A kernel of attention: in fp32 for heads of any size, on tensor cores for heads up to a size.</summary>
-internal sealed class HeadEntries(string name)
-{
-    private readonly KernelEntries _any = new(name), _32 = new(name + "_32"), _64 = new(name + "_64"), _128 = new(name + "_128");
-
-    public KernelEntries For(DType dtype, int headSize) => dtype == DType.F32 ? _any : headSize <= 32 ? _32 : headSize <= 64 ? _64 : _128;
+    /// <summary>In fp32 one kernel for heads of any size, on tensor cores one for heads up to 32, 64 and 128.</summary>
+    private static GpuKernel<TArguments> For<TArguments>(
+        DType dtype, int headSize, GpuKernelFamily<TArguments> any, GpuKernelFamily<TArguments> to32, GpuKernelFamily<TArguments> to64,
+        GpuKernelFamily<TArguments> to128)
+        where TArguments : struct, IKernelArguments
+        => (dtype == DType.F32 ? any : headSize <= 32 ? to32 : headSize <= 64 ? to64 : to128).For(dtype, 2 * headSize);
 }

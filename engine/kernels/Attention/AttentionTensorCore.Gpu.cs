@@ -16,16 +16,16 @@ internal static class AttentionTensorCoreKernels
 {
     public const float Log2OfE = 1.44269504f, LogOf2 = 0.693147181f;
 
-    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
-    public static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
+    public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Size32, No>(list, $"attention_{name}_32_bf16", Forward<Size32, TMod>);
-        Add<Size64, No>(list, $"attention_{name}_64_bf16", Forward<Size64, TMod>);
-        Add<Size128, No>(list, $"attention_{name}_128_bf16", Forward<Size128, TMod>);
-        Add<Size32, Yes>(list, $"attention_{name}_dropout_32_bf16", ForwardDropout<Size32, TMod>);
-        Add<Size64, Yes>(list, $"attention_{name}_dropout_64_bf16", ForwardDropout<Size64, TMod>);
-        Add<Size128, Yes>(list, $"attention_{name}_dropout_128_bf16", ForwardDropout<Size128, TMod>);
+        Add<Size32, No, TMod>(list, "attention_{0}_32", Forward<Size32, TMod>);
+        Add<Size64, No, TMod>(list, "attention_{0}_64", Forward<Size64, TMod>);
+        Add<Size128, No, TMod>(list, "attention_{0}_128", Forward<Size128, TMod>);
+        Add<Size32, Yes, TMod>(list, "attention_{0}_dropout_32", ForwardDropout<Size32, TMod>);
+        Add<Size64, Yes, TMod>(list, "attention_{0}_dropout_64", ForwardDropout<Size64, TMod>);
+        Add<Size128, Yes, TMod>(list, "attention_{0}_dropout_128", ForwardDropout<Size128, TMod>);
     }
 
     /// <summary>
@@ -166,10 +166,13 @@ internal static class AttentionTensorCoreKernels
     // A query that sees no key has a log-sum-exp of −∞.
     private static float LogSumExp(float maximum, float sum) => sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
 
-    private static void Add<THead, TDropout>(KernelList list, string entry, Delegate kernel)
+    private static void Add<THead, TDropout, TMod>(KernelList list, string family, Delegate kernel)
         where THead : struct, IHeadSize
         where TDropout : struct, IChoice
-        => list.Add(entry, kernel, HeadTile.Threads, (QueryTiles<THead, TDropout>() + 4) * HeadTile.Bytes<THead>(), 2);
+        where TMod : unmanaged, IScoreModification<TMod>
+        => list.AddFamily<TMod>(
+            family, HeadTile.Threads, bf16: kernel, dynamicShared: (QueryTiles<THead, TDropout>() + 4) * HeadTile.Bytes<THead>(),
+            blocksPerMultiprocessor: 2);
 
     /// <summary>The scores, or the probabilities, of a warp's 16 queries and 64 keys.</summary>
     private struct Scores

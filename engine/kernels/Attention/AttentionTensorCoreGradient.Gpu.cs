@@ -18,16 +18,16 @@ internal static class AttentionTensorCoreGradientKernels
     // For each of two stages, log-sum-exp and delta of 64 queries.
     private const int StatisticsBytes = 2 * HeadTile.Rows * sizeof(float);
 
-    /// <summary>Adds the kernels for a score modification, under its name, and those that drop probabilities.</summary>
-    public static void Add<TMod>(KernelList list, string name)
+    /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
+    public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Size32>(list, $"{name}_32_bf16", KeysValues<Size32, TMod>, Queries<Size32, TMod>);
-        Add<Size64>(list, $"{name}_64_bf16", KeysValues<Size64, TMod>, Queries<Size64, TMod>);
-        Add<Size128>(list, $"{name}_128_bf16", KeysValues<Size128, TMod>, Queries<Size128, TMod>);
-        Add<Size32>(list, $"{name}_dropout_32_bf16", KeysValuesDropout<Size32, TMod>, QueriesDropout<Size32, TMod>);
-        Add<Size64>(list, $"{name}_dropout_64_bf16", KeysValuesDropout<Size64, TMod>, QueriesDropout<Size64, TMod>);
-        Add<Size128>(list, $"{name}_dropout_128_bf16", KeysValuesDropout<Size128, TMod>, QueriesDropout<Size128, TMod>);
+        Add<Size32, TMod>(list, "{0}_32", KeysValues<Size32, TMod>, Queries<Size32, TMod>);
+        Add<Size64, TMod>(list, "{0}_64", KeysValues<Size64, TMod>, Queries<Size64, TMod>);
+        Add<Size128, TMod>(list, "{0}_128", KeysValues<Size128, TMod>, Queries<Size128, TMod>);
+        Add<Size32, TMod>(list, "{0}_dropout_32", KeysValuesDropout<Size32, TMod>, QueriesDropout<Size32, TMod>);
+        Add<Size64, TMod>(list, "{0}_dropout_64", KeysValuesDropout<Size64, TMod>, QueriesDropout<Size64, TMod>);
+        Add<Size128, TMod>(list, "{0}_dropout_128", KeysValuesDropout<Size128, TMod>, QueriesDropout<Size128, TMod>);
     }
 
     /// <summary>
@@ -193,12 +193,16 @@ internal static class AttentionTensorCoreGradientKernels
             dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
     }
 
-    private static void Add<THead>(KernelList list, string name, Delegate keysValues, Delegate queries)
+    private static void Add<THead, TMod>(KernelList list, string name, Delegate keysValues, Delegate queries)
         where THead : struct, IHeadSize
+        where TMod : unmanaged, IScoreModification<TMod>
     {
         int shared = 6 * HeadTile.Bytes<THead>();
-        list.Add("attention_keys_values_gradient_" + name, keysValues, HeadTile.Threads, shared + (2 * StatisticsBytes), 2);
-        list.Add("attention_queries_gradient_" + name, queries, HeadTile.Threads, shared, 2);
+        list.AddFamily<TMod>(
+            "attention_keys_values_gradient_" + name, HeadTile.Threads, bf16: keysValues, dynamicShared: shared + (2 * StatisticsBytes),
+            blocksPerMultiprocessor: 2);
+        list.AddFamily<TMod>(
+            "attention_queries_gradient_" + name, HeadTile.Threads, bf16: queries, dynamicShared: shared, blocksPerMultiprocessor: 2);
     }
 
     /// <summary>The first tile of queries from <paramref name="query"/> on of which one may see one of the 64 keys; else the end.</summary>

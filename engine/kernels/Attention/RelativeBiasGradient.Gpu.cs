@@ -15,9 +15,9 @@ internal static class RelativeBiasGradientKernels
     public static void Add(KernelList list)
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead) + ((Diagonals + 1) * sizeof(float));
-        list.Add("relative_bias_gradient_f32", Sums<F32, float>, AttentionTile.Threads, shared);
-        list.Add("relative_bias_gradient_any_f32", Sums<F32Any, float>, AttentionTile.Threads, shared);
-        list.Add("relative_bias_gradient_bf16", Sums<BF16, ushort>, AttentionTile.Threads, shared);
+        list.AddFamily<RelativeBias>(
+            "attention_table_gradient_{0}", AttentionTile.Threads, f32: Sums<F32, float>, anyF32: Sums<F32Any, float>, bf16: Sums<BF16, ushort>,
+            dynamicShared: shared);
     }
 
     /// <summary>

@@ -11,11 +11,10 @@ internal static class ScoreModificationKernels
     public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        string name = ScoreModificationName<TMod>.Value;
-        AttentionKernels.Add<TMod>(list, name);
-        AttentionGradientKernels.Add<TMod>(list, name);
-        AttentionTensorCoreKernels.Add<TMod>(list, name);
-        AttentionTensorCoreGradientKernels.Add<TMod>(list, name);
+        AttentionKernels.Add<TMod>(list);
+        AttentionGradientKernels.Add<TMod>(list);
+        AttentionTensorCoreKernels.Add<TMod>(list);
+        AttentionTensorCoreGradientKernels.Add<TMod>(list);
         if (typeof(TMod) == typeof(RelativeBias)) RelativeBiasGradientKernels.Add(list);
     }
 }

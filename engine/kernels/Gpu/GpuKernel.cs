@@ -12,8 +12,8 @@ namespace Engine.Kernels;
 public interface IKernelArguments
 {
     /// <summary>Writes the arguments in the order of the kernel's parameters.</summary>
-    /// <param name="to">Where to.</param>
-    void Write(KernelArguments to);
+    /// <param name="arguments">Where they are written.</param>
+    void Write(KernelArguments arguments);
 }
 
 /// <summary>A GPU kernel, with the type of its arguments; <see cref="GpuLauncher"/> launches it.</summary>
@@ -50,6 +50,15 @@ public sealed class GpuKernel<TArguments>
     /// <summary>A kernel that was compiled ahead.</summary>
     internal GpuKernel(string entry) => Entry = entry;
 
+    private GpuKernel(
+        string entry, string description, Func<GpuKernelCompiler, string, (CompiledKernel Kernel, byte[] Text)> compile) =>
+        (Entry, _description, _compile) = (entry, description, compile);
+
+    /// <summary>A kernel of attention with a score modification.</summary>
+    internal static GpuKernel<TArguments> Of<TMod>(string entry)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => new(entry, $"attention with {typeof(TMod).Name}", static (compiler, entry) => compiler.Compile<TMod>(entry));
+
     /// <summary>The name under which it is compiled.</summary>
     internal string Entry { get; }
 
@@ -78,11 +87,28 @@ public sealed class GpuKernel<TArguments>
 
 /// <summary>A kernel in its element types.</summary>
 /// <typeparam name="TArguments">The arguments of all of them.</typeparam>
-/// <param name="name">What their names begin with.</param>
-internal sealed class GpuKernelFamily<TArguments>(string name)
+/// <param name="f32">In fp32, with rows that are read 16 bytes at a time.</param>
+/// <param name="anyF32">In fp32, with rows of any width.</param>
+/// <param name="bf16">In bf16.</param>
+internal sealed class GpuKernelFamily<TArguments>(GpuKernel<TArguments> f32, GpuKernel<TArguments> anyF32, GpuKernel<TArguments> bf16)
     where TArguments : struct, IKernelArguments
 {
-    private readonly GpuKernel<TArguments> _f32 = new(name + "_f32"), _anyF32 = new(name + "_any_f32"), _bf16 = new(name + "_bf16");
+    /// <summary>Kernels that were compiled ahead.</summary>
+    /// <param name="name">What their names begin with.</param>
+    public GpuKernelFamily(string name)
+        : this(new(name + "_f32"), new(name + "_any_f32"), new(name + "_bf16"))
+    {
+    }
+
+    /// <summary>Kernels of attention with a score modification.</summary>
+    /// <param name="name">What their names begin with; the modification's stands for <c>{0}</c>.</param>
+    public static GpuKernelFamily<TArguments> Of<TMod>(string name)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        string of = name.Replace("{0}", ScoreModificationName<TMod>.Value, StringComparison.Ordinal);
+        return new(
+            GpuKernel<TArguments>.Of<TMod>(of + "_f32"), GpuKernel<TArguments>.Of<TMod>(of + "_any_f32"), GpuKernel<TArguments>.Of<TMod>(of + "_bf16"));
+    }
 
     /// <summary>The kernel for operands of a type.</summary>
     /// <param name="dtype">The type.</param>
@@ -90,8 +116,8 @@ internal sealed class GpuKernelFamily<TArguments>(string name)
     /// <exception cref="NotSupportedException">There is no such kernel; the message says what helps.</exception>
     public GpuKernel<TArguments> For(DType dtype, int width = 8) => dtype switch
     {
-        DType.F32 => width % 8 == 0 ? _f32 : _anyF32,
-        DType.BF16 when width % 8 == 0 => _bf16,
+        DType.F32 => width % 8 == 0 ? f32 : anyF32,
+        DType.BF16 when width % 8 == 0 => bf16,
         DType.BF16 => throw new NotSupportedException(
             "rows of this width: in bf16 the GPU wants a multiple of eight (widths and head sizes); use DType.F32"),
         _ => throw new NotSupportedException($"there are no GPU kernels for {dtype}"),
@@ -103,3 +129,8 @@ internal sealed class GpuKernelFamily<TArguments>(string name)
 /// <param name="Rows">Its rows.</param>
 /// <param name="Columns">Its columns, a multiple of eight.</param>
 internal readonly record struct MappedMatrix(Tensor Elements, int Rows, int Columns);
+
+/// <summary>The parameters of a score modification for each head.</summary>
+/// <param name="Values">The structs as bytes, U8.</param>
+/// <param name="Heads">How many there are.</param>
+internal readonly record struct HeadParameters(Tensor Values, int Heads);

@@ -6,8 +6,8 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// The arguments of a launch, written into native memory as the compiled kernel lays them out. One object serves all launches: it allocates
-/// nothing. Each argument has the name of the parameter that it is for, unless given that of the member or variable it is written from (in
-/// whatever case); one of another name, kind or element type than the kernel's next parameter is refused.
+/// nothing. An argument has the name of its parameter, which is that of the member or variable in the call unless another is given; case
+/// does not matter. One of another name, kind or element type than the kernel's next parameter is refused.
 /// </summary>
 public sealed unsafe class KernelArguments
 {
@@ -92,14 +92,12 @@ public sealed unsafe class KernelArguments
         Unsafe.WriteUnaligned(place, value);
     }
 
-    /// <summary>A view of device memory; null and 0 for an operand that is absent.</summary>
-    internal void View(nint address, long elements) => Write(Place(KernelParameterKind.View), address, elements);
-
-    internal void I32(int value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.I32), value);
-
-    internal void U32(uint value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.U32), value);
-
-    internal void F32(float value) => Unsafe.WriteUnaligned(Place(KernelParameterKind.F32), value);
+    /// <summary>The parameters of a score modification, for a view of its structs.</summary>
+    internal void Add(HeadParameters parameters, string name)
+    {
+        Next(KernelParameterKind.View, name, out byte* place);
+        Write(place, (nint)parameters.Values.Address, parameters.Heads);
+    }
 
     /// <summary>An argument of any kind as the bytes of another launch.</summary>
     internal void AddBytes(ReadOnlySpan<byte> bytes, KernelParameter parameter)
@@ -143,12 +141,6 @@ public sealed unsafe class KernelArguments
         DType.I32 => element is "i32" or "u32",
         _ => element == "u8",
     };
-
-    private byte* Place(KernelParameterKind kind)
-    {
-        Next(kind, _count < _kernel!.Parameters.Count ? _kernel.Parameters[_count].Name : "", out byte* place);
-        return place;
-    }
 
     private KernelParameter Next(KernelParameterKind kind, string name, out byte* place)
     {

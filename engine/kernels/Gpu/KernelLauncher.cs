@@ -40,24 +40,6 @@ internal abstract unsafe class KernelLauncher : IDisposable
     /// <summary>Sets bytes to 0.</summary>
     public abstract void Clear(nint destination, long bytes);
 
-    /// <summary>Starts the arguments of a launch; <see cref="Launch(long, int, int, int)"/> ends them.</summary>
-    /// <exception cref="NotSupportedException">No such kernel was compiled.</exception>
-    public KernelArguments Begin(string entry)
-    {
-        _arguments.Begin(Library.Find(
-            entry) ?? throw new NotSupportedException($"no GPU kernel «{entry}» was compiled; docs/gpu-kernels.md says how one is added"));
-        return _arguments;
-    }
-
-    /// <summary>Starts the arguments of a launch of attention with a score modification.</summary>
-    /// <exception cref="NotSupportedException">See <see cref="KernelLibrary.Find{TMod}"/>.</exception>
-    public KernelArguments Begin<TMod>(string entry)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        _arguments.Begin(Library.Find<TMod>(entry));
-        return _arguments;
-    }
-
     /// <summary>Launches a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="arguments">Its arguments.</param>
@@ -69,20 +51,17 @@ internal abstract unsafe class KernelLauncher : IDisposable
     public void Launch<TArguments>(
         GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
         where TArguments : struct, IKernelArguments
-    {
-        _arguments.Begin(Library.Find(kernel));
-        arguments.Write(_arguments);
-        Launch(gridX, gridY, gridZ, dynamicShared);
-    }
+        => Launch(Library.Find(kernel), arguments, gridX, gridY, gridZ, dynamicShared);
 
-    /// <summary>Launches the kernel whose arguments were begun.</summary>
-    /// <param name="gridX">Blocks; a launch without blocks does nothing.</param>
-    /// <param name="gridY">Blocks in the second dimension.</param>
-    /// <param name="gridZ">Blocks in the third dimension.</param>
-    /// <param name="dynamicShared">Bytes of shared memory beside those the kernel declares; −1 for what its manifest says.</param>
-    public void Launch(long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1)
+    /// <summary>Launches a compiled kernel.</summary>
+    /// <inheritdoc cref="Launch{TArguments}(GpuKernel{TArguments}, in TArguments, long, int, int, int)"/>
+    public void Launch<TArguments>(
+        CompiledKernel kernel, in TArguments arguments, long gridX, int gridY, int gridZ, int dynamicShared)
+        where TArguments : struct, IKernelArguments
     {
-        CompiledKernel kernel = _arguments.End();
+        _arguments.Begin(kernel);
+        arguments.Write(_arguments);
+        _arguments.End();
         if (gridX == 0 || gridY == 0 || gridZ == 0) return;
         if (gridX > int.MaxValue || gridY > 65535 || gridZ > 65535)
             throw new ArgumentException(

@@ -22,23 +22,6 @@ internal sealed class KernelLibrary(GpuKernelCompiler? compiler = null)
         return compiled;
     }
 
-    /// <summary>A kernel of attention with a score modification, which is compiled if need be.</summary>
-    /// <typeparam name="TMod">The modification.</typeparam>
-    /// <param name="entry">The kernel.</param>
-    /// <exception cref="NotSupportedException">It was not compiled ahead, and there is no compiler, or the compiler refuses it.</exception>
-    public CompiledKernel Find<TMod>(string entry)
-        where TMod : unmanaged, IScoreModification<TMod>
-    {
-        if (Find(entry) is { } kernel) return kernel;
-        if (compiler is null)
-            throw new NotSupportedException(
-                $"attention with {typeof(TMod).Name} is not among the kernels that were compiled ahead for GPUs («{entry}»): give the backend a compiler, " +
-                "CudaDevices.Open(compiler: new IlgpuKernelCompiler()) of Engine.KernelCompiler, or use the CPU");
-        (CompiledKernel compiled, byte[] text) = compiler.Compile<TMod>(entry);
-        _own.Add(entry, (compiled, text));
-        return compiled;
-    }
-
     /// <summary>The text of a kernel: ASCII, closed by a zero.</summary>
     public byte[] Text(CompiledKernel kernel) =>
         _own.TryGetValue(kernel.Entry, out (CompiledKernel Kernel, byte[] Text) own) ? [.. own.Text, 0] : KernelManifest.Text(kernel);

@@ -35,7 +35,22 @@ internal sealed class KernelList
     /// <param name="target">What GPUs they are for.</param>
     public void AddFamily(
         string family, int threads, Delegate? f32 = null, Delegate? anyF32 = null, Delegate? bf16 = null, int dynamicShared = 0,
-        int blocksPerMultiprocessor = 1, KernelTarget target = KernelTarget.Any)
+        int blocksPerMultiprocessor = 1, KernelTarget target = KernelTarget.Any) =>
+        AddForms(family, family, threads, f32, anyF32, bf16, dynamicShared, blocksPerMultiprocessor, target);
+
+    /// <summary>Adds the forms of a kernel of attention with a score modification, whose name stands in their names for <c>{0}</c>.</summary>
+    /// <inheritdoc cref="AddFamily(string, int, Delegate?, Delegate?, Delegate?, int, int, KernelTarget)"/>
+    public void AddFamily<TMod>(
+        string family, int threads, Delegate? f32 = null, Delegate? anyF32 = null, Delegate? bf16 = null, int dynamicShared = 0,
+        int blocksPerMultiprocessor = 1)
+        where TMod : unmanaged, IScoreModification<TMod>
+        => AddForms(
+            family, family.Replace("{0}", ScoreModificationName<TMod>.Value, StringComparison.Ordinal), threads, f32, anyF32, bf16,
+            dynamicShared, blocksPerMultiprocessor, KernelTarget.Any);
+
+    private void AddForms(
+        string family, string name, int threads, Delegate? f32, Delegate? anyF32, Delegate? bf16, int dynamicShared,
+        int blocksPerMultiprocessor, KernelTarget target)
     {
         Add("_f32", f32);
         Add("_any_f32", anyF32);
@@ -44,7 +59,7 @@ internal sealed class KernelList
         void Add(string type, Delegate? kernel)
         {
             if (kernel is not null)
-                _kernels.Add(new(family, family + type, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, target));
+                _kernels.Add(new(family, name + type, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, target));
         }
     }
 

@@ -11,7 +11,7 @@ public sealed class GpuLauncher
 {
     private readonly KernelLauncher _device;
     private readonly IScratch _scratch, _constants;
-    private readonly List<HeadParameters> _heads = [];
+    private readonly List<KnownHeads> _heads = [];
 
     /// <param name="device">Launches the kernels.</param>
     /// <param name="scratch">Memory; whoever runs the operation takes it back.</param>
@@ -53,48 +53,29 @@ public sealed class GpuLauncher
         _device.Launch(kernel, arguments, gridX, gridY, gridZ);
     }
 
-    /// <inheritdoc cref="KernelLauncher.Launch{TArguments}"/>
+    /// <inheritdoc cref="KernelLauncher.Launch{TArguments}(GpuKernel{TArguments}, in TArguments, long, int, int, int)"/>
     internal void Launch<TArguments>(
         GpuKernel<TArguments> kernel, in TArguments arguments, long gridX, int gridY, int gridZ, int dynamicShared)
         where TArguments : struct, IKernelArguments
         => _device.Launch(kernel, arguments, gridX, gridY, gridZ, dynamicShared);
 
-    /// <summary>Starts the arguments of a launch.</summary>
-    /// <param name="entries">The kernel.</param>
-    /// <param name="dtype">The element type of its operands.</param>
-    /// <param name="width">The width of their rows: a multiple of eight is read 16 bytes at a time.</param>
-    internal KernelArguments Begin(KernelEntries entries, DType dtype, int width = 8) => _device.Begin(entries.For(dtype, width % 8 == 0));
-
-    /// <summary>Starts the arguments of a launch of attention with a score modification, whose kernel is compiled if need be.</summary>
-    /// <typeparam name="TMod">The modification.</typeparam>
-    /// <param name="entries">The kernel.</param>
-    /// <param name="dtype">The element type of its operands.</param>
-    /// <param name="width">The width of their rows.</param>
-    internal KernelArguments Begin<TMod>(KernelEntries entries, DType dtype, int width)
-        where TMod : unmanaged, IScoreModification<TMod>
-        => _device.Begin<TMod>(entries.For(dtype, width % 8 == 0));
-
-    /// <inheritdoc cref="KernelLauncher.Launch(long, int, int, int)"/>
-    internal void Launch(long gridX, int gridY = 1, int gridZ = 1, int dynamicShared = -1) =>
-        _device.Launch(gridX, gridY, gridZ, dynamicShared);
-
     /// <summary>The parameters of a score modification for each head. They are computed once; a model uses one or two.</summary>
-    internal unsafe Tensor Heads<TMod>(in TMod mod, int heads)
+    internal unsafe HeadParameters Heads<TMod>(in TMod mod, int heads)
         where TMod : unmanaged, IScoreModification<TMod>
     {
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<TMod>(in mod));
-        foreach (HeadParameters known in _heads)
-            if (known.Type == typeof(TMod) && known.Heads == heads && bytes.SequenceEqual(known.Modification)) return known.Values;
+        foreach (KnownHeads known in _heads)
+            if (known.Type == typeof(TMod) && known.Heads == heads && bytes.SequenceEqual(known.Modification)) return new(known.Values, heads);
         var perHead = new TMod[heads];
         for (int head = 0; head < heads; head++) perHead[head] = TMod.ForHead(mod, head, heads);
         Tensor values = _constants.Rent(new Shape(heads * sizeof(TMod)), DType.U8);
         _device.Upload(MemoryMarshal.AsBytes(perHead.AsSpan()), (nint)values.Address);
         _heads.Add(new(typeof(TMod), heads, bytes.ToArray(), values));
-        return values;
+        return new(values, heads);
     }
 
     /// <summary>Forgets what lies in the memory that stays, since it is given back.</summary>
     internal void ForgetConstants() => _heads.Clear();
 
-    private sealed record HeadParameters(Type Type, int Heads, byte[] Modification, Tensor Values);
+    private sealed record KnownHeads(Type Type, int Heads, byte[] Modification, Tensor Values);
 }

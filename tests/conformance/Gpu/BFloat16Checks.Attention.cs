@@ -49,41 +49,104 @@ internal sealed partial class BFloat16Checks
         AttentionResults Run()
         {
             Tensor input = Narrow(qkv), borders = _memory.Upload<int>([0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())], DType.I32);
-            Tensor mods = _memory.Upload((TMod[])[.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))], DType.U8);
+            TMod[] ofHeads = [.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))];
+            var mods = new HeadParameters(_memory.Upload(ofHeads, DType.U8), heads);
             Tensor y = _memory.Rent(DType.BF16, tokens, hidden), lse = _memory.Rent(DType.F32, heads, tokens);
-            Tensor delta = _memory.Rent(DType.F32, heads, tokens), gradients = Narrow(dy), dqkv = _memory.Rent(DType.BF16, tokens, 3 * hidden);
-            Tensor stream = _memory.Upload<uint>([0x76543210, 0x98, 3], DType.I32);
-            Launch("attention", headSize <= 64 && dropout == 0 ? 128 : 64, y);
+            Tensor delta = _memory.Rent(DType.F32, heads, tokens), gradients = Narrow(dy);
+            Tensor dqkv = _memory.Rent(DType.BF16, tokens, 3 * hidden), stream = _memory.Upload<uint>([0x76543210, 0x98, 3], DType.I32);
+            float scale = (float)(1 / Math.Sqrt(headSize));
+            Forward();
             if (gradient)
             {
-                KernelArguments a = device.Begin("attention_delta_bf16");
-                a.View(y);
-                a.View(gradients);
-                a.View(delta);
-                a.I32(tokens);
-                a.I32(headSize);
-                device.Launch((tokens + 7) / 8, heads);
-                Launch("attention_keys_values_gradient", 64, delta, gradients, dqkv);
-                Launch("attention_queries_gradient", 64, delta, gradients, dqkv);
+                device.Launch(
+                    GpuKernels.AttentionDelta.For(DType.BF16),
+                    new() { Y = y, Dy = gradients, Delta = delta, Tokens = tokens, HeadSize = headSize }, (tokens + 7) / 8, heads);
+                Backward(queries: false);
+                Backward(queries: true);
             }
 
             return new(ReadNarrow(y), _memory.Read<float>(lse), gradient ? ReadNarrow(dqkv) : []);
 
-            void Launch(string kernel, int rows, params Tensor[] views)
+            int Blocks(int rows) => (lengths.Max() + rows - 1) / rows;
+
+            void Forward()
             {
-                int size = headSize <= 32 ? 32 : headSize <= 64 ? 64 : 128;
-                KernelArguments a = device.Begin<TMod>(
-                    $"{kernel}_{ScoreModificationName<TMod>.Value}{(dropout > 0 ? "_dropout" : "")}_{size}_bf16");
-                a.View(input);
-                a.View(borders);
-                a.View(DeviceMemory.Address(mods), heads);
-                a.View(lse);
-                foreach (Tensor view in views) a.View(view);
-                a.I32(headSize);
-                a.I32(tokens);
-                a.F32((float)(1 / Math.Sqrt(headSize)));
-                if (dropout > 0) a.Dropout(DeviceMemory.Address(stream), dropout, site: 8);
-                device.Launch((lengths.Max() + rows - 1) / rows, heads, lengths.Length);
+                if (dropout == 0)
+                    device.Launch(
+                        AttentionChoice<TMod>.Forward(DType.BF16, headSize),
+                        new()
+                        {
+                            Qkv = input,
+                            CuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Y = y,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            Scale = scale,
+                        },
+                        Blocks(headSize <= 64 ? 128 : 64), heads, lengths.Length);
+                else
+                    device.Launch(
+                        AttentionChoice<TMod>.ForwardDropout(DType.BF16, headSize),
+                        new()
+                        {
+                            Qkv = input,
+                            CuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Y = y,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            Scale = scale,
+                            Stream = stream,
+                            Threshold = dropped.Threshold,
+                            KeptScale = dropped.Scale,
+                            Site = 8,
+                        },
+                        Blocks(64), heads, lengths.Length);
+            }
+
+            void Backward(bool queries)
+            {
+                if (dropout == 0)
+                    device.Launch(
+                        AttentionChoice<TMod>.Gradient(queries, DType.BF16, headSize),
+                        new()
+                        {
+                            Qkv = input,
+                            CuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Delta = delta,
+                            Dy = gradients,
+                            Dqkv = dqkv,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            Scale = scale,
+                        },
+                        Blocks(64), heads, lengths.Length);
+                else
+                    device.Launch(
+                        AttentionChoice<TMod>.GradientDropout(queries, DType.BF16, headSize),
+                        new()
+                        {
+                            Qkv = input,
+                            CuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Delta = delta,
+                            Dy = gradients,
+                            Dqkv = dqkv,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            Scale = scale,
+                            Stream = stream,
+                            Threshold = dropped.Threshold,
+                            KeptScale = dropped.Scale,
+                            Site = 8,
+                        },
+                        Blocks(64), heads, lengths.Length);
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using Conformance.Cases;
 using Conformance.Ptx;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 
@@ -19,20 +20,24 @@ internal static class RepeatedLaunch
     public static void Repeat(
         this GpuDevice device, CompiledKernel kernel, byte[] block, int gridX, int gridY, int gridZ, int dynamicShared, Dictionary<nint, nint>? copies = null)
     {
-        KernelArguments to = device.Begin(kernel.Entry);
         byte[] own = [.. block];
         foreach (KernelParameter p in kernel.Parameters)
         {
-            Span<byte> value = own.AsSpan(p.Offset, p.Size);
-            if (p.Kind == KernelParameterKind.View && copies is not null)
-            {
-                nint address = (nint)MemoryMarshal.Read<long>(value);
-                MemoryMarshal.Write(value, (long)copies.GetValueOrDefault(address, address));
-            }
-
-            to.AddBytes(value, p);
+            if (p.Kind != KernelParameterKind.View || copies is null) continue;
+            Span<byte> value = own.AsSpan(p.Offset);
+            nint address = (nint)MemoryMarshal.Read<long>(value);
+            MemoryMarshal.Write(value, (long)copies.GetValueOrDefault(address, address));
         }
 
-        device.Launch(gridX, gridY, gridZ, dynamicShared);
+        device.Launch(kernel, new Bytes(kernel, own), gridX, gridY, gridZ, dynamicShared);
+    }
+
+    /// <summary>The arguments of another launch.</summary>
+    private readonly struct Bytes(CompiledKernel kernel, byte[] block) : IKernelArguments
+    {
+        public void Write(KernelArguments arguments)
+        {
+            foreach (KernelParameter p in kernel.Parameters) arguments.AddBytes(block.AsSpan(p.Offset), p);
+        }
     }
 }
