@@ -151,16 +151,9 @@ internal sealed class RelativeBiases(int radius) : SelfAttention($"relative:{rad
 {
     internal override long ParametersPerLayer(int heads) => heads * ((2L * radius) + 1);
 
-    internal override void Check(Dnabert2Config config)
-    {
-        if (config.AttentionProbsDropoutProb > 0)
-            throw new ArgumentException(
-                $"attention_probs_dropout_prob is {config.AttentionProbsDropoutProb}: attention {Name} has no dropout of probabilities; "
-                + "make it 0, or choose another attention");
-    }
-
     internal override Func<string, ISelfAttention> Declare(ParameterSet set, Dnabert2Config config) =>
-        layer => RelativeAttention.Declare(set, layer + "attention.self", config.NumAttentionHeads, radius);
+        layer => RelativeAttention.Declare(
+            set, layer + "attention.self", config.NumAttentionHeads, radius, config.AttentionProbsDropoutProb);
 
     internal override AttentionSample Measure(
         AttentionBenchmark benchmark, int sequences, int tokens, int rounds, CancellationToken cancellation)

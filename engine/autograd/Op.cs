@@ -38,8 +38,14 @@ public abstract class Op
 /// <param name="B">Its second operand, or none.</param>
 public readonly record struct TapeEntry(Op Op, Variable Output, Variable A, Variable B)
 {
+    /// <summary>Its third operand, or none.</summary>
+    public Variable C { get; init; }
+
     /// <summary>The borders of the sequences, where the operation needs them.</summary>
     public CuSeqlens CuSeqlens { get; init; }
+
+    /// <summary>The borders of the sequences of keys, where they are not those of the queries.</summary>
+    public CuSeqlens KeyCuSeqlens { get; init; }
 
     /// <summary>Tensors kept for the backward pass.</summary>
     public (Tensor First, Tensor Second, Tensor Third, Tensor Fourth) Saved { get; init; }

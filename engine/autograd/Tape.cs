@@ -99,16 +99,19 @@ public sealed class Tape
     /// <param name="b">Its second operand.</param>
     /// <param name="saved">Tensors that the backward pass needs; they must not be overwritten before.</param>
     /// <param name="cuSeqlens">The borders of the sequences.</param>
+    /// <param name="c">Its third operand.</param>
+    /// <param name="keyCuSeqlens">The borders of the sequences of keys.</param>
     /// <exception cref="NotSupportedException">The operation has no gradient.</exception>
     public Variable Record(
         Op op, Tensor output, Variable a = default, Variable b = default,
-        (Tensor, Tensor, Tensor, Tensor) saved = default, CuSeqlens cuSeqlens = default)
+        (Tensor, Tensor, Tensor, Tensor) saved = default, CuSeqlens cuSeqlens = default, Variable c = default,
+        CuSeqlens keyCuSeqlens = default)
     {
         ArgumentNullException.ThrowIfNull(op);
-        if (!_recording || !(a.IsTracked || b.IsTracked || op.IsTrained)) return output;
+        if (!_recording || !(a.IsTracked || b.IsTracked || c.IsTracked || op.IsTrained)) return output;
         if (!op.HasGradient) throw new NotSupportedException($"{op.Name} has no gradient");
         Variable y = Track(output);
-        _entries.Add(new TapeEntry(op, y, a, b) { Saved = saved, CuSeqlens = cuSeqlens });
+        _entries.Add(new TapeEntry(op, y, a, b) { C = c, Saved = saved, CuSeqlens = cuSeqlens, KeyCuSeqlens = keyCuSeqlens });
         return y;
     }
 

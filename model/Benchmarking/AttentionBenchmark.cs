@@ -51,7 +51,7 @@ public sealed class AttentionBenchmark : IDisposable
 
     /// <summary>
     /// Measures a modification; the first run of each pass is a warm-up. Short runs are repeated for some hundredths of a second a round.
-    /// The gradient of <see cref="Engine.Kernels.RelativeBias"/> includes that of its table.
+    /// The gradient includes those of the tables that the modification lists.
     /// </summary>
     /// <typeparam name="TMod">The modification.</typeparam>
     /// <param name="mod">Its parameters.</param>
@@ -99,8 +99,8 @@ public sealed class AttentionBenchmark : IDisposable
         DType type = _backend.ActivationType;
         var borders = _operands.RentCuSeqlens(lengths);
         Tensor qkv = Normal(_operands, type, 1, total, 3 * Hidden), dy = Normal(_operands, type, 2, total, Hidden), y = Rent(total, Hidden);
-        Tensor dqkv = Rent(total, 3 * Hidden), logSumExp = _operands.Rent(new Shape(_heads, total), DType.F32), dtable = default;
-        if (mod is RelativeBias bias) _backend.Clear(dtable = _operands.Rent(new Shape(_heads, (2 * bias.Radius) + 1), DType.F32));
+        Tensor dqkv = Rent(total, 3 * Hidden), logSumExp = _operands.Rent(new Shape(_heads, total), DType.F32);
+        var tables = new TableGradients(Table(mod, 0), Table(mod, 1), Table(mod, 2), Table(mod, 3));
         Tensor table = isRotary ? Rotary.Table(_operands, tokens, _headSize) : default;
         double forward = Median(Forward, rounds, cancellation), backward = Median(Backward, rounds, cancellation);
         return new(forward, backward, 4.0 * _headSize * sequences * Pairs(mod, tokens));
@@ -113,7 +113,7 @@ public sealed class AttentionBenchmark : IDisposable
 
         void Backward()
         {
-            _backend.Run(new AttentionBackward<TMod>(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, dtable));
+            _backend.Run(new AttentionBackward<TMod>(qkv, borders, _heads, given, logSumExp, y, dy, dqkv, dropout: default, tables));
             if (isRotary) _backend.Run(new ApplyRotary(dqkv, borders, table, 2 * _heads, inverse: true, dqkv));
         }
     }
@@ -123,6 +123,17 @@ public sealed class AttentionBenchmark : IDisposable
     {
         _operands.Dispose();
         _tables.Dispose();
+    }
+
+    /// <summary>Room for the gradient of a table of a modification; absent where it has none.</summary>
+    private Tensor Table<TMod>(in TMod mod, int table)
+        where TMod : unmanaged, IScoreModification<TMod>
+    {
+        if (table >= TMod.Tables) return default;
+        BiasTable whole = TMod.Table(mod, table);
+        Tensor gradient = _operands.Rent(new Shape(whole.Rows, whole.Entries), DType.F32);
+        _backend.Clear(gradient);
+        return gradient;
     }
 
     /// <summary>Pairs of a query and a key that it may see, over all heads.</summary>

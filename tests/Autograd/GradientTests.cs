@@ -98,16 +98,17 @@ public class GradientTests
     [MemberData(nameof(Forms))]
     public void Attention_with_relative_biases_and_their_table(string form)
     {
-        foreach (int radius in (int[])[0, 3, 30])
+        foreach ((int radius, float dropout) in ((int, float)[])[(0, 0), (3, 0), (30, 0), (3, 0.3f)])
         {
             const int Heads = 2, Size = 3;
             int[] lengths = [7, 0, 1, 11];
             using var check = new GradientCheck(Backends.Create(form, 2));
-            RelativeAttention attention = RelativeAttention.Declare(check.Parameters, "a", Heads, radius);
+            Attention<RelativeBias> attention = RelativeAttention.Declare(check.Parameters, "a", Heads, radius, dropout);
             double[] table = check.Fill()[0];
             (Variable qkv, double[] values) = check.Input("qkv", lengths.Sum(), 3 * Heads * Size);
             Variable y = attention.Forward(check.Tape, qkv, check.Arena.RentCuSeqlens(lengths));
-            check.Compare(y, () => DoubleRelative.Attention(values, lengths, Heads, Size, table, radius));
+            var dropped = new AttentionMask(check.Random(0), dropout);
+            check.Compare(y, () => DoubleRelative.Attention(values, lengths, Heads, Size, table, radius, dropped));
         }
     }
 

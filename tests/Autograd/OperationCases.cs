@@ -137,15 +137,33 @@ internal static class OperationCases
             };
         }
 
-        yield return new OperationCase("RelativeAttention.Forward", "radius 2", (6, 12))
+        yield return new OperationCase("Attention.Forward", "relative biases, radius 2", (6, 12))
         {
             Declare = owner =>
             {
-                RelativeAttention attention = RelativeAttention.Declare(owner.Set, "a", heads: 2, radius: 2);
+                Attention<RelativeBias> attention = RelativeAttention.Declare(owner.Set, "a", heads: 2, radius: 2);
                 return (inputs, x) => attention.Forward(inputs.Tape, x[0], inputs.Borders(Lengths));
             },
             Like = -1,
             Reference = (x, p, _) => DoubleRelative.Attention(x[0], Lengths, 2, 2, p[0], radius: 2),
+        };
+        yield return CrossAttention();
+    }
+
+    private static OperationCase CrossAttention()
+    {
+        int[] keys = [3, 1, 1];
+        return new OperationCase("Attention.Forward", "queries and keys of their own, grouped, sinks", (6, 8), (5, 4), (5, 4))
+        {
+            Declare = owner =>
+            {
+                var attention = new Attention<Causal>(new(4, 2), default) { Sinks = owner.Set.Declare("sinks", ParameterKind.Bias, 4) };
+                return (inputs, x) => attention.Forward(
+                    inputs.Tape, x[0], x[1], x[2], new AttentionSequences(inputs.Borders(Lengths), inputs.Borders(keys)));
+            },
+            Like = 0,
+            Reference = (x, p, _) => new ReferenceAttention(Lengths, keys, new(4, 2), 2) { Sinks = p[0] }.Run(x[0], x[1], x[2],
+            default(Causal)).Result,
         };
     }
 

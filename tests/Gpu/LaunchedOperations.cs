@@ -81,8 +81,9 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         CuSeqlens borders = _arena.RentCuSeqlens([7, 9]);
         var dropped = new AttentionDropout(Integers(3), site: 1, dropout);
         Tensor qkv = Numbers(16, 3 * Heads * headSize), y = Numbers(16, Heads * headSize), logSumExp = Floats(Heads, 16);
-        Launch(new AttentionForward<Alibi>(qkv, borders, Heads, default, logSumExp, y, dropped));
-        Launch(new AttentionBackward<Alibi>(qkv, borders, Heads, default, logSumExp, y, y, qkv, dropped));
+        Tensor sinks = Floats(Heads);
+        Launch(new AttentionForward<Alibi>(qkv, borders, Heads, default, logSumExp, y, dropped, sinks));
+        Launch(new AttentionBackward<Alibi>(qkv, borders, Heads, default, logSumExp, y, y, qkv, dropped, default, sinks, sinks));
         if (headSize % 2 == 0) Launch(new ApplyRotary(qkv, borders, Floats(9, headSize), 2 * Heads, inverse: false, qkv));
     }
 

@@ -90,8 +90,6 @@ public sealed class SelfAttentionTests : IDisposable
         Fault(Toy.Config with { NumAttentionHeads = 8, Attention = SelfAttention.Parse("rotary") },
             "num_attention_heads 8 makes heads of 3");
         Fault(Toy.Config with { Attention = SelfAttention.Parse("rotary:99999999") }, "may have 8388608 positions at most");
-        Fault(Toy.Config with { AttentionProbsDropoutProb = 0.5f, Attention = SelfAttention.Parse("relative") },
-            "attention_probs_dropout_prob");
         Fault(Toy.Config with { NumAttentionHeads = 24, NumHiddenLayers = 1024, Attention = SelfAttention.Parse("relative:65536") },
             "parameters");
         Assert.Throws<ArgumentException>(() => SelfAttention.Of("window:3", new DistanceDecay(5)));

@@ -1,97 +1,4 @@
-using System.Runtime.CompilerServices;
-
 namespace Engine.Kernels;
-
-/// <summary>The operands of attention; see <see cref="Attention"/>.</summary>
-internal unsafe struct AttentionArguments
-{
-    /// <summary>[tokens, 3 · heads · headSize].</summary>
-    public float* Qkv;
-
-    /// <summary>[sequences + 1].</summary>
-    public int* CuSeqlens;
-
-    public int Sequences;
-
-    public int Heads;
-
-    public int HeadSize;
-
-    /// <summary>[tokens, heads · headSize].</summary>
-    public float* Result;
-
-    /// <summary>Null, or [heads, tokens].</summary>
-    public float* LogSumExp;
-
-    /// <summary>What is dropped of the probabilities.</summary>
-    public AttentionMask Dropout;
-
-    /// <summary>The tile of its products, of two registers.</summary>
-    public MatMulTile Tile;
-
-    /// <summary>Those of an operation's operands.</summary>
-    public static AttentionArguments Of(
-        Tensor qkv, in CuSeqlens cuSeqlens, int heads, Tensor logSumExp, Tensor y, in AttentionDropout dropout, in MatMulTile tile) => new()
-        {
-            Qkv = qkv.Pointer<float>(),
-            CuSeqlens = cuSeqlens.Borders.Pointer<int>(),
-            Sequences = cuSeqlens.Sequences,
-            Heads = heads,
-            HeadSize = y.Shape[1] / heads,
-            Result = y.Pointer<float>(),
-            LogSumExp = logSumExp.Pointer<float>(),
-            Dropout = dropout.Mask(),
-            Tile = tile,
-        };
-
-    public readonly int Hidden => Heads * HeadSize;
-
-    public readonly int Tokens => CuSeqlens[Sequences];
-}
-
-/// <summary>Keys and values of one head of one sequence as the tile kernels read them: where they are, or rounded to pairs of bfloat16.</summary>
-internal unsafe struct AttentionFactors
-{
-    /// <summary>Words of a key follow each other.</summary>
-    public float* Keys;
-
-    /// <summary>From a key to the next.</summary>
-    public long KeyLeading;
-
-    /// <summary>Values by columns: words of a step follow each other.</summary>
-    public float* Values;
-
-    /// <summary>From a step to the next: of one value, or of a pair of them.</summary>
-    public long ValueLeading;
-
-    /// <summary>Words for rounded factors of a sequence.</summary>
-    public static long Length(in MatMulTile tile, int length, int headSize) =>
-        tile.Elements == 1 ? 0 : ((long)length * tile.Steps(headSize)) + ((long)tile.Steps(length) * headSize);
-
-    /// <summary>The factors of a head.</summary>
-    /// <param name="tile">Whose kernels read them.</param>
-    /// <param name="keys">The first key of the head, [length, headSize]; the values are <paramref name="toValues"/> floats behind.</param>
-    /// <param name="toValues">See above.</param>
-    /// <param name="leading">From a key, or value, to the next.</param>
-    /// <param name="length">Tokens of the sequence.</param>
-    /// <param name="headSize">The head's size.</param>
-    /// <param name="memory">Room for <see cref="Length"/> words.</param>
-    public static AttentionFactors Of(in MatMulTile tile, float* keys, long toValues, long leading, int length, int headSize, float* memory)
-    {
-        if (tile.Elements == 1) return new() { Keys = keys, KeyLeading = leading, Values = keys + toValues, ValueLeading = leading };
-        WordFormat format = MatMul.FormatOf(tile, left: true);
-        int words = tile.Steps(headSize);
-        var factors = new AttentionFactors { Keys = memory, KeyLeading = words, Values = memory + ((long)length * words), ValueLeading = headSize };
-        for (int k = 0; k < length; k++) MatMul.ConvertRow(format, keys + (k * leading), headSize, (uint*)memory + ((long)k * words), 0);
-        for (int k = 0; k < length; k += tile.Elements)
-        {
-            uint* step = (uint*)factors.Values + ((long)tile.Steps(k) * headSize);
-            MatMul.InterleaveRows(format, keys + toValues + (k * leading), leading, Math.Min(tile.Elements, length - k), headSize, step);
-        }
-
-        return factors;
-    }
-}
 
 /// <summary>
 /// The attention of blocks of <c>2·Lanes</c> queries. Some blocks go through the keys together, so that of a long sequence a tile of keys and
@@ -112,7 +19,7 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
     public static long ScratchPerWorker(in AttentionArguments a)
     {
         int longest = 0;
-        for (int s = 0; s < a.Sequences; s++) longest = Math.Max(longest, a.CuSeqlens[s + 1] - a.CuSeqlens[s]);
+        for (int s = 0; s < a.Sequences; s++) longest = Math.Max(longest, a.KeyLength(s));
         return OfTile(a) + (BlocksTogether * OfBlock(a)) + AttentionFactors.Length(a.Tile, longest, a.HeadSize);
     }
 
@@ -122,7 +29,7 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
 
     public void Run(int worker, int workers)
     {
-        // Cost of a query block ∝ the length of its sequence; every worker takes the blocks whose cost falls into its share.
+        // Cost of a query block ∝ the keys of its sequence; every worker takes the blocks whose cost falls into its share.
         double total = 0;
         for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads * Blocks(s);
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
@@ -149,24 +56,26 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         bool InShare(double at) => at >= from && at < to;
     }
 
-    private double Cost(int sequence) => a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence];
+    private double Cost(int sequence) => a.KeyLength(sequence);
 
-    private int Blocks(int sequence) => (a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence] + Block - 1) / Block;
+    private int Blocks(int sequence) => (a.Length(sequence) + Block - 1) / Block;
 
-    private float* Query(int sequence, int head) => a.Qkv + (a.CuSeqlens[sequence] * 3L * a.Hidden) + ((long)head * a.HeadSize);
-
-    private AttentionFactors Factors(int sequence, int head, float* memory) => AttentionFactors.Of(
-        a.Tile, Query(sequence, head) + a.Hidden, a.Hidden, 3L * a.Hidden, a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence], a.HeadSize, memory);
+    private AttentionFactors Factors(int sequence, int head, float* memory)
+    {
+        long offset = a.KeyOffset(sequence, head);
+        return AttentionFactors.Of(a.Tile, a.Keys + offset, a.Values + offset, a.KeyStride, a.KeyLength(sequence), a.HeadSize, memory);
+    }
 
     /// <summary>Transposes the queries of a block to <c>[steps of the head, Block]</c>; there is none in the last columns.</summary>
     private void PackQueries(float* rows, int queries, float* query, float* words)
     {
         int steps = a.Tile.Steps(a.HeadSize);
-        if (a.Tile.Elements == 1) MatMul.PackRows(rows, 3L * a.Hidden, queries, steps, query, Block, Block);
+        if (a.Tile.Elements == 1) MatMul.PackRows(rows, a.QueryStride, queries, steps, query, Block, Block);
         else
         {
             WordFormat format = MatMul.FormatOf(a.Tile, left: false);
-            for (int q = 0; q < queries; q++) MatMul.ConvertRow(format, rows + (q * 3L * a.Hidden), a.HeadSize, (uint*)words + (q * steps), 0);
+            for (int q = 0; q < queries; q++) MatMul.ConvertRow(format, rows + ((long)q * a.QueryStride), a.HeadSize,
+                (uint*)words + (q * steps), 0);
             MatMul.PackRows(words, steps, queries, steps, query, Block, Block);
         }
     }
@@ -174,11 +83,11 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
     private void QueryBlocks(int sequence, int head, int first, int blocks, in TMod headMod, in AttentionFactors factors, float* scores)
     {
         float* zeros = scores + (Block * Attention.KeyTile);
-        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
+        int start = a.CuSeqlens[sequence], length = a.KeyLength(sequence);
         new Span<float>(zeros, Block).Clear();
         QueryBlock* block = stackalloc QueryBlock[BlocksTogether];
         for (int i = 0; i < blocks; i++)
-            block[i] = Begin(sequence, head, first + (i * Block), length, headMod, scores + OfTile(a) + (i * OfBlock(a)), scores);
+            block[i] = Begin(sequence, head, first + (i * Block), headMod, scores + OfTile(a) + (i * OfBlock(a)), scores);
 
         // Tiles begin where they do whichever blocks are together: the order of sums does not depend on the threads.
         for (int key = FirstKey(block, blocks); key < length; key = FirstKey(block, blocks))
@@ -204,9 +113,11 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         return first;
     }
 
-    private QueryBlock Begin(int sequence, int head, int first, int length, in TMod headMod, float* memory, float* words)
+    private QueryBlock Begin(int sequence, int head, int first, in TMod headMod, float* memory, float* words)
     {
-        int queries = Math.Min(Block, length - first);
+        int queries = Math.Min(Block, a.Length(sequence) - first), length = a.KeyLength(sequence);
+        // A sink is as good as a key that was seen before all others, with a value of 0.
+        T maximum = a.Sinks == null ? Attention.LowestMaximum : a.Sinks[head], sum = a.Sinks == null ? 0f : 1f;
         var block = new QueryBlock
         {
             Query = memory,
@@ -218,14 +129,14 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
                 Scale = (float)(1 / Math.Sqrt(a.HeadSize)),
                 LeftQuery = T.LaneIndices + first,
                 RightQuery = T.LaneIndices + (first + T.Lanes),
-                LeftMaximum = Attention.LowestMaximum,
-                RightMaximum = Attention.LowestMaximum,
-                LeftSum = 0f,
-                RightSum = 0f,
+                LeftMaximum = maximum,
+                RightMaximum = maximum,
+                LeftSum = sum,
+                RightSum = sum,
             },
         };
         (block.FirstKey, block.EndKey) = VisibleKeys.Next(headMod, 0, first, first + queries, length);
-        PackQueries(Query(sequence, head) + (first * 3L * a.Hidden), queries, block.Query, words);
+        PackQueries(a.Query(sequence, head) + ((long)first * a.QueryStride), queries, block.Query, words);
         return block;
     }
 
@@ -364,43 +275,5 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         T.Store(values, maximum);
         T.Store(values + T.Lanes, sum);
         for (int i = 0; i < count; i++) destination[i] = values[i] + MathF.Log(values[T.Lanes + i]);
-    }
-}
-
-/// <summary>The products of attention: a panel of <c>2·Lanes</c> columns times rows of any number.</summary>
-internal static unsafe class AttentionProduct
-{
-    /// <summary><c>result[r, c] = start[r, c] + Σₛ left[r, s] · right[s, c]</c>, in strips of nearly equal height.</summary>
-    /// <param name="tile">The tile; c runs over its width.</param>
-    /// <param name="rows">Rows of the result.</param>
-    /// <param name="left">The left factor.</param>
-    /// <param name="leading">Words from one of its rows to the next; or, by columns, from a step to the next.</param>
-    /// <param name="byColumns">Whether the rows of the left factor lie side by side.</param>
-    /// <param name="right">[steps, width].</param>
-    /// <param name="steps">Length of the reduction.</param>
-    /// <param name="start">The result itself, or a row that all of its rows begin with.</param>
-    /// <param name="result">[rows, width].</param>
-    public static void Run<T>(
-        in MatMulTile tile, int rows, float* left, long leading, bool byColumns, float* right, int steps, float* start, float* result)
-        where T : unmanaged, ISimd<T>
-    {
-        int strips = (rows + tile.Rows - 1) / tile.Rows, row = 0;
-        for (int strip = 0; strip < strips; strip++)
-        {
-            int height = (rows - row + strips - strip - 1) / (strips - strip);
-            var arguments = new TileArguments
-            {
-                Left = (uint*)(left + (byColumns ? row : row * leading)),
-                LeftStride = leading * sizeof(float),
-                Right = (uint*)right,
-                Steps = steps,
-                Start = start == result ? result + ((long)row * tile.Width) : start,
-                StartStride = start == result ? tile.Width * sizeof(float) : 0,
-                Tile = result + ((long)row * tile.Width),
-                Prefetch = right,
-            };
-            tile.Run<T>(height, &arguments, byColumns);
-            row += height;
-        }
     }
 }

@@ -10,55 +10,66 @@ namespace Engine.Kernels;
 internal static class AttentionKernels
 {
     /// <summary>
-    /// qkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead; logSumExp: [heads, tokens] or empty;
-    /// y: [tokens, heads · headSize]. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
+    /// queries: [tokens, queryStride], of which a head takes headSize columns; keys, values: [keys, keyStride]; cuSeqlens, keyCuSeqlens:
+    /// [sequences + 1]; mods: [heads], after ForHead; sinks: [heads] or empty; logSumExp: [heads, tokens] or empty; y: [tokens, heads ·
+    /// headSize]; group: heads that share one of keys. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
     /// </summary>
     public static void Forward<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale)
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, int queryStride,
+        int keyStride, int group, float scale)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
+        => Forward<TE, T, TMod, No>(
+            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, sinks, logSumExp, y, tokens, scale, default);
 
     /// <summary>
     /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.
     /// </summary>
     public static void ForwardDropout<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, int queryStride,
+        int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<TE, T, TMod, Yes>(
-            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, sinks, logSumExp, y, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Forward<TE, T, TMod, TDropout>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, float scale,
+        HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int tokens, float scale,
         GpuAttentionDropout dropout)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * AttentionTile.Rows;
+        int head = Grid.IdxY, start = rows.Start, length = rows.QueryCount, firstQuery = Grid.IdxX * AttentionTile.Rows,
+            headSize = rows.Size;
         if (firstQuery >= length) return;
         int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> queries = SharedMemory.GetDynamic<Float4>();
         ArrayView<Float4> keys = queries.SubView(tile, tile), values = queries.SubView(2 * tile, tile);
         ArrayView<Float4> probabilities = queries.SubView(3 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
-        AttentionTile.Fill<TE, T>(queries, source, firstQuery, length, headSize, 3 * hidden);
+        AttentionTile.Fill<TE, T>(queries, rows.Queries, firstQuery, length, headSize, rows.QueryStride);
 
         TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         int endQuery = firstQuery + AttentionTile.Rows < length ? firstQuery + AttentionTile.Rows : length;
         var result = default(ResultTile);
-        Float4 maximum = Float4.Broadcast(Attention.LowestMaximum), sum = Float4.Broadcast(0);
-        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length); at.Key < at.End; at = at.Behind(AttentionTile.Rows))
+        // A sink is as good as a key that was seen before all others, with a value of 0.
+        bool sunk = sinks.Length > 0;
+        Float4 maximum = Float4.Broadcast(sunk ? sinks[head] : Attention.LowestMaximum), sum = Float4.Broadcast(sunk ? 1f : 0f);
+        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, rows.KeyCount);
+             at.Key < at.End; at = at.Behind(AttentionTile.Rows))
         {
             int key = at.Key, endKey = at.End;
             Group.Barrier();
-            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
-            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
+            AttentionTile.Fill<TE, T>(keys, rows.Keys, key, endKey, headSize, rows.KeyStride);
+            AttentionTile.Fill<TE, T>(values, rows.Values, key, endKey, headSize, rows.KeyStride);
             Group.Barrier();
             ScoreTile scores = Modified(ScoreTile.Products(queries, keys, quads), mod, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J, endKey, scale);
             Float4 higher = Float4.Max(maximum, scores.RowMax()), shrink = AttentionTile.Exp(maximum - higher);

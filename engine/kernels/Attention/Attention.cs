@@ -4,9 +4,10 @@ namespace Engine.Kernels;
 /// Exact attention over packed sequences, <c>softmax(mod(Q Kᵀ / sqrt(d))) V</c> per sequence and head, tiled with a running softmax
 /// (Dao et al., FlashAttention, arXiv 2205.14135), so that no sequence × sequence buffer exists.
 ///
-/// Input is <c>qkv [tokens, 3 · hidden]</c>, laid out (three, head, head size); output <c>[tokens, hidden]</c> and, where asked for,
-/// the log-sum-exp <c>[heads, tokens]</c>. Sequence s holds the rows <c>cu_seqlens[s] … cu_seqlens[s + 1] − 1</c>; empty sequences
-/// are allowed. A query that sees no key gets zeros and a log-sum-exp of −∞.
+/// Input is <c>qkv [tokens, (heads + 2 · key heads) · head size]</c>, laid out (queries, keys, values), or one tensor each, then also with
+/// keys of other sequences; output <c>[tokens, hidden]</c> and, where asked for, the log-sum-exp <c>[heads, tokens]</c>. Sequence s holds
+/// the rows <c>cu_seqlens[s] … cu_seqlens[s + 1] − 1</c>; empty sequences are allowed. A query that sees no key gets zeros and a
+/// log-sum-exp of −∞.
 ///
 /// On the CPU the scores are computed transposed: keys down the rows, queries in the SIMD lanes. Maximum, exponential and sum are then
 /// lane-wise, and the probabilities come out in the very layout in which the matrix product wants its right factor for <c>Vᵀ Pᵀ</c>.

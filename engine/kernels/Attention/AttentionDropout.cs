@@ -28,12 +28,13 @@ public readonly struct AttentionDropout
 
     internal float Probability { get; }
 
-    internal void Check(int heads, in CuSeqlens cuSeqlens)
+    internal void Check(int heads, in AttentionSequences sequences)
     {
-        if (!IsActive || (heads <= AttentionMask.MostHeads && cuSeqlens.Longest <= AttentionMask.MostTokens)) return;
+        int longest = Math.Max(sequences.Queries.Longest, sequences.Keys.Longest);
+        if (!IsActive || (heads <= AttentionMask.MostHeads && longest <= AttentionMask.MostTokens)) return;
         throw new NotSupportedException(
             $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} tokens a sequence, " +
-            $"not {heads} and {cuSeqlens.Longest}");
+            $"not {heads} and {longest}");
     }
 
     /// <summary>The mask, on the processor.</summary>

@@ -11,25 +11,23 @@ internal unsafe struct AttentionGradientArguments
     /// <summary>The gradient of the result, [tokens, hidden].</summary>
     public float* ResultGradient;
 
-    /// <summary>The gradient of qkv, [tokens, 3 · hidden]; overwritten.</summary>
-    public float* QkvGradient;
+    /// <summary>The gradients of queries, keys and values, with the strides of those; overwritten.</summary>
+    public float* QueryGradient, KeyGradient, ValueGradient;
 
-    /// <summary>The length of the longest sequence.</summary>
-    public int Longest;
+    /// <summary>The most keys of a sequence.</summary>
+    public int LongestKeys;
 
     /// <summary>
-    /// Null, or [sequences, heads, 2 · BiasRadius + 1]: receives the sums of the scores' gradients over each clipped distance key − query.
+    /// For each table 0, or the address of zeros [sequences, heads, entries] that receive the sums of the gradients of its entries.
     /// </summary>
-    public float* BiasGradients;
-
-    public int BiasRadius;
+    public fixed long Tables[TableGradients.Most];
 }
 
 /// <summary>
 /// The backward pass of attention (FlashAttention-2, arXiv 2307.08691), with scores recomputed tile by tile from the log-sum-exp:
 /// <c>P = exp(S' − lse)</c>, <c>D = rowsum(dO ∘ O)</c>, <c>dS = P ∘ (dO Vᵀ − D) ∘ mod'(S)</c>, <c>dQ = dS K / sqrt(d)</c>,
-/// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One (sequence, head) is the work of one worker, so sums have one order. With dropout of
-/// mask M, P in dV and dO Vᵀ in dS are multiplied by M; D stays as it is.
+/// <c>dK = dSᵀ Q / sqrt(d)</c>, <c>dV = Pᵀ dO</c>. One sequence and one head of keys, with all heads of queries that share it, are the work
+/// of one worker, so sums have one order. With dropout of mask M, P in dV and dO Vᵀ in dS are multiplied by M; D stays as it is.
 ///
 /// As in the forward pass scores are held transposed, keys down the rows and queries in the lanes: dSᵀ is then a right factor as it
 /// stands (<c>dQᵀ = Kᵀ dSᵀ</c>), and a left factor of dK and dV.
@@ -42,8 +40,6 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
 
     private static int Block => 2 * T.Lanes;
 
-    private long Stride => 3L * a.Hidden;
-
     private int Panels => (a.HeadSize + Block - 1) / Block;
 
     /// <summary>Floats of scratch memory that each worker needs.</summary>
@@ -53,68 +49,88 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
     {
         var buffers = new Buffers(scratch + (worker * ScratchPerWorker(g)), g);
         double total = 0, before = 0;
-        for (int s = 0; s < a.Sequences; s++) total += Cost(s) * a.Heads;
+        int keyHeads = a.Heads / a.Group;
+        for (int s = 0; s < a.Sequences; s++) total += Cost(s) * keyHeads;
         double from = total * worker / workers, to = worker == workers - 1 ? double.PositiveInfinity : total * (worker + 1) / workers;
         for (int s = 0; s < a.Sequences; s++)
-            for (int head = 0; head < a.Heads; head++, before += Cost(s))
-                if (Cost(s) > 0 && before >= from && before < to) Head(s, head, TMod.ForSequence(TMod.ForHead(mod, head, a.Heads), s), buffers);
+            for (int head = 0; head < keyHeads; head++, before += Cost(s))
+                if (before >= from && before < to) Group(s, head * a.Group, buffers);
     }
 
-    private double Cost(int sequence) => Math.Pow(a.CuSeqlens[sequence + 1] - a.CuSeqlens[sequence], 2);
+    // Queries without keys, and keys without queries, have gradients of 0, which are to be written.
+    private double Cost(int sequence) => Math.Max(1, (double)a.Length(sequence) * a.KeyLength(sequence));
 
-    private void Head(int sequence, int head, in TMod headMod, in Buffers b)
+    /// <summary>A head of keys, and those of queries from <paramref name="first"/> on that share it.</summary>
+    private void Group(int sequence, int first, in Buffers b)
     {
-        int start = a.CuSeqlens[sequence], length = a.CuSeqlens[sequence + 1] - start;
-        float* query = a.Qkv + (start * Stride) + ((long)head * a.HeadSize);
-        new Span<float>(b.KeyGradient, checked(Panels * length * Block)).Clear();
-        new Span<float>(b.ValueGradient, Panels * length * Block).Clear();
+        int keys = a.KeyLength(sequence);
+        new Span<float>(b.KeyGradient, checked(Panels * keys * Block)).Clear();
+        new Span<float>(b.ValueGradient, Panels * keys * Block).Clear();
         new Span<float>(b.Zeros, Block).Clear();
-        if (b.Distances != null) new Span<float>(b.Distances, Buffers.DistancesOf(g.Longest)).Clear();
-        for (int first = 0; first < length; first += Block) QueryBlock(query, start, length, head, first, headMod, b);
-        float* gradient = g.QkvGradient + (start * Stride) + ((long)head * a.HeadSize);
-        Unpack(b.KeyGradient, length, gradient + a.Hidden);
-        Unpack(b.ValueGradient, length, gradient + (2 * a.Hidden));
-        if (b.Distances != null) Clip(b.Distances, length, g.BiasGradients + ((((long)sequence * a.Heads) + head) * ((2 * g.BiasRadius) + 1)));
+        for (int head = first; head < first + a.Group; head++) Head(HeadOf(sequence, head), b);
+        long offset = a.KeyOffset(sequence, first);
+        Unpack(b.KeyGradient, keys, g.KeyGradient + offset);
+        Unpack(b.ValueGradient, keys, g.ValueGradient + offset);
     }
 
-    private void QueryBlock(float* queryRows, int start, int length, int head, int first, in TMod headMod, in Buffers b)
+    private void Head(in HeadOfSequence h, in Buffers b)
     {
-        int queries = Math.Min(Block, length - first);
-        PackQueries(start + first, head, queries, b);
+        for (int first = 0; first < h.Queries; first += Block) QueryBlock(h, first, b);
+    }
+
+    private HeadOfSequence HeadOf(int sequence, int head)
+    {
+        var h = new HeadOfSequence
+        {
+            Mod = TMod.ForSequence(TMod.ForHead(mod, head, a.Heads), sequence),
+            Sequence = sequence,
+            Number = head,
+            Start = a.CuSeqlens[sequence],
+            Queries = a.Length(sequence),
+            Keys = a.KeyLength(sequence),
+        };
+        for (int table = 0; table < TMod.Tables; table++)
+            if (g.Tables[table] != 0)
+                h.Tables[table] = (long)((float*)g.Tables[table] + ((((long)sequence * a.Heads) + head) * TMod.Table(mod, table).Entries));
+        return h;
+    }
+
+    private void QueryBlock(in HeadOfSequence h, int first, in Buffers b)
+    {
+        int queries = Math.Min(Block, h.Queries - first);
+        PackQueries(h, first, queries, b);
         bool begun = false;
-        for ((int key, int end) = VisibleKeys.Next(headMod, 0, first, first + queries, length); key < length;
-             (key, end) = VisibleKeys.Next(headMod, end, first, first + queries, length))
+        for ((int key, int end) = VisibleKeys.Next(h.Mod, 0, first, first + queries, h.Keys); key < h.Keys;
+             (key, end) = VisibleKeys.Next(h.Mod, end, first, first + queries, h.Keys))
             for (; key < end; key += Attention.KeyTile, begun = true)
-                KeyTile(queryRows, start, length, head, first, queries, key, Math.Min(Attention.KeyTile, end - key), begun, headMod, b);
+                KeyTile(h, first, queries, key, Math.Min(Attention.KeyTile, end - key), begun, b);
 
         if (!begun) new Span<float>(b.QueryGradient, Block * a.HeadSize).Clear();
-        float* gradient = g.QkvGradient + ((start + first) * Stride) + ((long)head * a.HeadSize);
-        MatMul.PackRows(b.QueryGradient, Block, a.HeadSize, queries, gradient, a.HeadSize, (int)Stride);
+        float* gradient = g.QueryGradient + ((long)(h.Start + first) * a.QueryStride) + ((long)h.Number * a.HeadSize);
+        MatMul.PackRows(b.QueryGradient, Block, a.HeadSize, queries, gradient, a.HeadSize, a.QueryStride);
     }
 
     /// <summary>Adds the gradients of one tile of scores.</summary>
-    private void KeyTile(
-        float* queryRows, int start, int length, int head, int first, int queries, int key, int keys, bool begun, in TMod headMod, in Buffers b)
+    private void KeyTile(in HeadOfSequence h, int first, int queries, int key, int keys, bool begun, in Buffers b)
     {
-        T left = T.LaneIndices + first, right = left + T.Lanes;
-        float* keyRows = queryRows + a.Hidden + (key * Stride), valueRows = keyRows + a.Hidden;
-        AttentionProduct.Run<T>(a.Tile, keys, keyRows, Stride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
-        AttentionProduct.Run<T>(a.Tile, keys, valueRows, Stride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
+        long offset = a.KeyOffset(h.Sequence, h.Number) + ((long)key * a.KeyStride);
+        float* keyRows = a.Keys + offset, valueRows = a.Values + offset;
+        AttentionProduct.Run<T>(a.Tile, keys, keyRows, a.KeyStride, false, b.Query, a.HeadSize, b.Zeros, b.Scores);
+        AttentionProduct.Run<T>(a.Tile, keys, valueRows, a.KeyStride, false, b.OutputGradient, a.HeadSize, b.Zeros, b.ScoreGradient);
         if (a.Dropout.IsActive)
         {
-            a.Dropout.Fill(b.Factors, Block, start, head, first, key, keys);
+            a.Dropout.Fill(b.Factors, Block, h.Start, h.Number, first, key, keys);
             Multiply(b.ScoreGradient, b.Factors, keys * Block);
         }
 
-        Scores(headMod, b, key, keys, left, right);
+        Scores(h, b, first, key, keys);
         if (a.Dropout.IsActive) Multiply(b.Scores, b.Factors, keys * Block);
-        if (b.Distances != null) SumByDistance(b, first, key, keys);
         AttentionProduct.Run<T>(
-            a.Tile, a.HeadSize, keyRows, Stride, true, b.ScoreGradient, keys, begun ? b.QueryGradient : b.Zeros, b.QueryGradient);
+            a.Tile, a.HeadSize, keyRows, a.KeyStride, true, b.ScoreGradient, keys, begun ? b.QueryGradient : b.Zeros, b.QueryGradient);
         for (int p = 0; p < Panels; p++)
         {
-            float* keyGradient = b.KeyGradient + ((((long)p * length) + key) * Block), valueGradient = b.ValueGradient + ((((long)p * length) + key) * Block);
-            long panel = (long)p * Block * Block;
+            long place = (((long)p * h.Keys) + key) * Block, panel = (long)p * Block * Block;
+            float* keyGradient = b.KeyGradient + place, valueGradient = b.ValueGradient + place;
             AttentionProduct.Run<T>(
                 a.Tile, keys, b.Scores, Block, false, b.OutputGradientRows + panel, queries, valueGradient, valueGradient);
             AttentionProduct.Run<T>(
@@ -123,62 +139,55 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
     }
 
     /// <summary>The block's queries and output gradients, once as columns and once as rows of a right factor, its log-sum-exp and D.</summary>
-    private void PackQueries(int row, int head, int queries, in Buffers b)
+    private void PackQueries(in HeadOfSequence h, int first, int queries, in Buffers b)
     {
-        float* query = a.Qkv + (row * Stride) + ((long)head * a.HeadSize);
-        long offset = ((long)row * a.Hidden) + ((long)head * a.HeadSize);
+        float* query = a.Query(h.Sequence, h.Number) + ((long)first * a.QueryStride);
+        long row = h.Start + first, offset = (row * a.Hidden) + ((long)h.Number * a.HeadSize);
         float* gradient = g.ResultGradient + offset, result = a.Result + offset;
-        MatMul.PackRows(query, Stride, queries, a.HeadSize, b.Query, Block, Block);
+        MatMul.PackRows(query, a.QueryStride, queries, a.HeadSize, b.Query, Block, Block);
         MatMul.PackRows(gradient, a.Hidden, queries, a.HeadSize, b.OutputGradient, Block, Block);
         for (int p = 0; p < Panels; p++)
         {
             int columns = Math.Min(Block, a.HeadSize - (p * Block));
-            MatMul.PackColumns(query + (p * Block), Stride, columns, queries, b.QueryRows + (p * Block * Block), Block);
+            MatMul.PackColumns(query + (p * Block), a.QueryStride, columns, queries, b.QueryRows + (p * Block * Block), Block);
             MatMul.PackColumns(gradient + (p * Block), a.Hidden, columns, queries, b.OutputGradientRows + (p * Block * Block), Block);
         }
 
         for (int q = 0; q < Block; q++)
         {
-            float logSumExp = q < queries ? a.LogSumExp[((long)head * a.Tokens) + row + q] : float.NegativeInfinity;
-            float sum = q < queries ? Dot(gradient + ((long)q * a.Hidden), result + ((long)q * a.Hidden)) : 0;
+            float logSumExp = q < queries ? a.LogSumExp[((long)h.Number * a.Tokens) + row + q] : float.NegativeInfinity;
+            float sum = q < queries ? AttentionProduct.Dot<T>(gradient + ((long)q * a.Hidden), result + ((long)q * a.Hidden),
+                a.HeadSize) : 0;
             // A lane without a query, or a query that sees no key, has weights exp(score − ∞) = 0.
             (b.LogSumExp[q], b.Delta[q]) = (float.IsNegativeInfinity(logSumExp) ? float.PositiveInfinity : logSumExp, sum);
         }
     }
 
-    private float Dot(float* x, float* y)
-    {
-        T sum = 0f;
-        int d = 0;
-        for (; d + T.Lanes <= a.HeadSize; d += T.Lanes) sum = T.MultiplyAdd(T.Load(x + d), T.Load(y + d), sum);
-        float total = T.Sum(sum);
-        for (; d < a.HeadSize; d++) total += x[d] * y[d];
-        return total;
-    }
-
     /// <summary>Turns scores into P, and dO Vᵀ into dS / sqrt(d).</summary>
-    private void Scores(in TMod headMod, in Buffers b, int firstKey, int keys, T leftQuery, T rightQuery)
+    private void Scores(in HeadOfSequence h, in Buffers b, int firstQuery, int firstKey, int keys)
     {
         T scale = (float)(1 / Math.Sqrt(a.HeadSize));
+        T leftQuery = T.LaneIndices + firstQuery, rightQuery = leftQuery + T.Lanes;
         T leftLogSumExp = T.Load(b.LogSumExp), rightLogSumExp = T.Load(b.LogSumExp + T.Lanes);
         T leftDelta = T.Load(b.Delta), rightDelta = T.Load(b.Delta + T.Lanes);
         for (int k = 0; k < keys; k++)
         {
             T key = firstKey + k;
             float* score = b.Scores + (k * Block), gradient = b.ScoreGradient + (k * Block);
-            Score(headMod, score, gradient, scale, leftQuery, key, leftLogSumExp, leftDelta);
-            Score(headMod, score + T.Lanes, gradient + T.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
+            Score(h, score, gradient, scale, leftQuery, key, leftLogSumExp, leftDelta);
+            Score(h, score + T.Lanes, gradient + T.Lanes, scale, rightQuery, key, rightLogSumExp, rightDelta);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Score(in TMod headMod, float* score, float* gradient, T scale, T query, T key, T logSumExp, T delta)
+    private static void Score(in HeadOfSequence h, float* score, float* gradient, T scale, T query, T key, T logSumExp, T delta)
     {
-        T raw = T.Load(score) * scale;
-        T weight = T.Exp(TMod.Score<T>(headMod, raw, query, key) - logSumExp);
-        T slope = TMod.Derivative<T>(headMod, raw, query, key) * scale;
+        T raw = T.Load(score) * scale, difference = T.Load(gradient) - delta;
+        T weight = T.Exp(TMod.Score<T>(h.Mod, raw, query, key) - logSumExp);
+        T slope = TMod.Derivative<T>(h.Mod, raw, query, key) * scale;
         T.Store(score, weight);
-        T.Store(gradient, weight * slope * (T.Load(gradient) - delta));
+        T.Store(gradient, weight * slope * difference);
+        if (TMod.Tables > 0) AddToTables(h, weight * difference, raw, query, key);
     }
 
     private static void Multiply(float* tile, float* factors, int count)
@@ -186,24 +195,21 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
         for (int i = 0; i < count; i += T.Lanes) T.Store(tile + i, T.Load(tile + i) * T.Load(factors + i));
     }
 
-    /// <summary>Adds the gradients of a tile's scores to those of their distances: query − key, counted from −Longest.</summary>
-    private void SumByDistance(in Buffers b, int first, int firstKey, int keys)
+    /// <summary>
+    /// Adds the gradients of a register of scores, as they are after the modification, to those of the entries that they looked up.
+    /// </summary>
+    private static void AddToTables(in HeadOfSequence h, T modified, T raw, T query, T key)
     {
-        T factor = MathF.Sqrt(a.HeadSize);
-        for (int k = 0; k < keys; k++)
+        float* entries = stackalloc float[2 * T.Lanes], gradients = entries + T.Lanes;
+        for (int table = 0; table < TMod.Tables; table++)
         {
-            float* gradient = b.ScoreGradient + (k * Block), sums = b.Distances + (g.Longest + first - firstKey - k);
-            T.Store(sums, T.MultiplyAdd(T.Load(gradient), factor, T.Load(sums)));
-            T.Store(sums + T.Lanes, T.MultiplyAdd(T.Load(gradient + T.Lanes), factor, T.Load(sums + T.Lanes)));
+            var sums = (float*)h.Tables[table];
+            if (sums == null) continue;
+            int last = TMod.Table(h.Mod, table).Entries - 1;
+            T.Store(entries, TMod.Entry<T>(h.Mod, table, query, key));
+            T.Store(gradients, modified * TMod.EntryDerivative<T>(h.Mod, table, raw, query, key));
+            for (int lane = 0; lane < T.Lanes; lane++) sums[Math.Clamp((int)entries[lane], 0, last)] += gradients[lane];
         }
-    }
-
-    /// <summary>The sums over each distance key − query, those further away than the radius with the last.</summary>
-    private void Clip(float* distances, int length, float* clipped)
-    {
-        new Span<float>(clipped, (2 * g.BiasRadius) + 1).Clear();
-        for (int distance = 1 - length; distance < length; distance++)
-            clipped[Math.Clamp(distance, -g.BiasRadius, g.BiasRadius) + g.BiasRadius] += distances[g.Longest - distance];
     }
 
     /// <summary>Copies panels [panels][length, Block] to rows.</summary>
@@ -213,8 +219,21 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
         {
             int columns = Math.Min(Block, a.HeadSize - (p * Block));
             for (int k = 0; k < length; k++, panels += Block)
-                new ReadOnlySpan<float>(panels, columns).CopyTo(new Span<float>(destination + (k * Stride) + (p * Block), columns));
+                new ReadOnlySpan<float>(panels, columns).CopyTo(new Span<float>(destination + ((long)k * a.KeyStride) + (p * Block),
+                    columns));
         }
+    }
+
+    /// <summary>One head of one sequence.</summary>
+    private struct HeadOfSequence
+    {
+        public TMod Mod;
+
+        /// <summary>The head's number, the row of the first query, and how many queries and keys there are.</summary>
+        public int Sequence, Number, Start, Queries, Keys;
+
+        /// <summary>For each table 0, or the address of the sums of its entries' gradients.</summary>
+        public fixed long Tables[TableGradients.Most];
     }
 
     /// <summary>A worker's scratch memory.</summary>
@@ -223,14 +242,14 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
         public readonly float* KeyGradient, ValueGradient, Zeros;
         public readonly float* Query, OutputGradient, QueryRows, OutputGradientRows, QueryGradient, Scores, ScoreGradient, LogSumExp, Delta;
 
-        /// <summary>Null where they are not needed.</summary>
-        public readonly float* Factors, Distances;
+        /// <summary>Null without dropout.</summary>
+        public readonly float* Factors;
 
         public readonly long Length;
 
         public Buffers(float* start, in AttentionGradientArguments g)
         {
-            int headSize = g.Forward.HeadSize, longest = g.Longest, panels = (headSize + Block - 1) / Block;
+            int headSize = g.Forward.HeadSize, longest = g.LongestKeys, panels = (headSize + Block - 1) / Block;
             float* next = start;
             KeyGradient = Take(ref next, (long)longest * panels * Block);
             ValueGradient = Take(ref next, (long)longest * panels * Block);
@@ -245,12 +264,8 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
             LogSumExp = Take(ref next, Block);
             Delta = Take(ref next, Block);
             if (g.Forward.Dropout.IsActive) Factors = Take(ref next, (long)Attention.KeyTile * Block);
-            if (g.BiasGradients != null) Distances = Take(ref next, DistancesOf(longest));
             Length = next - start;
         }
-
-        /// <summary>From −longest to longest, and a block past the end, whose queries are none.</summary>
-        public static int DistancesOf(int longest) => checked((2 * longest) + Block + 1);
 
         // Rounded to whole cache lines.
         private static float* Take(ref float* next, long count)
@@ -258,6 +273,58 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
             float* taken = next;
             next += (count + 15) / 16 * 16;
             return taken;
+        }
+    }
+}
+
+/// <summary>
+/// Adds the sums of the sequences and heads that look up a row of a table to the row's gradient, in one order whatever the number of
+/// workers: each takes a range of entries. The gradient is [rows, entries].
+/// </summary>
+internal readonly unsafe struct TableGradientJob<T, TMod>(AttentionGradientArguments g, TMod mod, int table, float* gradient) : IJob
+    where T : unmanaged, ISimd<T>
+    where TMod : unmanaged, IScoreModification<TMod>
+{
+    public void Run(int worker, int workers)
+    {
+        BiasTable whole = TMod.Table(mod, table);
+        (int start, int end) = Partition.Share(whole.Entries, T.Lanes, worker, workers);
+        int vectors = start + ((end - start) / T.Lanes * T.Lanes), heads = g.Forward.Heads;
+        var sums = (float*)g.Tables[table];
+        for (int sequence = 0; sequence < g.Forward.Sequences; sequence++)
+            for (int head = 0; head < heads; head++, sums += whole.Entries)
+            {
+                TMod of = TMod.ForSequence(TMod.ForHead(mod, head, heads), sequence);
+                float* row = gradient + ((TMod.Table(of, table).Address - whole.Address) / sizeof(float));
+                for (int entry = start; entry < vectors; entry += T.Lanes) T.Store(row + entry, T.Load(row + entry) + T.Load(sums + entry));
+                for (int entry = vectors; entry < end; entry++) row[entry] += sums[entry];
+            }
+    }
+}
+
+/// <summary>
+/// The gradient of attention's sinks, <c>dsink = −Σ exp(sink − lse) · D</c> over the queries of a head with <c>D = Σ dO ∘ O</c>: that of a
+/// key whose value is 0. A head is the work of one worker, so sums have one order.
+/// </summary>
+internal readonly unsafe struct SinkGradientJob<T>(AttentionGradientArguments g, float* gradient) : IJob
+    where T : unmanaged, ISimd<T>
+{
+    public void Run(int worker, int workers)
+    {
+        AttentionArguments a = g.Forward;
+        (int first, int end) = Partition.Share(a.Heads, 1, worker, workers);
+        for (int head = first; head < end; head++)
+        {
+            float* logSumExp = a.LogSumExp + ((long)head * a.Tokens);
+            double sum = 0;
+            for (int row = 0; row < a.Tokens; row++)
+            {
+                long offset = ((long)row * a.Hidden) + ((long)head * a.HeadSize);
+                sum += Math.Exp(a.Sinks[head] - logSumExp[row]) * AttentionProduct.Dot<T>(g.ResultGradient + offset, a.Result + offset,
+                    a.HeadSize);
+            }
+
+            gradient[head] -= (float)sum;
         }
     }
 }

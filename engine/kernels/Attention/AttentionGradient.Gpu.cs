@@ -15,6 +15,7 @@ internal static class AttentionGradientKernels
     public static void Register(KernelList list)
     {
         list.AddFamily("attention_delta", Flat.Threads, f32: Delta<F32, float>, anyF32: Delta<F32Any, float>, bf16: Delta<BF16, ushort>);
+        list.Add("attention_sinks_gradient", Sinks, Flat.Threads);
     }
 
     /// <summary>delta[h, t] = Σ dy ∘ y over the columns of head h. y, dy: [tokens, heads · headSize]. Grid: (tokens / 8, heads).</summary>
@@ -30,134 +31,173 @@ internal static class AttentionGradientKernels
         if (Warp.Lane == 0) delta[((long)Grid.IdxY * tokens) + token] = sum;
     }
 
+    /// <summary>dsinks[h] −= Σ exp(sinks[h] − logSumExp[h, t]) · delta[h, t] over the tokens, in one order. Grid: heads.</summary>
+    public static void Sinks(ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<float> dsinks,
+        int tokens)
+    {
+        int head = Grid.IdxX;
+        long row = (long)head * tokens;
+        float sink = sinks[head], sum = 0;
+        for (int token = Group.IdxX; token < tokens; token += Flat.Threads)
+            sum += GpuMath.Exp(sink - logSumExp[row + token]) * delta[row + token];
+        ArrayView<float> warps = SharedMemory.Allocate1D<float>(Flat.Threads / Warp.Size);
+        sum = Warp.Sum(sum);
+        if (Warp.Lane == 0) warps[Warp.Index] = sum;
+        Group.Barrier();
+        if (Group.IdxX > 0) return;
+        for (int warp = 1; warp < Flat.Threads / Warp.Size; warp++) sum += warps[warp];
+        dsinks[head] -= sum;
+    }
+
     /// <summary>
-    /// The gradients of keys and values. qkv, dqkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead;
-    /// logSumExp, delta: [heads, tokens]; dy: [tokens, heads · headSize]. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for four tiles.
+    /// The gradients of keys and values, summed over the heads of queries that share them. Operands as for <see cref="AttentionKernels"/>;
+    /// delta: [heads, tokens]; dy: [tokens, heads · headSize]; dKeys, dValues: as keys and values. Grid: (⌈longest / 64⌉ of keys, heads of
+    /// keys, sequences); shared memory for four tiles.
     /// </summary>
     public static void KeysValues<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale)
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
+        int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+        => KeysValues<TE, T, TMod, No>(
+            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
+            keyStride, group, scale, default);
 
     /// <summary>As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
     public static void KeysValuesDropout<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale,
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
+        int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+        => KeysValues<TE, T, TMod, Yes>(
+            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
+            keyStride, group, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void KeysValues<TE, T, TMod, TDropout>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
+        int headSize, int tokens, int queryStride, int keyStride, int group, float scale, GpuAttentionDropout dropout)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * AttentionTile.Rows;
-        if (firstKey >= length) return;
-        int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
-        ArrayView<Float4> keys = SharedMemory.GetDynamic<Float4>();
-        ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile), gradients = keys.SubView(3 * tile, tile);
-        ArrayView<Float4> scores = keys.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
-        long column = (long)head * headSize;
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize), dySource = dy.SubView(((long)start * hidden) + column, headSize);
-        ArrayView<float> rowLogSumExp = logSumExp.SubView(((long)head * tokens) + start, length), rowDelta = delta.SubView(((long)head * tokens) + start, length);
-        AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), firstKey, length, headSize, 3 * hidden);
-        AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
+        int head = Grid.IdxY * group, firstKey = Grid.IdxX * AttentionTile.Rows, quads = (headSize + 3) >> 2;
+        HeadRows<T> rows = HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride, keyStride);
+        if (firstKey >= rows.KeyCount) return;
+        int hidden = Grid.DimY * group * headSize, start = rows.Start, length = rows.QueryCount, tile = AttentionTile.Rows * (quads + 1);
+        ArrayView<Float4> keyTile = SharedMemory.GetDynamic<Float4>();
+        ArrayView<Float4> valueTile = keyTile.SubView(tile, tile), queryTile = keyTile.SubView(2 * tile, tile),
+        gradients = keyTile.SubView(3 * tile, tile);
+        ArrayView<Float4> scores = keyTile.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
+        AttentionTile.Fill<TE, T>(keyTile, rows.Keys, firstKey, rows.KeyCount, headSize, keyStride);
+        AttentionTile.Fill<TE, T>(valueTile, rows.Values, firstKey, rows.KeyCount, headSize, keyStride);
 
-        TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
-        var dKeys = default(ResultTile);
-        var dValues = default(ResultTile);
-        for (int query = 0; query < length; query += AttentionTile.Rows)
+        var keySums = default(ResultTile);
+        var valueSums = default(ResultTile);
+        for (int last = head + group; head < last; head++)
         {
-            int endQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
-            if (KeyTiles<TMod>.Any(mod, firstKey, AttentionTile.Rows, query, endQuery, length))
+            TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
+            ArrayView<T> ofQueries = rows.OfQuery(queries, head),
+            dySource = dy.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
+            long statistics = ((long)head * tokens) + start;
+            ArrayView<float> rowLogSumExp = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
+            for (int query = 0; query < length; query += AttentionTile.Rows)
             {
-                Group.Barrier();
-                AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
-                AttentionTile.Fill<TE, T>(gradients, dySource, query, length, headSize, hidden);
-                Group.Barrier();
-                AttentionGradientTile<TMod> g = AttentionGradientTile<TMod>.Compute<TDropout>(
-                    queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, firstKey, length, scale, dropout.For(start, head));
-                g.Probabilities.Store(scores.Cast<float>());
-                Group.Barrier();
-                dValues.AddTransposed(scores, gradients, quads);
-                Group.Barrier();
-                g.Scores.Store(scores.Cast<float>());
-                Group.Barrier();
-                dKeys.AddTransposed(scores, queries, quads);
+                int endQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
+                if (KeyTiles<TMod>.Any(mod, firstKey, AttentionTile.Rows, query, endQuery, rows.KeyCount))
+                {
+                    Group.Barrier();
+                    AttentionTile.Fill<TE, T>(queryTile, ofQueries, query, length, headSize, queryStride);
+                    AttentionTile.Fill<TE, T>(gradients, dySource, query, length, headSize, hidden);
+                    Group.Barrier();
+                    AttentionGradientTile<TMod> g = AttentionGradientTile<TMod>.Compute<TDropout>(
+                        queryTile, keyTile, gradients, valueTile, quads, mod, rowLogSumExp, rowDelta, query, firstKey, rows.KeyCount, scale,
+                        dropout.For(start, head));
+                    g.Probabilities.Store(scores.Cast<float>());
+                    Group.Barrier();
+                    valueSums.AddTransposed(scores, gradients, quads);
+                    Group.Barrier();
+                    g.Scores.Store(scores.Cast<float>());
+                    Group.Barrier();
+                    keySums.AddTransposed(scores, queryTile, quads);
+                }
             }
         }
 
-        ArrayView<T> target = dqkv.SubView(((long)start * 3 * hidden) + column, headSize);
-        dKeys.Write<TE, T>(target.SubView(hidden, headSize), firstKey, length, 3 * hidden, headSize);
-        dValues.Write<TE, T>(target.SubView(2 * hidden, headSize), firstKey, length, 3 * hidden, headSize);
+        keySums.Write<TE, T>(rows.OfKey(dKeys, Grid.IdxY), firstKey, rows.KeyCount, keyStride, headSize);
+        valueSums.Write<TE, T>(rows.OfKey(dValues, Grid.IdxY), firstKey, rows.KeyCount, keyStride, headSize);
     }
 
     /// <summary>The gradients of queries; operands as for <see cref="KeysValues{TE, T, TMod}"/>.</summary>
     public static void Queries<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale)
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries, int headSize,
+        int tokens, int queryStride, int keyStride, int group, float scale)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<TE, T, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+        => Queries<TE, T, TMod, No>(
+            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, default);
 
     /// <summary>As <see cref="Queries{TE, T, TMod}"/>, for probabilities that were dropped.</summary>
     public static void QueriesDropout<TE, T, TMod>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale,
+        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries, int headSize,
+        int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<TE, T, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+        => Queries<TE, T, TMod, Yes>(
+            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Queries<TE, T, TMod, TDropout>(
-        ArrayView<T> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy,
-        ArrayView<T> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries,
+        int tokens, float scale, GpuAttentionDropout dropout)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, query = Grid.IdxX * AttentionTile.Rows;
+        int head = Grid.IdxY, start = rows.Start, length = rows.QueryCount, query = Grid.IdxX * AttentionTile.Rows, headSize = rows.Size;
         if (query >= length) return;
         int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> keys = SharedMemory.GetDynamic<Float4>();
         ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile), gradients = keys.SubView(3 * tile, tile);
         ArrayView<Float4> scores = keys.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
-        long column = (long)head * headSize;
-        ArrayView<T> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
-        ArrayView<float> rowLogSumExp = logSumExp.SubView(((long)head * tokens) + start, length), rowDelta = delta.SubView(((long)head * tokens) + start, length);
-        AttentionTile.Fill<TE, T>(queries, source, query, length, headSize, 3 * hidden);
-        AttentionTile.Fill<TE, T>(gradients, dy.SubView(((long)start * hidden) + column, headSize), query, length, headSize, hidden);
+        long statistics = ((long)head * tokens) + start;
+        ArrayView<float> rowLogSumExp = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
+        AttentionTile.Fill<TE, T>(queries, rows.Queries, query, length, headSize, rows.QueryStride);
+        AttentionTile.Fill<TE, T>(gradients, dy.SubView(((long)start * hidden) + ((long)head * headSize), headSize), query, length,
+            headSize, hidden);
 
         TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         int endQuery = query + AttentionTile.Rows < length ? query + AttentionTile.Rows : length;
-        var dQueries = default(ResultTile);
-        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, query, endQuery, length); at.Key < at.End; at = at.Behind(AttentionTile.Rows))
+        var sums = default(ResultTile);
+        for (KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, query, endQuery, rows.KeyCount);
+             at.Key < at.End; at = at.Behind(AttentionTile.Rows))
         {
             int key = at.Key, endKey = at.End;
             Group.Barrier();
-            AttentionTile.Fill<TE, T>(keys, source.SubView(hidden, headSize), key, endKey, headSize, 3 * hidden);
-            AttentionTile.Fill<TE, T>(values, source.SubView(2 * hidden, headSize), key, endKey, headSize, 3 * hidden);
+            AttentionTile.Fill<TE, T>(keys, rows.Keys, key, endKey, headSize, rows.KeyStride);
+            AttentionTile.Fill<TE, T>(values, rows.Values, key, endKey, headSize, rows.KeyStride);
             Group.Barrier();
             AttentionGradientTile<TMod> g = AttentionGradientTile<TMod>.Compute<TDropout>(
                 queries, keys, gradients, values, quads, mod, rowLogSumExp, rowDelta, query, key, endKey, scale, dropout.For(start, head));
             g.Scores.Store(scores.Cast<float>());
             Group.Barrier();
-            dQueries.Add(scores, keys, quads);
+            sums.Add(scores, keys, quads);
         }
 
-        dQueries.Write<TE, T>(dqkv.SubView(((long)start * 3 * hidden) + column, headSize), query, length, 3 * hidden, headSize);
+        sums.Write<TE, T>(rows.OfQuery(dQueries, head), query, length, rows.QueryStride, headSize);
     }
 
     /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
@@ -166,16 +206,16 @@ internal static class AttentionGradientKernels
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.AddFamily<TMod>(
-            "attention_keys_values_gradient_{0}", AttentionTile.Threads, f32: KeysValues<F32, float, TMod>, anyF32: KeysValues<F32Any, float, TMod>,
-            dynamicShared: shared);
+            "attention_keys_values_gradient_{0}", AttentionTile.Threads, f32: KeysValues<F32, float, TMod>,
+            anyF32: KeysValues<F32Any, float, TMod>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_keys_values_gradient_{0}_dropout", AttentionTile.Threads, f32: KeysValuesDropout<F32, float, TMod>, anyF32: KeysValuesDropout<F32Any, float, TMod>,
-            dynamicShared: shared);
+            "attention_keys_values_gradient_{0}_dropout", AttentionTile.Threads, f32: KeysValuesDropout<F32, float, TMod>,
+            anyF32: KeysValuesDropout<F32Any, float, TMod>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_queries_gradient_{0}", AttentionTile.Threads, f32: Queries<F32, float, TMod>, anyF32: Queries<F32Any, float, TMod>,
-            dynamicShared: shared);
+            "attention_queries_gradient_{0}", AttentionTile.Threads, f32: Queries<F32, float, TMod>,
+            anyF32: Queries<F32Any, float, TMod>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_queries_gradient_{0}_dropout", AttentionTile.Threads, f32: QueriesDropout<F32, float, TMod>, anyF32: QueriesDropout<F32Any, float, TMod>,
-            dynamicShared: shared);
+            "attention_queries_gradient_{0}_dropout", AttentionTile.Threads, f32: QueriesDropout<F32, float, TMod>,
+            anyF32: QueriesDropout<F32Any, float, TMod>, dynamicShared: shared);
     }
 }

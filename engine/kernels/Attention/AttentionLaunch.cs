@@ -13,9 +13,9 @@ internal static class AttentionLaunch
     /// <summary>Bytes of shared memory for so many tiles of a head, and one of scores.</summary>
     public static int Shared(int tiles, int headSize) => sizeof(float) * Tile * ((tiles * ((headSize + 7) & ~3)) + Tile + 4);
 
-    public static int HeadSize(Tensor y, int heads)
+    public static int HeadSize(Tensor y, AttentionHeads heads)
     {
-        int headSize = y.Shape[1] / heads;
+        int headSize = y.Shape[1] / heads.Queries;
         return headSize <= LargestHead ? headSize : throw new NotSupportedException(
             $"attention heads of {headSize}: on the GPU their size is at most {LargestHead}; use more heads, or the CPU");
     }
@@ -32,23 +32,29 @@ internal static class AttentionChoice<TMod>
         dtype, headSize, GpuKernels<TMod>.AttentionDropout, GpuKernels<TMod>.AttentionDropout32, GpuKernels<TMod>.AttentionDropout64,
         GpuKernels<TMod>.AttentionDropout128);
 
-    /// <summary>The gradients of keys and values, or of queries.</summary>
-    public static GpuKernel<AttentionQueriesGradientKernelArguments> Gradient(bool queries, DType dtype, int headSize) => queries
-        ? For(
-            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradient, GpuKernels<TMod>.AttentionQueriesGradient32,
-            GpuKernels<TMod>.AttentionQueriesGradient64, GpuKernels<TMod>.AttentionQueriesGradient128)
-        : For(
-            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradient, GpuKernels<TMod>.AttentionKeysValuesGradient32,
-            GpuKernels<TMod>.AttentionKeysValuesGradient64, GpuKernels<TMod>.AttentionKeysValuesGradient128);
+    /// <summary>The gradients of keys and values.</summary>
+    public static GpuKernel<AttentionKeysValuesGradientKernelArguments> KeysValues(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradient, GpuKernels<TMod>.AttentionKeysValuesGradient32,
+        GpuKernels<TMod>.AttentionKeysValuesGradient64,
+        GpuKernels<TMod>.AttentionKeysValuesGradient128);
 
-    /// <inheritdoc cref="Gradient"/>
-    public static GpuKernel<AttentionQueriesGradientDropoutKernelArguments> GradientDropout(bool queries, DType dtype, int headSize) => queries
-        ? For(
-            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradientDropout, GpuKernels<TMod>.AttentionQueriesGradientDropout32,
-            GpuKernels<TMod>.AttentionQueriesGradientDropout64, GpuKernels<TMod>.AttentionQueriesGradientDropout128)
-        : For(
-            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradientDropout, GpuKernels<TMod>.AttentionKeysValuesGradientDropout32,
-            GpuKernels<TMod>.AttentionKeysValuesGradientDropout64, GpuKernels<TMod>.AttentionKeysValuesGradientDropout128);
+    /// <inheritdoc cref="KeysValues"/>
+    public static GpuKernel<AttentionKeysValuesGradientDropoutKernelArguments> KeysValuesDropout(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradientDropout, GpuKernels<TMod>.AttentionKeysValuesGradientDropout32,
+        GpuKernels<TMod>.AttentionKeysValuesGradientDropout64,
+        GpuKernels<TMod>.AttentionKeysValuesGradientDropout128);
+
+    /// <summary>The gradients of queries.</summary>
+    public static GpuKernel<AttentionQueriesGradientKernelArguments> Queries(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradient, GpuKernels<TMod>.AttentionQueriesGradient32,
+        GpuKernels<TMod>.AttentionQueriesGradient64,
+        GpuKernels<TMod>.AttentionQueriesGradient128);
+
+    /// <inheritdoc cref="Queries"/>
+    public static GpuKernel<AttentionQueriesGradientDropoutKernelArguments> QueriesDropout(DType dtype, int headSize) => For(
+        dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradientDropout, GpuKernels<TMod>.AttentionQueriesGradientDropout32,
+        GpuKernels<TMod>.AttentionQueriesGradientDropout64,
+        GpuKernels<TMod>.AttentionQueriesGradientDropout128);
 
     /// <summary>In fp32 one kernel for heads of any size, on tensor cores one for heads up to 32, 64 and 128.</summary>
     private static GpuKernel<TArguments> For<TArguments>(

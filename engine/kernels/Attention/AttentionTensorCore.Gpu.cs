@@ -29,53 +29,59 @@ internal static class AttentionTensorCoreKernels
     }
 
     /// <summary>
-    /// qkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead; logSumExp: [heads, tokens] or empty;
-    /// y: [tokens, heads · headSize]. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest / 128⌉, or / 64 for
-    /// heads of more than 64; heads; sequences).
+    /// Operands as for <see cref="AttentionKernels"/>. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest /
+    /// 128⌉, or / 64 for heads of more than 64; heads; sequences).
     /// </summary>
     public static void Forward<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale)
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens,
+        int queryStride, int keyStride, int group, float scale)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, default);
+        => Forward<THead, TMod, No>(
+            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, sinks, logSumExp, y, tokens, scale, default);
 
     /// <summary>
     /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed, lower
     /// and upper word, and step.
     /// </summary>
     public static void ForwardDropout<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens,
+        int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         => Forward<THead, TMod, Yes>(
-            qkv, cuSeqlens, mods, logSumExp, y, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, sinks, logSumExp, y, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Forward<THead, TMod, TDropout>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens, float scale,
-        GpuAttentionDropout dropout)
+        HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int tokens,
+        float scale, GpuAttentionDropout dropout)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * QueryTiles<THead, TDropout>() * HeadTile.Rows;
+        int head = Grid.IdxY, length = rows.QueryCount, firstQuery = Grid.IdxX * QueryTiles<THead, TDropout>() * HeadTile.Rows;
         if (firstQuery >= length) return;
-        int hidden = Grid.DimY * headSize;
-        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + ((long)head * headSize), headSize);
-        ArrayView<ushort> target = y.SubView(((long)start * hidden) + ((long)head * headSize), headSize);
-        ArrayView<float> rows = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + start, length) : logSumExp;
-        dropout = dropout.For(start, head);
+        int hidden = Grid.DimY * rows.Size;
+        ArrayView<ushort> target = y.SubView(((long)rows.Start * hidden) + ((long)head * rows.Size), rows.Size);
+        ArrayView<float> statistics = logSumExp.Length > 0 ? logSumExp.SubView(((long)head * tokens) + rows.Start, length) : logSumExp;
+        RunningSoftmax start = RunningSoftmax.Start(sinks, head);
+        dropout = dropout.For(rows.Start, head);
         TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
         if (QueryTiles<THead, TDropout>() > 1 && firstQuery + HeadTile.Rows < length)
-            Pass<THead, TMod, Yes, TDropout>(source, mod, rows, target, firstQuery, length, headSize, hidden, scale, dropout);
+            Pass<THead, TMod, Yes, TDropout>(rows, mod, start, statistics, target, firstQuery, hidden, scale, dropout);
         else
-            Pass<THead, TMod, No, TDropout>(source, mod, rows, target, firstQuery, length, headSize, hidden, scale, dropout);
+            Pass<THead, TMod, No, TDropout>(rows, mod, start, statistics, target, firstQuery, hidden, scale, dropout);
     }
 
     /// <summary>Passes over the keys for one tile of queries, or two.</summary>
     private static void Pass<THead, TMod, TTwo, TDropout>(
-        ArrayView<ushort> source, TMod mod, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length, int headSize, int hidden, float scale,
-        GpuAttentionDropout dropout)
+        HeadRows<ushort> rows, TMod mod, RunningSoftmax start, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int hidden,
+        float scale, GpuAttentionDropout dropout)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TTwo : struct, IChoice
@@ -85,14 +91,15 @@ internal static class AttentionTensorCoreKernels
         uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead, TDropout>() * bytes), stage = 0;
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
+        int length = rows.QueryCount, headSize = rows.Size;
         int beyond = firstQuery + (TTwo.Value ? 2 * HeadTile.Rows : HeadTile.Rows), endQuery = beyond < length ? beyond : length;
-        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length);
-        HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
-        if (TTwo.Value) HeadTile.Load<THead>(source, queries + bytes, firstQuery + HeadTile.Rows, length, headSize, 3 * hidden);
-        KeysValues<THead>(source, tiles, at.Key, at.End, headSize, hidden);
+        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, rows.KeyCount);
+        HeadTile.Load<THead>(rows.Queries, queries, firstQuery, length, headSize, rows.QueryStride);
+        if (TTwo.Value) HeadTile.Load<THead>(rows.Queries, queries + bytes, firstQuery + HeadTile.Rows, length, headSize, rows.QueryStride);
+        KeysValues<THead>(rows, tiles, at.Key, at.End);
 
         HeadPair result = default;
-        RunningSoftmax upper = RunningSoftmax.Start(), lower = RunningSoftmax.Start();
+        RunningSoftmax upper = start, lower = start;
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
         uint left = HeadTile.Lines<THead>(queries, warpRow);
         while (at.Key < at.End)
@@ -103,7 +110,7 @@ internal static class AttentionTensorCoreKernels
             uint keys = tiles + stage;
             stage = (2 * bytes) - stage;
             at = at.Behind(HeadTile.Rows);
-            KeysValues<THead>(source, tiles + stage, at.Key, at.End, headSize, hidden);
+            KeysValues<THead>(rows, tiles + stage, at.Key, at.End);
             ScorePair s = ScorePair.Products<THead, TTwo>(left, HeadTile.Columns<THead>(keys, 0));
             uint values = HeadTile.Lines<THead>(keys + bytes, 0);
             Scores p = upper.Weigh(s.Upper.Modified(mod, query, key + WarpSums.Column, endKey, scale)), q = default;
@@ -149,13 +156,13 @@ internal static class AttentionTensorCoreKernels
         => THead.Value > 64 || TDropout.Value ? 1 : 2;
 
     /// <summary>Starts to copy a tile of keys and, behind it, one of values; nothing where no key is left.</summary>
-    public static void KeysValues<THead>(ArrayView<ushort> source, uint tile, int key, int endKey, int headSize, int hidden)
+    public static void KeysValues<THead>(HeadRows<ushort> rows, uint tile, int key, int endKey)
         where THead : struct, IHeadSize
     {
         if (key < endKey)
         {
-            HeadTile.Load<THead>(source.SubView(hidden, headSize), tile, key, endKey, headSize, 3 * hidden);
-            HeadTile.Load<THead>(source.SubView(2 * hidden, headSize), tile + (uint)HeadTile.Bytes<THead>(), key, endKey, headSize, 3 * hidden);
+            HeadTile.Load<THead>(rows.Keys, tile, key, endKey, rows.Size, rows.KeyStride);
+            HeadTile.Load<THead>(rows.Values, tile + (uint)HeadTile.Bytes<THead>(), key, endKey, rows.Size, rows.KeyStride);
         }
 
         Ptx.CommitCopies();
@@ -264,7 +271,15 @@ internal static class AttentionTensorCoreKernels
     {
         public float MaximumLow, MaximumHigh, SumLow, SumHigh, ShrinkLow, ShrinkHigh;
 
-        public static RunningSoftmax Start() => new() { MaximumLow = Attention.LowestMaximum, MaximumHigh = Attention.LowestMaximum };
+        /// <summary>
+        /// Before the first key. A sink is as good as one that was seen, with a value of 0; the first lane of a row counts it.
+        /// </summary>
+        public static RunningSoftmax Start(ArrayView<float> sinks, int head)
+        {
+            bool sunk = sinks.Length > 0;
+            float maximum = sunk ? sinks[head] * Log2OfE : Attention.LowestMaximum, sum = sunk & (WarpSums.Column == 0) ? 1f : 0f;
+            return new() { MaximumLow = maximum, MaximumHigh = maximum, SumLow = sum, SumHigh = sum };
+        }
 
         /// <summary>The weights of 64 keys more; what was summed up before is to be multiplied by the shrinking factors.</summary>
         public Scores Weigh(Scores s)

@@ -31,131 +31,160 @@ internal static class AttentionTensorCoreGradientKernels
     }
 
     /// <summary>
-    /// The gradients of keys and values. qkv, dqkv: [tokens, 3 · heads · headSize]; cuSeqlens: [sequences + 1]; mods: [heads], after ForHead;
-    /// logSumExp, delta: [heads, tokens]; dy: [tokens, heads · headSize]. The head size is a multiple of eight, and at most the kernel's.
-    /// Grid: (⌈longest / 64⌉, heads, sequences).
+    /// The gradients of keys and values, summed over the heads of queries that share them; operands as for
+    /// <see cref="AttentionGradientKernels"/>. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest / 64⌉ of
+    /// keys, heads of keys, sequences).
     /// </summary>
     public static void KeysValues<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
+        ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+        => KeysValues<THead, TMod, No>(
+            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
+            keyStride, group, scale, default);
 
     /// <summary>As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
     public static void KeysValuesDropout<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
+        ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+        => KeysValues<THead, TMod, Yes>(
+            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
+            keyStride, group, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void KeysValues<THead, TMod, TDropout>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
+        ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
+        GpuAttentionDropout dropout)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstKey = Grid.IdxX * HeadTile.Rows;
-        if (firstKey >= length) return;
+        int head = Grid.IdxY * group, firstKey = Grid.IdxX * HeadTile.Rows;
+        HeadRows<ushort> rows = HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride,
+        keyStride);
+        if (firstKey >= rows.KeyCount) return;
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint keys = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
-        if ((keys & 255) != 0) Ptx.Trap();
-        int hidden = Grid.DimY * headSize;
-        long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
-        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        uint keyTile = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
+        if ((keyTile & 255) != 0) Ptx.Trap();
+        int hidden = Grid.DimY * group * headSize, length = rows.QueryCount;
         TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
-        QueryTiles<THead> queries = QueryTiles<THead>.Open(
-            source, dy.SubView(((long)start * hidden) + column, headSize), logSumExp.SubView(statistics, length), delta.SubView(statistics, length), headSize, hidden);
-        AttentionTensorCoreKernels.KeysValues<THead>(source, keys, firstKey, length, headSize, hidden);
-        int query = Next(mod, 0, firstKey, length), stage = 0;
-        dropout = dropout.For(start, head);
-        queries.Load(keys + (2 * bytes), keys + (6 * bytes), query);
+        QueryTiles<THead> tiles = QueryTiles<THead>.Open(rows, queries, dy, logSumExp, delta, head, tokens, hidden);
+        AttentionTensorCoreKernels.KeysValues<THead>(rows, keyTile, firstKey, rows.KeyCount);
+        int query = Next(mod, 0, firstKey, rows), stage = 0, endHead = head + group;
+        dropout = dropout.For(rows.Start, head);
+        tiles.Load(keyTile + (2 * bytes), keyTile + (6 * bytes), query);
 
-        HeadSums dKeys = default, dValues = default;
+        HeadSums keySums = default, valueSums = default;
         int warpRow = Warp.Index * HeadTile.WarpRows, key = firstKey + warpRow + WarpSums.Row;
         Ptx.WaitForCopies();
         Group.Barrier();
-        uint lines = HeadTile.Lines<THead>(keys, warpRow);
+        uint lines = HeadTile.Lines<THead>(keyTile, warpRow);
         HeadFactor leftKeys = HeadFactor.Read<THead>(lines), leftValues = HeadFactor.Read<THead>(lines + bytes);
-        while (query < length)
+        while (head < endHead)
         {
-            Ptx.WaitForCopies();
-            Group.Barrier();
-            uint tile = keys + (uint)(2 + (2 * stage)) * bytes;
-            int floats = ((6 * (int)bytes) + (stage * StatisticsBytes)) >> 2;
-            int next = Next(mod, query + HeadTile.Rows, firstKey, length);
-            stage ^= 1;
-            queries.Load(keys + (uint)(2 + (2 * stage)) * bytes, keys + (6 * bytes) + (uint)(stage * StatisticsBytes), next);
-            for (int half = 0; half < HeadTile.Rows; half += 32)
+            while (query < length)
             {
-                ArrayView<Float2> pairs = shared.Cast<Float2>().SubView((floats + half + WarpSums.Column) >> 1, 64);
-                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
-                lines = HeadTile.Lines<THead>(rows, 0);
-                WarpSums s = leftKeys.Products<THead>(right), dp = leftValues.Products<THead>(right + bytes);
-                int first = query + half + WarpSums.Column;
-                WarpSums p = WarpScores.Modified<Yes, TMod>(s, mod, key, first, scale);
-                p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, Shifts(pairs));
-                // Behind the last query stand zeros; a modification may give them so large a score that the product with 0 would be NaN.
-                if (query + HeadTile.Rows > length) p = p.Keep(length - first, 0);
-                dValues = dValues.Add<THead>(TDropout.Value ? dropout.Apply<Yes>(p, key, first) : p, lines + bytes);
-                if (TDropout.Value) dp = dropout.Apply<Yes>(dp, key, first);
-                WarpSums ds = WarpScores.Gradients<Yes, TMod>(p, dp, OfColumns(pairs.SubView(HeadTile.Rows / 2, 32)), s, mod, key, first, scale);
-                dKeys = dKeys.Add<THead>(ds, lines);
+                Ptx.WaitForCopies();
+                Group.Barrier();
+                uint tile = keyTile + (uint)(2 + (2 * stage)) * bytes;
+                int floats = ((6 * (int)bytes) + (stage * StatisticsBytes)) >> 2;
+                int next = Next(mod, query + HeadTile.Rows, firstKey, rows);
+                stage ^= 1;
+                tiles.Load(keyTile + (uint)(2 + (2 * stage)) * bytes, keyTile + (6 * bytes) + (uint)(stage * StatisticsBytes), next);
+                for (int half = 0; half < HeadTile.Rows; half += 32)
+                {
+                    ArrayView<Float2> pairs = shared.Cast<Float2>().SubView((floats + half + WarpSums.Column) >> 1, 64);
+                    uint at = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(at, 0);
+                    lines = HeadTile.Lines<THead>(at, 0);
+                    WarpSums s = leftKeys.Products<THead>(right), dp = leftValues.Products<THead>(right + bytes);
+                    int first = query + half + WarpSums.Column;
+                    WarpSums p = WarpScores.Modified<Yes, TMod>(s, mod, key, first, scale);
+                    p = p.Exp2(AttentionTensorCoreKernels.Log2OfE, Shifts(pairs));
+                    // Behind the last query stand zeros; a modification may give them so large a score that the product with 0 would be
+                    // NaN.
+                    if (query + HeadTile.Rows > length) p = p.Keep(length - first, 0);
+                    valueSums = valueSums.Add<THead>(TDropout.Value ? dropout.Apply<Yes>(p, key, first) : p, lines + bytes);
+                    if (TDropout.Value) dp = dropout.Apply<Yes>(dp, key, first);
+                    WarpSums ds = WarpScores.Gradients<Yes, TMod>(
+                        p, dp, OfColumns(pairs.SubView(HeadTile.Rows / 2, 32)), s, mod, key, first, scale);
+                    keySums = keySums.Add<THead>(ds, lines);
+                }
+
+                query = next;
             }
 
-            query = next;
+            Ptx.WaitForCopies();
+            Group.Barrier();
+            head++;
+            if (head < endHead)
+            {
+                mod = TMod.ForSequence(mods[head], Grid.IdxZ);
+                tiles = QueryTiles<THead>.Open(rows, queries, dy, logSumExp, delta, head, tokens, hidden);
+                dropout = dropout.For(rows.Start, head);
+                query = Next(mod, 0, firstKey, rows);
+                stage = 0;
+                tiles.Load(keyTile + (2 * bytes), keyTile + (6 * bytes), query);
+            }
         }
 
-        Ptx.WaitForCopies();
-        Group.Barrier();
-        ArrayView<ushort> target = dqkv.SubView(((long)start * 3 * hidden) + column, headSize);
-        HeadTile.Write<THead>(dKeys.Scale(scale, scale), shared, 0, target.SubView(hidden, headSize), firstKey, length, headSize, 3 * hidden);
-        HeadTile.Write<THead>(dValues, shared, (int)bytes, target.SubView(2 * hidden, headSize), firstKey, length, headSize, 3 * hidden);
+        HeadTile.Write<THead>(keySums.Scale(scale, scale), shared, 0, rows.OfKey(dKeys, Grid.IdxY), firstKey, rows.KeyCount, headSize,
+            keyStride);
+        HeadTile.Write<THead>(valueSums, shared, (int)bytes, rows.OfKey(dValues, Grid.IdxY), firstKey, rows.KeyCount, headSize, keyStride);
     }
 
     /// <summary>The gradients of queries; operands as for <see cref="KeysValues{THead, TMod}"/>.</summary>
     public static void Queries<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale)
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dQueries,
+        int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<THead, TMod, No>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, default);
+        => Queries<THead, TMod, No>(
+            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, default);
 
     /// <summary>As <see cref="Queries{THead, TMod}"/>, for probabilities that were dropped.</summary>
     public static void QueriesDropout<THead, TMod>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale,
+        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
+        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dQueries,
+        int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<THead, TMod, Yes>(qkv, cuSeqlens, mods, logSumExp, delta, dy, dqkv, headSize, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+        => Queries<THead, TMod, Yes>(
+            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
 
     private static void Queries<THead, TMod, TDropout>(
-        ArrayView<ushort> qkv, ArrayView<int> cuSeqlens, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
-        ArrayView<ushort> dqkv, int headSize, int tokens, float scale, GpuAttentionDropout dropout)
+        HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
+        ArrayView<ushort> dQueries, int tokens, float scale, GpuAttentionDropout dropout)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        int head = Grid.IdxY, start = cuSeqlens[Grid.IdxZ], length = cuSeqlens[Grid.IdxZ + 1] - start, firstQuery = Grid.IdxX * HeadTile.Rows;
+        int head = Grid.IdxY, start = rows.Start, length = rows.QueryCount, firstQuery = Grid.IdxX * HeadTile.Rows, headSize = rows.Size;
         if (firstQuery >= length) return;
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
         uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>();
         if ((queries & 255) != 0) Ptx.Trap();
         int hidden = Grid.DimY * headSize, endQuery = firstQuery + HeadTile.Rows < length ? firstQuery + HeadTile.Rows : length;
-        long column = (long)head * headSize, statistics = ((long)head * tokens) + start;
-        ArrayView<ushort> source = qkv.SubView(((long)start * 3 * hidden) + column, headSize);
+        long statistics = ((long)head * tokens) + start;
         TMod mod = TMod.ForSequence(mods[head], Grid.IdxZ);
-        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, length);
+        KeyTiles<TMod> at = KeyTiles<TMod>.Of(mod, firstQuery, endQuery, rows.KeyCount);
         dropout = dropout.For(start, head);
-        HeadTile.Load<THead>(source, queries, firstQuery, length, headSize, 3 * hidden);
-        HeadTile.Load<THead>(dy.SubView(((long)start * hidden) + column, headSize), queries + bytes, firstQuery, length, headSize, hidden);
-        AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes), at.Key, at.End, headSize, hidden);
+        HeadTile.Load<THead>(rows.Queries, queries, firstQuery, length, headSize, rows.QueryStride);
+        HeadTile.Load<THead>(
+            dy.SubView(((long)start * hidden) + ((long)head * headSize), headSize), queries + bytes, firstQuery, length, headSize, hidden);
+        AttentionTensorCoreKernels.KeysValues<THead>(rows, queries + (2 * bytes), at.Key, at.End);
 
-        HeadSums dQueries = default;
+        HeadSums sums = default;
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
         ArrayView<float> rowShift = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
         var shift = WarpSums.OfRows(Shift(Ptx.LoadConstant(ref rowShift[query], query < length)), Shift(Ptx.LoadConstant(ref rowShift[query + 8], query + 8 < length)));
@@ -172,10 +201,10 @@ internal static class AttentionTensorCoreGradientKernels
             uint tile = queries + (2 * bytes) + stage;
             stage = (2 * bytes) - stage;
             at = at.Behind(HeadTile.Rows);
-            AttentionTensorCoreKernels.KeysValues<THead>(source, queries + (2 * bytes) + stage, at.Key, at.End, headSize, hidden);
+            AttentionTensorCoreKernels.KeysValues<THead>(rows, queries + (2 * bytes) + stage, at.Key, at.End);
             for (int half = 0; half < HeadTile.Rows; half += 32)
             {
-                uint rows = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(rows, 0);
+                uint line = tile + (uint)(half * HeadTile.Bytes<THead>() / HeadTile.Rows), right = HeadTile.Columns<THead>(line, 0);
                 WarpSums s = leftQueries.Products<THead>(right), dp = leftGradients.Products<THead>(right + bytes);
                 int first = key + half + WarpSums.Column;
                 WarpSums p = WarpScores.Modified<No, TMod>(s, mod, query, first, scale);
@@ -183,14 +212,14 @@ internal static class AttentionTensorCoreGradientKernels
                 if (key + HeadTile.Rows > endKey) p = p.Keep(endKey - first, 0);
                 if (TDropout.Value) dp = dropout.Apply<No>(dp, query, first);
                 WarpSums ds = WarpScores.Gradients<No, TMod>(p, dp, d, s, mod, query, first, scale);
-                dQueries = dQueries.Add<THead>(ds, HeadTile.Lines<THead>(rows, 0));
+                sums = sums.Add<THead>(ds, HeadTile.Lines<THead>(line, 0));
             }
         }
 
         Ptx.WaitForCopies();
         Group.Barrier();
         HeadTile.Write<THead>(
-            dQueries.Scale(scale, scale), shared, 0, dqkv.SubView(((long)start * 3 * hidden) + column, headSize), firstQuery, length, headSize, 3 * hidden);
+            sums.Scale(scale, scale), shared, 0, rows.OfQuery(dQueries, head), firstQuery, length, headSize, rows.QueryStride);
     }
 
     private static void Add<THead, TMod>(KernelList list, string name, Delegate keysValues, Delegate queries)
@@ -206,13 +235,14 @@ internal static class AttentionTensorCoreGradientKernels
     }
 
     /// <summary>The first tile of queries from <paramref name="query"/> on of which one may see one of the 64 keys; else the end.</summary>
-    private static int Next<TMod>(TMod mod, int query, int firstKey, int length)
+    private static int Next<TMod>(TMod mod, int query, int firstKey, HeadRows<ushort> rows)
         where TMod : unmanaged, IScoreModification<TMod>
     {
+        int length = rows.QueryCount;
         while (query < length)
         {
             int endQuery = query + HeadTile.Rows < length ? query + HeadTile.Rows : length;
-            if (KeyTiles<TMod>.Any(mod, firstKey, HeadTile.Rows, query, endQuery, length)) return query;
+            if (KeyTiles<TMod>.Any(mod, firstKey, HeadTile.Rows, query, endQuery, rows.KeyCount)) return query;
             query += HeadTile.Rows;
         }
 
@@ -245,25 +275,31 @@ internal static class AttentionTensorCoreGradientKernels
     {
         public ArrayView<ushort> Queries, Gradients;
         public ArrayView<float> Statistics;
-        public int Length, HeadSize, Hidden;
+        public int Length, HeadSize, QueryStride, Hidden;
 
         public static QueryTiles<THead> Open(
-            ArrayView<ushort> queries, ArrayView<ushort> gradients, ArrayView<float> logSumExp, ArrayView<float> delta, int headSize, int hidden) => new()
+            HeadRows<ushort> rows, ArrayView<ushort> queries, ArrayView<ushort> dy, ArrayView<float> logSumExp, ArrayView<float> delta,
+            int head, int tokens, int hidden)
+        {
+            long statistics = ((long)head * tokens) + rows.Start;
+            return new()
             {
-                Queries = queries,
-                Gradients = gradients,
-                Statistics = Group.IdxX < HeadTile.Rows ? logSumExp : delta,
-                Length = (int)logSumExp.Length,
-                HeadSize = headSize,
+                Queries = rows.OfQuery(queries, head),
+                Gradients = dy.SubView(((long)rows.Start * hidden) + ((long)head * rows.Size), rows.Size),
+                Statistics = (Group.IdxX < HeadTile.Rows ? logSumExp : delta).SubView(statistics, rows.QueryCount),
+                Length = rows.QueryCount,
+                HeadSize = rows.Size,
+                QueryStride = rows.QueryStride,
                 Hidden = hidden,
             };
+        }
 
         /// <summary>Starts to copy a tile of either, and 64 numbers of both; nothing where no query is left.</summary>
         public readonly void Load(uint tile, uint statistics, int query)
         {
             if (query < Length)
             {
-                HeadTile.Load<THead>(Queries, tile, query, Length, HeadSize, 3 * Hidden);
+                HeadTile.Load<THead>(Queries, tile, query, Length, HeadSize, QueryStride);
                 HeadTile.Load<THead>(Gradients, tile + (uint)HeadTile.Bytes<THead>(), query, Length, HeadSize, Hidden);
                 int row = query + (Group.IdxX & (HeadTile.Rows - 1));
                 Ptx.CopyAsyncWordPart(statistics + (uint)(Group.IdxX * sizeof(float)), ref Statistics[row < Length ? row : 0], row < Length ? 4u : 0u);

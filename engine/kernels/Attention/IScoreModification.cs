@@ -47,4 +47,25 @@ public interface IScoreModification<TSelf>
     static virtual (T First, T End) Keys<T>(in TSelf mod, T from, T firstQuery, T endQuery, T length)
         where T : unmanaged, IReal<T>
         => (from, length);
+
+    /// <summary>
+    /// The tables that the score looks up and whose gradients may be wanted, at most four; 0 unless given. A
+    /// table that is looked up at two places is listed twice.
+    /// </summary>
+    static virtual int Tables => 0;
+
+    /// <summary>
+    /// One of the tables: of the whole modification, and, after <see cref="ForHead"/> and <see cref="ForSequence"/>, the row in use.
+    /// </summary>
+    static virtual BiasTable Table(in TSelf mod, int table) => default;
+
+    /// <summary>The position at which the score looks a table up, a whole number; one outside is held at the border, as there.</summary>
+    static virtual T Entry<T>(in TSelf mod, int table, T query, T key)
+        where T : unmanaged, IReal<T>
+        => 0f;
+
+    /// <summary>The derivative of <see cref="Score"/> by the number that it looks up in a table; 1 unless given, which is a sum.</summary>
+    static virtual T EntryDerivative<T>(in TSelf mod, int table, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => 1f;
 }

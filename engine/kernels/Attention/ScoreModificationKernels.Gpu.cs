@@ -15,6 +15,6 @@ internal static class ScoreModificationKernels
         AttentionGradientKernels.Add<TMod>(list);
         AttentionTensorCoreKernels.Add<TMod>(list);
         AttentionTensorCoreGradientKernels.Add<TMod>(list);
-        if (typeof(TMod) == typeof(RelativeBias)) RelativeBiasGradientKernels.Add(list);
+        if (TMod.Tables > 0) AttentionTableGradientKernels.Add<TMod>(list);
     }
 }

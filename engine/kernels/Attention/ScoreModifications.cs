@@ -106,10 +106,21 @@ public readonly struct RelativeBias : IScoreModification<RelativeBias>
     public int Radius => _table.Entries / 2;
 
     /// <inheritdoc/>
+    public static int Tables => 1;
+
+    /// <inheritdoc/>
+    public static BiasTable Table(in RelativeBias mod, int table) => mod._table;
+
+    /// <inheritdoc/>
+    public static T Entry<T>(in RelativeBias mod, int table, T query, T key)
+        where T : unmanaged, IReal<T>
+        => key - query + mod.Radius;
+
+    /// <inheritdoc/>
     public static RelativeBias ForHead(in RelativeBias mod, int head, int heads) => new(mod._table.ForHead(head, heads));
 
     /// <inheritdoc/>
     public static T Score<T>(in RelativeBias mod, T score, T query, T key)
         where T : unmanaged, IReal<T>
-        => score + T.Lookup(mod._table, key - query + mod.Radius);
+        => score + T.Lookup(mod._table, Entry(mod, 0, query, key));
 }

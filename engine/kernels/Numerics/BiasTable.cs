@@ -1,24 +1,24 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// A table of floats for each head in a backend's memory: what a score modification with learned parameters looks up
-/// (<see cref="IReal{T}.Lookup"/>). It owns nothing; the tensor it was made of must outlive it.
+/// A table of rows of floats, one for each head or sequence, in a backend's memory: what a score modification with learned parameters looks
+/// up (<see cref="IReal{T}.Lookup"/>). It owns nothing; the tensor it was made of must outlive it.
 /// </summary>
 public readonly struct BiasTable
 {
     private readonly long _address;
-    private readonly int _heads, _entries;
+    private readonly int _rows, _entries;
 
     /// <param name="address">The first number.</param>
-    /// <param name="heads">Rows.</param>
+    /// <param name="rows">Rows.</param>
     /// <param name="entries">Numbers of a row; at least 1.</param>
-    internal BiasTable(long address, int heads, int entries) => (_address, _heads, _entries) = (address, heads, entries);
+    internal BiasTable(long address, int rows, int entries) => (_address, _rows, _entries) = (address, rows, entries);
 
     /// <summary>The numbers of a head.</summary>
     public int Entries => _entries;
 
-    /// <summary>The heads.</summary>
-    internal int Heads => _heads;
+    /// <summary>The rows.</summary>
+    internal int Rows => _rows;
 
     /// <summary>The first number, in the backend's address space.</summary>
     internal long Address => _address;
@@ -27,9 +27,9 @@ public readonly struct BiasTable
     /// <param name="head">The head.</param>
     /// <param name="heads">The heads of the attention.</param>
     /// <exception cref="ArgumentException">The table has another number of heads.</exception>
-    public BiasTable ForHead(int head, int heads) => heads == _heads && head >= 0 && head < heads
+    public BiasTable ForHead(int head, int heads) => heads == _rows && head >= 0 && head < heads
         ? new(_address + (sizeof(float) * (long)head * _entries), 1, _entries)
-        : throw new ArgumentException($"a table for {_heads} heads serves no attention with {heads}");
+        : throw new ArgumentException($"a table for {_rows} heads serves no attention with {heads}");
 
     /// <summary>
     /// One row as a table of its own, for <see cref="IScoreModification{TSelf}.ForSequence"/>: a row before the first is the first, one past
@@ -37,7 +37,7 @@ public readonly struct BiasTable
     /// </summary>
     public BiasTable Row(int row)
     {
-        int last = _heads - 1, held = row < 0 ? 0 : row > last ? last : row;
+        int last = _rows - 1, held = row < 0 ? 0 : row > last ? last : row;
         return new(_address + (sizeof(float) * (long)held * _entries), 1, _entries);
     }
 }

@@ -121,6 +121,7 @@ internal static class BackendRuns
             yield return Attention(lengths, 2, 5, default(Alibi), dropout: 0.6f);
             yield return RelativeBias(lengths, 3, 8, radius: lengths.Length == 1 ? 0 : 9);
             yield return RelativeBias(lengths, 1, 5, radius: 150);
+            yield return RelativeBias(lengths, 2, 8, radius: 4, dropout: 0.3f);
             yield return Sequences(lengths, 40);
             yield return Sequences(lengths, 13);
         }
@@ -232,16 +233,18 @@ internal static class BackendRuns
             return [i.Read(y), i.Read(dqkv)];
         });
 
-    private static BackendRun RelativeBias(int[] lengths, int heads, int size, int radius) =>
-        new($"attention gradient, relative biases up to {radius}, {string.Join("+", lengths)}, {heads} heads of {size}", i =>
+    private static BackendRun RelativeBias(int[] lengths, int heads, int size, int radius, float dropout = 0) =>
+        new($"attention gradient, relative biases up to {radius}, {string.Join("+", lengths)}, {heads} heads of {size}"
+            + (dropout > 0 ? ", dropout" : ""), i =>
         {
             int tokens = lengths.Sum(), hidden = heads * size;
             var borders = i.Arena.RentCuSeqlens(lengths);
+            var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
             Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden), dtable = i.Normal(heads, (2 * radius) + 1);
             RelativeBias mod = RelativeTable.Of(heads, radius).On(i.Backend, i.Arena.Rent);
-            i.Backend.Run(new AttentionForward<RelativeBias>(qkv, borders, heads, mod, lse, y));
-            i.Backend.Run(new AttentionBackward<RelativeBias>(qkv, borders, heads, mod, lse, y, dy, dqkv, dropout: default, dtable));
+            i.Backend.Run(new AttentionForward<RelativeBias>(qkv, borders, heads, mod, lse, y, dropped));
+            i.Backend.Run(new AttentionBackward<RelativeBias>(qkv, borders, heads, mod, lse, y, dy, dqkv, dropped, dtable));
             return [i.Read(y), i.Read(dqkv), i.Read(dtable)];
         });
 }

@@ -15,9 +15,11 @@ internal readonly unsafe struct DoubleRelative : IScoreModification<DoubleRelati
     }
 
     /// <summary>Attention with a table [heads, 2 · radius + 1].</summary>
-    public static double[] Attention(double[] qkv, int[] lengths, int heads, int headSize, double[] table, int radius)
+    public static double[] Attention(double[] qkv, int[] lengths, int heads, int headSize, double[] table, int radius,
+        AttentionMask dropout = default)
     {
-        fixed (double* numbers = table) return Reference.Attention(qkv, lengths, heads, headSize, new DoubleRelative(numbers, radius)).Result;
+        fixed (double* numbers = table) return Reference.Attention(qkv, lengths, heads, headSize, new DoubleRelative(numbers, radius),
+            dropout).Result;
     }
 
     public static DoubleRelative ForHead(in DoubleRelative mod, int head, int heads) =>

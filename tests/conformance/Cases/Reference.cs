@@ -60,40 +60,10 @@ internal static class Reference
         double[] qkv, int[] lengths, int heads, int headSize, TMod mod, AttentionMask dropout = default)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        int hidden = heads * headSize, tokens = lengths.Sum(), start = 0;
-        var result = new double[tokens * hidden];
-        var logSumExp = new double[heads * tokens];
-        for (int sequence = 0; sequence < lengths.Length; sequence++)
-        {
-            int length = lengths[sequence];
-            for (int head = 0; head < heads; head++)
-            {
-                TMod headMod = TMod.ForSequence(TMod.ForHead(mod, head, heads), sequence);
-                for (int q = 0; q < length; q++)
-                {
-                    int query = start + q;
-                    var scores = new double[length];
-                    for (int k = 0; k < length; k++)
-                    {
-                        double dot = 0;
-                        for (int d = 0; d < headSize; d++)
-                            dot += qkv[(query * 3 * hidden) + (head * headSize) + d] * qkv[((start + k) * 3 * hidden) + hidden + (head * headSize) + d];
-                        scores[k] = TMod.Score<Float64>(headMod, dot / Math.Sqrt(headSize), q, k).Value;
-                    }
+        int hidden = heads * headSize;
+        return new ReferenceAttention(lengths, lengths, heads, headSize) { Dropout = dropout }.Run(Part(0), Part(1), Part(2), mod);
 
-                    double maximum = scores.Max();
-                    double sum = double.IsNegativeInfinity(maximum) ? 0 : scores.Sum(s => Math.Exp(s - maximum));
-                    logSumExp[(head * tokens) + query] = maximum + Math.Log(sum);
-                    for (int k = 0; k < length && sum > 0; k++)
-                        for (int d = 0; d < headSize; d++)
-                            result[(query * hidden) + (head * headSize) + d] +=
-                                Math.Exp(scores[k] - maximum) / sum * (dropout.IsActive ? dropout.Factor(start, head, q, k) : 1) * qkv[((start + k) * 3 * hidden) + (2 * hidden) + (head * headSize) + d];
-                }
-            }
-
-            start += length;
-        }
-
-        return (result, logSumExp);
+        double[] Part(int part) => [.. Enumerable.Range(0,
+            qkv.Length / 3).Select(i => qkv[(i / hidden * 3 * hidden) + (part * hidden) + (i % hidden)])];
     }
 }

@@ -61,11 +61,14 @@ internal sealed partial class BFloat16Checks
                 device.Launch(
                     GpuKernels.AttentionDelta.For(DType.BF16),
                     new() { Y = y, Dy = gradients, Delta = delta, Tokens = tokens, HeadSize = headSize }, (tokens + 7) / 8, heads);
-                Backward(queries: false);
-                Backward(queries: true);
+                KeysValues();
+                Queries();
             }
 
             return new(ReadNarrow(y), _memory.Read<float>(lse), gradient ? ReadNarrow(dqkv) : []);
+
+            // Queries, keys or values within a tensor of all three.
+            Tensor Part(Tensor tensor, int part) => tensor.Slice(part * hidden, new Shape((int)(tensor.Count - (part * hidden))));
 
             int Blocks(int rows) => (lengths.Max() + rows - 1) / rows;
 
@@ -76,13 +79,20 @@ internal sealed partial class BFloat16Checks
                         AttentionChoice<TMod>.Forward(DType.BF16, headSize),
                         new()
                         {
-                            Qkv = input,
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
                             CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
                             Mods = mods,
+                            Sinks = default,
                             LogSumExp = lse,
                             Y = y,
                             HeadSize = headSize,
                             Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
                             Scale = scale,
                         },
                         Blocks(headSize <= 64 ? 128 : 64), heads, lengths.Length);
@@ -91,13 +101,20 @@ internal sealed partial class BFloat16Checks
                         AttentionChoice<TMod>.ForwardDropout(DType.BF16, headSize),
                         new()
                         {
-                            Qkv = input,
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
                             CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
                             Mods = mods,
+                            Sinks = default,
                             LogSumExp = lse,
                             Y = y,
                             HeadSize = headSize,
                             Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
                             Scale = scale,
                             Stream = stream,
                             Threshold = dropped.Threshold,
@@ -107,39 +124,107 @@ internal sealed partial class BFloat16Checks
                         Blocks(64), heads, lengths.Length);
             }
 
-            void Backward(bool queries)
+            void KeysValues()
             {
                 if (dropout == 0)
                     device.Launch(
-                        AttentionChoice<TMod>.Gradient(queries, DType.BF16, headSize),
+                        AttentionChoice<TMod>.KeysValues(DType.BF16, headSize),
                         new()
                         {
-                            Qkv = input,
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
                             CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
                             Mods = mods,
                             LogSumExp = lse,
                             Delta = delta,
                             Dy = gradients,
-                            Dqkv = dqkv,
+                            DKeys = Part(dqkv, 1),
+                            DValues = Part(dqkv, 2),
                             HeadSize = headSize,
                             Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
                             Scale = scale,
                         },
                         Blocks(64), heads, lengths.Length);
                 else
                     device.Launch(
-                        AttentionChoice<TMod>.GradientDropout(queries, DType.BF16, headSize),
+                        AttentionChoice<TMod>.KeysValuesDropout(DType.BF16, headSize),
                         new()
                         {
-                            Qkv = input,
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
                             CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
                             Mods = mods,
                             LogSumExp = lse,
                             Delta = delta,
                             Dy = gradients,
-                            Dqkv = dqkv,
+                            DKeys = Part(dqkv, 1),
+                            DValues = Part(dqkv, 2),
                             HeadSize = headSize,
                             Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
+                            Scale = scale,
+                            Stream = stream,
+                            Threshold = dropped.Threshold,
+                            KeptScale = dropped.Scale,
+                            Site = 8,
+                        },
+                        Blocks(64), heads, lengths.Length);
+            }
+
+            void Queries()
+            {
+                if (dropout == 0)
+                    device.Launch(
+                        AttentionChoice<TMod>.Queries(DType.BF16, headSize),
+                        new()
+                        {
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
+                            CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Delta = delta,
+                            Dy = gradients,
+                            DQueries = dqkv,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
+                            Scale = scale,
+                        },
+                        Blocks(64), heads, lengths.Length);
+                else
+                    device.Launch(
+                        AttentionChoice<TMod>.QueriesDropout(DType.BF16, headSize),
+                        new()
+                        {
+                            Queries = Part(input, 0),
+                            Keys = Part(input, 1),
+                            Values = Part(input, 2),
+                            CuSeqlens = borders,
+                            KeyCuSeqlens = borders,
+                            Mods = mods,
+                            LogSumExp = lse,
+                            Delta = delta,
+                            Dy = gradients,
+                            DQueries = dqkv,
+                            HeadSize = headSize,
+                            Tokens = tokens,
+                            QueryStride = 3 * hidden,
+                            KeyStride = 3 * hidden,
+                            Group = 1,
                             Scale = scale,
                             Stream = stream,
                             Threshold = dropped.Threshold,
