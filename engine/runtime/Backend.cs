@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using CommunityToolkit.HighPerformance.Buffers;
 using Engine.Kernels;
 
 namespace Engine.Runtime;
@@ -99,10 +99,10 @@ public abstract class Backend : IStorageOwner, IDisposable
         }
 
         if (destination.DType != DType.BF16) throw new ArgumentException($"{destination} holds no numbers of F32 or BF16");
-        BFloat16[] rounded = ArrayPool<BFloat16>.Shared.Rent(source.Length);
+        using SpanOwner<BFloat16> buffer = SpanOwner<BFloat16>.Allocate(source.Length);
+        Span<BFloat16> rounded = buffer.Span;
         for (int i = 0; i < source.Length; i++) rounded[i] = (BFloat16)source[i];
-        Upload<BFloat16>(rounded.AsSpan(0, source.Length), destination);
-        ArrayPool<BFloat16>.Shared.Return(rounded);
+        Upload<BFloat16>(rounded, destination);
     }
 
     /// <summary>Copies the numbers of a tensor of F32 or BF16 to this process.</summary>
@@ -115,10 +115,10 @@ public abstract class Backend : IStorageOwner, IDisposable
         }
 
         if (source.DType != DType.BF16) throw new ArgumentException($"{source} holds no numbers of F32 or BF16");
-        BFloat16[] narrow = ArrayPool<BFloat16>.Shared.Rent(destination.Length);
-        Download(source, narrow.AsSpan(0, destination.Length));
+        using SpanOwner<BFloat16> buffer = SpanOwner<BFloat16>.Allocate(destination.Length);
+        Span<BFloat16> narrow = buffer.Span;
+        Download(source, narrow);
         for (int i = 0; i < destination.Length; i++) destination[i] = (float)narrow[i];
-        ArrayPool<BFloat16>.Shared.Return(narrow);
     }
 
     /// <summary>Copies a tensor to another one of its shape and type.</summary>

@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using System.Text;
+using CommunityToolkit.HighPerformance;
 using Dnabert2.Sequences;
 using Engine.Kernels;
 
@@ -28,10 +29,10 @@ public sealed class Embedder
 
     /// <summary>The vectors of sequences held in memory.</summary>
     /// <param name="sequences">Bases; lower case and U are understood.</param>
-    /// <returns>[sequences, hidden].</returns>
+    /// <returns>[sequences, hidden]: row i is the vector of sequence i.</returns>
     /// <exception cref="InvalidDataException">A sequence is empty or holds a letter that is not a nucleotide; the message names it.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
-    public float[,] Embed(IReadOnlyList<string> sequences)
+    public ReadOnlyMemory2D<float> Embed(IReadOnlyList<string> sequences)
     {
         ArgumentNullException.ThrowIfNull(sequences);
         var vectors = new float[sequences.Count, Width];
@@ -47,10 +48,7 @@ public sealed class Embedder
         using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
         var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous, OnEmpty = EmptyRecords.Error };
         foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
-        {
-            ReadOnlySpan<float> vector = embedding.Vector.Span;
-            for (int c = 0; c < vector.Length; c++) vectors[embedding.Number - 1, c] = vector[c];
-        }
+            embedding.Vector.Span.CopyTo(vectors.GetRowSpan((int)embedding.Number - 1));
 
         return vectors;
     }
@@ -263,7 +261,7 @@ public sealed class Embedder
         {
             rows = rows.Slice(FirstRow * width, Starts.Length * width);
             FiniteOutput.Check(rows, "the vector of a token", Number, Id);
-            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, rows.ToArray()) { Source = Source };
+            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, new(rows.ToArray(), Starts.Length, width)) { Source = Source };
         }
     }
 }

@@ -1,3 +1,5 @@
+using CommunityToolkit.HighPerformance;
+
 namespace Dnabert2;
 
 /// <summary>The vector of one sequence.</summary>
@@ -24,9 +26,10 @@ public sealed record SequenceEmbedding(string Id, long Number, long Bases, long 
 /// <param name="Starts">[tokens]: the first base of each token, counted from 0 in the record.</param>
 /// <param name="Ends">[tokens]: one past the last base of each token.</param>
 /// <param name="Ids">[tokens]: the token ids.</param>
-/// <param name="Vectors">[tokens, hidden], row-major.</param>
+/// <param name="Vectors">[tokens, hidden].</param>
 public sealed record TokenEmbeddings(
-    string Id, long Number, bool Truncated, int FirstToken, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids, ReadOnlyMemory<float> Vectors)
+    string Id, long Number, bool Truncated, int FirstToken, ReadOnlyMemory<int> Starts, ReadOnlyMemory<int> Ends, ReadOnlyMemory<int> Ids,
+    ReadOnlyMemory2D<float> Vectors)
 {
     /// <summary>The name of the record's file in messages.</summary>
     public string Source { get; init; } = "";

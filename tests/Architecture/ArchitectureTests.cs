@@ -58,7 +58,7 @@ public partial class ArchitectureTests
     [Fact]
     public void Libraries_need_no_package_beyond_the_ones_agreed()
     {
-        string[] agreed = ["System.Numerics.Tensors", "Iced"];
+        string[] agreed = ["System.Numerics.Tensors", "CommunityToolkit.HighPerformance", "Iced"];
         foreach (string path in ProjectFiles("engine", "model", "tokenizer"))
         {
             IEnumerable<string> packages = XDocument.Load(path).Descendants("PackageReference")

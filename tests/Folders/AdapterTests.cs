@@ -251,6 +251,6 @@ public sealed class AdapterTests : IDisposable
     private static float[] Embed(string folder)
     {
         using Dnabert2Model model = Dnabert2Model.Load(folder, parts: ModelParts.Encoder);
-        return [.. new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTT"]).Cast<float>()];
+        return [.. new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTT"]).ToArray().Cast<float>()];
     }
 }

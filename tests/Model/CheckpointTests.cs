@@ -96,7 +96,7 @@ public sealed class CheckpointTests : IDisposable
         });
         using Dnabert2Model model = Dnabert2Model.Load(folder);
         Assert.Null(model.MlmHead);
-        Assert.Equal(24, new Embedder(model).Embed(["ACGTTGCA"]).GetLength(1));
+        Assert.Equal(24, new Embedder(model).Embed(["ACGTTGCA"]).Width);
     }
 
     [Fact]

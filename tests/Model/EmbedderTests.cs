@@ -1,4 +1,5 @@
 using System.Text;
+using CommunityToolkit.HighPerformance;
 using Dnabert2;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
@@ -28,10 +29,10 @@ public sealed class EmbedderTests : IDisposable
     public void A_sequence_gets_the_same_vector_alone_and_in_any_batch()
     {
         string[] sequences = [.. Enumerable.Range(1, 40).Select(i => Dna(i, 10 + (i * 7)))];
-        float[,] together = new Embedder(_model, new EmbedOptions { BatchTokens = 10_000 }).Embed(sequences);
+        ReadOnlySpan2D<float> together = new Embedder(_model, new EmbedOptions { BatchTokens = 10_000 }).Embed(sequences).Span;
         foreach (int budget in (int[])[1, 50, 333])
         {
-            float[,] split = new Embedder(_model, new EmbedOptions { BatchTokens = budget }).Embed(sequences);
+            ReadOnlySpan2D<float> split = new Embedder(_model, new EmbedOptions { BatchTokens = budget }).Embed(sequences).Span;
             for (int i = 0; i < sequences.Length; i++)
                 for (int c = 0; c < 24; c++) Assert.Equal(together[i, c], split[i, c], 2e-6f);
         }
@@ -42,8 +43,8 @@ public sealed class EmbedderTests : IDisposable
     {
         var embedder = new Embedder(_model);
         string[] sequences = [.. Enumerable.Range(1, 12).Select(i => Dna(i, 60 * i))];
-        float[,] expected = embedder.Embed(sequences);
-        Parallel.For(0, 8, _ => Assert.Equal(expected, embedder.Embed(sequences)));
+        float[,] expected = embedder.Embed(sequences).ToArray();
+        Parallel.For(0, 8, _ => Assert.Equal(expected, embedder.Embed(sequences).ToArray()));
     }
 
     [Fact]
@@ -80,7 +81,7 @@ public sealed class EmbedderTests : IDisposable
             if (last) break;
         }
 
-        float[,] actual = new Embedder(_model, new EmbedOptions { MaxTokens = 64, Overlap = 10, Pooling = pooling }).Embed([dna]);
+        ReadOnlySpan2D<float> actual = new Embedder(_model, new EmbedOptions { MaxTokens = 64, Overlap = 10, Pooling = pooling }).Embed([dna]).Span;
         for (int c = 0; c < 24; c++) Assert.Equal(pooling == Pooling.Max ? expected[c] : expected[c] / weight, actual[0, c], 1e-5);
     }
 
@@ -111,8 +112,8 @@ public sealed class EmbedderTests : IDisposable
     {
         const string Forward = "ACGGTTTACCAGATTTACAGGGATCCCATATTG";
         string reverse = new([.. Forward.Reverse().Select(b => b switch { 'A' => 'T', 'C' => 'G', 'G' => 'C', _ => 'A' })]);
-        float[,] vectors = new Embedder(_model, new EmbedOptions { AverageReverseComplement = true }).Embed([Forward, reverse]);
-        float[,] single = new Embedder(_model).Embed([Forward, reverse]);
+        ReadOnlySpan2D<float> vectors = new Embedder(_model, new EmbedOptions { AverageReverseComplement = true }).Embed([Forward, reverse]).Span;
+        ReadOnlySpan2D<float> single = new Embedder(_model).Embed([Forward, reverse]).Span;
         for (int c = 0; c < 24; c++) Assert.Equal(vectors[0, c], vectors[1, c], 1e-5f);
         Assert.NotEqual(single[0, 0], single[1, 0], 1e-3f);
     }
@@ -125,7 +126,7 @@ public sealed class EmbedderTests : IDisposable
         int next = 0, tokens = 0;
         foreach (TokenEmbeddings piece in new Embedder(_model, options).EmbedTokens(Records($">a\n{dna}\n")))
         {
-            Assert.Equal(piece.Starts.Length * 24, piece.Vectors.Length);
+            Assert.Equal((piece.Starts.Length, 24), (piece.Vectors.Height, piece.Vectors.Width));
             for (int i = 0; i < piece.Starts.Length; i++)
             {
                 if (next == 2000) next = 2005;
@@ -144,9 +145,9 @@ public sealed class EmbedderTests : IDisposable
     public void Token_vectors_of_a_short_record_are_those_of_the_encoder()
     {
         TokenEmbeddings piece = new Embedder(_model).EmbedTokens(Records(">a\nACGTTTGACCA\n")).Single();
-        var withSpecial = new Embedder(_model, new EmbedOptions { Pooling = Pooling.Max }).Embed(["ACGTTTGACCA"]);
+        ReadOnlySpan2D<float> withSpecial = new Embedder(_model, new EmbedOptions { Pooling = Pooling.Max }).Embed(["ACGTTTGACCA"]).Span;
         for (int c = 0; c < 24; c++)
-            for (int t = 0; t < piece.Starts.Length; t++) Assert.True(piece.Vectors.Span[(t * 24) + c] <= withSpecial[0, c] + 1e-6f);
+            for (int t = 0; t < piece.Starts.Length; t++) Assert.True(piece.Vectors.Span[t, c] <= withSpecial[0, c] + 1e-6f);
     }
 
     [Theory]

@@ -229,7 +229,7 @@ public sealed class SelfAttentionTests : IDisposable
         return Embed(model);
     }
 
-    private static float[,] Embed(Dnabert2Model model) => new Embedder(model).Embed([Toy.Bases(4, 90), Toy.Bases(5, 31)]);
+    private static float[,] Embed(Dnabert2Model model) => new Embedder(model).Embed([Toy.Bases(4, 90), Toy.Bases(5, 31)]).ToArray();
 
     private Dnabert2Model LoadWith(string json)
     {

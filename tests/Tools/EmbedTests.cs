@@ -46,7 +46,7 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         TokenEmbeddings[] expected = Library(new EmbedOptions { MaxTokens = 64, Overlap = 8 }, (embedder, records) => embedder.EmbedTokens(records));
         var actual = new Npy(folder["out.npy"]);
         Assert.Equal(expected.Sum(e => e.Ids.Length), actual.Rows);
-        Assert.Equal(expected.SelectMany(e => e.Vectors.ToArray()), actual.Values);
+        Assert.Equal(expected.SelectMany(e => e.Vectors.ToArray().Cast<float>()), actual.Values);
 
         Dictionary<string, string> bases = SequenceReader.Read(ToyModel.SamplePath).ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
         string[] lines = File.ReadAllLines(folder["out.ids.tsv"]);

@@ -121,7 +121,7 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         var records = Dnabert2.Sequences.SequenceReader.Read(file);
         string[] rows = pooling == "mean"
             ? [.. embedder.Embed(records).Select(e => $"{e.Id} {e.Bases} {e.Tokens} {e.Truncated} {e.Vector.Span[0]:R}")]
-            : [.. embedder.EmbedTokens(records).SelectMany(e => Enumerable.Range(0, e.Ids.Length).Select(i => $"{e.Id} {e.Starts.Span[i]} {e.Ids.Span[i]} {e.Vectors.Span[i * embedder.Width]:R}"))];
+            : [.. embedder.EmbedTokens(records).SelectMany(e => Enumerable.Range(0, e.Ids.Length).Select(i => $"{e.Id} {e.Starts.Span[i]} {e.Ids.Span[i]} {e.Vectors.Span[i, 0]:R}"))];
         string[] found = pooling == "mean"
             ? [.. Rows(run).Select(r => $"{r[1]} {r[2]} {r[3]} {r[5] == "yes"} {float.Parse(r[6], System.Globalization.CultureInfo.InvariantCulture):R}")]
             : [.. Rows(run).Select(r => $"{r[1]} {r[5]} {r[4]} {float.Parse(r[7], System.Globalization.CultureInfo.InvariantCulture):R}")];

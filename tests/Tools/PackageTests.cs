@@ -11,8 +11,8 @@ public sealed class PackageTests
     private const string Program = """
         using Dnabert2;
         using var model = Dnabert2Model.LoadDefault();
-        float[,] vectors = new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTTACCCATTG"]);
-        Console.WriteLine($"{vectors.GetLength(0)} x {vectors.GetLength(1)}");
+        var vectors = new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTTACCCATTG"]);
+        Console.WriteLine($"{vectors.Height} x {vectors.Width}");
         """;
 
     [SkippableFact]

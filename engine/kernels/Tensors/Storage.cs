@@ -6,16 +6,18 @@ namespace Engine.Kernels;
 /// </summary>
 public sealed class Storage : IDisposable
 {
-    private readonly IStorageOwner _owner;
     private nint _address;
 
     internal Storage(IStorageOwner owner, nint address, long bytes)
     {
-        (_owner, _address, Bytes) = (owner, address, bytes);
+        (Owner, _address, Bytes) = (owner, address, bytes);
     }
 
     /// <summary>The size in bytes.</summary>
     public long Bytes { get; }
+
+    /// <summary>The backend whose memory it is.</summary>
+    internal IStorageOwner Owner { get; }
 
     /// <summary>The address of the first byte, in the backend's address space.</summary>
     /// <exception cref="ObjectDisposedException">The storage was disposed.</exception>
@@ -33,7 +35,7 @@ public sealed class Storage : IDisposable
     public void Dispose()
     {
         nint address = Interlocked.Exchange(ref _address, 0);
-        if (address != 0) _owner.Release(address, Bytes);
+        if (address != 0) Owner.Release(address, Bytes);
     }
 }
 

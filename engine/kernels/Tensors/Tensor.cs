@@ -35,6 +35,9 @@ public readonly struct Tensor
     /// <summary>The size in bytes.</summary>
     public long Bytes => Count * DType.Size();
 
+    /// <summary>The backend whose memory it views; null for «no tensor».</summary>
+    internal IStorageOwner? Owner => _storage?.Owner;
+
     /// <summary>The address of the first element in the backend's address space; null for «no tensor».</summary>
     internal unsafe void* Address => _storage is null ? null : (byte*)_storage.Address + _offset;
 

@@ -38,9 +38,9 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
 
     public override void Write(TokenEmbeddings embedding, Func<int, string> tokens)
     {
-        _data.Write(MemoryMarshal.AsBytes(embedding.Vectors.Span));
         for (int i = 0; i < embedding.Ids.Length; i++)
         {
+            _data.Write(MemoryMarshal.AsBytes(embedding.Vectors.Span.GetRowSpan(i)));
             AddTo(_ids, embedding, i, tokens, _layout);
             _ids.EndRow();
             Rows++;

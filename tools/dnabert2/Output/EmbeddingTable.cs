@@ -30,7 +30,7 @@ internal sealed class EmbeddingTable : EmbeddingOutput
         for (int i = 0; i < embedding.Ids.Length; i++)
         {
             AddTo(_rows, embedding, i, tokens, _layout);
-            _rows.Add(embedding.Vectors.Span.Slice(i * _layout.Width, _layout.Width));
+            _rows.Add(embedding.Vectors.Span.GetRowSpan(i));
             _rows.EndRow();
             Rows++;
         }
