@@ -4,8 +4,9 @@ namespace Dnabert2.Sequences;
 
 /// <summary>
 /// CSV and TSV by RFC 4180, with a header line; also with semicolons, as spreadsheet programs write where a comma is the decimal point.
-/// Line breaks inside a quoted sequence are layout, as those of FASTA; a cell <c>NA</c> or <c>NaN</c> is an empty one. Own code because a sequence field goes straight from the bytes of the file
-/// into the base buffer: a general reader hands out a field as UTF-16 text, several copies of a chromosome.
+/// Line breaks inside a quoted sequence are layout, as those of FASTA; a cell <c>NA</c> or <c>NaN</c> is an empty one. Own code because
+/// a sequence field goes straight from the bytes of the file into the base buffer, and its faults are named by line and column: a general
+/// reader holds the whole record first, which may be a chromosome.
 /// </summary>
 internal sealed class CsvParser : RecordParser
 {
