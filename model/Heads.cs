@@ -53,14 +53,14 @@ public sealed class Classifier
     internal Classifier(ParameterSet set, Dnabert2Config config)
     {
         _dropout = new Dropout(set, config.ClassifierDropout ?? config.HiddenDropoutProb);
-        _linear = Linear.DeclareWide(set, "classifier", config.HiddenSize, config.NumLabels);
+        _linear = Linear.DeclareF32(set, "classifier", config.HiddenSize, config.NumLabels);
     }
 
     /// <summary>[sequences, hidden] → logits [sequences, labels].</summary>
     public Variable Forward(Tape tape, Variable pooled)
     {
-        Variable wide = Widen.Instance.ForwardInPlace(tape, pooled);                // [sequences, hidden], F32
-        Variable dropped = _dropout.ForwardInPlace(tape, wide);                     // [sequences, hidden]
+        Variable inF32 = ToFloat32.Instance.ForwardInPlace(tape, pooled);           // [sequences, hidden], F32
+        Variable dropped = _dropout.ForwardInPlace(tape, inF32);                    // [sequences, hidden]
         return _linear.Forward(tape, dropped);                                      // [sequences, labels]
     }
 }

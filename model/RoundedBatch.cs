@@ -3,7 +3,7 @@ using Engine.Runtime;
 
 namespace Dnabert2;
 
-/// <summary>The shapes of a batch as passes are recorded by.</summary>
+/// <summary>The shapes of a batch by which captured passes are found.</summary>
 /// <param name="Tokens">Tokens.</param>
 /// <param name="Sequences">Sequences.</param>
 /// <param name="Longest">The tokens of the longest sequence.</param>
@@ -30,7 +30,7 @@ internal sealed class RoundedBatch(Backend backend)
     /// <param name="lengths">The number of tokens of each sequence.</param>
     public Batch Upload(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths)
     {
-        if (!backend.Records) return new Batch(arena, ids, lengths);
+        if (!backend.CapturesGraphs) return new Batch(arena, ids, lengths);
         _ids.Clear();
         _lengths.Clear();
         _ids.AddRange(ids);
@@ -46,7 +46,7 @@ internal sealed class RoundedBatch(Backend backend)
     }
 
     /// <summary>The number of rows for so many targets, of which the others have no loss.</summary>
-    public int Targets(int count) => backend.Records ? RoundUp(count, TokenStep) : count;
+    public int Targets(int count) => backend.CapturesGraphs ? RoundUp(count, TokenStep) : count;
 
     private static int RoundUp(int value, int step) => (value + step - 1) / step * step;
 }

@@ -8,7 +8,7 @@ using Engine.Runtime.Cuda;
 
 namespace GpuBench;
 
-/// <summary>Two runs have the same bits, a graph has those of the launches it was recorded from, and the CPU's results are near.</summary>
+/// <summary>Two runs have the same bits, a graph has those of the launches it was captured from, and the CPU's results are near.</summary>
 internal static class Bits
 {
     /// <summary>A model and batch that a PTX interpreter can run.</summary>
@@ -30,20 +30,20 @@ internal static class Bits
                 Check.That(first.AsSpan().SequenceEqual(second), "the parameters of two runs differ");
                 return null;
             });
-            yield return new("equal", $"recorded training steps and their launches, {name}", open =>
+            yield return new("equal", $"captured training steps and their launches, {name}", open =>
             {
-                float[] launched = Train(Gpu(open), model, 4), recorded = Train(Gpu(open), model, 4, recorded: true);
-                Check.That(launched.AsSpan().SequenceEqual(recorded), "the parameters differ");
+                float[] launched = Train(Gpu(open), model, 4), captured = Train(Gpu(open), model, 4, captured: true);
+                Check.That(launched.AsSpan().SequenceEqual(captured), "the parameters differ");
                 return null;
             });
         }
 
-        yield return new("equal", $"a recorded pass and its launches, {model.Name}", open =>
+        yield return new("equal", $"a captured pass and its launches, {model.Name}", open =>
         {
             using var run = new StepRun(new CudaBackend(open()), model.Config, model.Sequences, model.Tokens);
             float[] launched = run.Gradients(() => run.Pass(0));
             run.Begin(0);
-            using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
+            using CudaGraph graph = ((CudaBackend)run.Backend).Capture(run.Pass);
             Check.That(launched.AsSpan().SequenceEqual(run.Gradients(graph.Replay)), "the gradients differ");
             return null;
         });
@@ -78,17 +78,17 @@ internal static class Bits
     }
 
     private static float[] Train(
-        Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps, bool recorded = false)
+        Backend backend, (string Name, Dnabert2Config Config, int Sequences, int Tokens) model, int steps, bool captured = false)
     {
         using var run = new StepRun(backend, model.Config, model.Sequences, model.Tokens);
-        using var recordings = new Recordings<int>(backend);
+        using var graphs = new GraphCache<int>(backend);
         for (int i = 0; i < steps; i++)
         {
-            if (recorded) run.Step(i, recordings);
+            if (captured) run.Step(i, graphs);
             else run.Step(i);
         }
 
-        Check.That(!recorded || recordings.Replays > 0, "no step was recorded");
+        Check.That(!captured || graphs.Replays > 0, "no step was replayed");
         return run.Read(run.Model.Parameters.Values);
     }
 }
@@ -123,7 +123,7 @@ internal sealed class StepRun : IDisposable
 
     public Dnabert2Model Model { get; }
 
-    /// <summary>What comes before a step, and cannot be recorded with it.</summary>
+    /// <summary>What comes before a step, and cannot be captured with it.</summary>
     public void Begin(int step)
     {
         _tape.Reset(7, (uint)step);
@@ -137,7 +137,7 @@ internal sealed class StepRun : IDisposable
         Pass();
     }
 
-    /// <summary>The part of a pass that can be recorded.</summary>
+    /// <summary>The part of a pass that can be captured.</summary>
     public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(Model, _tape, _batch, _rows, _labels, _scale));
 
     /// <summary>A pass and the optimizer.</summary>
@@ -160,11 +160,11 @@ internal sealed class StepRun : IDisposable
         return loss;
     }
 
-    /// <summary>A pass and the optimizer as a recording, after they have been run twice.</summary>
-    public void Step(int step, Recordings<int> recordings)
+    /// <summary>A pass and the optimizer as a graph, after they have been run twice.</summary>
+    public void Step(int step, GraphCache<int> graphs)
     {
         Begin(step);
-        recordings.Run(0, () =>
+        graphs.Run(0, () =>
         {
             Pass();
             _optimizer.Update(losses: default);

@@ -60,7 +60,7 @@ internal static class Report
         text.Append($"\n{title}\n\n| | {unit} | PyTorch | ratio |\n|---|---:|---:|---:|\n");
         foreach (JournalLine line in Figures(journal, part))
         {
-            bool known = torch.TryGetValue(line.Name.Replace(", recorded", "", StringComparison.Ordinal), out double peer);
+            bool known = torch.TryGetValue(line.Name.Replace(", captured", "", StringComparison.Ordinal), out double peer);
             string beside = known ? FormattableString.Invariant($"{peer:N1} | {Number(line) / peer:F2}") : "– | –";
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):N1} | {beside} |\n");
         }

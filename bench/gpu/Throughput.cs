@@ -31,11 +31,11 @@ internal sealed record Throughput(
         foreach ((int sequences, int tokens) in Batches)
         {
             foreach (DType type in (DType[])[DType.F32, DType.BF16])
-                foreach (bool recorded in (bool[])[false, true])
+                foreach (bool captured in (bool[])[false, true])
                 {
-                    string what = $"{(type == DType.F32 ? "f32" : "bf16")} {sequences}×{tokens}{(recorded ? ", recorded" : "")}";
-                    yield return new("model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, recorded));
-                    yield return new("model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, recorded));
+                    string what = $"{(type == DType.F32 ? "f32" : "bf16")} {sequences}×{tokens}{(captured ? ", captured" : "")}";
+                    yield return new("model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, captured));
+                    yield return new("model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, captured));
                 }
         }
     }
@@ -43,7 +43,7 @@ internal sealed record Throughput(
     /// <summary>A figure as the journal has it.</summary>
     internal static string Figure(double value) => FormattableString.Invariant($"{value:F2}");
 
-    private string Inference(CudaBackend opened, int sequences, int tokens, bool recorded)
+    private string Inference(CudaBackend opened, int sequences, int tokens, bool captured)
     {
         using CudaBackend backend = opened;
         using Dnabert2Model model = Dnabert2Model.Initialize(Config, Golden.TinyTokenizer(), 3, backend, ModelParts.Encoder);
@@ -59,23 +59,23 @@ internal sealed record Throughput(
 
         Pass();
         Pass();
-        if (!recorded) return Rate(backend, Pass, sequences * tokens);
+        if (!captured) return Rate(backend, Pass, sequences * tokens);
         tape.Reset();
-        using CudaGraph graph = backend.Record(() => model.Encoder.Forward(tape, batch));
+        using CudaGraph graph = backend.Capture(() => model.Encoder.Forward(tape, batch));
         return Rate(backend, graph.Replay, sequences * tokens);
     }
 
-    private string Training(CudaBackend backend, int sequences, int tokens, bool recorded)
+    private string Training(CudaBackend backend, int sequences, int tokens, bool captured)
     {
         using var run = new StepRun(backend, Config, sequences, tokens);
-        using var recordings = new Recordings<int>(run.Backend);
+        using var graphs = new GraphCache<int>(run.Backend);
         int step = 0;
         for (int i = 0; i < 4; i++) Step();
         return Rate(backend, Step, sequences * tokens);
 
         void Step()
         {
-            if (recorded) run.Step(step++, recordings);
+            if (captured) run.Step(step++, graphs);
             else run.Step(step++);
         }
     }

@@ -77,7 +77,7 @@ public sealed class Parameter
     /// <summary>
     /// Whether inference too reads it in F32, whatever the type of activations: of a head with few outputs, which are told as they are.
     /// </summary>
-    internal bool IsWide { get; init; }
+    internal bool IsF32 { get; init; }
 
     /// <summary>The gradient, row-major; tied parameters share it.</summary>
     /// <exception cref="InvalidOperationException">The set has no gradients.</exception>

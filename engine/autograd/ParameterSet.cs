@@ -61,9 +61,9 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
     public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
 
-    /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsWide"/>.</summary>
-    internal Parameter DeclareWide(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
-        Add(new Parameter(name, new Shape(extents), kind, null) { IsWide = true });
+    /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsF32"/>.</summary>
+    internal Parameter DeclareF32(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
+        Add(new Parameter(name, new Shape(extents), kind, null) { IsF32 = true });
 
     /// <summary>Declares a parameter that has the values of another one, for another use.</summary>
     public Parameter Tie(string name, ParameterKind kind, Parameter to)
@@ -89,7 +89,7 @@ public sealed class ParameterSet(Backend backend) : IDisposable
             else
             {
                 staging.Reset();
-                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, p.IsWide ? DType.F32 : Backend.ActivationType);
+                value = (p.IsLinear ? staging : Arena).Rent(p.Shape, p.IsF32 ? DType.F32 : Backend.ActivationType);
                 Receive(source, p, i, value);
             }
 

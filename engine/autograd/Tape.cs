@@ -14,7 +14,7 @@ public sealed class Tape
     private readonly List<Tensor> _gradients = [];
     private readonly Stack<Scope> _scopes = new();
     private readonly Arena _gradientArena;
-    private Tensor _stream, _passed;
+    private Tensor _randomState, _passed;
     private bool _recording, _isSpent;
 
     private Tape(Arena activations, Arena gradients, bool training)
@@ -70,9 +70,9 @@ public sealed class Tape
 
     /// <summary>
     /// I32 [3]: the seed of dropout, lower and upper word, and the number of the pass. The sites that draw, and their backward passes,
-    /// read it from memory: a recorded pass draws anew where it is run again.
+    /// read it from memory: a captured pass draws anew each time it is replayed.
     /// </summary>
-    public Tensor Stream => IsTraining ? _stream : throw new InvalidOperationException("dropout is for training");
+    public Tensor RandomState => IsTraining ? _randomState : throw new InvalidOperationException("dropout is for training");
 
     /// <summary>A number in the backend's memory, valid until <see cref="Reset"/>.</summary>
     /// <returns>F32 [1].</returns>
@@ -214,8 +214,8 @@ public sealed class Tape
 
     private void Begin(ulong seed, uint step)
     {
-        _stream = Activations.Rent(new Shape(3), DType.I32);
-        Backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], _stream);
+        _randomState = Activations.Rent(new Shape(3), DType.I32);
+        Backend.Upload<uint>([(uint)seed, (uint)(seed >> 32), step], _randomState);
     }
 
     private Variable RunInTraining(ISegment segment, Variable x, in CuSeqlens cuSeqlens)

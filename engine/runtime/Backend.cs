@@ -6,7 +6,7 @@ using Engine.Kernels;
 namespace Engine.Runtime;
 
 /// <summary>
-/// Where tensors live and operations run: memory, copies, recording, and <see cref="Run"/> for every operation there is, of this engine or
+/// Where tensors live and operations run: memory, copies, graph capture, and <see cref="Run"/> for every operation there is, of this engine or
 /// of somebody else. It may be called from several threads; each operation runs alone and uses all of the backend's threads.
 /// </summary>
 public abstract class Backend : IStorageOwner, IDisposable
@@ -57,8 +57,8 @@ public abstract class Backend : IStorageOwner, IDisposable
     /// </summary>
     public virtual DType ActivationType => DType.F32;
 
-    /// <summary>Whether work can be recorded and run again as one; see <see cref="Recordings{TKey}"/>.</summary>
-    public virtual bool Records => false;
+    /// <summary>Whether launches can be captured as a graph and replayed with one call; see <see cref="GraphCache{TKey}"/>.</summary>
+    public virtual bool CapturesGraphs => false;
 
     /// <summary>How often memory was returned.</summary>
     internal long Releases => Interlocked.Read(ref _releases);
@@ -180,12 +180,12 @@ public abstract class Backend : IStorageOwner, IDisposable
         Interlocked.Decrement(ref _liveStorages);
     }
 
-    /// <summary>Records what the work launches, without running it.</summary>
+    /// <summary>Captures what the work launches as a graph, without running it.</summary>
     /// <param name="work">Only launches: no upload, no download, no memory allocated or returned.</param>
-    internal virtual Recording Record(Action work) => throw new NotSupportedException($"nothing is recorded on {Description}");
+    internal virtual CapturedGraph Capture(Action work) => throw new NotSupportedException($"{Description} captures no graphs");
 
-    /// <summary>Runs a recording, unless memory was returned since it was made.</summary>
-    internal virtual bool Replay(Recording recording) => throw new NotSupportedException($"nothing is recorded on {Description}");
+    /// <summary>Replays a graph and returns true, or returns false where memory was returned since it was captured.</summary>
+    internal virtual bool Replay(CapturedGraph graph) => throw new NotSupportedException($"{Description} captures no graphs");
 
     /// <summary>Gets memory, or throws <see cref="InsufficientMemoryException"/>.</summary>
     private protected abstract nint AllocateMemory(long bytes, bool ordinaryPages);

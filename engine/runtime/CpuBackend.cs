@@ -19,9 +19,9 @@ public static class CpuBackend
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 1024);
         if (threads == 0) threads = Environment.ProcessorCount;
         if (Vector512.IsHardwareAccelerated)
-            return new CpuBackend<Simd512>("AVX-512", threads, precision, TileKernels.TryCreate(precision, wide: true));
+            return new CpuBackend<Simd512>("AVX-512", threads, precision, TileKernels.TryCreate(precision, avx512: true));
         if (Vector256.IsHardwareAccelerated)
-            return new CpuBackend<Simd256>("AVX2", threads, precision, TileKernels.TryCreate(precision, wide: false));
+            return new CpuBackend<Simd256>("AVX2", threads, precision, TileKernels.TryCreate(precision, avx512: false));
         if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128>("128-bit SIMD", threads, precision, null);
         return new CpuBackend<SimdScalar>("no SIMD", threads, precision, null);
     }

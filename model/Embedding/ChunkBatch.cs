@@ -13,7 +13,7 @@ internal sealed class ChunkBatch : IDisposable
     private readonly Arena _arena;
     private readonly Tape _tape;
     private readonly RoundedBatch _rounded;
-    private readonly Recordings<PassShape> _recordings;
+    private readonly GraphCache<PassShape> _graphs;
     private readonly Func<Tensor> _pass;
     private readonly Pool? _pool;
     private readonly int _cls, _sep;
@@ -25,7 +25,7 @@ internal sealed class ChunkBatch : IDisposable
     {
         (_model, _arena) = (model, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
-        (_rounded, _recordings) = (new RoundedBatch(model.Backend), new Recordings<PassShape>(model.Backend));
+        (_rounded, _graphs) = (new RoundedBatch(model.Backend), new GraphCache<PassShape>(model.Backend));
         _pool = pooling is { } how ? new Pool(how) : null;
         _cls = Special(model.Tokenizer.ClsId, "[CLS]");
         _sep = Special(model.Tokenizer.SepId, "[SEP]");
@@ -58,7 +58,7 @@ internal sealed class ChunkBatch : IDisposable
         {
             _batch = _rounded.Upload(_arena, Ids, Lengths);
             CuSeqlens c = _batch.CuSeqlens;
-            Tensor x = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+            Tensor x = _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
             x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
             if (destination.Length < x.Count) destination = new float[x.Count];
             _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
@@ -66,7 +66,7 @@ internal sealed class ChunkBatch : IDisposable
         }
         catch (DeviceMemoryException fault)
         {
-            _recordings.Dispose();
+            _graphs.Dispose();
             throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], nameof(EmbedOptions.BatchTokens), Probe);
         }
     }
@@ -80,7 +80,7 @@ internal sealed class ChunkBatch : IDisposable
 
     public void Dispose()
     {
-        _recordings.Dispose();
+        _graphs.Dispose();
         _arena.Dispose();
     }
 

@@ -14,7 +14,7 @@ internal sealed class Classification : IDisposable
     private readonly Arena _arena;
     private readonly Tape _tape;
     private readonly RoundedBatch _rounded;
-    private readonly Recordings<PassShape> _recordings;
+    private readonly GraphCache<PassShape> _graphs;
     private readonly Func<Tensor> _pass;
     private readonly int _budget;
     private Batch _batch;
@@ -26,7 +26,7 @@ internal sealed class Classification : IDisposable
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => Objectives.Logits(_model, _tape!, _batch).Data);
-        (_rounded, _recordings) = (new RoundedBatch(model.Backend), new Recordings<PassShape>(model.Backend));
+        (_rounded, _graphs) = (new RoundedBatch(model.Backend), new GraphCache<PassShape>(model.Backend));
     }
 
     /// <summary>The logits of all sequences.</summary>
@@ -65,7 +65,7 @@ internal sealed class Classification : IDisposable
     /// <summary>Returns the memory.</summary>
     public void Dispose()
     {
-        _recordings.Dispose();
+        _graphs.Dispose();
         _arena.Dispose();
     }
 
@@ -75,7 +75,7 @@ internal sealed class Classification : IDisposable
         _tape.Reset();
         _batch = _rounded.Upload(_arena, CollectionsMarshal.AsSpan(ids), CollectionsMarshal.AsSpan(lengths));
         CuSeqlens c = _batch.CuSeqlens;
-        Tensor result = _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+        Tensor result = _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
         result = result.Slice(0, new Shape(lengths.Count, labels));
         var values = new float[result.Count];
         _model.Backend.DownloadNumbers(result, values);

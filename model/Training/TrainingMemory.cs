@@ -17,8 +17,8 @@ internal enum PassRows
 /// <param name="Name">What it is.</param>
 /// <param name="Rows">Its rows.</param>
 /// <param name="Width">Elements of a row.</param>
-/// <param name="Wide">Whether it is of 4 bytes an element, whatever the type of activations.</param>
-internal readonly record struct PassTensor(string Name, PassRows Rows, int Width, bool Wide = false);
+/// <param name="IsF32">Whether it is of 4 bytes an element, whatever the type of activations.</param>
+internal readonly record struct PassTensor(string Name, PassRows Rows, int Width, bool IsF32 = false);
 
 /// <summary>
 /// The memory that pre-training takes, declared: the activations of a pass, tensor by tensor, the gradients of activations where there are
@@ -70,7 +70,7 @@ public sealed class TrainingMemory
     /// <param name="targets">Tokens that the loss looks at.</param>
     public long Activations(int sequences, int tokens, int targets)
     {
-        // The borders of the sequences, and three numbers: the random stream, the place of the loss, and its scale.
+        // The borders of the sequences, and three small tensors: the random state, the place of the loss, and its scale.
         long bytes = Align(4L * (sequences + 1)) + (3 * Alignment) + Sum(_embedding, tokens, targets) + Sum(_head, tokens, targets);
         long attention = Sum(_attention, tokens, targets), feedForward = Sum(_feedForward, tokens, targets);
         return _recompute
@@ -95,16 +95,16 @@ public sealed class TrainingMemory
     /// <summary>Bytes that belong to a parameter: value, gradient and two moments, and where activations are narrower a rounded copy.</summary>
     public int BytesPerParameter => 16 + (_size < 4 ? _size : 0);
 
-    private static PassTensor Token(string name, int width, bool wide = false) => new(name, PassRows.Tokens, width, wide);
+    private static PassTensor Token(string name, int width, bool isF32 = false) => new(name, PassRows.Tokens, width, isF32);
 
-    private static PassTensor Target(string name, int width, bool wide = false) => new(name, PassRows.Targets, width, wide);
+    private static PassTensor Target(string name, int width, bool isF32 = false) => new(name, PassRows.Targets, width, isF32);
 
     private static long Align(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
 
     private long Sum(PassTensor[] tensors, int tokens, int targets)
     {
         long bytes = 0;
-        foreach (PassTensor t in tensors) bytes += Align((long)(t.Rows == PassRows.Tokens ? tokens : targets) * t.Width * (t.Wide ? sizeof(float) : _size));
+        foreach (PassTensor t in tensors) bytes += Align((long)(t.Rows == PassRows.Tokens ? tokens : targets) * t.Width * (t.IsF32 ? sizeof(float) : _size));
         return bytes;
     }
 }

@@ -7,7 +7,7 @@ namespace Dnabert2.Training;
 
 /// <summary>
 /// The passes of training steps and their end: forward, backward, and after the last one of a step the update of the parameters. None
-/// waits for the one before; only the end of the step is waited for. Passes whose shapes repeat are recorded where the backend can.
+/// waits for the one before; only the end of the step is waited for. Passes whose shapes repeat are captured where the backend can.
 /// </summary>
 internal sealed class TrainingPasses : IDisposable
 {
@@ -16,7 +16,7 @@ internal sealed class TrainingPasses : IDisposable
     private readonly Func<Batch, Variable> _objective;
     private readonly Func<Tensor> _pass;
     private readonly Arena _state, _activations, _gradients;
-    private readonly Recordings<PassShape> _recordings;
+    private readonly GraphCache<PassShape> _graphs;
     private readonly RoundedBatch _rounded;
     private readonly Tensor _lossSums;
     private readonly double[] _losses;
@@ -36,7 +36,7 @@ internal sealed class TrainingPasses : IDisposable
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
-        (_recordings, _rounded) = (new Recordings<PassShape>(model.Backend), new RoundedBatch(model.Backend));
+        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model.Backend));
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);
@@ -47,8 +47,8 @@ internal sealed class TrainingPasses : IDisposable
     /// <summary>The tape of the present pass.</summary>
     public Tape Tape { get; private set; }
 
-    /// <summary>Passes that were a recording's.</summary>
-    public long Replays => _recordings.Replays;
+    /// <summary>Passes that were replayed.</summary>
+    public long Replays => _graphs.Replays;
 
     /// <summary>The most bytes that activations, and their gradients, have taken; see <see cref="TrainingMemory"/>.</summary>
     public (long Activations, long Gradients) Memory => (_activations.HighWater, _gradients.HighWater);
@@ -92,7 +92,7 @@ internal sealed class TrainingPasses : IDisposable
     {
         _updates = last;
         CuSeqlens c = _batch.CuSeqlens;
-        _recordings.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
+        _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
     }
 
     /// <summary>Updates the parameters after a step whose last pass had nothing to learn.</summary>
@@ -118,7 +118,7 @@ internal sealed class TrainingPasses : IDisposable
     /// <param name="prepare">Uploads the targets of the first so many sequences and tokens, as for a pass.</param>
     public DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths, Action<int, int> prepare)
     {
-        _recordings.Dispose();
+        _graphs.Dispose();
         return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
         {
             using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
@@ -133,7 +133,7 @@ internal sealed class TrainingPasses : IDisposable
 
     public void Dispose()
     {
-        _recordings.Dispose();
+        _graphs.Dispose();
         _state.Dispose();
         _activations.Dispose();
         _gradients.Dispose();

@@ -44,7 +44,7 @@ internal sealed class TrainingStep : IDisposable
 
     public AdamW Optimizer => _passes.Optimizer;
 
-    /// <summary>Passes that were run as a recording; 0 where the backend does not record.</summary>
+    /// <summary>Passes that were replayed; 0 where the backend captures no graphs.</summary>
     public long Replays => _passes.Replays;
 
     /// <inheritdoc cref="TrainingPasses.Memory"/>
@@ -71,7 +71,7 @@ internal sealed class TrainingStep : IDisposable
         for (int i = 0; i < passes; i++) Pass(first, i, scale);
 
         // While the GPU works, the next step's batch is put together.
-        if (_model.Backend.Records) Assemble(first + _options.GlobalBatch);
+        if (_model.Backend.CapturesGraphs) Assemble(first + _options.GlobalBatch);
         bool updated = _passes.Finish(passes, out double norm, out ReadOnlySpan<double> losses);
         double sum = 0;
         int last = 0;

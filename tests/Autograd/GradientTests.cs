@@ -125,7 +125,7 @@ public class GradientTests
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
         foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
         using var check = new GradientCheck(CpuBackend.Create(1));
-        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.Stream, 0, wrong));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.RandomState, 0, wrong));
         Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
 
         static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];

@@ -63,9 +63,9 @@ internal static class OperationCases
                 Reference = (x, _, _) => Array.ConvertAll(x[0], Math.Tanh),
                 InPlace = inPlace ? 0 : -1,
             };
-            yield return new OperationCase(inPlace ? "Widen.ForwardInPlace" : "Widen.Forward", "of F32", (5, 7))
+            yield return new OperationCase(inPlace ? "ToFloat32.ForwardInPlace" : "ToFloat32.Forward", "of F32", (5, 7))
             {
-                Declare = _ => (inputs, x) => inPlace ? Widen.Instance.ForwardInPlace(inputs.Tape, x[0]) : Widen.Instance.Forward(inputs.Tape, x[0]),
+                Declare = _ => (inputs, x) => inPlace ? ToFloat32.Instance.ForwardInPlace(inputs.Tape, x[0]) : ToFloat32.Instance.Forward(inputs.Tape, x[0]),
                 Reference = (x, _, _) => [.. x[0]],
                 InPlace = inPlace ? 0 : -1,
             };

@@ -87,7 +87,7 @@ public sealed class CudaContextTests
     }
 
     [Fact]
-    public void A_whole_training_step_recorded_as_a_graph_is_one_call_and_has_the_same_bits()
+    public void A_whole_training_step_captured_as_a_graph_is_one_call_and_has_the_same_bits()
     {
         var driver = new FakeDriver();
         using var run = new StepRun(driver);
@@ -97,7 +97,7 @@ public sealed class CudaContextTests
         float[] expected = run.Gradients();
         run.Forget();
         run.Begin();
-        using CudaGraph graph = ((CudaBackend)run.Backend).Record(run.Pass);
+        using CudaGraph graph = ((CudaBackend)run.Backend).Capture(run.Pass);
         Assert.All(run.Gradients(), g => Assert.Equal(0, g));
         int calls = driver.LaunchCalls;
         graph.Replay();
@@ -109,18 +109,18 @@ public sealed class CudaContextTests
     }
 
     [Fact]
-    public void A_step_that_allocates_or_waits_is_not_recorded()
+    public void A_step_that_allocates_or_waits_is_not_captured()
     {
         using Backend backend = Open(new FakeDriver());
         using Storage storage = backend.Allocate(64);
         var x = new Tensor(storage, 0, new Shape(16), DType.F32);
         backend.Clear(x);
         var cuda = (CudaBackend)backend;
-        string message = Assert.Throws<InvalidOperationException>(() => cuda.Record(() => backend.Allocate(64))).Message;
+        string message = Assert.Throws<InvalidOperationException>(() => cuda.Capture(() => backend.Allocate(64))).Message;
         Assert.Contains("run the step once before", message, StringComparison.Ordinal);
-        message = Assert.Throws<InvalidOperationException>(() => cuda.Record(() => backend.Upload<float>(new float[16], x))).Message;
-        Assert.Contains("data is uploaded while a graph is recorded", message, StringComparison.Ordinal);
-        Assert.Throws<CudaException>(() => cuda.Record(() => backend.Download<float>(x, new float[16])));
+        message = Assert.Throws<InvalidOperationException>(() => cuda.Capture(() => backend.Upload<float>(new float[16], x))).Message;
+        Assert.Contains("data is uploaded while a graph is captured", message, StringComparison.Ordinal);
+        Assert.Throws<CudaException>(() => cuda.Capture(() => backend.Download<float>(x, new float[16])));
         backend.Download<float>(x, new float[16]);
     }
 
@@ -148,7 +148,7 @@ public sealed class CudaContextTests
     }
 
     [Fact]
-    public void A_kernel_that_fails_in_a_recording_is_named_too()
+    public void A_kernel_that_fails_in_a_graph_is_named_too()
     {
         var driver = new FakeDriver();
         using var backend = (CudaBackend)Open(driver);
@@ -158,7 +158,7 @@ public sealed class CudaContextTests
         backend.Clear(table);
         backend.Upload<int>([1, 3], rows);
         backend.Run(new GatherRowsForward(table, rows, y));
-        using CudaGraph graph = backend.Record(() => backend.Run(new GatherRowsForward(table, rows, y)));
+        using CudaGraph graph = backend.Capture(() => backend.Run(new GatherRowsForward(table, rows, y)));
         graph.Replay();
         backend.Upload<int>([1, 4], rows);
         backend.Download<float>(table, new float[32]);
@@ -238,7 +238,7 @@ public sealed class CudaContextTests
 
         public void Begin() => _tape.Reset(7, 1);
 
-        /// <summary>The part of a step that can be recorded.</summary>
+        /// <summary>The part of a step that can be captured.</summary>
         public void Pass() => _tape.Backward(Objectives.MaskedLanguageModel(_model, _tape, _batch, _rows, _labels, _scale));
 
         public void Forget() => Backend.Clear(_model.Parameters.Gradients);

@@ -74,7 +74,7 @@ public sealed class GpuBenchTests : IDisposable
         Assert.Contains("| dropout_residual_bf16 | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| attention none bf16 2×5 \| [\d.]+ \| 0\.5 \| ", report);
         Assert.Contains("| training step f32 2×5 | ", report, StringComparison.Ordinal);
-        Assert.Contains("| training step bf16 2×5, recorded | ", report, StringComparison.Ordinal);
+        Assert.Contains("| training step bf16 2×5, captured | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| kernels compiled by the driver \| [\d.]+ \|", report);
         foreach (string name in (string[])["bf16", "gradient bf16", "dropout gradient bf16", "none bf16", "causal gradient bf16", "window bf16", "softcap bf16", "relative gradient bf16"])
             Assert.Contains($"| attention {name} 2×5 | ", report, StringComparison.Ordinal);

@@ -10,7 +10,7 @@ internal sealed unsafe class LaunchList(SortedSet<string> launched) : GpuDevice
 {
     public override string Description => "list of launches";
 
-    public override bool Records => false;
+    public override bool CapturesGraphs => false;
 
     public override int MaxSharedBytes => 227 * 1024;
 
@@ -36,7 +36,7 @@ internal sealed unsafe class LaunchList(SortedSet<string> launched) : GpuDevice
 
     public override void Clear(nint destination, long bytes) => NativeMemory.Clear((void*)destination, (nuint)bytes);
 
-    public override CudaGraph Record(Action step) => throw new NotSupportedException();
+    public override CudaGraph Capture(Action step) => throw new NotSupportedException();
 
     public override double Time(Action work) => throw new NotSupportedException();
 

@@ -131,5 +131,5 @@ public sealed class Attention<TMod> : Op, ISelfAttention
 
     private Tensor GradientOf(int table) => table < _tables.Length && _tables[table].IsTrained ? _tables[table].Gradient : default;
 
-    private AttentionDropout DropoutOf(Tape tape) => tape.IsTraining && _dropout > 0 ? new(tape.Stream, _site, _dropout) : default;
+    private AttentionDropout DropoutOf(Tape tape) => tape.IsTraining && _dropout > 0 ? new(tape.RandomState, _site, _dropout) : default;
 }

@@ -17,7 +17,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     {
         ArgumentNullException.ThrowIfNull(tape);
         Tensor y = tape.Rent(x.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
-        if (Drops(tape)) tape.Backend.Run(new DropoutForward(x.Data, tape.Stream, _site, probability, residual: default, y));
+        if (Drops(tape)) tape.Backend.Run(new DropoutForward(x.Data, tape.RandomState, _site, probability, residual: default, y));
         else tape.Backend.Copy(x.Data, y);
         return tape.Record(this, y, x);
     }
@@ -33,7 +33,7 @@ public sealed class Dropout(ParameterSet set, float probability) : Op
     protected internal override void Backward(Tape tape, in TapeEntry entry)
     {
         Tensor dy = tape.GradientOf(entry.Output);
-        if (probability > 0) tape.Backend.Run(new DropoutForward(dy, tape.Stream, _site, probability, residual: default, dy));
+        if (probability > 0) tape.Backend.Run(new DropoutForward(dy, tape.RandomState, _site, probability, residual: default, dy));
         tape.Pass(entry.A, dy);
     }
 }

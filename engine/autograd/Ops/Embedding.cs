@@ -42,7 +42,7 @@ public sealed class Embedding : Op
         Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default, statistics = tape.IsTraining ? tape.Rent(tokens, 2, DType.F32) : default;
         tape.Backend.Run(
             new EmbeddingForward(ids, typeIds, Word.ValueIn(y.DType), Type.ValueIn(y.DType), _norm.In(y.DType), sum, statistics, y));
-        if (tape.IsTraining && _dropout > 0) tape.Backend.Run(new DropoutForward(y, tape.Stream, _site, _dropout, residual: default, y));
+        if (tape.IsTraining && _dropout > 0) tape.Backend.Run(new DropoutForward(y, tape.RandomState, _site, _dropout, residual: default, y));
         return tape.Record(this, y, saved: (sum, statistics, ids, typeIds));
     }
 
@@ -51,7 +51,7 @@ public sealed class Embedding : Op
     {
         (Tensor sum, Tensor statistics, Tensor ids, Tensor typeIds) = entry.Saved;
         Tensor dy = tape.GradientOf(entry.Output);
-        if (_dropout > 0) tape.Backend.Run(new DropoutForward(dy, tape.Stream, _site, _dropout, residual: default, dy));
+        if (_dropout > 0) tape.Backend.Run(new DropoutForward(dy, tape.RandomState, _site, _dropout, residual: default, dy));
         Variable summed = tape.Track(sum);
         _norm.Backward(tape, summed, dy, statistics);
         tape.Backend.Run(new EmbeddingBackward(

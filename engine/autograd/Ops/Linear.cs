@@ -58,11 +58,11 @@ public sealed class Linear : Op
     /// <param name="name">NAME.</param>
     /// <param name="inputs">Width of x, which is F32.</param>
     /// <param name="outputs">Width of y.</param>
-    public static Linear DeclareWide(ParameterSet set, string name, int inputs, int outputs)
+    public static Linear DeclareF32(ParameterSet set, string name, int inputs, int outputs)
     {
         ArgumentNullException.ThrowIfNull(set);
-        Parameter weight = set.DeclareWide(name + ".weight", ParameterKind.Linear, outputs, inputs);
-        return new(set, weight, set.DeclareWide(name + ".bias", ParameterKind.Bias, outputs), Activation.None, dropout: 0);
+        Parameter weight = set.DeclareF32(name + ".weight", ParameterKind.Linear, outputs, inputs);
+        return new(set, weight, set.DeclareF32(name + ".bias", ParameterKind.Bias, outputs), Activation.None, dropout: 0);
     }
 
     /// <summary>Declares <c>NAME.weight</c>, tied to another parameter, and <c>NAME.bias</c>.</summary>
@@ -123,7 +123,7 @@ public sealed class Linear : Op
         if (Activation == Activation.Gelu) backend.Run(new GeluForward(z, y));
         if (Activation == Activation.Geglu) backend.Run(new GegluForward(z, y));
         if (!fused && (dropped || !residual.Data.IsAbsent))
-            backend.Run(new DropoutForward(y, tape.Stream, _site, dropped ? _dropout : 0, residual.Data, y));
+            backend.Run(new DropoutForward(y, tape.RandomState, _site, dropped ? _dropout : 0, residual.Data, y));
         return tape.Record(this, y, x, residual, saved: (z, low, default, default));
     }
 
@@ -135,7 +135,7 @@ public sealed class Linear : Op
         if (_dropout > 0)
         {
             if (entry.B.IsTracked) dz = tape.RentGradient(dy.Shape, dy.DType);
-            backend.Run(new DropoutForward(dy, tape.Stream, _site, _dropout, residual: default, dz));
+            backend.Run(new DropoutForward(dy, tape.RandomState, _site, _dropout, residual: default, dz));
         }
 
         Tensor z = entry.Saved.First;

@@ -58,12 +58,12 @@ public sealed class LowRank
         if (Down.IsTrained) backend.Run(new LinearWeightBackward(dlow, _dropout > 0 ? Dropped(tape, x, scratch) : x, Down.Gradient));
         if (dx.IsAbsent) return;
         backend.Run(new LinearInputBackward(dlow, Down.ValueIn(dlow.DType), accumulate: _dropout == 0, _dropout > 0 ? scratch : dx));
-        if (_dropout > 0) backend.Run(new DropoutForward(scratch, tape.Stream, _site, _dropout, residual: dx, dx));
+        if (_dropout > 0) backend.Run(new DropoutForward(scratch, tape.RandomState, _site, _dropout, residual: dx, dx));
     }
 
     private Tensor Dropped(Tape tape, Tensor x, Tensor y)
     {
-        tape.Backend.Run(new DropoutForward(x, tape.Stream, _site, _dropout, residual: default, y));
+        tape.Backend.Run(new DropoutForward(x, tape.RandomState, _site, _dropout, residual: default, y));
         return y;
     }
 }

@@ -54,10 +54,10 @@ public sealed class Pool(Pooling pooling) : Op
 }
 
 /// <summary>Numbers in F32, where activations are of another type: a head of few outputs begins with it.</summary>
-public sealed class Widen : Op
+public sealed class ToFloat32 : Op
 {
     /// <summary>The operation.</summary>
-    public static Widen Instance { get; } = new();
+    public static ToFloat32 Instance { get; } = new();
 
     /// <summary>[rows, width] → the same in F32.</summary>
     public Variable Forward(Tape tape, Variable x)

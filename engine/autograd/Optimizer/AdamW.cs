@@ -45,7 +45,7 @@ public sealed record AdamWOptions
 
 /// <summary>
 /// AdamW over the flat buffers of a <see cref="ParameterSet"/>. Its moments lie in the same layout, and the numbers of a step in the
-/// backend's memory, so an update is one operation that waits for nothing and can be recorded.
+/// backend's memory, so an update is one operation that waits for nothing and can be captured.
 /// </summary>
 public sealed class AdamW
 {
@@ -99,7 +99,7 @@ public sealed class AdamW
     public void Prepare(double learningRate) => _set.Backend.Upload<AdamWStep>(
         [AdamWStep.Of((float)learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps + 1, _options.ClipNorm)], _numbers);
 
-    /// <summary>The second part: the update itself, without waiting for anything. It may be recorded.</summary>
+    /// <summary>The second part: the update itself, without waiting for anything. It may be captured.</summary>
     /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
     public void Update(Tensor losses) =>
         _set.Backend.Run(new AdamWUpdate(

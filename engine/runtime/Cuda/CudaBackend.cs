@@ -57,25 +57,25 @@ internal sealed unsafe class CudaBackend : Backend, IScratch
         }
     }
 
-    public override bool Records => _cuda.Records;
+    public override bool CapturesGraphs => _cuda.CapturesGraphs;
 
-    internal override CudaGraph Record(Action work)
+    internal override CudaGraph Capture(Action work)
     {
         lock (_operation)
         {
             _cuda.Enter();
-            CudaGraph graph = _cuda.Record(work);
+            CudaGraph graph = _cuda.Capture(work);
             graph.Releases = Releases;
             return graph;
         }
     }
 
-    internal override bool Replay(Recording recording)
+    internal override bool Replay(CapturedGraph graph)
     {
         lock (_operation)
         {
-            if (recording.Releases != Releases) return false;
-            ((CudaGraph)recording).Replay();
+            if (graph.Releases != Releases) return false;
+            ((CudaGraph)graph).Replay();
             return true;
         }
     }

@@ -62,7 +62,7 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     public override bool IsHopper { get; }
 
-    public override bool Records => true;
+    public override bool CapturesGraphs => true;
 
     public nint Stream { get; }
 
@@ -138,7 +138,7 @@ internal sealed unsafe class CudaContext : GpuDevice
                 "cuTensorMapEncodeTiled");
     }
 
-    public override CudaGraph Record(Action step)
+    public override CudaGraph Capture(Action step)
     {
         _driver.Check(_driver.StreamBeginCapture(Stream, ThreadLocalCapture), "cuStreamBeginCapture");
         List<CompiledKernel> kernels = _captured = [];
@@ -154,7 +154,7 @@ internal sealed unsafe class CudaContext : GpuDevice
             if (ended != CudaResult.Success) graph = 0;
         }
 
-        if (graph == 0) throw new InvalidOperationException("the step waits for the GPU while it is recorded: it can only launch");
+        if (graph == 0) throw new InvalidOperationException("the step waits for the GPU while it is captured: it can only launch");
         return new CudaGraph(_driver, this, graph, kernels);
     }
 
@@ -234,7 +234,7 @@ internal sealed unsafe class CudaContext : GpuDevice
     private void Forbid(string what)
     {
         if (_captured is not null)
-            throw new InvalidOperationException($"{what} while a graph is recorded: run the step once before, so that its arenas have grown, with its inputs outside");
+            throw new InvalidOperationException($"{what} while a graph is captured: run the step once before, so that its arenas have grown, with its inputs outside");
     }
 
     private string Suspects() => Suspects(_recent, _launches) + Checking(_checking);

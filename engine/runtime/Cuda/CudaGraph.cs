@@ -3,10 +3,10 @@ using Engine.Kernels.Gpu;
 namespace Engine.Runtime.Cuda;
 
 /// <summary>
-/// Launches that were recorded once and run again as one, with the same arguments: a whole step costs one call. What changes between
+/// Launches captured once and replayed with one call, with the same arguments: a whole step costs one call. What changes between
 /// runs lies in device memory.
 /// </summary>
-internal sealed class CudaGraph : Recording
+internal sealed class CudaGraph : CapturedGraph
 {
     private readonly ICudaDriver _driver;
     private readonly CudaContext _context;

@@ -20,11 +20,11 @@ internal abstract unsafe class GpuDevice(KernelLibrary? library = null) : Kernel
 
     public abstract void Download(nint source, Span<byte> destination);
 
-    /// <summary>Whether launches can be recorded.</summary>
-    public abstract bool Records { get; }
+    /// <summary>Whether launches can be captured as a graph.</summary>
+    public abstract bool CapturesGraphs { get; }
 
-    /// <summary>Records what the action launches, without running it.</summary>
-    public abstract CudaGraph Record(Action step);
+    /// <summary>Captures what the action launches as a graph, without running it.</summary>
+    public abstract CudaGraph Capture(Action step);
 
     /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>
     public abstract double Time(Action work);

@@ -120,7 +120,7 @@ internal sealed class ZipDirectory
         ulong compressed = U32(fields, 20), length = U32(fields, 24), header = U32(fields, 42);
         // The values too large for 32 bits follow in this order.
         ReadOnlySpan<byte> large = Zip64Field(extra);
-        if (!Widen(ref length, ref large) || !Widen(ref compressed, ref large) || !Widen(ref header, ref large))
+        if (!ReadZip64(ref length, ref large) || !ReadZip64(ref compressed, ref large) || !ReadZip64(ref header, ref large))
             throw Wrong(name, "has a damaged zip64 field");
         if (header >= (ulong)directoryOffset || length > (ulong)_file.Length || compressed > (ulong)_file.Length)
             throw Wrong(name, "is larger than the file, or lies beyond its end");
@@ -141,7 +141,7 @@ internal sealed class ZipDirectory
         return [];
     }
 
-    private static bool Widen(ref ulong value, ref ReadOnlySpan<byte> large)
+    private static bool ReadZip64(ref ulong value, ref ReadOnlySpan<byte> large)
     {
         if (value != uint.MaxValue) return true;
         if (large.Length < sizeof(ulong)) return false;

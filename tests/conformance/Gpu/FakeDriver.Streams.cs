@@ -30,10 +30,10 @@ internal sealed unsafe partial class FakeDriver
 
     public CudaResult StreamEndCapture(nint stream, out nint graph)
     {
-        List<Action> recorded = _capture!;
+        List<Action> captured = _capture!;
         (_capture, graph) = (null, 0);
         if (_captureBroken) return CudaResult.CaptureInvalidated;
-        _graphs.Add(++_names, recorded);
+        _graphs.Add(++_names, captured);
         return Make(_names, out graph);
     }
 

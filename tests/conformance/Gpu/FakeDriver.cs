@@ -8,7 +8,7 @@ namespace Conformance.Gpu;
 
 /// <summary>
 /// NVIDIA's driver, played: kernels run in the PTX interpreter, and work on a stream runs as late as the driver may run it, when somebody
-/// waits. Memory that is filled again before a copy has read it, a wait inside a recording and a use of memory that was returned show.
+/// waits. Memory that is filled again before a copy has read it, a wait during a capture and a use of memory that was returned show.
 /// As with the driver, a kernel's failure ends the context: every later call returns it.
 /// </summary>
 internal sealed unsafe partial class FakeDriver : ICudaDriver

@@ -15,7 +15,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override string Description => "PTX interpreter";
 
-    public override bool Records => false;
+    public override bool CapturesGraphs => false;
 
     public override int MaxSharedBytes => maxSharedBytes;
 
@@ -63,7 +63,7 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     public override double Time(Action work) => throw new NotSupportedException("the interpreter measures no time");
 
-    public override CudaGraph Record(Action step) => throw new NotSupportedException("the interpreter records no graphs");
+    public override CudaGraph Capture(Action step) => throw new NotSupportedException("the interpreter captures no graphs");
 
     protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)
     {

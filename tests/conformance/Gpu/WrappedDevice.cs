@@ -5,7 +5,7 @@ namespace Conformance.Gpu;
 /// <summary>A GPU that hands on to another one all but its launches, each of which it runs on it in its own way.</summary>
 internal abstract class WrappedDevice(GpuDevice inner) : GpuDevice(inner.Library)
 {
-    public override bool Records => false;
+    public override bool CapturesGraphs => false;
 
     public override int MaxSharedBytes => Inner.MaxSharedBytes;
 
@@ -37,7 +37,7 @@ internal abstract class WrappedDevice(GpuDevice inner) : GpuDevice(inner.Library
 
     public override void Clear(nint destination, long bytes) => Inner.Clear(destination, bytes);
 
-    public override CudaGraph Record(Action step) => throw new NotSupportedException("nothing is recorded");
+    public override CudaGraph Capture(Action step) => throw new NotSupportedException("no graphs are captured");
 
     public override double Time(Action work) => throw new NotSupportedException("no time is measured");
 

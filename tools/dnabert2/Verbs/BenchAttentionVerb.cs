@@ -68,7 +68,7 @@ internal sealed class BenchAttentionVerb
         int rounds = parsed.GetValue(_rounds), heads = parsed.GetValue(_heads), headSize = parsed.GetValue(_headSize);
         bool json = parsed.GetValue(_json);
         using Backend backend = _compute.Open(parsed);
-        IEnumerable<SelfAttention> variants = chosen ?? (backend.Records ? [SelfAttention.Alibi] : SelfAttention.BuiltIn);
+        IEnumerable<SelfAttention> variants = chosen ?? (backend.CapturesGraphs ? [SelfAttention.Alibi] : SelfAttention.BuiltIn);
         if (names is null && assembly is not null) variants = [.. variants, .. assembly.All.Select(Add)];
         foreach (OwnVariant variant in own.Values)
         {

@@ -98,7 +98,7 @@ internal sealed class PretrainVerb
         if (!model.Tokenizer.IsSameAs(tokenizer))
             throw new UsageException(
                 $"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {_from.NameOf(parsed)}; leave it out");
-        using Training.Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
+        using Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
         using var run = new Pretrainer(
             model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
         if (!quiet)
@@ -150,13 +150,13 @@ internal sealed class PretrainVerb
             throw new UsageException("options that read and cut sequences need the sequence files; a corpus is used as it was built");
     }
 
-    private Training.Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, BpeTokenizer tokenizer, bool quiet)
+    private Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, BpeTokenizer tokenizer, bool quiet)
     {
-        if (sources.Length == 0) return Training.Corpus.Open(folder);
+        if (sources.Length == 0) return Corpus.Open(folder);
         using var line = new ProgressLine(_terminal, quiet, "bases");
         var progress = new CorpusReport(line);
         CorpusOptions options = _flags.Apply(parsed, new CorpusOptions { OnEmpty = _onEmpty.Of(parsed) });
-        Training.Corpus corpus = CorpusBuilder.Build(folder, sources, tokenizer, options, progress, _terminal.Cancellation);
+        Corpus corpus = CorpusBuilder.Build(folder, sources, tokenizer, options, progress, _terminal.Cancellation);
         line.Dispose();
         foreach (string note in progress.Notes) _terminal.Say(note);
         foreach (CorpusSpecies species in corpus.Species)
@@ -195,7 +195,7 @@ internal sealed class PretrainVerb
         return Dnabert2Model.Initialize(config, tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
     }
 
-    private void Print(Evaluation evaluation, Training.Corpus corpus, PretrainOptions recipe, bool baselines)
+    private void Print(Evaluation evaluation, Corpus corpus, PretrainOptions recipe, bool baselines)
     {
         var table = new StringWriter();
         table.WriteLine("model\tspecies\twindows\tmasked_tokens\tloss\taccuracy\tbits_per_base");

@@ -45,11 +45,11 @@ internal sealed class TrainTokenizerVerb
 
         foreach (string input in inputs) Shared.CheckThere(input);
         int size = parsed.GetValue(_vocabularySize);
-        var corpus = new Corpus(inputs, _reading.Of(parsed, AmbiguousBases.Split), _terminal, quiet);
+        var sequences = new TrainingSequences(inputs, _reading.Of(parsed, AmbiguousBases.Split), _terminal, quiet);
         var options = new BpeTrainerOptions { VocabularySize = report ? Math.Max(size, LargestReported) : size, MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue };
         var trainer = new BpeTrainer(options);
-        BpeTokenizer trained = Train(trainer, corpus, quiet);
-        if (report) Print(trained, corpus);
+        BpeTokenizer trained = Train(trainer, sequences, quiet);
+        if (report) Print(trained, sequences);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
         ResultFiles.Write(path, tokenizer.Save);
@@ -59,28 +59,28 @@ internal sealed class TrainTokenizerVerb
         return CommandLineTool.Done;
     }
 
-    private BpeTokenizer Train(BpeTrainer trainer, Corpus corpus, bool quiet)
+    private BpeTokenizer Train(BpeTrainer trainer, TrainingSequences sequences, bool quiet)
     {
         try
         {
-            corpus.AddTo(trainer);
+            sequences.AddTo(trainer);
             using var merges = new MergeProgress(_terminal, quiet);
             return trainer.Train(merges, _terminal.Cancellation);
         }
         catch (InvalidOperationException e)
         {
             // Of the sequences: none with two bases, or too many.
-            throw new InvalidDataException($"{corpus}: {e.Message}");
+            throw new InvalidDataException($"{sequences}: {e.Message}");
         }
     }
 
-    private void Print(BpeTokenizer trained, Corpus corpus)
+    private void Print(BpeTokenizer trained, TrainingSequences sequences)
     {
         int[] sizes = [.. Enumerable.Range(8, 8).Select(power => 1 << power).Where(size => size <= trained.VocabularySize)];
         if (sizes.Length < 8) _terminal.Say($"sizes above {trained.VocabularySize} are left out: the sequences have no more pairs to merge");
         var table = new StringWriter();
         table.WriteLine("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops");
-        foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, corpus.Pieces()))
+        foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, sequences.Pieces()))
             table.WriteLine($"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t{row.RelativeFlops:F3}");
         _terminal.Output.Write(System.Text.Encoding.UTF8.GetBytes(table.ToString()));
         _terminal.Output.Flush();

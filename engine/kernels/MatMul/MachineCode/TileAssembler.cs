@@ -20,13 +20,13 @@ internal static class TileAssembler
     /// <param name="code">Where to.</param>
     /// <param name="rows">Rows of the tile, at most 12.</param>
     /// <param name="registers">Registers of columns.</param>
-    /// <param name="wide">Whether these have 512 bits, not 256.</param>
+    /// <param name="avx512">Whether these have 512 bits, not 256.</param>
     /// <param name="precision">The instruction that multiplies.</param>
     /// <param name="byColumns">Whether the rows of the left factor lie side by side, step after step.</param>
-    public static void Write(Assembler code, int rows, int registers, bool wide, Precision precision, bool byColumns)
+    public static void Write(Assembler code, int rows, int registers, bool avx512, Precision precision, bool byColumns)
     {
-        var set = new InstructionSet(code, wide, precision);
-        int sums = (wide ? 32 : 16) - (rows * registers);
+        var set = new InstructionSet(code, avx512, precision);
+        int sums = (avx512 ? 32 : 16) - (rows * registers);
         code.push(AssemblerRegisters.rbx);
         code.push(AssemblerRegisters.rsi);
         SaveRegisters(code);
@@ -138,16 +138,16 @@ internal static class TileAssembler
     }
 
     /// <summary>The four instructions of the loop, for registers of 512 or 256 bits.</summary>
-    private readonly struct InstructionSet(Assembler code, bool wide, Precision precision)
+    private readonly struct InstructionSet(Assembler code, bool avx512, Precision precision)
     {
-        private readonly Register _first = wide ? Register.ZMM0 : Register.YMM0;
+        private readonly Register _first = avx512 ? Register.ZMM0 : Register.YMM0;
 
         public Assembler Code => code;
 
-        public int Bytes => wide ? 64 : 32;
+        public int Bytes => avx512 ? 64 : 32;
 
         public void Load(int register, AssemblerRegister64 address, int offset) => code.AddInstruction(Instruction.Create(
-            wide ? Iced.Intel.Code.EVEX_Vmovups_zmm_k1z_zmmm512 : Iced.Intel.Code.VEX_Vmovups_ymm_ymmm256,
+            avx512 ? Iced.Intel.Code.EVEX_Vmovups_zmm_k1z_zmmm512 : Iced.Intel.Code.VEX_Vmovups_ymm_ymmm256,
             _first + register, new MemoryOperand(address.Value, offset)));
 
         /// <summary>Sums of integers leave as floats.</summary>
@@ -157,12 +157,12 @@ internal static class TileAssembler
                 code.AddInstruction(Instruction.Create(
                     Iced.Intel.Code.EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er, _first + register, _first + register));
             code.AddInstruction(Instruction.Create(
-                wide ? Iced.Intel.Code.EVEX_Vmovups_zmmm512_k1z_zmm : Iced.Intel.Code.VEX_Vmovups_ymmm256_ymm,
+                avx512 ? Iced.Intel.Code.EVEX_Vmovups_zmmm512_k1z_zmm : Iced.Intel.Code.VEX_Vmovups_ymmm256_ymm,
                 new MemoryOperand(address.Value, offset), _first + register));
         }
 
         public void Broadcast(int register, in MemoryOperand source) => code.AddInstruction(Instruction.Create(
-            wide ? Iced.Intel.Code.EVEX_Vbroadcastss_zmm_k1z_xmmm32 : Iced.Intel.Code.VEX_Vbroadcastss_ymm_m32, _first + register, source));
+            avx512 ? Iced.Intel.Code.EVEX_Vbroadcastss_zmm_k1z_xmmm32 : Iced.Intel.Code.VEX_Vbroadcastss_ymm_m32, _first + register, source));
 
         public void MultiplyAdd(int sum, int left, int right) =>
             code.AddInstruction(Instruction.Create(MultiplyAddCode, _first + sum, _first + left, _first + right));
@@ -171,7 +171,7 @@ internal static class TileAssembler
         {
             Precision.BF16 => Iced.Intel.Code.EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32,
             Precision.I8 => Iced.Intel.Code.EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32,
-            _ => wide ? Iced.Intel.Code.EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er : Iced.Intel.Code.VEX_Vfmadd231ps_ymm_ymm_ymmm256,
+            _ => avx512 ? Iced.Intel.Code.EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er : Iced.Intel.Code.VEX_Vfmadd231ps_ymm_ymm_ymmm256,
         };
     }
 }

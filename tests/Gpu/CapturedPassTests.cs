@@ -12,17 +12,17 @@ using Tests.Training;
 namespace Tests.Gpu;
 
 /// <summary>
-/// Passes of rounded shapes that are recorded and run again, on a driver that is played, beside the same passes as they are, on the
+/// Passes of rounded shapes that are captured and run again, on a driver that is played, beside the same passes as they are, on the
 /// interpreter alone, which records nothing: equal bits.
 /// </summary>
-public sealed class RecordedPassTests : IDisposable
+public sealed class CapturedPassTests : IDisposable
 {
     private static readonly Dnabert2Config Config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16 };
     private static readonly PretrainOptions Recipe = Toy.Recipe with { GlobalBatch = 4, MicroBatchTokens = 60, ClipNorm = 0.5f };
     private readonly Toy _toy = new();
     private readonly Corpus _corpus;
 
-    public RecordedPassTests() => _corpus = _toy.Build(Toy.Cuts with { MaxBases = 60 });
+    public CapturedPassTests() => _corpus = _toy.Build(Toy.Cuts with { MaxBases = 60 });
 
     public void Dispose()
     {
@@ -34,7 +34,7 @@ public sealed class RecordedPassTests : IDisposable
     [InlineData(60, false, DType.F32)]
     [InlineData(100_000, true, DType.F32)]
     [InlineData(100_000, false, DType.BF16)]
-    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_recorded(int microBatchTokens, bool recompute, DType activations)
+    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_captured(int microBatchTokens, bool recompute, DType activations)
     {
         const int Steps = 7;
         PretrainOptions recipe = Recipe with { MicroBatchTokens = microBatchTokens, Recompute = recompute };
@@ -55,7 +55,7 @@ public sealed class RecordedPassTests : IDisposable
     }
 
     [Fact]
-    public void A_whole_recorded_step_is_one_call_that_waits_only_at_its_end_and_allocates_nothing()
+    public void A_whole_captured_step_is_one_call_that_waits_only_at_its_end_and_allocates_nothing()
     {
         var driver = new FakeDriver();
         using Backend backend = Open(driver);
@@ -70,7 +70,7 @@ public sealed class RecordedPassTests : IDisposable
     }
 
     [Fact]
-    public void A_recorded_step_that_is_not_finite_is_skipped_on_the_GPU_and_told_as_on_the_CPU()
+    public void A_captured_step_that_is_not_finite_is_skipped_on_the_GPU_and_told_as_on_the_CPU()
     {
         Assert.Equal(Run(CpuBackend.Create(1)), Run(Open(new FakeDriver())));
 
@@ -112,7 +112,7 @@ public sealed class RecordedPassTests : IDisposable
     [InlineData(TaskKind.MultiLabel, FineTuneMethod.Full, ClassWeighting.Even)]
     [InlineData(TaskKind.MultiLabel, FineTuneMethod.Head, ClassWeighting.Balanced)]
     [InlineData(TaskKind.Regression, FineTuneMethod.Full, ClassWeighting.Even)]
-    public void Fine_tuning_and_its_predictions_have_the_bits_of_passes_that_are_neither_rounded_nor_recorded(
+    public void Fine_tuning_and_its_predictions_have_the_bits_of_passes_that_are_neither_rounded_nor_captured(
         TaskKind kind, FineTuneMethod method, ClassWeighting weights)
     {
         using Backend cpu = CpuBackend.Create(1);
@@ -139,7 +139,7 @@ public sealed class RecordedPassTests : IDisposable
     }
 
     [Fact]
-    public void Embeddings_by_recordings_have_the_same_bits()
+    public void Embeddings_by_captured_graphs_have_the_same_bits()
     {
         int[][] shapes = [[5, 9], [7, 7], [2, 12], [1, 3], [140, 30, 30], [6, 8], [4, 4], [9, 5], [150, 20, 20], [140, 30, 40], [139, 31, 30]];
         foreach (Pooling? pooling in (Pooling?[])[Pooling.Mean, Pooling.Max, null])
@@ -147,7 +147,7 @@ public sealed class RecordedPassTests : IDisposable
             var driver = new FakeDriver();
             Assert.Equal(Embed(new CudaBackend(new InterpretedDevice())), Embed(Open(driver)));
 
-            // Four of eleven batches come after one of their shapes; a recording is one call.
+            // Four of eleven batches come after one of their shapes; a graph is one call.
             Assert.InRange(driver.LaunchCalls, 1, 8 * 14);
             Assert.Equal((0, 0L), (driver.Held, driver.LiveBytes));
 
@@ -225,7 +225,7 @@ public sealed class RecordedPassTests : IDisposable
     }
 
     [Fact]
-    public void Recordings_are_bounded_and_those_not_used_for_longest_go()
+    public void The_cache_of_graphs_is_bounded_and_drops_the_least_recently_used()
     {
         var driver = new FakeDriver();
         using Backend backend = Open(driver);
@@ -239,24 +239,24 @@ public sealed class RecordedPassTests : IDisposable
             return x;
         }
 
-        using var recordings = new Recordings<int>(backend, capacity: 2);
+        using var graphs = new GraphCache<int>(backend, capacity: 2);
         int held = driver.Held;
-        foreach (int key in (int[])[1, 1, 2, 2, 1, 3, 3]) recordings.Run(key, Work);
-        Assert.Equal((held + 2, 6, 4L), (driver.Held, run, recordings.Replays));
-        recordings.Run(1, Work);
-        Assert.Equal((6, 5L), (run, recordings.Replays));
-        recordings.Run(2, Work);
-        Assert.Equal((7, 5L), (run, recordings.Replays));
+        foreach (int key in (int[])[1, 1, 2, 2, 1, 3, 3]) graphs.Run(key, Work);
+        Assert.Equal((held + 2, 6, 4L), (driver.Held, run, graphs.Replays));
+        graphs.Run(1, Work);
+        Assert.Equal((6, 5L), (run, graphs.Replays));
+        graphs.Run(2, Work);
+        Assert.Equal((7, 5L), (run, graphs.Replays));
 
         // A profile wants to see every operation.
         backend.Profile = new Profile();
-        recordings.Run(2, Work);
-        recordings.Run(2, Work);
-        Assert.Equal((9, 5L), (run, recordings.Replays));
+        graphs.Run(2, Work);
+        graphs.Run(2, Work);
+        Assert.Equal((9, 5L), (run, graphs.Replays));
     }
 
     [Fact]
-    public void A_recording_is_not_run_after_memory_was_returned_that_it_may_use()
+    public void A_graph_is_not_replayed_after_memory_was_returned_that_it_may_use()
     {
         var driver = new FakeDriver();
         using Backend backend = Open(driver);
@@ -270,16 +270,16 @@ public sealed class RecordedPassTests : IDisposable
             return x;
         }
 
-        using var recordings = new Recordings<int>(backend);
-        for (int i = 0; i < 3; i++) recordings.Run(0, Work);
-        Assert.Equal((2, 2L), (run, recordings.Replays));
+        using var graphs = new GraphCache<int>(backend);
+        for (int i = 0; i < 3; i++) graphs.Run(0, Work);
+        Assert.Equal((2, 2L), (run, graphs.Replays));
         storage.Dispose();
         storage = backend.Allocate(64);
         var values = new float[8];
-        backend.Download<float>(recordings.Run(0, Work), values);
-        Assert.Equal((3, 2L), (run, recordings.Replays));
-        recordings.Run(0, Work);
-        Assert.Equal((4, 3L), (run, recordings.Replays));
+        backend.Download<float>(graphs.Run(0, Work), values);
+        Assert.Equal((3, 2L), (run, graphs.Replays));
+        graphs.Run(0, Work);
+        Assert.Equal((4, 3L), (run, graphs.Replays));
         storage.Dispose();
     }
 

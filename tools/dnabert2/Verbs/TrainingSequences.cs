@@ -8,7 +8,7 @@ namespace Dnabert2.Tool;
 /// <param name="options">How they are read.</param>
 /// <param name="terminal">Where progress is shown.</param>
 /// <param name="quiet">Whether none is.</param>
-internal sealed class Corpus(string[] paths, SequenceOptions options, Terminal terminal, bool quiet)
+internal sealed class TrainingSequences(string[] paths, SequenceOptions options, Terminal terminal, bool quiet)
 {
     /// <summary>The longest piece given at once, so that an interruption does not wait for a chromosome.</summary>
     private const int PieceLength = 1 << 20;
