@@ -1,6 +1,8 @@
+using Dnabert2.Adapters;
+using Dnabert2.Folders;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Dnabert2;
 

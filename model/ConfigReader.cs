@@ -1,4 +1,4 @@
-using Dnabert2.Training;
+using Dnabert2.Data;
 
 namespace Dnabert2;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Dnabert2.Training;
+using Dnabert2.Data;
 
 namespace Dnabert2;
 

@@ -1,3 +1,4 @@
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;

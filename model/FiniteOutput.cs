@@ -1,4 +1,4 @@
-using Engine.Runtime;
+using Dnabert2.Weights;
 
 namespace Dnabert2;
 

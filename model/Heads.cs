@@ -1,6 +1,5 @@
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Dnabert2;
 

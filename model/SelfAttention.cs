@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Dnabert2.Benchmarking;
+using Dnabert2.Folders;
 using Engine.Autograd;
 using Engine.Kernels;
 

@@ -1,6 +1,7 @@
 using Conformance.Cases;
 using Conformance.Model;
 using Dnabert2;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

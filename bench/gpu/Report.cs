@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 

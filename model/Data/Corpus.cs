@@ -1,7 +1,8 @@
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
+using Dnabert2.Training;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>What windows are for.</summary>
 public enum Split

@@ -2,9 +2,10 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Kernels;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>The building of a corpus: species after species, record after record, window after window.</summary>
 internal sealed class CorpusBuild(

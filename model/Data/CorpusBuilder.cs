@@ -1,8 +1,9 @@
+using Dnabert2.Files;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
+using Dnabert2.Training;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>How far the building of a corpus is.</summary>
 /// <param name="Species">The species at work.</param>

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>A shard of a corpus: windows of one species and one split.</summary>
 /// <param name="File">Its name in the corpus' folder.</param>

@@ -1,6 +1,6 @@
 using Dnabert2.Sequences;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>How sequences are cut into windows, and which of these are held out.</summary>
 public sealed record CorpusOptions

@@ -1,4 +1,4 @@
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>A sequence file of a corpus, and whose sequences it holds.</summary>
 /// <param name="Species">The name under which its windows are weighted and evaluated; files of one name are one species.</param>

@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>SHA-256, in lower-case hexadecimal.</summary>
 internal static class FileHash

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Unicode;
-using Engine.Runtime;
+using Dnabert2.Files;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// The fields of a JSON object, looked up in constant time; every fault is an <see cref="InvalidDataException"/> that names file and key.

@@ -1,4 +1,4 @@
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// Masked samples, packed one after the other and cut into micro-batches of a token budget. Its memory is allocated once.

@@ -1,7 +1,8 @@
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Kernels;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// Masks tokens for the language-model objective: each token of a window is chosen on its own with a probability; of the chosen ones a

@@ -1,7 +1,7 @@
 using System.Numerics;
 using Engine.Kernels;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// A pseudo-random permutation of the numbers below a count that needs no table: a Feistel network whose rounds are blocks of the

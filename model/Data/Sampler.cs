@@ -1,6 +1,7 @@
+using Dnabert2.Training;
 using Engine.Kernels;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>A window drawn for training.</summary>
 /// <param name="Species">The number of its species.</param>

@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using Engine.Runtime;
+using Dnabert2.Files;
+using Dnabert2.Training;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// A file of windows, of which each is read when it is asked for: eight bytes «DNA2WIN1», the number of windows and of tokens (U32 each),

@@ -2,7 +2,7 @@ using System.Collections;
 using System.Numerics;
 using Dnabert2.Tokenizers;
 
-namespace Dnabert2.Training;
+namespace Dnabert2.Data;
 
 /// <summary>
 /// Which held-out windows share a run of bases with a training window, on either strand: what is learned by heart there is no sign of

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

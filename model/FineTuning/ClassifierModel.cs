@@ -1,3 +1,4 @@
+using Dnabert2.Folders;
 using Engine.Autograd;
 using Engine.Runtime;
 

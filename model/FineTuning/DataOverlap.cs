@@ -1,3 +1,4 @@
+
 namespace Dnabert2.FineTuning;
 
 /// <summary>What is there more than once in one part of a task.</summary>

@@ -1,4 +1,5 @@
-using Dnabert2.Training;
+using Dnabert2.Adapters;
+using Dnabert2.Folders;
 using Engine.Autograd;
 using Engine.Runtime;
 

@@ -1,4 +1,4 @@
-using Dnabert2.Training;
+using Dnabert2.Adapters;
 using Engine.Autograd;
 
 namespace Dnabert2.FineTuning;

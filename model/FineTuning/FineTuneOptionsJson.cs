@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
 using Dnabert2.Training;
 
 namespace Dnabert2.FineTuning;

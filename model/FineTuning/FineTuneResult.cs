@@ -1,7 +1,9 @@
 using System.Text.Json;
+using Dnabert2.Data;
+using Dnabert2.Files;
+using Dnabert2.FineTuning.Suites;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
-using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
 

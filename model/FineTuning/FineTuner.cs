@@ -1,4 +1,8 @@
 using System.Diagnostics;
+using Dnabert2.Adapters;
+using Dnabert2.Files;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
 using Engine.Kernels;

@@ -1,3 +1,5 @@
+using Dnabert2.Data;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Runtime;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Dnabert2.Data;
 using Dnabert2.Sequences;
 
 namespace Dnabert2.FineTuning;

@@ -1,3 +1,4 @@
+
 namespace Dnabert2.FineTuning;
 
 /// <summary>The parts of a task's data.</summary>

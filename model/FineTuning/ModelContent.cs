@@ -1,4 +1,5 @@
-using Dnabert2.Training;
+using Dnabert2.Data;
+using Dnabert2.Folders;
 
 namespace Dnabert2.FineTuning;
 

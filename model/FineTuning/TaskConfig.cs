@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Data;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 
 namespace Dnabert2.FineTuning;

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
 

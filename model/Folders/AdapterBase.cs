@@ -1,4 +1,6 @@
-namespace Dnabert2;
+using Dnabert2.Adapters;
+
+namespace Dnabert2.Folders;
 
 /// <summary>Finds the model that an adapter is an addition to.</summary>
 internal static class AdapterBase

@@ -3,9 +3,9 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Dnabert2.Training;
+using Dnabert2.Data;
 
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>
 /// The identity of an adapter's base: what the encoder's weights are, in whatever folder, files and types they lie. It is the SHA-256 of a

@@ -1,7 +1,8 @@
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
 
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>What a folder holds of a model, and what it lacks: to be told to people before anything is loaded.</summary>
 public sealed class ModelInventory

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Dnabert2.Training;
-using Engine.Runtime;
+using Dnabert2.Data;
+using Dnabert2.Files;
 
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>
 /// What goes along from the folder that a model was loaded from when the model is written again: the keys of its <c>config.json</c> that

@@ -1,11 +1,13 @@
-using Dnabert2.FineTuning;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>
 /// A folder that a model can be loaded from: a model as Hugging Face or this library writes it; a LoRA adapter, as the Python library PEFT

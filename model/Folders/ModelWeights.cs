@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
-using Dnabert2.Training;
-using Engine.Runtime;
+using Dnabert2.Data;
+using Dnabert2.Weights;
 
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>A tensor of a model folder.</summary>
 /// <param name="Name">Its name in the model; wrappers of training scripts are taken off.</param>

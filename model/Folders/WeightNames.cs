@@ -1,4 +1,4 @@
-namespace Dnabert2;
+namespace Dnabert2.Folders;
 
 /// <summary>The names of weights in the model, whatever training scripts have wrapped around them.</summary>
 internal static class WeightNames

@@ -1,4 +1,5 @@
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Engine.Runtime;
 
 namespace Dnabert2.Interpretation;

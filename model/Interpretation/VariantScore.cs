@@ -1,3 +1,4 @@
+using Dnabert2.Embeddings;
 using Dnabert2.Sequences;
 
 namespace Dnabert2.Interpretation;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dnabert2.Sequences;
+using Dnabert2.Training;
 
 namespace Dnabert2.Interpretation;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using Engine.Runtime;
+using Dnabert2.Files;
 
 namespace Dnabert2.Training;
 

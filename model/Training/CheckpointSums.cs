@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
-using Engine.Runtime;
+using Dnabert2.Data;
+using Dnabert2.Files;
 
 namespace Dnabert2.Training;
 

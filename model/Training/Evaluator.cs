@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,3 +1,5 @@
+using Dnabert2.Data;
+
 namespace Dnabert2.Training;
 
 /// <summary>

@@ -1,5 +1,5 @@
 using System.Text;
-using Engine.Runtime;
+using Dnabert2.Files;
 
 namespace Dnabert2.Training;
 

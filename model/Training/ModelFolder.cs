@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
+using Dnabert2.Folders;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Dnabert2.Training;
 

@@ -1,8 +1,7 @@
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
-namespace Dnabert2;
+namespace Dnabert2.Training;
 
 /// <summary>The losses a DNABERT-2 is trained with.</summary>
 public static class Objectives

@@ -1,5 +1,6 @@
+using Dnabert2.Data;
+using Dnabert2.Files;
 using Engine.Autograd;
-using Engine.Runtime;
 
 namespace Dnabert2.Training;
 

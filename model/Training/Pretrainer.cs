@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using Engine.Runtime;
+using Dnabert2.Data;
+using Dnabert2.Files;
+using Dnabert2.Folders;
 
 namespace Dnabert2.Training;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using Engine.Runtime;
+using Dnabert2.Data;
+using Dnabert2.Files;
 
 namespace Dnabert2.Training;
 

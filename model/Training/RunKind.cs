@@ -1,6 +1,6 @@
 using System.IO.Enumeration;
 using System.Text;
-using Engine.Runtime;
+using Dnabert2.Files;
 
 namespace Dnabert2.Training;
 

@@ -1,6 +1,8 @@
 using System.Text;
+using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
-using Engine.Runtime;
+using Dnabert2.Folders;
 
 namespace Dnabert2.Training;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Dnabert2.Data;
 
 namespace Dnabert2.Training;
 

@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Files;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Training;

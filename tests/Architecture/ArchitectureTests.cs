@@ -135,6 +135,49 @@ public partial class ArchitectureTests
         }
     }
 
+    /// <summary>
+    /// A namespace is the root namespace of its project with its folders behind it. The exceptions are folders of parts that a program names
+    /// together: the operations, whose folders have the names of types, and the two tokenizers.
+    /// </summary>
+    private static readonly Dictionary<string, string> SharedNamespaces = new()
+    {
+        ["engine/kernels"] = "Engine.Kernels",
+        ["engine/kernels/Gpu"] = "Engine.Kernels.Gpu",
+        ["engine/autograd/Ops"] = "Engine.Autograd",
+        ["tokenizer/Bpe"] = "Dnabert2.Tokenizers",
+        ["tokenizer/Kmer"] = "Dnabert2.Tokenizers",
+    };
+
+    [Fact]
+    public void Namespaces_are_folders()
+    {
+        var roots = ProjectFiles("engine", "model", "tokenizer", "tools", "tests").ToDictionary(
+            project => Path.GetDirectoryName(project)!, project => XDocument.Load(project).Descendants("RootNamespace").Single().Value);
+        int found = 0;
+        foreach (string path in Files("*.cs", "engine", "model", "tokenizer", "tools", "tests"))
+        {
+            if (Namespace().Match(File.ReadAllText(path)) is not { Success: true } match) continue;
+            string expected = NamespaceOf(Path.GetDirectoryName(path)!, roots);
+            Assert.True(match.Groups[1].Value == expected, $"{path} is in the namespace {match.Groups[1].Value}, not in {expected}");
+            found++;
+        }
+
+        Assert.True(found > 500, "the sources were not found");
+    }
+
+    private static string NamespaceOf(string folder, Dictionary<string, string> roots)
+    {
+        for (string outer = folder; ; outer = Path.GetDirectoryName(outer)!)
+        {
+            if (SharedNamespaces.TryGetValue(Path.GetRelativePath(SharedData.Checkout, outer).Replace('\\', '/'), out string? shared)) return shared;
+            if (!roots.TryGetValue(outer, out string? root)) continue;
+            return string.Join('.', Path.GetRelativePath(outer, folder).Split(Path.DirectorySeparatorChar).Where(part => part != ".").Prepend(root));
+        }
+    }
+
+    [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
+    private static partial Regex Namespace();
+
     [GeneratedRegex(@"^using (?<static>static )?((?<alias>\w+) = )?(?<name>[\w.]+)(<.*>)?;$")]
     private static partial Regex UsingDirective();
 

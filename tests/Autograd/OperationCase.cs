@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Tests.Autograd;
 

@@ -1,3 +1,4 @@
+using Dnabert2.Data;
 using Tests.Tools;
 using Tests.Weights;
 

@@ -1,10 +1,13 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Dnabert2;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;
 

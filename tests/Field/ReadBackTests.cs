@@ -1,7 +1,10 @@
 using System.Text;
 using System.Xml.Linq;
-using Dnabert2;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
 using Tests.Files;

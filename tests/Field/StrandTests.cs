@@ -1,5 +1,6 @@
 using System.Text;
 using Dnabert2;
+using Dnabert2.Embeddings;
 using Tests.Interpretation;
 using Tests.Tools;
 using Tests.Weights;

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Engine.Runtime;
+using Dnabert2.Files;
 using Microsoft.Win32.SafeHandles;
 using Tests.Weights;
 

@@ -1,5 +1,5 @@
+using Dnabert2.Files;
 using Dnabert2.Training;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Files;

@@ -1,5 +1,5 @@
 using System.Runtime.Versioning;
-using Engine.Runtime;
+using Dnabert2.Files;
 using Tests.Weights;
 
 namespace Tests.Files;

@@ -1,6 +1,9 @@
 using Conformance.Cases;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Runtime;
 using Tests.Tools;

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Dnabert2;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
-using Dnabert2.Training;
 
 namespace Tests.FineTuning;
 

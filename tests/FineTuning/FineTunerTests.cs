@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Dnabert2;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;

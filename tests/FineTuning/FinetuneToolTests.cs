@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
 using Tests.Tools;
 

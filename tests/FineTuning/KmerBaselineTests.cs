@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Baselines;
 using Dnabert2.Metrics;
 
 namespace Tests.FineTuning;

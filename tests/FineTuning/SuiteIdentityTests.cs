@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using Dnabert2;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
 using Tests.Weights;
 
 namespace Tests.FineTuning;

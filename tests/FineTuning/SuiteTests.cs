@@ -3,6 +3,7 @@ using System.Text;
 using System.Xml.Linq;
 using Dnabert2;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
 using Dnabert2.Metrics;
 using Tests.Weights;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Dnabert2;
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
 using Engine.Kernels;

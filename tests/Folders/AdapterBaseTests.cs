@@ -1,7 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Dnabert2;
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
+using Dnabert2.Weights;
 using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Tools;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dnabert2;
+using Dnabert2.Embeddings;
 using Dnabert2.FineTuning;
 using Tests.Tools;
 

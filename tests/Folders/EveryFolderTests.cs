@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
-using Dnabert2;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Tools;
 using Tests.Weights;
 

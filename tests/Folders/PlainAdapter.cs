@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Dnabert2;
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
 using Tests.Interpretation;
 using Tests.Weights;

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Tests.Folders;
 

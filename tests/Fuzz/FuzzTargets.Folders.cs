@@ -1,11 +1,13 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Dnabert2;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Folders;
 using Tests.Interpretation;
 using Tests.Tools;

@@ -2,8 +2,11 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text;
 using Dnabert2;
+using Dnabert2.Adapters;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
 using Dnabert2.Tool;
+using Dnabert2.Tool.Verbs;
 using Dnabert2.Training;
 
 namespace Tests.Fuzz;

@@ -3,11 +3,14 @@ using System.Text;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using Dnabert2;
+using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Training;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.FineTuning;
 using Tests.Tools;
 using Tests.Training;
@@ -85,7 +88,7 @@ public sealed partial class FuzzTargets
         try
         {
             Replace(path, index);
-            using Corpus corpus = Dnabert2.Training.Corpus.Open(folder);
+            using Corpus corpus = Dnabert2.Data.Corpus.Open(folder);
             ulong sum = 0;
             for (int s = 0; s < corpus.Species.Count; s++)
                 foreach (Split split in Enum.GetValues<Split>())

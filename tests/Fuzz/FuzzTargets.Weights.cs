@@ -1,6 +1,6 @@
 using System.Text;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Fuzz;

@@ -1,5 +1,6 @@
 using Conformance.Gpu;
 using Conformance.Ptx;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Tests.Ptx;
 

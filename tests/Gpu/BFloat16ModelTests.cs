@@ -1,5 +1,7 @@
 using Conformance.Gpu;
 using Dnabert2;
+using Dnabert2.Data;
+using Dnabert2.Embeddings;
 using Dnabert2.Training;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,6 +1,9 @@
 using Conformance.Gpu;
 using Dnabert2;
+using Dnabert2.Data;
+using Dnabert2.Embeddings;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;

@@ -2,6 +2,7 @@ using Conformance.Cases;
 using Conformance.Gpu;
 using Conformance.Model;
 using Dnabert2;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;

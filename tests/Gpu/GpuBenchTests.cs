@@ -1,5 +1,6 @@
 using Conformance.Cases;
 using Conformance.Gpu;
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 using GpuBench;

@@ -1,3 +1,4 @@
+using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime.Cuda;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;

@@ -1,5 +1,6 @@
 using Conformance.Model;
 using Dnabert2;
+using Dnabert2.Adapters;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -26,7 +27,7 @@ public class GoldenLoraTests
         var factors = new Dictionary<string, (double[] A, double[] B)>();
         using var run = new TrainingRun(golden, "cls", recompute, prepare: model =>
         {
-            Dnabert2.Lora.Attach(model, Options, ModelParts.Classifier);
+            Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier);
             foreach (Linear layer in model.Encoder.Linears) factors.Add(layer.Prefix, (Random(layer.Addition!.Down), Random(layer.Addition.Up)));
         }, source: (p, index, values) =>
         {
@@ -74,10 +75,10 @@ public class GoldenLoraTests
     {
         using var golden = new Golden(SharedData.Golden("train_cls_lora"), batched: true);
         uint factors = 0;
-        using var run = new TrainingRun(golden, "cls", recompute: false, prepare: model => Dnabert2.Lora.Attach(model, Options, ModelParts.Classifier),
+        using var run = new TrainingRun(golden, "cls", recompute: false, prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
             source: (p, index, values) =>
             {
-                if (!Dnabert2.Lora.IsFactor(p)) golden.Fill(p, index, values);
+                if (!Dnabert2.Adapters.Lora.IsFactor(p)) golden.Fill(p, index, values);
                 else Golden.Fill(5000 + factors++, p.Kind == ParameterKind.LowRankDown ? 0.5 : 0.3, 0, values);
             });
         GoldenTrainingChecks.Trajectory(run);

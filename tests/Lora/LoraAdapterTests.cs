@@ -1,8 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2;
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Training;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

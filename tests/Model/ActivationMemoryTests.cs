@@ -1,5 +1,6 @@
 using Conformance.Model;
 using Dnabert2;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

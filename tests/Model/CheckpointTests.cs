@@ -2,6 +2,8 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Conformance.Model;
 using Dnabert2;
+using Dnabert2.Embeddings;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,6 +1,7 @@
 using System.Text;
 using CommunityToolkit.HighPerformance;
 using Dnabert2;
+using Dnabert2.Embeddings;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Engine.Kernels;

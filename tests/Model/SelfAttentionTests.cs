@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using AttentionVariant;
 using Dnabert2;
+using Dnabert2.Data;
+using Dnabert2.Embeddings;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Tools;

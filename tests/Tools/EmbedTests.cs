@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text;
 using Dnabert2;
+using Dnabert2.Embeddings;
 using Dnabert2.Sequences;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Tools;

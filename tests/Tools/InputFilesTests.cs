@@ -1,3 +1,4 @@
+using Dnabert2.Embeddings;
 using Dnabert2.Tool;
 using Tests.Files;
 using Tests.Weights;
@@ -115,9 +116,9 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         string file = Write("a.fa", $">a\n{Bases(300_000)}\n>b\n{Bases(70)}N{Bases(200_000)}N{Bases(90)}\n>c\n{Bases(30)}\n");
         string[] options = ["--pooling", pooling, "--max-tokens", "32", "--on-too-long", "truncate"];
         ToolRun run = Embed([file, .. options]);
-        var expected = new Dnabert2.EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = Dnabert2.TooLong.Truncate };
+        var expected = new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Truncate };
         using var model = Dnabert2.Dnabert2Model.Load(toy.Folder);
-        var embedder = new Dnabert2.Embedder(model, expected);
+        var embedder = new Embedder(model, expected);
         var records = Dnabert2.Sequences.SequenceReader.Read(file);
         string[] rows = pooling == "mean"
             ? [.. embedder.Embed(records).Select(e => $"{e.Id} {e.Bases} {e.Tokens} {e.Truncated} {e.Vector.Span[0]:R}")]

@@ -10,6 +10,7 @@ public sealed class PackageTests
 {
     private const string Program = """
         using Dnabert2;
+        using Dnabert2.Embeddings;
         using var model = Dnabert2Model.LoadDefault();
         var vectors = new Embedder(model).Embed(["ACGTTGCATTGACCA", "GGGATTTACCCATTG"]);
         Console.WriteLine($"{vectors.Height} x {vectors.Width}");

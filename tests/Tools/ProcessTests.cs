@@ -4,6 +4,7 @@ using System.Text;
 using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.Tool;
+using Dnabert2.Tool.Verbs;
 using Tests.FineTuning;
 using Tests.Weights;
 

@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
 using Dnabert2;
 using Dnabert2.Tokenizers;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Tools;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.IO.Compression;
+using Dnabert2.Files;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
 using Tests.Weights;
 
 namespace Tests.Tools;

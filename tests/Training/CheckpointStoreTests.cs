@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
 using Engine.Autograd;

@@ -1,7 +1,7 @@
 using System.Text;
+using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
-using Dnabert2.Training;
-using Engine.Runtime;
 
 namespace Tests.Training;
 

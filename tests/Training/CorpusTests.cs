@@ -1,6 +1,6 @@
 using System.Text;
+using Dnabert2.Data;
 using Dnabert2.Sequences;
-using Dnabert2.Training;
 
 namespace Tests.Training;
 

@@ -1,4 +1,5 @@
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;

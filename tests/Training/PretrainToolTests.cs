@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using Dnabert2;
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Kernels;
-using Engine.Runtime;
 using Tests.Tools;
 
 namespace Tests.Training;

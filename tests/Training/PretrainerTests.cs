@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;

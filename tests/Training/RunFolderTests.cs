@@ -1,5 +1,8 @@
 using System.Diagnostics;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Runtime;
 using Tests.FineTuning;
@@ -98,7 +101,7 @@ public sealed class RunFolderTests : IDisposable
         using var toy = new ToyTask(_backend);
         LabelledTask task = toy.Task();
         // Everything that may come along from the folder of the model.
-        foreach (string name in Dnabert2.ModelOrigin.Names) File.WriteAllText(Path.Combine(toy.Start, name), "{}");
+        foreach (string name in ModelOrigin.Names) File.WriteAllText(Path.Combine(toy.Start, name), "{}");
         string config = Path.Combine(toy.Start, "config.json");
         File.WriteAllText(config, "{\"auto_map\":{\"AutoModel\":\"bert_layers.BertModel\"}," + File.ReadAllText(config).TrimStart()[1..]);
         var made = new SortedSet<string>(StringComparer.Ordinal);

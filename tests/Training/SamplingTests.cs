@@ -1,3 +1,4 @@
+using Dnabert2.Data;
 using Dnabert2.Training;
 
 namespace Tests.Training;

@@ -1,5 +1,6 @@
 using System.Text;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Kernels;

@@ -1,5 +1,6 @@
 using Conformance.Gpu;
 using Dnabert2;
+using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Kernels;
 using Engine.Runtime;

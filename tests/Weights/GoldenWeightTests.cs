@@ -1,6 +1,6 @@
 using System.Text.Json;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Tests.Weights;
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Tests.Weights;
 

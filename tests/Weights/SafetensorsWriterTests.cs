@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,6 +1,6 @@
 using Conformance.Cases;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Tests.Weights;
 

@@ -1,3 +1,4 @@
+
 namespace Dnabert2.Sequences;
 
 /// <summary>The layout of a sequence file. Compression is not part of it: gzip is recognised by its first bytes.</summary>

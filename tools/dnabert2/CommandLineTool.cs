@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Text;
+using Dnabert2.Tool.Verbs;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Tool;

@@ -1,4 +1,5 @@
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Verbs;
 
 namespace Dnabert2.Tool;
 

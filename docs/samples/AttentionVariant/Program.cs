@@ -1,6 +1,8 @@
 using AttentionVariant;
 using Dnabert2;
 using Dnabert2.Benchmarking;
+using Dnabert2.Embeddings;
+using Dnabert2.Folders;
 using Engine.KernelCompiler;
 using Engine.Kernels;
 using Engine.Runtime;

@@ -1,5 +1,4 @@
 using Engine.Kernels;
-using Engine.Runtime;
 
 namespace Engine.Autograd;
 

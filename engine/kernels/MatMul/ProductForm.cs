@@ -1,4 +1,6 @@
-namespace Engine.Kernels.Gpu;
+using Engine.Kernels.Gpu;
+
+namespace Engine.Kernels;
 
 /// <summary>Which product of a linear layer: it decides how the factors lie.</summary>
 internal enum ProductKind

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Engine.Kernels.Gpu;
 
-namespace Engine.Kernels.Gpu;
+namespace Engine.Kernels;
 
 /// <summary>
 /// Which form of a product is the fastest, by GPU architecture and shape, as it was measured (<c>bench/gpu</c>, «tune»). A line an entry:

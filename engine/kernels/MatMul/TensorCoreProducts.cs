@@ -1,4 +1,6 @@
-namespace Engine.Kernels.Gpu;
+using Engine.Kernels.Gpu;
+
+namespace Engine.Kernels;
 
 /// <summary>Matrix products of bf16 operands on tensor cores, in the form that a table says.</summary>
 /// <param name="device">The GPU.</param>

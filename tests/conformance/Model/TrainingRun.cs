@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dnabert2;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;

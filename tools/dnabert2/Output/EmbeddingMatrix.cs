@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
-using Engine.Runtime;
+using Dnabert2.Embeddings;
+using Dnabert2.Files;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// Vectors as a binary matrix of little-endian fp32, and a table beside it that says what each row is of. The header is written last,

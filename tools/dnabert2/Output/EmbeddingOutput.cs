@@ -1,6 +1,7 @@
-using Engine.Runtime;
+using Dnabert2.Embeddings;
+using Dnabert2.Files;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>What a result holds.</summary>
 /// <param name="Width">Numbers a vector has.</param>

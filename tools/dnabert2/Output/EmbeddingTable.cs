@@ -1,6 +1,7 @@
-using Engine.Runtime;
+using Dnabert2.Embeddings;
+using Dnabert2.Files;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>Vectors as text: a row for each, with what it is of and its numbers in columns <c>d0</c>, <c>d1</c>, ….</summary>
 internal sealed class EmbeddingTable : EmbeddingOutput

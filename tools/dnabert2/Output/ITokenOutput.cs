@@ -1,6 +1,6 @@
 using Dnabert2.Sequences;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>Where the tokens of records go.</summary>
 internal interface ITokenOutput

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// The bytes before a matrix of fp32 numbers in a file. Their length does not depend on the number of rows, so that they are written

@@ -1,6 +1,6 @@
 using Dnabert2.FineTuning;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (yes

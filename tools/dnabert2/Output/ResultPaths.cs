@@ -1,6 +1,6 @@
-using Engine.Runtime;
+using Dnabert2.Files;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>Refuses, before any work is done, to write a result where it cannot go or over what it is made from.</summary>
 internal static class ResultPaths

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>Writes rows of fields as UTF-8 text, without allocating for numbers. Disposing does not write what is left: <see cref="Flush"/> does.</summary>
 /// <param name="stream">Where the text goes; it is left open.</param>

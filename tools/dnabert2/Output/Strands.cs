@@ -1,4 +1,4 @@
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>How a result says that its numbers are averages over both strands; one that does not is of the sequences as they stand.</summary>
 internal static class Strands

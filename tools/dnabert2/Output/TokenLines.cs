@@ -1,7 +1,7 @@
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>Writes the tokens of each record on a line, special tokens included.</summary>
 /// <param name="tokenizer">The tokenizer.</param>

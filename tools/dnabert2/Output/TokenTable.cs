@@ -1,7 +1,7 @@
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// Writes a row for each token, special ones left out, with the columns of <c>embed --pooling none</c>; of pairs a column

@@ -1,7 +1,8 @@
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
 internal sealed class AttributeRun(

@@ -1,10 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
+using Dnabert2.Files;
+using Dnabert2.Folders;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>attribute</c>: sequences in, the effect of every substitution out.</summary>
 internal sealed class AttributeVerb

@@ -6,7 +6,7 @@ using System.Text;
 using Dnabert2.Benchmarking;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>bench attention</c>: attention and its gradient with each score modification.</summary>
 internal sealed class BenchAttentionVerb

@@ -7,7 +7,7 @@ using Dnabert2.Tokenizers;
 using Engine.Kernels;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>bench</c>: what this machine can do, and what the engine makes of it.</summary>
 internal sealed class BenchVerb

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>An option that takes one of a few words.</summary>
 internal sealed class Choice<T>

@@ -3,7 +3,7 @@ using System.Globalization;
 using Engine.Kernels;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Where and in what a verb computes: <c>--device</c>, <c>--dtype</c> and <c>--threads</c>.</summary>
 /// <param name="terminal">Whose GPUs there are.</param>

@@ -1,8 +1,11 @@
 using System.CommandLine;
+using Dnabert2.Files;
+using Dnabert2.Folders;
+using Dnabert2.Tool.Output;
+using Dnabert2.Weights;
 using Engine.Kernels;
-using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>convert</c>: weights in PyTorch's format in, safetensors out.</summary>
 internal sealed class ConvertVerb

@@ -1,4 +1,7 @@
-namespace Dnabert2.Tool;
+using Dnabert2.Embeddings;
+using Dnabert2.Tool.Output;
+
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
 internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal) : IProgress<EmbedProgress>

@@ -1,9 +1,12 @@
 using System.CommandLine;
+using Dnabert2.Embeddings;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 using Engine.Kernels;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>embed</c>: sequences in, vectors out.</summary>
 internal sealed class EmbedVerb

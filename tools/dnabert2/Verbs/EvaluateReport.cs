@@ -1,7 +1,8 @@
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
 using Dnabert2.Metrics;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Shows how a suite goes: a line for each run, and one that is written over for the steps of the run at work.</summary>
 /// <param name="terminal">Where it is shown.</param>

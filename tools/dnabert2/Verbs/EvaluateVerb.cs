@@ -1,11 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Training;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>evaluate</c>: a model on the tasks of a benchmark, beside published results.</summary>
 internal sealed class EvaluateVerb

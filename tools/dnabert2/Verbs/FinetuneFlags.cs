@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The options of <c>finetune</c> that make a recipe; those that are not given leave what is there.</summary>
 internal sealed class FinetuneFlags

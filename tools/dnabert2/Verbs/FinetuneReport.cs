@@ -1,7 +1,7 @@
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Shows how a fine-tuning goes: a line for the steps, and one for each evaluation and skipped step.</summary>
 /// <param name="terminal">Where it is shown.</param>

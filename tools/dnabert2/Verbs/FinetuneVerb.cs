@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>finetune</c>: labelled sequences in, a classifier or regression out.</summary>
 internal sealed class FinetuneVerb

@@ -2,14 +2,16 @@ using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
+using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>info</c>: what this machine and a model are.</summary>
 internal sealed class InfoVerb

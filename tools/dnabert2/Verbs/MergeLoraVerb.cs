@@ -1,6 +1,7 @@
 using System.CommandLine;
+using Dnabert2.Folders;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>merge-lora</c>: an adapter and its base in, a plain model folder out.</summary>
 internal sealed class MergeLoraVerb

@@ -1,6 +1,7 @@
 using System.CommandLine;
+using Dnabert2.Folders;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Which model a verb takes: <c>--model</c>, or another name, and <c>--base</c> of an adapter.</summary>
 internal sealed class ModelChoice

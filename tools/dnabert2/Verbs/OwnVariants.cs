@@ -5,7 +5,7 @@ using Dnabert2.Benchmarking;
 using Engine.Kernels;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>A score modification of somebody's assembly, with its parameters.</summary>
 /// <param name="Attention">Its attention.</param>

@@ -1,9 +1,12 @@
 using System.CommandLine;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>predict</c>: sequences in, labels out.</summary>
 internal sealed class PredictVerb

@@ -1,6 +1,6 @@
 using Dnabert2.Training;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Shows how a pre-training goes: a line for the steps, and one for each evaluation, checkpoint and skipped step.</summary>
 /// <param name="terminal">Where it is shown.</param>

@@ -1,10 +1,11 @@
 using System.CommandLine;
+using Dnabert2.Data;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling.</summary>
 internal sealed class PretrainVerb

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Dnabert2.Sequences;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The options of how sequence files are read.</summary>
 /// <param name="pairs">Whether the verb takes pairs of sequences.</param>

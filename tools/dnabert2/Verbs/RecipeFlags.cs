@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The options of <c>pretrain</c> that set values of records; those that are not given leave what is there.</summary>
 internal sealed class RecipeFlags

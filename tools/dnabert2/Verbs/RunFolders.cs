@@ -1,6 +1,6 @@
 using Dnabert2.Training;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The folders of several runs, let go of together.</summary>
 internal sealed class RunFolders : IDisposable

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>Options that set values of a record; those that are not given leave what is there.</summary>
 internal sealed class Setters<TRecord>

@@ -4,7 +4,7 @@ using System.Globalization;
 using Dnabert2.Sequences;
 using Dnabert2.Training;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>What several verbs have in common.</summary>
 internal static class Shared

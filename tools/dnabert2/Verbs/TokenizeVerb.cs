@@ -1,9 +1,11 @@
 using System.CommandLine;
+using Dnabert2.Files;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
+using Dnabert2.Tool.Output;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>tokenize</c>: sequences in, a line of tokens for each out.</summary>
 internal sealed class TokenizeVerb

@@ -1,9 +1,10 @@
 using System.CommandLine;
+using Dnabert2.Files;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
-using Engine.Runtime;
+using Dnabert2.Tool.Output;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>train-tokenizer</c>: sequences in, a <c>tokenizer.json</c> out.</summary>
 internal sealed class TrainTokenizerVerb

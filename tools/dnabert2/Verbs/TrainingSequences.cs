@@ -1,7 +1,7 @@
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The sequences of several files, with progress over all of them.</summary>
 /// <param name="paths">The files.</param>

@@ -1,8 +1,9 @@
 using Dnabert2.FineTuning;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>variants</c>: variants stream through, and what became of them is counted.</summary>
 /// <param name="model">The model.</param>

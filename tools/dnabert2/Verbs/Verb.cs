@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Dnabert2.Tool;
+namespace Dnabert2.Tool.Verbs;
 
 /// <summary>A verb of the tool, with lines to learn it from.</summary>
 /// <param name="name">The verb.</param>

@@ -1,0 +1,106 @@
+using System.Runtime.InteropServices;
+using Engine.Autograd;
+using Engine.Kernels;
+using Engine.Runtime;
+using Engine.Runtime.Cuda;
+
+namespace Dnabert2.Embeddings;
+
+/// <summary>Chunks of token sequences on their way through the encoder: collected up to the token budget, then run together.</summary>
+internal sealed class ChunkBatch : IDisposable
+{
+    private readonly Dnabert2Model _model;
+    private readonly Arena _arena;
+    private readonly Tape _tape;
+    private readonly RoundedBatch _rounded;
+    private readonly GraphCache<PassShape> _graphs;
+    private readonly Func<Tensor> _pass;
+    private readonly Pool? _pool;
+    private readonly int _cls, _sep;
+    private readonly List<int> _ids = [], _lengths = [];
+    private Batch _batch;
+
+    /// <summary>A batch whose chunks are pooled; of which, with null, the vectors of all tokens are wanted.</summary>
+    public ChunkBatch(Dnabert2Model model, Pooling? pooling)
+    {
+        (_model, _arena) = (model, new Arena(model.Backend));
+        (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
+        (_rounded, _graphs) = (new RoundedBatch(model.Backend), new GraphCache<PassShape>(model.Backend));
+        _pool = pooling is { } how ? new Pool(how) : null;
+        _cls = Special(model.Tokenizer.ClsId, "[CLS]");
+        _sep = Special(model.Tokenizer.SepId, "[SEP]");
+    }
+
+    /// <summary>Tokens collected, special ones included.</summary>
+    public int Tokens => _ids.Count;
+
+    /// <summary>The number of tokens of each chunk, special ones included.</summary>
+    public ReadOnlySpan<int> Lengths => CollectionsMarshal.AsSpan(_lengths);
+
+    /// <summary>The token ids of all chunks.</summary>
+    public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
+
+    /// <summary>Adds <c>[CLS] tokens [SEP]</c>.</summary>
+    public void Add(ReadOnlySpan<int> tokens)
+    {
+        _ids.Add(_cls);
+        _ids.AddRange(tokens);
+        _ids.Add(_sep);
+        _lengths.Add(tokens.Length + 2);
+    }
+
+    /// <summary>Runs the encoder.</summary>
+    /// <param name="destination">Receives [chunks, hidden], or [tokens, hidden]; it grows as needed.</param>
+    /// <exception cref="DeviceMemoryException">The batch does not fit the GPU; the message says what would.</exception>
+    public void Run(ref float[] destination)
+    {
+        try
+        {
+            _batch = _rounded.Upload(_arena, Ids, Lengths);
+            CuSeqlens c = _batch.CuSeqlens;
+            Tensor x = _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+            x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
+            if (destination.Length < x.Count) destination = new float[x.Count];
+            _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
+            _arena.Reset();
+        }
+        catch (DeviceMemoryException fault)
+        {
+            _graphs.Dispose();
+            throw BatchMemory.Explain(fault, Tokens, Lengths, [_arena], nameof(EmbedOptions.BatchTokens), Probe);
+        }
+    }
+
+    /// <summary>Empties the batch.</summary>
+    public void Clear()
+    {
+        _ids.Clear();
+        _lengths.Clear();
+    }
+
+    public void Dispose()
+    {
+        _graphs.Dispose();
+        _arena.Dispose();
+    }
+
+    private Tensor Forward(Tape tape, in Batch batch)
+    {
+        Variable output = _model.Encoder.Forward(tape, batch);
+        if (_pool is not null) output = _pool.Forward(tape, output, batch.CuSeqlens);
+        return output.Data;
+    }
+
+    private long Probe(int chunks)
+    {
+        using var arena = new Arena(_model.Backend);
+        ReadOnlySpan<int> lengths = Lengths[..chunks];
+        int tokens = 0;
+        foreach (int length in lengths) tokens += length;
+        Forward(Tape.ForInference(arena), new Batch(arena, Ids[..tokens], lengths));
+        return arena.HighWater;
+    }
+
+    private static int Special(int? id, string token) =>
+        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
+}

@@ -1,0 +1,267 @@
+using System.Numerics.Tensors;
+using System.Text;
+using CommunityToolkit.HighPerformance;
+using Dnabert2.Sequences;
+using Engine.Kernels;
+
+namespace Dnabert2.Embeddings;
+
+/// <summary>
+/// Turns sequences into vectors. Records stream through: memory depends on the longest record and the batch, not on their number, and
+/// results come in input order. Several threads may use one embedder at once.
+/// </summary>
+public sealed class Embedder
+{
+    private readonly Dnabert2Model _model;
+    private readonly EmbedOptions _options;
+
+    /// <summary>An embedder with a loaded model.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public Embedder(Dnabert2Model model, EmbedOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        (_model, _options) = (model, options ?? new EmbedOptions());
+        _options.Validate();
+    }
+
+    /// <summary>The width of a vector.</summary>
+    public int Width => _model.Config.HiddenSize;
+
+    /// <summary>The vectors of sequences held in memory.</summary>
+    /// <param name="sequences">Bases; lower case and U are understood.</param>
+    /// <returns>[sequences, hidden]: row i is the vector of sequence i.</returns>
+    /// <exception cref="InvalidDataException">A sequence is empty or holds a letter that is not a nucleotide; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
+    public ReadOnlyMemory2D<float> Embed(IReadOnlyList<string> sequences)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        var vectors = new float[sequences.Count, Width];
+        if (sequences.Count == 0) return vectors;
+        var lines = new StringBuilder();
+        for (int i = 0; i < sequences.Count; i++)
+        {
+            if (string.IsNullOrWhiteSpace(sequences[i]) || sequences[i].AsSpan().ContainsAny('\r', '\n'))
+                throw new InvalidDataException($"sequence {i} is empty or has a line break in it");
+            lines.Append(sequences[i]).Append('\n');
+        }
+
+        using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
+        var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous, OnEmpty = EmptyRecords.Error };
+        foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
+            embedding.Vector.Span.CopyTo(vectors.GetRowSpan((int)embedding.Number - 1));
+
+        return vectors;
+    }
+
+    /// <summary>One vector for each record, in order.</summary>
+    /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
+    /// <param name="progress">Told after each batch, on this thread.</param>
+    /// <param name="cancellation">Ends the embedding between two batches.</param>
+    /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public IEnumerable<SequenceEmbedding> Embed(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        using var batch = new ChunkBatch(_model, _options.Pooling);
+        var tokens = new TokenisedRecord(givesStarts: false);
+        var waiting = new Queue<Pending>();
+        var owners = new List<PooledStrand>();
+        float[] pooled = [];
+        long found = 0, done = 0;
+        foreach (SequenceRecord record in records)
+        {
+            var pending = new Pending(record, Width, _options);
+            waiting.Enqueue(pending);
+            tokens.Set(record, _model.Tokenizer, _options);
+            pending.Truncated = tokens.Truncated;
+            AddChunks(pending.Forward);
+            if (pending.Reverse is not null)
+            {
+                tokens.SetReverseComplement(record, _model.Tokenizer, _options);
+                AddChunks(pending.Reverse);
+            }
+
+            pending.Complete = true;
+            while (waiting.TryPeek(out Pending? first) && first.IsDone) yield return waiting.Dequeue().Finish();
+        }
+
+        Flush();
+        while (waiting.TryDequeue(out Pending? last)) yield return last.Finish();
+
+        void AddChunks(PooledStrand owner)
+        {
+            found += tokens.ChunkTokens;
+            foreach (Chunk chunk in tokens.Chunks)
+            {
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens) Flush();
+                batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
+                owners.Add(owner);
+                owner.Open++;
+            }
+        }
+
+        void Flush()
+        {
+            if (owners.Count == 0) return;
+            cancellation.ThrowIfCancellationRequested();
+            batch.Run(ref pooled);
+            for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i]);
+            done += batch.Tokens;
+            progress?.Report(new EmbedProgress(done, found));
+            owners.Clear();
+            batch.Clear();
+        }
+    }
+
+    /// <summary>The vectors of all tokens of each record, with their places in it, in order.</summary>
+    /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord}, IProgress{EmbedProgress}?, CancellationToken)"/>.</param>
+    /// <param name="progress">Told after each batch, on this thread.</param>
+    /// <param name="cancellation">Ends the embedding between two batches.</param>
+    /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The options ask for the reverse complement, whose tokens are others.</exception>
+    public IEnumerable<TokenEmbeddings> EmbedTokens(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        if (_options.AverageReverseComplement)
+            throw new InvalidOperationException("vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
+        return EmbedTokensCore(records, progress, cancellation);
+    }
+
+    private IEnumerable<TokenEmbeddings> EmbedTokensCore(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
+    {
+        using var batch = new ChunkBatch(_model, pooling: null);
+        var tokens = new TokenisedRecord(givesStarts: true);
+        var waiting = new List<TokenPiece>();
+        float[] vectors = [];
+        long found = 0, done = 0;
+        foreach (SequenceRecord record in records)
+        {
+            tokens.Set(record, _model.Tokenizer, _options);
+            found += tokens.ChunkTokens;
+            foreach (Chunk chunk in tokens.Chunks)
+            {
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens)
+                    foreach (TokenEmbeddings embedding in Flush()) yield return embedding;
+                batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
+                waiting.Add(TokenPiece.Of(record, tokens, chunk, _model.Tokenizer));
+            }
+        }
+
+        foreach (TokenEmbeddings embedding in Flush()) yield return embedding;
+
+        List<TokenEmbeddings> Flush()
+        {
+            var finished = new List<TokenEmbeddings>(waiting.Count);
+            if (waiting.Count == 0) return finished;
+            cancellation.ThrowIfCancellationRequested();
+            batch.Run(ref vectors);
+            int row = 0;
+            for (int i = 0; i < waiting.Count; i++)
+            {
+                finished.Add(waiting[i].With(vectors.AsSpan(row * Width, batch.Lengths[i] * Width), Width));
+                row += batch.Lengths[i];
+            }
+
+            done += batch.Tokens;
+            progress?.Report(new EmbedProgress(done, found));
+            waiting.Clear();
+            batch.Clear();
+            return finished;
+        }
+    }
+
+    /// <summary>A record some of whose chunks may still be on their way.</summary>
+    private sealed class Pending(SequenceRecord record, int width, EmbedOptions options)
+    {
+        private readonly (string Source, string Id, long Number, long Bases) _record = (record.Source, record.Id, record.Number, record.TotalLength);
+
+        public PooledStrand Forward { get; } = new(width, options.Pooling);
+
+        /// <summary>The other strand, where it is wanted.</summary>
+        public PooledStrand? Reverse { get; } = options.AverageReverseComplement ? new(width, options.Pooling) : null;
+
+        public bool Complete { get; set; }
+
+        public bool Truncated { get; set; }
+
+        public bool IsDone => Complete && Forward.Open == 0 && Reverse is not { Open: > 0 };
+
+        public SequenceEmbedding Finish()
+        {
+            float[] vector = Forward.Finish();
+            if (Reverse is not null)
+            {
+                TensorPrimitives.Add(vector, Reverse.Finish(), vector);
+                TensorPrimitives.Multiply(vector, 0.5f, vector);
+            }
+
+            FiniteOutput.Check(vector, "the vector", _record.Number, _record.Id);
+            long tokens = Forward.Tokens + (Reverse?.Tokens ?? 0);
+            int chunks = Forward.Chunks + (Reverse?.Chunks ?? 0);
+            return new(_record.Id, _record.Number, _record.Bases, tokens, chunks, Truncated, vector) { Source = _record.Source };
+        }
+    }
+
+    /// <summary>The vector of one strand of a record: its chunks, pooled by their numbers of tokens.</summary>
+    private sealed class PooledStrand(int width, Pooling pooling)
+    {
+        private readonly float[] _sum = new float[width];
+        private double _weight;
+
+        /// <summary>Chunks that are on their way.</summary>
+        public int Open { get; set; }
+
+        public int Chunks { get; private set; }
+
+        /// <summary>Tokens of the chunks, special ones not counted.</summary>
+        public long Tokens { get; private set; }
+
+        public void Add(ReadOnlySpan<float> pooled, int tokens)
+        {
+            if (pooling == Pooling.Max && Chunks > 0) TensorPrimitives.Max(_sum, pooled, _sum);
+            else TensorPrimitives.MultiplyAdd(pooled, pooling == Pooling.Max ? 1 : tokens, _sum, _sum);
+            _weight += tokens;
+            Tokens += tokens - 2;
+            Chunks++;
+            Open--;
+        }
+
+        public float[] Finish()
+        {
+            if (pooling != Pooling.Max) TensorPrimitives.Divide(_sum, (float)_weight, _sum);
+            return _sum;
+        }
+    }
+
+    /// <summary>A chunk whose vectors are on their way.</summary>
+    private readonly record struct TokenPiece(string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
+    {
+        public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
+        {
+            int count = chunk.KeepEnd - chunk.KeepStart;
+            int[] starts = new int[count], ends = new int[count], ids = new int[count];
+            for (int i = 0; i < count; i++)
+            {
+                int token = chunk.KeepStart + i;
+                (starts[i], ids[i]) = (tokens.StartOf(token), tokens.Ids[token]);
+                ends[i] = starts[i] + (ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(ids[i]).Length);
+            }
+
+            // Row 0 of a chunk is [CLS].
+            return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
+        }
+
+        public TokenEmbeddings With(ReadOnlySpan<float> rows, int width)
+        {
+            rows = rows.Slice(FirstRow * width, Starts.Length * width);
+            FiniteOutput.Check(rows, "the vector of a token", Number, Id);
+            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, new(rows.ToArray(), Starts.Length, width)) { Source = Source };
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using Dnabert2.Files;
+using Dnabert2.FineTuning.Baselines;
+using Dnabert2.Folders;
+using Dnabert2.Training;
+using Engine.Runtime;
+
+namespace Dnabert2.FineTuning.Suites;
+
+/// <summary>
+/// Measures a model on tasks of GUE beside the results of the paper. In the folder of the results are <c>table.tsv</c>, <c>table.md</c> and
+/// <c>report.html</c>, written anew after each run, and below <c>runs/</c> each run's <c>result.json</c> and <c>predictions.tsv</c>. A run
+/// that is finished is not run again, and one that was interrupted goes on from its last checkpoint, as long as data, model, recipe and
+/// precision are the same by content; otherwise it runs again, and the former result is set aside.
+/// </summary>
+public sealed class SuiteEvaluation
+{
+    internal const string ModelFolderName = "model";
+    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
+    private readonly ModelSource _model;
+    private readonly string _data, _folder;
+    private readonly SuiteRecipe _recipe;
+    private readonly Backend _backend;
+    private readonly int _threads;
+    private readonly RunFolder? _claimed;
+
+    /// <summary>Prepares it.</summary>
+    /// <param name="model">The model that is measured.</param>
+    /// <param name="data">The folder of the tasks: <c>mouse/0</c> and so on are folders in it.</param>
+    /// <param name="folder">The folder of the results; made if there is none.</param>
+    /// <param name="recipe">How models are fine-tuned; the paper's recipe if null.</param>
+    /// <param name="backend">Where to run.</param>
+    /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
+    /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
+    public SuiteEvaluation(ModelSource model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+        : this(model, data, null, folder, recipe, backend, threads)
+    {
+    }
+
+    /// <summary>Prepares it in a folder that was taken before anything was read.</summary>
+    /// <param name="model">As above.</param>
+    /// <param name="data">As above.</param>
+    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it in the end.</param>
+    /// <param name="recipe">As above.</param>
+    /// <param name="backend">As above.</param>
+    /// <param name="threads">As above.</param>
+    /// <exception cref="ArgumentException">As above.</exception>
+    public SuiteEvaluation(ModelSource model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+        : this(model, data, folder ?? throw new ArgumentNullException(nameof(folder)), folder.Path, recipe, backend, threads)
+    {
+    }
+
+    private SuiteEvaluation(
+        ModelSource model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(backend);
+        recipe?.Validate();
+        OptionRange.Check(nameof(threads), threads, 0, 1024);
+        if (!Directory.Exists(data))
+            throw new DirectoryNotFoundException($"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
+        (_model, _data, _claimed, _folder) = (model, data, claimed, folder);
+        (_recipe, _backend, _threads) = (recipe ?? new SuiteRecipe(), backend, threads);
+    }
+
+    /// <summary>What an evaluation makes in its folder.</summary>
+    public static RunKind Kind { get; } = new(
+        "evaluation", [SuiteRun.FolderName, TableFile, MarkdownFile, PageFile],
+        folder => RunKind.BeginsWith(Path.Combine(folder, OlderFile), "model_sha256"), _ => false);
+
+    /// <summary>Whether the fine-tuned models are kept, in the folder <c>model</c> of each run.</summary>
+    public bool KeepModels { get; init; }
+
+    /// <summary>The tasks in a folder of data that have train, dev and test.</summary>
+    public static IReadOnlyList<GueTask> TasksIn(string data) => Suite.TasksIn(data);
+
+    /// <summary>Runs what is not finished.</summary>
+    /// <param name="options">What to run.</param>
+    /// <param name="progress">Told before and after each run.</param>
+    /// <param name="steps">Told after each step of fine-tuning.</param>
+    /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
+    /// <returns>The table, as in <c>table.tsv</c>.</returns>
+    /// <exception cref="ArgumentException">An option of the recipe is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The model or the data of a task is at fault, found before any training; a result is damaged.</exception>
+    /// <exception cref="IOException">A file is missing, cannot be written, or the folder is in use or holds files of others.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public byte[] Run(
+        SuiteOptions options, IProgress<SuiteProgress>? progress = null, IProgress<FineTuneProgress>? steps = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        string[] inputs = [_model.Folder, _model.WeightFolder, _data];
+        using RunFolder? own = _claimed is not null ? null : RunFolder.Claim(_folder, Kind, resume: true, inputs);
+        foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
+            FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
+        SuiteSetup setup = Setup();
+        var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, task, folder, steps, token))
+        {
+            Changed = results => Write(new SuiteTable(results, setup)),
+            Finished = Tidy,
+        };
+        return new SuiteTable(suite.Run(options, progress, cancellation), setup).Tsv();
+    }
+
+    private void Tidy(string run)
+    {
+        if (!KeepModels) FineTuner.Remove(Path.Combine(run, ModelFolderName));
+    }
+
+    private SuiteSetup Setup()
+    {
+        Dnabert2Config config = _model.LoadConfig();
+        string precision = _backend.Precision.ToString().ToLowerInvariant();
+        return new SuiteSetup(Name, config, FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
+    }
+
+    private string Name => Path.GetFullPath(_model.Folder) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model.Folder;
+
+    private void Write(SuiteTable table)
+    {
+        ResultFiles.Write(Path.Combine(_folder, TableFile), table.Tsv());
+        ResultFiles.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
+        ResultFiles.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));
+    }
+
+    private SuiteOutcome Train(
+        SuiteRun run, LabelledTask task, string folder, IProgress<FineTuneProgress>? steps, CancellationToken cancellation)
+    {
+        if (run.Method == SuiteMethod.Kmer)
+        {
+            KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { Threads = _threads }, cancellation);
+            return new SuiteOutcome(baseline.Logits(task.Test!), [], baseline.DevLoss, 0, 0, "CPU");
+        }
+
+        string model = Path.Combine(folder, ModelFolderName);
+        FineTuneOptions options = _recipe.OptionsOf(run);
+        FineTuneResult tuned;
+        using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
+        using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
+        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens);
+        return new SuiteOutcome(
+            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)), tuned.DevLoss,
+            test.Truncated, tuned.Steps, _backend.Description);
+    }
+
+    /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>
+    private static List<DevLoss> DevLosses(string path) =>
+        LogRows.Losses(path, column: 3, of: "dev").ConvertAll(row => new DevLoss((long)row.Step, row.Loss));
+}

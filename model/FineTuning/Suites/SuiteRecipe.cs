@@ -1,0 +1,43 @@
+namespace Dnabert2.FineTuning.Suites;
+
+/// <summary>How the models of a suite are fine-tuned. What is null is as each task has it in the paper.</summary>
+public sealed record SuiteRecipe
+{
+    /// <summary>What is the same for all tasks. Method, initialisation, limit of tokens and seed are set for each run.</summary>
+    public FineTuneOptions Common { get; init; } = new();
+
+    /// <summary>Passes over the training set, from 1 to 100,000; null: the task's.</summary>
+    public int? Epochs { get; init; }
+
+    /// <summary>Optimizer steps, in place of epochs, from 1 to 1,000,000,000; null: the task's.</summary>
+    public int? Steps { get; init; }
+
+    /// <summary>The highest learning rate of <see cref="SuiteMethod.Lora"/>; from 0 to 1e9; null: the default of LoRA.</summary>
+    public double? LoraLearningRate { get; init; }
+
+    /// <summary>The options of a run.</summary>
+    /// <exception cref="ArgumentException">The method is not one of fine-tuning.</exception>
+    public FineTuneOptions OptionsOf(SuiteRun run)
+    {
+        ArgumentNullException.ThrowIfNull(run);
+        if (run.Method == SuiteMethod.Kmer) throw new ArgumentException($"{run}: nothing is fine-tuned");
+        FineTuneOptions options = run.Task.Apply(Common) with
+        {
+            Method = run.Method == SuiteMethod.Lora ? FineTuneMethod.Lora : FineTuneMethod.Full,
+            RandomInitialization = run.Method == SuiteMethod.Random,
+            Seed = run.Seed,
+        };
+        if (run.Method == SuiteMethod.Lora) options = options with { LearningRate = LoraLearningRate };
+        if (Epochs is { } epochs) options = options with { Epochs = epochs, Steps = null };
+        return Steps is { } steps ? options with { Steps = steps } : options;
+    }
+
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    internal void Validate()
+    {
+        Common.Validate();
+        OptionRange.Check(nameof(Epochs), Epochs ?? 1, 1, 100_000);
+        OptionRange.Check(nameof(Steps), Steps ?? 1, 1, OptionRange.MostCounted);
+        OptionRange.Check(nameof(LoraLearningRate), LoraLearningRate ?? 0, 0, OptionRange.Largest);
+    }
+}

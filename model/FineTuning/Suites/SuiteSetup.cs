@@ -1,0 +1,67 @@
+using System.Globalization;
+
+namespace Dnabert2.FineTuning.Suites;
+
+/// <summary>What is the same for all runs of a suite, and what of it a reader of its results has to know.</summary>
+/// <param name="Model">The folder of the model, as it was named.</param>
+/// <param name="Config">Its hyper-parameters.</param>
+/// <param name="Parameters">Its parameters.</param>
+/// <param name="Content">Its files, by content.</param>
+/// <param name="Recipe">How it is fine-tuned.</param>
+/// <param name="Precision">In what matrix products are computed: «f32» or «bf16».</param>
+internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
+{
+    /// <summary>The options of a run; null where nothing is fine-tuned.</summary>
+    public FineTuneOptions? OptionsOf(SuiteRun run) => run.Method == SuiteMethod.Kmer ? null : Recipe.OptionsOf(run);
+
+    /// <summary>What the result of a run on such data depends on. The baseline knows no model, and new weights not those of the model.</summary>
+    public SuiteIdentity Identify(SuiteRun run, SuiteData data) => run.Method switch
+    {
+        SuiteMethod.Kmer => new SuiteIdentity(data, null, null, null),
+        SuiteMethod.Random => new SuiteIdentity(data, Content with { Weights = "" }, Recipe.OptionsOf(run), Precision),
+        _ => new SuiteIdentity(data, Content, Recipe.OptionsOf(run), Precision),
+    };
+
+    /// <summary>In what way a result was come by otherwise than those of the paper, a line each.</summary>
+    /// <param name="results">The results of a method on a task, one for each seed.</param>
+    public IEnumerable<string> Deviations(IReadOnlyList<SuiteResult> results)
+    {
+        SuiteRun run = results[0].Run;
+        GueTask task = run.Task;
+        int[] rows = [.. results[0].Data.Parts.Select(part => part.Rows)];
+        if (!rows.SequenceEqual(GueTasks.RowsOf(task)))
+            yield return $"{Listed(rows)} rows of train, dev and test in place of {Listed(GueTasks.RowsOf(task))}";
+        if (OptionsOf(run) is not { } options) yield break;
+        if (IsOtherArchitecture) yield return $"a model of {Parameters:N0} parameters in place of the paper's of 117 million";
+        if (results.Count != 3) yield return $"{results.Count} seed{(results.Count == 1 ? "" : "s")} in place of 3";
+        if (run.Method == SuiteMethod.Lora)
+            yield return FormattableString.Invariant(
+                $"LoRA (r {options.Lora.Rank}, alpha {options.Lora.Alpha}, dropout {options.Lora.Dropout}, on {string.Join(", ", options.Lora.Targets)}) in place of full fine-tuning");
+        if (task.IsOfGuePlus) yield return $"{task.Epochs} epochs and {task.MaxTokens} tokens, of which the paper says nothing for GUE+";
+        FineTuneOptions paper = task.Apply(new FineTuneOptions());
+        if (Duration(options) != Duration(paper)) yield return $"{Duration(options)} in place of {Duration(paper)}";
+        foreach ((string name, string ours, string theirs) in FineTuneOptionsJson.Differences(options, paper))
+            if (!Considered.Contains(name)) yield return $"{name.Replace('_', ' ')} {ours} in place of {theirs}";
+    }
+
+    // Said otherwise above, or no part of the recipe.
+    private static readonly HashSet<string> Considered =
+    [
+        "method", "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "random_initialization", "epochs", "steps", "seed",
+        "micro_batch_tokens", "recompute", "max_non_finite",
+    ];
+
+    private bool IsOtherArchitecture
+    {
+        get
+        {
+            var paper = new Dnabert2Config();
+            return (Config.VocabSize, Config.HiddenSize, Config.NumHiddenLayers, Config.NumAttentionHeads, Config.IntermediateSize)
+                != (paper.VocabSize, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize);
+        }
+    }
+
+    private static string Listed(IReadOnlyList<int> rows) => string.Create(CultureInfo.InvariantCulture, $"{rows[0]:N0}, {rows[1]:N0} and {rows[2]:N0}");
+
+    private static string Duration(FineTuneOptions options) => options.Steps is { } steps ? $"{steps:N0} steps" : $"{options.Epochs} epochs";
+}
