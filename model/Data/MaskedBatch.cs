@@ -103,9 +103,9 @@ internal readonly ref struct MicroBatch
     /// <summary>[sequences], the number of tokens of each.</summary>
     public required ReadOnlySpan<int> Lengths { get; init; }
 
-    /// <summary>[masked], rows among the tokens.</summary>
-    public required ReadOnlySpan<int> Rows { get; init; }
+    /// <summary>[masked], rows among the tokens; empty where nothing is masked.</summary>
+    public ReadOnlySpan<int> Rows { get; init; }
 
     /// <summary>[masked], their ids before masking.</summary>
-    public required ReadOnlySpan<int> Labels { get; init; }
+    public ReadOnlySpan<int> Labels { get; init; }
 }

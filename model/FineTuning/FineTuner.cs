@@ -1,11 +1,10 @@
-using System.Diagnostics;
 using Dnabert2.Adapters;
 using Dnabert2.Files;
 using Dnabert2.FineTuning.Suites;
 using Dnabert2.Folders;
 using Dnabert2.Metrics;
 using Dnabert2.Training;
-using Engine.Kernels;
+using Engine.Autograd;
 using Engine.Runtime;
 
 namespace Dnabert2.FineTuning;
@@ -25,14 +24,14 @@ namespace Dnabert2.FineTuning;
 /// using ClassifierModel classifier = ClassifierModel.Load("run");
 /// </code>
 /// </example>
-public sealed class FineTuner : IDisposable
+public sealed class FineTuner : ITrainingTask, IDisposable
 {
     private const string Format = "dnabert2-fine-tuning";
-    private const string TrainedFile = "trained.safetensors", OptimizerFile = "optimizer.safetensors";
-    private readonly RunFolder _run;
-    private readonly bool _ownsRun;
+    private const string TrainedFile = "trained.safetensors";
+    private readonly RunFolder _folder;
+    private readonly bool _ownsFolder;
     private readonly ModelSource _start;
-    private readonly string _folder, _taskFolder, _hash;
+    private readonly string _taskFolder, _hash;
     private readonly FineTuneOptions _options;
     private readonly TaskData _data;
     private readonly TaskLoss _loss;
@@ -41,8 +40,7 @@ public sealed class FineTuner : IDisposable
     private readonly FineTuningStep? _step;
     private readonly Classification? _classification;
     private readonly CheckpointStore _checkpoints;
-    private readonly RunState _state = new();
-    private readonly RunLog? _log;
+    private readonly TrainingRun? _run;
     private readonly FineTuneResult? _finished;
 
     /// <summary>Prepares a run.</summary>
@@ -77,7 +75,7 @@ public sealed class FineTuner : IDisposable
     /// <param name="resume">As above.</param>
     public FineTuner(
         ModelSource start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
-        : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsRun: true, options, backend)
+        : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsFolder: true, options, backend)
     {
     }
 
@@ -93,27 +91,27 @@ public sealed class FineTuner : IDisposable
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="ArgumentException">As above.</exception>
     public FineTuner(ModelSource start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null)
-        : this(start, task, folder, ownsRun: false, options, backend)
+        : this(start, task, folder, ownsFolder: false, options, backend)
     {
     }
 
-    private FineTuner(ModelSource start, LabelledTask task, RunFolder folder, bool ownsRun, FineTuneOptions? options, Backend? backend)
+    private FineTuner(ModelSource start, LabelledTask task, RunFolder folder, bool ownsFolder, FineTuneOptions? options, Backend? backend)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        (_run, _ownsRun, _folder, _options) = (folder, ownsRun, folder.Path, options ?? new FineTuneOptions());
+        (_folder, _ownsFolder, _options) = (folder, ownsFolder, options ?? new FineTuneOptions());
         try
         {
             ArgumentNullException.ThrowIfNull(start);
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
             _options.Validate();
-            _checkpoints = new CheckpointStore(_folder, folder.Disk);
+            _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
             _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
             _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
-            if (FineTuneRecord.Read(_folder) is { } record)
+            if (FineTuneRecord.Read(folder.Path) is { } record)
             {
                 Check(record);
                 (_finished, NewWeights) = (record.Result, record.Fresh);
@@ -126,8 +124,10 @@ public sealed class FineTuner : IDisposable
             NewWeights = fresh;
             _step = new FineTuningStep(_model, _data.Train, _loss, _options);
             _classification = new Classification(_model, _options.MicroBatchTokens);
-            if (_checkpoints.Steps is [.., int last]) _state = Restore(last);
-            _log = new RunLog(_folder, _state.Log, LogLayout.FineTuning, folder.Disk);
+            var plan = new RunPlan(
+                new Schedule(_options.PeakLearningRate, _options.WarmupSteps, Steps), _options.EvaluateEvery, _options.EvaluateEvery,
+                KeepCheckpoints: 1, _options.MaxNonFinite, LogLayout.FineTuning, Patience: _options.Patience);
+            _run = new TrainingRun(this, _step, folder, _checkpoints, plan);
         }
         catch
         {
@@ -172,7 +172,7 @@ public sealed class FineTuner : IDisposable
     public int Steps { get; }
 
     /// <summary>Steps done.</summary>
-    public int Step => _finished?.Steps ?? _state.Step;
+    public int Step => _finished?.Steps ?? _run!.State.Step;
 
     /// <summary>What began with new weights: of encoder, pooler and classifier.</summary>
     public IReadOnlyList<string> NewWeights { get; } = [];
@@ -187,14 +187,6 @@ public sealed class FineTuner : IDisposable
     /// <summary>The model as it is trained; for tests.</summary>
     internal Dnabert2Model? Model => _model;
 
-    private RunIdentity Identity => new(
-        Format, "data_sha256", _hash, "other data or another model; resume with the same files",
-        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options), json => FineTuneOptionsJson.Write(json, _options));
-
-    /// <summary>Whether the dev loss has not fallen for as long as the options bear.</summary>
-    private bool IsStopped =>
-        _options.Patience is { } patience && _state.Step % _options.EvaluateEvery == 0 && (_state.Step - _state.BestStep) / _options.EvaluateEvery >= patience;
-
     /// <summary>Trains to the end and measures the best model.</summary>
     /// <param name="progress">Told after each step, on this thread.</param>
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
@@ -207,26 +199,17 @@ public sealed class FineTuner : IDisposable
     public FineTuneResult Run(IProgress<FineTuneProgress>? progress = null, CancellationToken cancellation = default)
     {
         if (_finished is not null) return _finished;
-        while (_state.Step < Steps && !IsStopped)
+        RunState state = _run!.State;
+        _run.Run(Report, cancellation);
+        return Finish(state, cancellation);
+
+        void Report(CompletedStep done)
         {
-            FineTuneProgress done = RunStep();
-            bool last = _state.Step == Steps, cancelled = cancellation.IsCancellationRequested;
-            if (last || _state.Step % _options.EvaluateEvery == 0)
-            {
-                // Not to be cancelled: a resumed run would lack it.
-                double loss = _loss.Mean(_data.Dev.Targets, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
-                _log!.Add(_state.Step, _data.Dev.Count, loss);
-                bool best = loss < _state.BestLoss;
-                if (best) (_state.BestStep, _state.BestLoss) = (_state.Step, loss);
-                done = done with { DevLoss = loss, IsBest = best, Checkpoint = Save() };
-            }
-            else if (cancelled) done = done with { Checkpoint = Save() };
-
-            progress?.Report(done);
-            if (cancelled) throw new OperationCanceledException(cancellation);
+            StepResult result = done.Result;
+            progress?.Report(new FineTuneProgress(
+                state.Step, Steps, result.Loss, done.LearningRate, result.GradientNorm, !result.Updated, state.Tokens, done.EvaluationLoss,
+                done.IsBest, done.Checkpoint));
         }
-
-        return Finish(cancellation);
     }
 
     /// <summary>Returns the memory and closes the files.</summary>
@@ -234,10 +217,10 @@ public sealed class FineTuner : IDisposable
     {
         _step?.Dispose();
         _classification?.Dispose();
-        _log?.Dispose();
+        _run?.Dispose();
         _model?.Dispose();
         _owned?.Dispose();
-        if (_ownsRun) _run.Dispose();
+        if (_ownsFolder) _folder.Dispose();
     }
 
     /// <summary>Removes a run and what it has made, but nothing else that lies in its folder.</summary>
@@ -259,54 +242,31 @@ public sealed class FineTuner : IDisposable
     private static IEnumerable<string> Inputs(ModelSource start, LabelledTask task) =>
         task is null || start is null ? [] : [start.Folder, start.WeightFolder, task.Folder];
 
-    private FineTuneProgress RunStep()
+    RunIdentity ITrainingTask.Identity => new(
+        Format, "data_sha256", _hash, "other data or another model; resume with the same files",
+        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options), json => FineTuneOptionsJson.Write(json, _options));
+
+    IReadOnlyList<string> ITrainingTask.WeightFiles => [TrainedFile];
+
+    double ITrainingTask.Evaluate(int step, RunLog log)
     {
-        double learningRate = new Engine.Autograd.Schedule(_options.PeakLearningRate, _options.WarmupSteps, Steps).At(_state.Step);
-        long start = Stopwatch.GetTimestamp();
-        StepResult result = _step!.Run(_state.Step, learningRate);
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        _state.Step++;
-        _state.Tokens += result.Tokens;
-        _state.Seconds += seconds;
-        _state.OptimizerSteps = _step.Optimizer.Steps;
-        _state.Skipped += result.Updated ? 0 : 1;
-        _state.SkippedInRow = result.Updated ? 0 : _state.SkippedInRow + 1;
-        _log!.Add(_state.Step, result, learningRate, _state.Seconds, seconds);
-        if (_state.SkippedInRow >= _options.MaxNonFinite) throw Diverged(result);
-        return new FineTuneProgress(
-            _state.Step, Steps, result.Loss, learningRate, result.GradientNorm, !result.Updated, _state.Tokens, null, false, null);
+        double loss = _loss.Mean(_data.Dev.Targets, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
+        log.Add(step, _data.Dev.Count, loss);
+        return loss;
     }
 
-    /// <summary>Writes a checkpoint, and deletes older ones.</summary>
-    private string Save()
-    {
-        _state.Log = _log!.Flush();
-        _checkpoints.Write(_state.Step, folder =>
-        {
-            TensorFile.Write(Path.Combine(folder, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _run.Disk);
-            var moments = TensorFile.Moments(_model.Parameters, _step!.Optimizer);
-            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _run.Disk);
-            ResultFiles.Write(Path.Combine(folder, RunState.FileName), _state.Write(Identity), _run.Disk);
-        });
-        _checkpoints.Keep(newest: 1, _state.BestStep);
-        return _checkpoints.PathOf(_state.Step);
-    }
+    void ITrainingTask.Save(string checkpoint) =>
+        TensorFile.Write(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _folder.Disk);
 
-    private RunState Restore(int step)
+    void ITrainingTask.Load(string checkpoint, RunState state)
     {
-        _checkpoints.Check(step, TrainedFile, OptimizerFile, RunState.FileName);
-        string checkpoint = _checkpoints.PathOf(step), state = Path.Combine(checkpoint, RunState.FileName);
-        RunState restored = RunState.Read(state, Identity);
         // Needed in the end; it is better known now.
-        if (restored.BestStep > 0 && restored.BestStep != step) CheckBest(restored.BestStep);
-        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
-        _model.Parameters.Round();
-        TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step!.Optimizer));
-        _step.Optimizer.Steps = restored.OptimizerSteps;
-        // A process that ended just after writing it has not come to this.
-        _checkpoints.Keep(newest: 1, restored.BestStep);
-        return restored;
+        if (state.BestStep > 0 && _checkpoints.PathOf(state.BestStep) != checkpoint) CheckBest(state.BestStep);
+        ReadTrained(checkpoint);
     }
+
+    private void ReadTrained(string checkpoint) =>
+        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
 
     private void CheckBest(int step)
     {
@@ -322,28 +282,28 @@ public sealed class FineTuner : IDisposable
     }
 
     /// <summary>Measures the best model, writes it, and then removes the checkpoints.</summary>
-    private FineTuneResult Finish(CancellationToken cancellation)
+    private FineTuneResult Finish(RunState state, CancellationToken cancellation)
     {
-        if (_state.BestStep == 0)
+        cancellation.ThrowIfCancellationRequested();
+        if (state.BestStep == 0)
             throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and begin anew");
-        CheckBest(_state.BestStep);
-        TensorFile.Read(Path.Combine(_checkpoints.PathOf(_state.BestStep), TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
-        _model.Parameters.Round();
+        CheckBest(state.BestStep);
+        ReadTrained(_checkpoints.PathOf(state.BestStep));
+        _model!.Parameters.Round();
         float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation), test = _classification.Run(_data.Test.Sequences, cancellation);
         var result = new FineTuneResult(
-            _state.Step, _state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
+            state.Step, state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
-            FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), _state.Seconds);
+            FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), state.Seconds);
         if (!double.IsFinite(result.TestLoss))
             throw new NotFiniteNumberException($"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and begin anew", result.TestLoss);
-        _log!.Flush();
         string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
-        LossCurve.Draw(_folder, column: 3, "dev", unit, "dev", _run.Disk);
-        FineTunedFolder.Write(_model, _start, _options, _data.Config, _run);
+        LossCurve.Draw(_folder.Path, column: 3, "dev", unit, "dev", _folder.Disk);
+        FineTunedFolder.Write(_model, _start, _options, _data.Config, _folder);
         TaskPart[] parts = [_data.Train, _data.Dev, _data.Test];
         new FineTuneRecord(
             _hash, _start.Folder, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
-            Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder, _run.Disk);
+            Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder.Path, _folder.Disk);
         _checkpoints.Delete();
         return result;
     }
@@ -351,21 +311,10 @@ public sealed class FineTuner : IDisposable
     private void Check(FineTuneRecord record)
     {
         const string otherwise = "or begin a new run in another folder";
-        string path = Path.Combine(_folder, FineTuneRecord.FileName);
+        string path = Path.Combine(_folder.Path, FineTuneRecord.FileName);
         if (record.Data != _hash)
             throw new InvalidDataException($"{path}: the run was on other data or another model; resume with the same files, {otherwise}");
         if (FineTuneOptionsJson.Difference(record.Options, _options) is { } difference)
             throw new InvalidDataException($"{path}: the run was made with other options: {difference}; resume with the same ones, {otherwise}");
-    }
-
-    private NotFiniteNumberException Diverged(StepResult result)
-    {
-        string what = double.IsFinite(result.Loss) ? $"gradient norm {result.GradientNorm}" : $"loss {result.Loss}";
-        _log!.Flush();
-        return new NotFiniteNumberException(
-            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: step {_state.Step} has {what} in training " +
-            $"rows {string.Join(", ", _step!.Rows.ToArray().Take(8).Select(row => row + 1))} and others; " +
-            "lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
-            result.Loss);
     }
 }

@@ -2,8 +2,6 @@ using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
-using Engine.Kernels;
-using Engine.Runtime.Cuda;
 
 namespace Dnabert2.FineTuning;
 
@@ -12,7 +10,7 @@ namespace Dnabert2.FineTuning;
 /// row once, in an order of its own; its last batch may be smaller. What a step computes depends on the parameters, the moments and its
 /// number alone.
 /// </summary>
-internal sealed class FineTuningStep : IDisposable
+internal sealed class FineTuningStep : ITrainingStep, IObjective
 {
     private const uint OrderSite = 0x4654554E;
     private readonly TaskPart _data;
@@ -22,41 +20,44 @@ internal sealed class FineTuningStep : IDisposable
     private readonly int[] _rows;
     private readonly Target[] _targets;
     private readonly List<int> _ids = [], _lengths = [];
+    private float _scale;
+    private int _first;
 
     public FineTuningStep(Dnabert2Model model, TaskPart data, TaskLoss loss, FineTuneOptions options)
     {
-        (_data, _loss, _options) = (data, loss, options);
+        (Model, _data, _loss, _options) = (model, data, loss, options);
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
-        _passes = new TrainingPasses(
-            model, options.Optimizer, options.Recompute, options.Batch, batch => loss.Forward(model, _passes!.Tape, batch));
+        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed);
     }
+
+    public Dnabert2Model Model { get; }
 
     public AdamW Optimizer => _passes.Optimizer;
 
     /// <summary>The rows of the last step, by their numbers in the training set from 0.</summary>
     public ReadOnlySpan<int> Rows => _rows.AsSpan(0, Count);
 
+    public string NonFiniteSamples => $"training rows {string.Join(", ", Rows.ToArray().Take(8).Select(row => row + 1))} and others";
+
     private int Count { get; set; }
 
     /// <summary>Runs a step, counted from 0.</summary>
-    /// <exception cref="DeviceMemoryException">A micro-batch does not fit the GPU; the message says what would.</exception>
     public StepResult Run(int step, double learningRate)
     {
         Choose(step);
-        float scale = (float)(1 / _loss.Weight(_targets.AsSpan(0, Count)));
-        int tokens = 0, passes = 0;
-        _passes.Begin(learningRate);
+        _scale = (float)(1 / _loss.Weight(_targets.AsSpan(0, Count)));
+        int tokens = 0;
+        _passes.Begin(learningRate, (long)step * _options.Batch);
         for (int start = 0; start < Count; start += _lengths.Count)
         {
             Pack(start);
             tokens += _ids.Count;
-            Pass((uint)(((long)step * _options.Batch) + start), passes++, _targets.AsSpan(start, _lengths.Count), scale, start + _lengths.Count == Count);
+            var micro = new MicroBatch { FirstSequence = start, Ids = CollectionsMarshal.AsSpan(_ids), Lengths = CollectionsMarshal.AsSpan(_lengths) };
+            _passes.Run(micro, this, last: start + _lengths.Count == Count);
         }
 
-        bool updated = _passes.Finish(passes, out double norm, out ReadOnlySpan<double> losses);
-        double sum = 0;
-        for (int i = 0; i < passes && double.IsFinite(sum); i++) sum += losses[i];
-        return new StepResult(sum * scale, norm, updated, tokens, Count, Flops: 0);
+        bool updated = _passes.Finish(out double norm, out double loss, out _);
+        return new StepResult(loss * _scale, norm, updated, tokens, Count, Flops: 0);
     }
 
     public void Dispose() => _passes.Dispose();
@@ -87,23 +88,15 @@ internal sealed class FineTuningStep : IDisposable
         }
     }
 
-    /// <summary>Adds the gradients of a micro-batch.</summary>
-    private void Pass(uint number, int place, ReadOnlySpan<Target> targets, float scale, bool last)
+    int IObjective.Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch)
     {
-        try
-        {
-            // Each pass draws dropout masks of its own; its first row's place in the run names it, so that a resumed run draws the same.
-            Batch batch = _passes.Begin(_options.Seed, number, place, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
-            _loss.Upload(_passes, targets, batch.CuSeqlens.Sequences, scale);
-            _passes.Run(batch.CuSeqlens.Sequences, last);
-        }
-        catch (DeviceMemoryException fault)
-        {
-            throw Explain(fault, [.. targets]);
-        }
+        _first = micro.FirstSequence;
+        _loss.Upload(passes, _targets.AsSpan(_first, micro.Lengths.Length), batch.CuSeqlens.Sequences, _scale);
+        return batch.CuSeqlens.Sequences;
     }
 
-    // A method of its own, so that what its lambda captures is not allocated in steps that fit.
-    private DeviceMemoryException Explain(DeviceMemoryException fault, Target[] targets) => _passes.Explain(
-        fault, [.. _ids], [.. _lengths], (sequences, _) => _loss.Upload(_passes, targets.AsSpan(0, sequences), sequences, 0));
+    void IObjective.UploadSample(TrainingPasses passes, int sequences, int tokens) =>
+        _loss.Upload(passes, _targets.AsSpan(_first, sequences), sequences, 0);
+
+    Variable IObjective.Losses(Tape tape, in Batch batch) => _loss.Forward(Model, tape, batch);
 }

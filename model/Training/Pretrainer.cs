@@ -20,9 +20,9 @@ namespace Dnabert2.Training;
 /// using Dnabert2Model trained = Dnabert2Model.Load(result.Checkpoint);
 /// </code>
 /// </example>
-public sealed class Pretrainer : IDisposable
+public sealed class Pretrainer : ITrainingTask, IDisposable
 {
-    private const string OptimizerFile = "optimizer.safetensors", OptionsFile = "pretrain.json";
+    private const string OptionsFile = "pretrain.json";
     private readonly Dnabert2Model _model;
     private readonly Corpus _corpus;
     private readonly RunFolder _folder;
@@ -31,9 +31,8 @@ public sealed class Pretrainer : IDisposable
     private readonly CheckpointStore _checkpoints;
     private readonly TrainingStep _step;
     private readonly Evaluator _evaluator;
-    private readonly RunState _state;
-    private readonly RunLog _log;
-    private readonly bool _holdsOut;
+    private readonly TrainingRun _run;
+    private Evaluation? _evaluation;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="model">
@@ -83,11 +82,12 @@ public sealed class Pretrainer : IDisposable
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
             RunStart.Check(folder, start, begun: _checkpoints.Steps.Length > 0);
-            _holdsOut = corpus.Species.Any(s => s.HeldOut.Windows > 0);
             _step = new TrainingStep(model, corpus, _options);
             _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
-            _state = _checkpoints.Steps is [.., int last] ? Restore(last) : new RunState();
-            _log = new RunLog(folder.Path, _state.Log, LogLayout.Pretraining, folder.Disk);
+            var plan = new RunPlan(
+                _options.Schedule, _options.EvaluateEvery, _options.CheckpointEvery, _options.KeepCheckpoints, _options.MaxNonFinite,
+                LogLayout.Pretraining, Evaluates: corpus.Species.Any(s => s.HeldOut.Windows > 0));
+            _run = new TrainingRun(this, _step, folder, _checkpoints, plan);
             ResultFiles.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
         }
         catch
@@ -105,7 +105,7 @@ public sealed class Pretrainer : IDisposable
         folder => new CheckpointStore(folder).Steps.Length > 0);
 
     /// <summary>Steps done.</summary>
-    public int Step => _state.Step;
+    public int Step => _run.State.Step;
 
     /// <summary>The step as it is run; for tests.</summary>
     internal TrainingStep TrainingStep => _step;
@@ -137,30 +137,22 @@ public sealed class Pretrainer : IDisposable
     public PretrainResult Run(IProgress<PretrainProgress>? progress = null, CancellationToken cancellation = default)
     {
         long start = Stopwatch.GetTimestamp();
-        int firstStep = _state.Step;
-        Evaluation? evaluation = null;
-        while (_state.Step < _options.Steps)
-        {
-            PretrainProgress done = RunStep();
-            bool last = _state.Step == _options.Steps, cancelled = cancellation.IsCancellationRequested;
-            bool save = last || _state.Step % _options.CheckpointEvery == 0;
-            if (_holdsOut && (save || _state.Step % _options.EvaluateEvery == 0))
-            {
-                // Not to be cancelled: a resumed run would lack it.
-                done = done with { Evaluation = evaluation = _evaluator.Run(CancellationToken.None) };
-                _log.Add(_state.Step, evaluation);
-            }
-
-            if (save || cancelled) done = done with { Checkpoint = Save(save ? done.Evaluation : null) };
-            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-            progress?.Report(done with { Remaining = elapsed / (_state.Step - firstStep) * (_options.Steps - _state.Step) });
-            if (cancelled && !last) throw new OperationCanceledException(cancellation);
-        }
-
-        _log.Flush();
+        RunState state = _run.State;
+        int firstStep = state.Step;
+        _run.Run(Report, cancellation);
         LossCurve.Draw(_folder.Path, disk: _folder.Disk);
-        string? best = _checkpoints.Steps.Contains(_state.BestStep) ? _checkpoints.PathOf(_state.BestStep) : null;
-        return new PretrainResult(_checkpoints.PathOf(_state.Step), best, evaluation, _state.Tokens, _state.Skipped, _state.Seconds);
+        string? best = _checkpoints.Steps.Contains(state.BestStep) ? _checkpoints.PathOf(state.BestStep) : null;
+        return new PretrainResult(_checkpoints.PathOf(state.Step), best, _evaluation, state.Tokens, state.Skipped, state.Seconds);
+
+        void Report(CompletedStep done)
+        {
+            (StepResult result, int steps) = (done.Result, _options.Steps);
+            TimeSpan remaining = Stopwatch.GetElapsedTime(start) / (state.Step - firstStep) * (steps - state.Step);
+            progress?.Report(new PretrainProgress(
+                state.Step, steps, result.Loss, done.LearningRate, result.GradientNorm, !result.Updated, state.Tokens, result.Tokens,
+                result.Tokens / done.Seconds, result.Flops / done.Seconds, remaining, done.EvaluationLoss is null ? null : _evaluation,
+                done.Checkpoint));
+        }
     }
 
     /// <summary>Returns the memory and closes the files; the model and the corpus stay.</summary>
@@ -168,7 +160,7 @@ public sealed class Pretrainer : IDisposable
     {
         _step?.Dispose();
         _evaluator?.Dispose();
-        _log?.Dispose();
+        _run?.Dispose();
         if (_ownsFolder) _folder.Dispose();
     }
 
@@ -185,81 +177,27 @@ public sealed class Pretrainer : IDisposable
                 "build it with the model's tokenizer.json");
     }
 
-    private PretrainProgress RunStep()
+    RunIdentity ITrainingTask.Identity => RunIdentity.Of(_corpus.Hash, _options);
+
+    IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.Files;
+
+    double ITrainingTask.Evaluate(int step, RunLog log)
     {
-        double learningRate = _options.Schedule.At(_state.Step);
-        long start = Stopwatch.GetTimestamp();
-        StepResult result = _step.Run(_state.Step, learningRate);
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        _state.Step++;
-        _state.Tokens += result.Tokens;
-        _state.Seconds += seconds;
-        _state.OptimizerSteps = _step.Optimizer.Steps;
-        _state.Skipped += result.Updated ? 0 : 1;
-        _state.SkippedInRow = result.Updated ? 0 : _state.SkippedInRow + 1;
-        _log.Add(_state.Step, result, learningRate, _state.Seconds, seconds);
-        if (_state.SkippedInRow >= _options.MaxNonFinite) throw Diverged(result);
-        return new PretrainProgress(
-            _state.Step, _options.Steps, result.Loss, learningRate, result.GradientNorm, !result.Updated, _state.Tokens,
-            result.Tokens, result.Tokens / seconds, result.Flops / seconds, default, null, null);
+        _evaluation = _evaluator.Run(CancellationToken.None);
+        log.Add(step, _evaluation);
+        return _evaluation.Total.Loss;
     }
 
-    /// <summary>Writes a checkpoint, and deletes older ones.</summary>
-    private string Save(Evaluation? evaluation)
-    {
-        if (evaluation is not null && evaluation.Total.Loss < _state.BestLoss)
-            (_state.BestStep, _state.BestLoss) = (_state.Step, evaluation.Total.Loss);
-        _state.Log = _log.Flush();
-        _checkpoints.Write(_state.Step, folder =>
-        {
-            ModelFolder.Save(_model, folder, ModelFolder.Config(_model.Config), _folder.Disk);
-            var moments = TensorFile.Moments(_model.Parameters, _step.Optimizer);
-            TensorFile.Write(Path.Combine(folder, OptimizerFile), _model.Backend, moments, disk: _folder.Disk);
-            byte[] state = _state.Write(RunIdentity.Of(_corpus.Hash, _options));
-            ResultFiles.Write(Path.Combine(folder, RunState.FileName), state, _folder.Disk);
-        });
-        _checkpoints.Keep(_options.KeepCheckpoints, _state.BestStep);
-        return _checkpoints.PathOf(_state.Step);
-    }
+    void ITrainingTask.Save(string checkpoint) => ModelFolder.Save(_model, checkpoint, ModelFolder.Config(_model.Config), _folder.Disk);
 
-    private RunState Restore(int step)
+    void ITrainingTask.Load(string checkpoint, RunState state)
     {
-        _checkpoints.Check(step, [.. ModelFolder.Files, OptimizerFile, RunState.FileName]);
-        string checkpoint = _checkpoints.PathOf(step), config = Path.Combine(checkpoint, "config.json"), state = Path.Combine(checkpoint, RunState.FileName);
-        byte[] was = ModelFolder.Config(Dnabert2Config.Load(config, _model.Config.Attention)), now = ModelFolder.Config(_model.Config);
+        var config = Dnabert2Config.Load(Path.Combine(checkpoint, "config.json"), _model.Config.Attention);
+        byte[] was = ModelFolder.Config(config), now = ModelFolder.Config(_model.Config);
         if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
-        RunState restored = RunState.Read(state, RunIdentity.Of(_corpus.Hash, _options));
         TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
-        _model.Parameters.Round();
-        TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _model.Backend, TensorFile.Moments(_model.Parameters, _step.Optimizer));
-        _step.Optimizer.Steps = restored.OptimizerSteps;
-        // A process that ended just after writing it has not come to this.
-        _checkpoints.Keep(_options.KeepCheckpoints, restored.BestStep);
         _model.Origin = ModelOrigin.Read(ModelSource.Open(checkpoint, attention: _model.Config.Attention));
-        return restored;
-    }
-
-    private NotFiniteNumberException Diverged(StepResult result)
-    {
-        (long first, long last) = _step.Culprit;
-        const int most = 8;
-        var windows = new List<string>();
-        for (long n = first; n <= last && windows.Count < most; n++)
-        {
-            Sample sample = _step.SampleAt(n);
-            windows.Add($"{_corpus.Species[sample.Species].Name} {sample.Window}");
-        }
-
-        string what = double.IsFinite(result.Loss) ? $"gradient norm {result.GradientNorm}" : $"loss {result.Loss}";
-        string more = last - first + 1 > most ? $" and {last - first + 1 - most} more" : "";
-        _log.Flush();
-        return new NotFiniteNumberException(
-            $"the last {_state.SkippedInRow} steps were skipped because loss or gradients were not finite: " +
-            $"step {_state.Step} has {what} in samples {first} to {last}" +
-            $" (training windows {string.Join(", ", windows)}{more}); " +
-            "lower the learning rate, lengthen the warm-up or clip gradients, and resume from the last checkpoint",
-            result.Loss);
     }
 }

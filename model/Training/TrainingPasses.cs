@@ -1,9 +1,24 @@
+using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Training;
+
+/// <summary>What a model is trained for: the targets of a micro-batch, and the losses. It only launches operations.</summary>
+internal interface IObjective
+{
+    /// <summary>Uploads the targets of a micro-batch by <see cref="TrainingPasses.Upload{T}"/>, padded to the shapes of its batch.</summary>
+    /// <returns>The rows that the loss looks at.</returns>
+    int Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch);
+
+    /// <summary>Uploads as many targets as the first sequences of the last micro-batch have, to measure the memory of a pass.</summary>
+    void UploadSample(TrainingPasses passes, int sequences, int tokens);
+
+    /// <summary>The losses of a batch whose targets were uploaded.</summary>
+    Variable Losses(Tape tape, in Batch batch);
+}
 
 /// <summary>
 /// The passes of training steps and their end: forward, backward, and after the last one of a step the update of the parameters. None
@@ -13,15 +28,18 @@ internal sealed class TrainingPasses : IDisposable
 {
     private readonly Dnabert2Model _model;
     private readonly bool _recompute;
-    private readonly Func<Batch, Variable> _objective;
+    private readonly ulong _seed;
     private readonly Func<Tensor> _pass;
     private readonly Arena _state, _activations, _gradients;
     private readonly GraphCache<PassShape> _graphs;
     private readonly RoundedBatch _rounded;
     private readonly Tensor _lossSums;
     private readonly double[] _losses;
+    private IObjective? _objective;
     private Batch _batch;
     private Tensor _place;
+    private long _firstSample;
+    private int _passes;
     private bool _updates;
 
     /// <summary>Passes of a model that is laid out for training, to which gradients are given here.</summary>
@@ -29,10 +47,10 @@ internal sealed class TrainingPasses : IDisposable
     /// <param name="optimizer">The settings of the optimizer.</param>
     /// <param name="recompute">See <see cref="Tape.Recompute"/>.</param>
     /// <param name="mostPasses">The most passes of a step.</param>
-    /// <param name="objective">The losses of a batch, from what was uploaded for it. It only launches operations.</param>
-    public TrainingPasses(Dnabert2Model model, AdamWOptions optimizer, bool recompute, int mostPasses, Func<Batch, Variable> objective)
+    /// <param name="seed">The seed of dropout.</param>
+    public TrainingPasses(Dnabert2Model model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed)
     {
-        (_model, _recompute, _objective, _pass) = (model, recompute, objective, Pass);
+        (_model, _recompute, _seed, _pass) = (model, recompute, seed, Pass);
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
@@ -54,23 +72,44 @@ internal sealed class TrainingPasses : IDisposable
     public (long Activations, long Gradients) Memory => (_activations.HighWater, _gradients.HighWater);
 
     /// <summary>Begins a step.</summary>
-    public void Begin(double learningRate)
+    /// <param name="learningRate">Its learning rate.</param>
+    /// <param name="firstSample">The number of its first sample in the run.</param>
+    public void Begin(double learningRate, long firstSample)
     {
         Optimizer.Prepare(learningRate);
         _model.Backend.Clear(_lossSums);
+        (_firstSample, _passes) = (firstSample, 0);
     }
 
-    /// <summary>Begins a pass: uploads its batch, after which come its targets (<see cref="Upload{T}"/>).</summary>
-    /// <param name="seed">The seed of dropout.</param>
-    /// <param name="number">The number of the pass: every pass draws masks of its own.</param>
-    /// <param name="place">Its number within the step.</param>
-    /// <param name="ids">The token ids.</param>
-    /// <param name="lengths">The number of tokens of each sequence.</param>
-    public Batch Begin(ulong seed, uint number, int place, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths)
+    /// <summary>Runs a pass: adds its gradients, and at the end of a step updates the parameters.</summary>
+    /// <param name="micro">The sequences.</param>
+    /// <param name="objective">Their targets and losses.</param>
+    /// <param name="last">Whether the step ends with it.</param>
+    /// <exception cref="DeviceMemoryException">The micro-batch does not fit the GPU; the message says what would.</exception>
+    public void Run(in MicroBatch micro, IObjective objective, bool last)
     {
-        Tape.Reset(seed, number);
-        _place = Upload<int>([place], DType.I32, new Shape(1));
-        return _batch = _rounded.Upload(_activations, ids, lengths);
+        (_objective, _updates) = (objective, last);
+        try
+        {
+            // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
+            Tape.Reset(_seed, (uint)(_firstSample + micro.FirstSequence));
+            _place = Upload<int>([_passes++], DType.I32, new Shape(1));
+            _batch = _rounded.Upload(_activations, micro.Ids, micro.Lengths);
+            int targets = objective.Upload(this, micro, _batch);
+            CuSeqlens c = _batch.CuSeqlens;
+            _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
+        }
+        catch (DeviceMemoryException fault)
+        {
+            throw Explain(fault, [.. micro.Ids], [.. micro.Lengths]);
+        }
+    }
+
+    /// <summary>Leaves out a pass that has nothing to learn; at the end of a step the parameters are updated all the same.</summary>
+    public void Skip(bool last)
+    {
+        _passes++;
+        if (last) Optimizer.Update(_lossSums);
     }
 
     /// <summary>The number of rows for so many targets; see <see cref="RoundedBatch.Targets"/>.</summary>
@@ -85,50 +124,18 @@ internal sealed class TrainingPasses : IDisposable
         return tensor;
     }
 
-    /// <summary>Runs the pass: adds its gradients, and at the end of a step updates the parameters.</summary>
-    /// <param name="targets">The rows that the loss looks at.</param>
-    /// <param name="last">Whether the step ends with it.</param>
-    public void Run(int targets, bool last)
-    {
-        _updates = last;
-        CuSeqlens c = _batch.CuSeqlens;
-        _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
-    }
-
-    /// <summary>Updates the parameters after a step whose last pass had nothing to learn.</summary>
-    public void Update() => Optimizer.Update(_lossSums);
-
     /// <summary>Waits for the end of the step.</summary>
-    /// <param name="passes">Its passes.</param>
     /// <param name="norm">The norm of the gradients before clipping; NaN where a loss is not finite.</param>
-    /// <param name="losses">The sum of the losses of each pass.</param>
+    /// <param name="loss">The sum of the losses.</param>
+    /// <param name="nonFinite">The first pass whose loss is not finite, or the number of passes.</param>
     /// <returns>Whether the parameters were updated.</returns>
-    public bool Finish(int passes, out double norm, out ReadOnlySpan<double> losses)
+    public bool Finish(out double norm, out double loss, out int nonFinite)
     {
         bool updated = Optimizer.Finish(out norm);
         _model.Backend.Download<double>(_lossSums, _losses);
-        losses = _losses.AsSpan(0, passes);
+        (loss, nonFinite) = (0, 0);
+        while (nonFinite < _passes && double.IsFinite(loss += _losses[nonFinite])) nonFinite++;
         return updated;
-    }
-
-    /// <summary>What to say when a pass did not fit; see <see cref="BatchMemory"/>. The gradients are of no use afterwards.</summary>
-    /// <param name="fault">What has happened.</param>
-    /// <param name="ids">The token ids of the pass.</param>
-    /// <param name="lengths">The tokens of its sequences.</param>
-    /// <param name="prepare">Uploads the targets of the first so many sequences and tokens, as for a pass.</param>
-    public DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths, Action<int, int> prepare)
-    {
-        _graphs.Dispose();
-        return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
-        {
-            using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
-            Tape = Tape.ForTraining(activations, gradients, _recompute);
-            int tokens = lengths.Take(sequences).Sum();
-            var batch = new Batch(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
-            prepare(sequences, tokens);
-            Tape.Backward(_objective(batch));
-            return activations.HighWater + gradients.HighWater;
-        });
     }
 
     public void Dispose()
@@ -141,10 +148,26 @@ internal sealed class TrainingPasses : IDisposable
 
     private Tensor Pass()
     {
-        Variable losses = _objective(_batch);
+        Variable losses = _objective!.Losses(Tape, _batch);
         _model.Backend.Run(new SumOfLosses(losses.Data, _place, _lossSums));
         Tape.Backward(losses);
         if (_updates) Optimizer.Update(_lossSums);
         return losses.Data;
+    }
+
+    // A method of its own, so that what its lambda captures is not allocated in passes that fit. The gradients are of no use afterwards.
+    private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths)
+    {
+        _graphs.Dispose();
+        return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
+        {
+            using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
+            Tape = Tape.ForTraining(activations, gradients, _recompute);
+            int tokens = lengths.Take(sequences).Sum();
+            var batch = new Batch(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
+            _objective!.UploadSample(this, sequences, tokens);
+            Tape.Backward(_objective.Losses(Tape, batch));
+            return activations.HighWater + gradients.HighWater;
+        });
     }
 }

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
-using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Training;
 
@@ -19,10 +18,9 @@ internal readonly record struct StepResult(double Loss, double GradientNorm, boo
 /// One step of pre-training: the samples of a global batch, forward and backward in micro-batches, and the optimizer. What it computes
 /// depends on the parameters, the moments and the step's number alone. After the first steps nothing is allocated.
 /// </summary>
-internal sealed class TrainingStep : IDisposable
+internal sealed class TrainingStep : ITrainingStep, IObjective
 {
-    private readonly Dnabert2Model _model;
-    private readonly Corpus _corpus;
+        private readonly Corpus _corpus;
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly MaskedBatch _batch;
@@ -30,17 +28,20 @@ internal sealed class TrainingStep : IDisposable
     private readonly TrainingPasses _passes;
     private readonly List<int> _paddedRows = [], _paddedLabels = [];
     private long _assembled = -1;
-    private Tensor _rows, _labels, _scale;
+    private float _scale;
+    private Tensor _rows, _labels, _gradientScale;
 
     public TrainingStep(Dnabert2Model model, Corpus corpus, PretrainOptions options)
     {
-        (_model, _corpus, _options) = (model, corpus, options);
+        (Model, _corpus, _options) = (model, corpus, options);
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
         _window = new ushort[corpus.Options.MaxTokens];
-        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, Loss);
+        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
     }
+
+    public Dnabert2Model Model { get; }
 
     public AdamW Optimizer => _passes.Optimizer;
 
@@ -53,31 +54,50 @@ internal sealed class TrainingStep : IDisposable
     /// <summary>
     /// The first and the last sample of the micro-batch in which the loss was last not finite; of the whole step if it was the norm.
     /// </summary>
-    public (long First, long Last) Culprit { get; private set; }
+    public (long First, long Last) NonFiniteRange { get; private set; }
+
+    public string NonFiniteSamples
+    {
+        get
+        {
+            (long first, long last) = NonFiniteRange;
+            const int most = 8;
+            var windows = new List<string>();
+            for (long n = first; n <= last && windows.Count < most; n++)
+            {
+                Sample sample = SampleAt(n);
+                windows.Add($"{_corpus.Species[sample.Species].Name} {sample.Window}");
+            }
+
+            string more = last - first + 1 > most ? $" and {last - first + 1 - most} more" : "";
+            return $"samples {first} to {last} (training windows {string.Join(", ", windows)}{more})";
+        }
+    }
 
     /// <summary>Where a sample comes from.</summary>
     public Sample SampleAt(long number) => _sampler.At(number);
 
     /// <summary>Runs a step, counted from 0.</summary>
-    /// <exception cref="DeviceMemoryException">A micro-batch does not fit the GPU; the message says what would.</exception>
     public StepResult Run(int step, double learningRate)
     {
         long first = (long)step * _options.GlobalBatch;
         Assemble(first);
-        float scale = 1f / Math.Max(1, _batch.Masked);
+        _scale = 1f / Math.Max(1, _batch.Masked);
         (int passes, int tokens, int masked) = (_batch.MicroBatches, _batch.Tokens, _batch.Masked);
-        double flops = TrainingFlops.Of(_model.Config, tokens, masked, _batch.SquaredLengths);
-        _passes.Begin(learningRate);
-        for (int i = 0; i < passes; i++) Pass(first, i, scale);
+        double flops = TrainingFlops.Of(Model.Config, tokens, masked, _batch.SquaredLengths);
+        _passes.Begin(learningRate, first);
+        for (int i = 0; i < passes; i++)
+        {
+            MicroBatch micro = _batch[i];
+            if (micro.Labels.IsEmpty) _passes.Skip(last: i == passes - 1);
+            else _passes.Run(micro, this, last: i == passes - 1);
+        }
 
         // While the GPU works, the next step's batch is put together.
-        if (_model.Backend.CapturesGraphs) Assemble(first + _options.GlobalBatch);
-        bool updated = _passes.Finish(passes, out double norm, out ReadOnlySpan<double> losses);
-        double sum = 0;
-        int last = 0;
-        while (last < passes && double.IsFinite(sum += losses[last])) last++;
-        if (!updated) Blame(first, last);
-        return new StepResult(sum * scale, norm, updated, tokens, masked, flops);
+        if (Model.Backend.CapturesGraphs) Assemble(first + _options.GlobalBatch);
+        bool updated = _passes.Finish(out double norm, out double loss, out int nonFinite);
+        if (!updated) Blame(first, nonFinite);
+        return new StepResult(loss * _scale, norm, updated, tokens, masked, flops);
     }
 
     public void Dispose() => _passes.Dispose();
@@ -99,36 +119,27 @@ internal sealed class TrainingStep : IDisposable
     private void Blame(long first, int pass)
     {
         Assemble(first);
-        Culprit = (first, first + _options.GlobalBatch - 1);
+        NonFiniteRange = (first, first + _options.GlobalBatch - 1);
         if (pass == _batch.MicroBatches) return;
         MicroBatch part = _batch[pass];
-        Culprit = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
+        NonFiniteRange = (first + part.FirstSequence, first + part.FirstSequence + part.Lengths.Length - 1);
     }
 
-    /// <summary>Adds the gradients of a micro-batch.</summary>
-    private void Pass(long first, int place, float scale)
+    int IObjective.Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch)
     {
-        MicroBatch part = _batch[place];
-        bool last = place == _batch.MicroBatches - 1;
-        if (part.Labels.IsEmpty)
-        {
-            if (last) _passes.Update();
-            return;
-        }
-
-        try
-        {
-            // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
-            Batch batch = _passes.Begin(_options.Seed, (uint)(first + part.FirstSequence), place, part.Ids, part.Lengths);
-            Pad(part, batch.CuSeqlens.Tokens);
-            Upload(CollectionsMarshal.AsSpan(_paddedRows), CollectionsMarshal.AsSpan(_paddedLabels), scale);
-            _passes.Run(_paddedRows.Count, last);
-        }
-        catch (DeviceMemoryException fault)
-        {
-            throw Explain(fault, [.. part.Ids], [.. part.Lengths]);
-        }
+        Pad(micro, batch.CuSeqlens.Tokens);
+        Upload(CollectionsMarshal.AsSpan(_paddedRows), CollectionsMarshal.AsSpan(_paddedLabels), _scale);
+        return _paddedRows.Count;
     }
+
+    // As many tokens are masked as on average.
+    void IObjective.UploadSample(TrainingPasses passes, int sequences, int tokens)
+    {
+        int masked = Math.Max(1, (int)Math.Ceiling(tokens * _options.MaskProbability));
+        Upload([.. Enumerable.Range(0, masked)], new int[masked], 0);
+    }
+
+    Variable IObjective.Losses(Tape tape, in Batch batch) => Objectives.MaskedLanguageModel(Model, tape, batch, _rows, _labels, _gradientScale);
 
     /// <summary>The masked tokens, and as many others without a label as the backend wants; a row comes at most once.</summary>
     private void Pad(MicroBatch part, int tokens)
@@ -154,15 +165,6 @@ internal sealed class TrainingStep : IDisposable
     private void Upload(ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale)
     {
         (_rows, _labels) = (_passes.Upload(rows, DType.I32, new Shape(rows.Length)), _passes.Upload(labels, DType.I32, new Shape(labels.Length)));
-        _scale = _passes.Tape.Number(scale);
+        _gradientScale = _passes.Tape.Number(scale);
     }
-
-    private Variable Loss(Batch batch) => Objectives.MaskedLanguageModel(_model, _passes.Tape, batch, _rows, _labels, _scale);
-
-    // A method of its own, so that what its lambda captures is not allocated in steps that fit. As many tokens are masked as on average.
-    private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths) => _passes.Explain(fault, ids, lengths, (_, tokens) =>
-    {
-        int masked = Math.Max(1, (int)Math.Ceiling(tokens * _options.MaskProbability));
-        Upload([.. Enumerable.Range(0, masked)], new int[masked], 0);
-    });
 }

@@ -100,7 +100,7 @@ public sealed class CapturedPassTests : IDisposable
                     float[] before = Toy.Weights(model);
                     StepResult result = step.Run(s, 1e-3);
                     string norm = double.IsFinite(result.GradientNorm) ? "finite" : double.IsNaN(result.GradientNorm) ? "NaN" : "infinite";
-                    told.Add((step.Optimizer.Steps, result.Updated, $"{double.IsFinite(result.Loss)} {norm}", before.SequenceEqual(Toy.Weights(model)), step.Culprit.First, step.Culprit.Last));
+                    told.Add((step.Optimizer.Steps, result.Updated, $"{double.IsFinite(result.Loss)} {norm}", before.SequenceEqual(Toy.Weights(model)), step.NonFiniteRange.First, step.NonFiniteRange.Last));
                 }
 
                 Assert.Equal([true, true, true, true, false, false, true], told.Select(t => t.Item2));

@@ -25,7 +25,7 @@ public class GoldenLoraTests
     {
         var golden = new Golden(SharedData.Golden(name));
         var factors = new Dictionary<string, (double[] A, double[] B)>();
-        using var run = new TrainingRun(golden, "cls", recompute, prepare: model =>
+        using var run = new GoldenTraining(golden, "cls", recompute, prepare: model =>
         {
             Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier);
             foreach (Linear layer in model.Encoder.Linears) factors.Add(layer.Prefix, (Random(layer.Addition!.Down), Random(layer.Addition.Up)));
@@ -75,7 +75,7 @@ public class GoldenLoraTests
     {
         using var golden = new Golden(SharedData.Golden("train_cls_lora"), batched: true);
         uint factors = 0;
-        using var run = new TrainingRun(golden, "cls", recompute: false, prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
+        using var run = new GoldenTraining(golden, "cls", recompute: false, prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
             source: (p, index, values) =>
             {
                 if (!Dnabert2.Adapters.Lora.IsFactor(p)) golden.Fill(p, index, values);

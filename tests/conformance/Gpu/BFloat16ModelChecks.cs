@@ -50,7 +50,7 @@ internal static class BFloat16ModelChecks
 
         float[] Run(Backend backend, out double value)
         {
-            using var run = new TrainingRun(new Golden(path), loss, recompute: false, backend);
+            using var run = new GoldenTraining(new Golden(path), loss, recompute: false, backend);
             value = run.Backward(run.Golden.Root);
             return run.Read(run.Model.Parameters.Gradients);
         }

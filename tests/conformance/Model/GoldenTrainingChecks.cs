@@ -11,7 +11,7 @@ internal static class GoldenTrainingChecks
     /// <summary>Every gradient of a small model.</summary>
     public static void Gradients(string path, string loss, bool recompute, Func<Backend> backend)
     {
-        using var run = new TrainingRun(new Golden(path), loss, recompute, backend());
+        using var run = new GoldenTraining(new Golden(path), loss, recompute, backend());
         Check.Near(run.Golden.Value(loss + "_loss"), run.Backward(run.Golden.Root), 2e-5, $"{loss} loss");
         foreach (JsonProperty expected in run.Golden.Root.GetProperty($"grad_{loss}").EnumerateObject())
         {
@@ -26,7 +26,7 @@ internal static class GoldenTrainingChecks
     /// <summary>The norms of the gradients of a large model.</summary>
     public static void GradientNorms(string path, string loss, bool recompute, Func<Backend> backend)
     {
-        using var run = new TrainingRun(new Golden(path), loss, recompute, backend());
+        using var run = new GoldenTraining(new Golden(path), loss, recompute, backend());
         run.Backward(run.Golden.Root);
         int compared = 0;
         foreach (JsonProperty expected in run.Golden.Root.GetProperty($"grad_{loss}_l2").EnumerateObject())
@@ -44,12 +44,12 @@ internal static class GoldenTrainingChecks
     public static void Trajectory(string path, Func<Backend> backend)
     {
         using var golden = new Golden(path, batched: true);
-        using var run = new TrainingRun(golden, golden.Root.GetProperty("task").GetString()!, recompute: false, backend());
+        using var run = new GoldenTraining(golden, golden.Root.GetProperty("task").GetString()!, recompute: false, backend());
         Trajectory(run);
     }
 
     /// <summary>Losses, gradient norms and parameters of twenty steps of a model that is prepared.</summary>
-    public static void Trajectory(TrainingRun run)
+    public static void Trajectory(GoldenTraining run)
     {
         Golden golden = run.Golden;
         JsonElement o = golden.Root.GetProperty("optimizer"), batches = golden.Root.GetProperty("batches");

@@ -8,13 +8,13 @@ using Engine.Runtime;
 namespace Conformance.Model;
 
 /// <summary>Forward and backward passes of a golden model.</summary>
-internal sealed class TrainingRun : IDisposable
+internal sealed class GoldenTraining : IDisposable
 {
     private readonly Arena _activations, _gradients;
     private readonly Tape _tape;
     private readonly string _loss;
 
-    public TrainingRun(
+    public GoldenTraining(
         Golden golden, string loss, bool recompute, Backend? backend = null, Action<Dnabert2Model>? prepare = null, ParameterSource? source = null)
     {
         (Golden, _loss, Backend) = (golden, loss, backend ?? CpuBackend.Create());
