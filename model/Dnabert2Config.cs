@@ -114,7 +114,7 @@ public sealed record Dnabert2Config
         if (ParameterCount > int.MaxValue)
             throw new ArgumentException(
                 $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size " +
-                $"{IntermediateSize} make {ParameterCount:N0} parameters; at most {int.MaxValue:N0} are meant");
+                $"{IntermediateSize} make {ParameterCount:N0} parameters; at most {int.MaxValue:N0} are supported");
     }
 
     // The large ones: embeddings, the matrices of the layers and of the heads.

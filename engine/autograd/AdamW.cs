@@ -37,7 +37,7 @@ public sealed record AdamWOptions
         static void Check(string name, float value, float least, float most)
         {
             if (!(value >= least && value <= most))
-                throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: from {least} to {most} is meant"));
+                throw new ArgumentException(FormattableString.Invariant($"{name} is {value}: it must be from {least} to {most}"));
         }
     }
 }

@@ -4,7 +4,7 @@ namespace Engine.Autograd;
 
 /// <summary>
 /// A tensor on its way through a model. A tracked variable has a place on the tape, where its gradient is kept; a plain tensor converts
-/// to a constant. The default value is «none», for operands that may be absent.
+/// to a constant. The default value is "none", for operands that may be absent.
 /// </summary>
 public readonly struct Variable
 {

@@ -15,7 +15,7 @@ public abstract class Backend : IStorageOwner, IDisposable
     private int _liveStorages;
     private bool _disposed;
 
-    /// <summary>What runs the operations, for people: «CPU, AVX-512, 2 threads».</summary>
+    /// <summary>What runs the operations, to be shown: "CPU, AVX-512, 2 threads".</summary>
     public abstract string Description { get; }
 
     /// <summary>What the factors of matrix products are rounded to.</summary>

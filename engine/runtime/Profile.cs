@@ -4,7 +4,7 @@ using Engine.Kernels;
 namespace Engine.Runtime;
 
 /// <summary>The time of operations of a name and shape.</summary>
-/// <param name="Name">What: «linear».</param>
+/// <param name="Name">Its name: "linear".</param>
 /// <param name="Shape">Of its result; of a product (rows, columns, length of the reduction).</param>
 /// <param name="Calls">How often it ran.</param>
 /// <param name="Seconds">All calls together.</param>

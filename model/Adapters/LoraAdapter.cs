@@ -25,7 +25,7 @@ internal sealed class LoraAdapter
         using Weights.WeightFile file = Weights.WeightFile.Open(path);
         BaseIdentity = file.Metadata.GetValueOrDefault(Folders.BaseIdentity.Key);
         if (BaseIdentity is not null && !Folders.BaseIdentity.IsOne(BaseIdentity))
-            throw Other($"{Folders.BaseIdentity.Key} in its metadata is no SHA-256 in 64 lower-case hexadecimal digits");
+            throw Other($"{Folders.BaseIdentity.Key} in its metadata is not a SHA-256 in 64 lower-case hexadecimal digits");
         foreach (WeightEntry entry in file.Entries) Add(file, entry);
         config.Resolve([.. _additions.Values.Select(addition => addition.Module)]);
         foreach ((string layer, Addition addition) in _additions) Check(layer, addition);
@@ -148,7 +148,7 @@ internal sealed class LoraAdapter
         {
             string weight = layer + ".weight";
             if ((Checkpoint.PartOf(weight) & ~parts) != 0) continue;
-            if (!known.TryGetValue(weight, out Parameter? parameter)) throw Other($"{layer} is no layer of the base model");
+            if (!known.TryGetValue(weight, out Parameter? parameter)) throw Other($"{layer} is not a layer of the base model");
             if (parameter.TiedTo is not null || parameter.Kind is not (ParameterKind.Linear or ParameterKind.GatedLinear))
                 throw Unsupported($"{layer} has an addition: only linear layers may have one, and none that shares its weight");
         }
@@ -156,7 +156,7 @@ internal sealed class LoraAdapter
         foreach ((string name, Tensor tensor) in _whole)
         {
             if ((Checkpoint.PartOf(name) & ~parts) != 0) continue;
-            if (!known.TryGetValue(name, out Parameter? parameter)) throw Other($"{name} {tensor.Shape} is no parameter of the base model");
+            if (!known.TryGetValue(name, out Parameter? parameter)) throw Other($"{name} {tensor.Shape} is not a parameter of the base model");
             if (parameter.TiedTo is { } original && !(_whole.TryGetValue(original.Name, out Tensor? tied) && tied.Values.AsSpan().SequenceEqual(tensor.Values)))
                 throw Other($"{name} differs from {original.Name}, with which this model shares it");
         }
@@ -216,12 +216,12 @@ internal sealed class LoraAdapter
         if (name.Kind == LoraTensorKind.Whole)
         {
             if (!_whole.TryAdd(name.Target, tensor) && !_whole[name.Target].Values.AsSpan().SequenceEqual(values))
-                throw Other($"{name.Target} is there twice, with different values");
+                throw Other($"{name.Target} appears twice, with different values");
             return;
         }
 
         if (!_additions.TryGetValue(name.Target, out Addition? addition)) _additions.Add(name.Target, addition = new Addition(name.Module));
-        if (!addition.Set(name.Kind, tensor)) throw Other($"{entry.Name} is there twice, under different names");
+        if (!addition.Set(name.Kind, tensor)) throw Other($"{entry.Name} appears twice, under different names");
     }
 
     private void Check(string layer, Addition addition)
@@ -231,7 +231,7 @@ internal sealed class LoraAdapter
         int rank = Config.RankOf(addition.Module);
         if (down.Shape.Rank != 2 || up.Shape.Rank != 2 || down.Shape[0] != rank || up.Shape[1] != rank)
             throw Other(
-                $"the factors of {layer} are {down.Shape} and {up.Shape}: with r = {rank} [{rank}, in] and [out, {rank}] are meant");
+                $"the factors of {layer} are {down.Shape} and {up.Shape}: with r = {rank} they must be [{rank}, in] and [out, {rank}]");
         if (Config.IsDora != addition.Magnitude is not null)
             throw Other(
                 $"{layer} has {(Config.IsDora ? "no" : "a")} lora_magnitude_vector, and use_dora is {(Config.IsDora ? "true" : "false")}");

@@ -53,7 +53,7 @@ internal static class LoraConfig
         if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Pooler)) yield return "pooler";
     }
 
-    /// <summary>PEFT knows whole names and their ends: the end where all encoder layers are meant, else the whole name.</summary>
+    /// <summary>PEFT knows whole names and their ends: the end if it stands for all encoder layers, otherwise the whole name.</summary>
     private static IEnumerable<string> TargetModules(Dnabert2Model model)
     {
         foreach (IGrouping<string, Linear> group in model.Encoder.Linears.GroupBy(l => Lora.Suffix(l.Prefix)))

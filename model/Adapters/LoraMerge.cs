@@ -21,7 +21,7 @@ public static class LoraMerge
             throw new DirectoryNotFoundException(
                 $"{adapterFolder}: no such folder; an adapter is a folder with {AdapterConfig.FileName} and {LoraAdapter.WeightFile}");
         if (!LoraAdapter.IsIn(adapterFolder))
-            throw new FileNotFoundException($"{adapterFolder}: is no adapter: {AdapterConfig.FileName} is missing");
+            throw new FileNotFoundException($"{adapterFolder}: is not an adapter: {AdapterConfig.FileName} is missing");
         ModelSource.Open(adapterFolder, baseFolder).SavePlain(folder);
     }
 }

@@ -77,7 +77,7 @@ public sealed record LoraOptions
         OptionRange.Check("LoRA's r (Rank)", Rank, 1, AdapterConfig.MostRank);
         OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, AdapterConfig.MostAlpha);
         OptionRange.Check("LoRA's dropout (Dropout)", Dropout, 0, 0.999);
-        if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets: at most {MaxTargets} are meant");
+        if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets; at most {MaxTargets} are allowed");
         if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");
     }
 
@@ -86,5 +86,5 @@ public sealed record LoraOptions
             ? number : throw Meant(item);
 
     private static ArgumentException Meant(string item) =>
-        new($"'{Excerpt.Of(item)}' is no setting of LoRA; r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.* is meant, each may be left out");
+        new($"'{Excerpt.Of(item)}' is not a LoRA setting; write r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*, where each part may be left out");
 }

@@ -86,7 +86,7 @@ public sealed class Corpus : IDisposable
             throw new DirectoryNotFoundException($"{folder}: there is no such folder; a corpus is built from sequence files first");
         string path = Path.Combine(folder, CorpusIndex.FileName);
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{path} is missing: the folder is no corpus; build one from sequence files");
+            throw new FileNotFoundException($"{path} is missing: the folder is not a corpus; build one from sequence files");
         byte[] json = RegularFile.Read(path, CorpusIndex.MaxBytes);
         CorpusIndex index = CorpusIndex.Read(path, json);
         string tokenizerPath = Path.Combine(folder, CorpusBuilder.TokenizerFile);

@@ -155,7 +155,7 @@ public static class CorpusBuilder
             if (index.Inputs[i].Species != inputs[i].Species)
                 return $"file {i + 1} was of species '{Excerpt.Of(index.Inputs[i].Species)}', not '{Excerpt.Of(inputs[i].Species)}'";
             if (index.Inputs[i].Sha256 != inputs[i].Sha256)
-                return $"{inputs[i].File} has another content than the file it was built from, {Excerpt.Of(index.Inputs[i].File)}";
+                return $"{inputs[i].File} differs from the file it was built from, {Excerpt.Of(index.Inputs[i].File)}";
         }
 
         return null;

@@ -25,7 +25,7 @@ internal sealed class JsonFields
 
         if (element.GetPropertyCount() is > MaxKeys and int count) throw Fault("", $"has {count} keys, at most {MaxKeys} are read");
         foreach (JsonProperty property in element.EnumerateObject())
-            if (!_values.TryAdd(property.Name, property.Value)) throw Fault(property.Name, "is there twice");
+            if (!_values.TryAdd(property.Name, property.Value)) throw Fault(property.Name, "appears twice");
     }
 
     /// <summary>The keys in their order.</summary>
@@ -38,7 +38,7 @@ internal sealed class JsonFields
     /// <param name="path">The file.</param>
     /// <param name="remedy">What to do when it is damaged.</param>
     /// <param name="read">Takes what it needs from the outermost object.</param>
-    /// <exception cref="InvalidDataException">It is damaged, too large or no regular file.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, too large or not a regular file.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static T Read<T>(string path, string remedy, Func<JsonFields, T> read) => Read(path, Bytes(path), remedy, read);
 
@@ -135,7 +135,7 @@ internal sealed class JsonFields
         return [.. array.EnumerateArray().Select(item => item.GetString()!)];
     }
 
-    /// <summary>The index of a text among the ones that are meant.</summary>
+    /// <summary>The index of a text among the allowed ones.</summary>
     public int Choice(string key, string[] words) => Array.IndexOf(words, Text(key)) is >= 0 and int index
         ? index : throw Fault(key, $"is '{Text(key)}', expected one of {string.Join(", ", words)}");
 
@@ -144,7 +144,7 @@ internal sealed class JsonFields
     {
         string name = Text(key);
         return name.Length is > 0 and <= 255 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_') && name[0] != '.'
-            ? name : throw Fault(key, "is no plain file name");
+            ? name : throw Fault(key, "is not a plain file name");
     }
 
     /// <summary>What kind of value a key has; undefined where it is absent.</summary>
@@ -194,7 +194,7 @@ internal sealed class JsonFields
     public InvalidDataException Fault(string key, string what) =>
         new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {Cut(what, LongestFault)}; {_remedy}");
 
-    /// <summary>The error for a key that is as it was meant, but cannot be done; what is said holds the remedy.</summary>
+    /// <summary>The error for a valid value that cannot be used; the message holds the remedy.</summary>
     public InvalidDataException Refusal(string key, string what) =>
         new($"{_path}: {Cut(_place, LongestFault)}{Cut(key, LongestShown)} {what}");
 

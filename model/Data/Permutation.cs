@@ -5,7 +5,7 @@ namespace Dnabert2.Data;
 
 /// <summary>
 /// A pseudo-random permutation of the numbers below a count that needs no table: a Feistel network whose rounds are blocks of the
-/// counter-based generator, walked until the result is below the count (Black and Rogaway, «Ciphers with arbitrary finite domains», 2002).
+/// counter-based generator, walked until the result is below the count (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
 /// </summary>
 internal readonly struct Permutation
 {

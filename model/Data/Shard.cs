@@ -7,7 +7,7 @@ using Dnabert2.Training;
 namespace Dnabert2.Data;
 
 /// <summary>
-/// A file of windows, of which each is read when it is asked for: eight bytes «DNA2WIN1», the number of windows and of tokens (U32 each),
+/// A file of windows, of which each is read when it is asked for: eight bytes "DNA2WIN1", the number of windows and of tokens (U32 each),
 /// for each window where its tokens begin and for the last one where they end (U32 [windows + 1]), and the tokens (U16 [tokens]);
 /// little-endian. Any number of threads may read. It is not mapped into memory: a map of a file that is cut short ends the process.
 /// </summary>
@@ -33,7 +33,7 @@ internal sealed class Shard : IDisposable
     /// <param name="entry">What the index says of it.</param>
     /// <param name="longest">The most tokens of a window, without [CLS] and [SEP].</param>
     /// <param name="vocabulary">Token ids are below it.</param>
-    /// <exception cref="InvalidDataException">It is missing, or no regular file.</exception>
+    /// <exception cref="InvalidDataException">It is missing, or not a regular file.</exception>
     public static Shard Open(string path, ShardEntry entry, int longest, int vocabulary) =>
         new(path, File.Exists(path) ? RegularFile.Open(path) : throw Fault(path, "is missing"), entry, longest, vocabulary);
 

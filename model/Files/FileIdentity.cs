@@ -38,7 +38,7 @@ public static class FileIdentity
 
     /// <summary>
     /// The path of what a path leads to: without symbolic links, whether or not there is anything at its end. A link <c>..</c> in a link
-    /// is meant as the system means it: from where the link lies.
+    /// is read as the system reads it: from where the link lies.
     /// </summary>
     /// <exception cref="IOException">Links lead in a circle, or to an open descriptor of a process.</exception>
     public static string Resolve(string path)
@@ -62,7 +62,7 @@ public static class FileIdentity
                 continue;
             }
 
-            if (++links > MostLinks) throw new IOException($"{path}: symbolic links lead in a circle");
+            if (++links > MostLinks) throw new IOException($"{path}: symbolic links form a loop");
             if (at.StartsWith("/proc/", StringComparison.Ordinal) && at.EndsWith("/fd", StringComparison.Ordinal))
                 throw new IOException($"{path}: this is what a process has open, not the name of a file; name one");
             string root = Path.IsPathRooted(target) ? Path.GetPathRoot(target)! : "";

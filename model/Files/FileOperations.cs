@@ -75,7 +75,7 @@ internal partial class FileOperations
         const int broken = 5, full = 28, quotaOfLinux = 122, quotaOfOthers = 69;
         int error = Marshal.GetLastPInvokeError();
         if (error is broken or full || error == (OperatingSystem.IsLinux() ? quotaOfLinux : quotaOfOthers))
-            throw new IOException($"{path}: what was written there may be lost with the power: {Marshal.GetPInvokeErrorMessage(error)}");
+            throw new IOException($"{path}: what was written there may be lost if the power fails: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
     /// <summary>Makes a folder, and those it lies in, for what is to stay.</summary>

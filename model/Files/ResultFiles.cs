@@ -72,7 +72,7 @@ public sealed class ResultFiles : IDisposable
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"{path}: there is no folder {folder}; make it first, or name another one");
         if (there is not null && !FileStatus.MayWrite(final))
-            throw new UnauthorizedAccessException($"{path}: is protected from being written to; name another file");
+            throw new UnauthorizedAccessException($"{path}: is write-protected; name another file");
         if (!FileStatus.MayWrite(folder)) throw ClosedFolder(path);
     }
 
@@ -109,7 +109,7 @@ public sealed class ResultFiles : IDisposable
     /// <summary>Makes the files appear under their final names, complete and on the disk.</summary>
     /// <exception cref="IOException">
     /// The disk is full, or a file cannot be named; all final names are as before. Or the names cannot be written to the disk, which is
-    /// said: the files are there, but may be lost with the power.
+    /// said: the files are there, but may be lost if the power fails.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be named; all final names are as before.</exception>
     public void Commit()

@@ -49,7 +49,7 @@ public sealed class ResultFolder : IDisposable
     /// <summary>Makes the folder appear under its final name, on the disk with the files that were flushed in it.</summary>
     /// <exception cref="IOException">
     /// Something of that name is there by now, or the folder cannot be named. Or the name cannot be written to the disk, which is said: the
-    /// folder is there, but may be lost with the power.
+    /// folder is there, but may be lost if the power fails.
     /// </exception>
     public void Commit()
     {

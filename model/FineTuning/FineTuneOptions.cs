@@ -119,7 +119,7 @@ public sealed record FineTuneOptions
         if (Steps is { } steps) return steps;
         long all = (long)Epochs * StepsOfEpoch(rows);
         if (all > OptionRange.MostCounted)
-            throw new ArgumentException($"{nameof(Epochs)} is {Epochs}: with {rows} rows they make {all} steps; at most {OptionRange.MostCounted} are meant");
+            throw new ArgumentException($"{nameof(Epochs)} is {Epochs}: with {rows} rows they make {all} steps; at most {OptionRange.MostCounted} are allowed");
         return (int)all;
     }
 

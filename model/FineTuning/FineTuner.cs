@@ -277,7 +277,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
         catch (InvalidDataException e)
         {
             throw new InvalidDataException(
-                $"{e.Message}, and those after it: they count on it as the one of the lowest dev loss", e);
+                $"{e.Message}, and those after it: they refer to it as the checkpoint of the lowest dev loss", e);
         }
     }
 
@@ -286,7 +286,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     {
         cancellation.ThrowIfCancellationRequested();
         if (state.BestStep == 0)
-            throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and begin anew");
+            throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and start a new run");
         CheckBest(state.BestStep);
         ReadTrained(_checkpoints.PathOf(state.BestStep));
         _model!.Parameters.Round();
@@ -296,7 +296,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), state.Seconds);
         if (!double.IsFinite(result.TestLoss))
-            throw new NotFiniteNumberException($"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and begin anew", result.TestLoss);
+            throw new NotFiniteNumberException($"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and start a new run", result.TestLoss);
         string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
         LossCurve.Draw(_folder.Path, column: 3, "dev", unit, "dev", _folder.Disk);
         FineTunedFolder.Write(_model, _start, _options, _data.Config, _folder);

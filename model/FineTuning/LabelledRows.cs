@@ -55,7 +55,7 @@ internal sealed class LabelledRows
     /// <summary>The rows with their labels understood.</summary>
     /// <param name="names">The classes; empty in regression.</param>
     /// <param name="origin">Where the classes are from, for errors.</param>
-    /// <exception cref="InvalidDataException">A label is none of the classes.</exception>
+    /// <exception cref="InvalidDataException">A label is not one of the classes.</exception>
     public LabelledSet Resolve(LabelNames names, string origin)
     {
         var sequences = new LabelledSequence[_rows.Count];
@@ -76,7 +76,7 @@ internal sealed class LabelledRows
     private int IdOf(string name, Row row, LabelNames names, string origin) =>
         names.IdOf(name) is var id && id >= 0
             ? id
-            : throw Fault(row.Number, row.Line, $"the label '{Excerpt.Of(name)}' is none of the classes of {origin} ({Excerpt.Of(names)})",
+            : throw Fault(row.Number, row.Line, $"the label '{Excerpt.Of(name)}' is not one of the classes of {origin} ({Excerpt.Of(names)})",
                 "Correct the label, or add rows of this class to the training set");
 
     private void CheckColumns(SequenceReader reader, bool namesItself)

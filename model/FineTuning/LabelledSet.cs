@@ -34,7 +34,7 @@ public sealed class LabelledSet : IReadOnlyList<LabelledSequence>
     public LabelledSequence this[int index] => _sequences[index];
 
     /// <summary>Reads a file.</summary>
-    /// <param name="path">The file; «-» is not understood.</param>
+    /// <param name="path">The file; "-" does not stand for standard input.</param>
     /// <param name="kind">What its labels say.</param>
     /// <param name="names">The classes, as those of a fine-tuned model; null: those found in the file, in their order.</param>
     /// <param name="reading">The columns, and what happens to rows without a sequence; null: as <see cref="LabelledReading"/> says.</param>

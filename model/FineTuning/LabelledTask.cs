@@ -121,7 +121,7 @@ public sealed class LabelledTask
     private static void CheckPresent(string folder, string?[] paths, Splits needed)
     {
         string[] present = [.. paths.OfType<string>().Select(path => Path.GetFileName(path)!)];
-        string there = present.Length == 0 ? "none of train, dev and test is there" : $"there is only {string.Join(" and ", present)}";
+        string there = present.Length == 0 ? "train, dev and test are all missing" : $"there is only {string.Join(" and ", present)}";
         for (int i = 0; i < paths.Length; i++)
         {
             Splits part = (Splits)(1 << i);

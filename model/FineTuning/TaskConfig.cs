@@ -87,7 +87,7 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
         foreach (string key in labels.Keys)
         {
             if (!int.TryParse(key, out int id) || id < 0 || id >= outputs || names[id] is not null)
-                throw json.Fault(NamesKey, $"names the label {key}; the ids 0 to {outputs - 1} are meant, each once");
+                throw json.Fault(NamesKey, $"names the label {key}; it must name the ids 0 to {outputs - 1}, each once");
             names[id] = labels.Text(key);
         }
 

@@ -73,7 +73,7 @@ public sealed class ModelSource
     /// The attention of the model, in place of that of its config; null: the config's. One of one's own that the config names is given
     /// here.
     /// </param>
-    /// <exception cref="ArgumentException">A base is given for what is no adapter.</exception>
+    /// <exception cref="ArgumentException">A base is given for what is not an adapter.</exception>
     public static ModelSource Open(string folder, string? baseFolder = null, SelfAttention? attention = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -90,7 +90,7 @@ public sealed class ModelSource
         }
 
         if (baseFolder is not null)
-            throw new ArgumentException($"{folder}: is no adapter ({AdapterConfig.FileName} is missing), so it has no base");
+            throw new ArgumentException($"{folder}: is not an adapter ({AdapterConfig.FileName} is missing), so it has no base");
         if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, attention, "");
         if (Pretrainer.LastCheckpointOf(folder) is not { } checkpoint) throw new FileNotFoundException(NoModel(folder));
         if (!File.Exists(Path.Combine(checkpoint, ConfigFile)))
@@ -128,7 +128,7 @@ public sealed class ModelSource
     /// </summary>
     /// <param name="folder">The new folder.</param>
     /// <param name="dtype">
-    /// The type of the weights: F32, or BF16 (rounded to nearest, ties to even); null: BF16 where all weights of a model that is no adapter
+    /// The type of the weights: F32, or BF16 (rounded to nearest, ties to even); null: BF16 where all weights of a model that is not an adapter
     /// are, otherwise F32.
     /// </param>
     /// <exception cref="ArgumentException">The type is another one.</exception>
@@ -184,7 +184,7 @@ public sealed class ModelSource
             ? config with { NumLabels = shape[0] } : config;
     }
 
-    /// <summary>Whether the base is the adapter's own; null where it is no adapter, or does not record its base.</summary>
+    /// <summary>Whether the base is the adapter's own; null where it is not an adapter, or does not record its base.</summary>
     internal bool? HasOwnBase(Checkpoint weights) => Adapter?.BaseIdentity is { } recorded ? weights.EncoderIdentity() == recorded : null;
 
     /// <summary>Refuses a base that the adapter was not trained on.</summary>

@@ -31,7 +31,7 @@ public sealed class HeatMap
 
     /// <summary>Begins a picture.</summary>
     /// <param name="stream">Where it goes; it stays open.</param>
-    /// <param name="unit">What the effects are: «change of the probability».</param>
+    /// <param name="unit">What the effects are: "change of the probability".</param>
     public HeatMap(Stream stream, string unit)
     {
         ArgumentNullException.ThrowIfNull(stream);

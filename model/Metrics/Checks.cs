@@ -5,7 +5,7 @@ internal static class Checks
 {
     public static void SameRows(int left, int right)
     {
-        if (left != right) throw new ArgumentException($"{left} true values and {right} predicted ones: there is one of each for a row");
+        if (left != right) throw new ArgumentException($"{left} true values and {right} predicted ones: each row needs one of each");
         if (left == 0) throw new ArgumentException("there are no rows: no metric is defined of nothing");
     }
 

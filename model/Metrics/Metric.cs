@@ -40,7 +40,7 @@ public static class MetricNames
     private static readonly string[] Names =
         ["accuracy", "f1_macro", "f1_micro", "mcc", "auroc", "auprc", "r2", "spearman", "pearson", "mse"];
 
-    /// <summary>The name of a metric: «mcc».</summary>
+    /// <summary>The name of a metric: "mcc".</summary>
     public static string Name(this Metric metric) => Names[(int)metric];
 
     /// <summary>The metric of that name, or null.</summary>

@@ -45,7 +45,7 @@ public sealed class TaskScores
     {
         ArgumentNullException.ThrowIfNull(targets);
         if (targets.Count == 0 || logits.Length == 0 || logits.Length % targets.Count != 0)
-            throw new ArgumentException($"{logits.Length} outputs of {targets.Count} rows: there are as many of each row, and rows");
+            throw new ArgumentException($"{logits.Length} outputs for {targets.Count} rows: every row needs the same number, and there must be rows");
         for (int i = 0; i < logits.Length; i++)
             if (!float.IsFinite(logits[i])) throw new ArgumentException($"row {i / (logits.Length / targets.Count)}: an output is {logits[i]}");
         var scores = new TaskScores(kind);

@@ -5,7 +5,7 @@ namespace Dnabert2.Training;
 /// <summary>
 /// A Markov model of tokens, to compare a masked language model with. Of order 0 it knows how frequent each token is; of order 1 and 2
 /// it sees one or two tokens to the left, unmasked, [CLS] before the first. Orders are interpolated after Witten and Bell
-/// («The zero-frequency problem», IEEE Trans. Inf. Theory 37, 1991, method C):
+/// ("The zero-frequency problem", IEEE Trans. Inf. Theory 37, 1991, method C):
 /// <c>p(w | u v) = (n(u v w) + t(u v) · p(w | v)) / (n(u v) + t(u v))</c> with n the counts in the training windows and t the number of
 /// different tokens that followed; <c>p(w) = (n(w) + 1) / (n + vocabulary)</c> over the tokens that are not special.
 /// </summary>

@@ -50,7 +50,7 @@ internal sealed partial class CheckpointStore
     /// <param name="fill">Writes its files into a folder, flushed.</param>
     /// <exception cref="IOException">
     /// It cannot be written; the ones before it are as they were. Or its name cannot be written to the disk, which is said: it is there, but
-    /// may be lost with the power.
+    /// may be lost if the power fails.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written; the ones before it are as they were.</exception>
     /// <exception cref="NotFiniteNumberException">A value is not finite: there is nothing to resume from in it.</exception>

@@ -42,7 +42,7 @@ internal static class CheckpointSums
         var written = new HashSet<string>(StringComparer.Ordinal);
         foreach ((int line, string? hash, string? file) in Read(folder))
         {
-            if (hash is null || file is null || !written.Add(file)) throw new InvalidDataException($"{path}: line {line} makes no sense; {Remedy}");
+            if (hash is null || file is null || !written.Add(file)) throw new InvalidDataException($"{path}: line {line} is not valid; {Remedy}");
             string full = Path.Combine(folder, file), shown = Path.Combine(folder, Excerpt.Of(file));
             if (!File.Exists(full)) throw new InvalidDataException($"{shown} is missing; {Remedy}");
             if (FileHash.OfFile(full) != hash)

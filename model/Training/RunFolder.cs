@@ -162,7 +162,7 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    private static IOException NotRegular(string path) => new($"{MarkerOf(path)}: is no regular file; {Remedy}");
+    private static IOException NotRegular(string path) => new($"{MarkerOf(path)}: is not a regular file; {Remedy}");
 
     private static T Open<T>(string path, Func<T> open)
     {

@@ -134,7 +134,7 @@ internal sealed class RunLog : IDisposable
         if (!file.CanSeek)
         {
             file.Dispose();
-            throw new IOException($"{path}: is no regular file; remove it");
+            throw new IOException($"{path}: is not a regular file; remove it");
         }
 
         file.SetLength(Math.Min(length, file.Length));

@@ -11,7 +11,7 @@ internal sealed class PickleDict
     public bool IsOrdered { get; init; }
 }
 
-/// <summary>A storage a pickle names: its key, its declared size, and for the old format's views the part of it that is meant.</summary>
+/// <summary>A storage a pickle names: its key, its declared size, and for the old format's views the part of it that is used.</summary>
 internal sealed record TorchStorage(string Key, WeightType Type, long TotalBytes, long ViewStart, long ViewBytes);
 
 /// <summary>A tensor as a pickle describes it, held against its storage: a view by offset, extents and strides, in elements.</summary>
@@ -135,7 +135,7 @@ internal sealed class TorchObjects(PositionedFile file)
         for (int i = 0; i < numbers.Length; i++)
             numbers[i] = values[i] is long number and >= 0
                 ? number
-                : throw file.Invalid("has a tensor with an extent or stride that is no integer from 0 to 2^63-1");
+                : throw file.Invalid("has a tensor with an extent or stride that is not an integer from 0 to 2^63-1");
         return numbers;
     }
 }

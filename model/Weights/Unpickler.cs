@@ -167,13 +167,13 @@ internal ref struct Unpickler(PositionedFile file, TorchObjects objects, ReadOnl
 
     private readonly void Append(object?[] values)
     {
-        if (Top() is not List<object?> list) throw Wrong("appends to something that is no list");
+        if (Top() is not List<object?> list) throw Wrong("appends to something that is not a list");
         list.AddRange(values);
     }
 
     private readonly void SetItems(object?[] values)
     {
-        if (Top() is not PickleDict dict) throw Wrong("sets items of something that is no dict");
+        if (Top() is not PickleDict dict) throw Wrong("sets items of something that is not a dict");
         if (values.Length % 2 != 0) throw Wrong("has a key without a value");
         for (int i = 0; i < values.Length; i += 2) dict.Pairs.Add(new(values[i], values[i + 1]));
     }

@@ -236,7 +236,7 @@ public sealed class WeightFile : IDisposable
         if (start[0] == TorchFile.PickleStart) return TorchFile.ReadLegacy(file);
         if (start.StartsWith("version https://git-lfs"u8))
             throw file.Invalid("is a Git LFS pointer, not the weights; run 'git lfs pull' or download the file itself");
-        throw file.Invalid("is no weight file: neither safetensors nor a PyTorch checkpoint begins like this");
+        throw file.Invalid("is not a weight file: neither safetensors nor a PyTorch checkpoint begins like this");
     }
 
     private static void Tie(List<WeightEntry> entries)

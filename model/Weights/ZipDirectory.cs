@@ -125,7 +125,7 @@ internal sealed class ZipDirectory
         if (header >= (ulong)directoryOffset || length > (ulong)_file.Length || compressed > (ulong)_file.Length)
             throw Wrong(name, "is larger than the file, or lies beyond its end");
         if (!_entries.TryAdd(name, new Entry(U16(fields, 8), U16(fields, 10), (long)compressed, (long)length, (long)header)))
-            throw Wrong(name, "is there twice");
+            throw Wrong(name, "appears twice");
     }
 
     private static ReadOnlySpan<byte> Zip64Field(ReadOnlySpan<byte> extra)

@@ -299,7 +299,7 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         string path = folder.Write("config.json", [0xEF, 0xBB, 0xBF, .. json]);
         Assert.Equal(ToyModel.Config, Dnabert2Config.Load(path));
         folder.Write("config.json", Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(json).Replace("{", "{\"vocab_size\": 3,", StringComparison.Ordinal)));
-        Assert.Contains("vocab_size is there twice", Assert.Throws<InvalidDataException>(() => Dnabert2Config.Load(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("vocab_size appears twice", Assert.Throws<InvalidDataException>(() => Dnabert2Config.Load(path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

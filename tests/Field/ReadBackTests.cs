@@ -142,12 +142,12 @@ public sealed class ReadBackTests : IDisposable
         Assert.True(Task.Run(() => message = place switch
         {
             "log" => Record.Exception(() => new RunLog(_folder["run"], default, LogLayout.FineTuning).Dispose())!.Message,
-            "dev losses" => $"{path}: {LogRows.Losses(path, 3, "dev").Count} is no regular file",
+            "dev losses" => $"{path}: {LogRows.Losses(path, 3, "dev").Count} is not a regular file",
             "convert" => ToolRun.Of("convert", _folder["run"], "-o", _folder["converted"]).Error,
             _ => Record.Exception(() => RunFolder.Claim(_folder["run"], FineTuner.Kind, resume: true).Dispose())!.Message,
         }).Wait(AtOnce), "it waits");
         Assert.Contains(path, message, StringComparison.Ordinal);
-        Assert.Contains("no regular file", message, StringComparison.Ordinal);
+        Assert.Contains("not a regular file", message, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder["of-others"]));
         Assert.False(Directory.Exists(_folder["converted"]));
     }

@@ -48,7 +48,7 @@ public sealed class UnusualFileTests
         Assert.True(Task.Run(() => seen = Record.Exception(open)).Wait(AtOnce), $"opening a {kind} waits");
         Assert.True(seen is IOException or InvalidDataException, $"{seen}");
         Assert.Contains(path, seen.Message, StringComparison.Ordinal);
-        if (kind != "folder") Assert.Contains("no regular file", seen.Message, StringComparison.Ordinal);
+        if (kind != "folder") Assert.Contains("not a regular file", seen.Message, StringComparison.Ordinal);
     }
 
     [SkippableTheory]

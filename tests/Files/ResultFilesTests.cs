@@ -91,7 +91,7 @@ public class ResultFilesTests
         using var folder = new TempFolder();
         string path = folder.Write("x", "old"u8);
         File.SetUnixFileMode(path, UnixFileMode.UserRead);
-        Assert.Contains("is protected", Assert.Throws<UnauthorizedAccessException>(() => ResultFiles.Check(path)).Message);
+        Assert.Contains("write-protected", Assert.Throws<UnauthorizedAccessException>(() => ResultFiles.Check(path)).Message);
         File.SetUnixFileMode(folder["."], UnixFileMode.UserRead | UnixFileMode.UserExecute);
         string refusal = Assert.Throws<UnauthorizedAccessException>(() => ResultFiles.Check(folder["new"])).Message;
         Assert.Contains("its folder may not be written to", refusal);

@@ -84,10 +84,10 @@ public sealed class EvaluateToolTests : IDisposable
     {
         Check(1, "nowhere: no such folder; the data of GUE", null, "--data", _folder["nowhere"]);
         Check(1, "no task has train, dev and test in it", null, "--data", _folder["data/mouse"]);
-        Check(2, "--tasks mouse/9: 'mouse/9' is none; the tasks are EMP/H3, ", null, "--data", _folder["data"], "--tasks", "mouse/9");
-        Check(2, "--methods full,full: 'full' is there twice", null, "--data", _folder["data"], "--methods", "full,full");
-        Check(2, "--methods cnn: 'cnn' is none; full, lora, random or kmer is meant", null, "--data", _folder["data"], "--methods", "cnn");
-        Check(2, "--seeds -1: '-1' is none; whole numbers are meant", null, "--data", _folder["data"], "--seeds", "-1");
+        Check(2, "--tasks mouse/9: 'mouse/9' is not valid; the tasks are EMP/H3, ", null, "--data", _folder["data"], "--tasks", "mouse/9");
+        Check(2, "--methods full,full: 'full' is given twice", null, "--data", _folder["data"], "--methods", "full,full");
+        Check(2, "--methods cnn: 'cnn' is not valid; expected full, lora, random or kmer", null, "--data", _folder["data"], "--methods", "cnn");
+        Check(2, "--seeds -1: '-1' is not valid; expected whole numbers", null, "--data", _folder["data"], "--seeds", "-1");
         Check(1, "no such folder; a model is a folder", null, "--data", _folder["data"], "--model", _folder["no-model"]);
         Check(1, "mouse/4: no such folder; a task is", null, "--data", _folder["data"], "--tasks", "mouse/4");
         Check(2, "this is a file; name a folder", Path.Combine(Sample, "dev.csv"), "--data", _folder["data"]);
@@ -95,7 +95,7 @@ public sealed class EvaluateToolTests : IDisposable
         Directory.CreateDirectory(_folder["data/EMP/H3"]);
         File.Copy(Path.Combine(Sample, "dev.csv"), _folder["data/EMP/H3/dev.csv"]);
         ToolRun run = Evaluate("out", "--methods", "kmer").Succeeds();
-        Assert.Contains("passed over, since train, dev or test is missing: EMP/H3", run.Error, StringComparison.Ordinal);
+        Assert.Contains("skipped, since train, dev or test is missing: EMP/H3", run.Error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -26,7 +26,7 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
         double mean = losses.Average(), sd = Math.Sqrt(losses.Sum(l => (l - mean) * (l - mean)) / 2);
         Assert.Equal(mean, double.Parse(rows[4][4], CultureInfo.InvariantCulture), 1e-4);
         Assert.Equal(sd, double.Parse(rows[5][4], CultureInfo.InvariantCulture), 1e-4);
-        Assert.Contains("begin with new weights: pooler, classifier", run.Error, StringComparison.Ordinal);
+        Assert.Contains("newly initialised weights: pooler, classifier", run.Error, StringComparison.Ordinal);
         foreach (ulong seed in (ulong[])[1, 2, 3]) ClassifierModel.Load(this[$"run/seed-{seed}"]).Dispose();
 
         Assert.Equal(2, Finetune("run", "--seeds 9,2 --steps 6").Code);
@@ -144,7 +144,7 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     public void Further_pre_training_comes_first_and_its_model_is_the_base_of_an_adapter()
     {
         ToolRun run = Finetune("run", "--further-steps 2 --lora r=2 --steps 2").Succeeds();
-        Assert.Contains("begin with new weights: pooler, classifier", run.Error, StringComparison.Ordinal);
+        Assert.Contains("newly initialised weights: pooler, classifier", run.Error, StringComparison.Ordinal);
         Assert.Contains("further-pretraining/checkpoints/step-00000002", File.ReadAllText(this["run/adapter_config.json"]), StringComparison.Ordinal);
         ClassifierModel.Load(this["run"]).Dispose();
         Assert.Equal(run.Text, Finetune("run", "--further-steps 2 --lora r=2 --steps 2 --resume").Succeeds().Text);

@@ -138,15 +138,15 @@ public class LabelledTaskTests
         LabelledTask task = LabelledTask.Read(folder.Path, names: new LabelNames(["b", "c", "a"]));
         Assert.Equal([0, 2], task.Train!.Select(r => r.Target.Class));
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => LabelledTask.Read(folder.Path, names: new LabelNames(["a", "c"])));
-        Assert.Contains("train.csv: record 1, line 2: the label 'b' is none of the classes of the model (a, c)", e.Message, StringComparison.Ordinal);
+        Assert.Contains("train.csv: record 1, line 2: the label 'b' is not one of the classes of the model (a, c)", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("sequence,class", Two, Two, Two, "train.csv: line 1: no column is named 'label'; found are 'sequence', 'class'")]
     [InlineData("seq,label", Two, Two, Two, "train.csv: line 1: no column is named 'sequence'")]
     [InlineData("sequence1,label", Two, Two, Two, "train.csv: line 1: there is a column 'sequence1', but none named 'sequence2'")]
-    [InlineData("sequence,label", Two, "ACGT,0\nAC,2\n", Two, "dev.csv: record 2, line 3: the label '2' is none of the classes of ")]
-    [InlineData("sequence,label", Two, Two, "ACGT,cat\n", "test.csv: record 1, line 2: the label 'cat' is none of the classes of ")]
+    [InlineData("sequence,label", Two, "ACGT,0\nAC,2\n", Two, "dev.csv: record 2, line 3: the label '2' is not one of the classes of ")]
+    [InlineData("sequence,label", Two, Two, "ACGT,cat\n", "test.csv: record 1, line 2: the label 'cat' is not one of the classes of ")]
     [InlineData("sequence,label", "ACGT,1\nGG,1\n", Two, Two, "train.csv: all 2 rows have the label '1'")]
     [InlineData("sequence,label", Two, "", Two, "dev.csv: there are no sequences in it")]
     [InlineData("sequence,label", "ACGT,0\nGGCC\n", Two, Two, "train.csv: record 2, line 3: 1 fields, but the header has 2 columns")]

@@ -82,7 +82,7 @@ public sealed class SuiteTests : IDisposable
     public void Bad_data_of_any_task_is_found_before_the_first_training()
     {
         File.AppendAllText(_folder["data/splice/reconstructed/test.csv"], "ACGT,9\n");
-        Assert.Contains("the label '9' is none of the classes", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("the label '9' is not one of the classes", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
         WriteTask("splice/reconstructed", 2);
         Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
         Assert.Empty(_trained);

@@ -24,7 +24,7 @@ public class TokenSequencesTests
         }
     }
 
-    /// <summary>As Hugging Face's «longest first»: the shorter one is cut when both would be of one length.</summary>
+    /// <summary>As Hugging Face's "longest first": the shorter one is cut when both would be of one length.</summary>
     [Theory]
     [InlineData(10, 4, 12, 5, 4)]
     [InlineData(4, 10, 12, 4, 5)]

@@ -213,7 +213,7 @@ public sealed class AdapterTests : IDisposable
         Assert.Contains(
             $"missing: the factors of {Second}, which target_modules names", _adapter.Add(First, 2).Refusal(), StringComparison.Ordinal);
         _adapter.Add(Second, 2).Weights.Draw($"{Prefix}bert.encoder.layer.0.query.lora_A.weight", 1, 1, 3, 24).Draw($"{Prefix}bert.encoder.layer.0.query.lora_B.weight", 1, 1, 24, 3);
-        Assert.Contains("bert.encoder.layer.0.query is no layer of the base model", _adapter.Refusal(), StringComparison.Ordinal);
+        Assert.Contains("bert.encoder.layer.0.query is not a layer of the base model", _adapter.Refusal(), StringComparison.Ordinal);
         _adapter.Weights.Remove($"{Prefix}bert.encoder.layer.0.query.lora_A.weight");
         Assert.Contains("bert.encoder.layer.0.query has lora_B without its other factor", _adapter.Refusal(), StringComparison.Ordinal);
     }

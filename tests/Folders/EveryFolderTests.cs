@@ -37,7 +37,7 @@ public sealed class EveryFolderTests : IDisposable
     [Theory]
     [InlineData("missing", "part-2.safetensors")]
     [InlineData("elsewhere", "is in part-2.safetensors; it is in part-1.safetensors")]
-    [InlineData("outside", "is no plain file name")]
+    [InlineData("outside", "is not a plain file name")]
     [InlineData("unnamed", "does not name")]
     public void An_index_that_is_not_of_its_files_is_refused_by_name(string fault, string message)
     {

@@ -79,7 +79,7 @@ public class GenomeTests
     }
 
     [Theory]
-    [InlineData(">a\nACGT\n>b\nAC\n>a\nGG\n", "test.fa: record 3, line 5: 'a' is there twice")]
+    [InlineData(">a\nACGT\n>b\nAC\n>a\nGG\n", "test.fa: record 3, line 5: 'a' occurs twice")]
     [InlineData(">\nACGT\n>\nAC\n", "test.fa: no sequence of it has a name")]
     [InlineData("sequence\nACGT\n", "test.fa: this is Csv, not FASTA")]
     [InlineData("ACGT\nACGT\n", "test.fa: line 1: FASTA starts a record with '>'")]

@@ -114,23 +114,23 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Theory]
-    [InlineData("attribute a --region 5", "--region 5: START-END or ID:START-END is meant")]
+    [InlineData("attribute a --region 5", "--region 5: expected START-END or ID:START-END")]
     [InlineData("attribute a --region 0-5", "bases are counted from 1")]
     [InlineData("attribute a --region 7-5", "--region 7-5")]
     [InlineData("attribute a --region :1-5", "--region :1-5")]
     [InlineData("attribute a --region x:1-5-6", "--region x:1-5-6")]
-    [InlineData("attribute a --window 7", "--window 7: a whole number from 8 is meant")]
-    [InlineData("attribute a --target probability", "--target probability: auto, class or likelihood is meant")]
+    [InlineData("attribute a --window 7", "--window 7: expected a whole number of at least 8")]
+    [InlineData("attribute a --target probability", "--target probability: expected auto, class or likelihood")]
     [InlineData("attribute a --picture -", "a picture goes to a file")]
     [InlineData("attribute x.tsv -o x.tsv", "-o x.tsv: this is the input")]
-    [InlineData("attribute a --picture x.png", "--picture x.png: a picture is SVG; name it x.svg")]
+    [InlineData("attribute a --picture x.png", "--picture x.png: pictures are SVG; name it x.svg")]
     [InlineData("attribute a --picture x.svg.gz", "a picture is SVG")]
-    [InlineData("attribute a --picture picture", "a picture is SVG; name it picture.svg")]
+    [InlineData("attribute a --picture picture", "pictures are SVG; name it picture.svg")]
     [InlineData("variants a", "--genome")]
-    [InlineData("variants - -g -", "standard input is only one of them")]
+    [InlineData("variants - -g -", "only one of them can be standard input")]
     [InlineData("variants a -g b.tsv -o b.tsv", "-o b.tsv: this is the input")]
-    [InlineData("variants a -g b --on-mismatch stop", "--on-mismatch stop: skip or error is meant")]
-    [InlineData("variants a -g b --window 3", "--window 3: a whole number from 8 is meant")]
+    [InlineData("variants a -g b --on-mismatch stop", "--on-mismatch stop: expected skip or error")]
+    [InlineData("variants a -g b --window 3", "--window 3: expected a whole number of at least 8")]
     public void Misuse_is_told_from_failure_and_named(string line, string message)
     {
         ToolRun run = ToolRun.Of(line.Split(' '));

@@ -37,7 +37,7 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         Fails(folder, "no.fa: there is no such file; give FASTA", ["embed", folder["no.fa"], "--model", toy.Folder]);
-        Fails(folder, "this is a folder. Name a file in it", ["embed", toy.Folder, "--model", toy.Folder]);
+        Fails(folder, "is a folder; name a file in it", ["embed", toy.Folder, "--model", toy.Folder]);
         Fails(folder, "no folder " + folder["no"], ["embed", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["no/x.npy"]]);
         Fails(folder, "no: no such folder; a model is a folder with", ["embed", ToyModel.SamplePath, "--model", folder["no"]]);
         Fails(folder, "no.json: there is no such file", ["tokenize", ToyModel.SamplePath, "--tokenizer", folder["no.json"]]);
@@ -152,12 +152,12 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("embd x", "embd")]
     [InlineData("embed", "INPUT")]
     [InlineData("attribute a b", "'b'")]
-    [InlineData("embed a --pooling sum", "--pooling sum: mean, cls, max or none is meant")]
-    [InlineData("embed a --dtype f16", "--dtype f16: f32, bf16 or i8 is meant")]
-    [InlineData("embed a --max-tokens 2", "--max-tokens 2: a whole number from 3 is meant")]
-    [InlineData("embed a --max-tokens many", "--max-tokens many: a whole number from 3 is meant")]
-    [InlineData("embed a --max-tokens 20 --overlap 18", "--overlap 18: from 0 to 17 is meant")]
-    [InlineData("embed a --overlap -1", "--overlap -1: a whole number from 0 is meant")]
+    [InlineData("embed a --pooling sum", "--pooling sum: expected mean, cls, max or none")]
+    [InlineData("embed a --dtype f16", "--dtype f16: expected f32, bf16 or i8")]
+    [InlineData("embed a --max-tokens 2", "--max-tokens 2: expected a whole number of at least 3")]
+    [InlineData("embed a --max-tokens many", "--max-tokens many: expected a whole number of at least 3")]
+    [InlineData("embed a --max-tokens 20 --overlap 18", "--overlap 18: it must be from 0 to 17")]
+    [InlineData("embed a --overlap -1", "--overlap -1: expected a whole number of at least 0")]
     [InlineData("embed a --threads -1", "--threads -1: a whole number from 0 to 1024")]
     [InlineData("embed a --device gpu", "--device gpu: auto, cpu, cuda or cuda:0")]
     [InlineData("embed a --pooling none --rc-average", "--pooling none and --rc-average")]
@@ -169,7 +169,7 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("embed x.tsv -o x.tsv", "-o x.tsv: this is the input")]
     [InlineData("tokenize a --ids --offsets", "choose one of them")]
     [InlineData("train-tokenizer a", "--output")]
-    [InlineData("train-tokenizer a -o t --vocab-size 8", "--vocab-size 8: a whole number from 9 to 65535 is meant")]
+    [InlineData("train-tokenizer a -o t --vocab-size 8", "--vocab-size 8: expected a whole number from 9 to 65535")]
     [InlineData("train-tokenizer - -o t --report", "--report reads the input twice")]
     [InlineData("convert a", "--output")]
     public void Misuse_is_told_from_failure_and_named(string line, string message)

@@ -43,9 +43,9 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Theory]
-    [InlineData("8by128", "--shapes 8by128: sequences x tokens is meant")]
-    [InlineData("1x1", "--shapes 1x1: sequences x tokens is meant")]
-    [InlineData("99999x99999", "--shapes 99999x99999: sequences x tokens is meant")]
+    [InlineData("8by128", "--shapes 8by128: expected SEQUENCESxTOKENS")]
+    [InlineData("1x1", "--shapes 1x1: expected SEQUENCESxTOKENS")]
+    [InlineData("99999x99999", "--shapes 99999x99999: expected SEQUENCESxTOKENS")]
     public void A_shape_that_is_none_is_refused(string shape, string message)
     {
         var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", shape);
@@ -74,8 +74,8 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("--variant", "window:-1", "--variant window:-1: expected alibi")]
     [InlineData("--variant", "softcap:0", "--variant softcap:0: expected alibi")]
     [InlineData("--variant", "relative:999999999", "--variant relative:999999999: expected alibi")]
-    [InlineData("--shapes", "8by128", "--shapes 8by128: sequences x tokens is meant")]
-    [InlineData("--heads", "0", "'dnabert2 bench attention --help' shows how it is used")]
+    [InlineData("--shapes", "8by128", "--shapes 8by128: expected SEQUENCESxTOKENS")]
+    [InlineData("--heads", "0", "'dnabert2 bench attention --help' shows how to use it")]
     public void An_attention_that_is_none_is_refused(string option, string value, string message)
     {
         var run = ToolRun.Of("bench", "attention", option, value);

@@ -100,7 +100,7 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
     public void What_was_left_out_or_cut_is_said()
     {
         Assert.Contains("1 record of 3 left out for bases that are not known", Embed(Records, "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
-        Assert.Contains("2 records longer than 6 tokens, of which only the beginning", Embed(Records, "--max-tokens", "6", "--on-too-long", "truncate", "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
+        Assert.Contains("2 records longer than 6 tokens were truncated", Embed(Records, "--max-tokens", "6", "--on-too-long", "truncate", "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
         Assert.Contains("1 record embedded in several pieces", Embed(Records).Succeeds().Error, StringComparison.Ordinal);
         Assert.DoesNotContain("several pieces", Embed(Records, "--on-n", "unk", "--rc-average").Succeeds().Error, StringComparison.Ordinal);
         Assert.Contains("3 records, ", Embed(Records).Error, StringComparison.Ordinal);

@@ -47,7 +47,7 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         ToolRun run = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--on-mismatch", "error", "-o", folder["x.tsv"]);
         Assert.Equal(1, run.Code);
-        Assert.Contains($"error: {SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; mend the line", run.Error, StringComparison.Ordinal);
+        Assert.Contains($"error: {SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; correct the line", run.Error, StringComparison.Ordinal);
         Assert.Empty(folder.Names);
     }
 
@@ -103,9 +103,9 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         string genome = folder.Write("g.fa", ">b\nACGTTGCA\n>\nACGTTGCA\n"u8);
         ToolRun run = ToolRun.Of("variants", vcf, "-g", genome, "--model", toy.Folder).Succeeds();
         Assert.Equal(["unknown_chromosome", "scored"], run.Lines[1..].Select(line => line.Split('\t')[6]));
-        Assert.Contains("g.fa: 1 sequence without a name, which no variant can refer to, left out", run.Error, StringComparison.Ordinal);
+        Assert.Contains("g.fa: 1 sequence without a name left out: no variant can refer to them", run.Error, StringComparison.Ordinal);
         genome = folder.Write("twice.fa", "> b x\nACGTTGCA\n>b y\nACGTTGCA\n"u8);
-        Fails(folder, "twice.fa: record 2, line 3: 'b' is there twice", vcf, genome);
+        Fails(folder, "twice.fa: record 2, line 3: 'b' occurs twice", vcf, genome);
     }
 
     [Fact]
@@ -118,7 +118,7 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         Fails(folder, "no.fa: there is no such file", SampleVcf, folder["no.fa"]);
         Fails(folder, "sample.vcf: ", SampleVcf, SampleVcf);
         Fails(folder, "there is no column 'chrom'", ToyModel.SamplePath, ToyModel.SamplePath);
-        Fails(folder, "this is a folder", SampleVcf, toy.Folder);
+        Fails(folder, "is a folder", SampleVcf, toy.Folder);
         Assert.Equal(["b.vcf"], folder.Names);
     }
 

@@ -52,7 +52,7 @@ public sealed class CorpusFolderTests : IDisposable
         Refused(() => CorpusBuilder.Build(
             _toy["corpus"], [_toy.Sources[0], new("gamma", _toy["beta.fa"])], Toy.Tokenizer, Toy.Cuts), "'beta', not 'gamma'");
         File.AppendAllText(_toy["beta.fa"], "ACGT\n");
-        Refused(() => _toy.Build(), "beta.fa has another content");
+        Refused(() => _toy.Build(), "beta.fa differs from the file");
 
         static void Refused(Func<Corpus> build, string why)
         {

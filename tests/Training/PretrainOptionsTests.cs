@@ -68,7 +68,7 @@ public sealed class PretrainOptionsTests : IDisposable
     [InlineData("{\"learning_rate\":\"high\"}", "learning_rate")]
     [InlineData("{\"mask_share\":0.9,\"random_share\":0.2}", "RandomShare")]
     [InlineData("{\"species_weights\":{\"x\":-1}}", "species_weights.x")]
-    [InlineData("{\"steps\":1,\"steps\":2}", "steps is there twice")]
+    [InlineData("{\"steps\":1,\"steps\":2}", "steps appears twice")]
     [InlineData("[1]", "Array")]
     [InlineData("{", "JSON")]
     public void A_file_with_a_fault_is_refused_by_name(string json, string what)

@@ -151,9 +151,9 @@ public sealed class SafetensorsReaderTests
         using var folder = new TempFolder();
         Assert.Contains("is empty", folder.Refusal([]));
         Assert.Contains("git lfs pull", folder.Refusal("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"u8));
-        Assert.Contains("no weight file", folder.Refusal("<!DOCTYPE html><html>"u8));
-        Assert.Contains("no weight file", folder.Refusal("{}"u8));
-        Assert.Contains("no weight file", folder.Refusal([1, 2, 3]));
+        Assert.Contains("not a weight file", folder.Refusal("<!DOCTYPE html><html>"u8));
+        Assert.Contains("not a weight file", folder.Refusal("{}"u8));
+        Assert.Contains("not a weight file", folder.Refusal([1, 2, 3]));
         Assert.Throws<FileNotFoundException>(() => WeightFile.Open(folder["missing"]));
         Assert.Throws<DirectoryNotFoundException>(() => WeightFile.Open(folder["missing/file"]));
         Assert.Contains("is a folder", Assert.Throws<IOException>(() => WeightFile.Open(folder["."])).Message);

@@ -256,7 +256,7 @@ public sealed class TorchFileTests
         Assert.Contains("truncated", folder.Refusal(whole.AsSpan(0, whole.Length - 30)));
         Assert.Contains("no data.pkl", folder.Refusal(StoredZip.Make([("word/document.xml", Six)])));
         Assert.Contains("more than one", folder.Refusal(StoredZip.Make([.. SmallEntries, ("b/data.pkl", small)])));
-        Assert.Contains("there twice", folder.Refusal(StoredZip.Make([.. SmallEntries, ("a/data/0", Six)])));
+        Assert.Contains("appears twice", folder.Refusal(StoredZip.Make([.. SmallEntries, ("a/data/0", Six)])));
         Assert.Contains("lacks the storage '0'", folder.Refusal(StoredZip.Make([("a/data.pkl", small), ("b/data/0", Six)])));
         Assert.Contains("should have 24", folder.Refusal(StoredZip.Make([("a/data.pkl", small), ("a/data/0", Six[..20])])));
         Assert.Contains("is compressed", folder.Refusal(StoredZip.Make(SmallEntries, method: 8)));

@@ -11,7 +11,7 @@ internal static class RegularFile
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     /// <exception cref="IOException">It is a folder, or reading failed.</exception>
-    /// <exception cref="InvalidDataException">It is empty, or no regular file.</exception>
+    /// <exception cref="InvalidDataException">It is empty, or not a regular file.</exception>
     public static FileStream Open(string path)
     {
         if (Directory.Exists(path)) throw new IOException($"{path}: is a folder; name a file in it");
@@ -26,7 +26,7 @@ internal static class RegularFile
     /// <summary>Reads a whole file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">The most bytes it may have.</param>
-    /// <exception cref="InvalidDataException">It is empty, larger, or no regular file; else as <see cref="Open"/>.</exception>
+    /// <exception cref="InvalidDataException">It is empty, larger, or not a regular file; else as <see cref="Open"/>.</exception>
     public static byte[] Read(string path, int most)
     {
         using FileStream stream = Open(path);
@@ -47,5 +47,5 @@ internal static class RegularFile
     }
 
     private static InvalidDataException NotRegular(string path) =>
-        new($"{path}: is empty, or no regular file; a pipe or a device cannot be read here, write its content to a file");
+        new($"{path}: is empty, or not a regular file; a pipe or a device cannot be read here, write its content to a file");
 }

@@ -178,6 +178,6 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
         return faults.Record(
             source.Line, source.Column - piece.Length + index,
             $"{Faults.Show(piece[index])} at base {_letters + index + 1} is not one exact base, and such bases are refused",
-            "Choose what else is done with them (OnAmbiguous), or mend the sequence");
+            "Choose what else is done with them (OnAmbiguous), or correct the sequence");
     }
 }

@@ -32,14 +32,14 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
     }
 
     private InvalidDataException NoPlus() => Faults.Record(
-        "no '+' line follows the bases", "The record is cut short or a line is missing: mend or remove it");
+        "no '+' line follows the bases", "The record is cut short or a line is missing: correct or remove it");
 
     private void CheckRepeatedName(string repeated)
     {
         if (repeated.Length > 0 && repeated != Draft.Id)
             throw Faults.Record(
                 $"the '+' line names another record, '{Faults.Show(repeated)}'",
-                "Lines are missing or out of order: mend or remove the record");
+                "Lines are missing or out of order: correct or remove the record");
     }
 
     /// <summary>Bases on one line have their qualities on one line; so a missing quality is not taken from the next record.</summary>
@@ -64,6 +64,6 @@ internal sealed class FastqParser(ByteSource source, BaseBuffer bases, RecordDra
         while (wrapped && count < Draft.First.Total && Source.HasMore);
         if (count != Draft.First.Total)
             throw Faults.Record(
-                $"{Draft.First.Total} bases but {count} qualities", "The record is cut short or damaged: mend or remove it");
+                $"{Draft.First.Total} bases but {count} qualities", "The record is cut short or damaged: correct or remove it");
     }
 }

@@ -47,7 +47,7 @@ public sealed class Genome
 
             if (!genome._sequences.TryAdd(record.Id, new PackedBases(record.Sequence)))
                 throw new InvalidDataException(
-                    $"{reader.Name}: record {record.Number}, line {record.Line}: '{Faults.Show(record.Id)}' is there twice. Rename one of the two.");
+                    $"{reader.Name}: record {record.Number}, line {record.Line}: '{Faults.Show(record.Id)}' occurs twice. Rename one of the two.");
             genome._names.Add(record.Id);
             genome.Bases += record.Length;
             progress?.Report(genome.Bases);

@@ -142,7 +142,7 @@ public sealed class SequenceReader : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (path == "-")
             return new SequenceReader(Console.OpenStandardInput(), leaveOpen: false, "standard input", options ?? new(), cancellation);
-        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        if (Directory.Exists(path)) throw new IOException($"{path}: is a folder; name a file in it");
         var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan });
         return new SequenceReader(file, leaveOpen: false, path, options ?? new(), cancellation);
     }

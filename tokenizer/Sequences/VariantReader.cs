@@ -63,7 +63,7 @@ public sealed class VariantReader : IDisposable
     public static VariantReader Open(string path, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        if (Directory.Exists(path)) throw new IOException($"{path}: is a folder; name a file in it");
         var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan });
         return new VariantReader(file, leaveOpen: false, path, cancellation);
     }
@@ -109,9 +109,9 @@ public sealed class VariantReader : IDisposable
             throw _faults.Line(line, $"{_fields.Count} columns, but {_columns} are needed", "Columns are separated by tabs; complete the line or remove it");
         string place = _fields[_position], reference = _fields[_reference];
         if (!long.TryParse(place, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long position))
-            throw _faults.Line(line, $"the position '{Faults.Show(place)}' is not a whole number", "Positions count bases from 1; mend the line or remove it");
+            throw _faults.Line(line, $"the position '{Faults.Show(place)}' is not a whole number", "Positions count bases from 1; correct the line or remove it");
         if (_fields[_chromosome].Length == 0 || reference.Length == 0)
-            throw _faults.Line(line, "the chromosome or the reference allele is empty", "Mend the line or remove it");
+            throw _faults.Line(line, "the chromosome or the reference allele is empty", "Correct the line or remove it");
         string id = _id < 0 || _fields[_id].Length == 0 ? "." : _fields[_id];
         foreach (string allele in _fields[_alternative].Split(','))
         {

@@ -80,7 +80,7 @@ internal static class CommandLineTool
         foreach (var error in parsed.Errors) terminal.Say(error.Message);
         string verb = "";
         for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } command; at = at.Parent) verb = command.Command.Name + " " + verb;
-        terminal.Say($"'dnabert2 {verb}--help' shows how it is used");
+        terminal.Say($"'dnabert2 {verb}--help' shows how to use it");
         return Misused;
     }
 

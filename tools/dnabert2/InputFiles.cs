@@ -30,7 +30,7 @@ internal sealed class InputFiles : IDisposable
     public InputFiles(string[] paths, SequenceOptions options, Terminal terminal, bool givesNames)
     {
         (_paths, _options, _terminal, _names) = (paths, options, terminal, givesNames ? new RepeatedNames() : null);
-        if (paths.Count(path => path == "-") > 1) throw new UsageException("'-' is given twice: standard input can be read once only");
+        if (paths.Count(path => path == "-") > 1) throw new UsageException("'-' is given twice: standard input can be read only once");
         foreach (string path in paths) Shared.CheckThere(path);
         foreach (string path in paths.Skip(1))
             if (path != "-" && new FileInfo(path) is { Exists: true, Length: > 0 }) Open(path).Dispose();

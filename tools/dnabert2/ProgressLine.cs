@@ -6,7 +6,7 @@ namespace Dnabert2.Tool;
 /// </summary>
 /// <param name="terminal">Where it is shown.</param>
 /// <param name="quiet">Whether nothing is to be shown.</param>
-/// <param name="unit">What <c>done</c> counts: «tokens».</param>
+/// <param name="unit">What <c>done</c> counts: "tokens".</param>
 internal sealed class ProgressLine(Terminal terminal, bool quiet, string unit) : IDisposable
 {
     private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(1.5), EveryWatched = TimeSpan.FromSeconds(0.2), EveryLogged = TimeSpan.FromSeconds(10);
@@ -22,7 +22,7 @@ internal sealed class ProgressLine(Terminal terminal, bool quiet, string unit) :
     public bool IsDue => !quiet && Elapsed >= _next;
 
     /// <summary>Shows the state, with the rate so far and the time that is left.</summary>
-    /// <param name="what">The state in words: «1,204 records».</param>
+    /// <param name="what">The state in words: "1,204 records".</param>
     /// <param name="done">Units done.</param>
     /// <param name="share">The part of the work that is done, from 0 to 1; null where that is not known.</param>
     public void Show(string what, double done, double? share)

@@ -40,7 +40,7 @@ internal sealed class RepeatedNames
     public IEnumerable<string> Notes(string file)
     {
         if (_repeated > 0)
-            yield return $"{file}: {Shared.Count(_repeated, "record")} named as one before, such as '{_example}': their rows cannot be told apart by the name";
+            yield return $"{file}: {Shared.Count(_repeated, "record")} with a name that occurred before, such as '{_example}': their rows cannot be told apart by the name";
         if (_left > 0) yield return $"{file}: {Shared.Count(_left, "name")} after the first {MostNames:N0} were not compared with each other";
     }
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Engine.Runtime.Cuda;
 
-/// <summary>The part of NVIDIA's driver interface («CUDA Driver API») that is used. Functions return a <see cref="CudaResult"/>.</summary>
+/// <summary>The part of NVIDIA's driver interface (the CUDA Driver API) that is used. Functions return a <see cref="CudaResult"/>.</summary>
 internal sealed unsafe partial class CudaDriver : ICudaDriver
 {
     /// <summary>The driver of this machine.</summary>

@@ -1,7 +1,7 @@
 namespace Engine.Runtime.Cuda;
 
 /// <summary>
-/// The part of NVIDIA's driver interface («CUDA Driver API») that is used: NVIDIA's own is <see cref="CudaDriver"/>; another one stands
+/// The part of NVIDIA's driver interface (the CUDA Driver API) that is used: NVIDIA's own is <see cref="CudaDriver"/>; another one stands
 /// in for it in tests. Every method is the function of the driver that its comment names.
 /// </summary>
 internal unsafe interface ICudaDriver

@@ -2,7 +2,7 @@ namespace Dnabert2.FineTuning.Suites;
 
 /// <summary>A number of the paper.</summary>
 /// <param name="Percent">The number, in percent; the mean of three seeds.</param>
-/// <param name="Metric">What it is: «mcc», «f1_macro», or «f1?» where only the paper's own remark says so.</param>
+/// <param name="Metric">Its name: "mcc", "f1_macro", or "f1?" where only the paper's own remark says so.</param>
 internal readonly record struct PaperResult(double Percent, string Metric);
 
 /// <summary>

@@ -12,7 +12,7 @@ public enum SuiteMethod
     /// <summary>The model, fine-tuned by low-rank additions.</summary>
     Lora,
 
-    /// <summary>The same architecture with new weights, fine-tuned: what pre-training is worth (in the paper: «w/o PT»).</summary>
+    /// <summary>The same architecture with new weights, fine-tuned: what pre-training is worth (in the paper: "w/o PT").</summary>
     Random,
 
     /// <summary>Logistic regression on 6-mer counts.</summary>
@@ -25,7 +25,7 @@ public static class SuiteMethods
     private static readonly string[] Names = ["full", "lora", "random", "kmer"];
     private static readonly string[] Titles = ["full fine-tuning", "LoRA", "w/o PT (new weights)", "6-mer logistic regression"];
 
-    /// <summary>The name: «lora».</summary>
+    /// <summary>The name: "lora".</summary>
     public static string Name(this SuiteMethod method) => Names[(int)method];
 
     /// <summary>The title in tables.</summary>

@@ -8,7 +8,7 @@ namespace Dnabert2.FineTuning.Suites;
 /// <param name="Parameters">Its parameters.</param>
 /// <param name="Content">Its files, by content.</param>
 /// <param name="Recipe">How it is fine-tuned.</param>
-/// <param name="Precision">In what matrix products are computed: «f32» or «bf16».</param>
+/// <param name="Precision">What matrix products are computed in: "f32" or "bf16".</param>
 internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
 {
     /// <summary>The options of a run; null where nothing is fine-tuned.</summary>

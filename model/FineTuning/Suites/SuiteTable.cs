@@ -76,7 +76,7 @@ internal sealed class SuiteTable
     {
         yield return "All numbers are percent of the test set. The column 'metric' says which one a row is of: MCC (Matthews correlation "
             + "coefficient), and macro F1 of virus/covid. Ours are means over the seeds ± their standard deviation (n − 1).";
-        yield return "The paper's columns are means of three seeds: Zhou et al., arXiv 2306.15006v2, tables 6 and 5; «DNABERT-2 w/o PT» and «CNN» table 9.";
+        yield return "The paper's columns are means of three seeds: Zhou et al., arXiv 2306.15006v2, tables 6 and 5; 'DNABERT-2 w/o PT' and 'CNN' from table 9.";
         if (Tasks.Any(task => Models.Any(model => PaperResults.Find(model, task.Name)?.Metric == "f1?")))
             yield return "* In table 9 the columns of the sets tf and mouse are, as the authors say, F1 and no MCC (DNABERT-2 has 84.38 there on tf/0, 71.99 in table 6): "
                 + "not to be compared with the other numbers of the row.";

@@ -99,7 +99,7 @@ internal sealed partial class Decoder
         }
 
         /// <summary>
-        /// Positions from <paramref name="first"/> on, 16 depths each. PTX, «matrix descriptor» and «canonical layouts»: parts of eight rows
+        /// Positions from <paramref name="first"/> on, 16 depths each. PTX, "matrix descriptor" and "canonical layouts": parts of eight rows
         /// as wide as the swizzle, by depth where a row is a position, by position where it is a depth.
         /// </summary>
         private float[] Read(ulong descriptor, int first, int count, bool byColumns)

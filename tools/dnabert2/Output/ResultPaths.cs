@@ -9,9 +9,9 @@ internal static class ResultPaths
     private static readonly string[] RunFiles = ["train.csv", "evaluation.csv", "loss.svg"];
 
     /// <summary>Checks where a command writes.</summary>
-    /// <param name="terminal">What «-» stands for.</param>
-    /// <param name="inputs">The files and the folders of models that it reads; «-» is standard input.</param>
-    /// <param name="outputs">The files it writes and the options that name them; «-» is standard output, and null no file.</param>
+    /// <param name="terminal">What "-" stands for.</param>
+    /// <param name="inputs">The files and the folders of models that it reads; "-" is standard input.</param>
+    /// <param name="outputs">The files it writes and the options that name them; "-" is standard output, and null no file.</param>
     /// <exception cref="UsageException">An output is an input or another output, by whatever name.</exception>
     /// <exception cref="IOException">An output is a folder, a pipe or a device, or its folder does not exist.</exception>
     /// <exception cref="UnauthorizedAccessException">An output, or its folder, may not be written to.</exception>

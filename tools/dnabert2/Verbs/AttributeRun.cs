@@ -63,9 +63,9 @@ internal sealed class AttributeRun(
     {
         input.Report();
         if (_unseen > 0)
-            terminal.Say($"{input.Name}: {Shared.Count(_unseen, "base")} past the {model.MaxTokens} tokens that the model takes were not substituted; a smaller --window shows them to the model");
+            terminal.Say($"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {model.MaxTokens} tokens that the model takes were not substituted; with a smaller --window the model sees them");
         if (_map is { BasesLeftOut: > 0 })
-            terminal.Say($"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn, {_map.BasesLeftOut:N0} are in the table alone; --region chooses others");
+            terminal.Say($"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the table; --region chooses others");
         if (quiet) return;
         string target = path == "-" ? "standard output" : path;
         terminal.Say($"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");

@@ -21,7 +21,7 @@ internal sealed class AttributeVerb
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map, a panel for each record, as SVG", HelpName = "FILE.svg" };
+    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map as SVG, with a panel for each record", HelpName = "FILE.svg" };
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model", "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained", "default");
 
@@ -29,15 +29,15 @@ internal sealed class AttributeVerb
         "--target", "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: the class if the model has one",
         ("auto", AttributionTarget.Auto), ("class", AttributionTarget.Class), ("likelihood", AttributionTarget.Likelihood));
 
-    private readonly Option<string?> _class = new("--class") { Description = "the class [default: for each sequence, the one that is predicted for it]", HelpName = "NAME" };
+    private readonly Option<string?> _class = new("--class") { Description = "the class [default: the predicted class of each sequence]", HelpName = "NAME" };
     private readonly Option<string?> _region = new("--region")
     {
-        Description = "substitute these bases only, counted from 1, both ends included; the model sees the rest all the same",
+        Description = "substitute only these bases, counted from 1, both ends included; the model still sees the rest",
         HelpName = "[ID:]START-END",
     };
 
-    private readonly Option<int> _window = Shared.Number("--window", "the most bases the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<int> _window = Shared.Number("--window", "the most bases that the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: false);
@@ -68,9 +68,9 @@ internal sealed class AttributeVerb
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         string? picture = parsed.GetValue(_picture);
         char separator = RowWriter.Separator(path);
-        if (picture == "-") throw new UsageException("--picture -: a picture goes to a file; name one");
+        if (picture == "-") throw new UsageException("--picture -: a picture needs a file; name one");
         if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
-            throw new UsageException($"--picture {picture}: a picture is SVG; name it {Path.ChangeExtension(picture, ".svg")}");
+            throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(_terminal, [input, source.Folder, source.WeightFolder], ("-o", path), ("--picture", picture));
@@ -107,6 +107,6 @@ internal sealed class AttributeVerb
         if (ends.Length == 2 && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out int start)
             && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start && colon != 0)
             return new SequenceRegion(colon < 0 ? null : text[..colon], start - 1, end);
-        throw new UsageException($"--region {text}: START-END or ID:START-END is meant, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+        throw new UsageException($"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
     }
 }

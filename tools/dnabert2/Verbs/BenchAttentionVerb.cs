@@ -14,7 +14,7 @@ internal sealed class BenchAttentionVerb
     private readonly Terminal _terminal;
     private readonly Option<string?> _variants = new("--variant")
     {
-        Description = $"attention: {SelfAttention.Names}; unless given, all, and on a GPU alibi, whose kernels are compiled ahead",
+        Description = $"attention: {SelfAttention.Names} [default: all; on a GPU alibi, whose kernels are compiled ahead]",
         HelpName = "NAME,…",
     };
 
@@ -35,8 +35,8 @@ internal sealed class BenchAttentionVerb
 
     private readonly Option<int> _heads = Shared.Number("--heads", "attention heads", 12, 1, 1024);
     private readonly Option<int> _headSize = Shared.Number("--head-size", "the size of a head", 64, 1, 1024);
-    private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each, of which the median counts", 5, 1);
-    private readonly Option<bool> _json = new("--json") { Description = "one JSON object a line, and nothing else" };
+    private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each; the median is reported", 5, 1);
+    private readonly Option<bool> _json = new("--json") { Description = "print one JSON object per line, and nothing else" };
     private readonly Compute _compute;
 
     public BenchAttentionVerb(Terminal terminal)

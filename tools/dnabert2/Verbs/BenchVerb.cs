@@ -24,8 +24,8 @@ internal sealed class BenchVerb
     };
 
     private readonly Option<bool> _training = new("--training") { Description = "whole training steps (forward, backward, AdamW) instead of forward passes" };
-    private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each shape, of which the median counts", 7, 1);
-    private readonly Option<bool> _json = new("--json") { Description = "one JSON object a line for each shape, and nothing else" };
+    private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each shape; the median is reported", 7, 1);
+    private readonly Option<bool> _json = new("--json") { Description = "print one JSON object per line and shape, and nothing else" };
     private readonly Compute _compute;
 
     public BenchVerb(Terminal terminal)
@@ -157,7 +157,7 @@ internal sealed class BenchVerb
             && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int tokens)
             && sequences >= 1 && tokens >= 2 && (long)sequences * tokens <= 1 << 24
             ? (sequences, tokens)
-            : throw new UsageException($"--shapes {shape}: sequences x tokens is meant, such as 8x128, of at least 2 tokens each and 16,777,216 together");
+            : throw new UsageException($"--shapes {shape}: expected SEQUENCESxTOKENS, such as 8x128, of at least 2 tokens each and 16,777,216 together");
     })];
 
     private void Print(string line)

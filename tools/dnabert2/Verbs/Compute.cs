@@ -13,7 +13,7 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
 {
     private readonly Option<string> _device = new("--device")
     {
-        Description = "where to compute; auto: on the first GPU that can be used, or else the CPU",
+        Description = "where to compute; auto: the first usable GPU, otherwise the CPU",
         HelpName = "auto|cpu|cuda[:N]",
         DefaultValueFactory = _ => "auto",
     };
@@ -46,7 +46,7 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
         if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first, activations).Backend : null) ?? CpuBackend.Create(Threads(parsed), precision);
         string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
         if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
-            throw new UsageException($"--device {device}: auto, cpu, cuda or cuda:0 (the number of a GPU) is meant");
+            throw new UsageException($"--device {device}: expected auto, cpu, cuda or cuda:0 (the number of a GPU)");
         if (precision == Precision.I8)
             throw new UsageException($"--device {device}: the GPU computes in f32 or bf16; choose one of them as --dtype, or use --device cpu");
         (Backend? backend, string? obstacle) = gpus.Open(number, activations);

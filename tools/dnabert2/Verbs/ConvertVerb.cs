@@ -19,7 +19,7 @@ internal sealed class ConvertVerb
     });
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "a file .safetensors, or a folder: model.safetensors is written there and, from a folder, the .json files beside it",
+        Description = "a .safetensors file, or a folder: model.safetensors is written there and, if INPUT is a folder, its .json files",
         HelpName = "OUT",
         Required = true,
     };
@@ -50,12 +50,12 @@ internal sealed class ConvertVerb
     {
         string input = Shared.ModelFolder(_input.NameOf(parsed)!), output = parsed.GetRequiredValue(_output);
         if (Directory.Exists(input) && WeightsOf(input) is null) return SavePlain(parsed, output);
-        if (_input.BaseOf(parsed) is not null) throw new UsageException($"--base: {input} is no adapter, so it has no base");
+        if (_input.BaseOf(parsed) is not null) throw new UsageException($"--base: {input} is not an adapter, so it has no base");
         string weights = Directory.Exists(input) ? WeightsOf(input)! : input;
         if (!File.Exists(weights)) throw new FileNotFoundException($"{weights}: there is no such file; give a pytorch_model.bin, a safetensors file, or the folder of a model");
         bool toFolder = Directory.Exists(output) || !output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
         if (toFolder && (File.Exists(output) || Path.GetExtension(output) is ".bin" or ".pt" or ".pth"))
-            throw new UsageException($"-o {output}: name a file .safetensors or a folder; no other format is written");
+            throw new UsageException($"-o {output}: name a .safetensors file or a folder; no other format is written");
         string target = toFolder ? Path.Combine(output, SafetensorsName) : output;
         bool isNew = toFolder && !Directory.Exists(output);
         if (!isNew) ResultPaths.Check(_terminal, [weights], ("-o", target));

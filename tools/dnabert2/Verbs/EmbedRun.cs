@@ -36,7 +36,7 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputF
     {
         files.Report();
         if (_truncated > 0)
-            terminal.Say($"{files.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens, of which only the beginning was embedded (--on-too-long truncate)");
+            terminal.Say($"{files.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens were truncated (--on-too-long truncate)");
         if (quiet) return;
         if (_inPieces > 0)
             terminal.Say($"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} tokens or cut at unknown bases");

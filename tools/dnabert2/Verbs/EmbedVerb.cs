@@ -31,10 +31,10 @@ internal sealed class EmbedVerb
         "--on-too-long", "records of more tokens than --max-tokens: embed them in overlapping chunks, embed their beginning, or stop",
         ("chunk", TooLong.Chunk), ("truncate", TooLong.Truncate), ("error", TooLong.Error));
 
-    private readonly Option<int> _maxTokens = Shared.Number("--max-tokens", "the most tokens that see each other, [CLS] and [SEP] included", 512, 3);
+    private readonly Option<int> _maxTokens = Shared.Number("--max-tokens", "the most tokens of a chunk, including [CLS] and [SEP]", 512, 3);
     private readonly Option<int?> _overlap = Shared.OptionalNumber("--overlap", "tokens that neighbouring chunks share [default: an eighth of --max-tokens]", 0);
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the vectors, each pooled on its own,");
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: false);
@@ -101,9 +101,9 @@ internal sealed class EmbedVerb
     private static void Check(string path, Pooling? pooling, EmbedOptions options)
     {
         if (options.Overlap < 0 || options.Overlap >= options.MaxTokens - 2)
-            throw new UsageException($"--overlap {options.Overlap}: from 0 to {options.MaxTokens - 3} is meant, less than a chunk of --max-tokens {options.MaxTokens} without [CLS] and [SEP]");
+            throw new UsageException($"--overlap {options.Overlap}: it must be from 0 to {options.MaxTokens - 3}, less than a chunk of --max-tokens {options.MaxTokens} without [CLS] and [SEP]");
         if (pooling is null && options.AverageReverseComplement)
-            throw new UsageException("--pooling none and --rc-average: the tokens of the reverse complement are others, so their vectors cannot be averaged");
+            throw new UsageException("--pooling none and --rc-average: the reverse complement has other tokens, so their vectors cannot be averaged");
         if (path != "-" && EmbeddingOutput.FormatOf(path) is null)
             throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors, {RowWriter.Formats}");
     }

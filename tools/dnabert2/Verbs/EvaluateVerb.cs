@@ -25,7 +25,7 @@ internal sealed class EvaluateVerb
 
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the folder of the results: table.tsv, table.md, report.html; what is finished in it is not run again",
+        Description = "the folder of the results: table.tsv, table.md, report.html; tasks finished there are not run again",
         HelpName = "OUT",
         Required = true,
     };
@@ -33,13 +33,13 @@ internal sealed class EvaluateVerb
     private readonly Option<string> _tasks = new("--tasks") { Description = "the tasks, such as mouse/0,tf/2 [all that have train, dev and test]", HelpName = "A,B" };
     private readonly Option<string> _methods = new("--methods")
     {
-        Description = "full: fine-tuning; lora: low-rank additions; random: fine-tuning of the same architecture without pre-training; "
+        Description = "full: fine-tuning; lora: LoRA; random: fine-tuning of the same architecture without pre-training; "
             + "kmer: 6-mer logistic regression",
         HelpName = "A,B",
         DefaultValueFactory = _ => "full,lora,random,kmer",
     };
 
-    private readonly Option<string> _seeds = new("--seeds") { Description = "a run for each of these seeds", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
+    private readonly Option<string> _seeds = new("--seeds") { Description = "one run per seed", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model", "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
 
@@ -112,32 +112,32 @@ internal sealed class EvaluateVerb
         if (parsed.GetValue(_tasks) is { } names)
             return List("--tasks", names, GueTasks.Find, $"the tasks are {string.Join(", ", GueTasks.All.Select(task => task.Name))}");
         IReadOnlyList<GueTask> found = SuiteEvaluation.TasksIn(data);
-        if (found.Count == 0) throw new FileNotFoundException($"{data}: no task has train, dev and test in it; give the folder that holds folders such as mouse/0 and prom/prom_core_tata");
+        if (found.Count == 0) throw new FileNotFoundException($"{data}: holds no task with train, dev and test; give the folder that holds folders such as mouse/0 and prom/prom_core_tata");
         string[] passed = [.. GueTasks.All.Where(task => !found.Contains(task) && Directory.Exists(Path.Combine(data, task.Name))).Select(task => task.Name)];
-        if (passed.Length > 0) _terminal.Say($"passed over, since train, dev or test is missing: {string.Join(", ", passed)}");
+        if (passed.Length > 0) _terminal.Say($"skipped, since train, dev or test is missing: {string.Join(", ", passed)}");
         return found;
     }
 
     private IReadOnlyList<SuiteMethod> Methods(ParseResult parsed)
     {
         string names = parsed.GetRequiredValue(_methods);
-        return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "full, lora, random or kmer is meant").Cast<SuiteMethod>()];
+        return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "expected full, lora, random or kmer").Cast<SuiteMethod>()];
     }
 
     /// <summary>Reads whole numbers, each once.</summary>
     /// <exception cref="UsageException">There is something else, or a number twice.</exception>
     internal static IReadOnlyList<ulong> ParseSeeds(string list) =>
         [.. List<object>("--seeds", list, text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
-            "whole numbers are meant, such as 1,2,3").Cast<ulong>()];
+            "expected whole numbers, such as 1,2,3").Cast<ulong>()];
 
-    private static List<T> List<T>(string option, string text, Func<string, T?> find, string meant)
+    private static List<T> List<T>(string option, string text, Func<string, T?> find, string expected)
         where T : class
     {
         var items = new List<T>();
         foreach (string word in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            T item = find(word) ?? throw new UsageException($"{option} {text}: '{word}' is none; {meant}");
-            if (items.Contains(item)) throw new UsageException($"{option} {text}: '{word}' is there twice");
+            T item = find(word) ?? throw new UsageException($"{option} {text}: '{word}' is not valid; {expected}");
+            if (items.Contains(item)) throw new UsageException($"{option} {text}: '{word}' is given twice");
             items.Add(item);
         }
 

@@ -11,26 +11,26 @@ internal sealed class FinetuneFlags
     private readonly Setters<FineTuneOptions> _recipe = new();
     private readonly Option<string> _method = new("--method")
     {
-        Description = "what is trained: full: all; lora: low-rank additions, pooler and classifier; head: pooler and classifier [full]",
+        Description = "what is trained; full: everything; lora: LoRA factors, pooler and classifier; head: pooler and classifier [full]",
         HelpName = "full|lora|head",
     };
 
     private readonly Option<string> _lora = new("--lora")
     {
-        Description = "low-rank additions [r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv]; targets are ends of the names of linear layers, " +
+        Description = "LoRA settings [r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv]; targets are ends of the names of linear layers, " +
             "* stands for anything: targets=attention.self.Wqkv,mlp.*",
         HelpName = "SETTINGS",
     };
 
     private readonly Option<string> _seeds = new("--seeds")
     {
-        Description = "a run for each of these seeds, in RUN/seed-N; a seed decides new weights, order and dropout [one run, of seed 1, in RUN]",
+        Description = "one run per seed, in RUN/seed-N; the seed determines new weights, order and dropout [one run with seed 1, in RUN]",
         HelpName = "1,2,3",
     };
 
     private readonly Option<string> _init = new("--init")
     {
-        Description = "begin with the model's weights, or with random ones: the same architecture without pre-training [model]",
+        Description = "start from the model's weights, or from random ones: the same architecture without pre-training [model]",
         HelpName = "model|random",
     };
 
@@ -94,10 +94,10 @@ internal sealed class FinetuneFlags
         var seeds = new List<ulong>();
         foreach (string item in text.Split(','))
             seeds.Add(ulong.TryParse(item, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) && !seeds.Contains(seed)
-                ? seed : throw new UsageException($"--seeds {text}: whole numbers are meant, each once, such as 1,2,3"));
+                ? seed : throw new UsageException($"--seeds {text}: expected whole numbers, each once, such as 1,2,3"));
         return ([.. seeds], seeds.Count > 1);
     }
 
     private static int Word(string option, string word, string[] words) =>
-        Array.IndexOf(words, word) is >= 0 and int index ? index : throw new UsageException($"{option} {word}: {string.Join(" or ", words)} is meant");
+        Array.IndexOf(words, word) is >= 0 and int index ? index : throw new UsageException($"{option} {word}: expected {string.Join(" or ", words)}");
 }

@@ -23,7 +23,7 @@ internal sealed class FinetuneVerb
     };
     private readonly Option<string> _task = new("--task")
     {
-        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's epochs and limit of tokens",
+        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's number of epochs and token limit",
         HelpName = "NAME",
     };
     private readonly Choice<TaskKind> _kind = new(
@@ -33,13 +33,13 @@ internal sealed class FinetuneVerb
         "--model", "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the folder of the run, which becomes that of the fine-tuned model",
+        Description = "the folder of the run; it becomes the folder of the fine-tuned model",
         HelpName = "RUN",
         Required = true,
     };
     private readonly Option<bool> _resume = new("--resume")
     {
-        Description = "go on from the last checkpoint of RUN, if it has one; the other options are to be those of before",
+        Description = "resume from the last checkpoint of RUN, if it has one; the other options must be the same as before",
     };
     private readonly Option<int> _further = Shared.Number(
         "--further-steps", "steps of pre-training on the task's own training sequences before, in RUN/further-pretraining", 0, 0);
@@ -134,7 +134,7 @@ internal sealed class FinetuneVerb
         if (parsed.GetValue(_task) is { } name)
         {
             GueTask task = GueTasks.Find(name)
-                ?? throw new UsageException($"--task {name}: is none of GUE and GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
+                ?? throw new UsageException($"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
             recipe = task.Apply(recipe);
             data = Path.Combine(data, name);
         }
@@ -148,7 +148,7 @@ internal sealed class FinetuneVerb
         string state = all == 0 ? "finished before" : run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning";
         string size = all == 0 ? "" : $"{trained:N0} of {all:N0} parameters trained on {backend.Description}; ";
         _terminal.Say($"seed {seed}: {size}{state}");
-        if (run.NewWeights.Count > 0 && all > 0) _terminal.Say($"begin with new weights: {string.Join(", ", run.NewWeights)}");
+        if (run.NewWeights.Count > 0 && all > 0) _terminal.Say($"newly initialised weights: {string.Join(", ", run.NewWeights)}");
     }
 
     /// <summary>

@@ -96,8 +96,8 @@ internal sealed class InfoVerb
     private static string Describe(bool? isOwnBase) => isOwnBase switch
     {
         true => "verified: its weights are those the adapter was trained on",
-        false => "which the adapter was not trained on: its weights are others",
-        null => "which could not be verified: the adapter does not record the weights it was trained on",
+        false => "not the base the adapter was trained on: its weights differ",
+        null => "not verified: the adapter does not record the weights it was trained on",
     };
 
     private static string Named(string path, string folder) =>

@@ -16,7 +16,7 @@ internal sealed class ModelChoice
     /// <summary>The base of an adapter.</summary>
     private Option<string?> Base { get; } = new("--base")
     {
-        Description = "the folder of the base, where the model is an adapter; 'default' comes with the tool [the one that the adapter names]",
+        Description = "the folder of the base, where the model is an adapter; 'default' is the model that comes with the tool [the one that the adapter names]",
         HelpName = "DIR",
     };
 
@@ -45,14 +45,14 @@ internal sealed class ModelChoice
     public string? BaseOf(ParseResult parsed) => parsed.GetValue(Base) is { } named ? Shared.ModelFolder(named) : null;
 
     /// <summary>What was chosen; said where it is not what was named.</summary>
-    /// <exception cref="UsageException">A base is given for what is no adapter.</exception>
+    /// <exception cref="UsageException">A base is given for what is not an adapter.</exception>
     public ModelSource Open(ParseResult parsed, Terminal terminal, bool quiet)
     {
         string name = NameOf(parsed) ?? throw new UsageException($"{_model.Name} is missing");
         string? named = parsed.GetValue(Base);
         string folder = Shared.ModelFolder(name);
         if (named is not null && Directory.Exists(folder) && !ModelSource.HoldsAdapter(folder))
-            throw new UsageException($"--base {named}: {name} is no adapter, so it has no base");
+            throw new UsageException($"--base {named}: {name} is not an adapter, so it has no base");
         ModelSource source = ModelSource.Open(folder, BaseOf(parsed));
         if (!quiet && source.Description.Length > 0) terminal.Say(source.Description);
         return source;

@@ -15,7 +15,7 @@ internal sealed class PretrainVerb
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT")
     {
-        Description = "sequence files, one for each species, as NAME=FILE or FILE; none: a corpus that was built before",
+        Description = "sequence files, one per species, as NAME=FILE or FILE; leave them out to use a corpus that was built before",
         Arity = ArgumentArity.ZeroOrMore,
     };
 
@@ -27,12 +27,12 @@ internal sealed class PretrainVerb
     };
     private readonly Option<string> _corpusFolder = new("--corpus")
     {
-        Description = "the folder of the corpus, built there unless it is there [default: corpus in RUN]",
+        Description = "the folder of the corpus, which is built there if missing [default: corpus in RUN]",
         HelpName = "DIR",
     };
     private readonly Option<string> _tokenizer = new("--tokenizer")
     {
-        Description = "the tokenizer.json [default: that of --from, or of a corpus that is there, or else the one that comes with the tool]",
+        Description = "the tokenizer.json [default: that of --from, or of an existing corpus, otherwise the one that comes with the tool]",
         HelpName = "FILE",
     };
     private readonly ModelChoice _from = ModelChoice.Optional(
@@ -47,10 +47,10 @@ internal sealed class PretrainVerb
         Description = "a JSON file of options, such as the pretrain.json of another run",
         HelpName = "FILE",
     };
-    private readonly Option<bool> _resume = new("--resume") { Description = "go on from the last checkpoint of RUN, if it has one" };
+    private readonly Option<bool> _resume = new("--resume") { Description = "resume from the last checkpoint of RUN, if it has one" };
     private readonly Option<bool> _baselines = new("--baselines")
     {
-        Description = "score Markov models of tokens on the same held-out tokens in the end",
+        Description = "at the end, score Markov models of tokens on the same held-out tokens",
     };
     private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
     private readonly RecipeFlags _flags = new();

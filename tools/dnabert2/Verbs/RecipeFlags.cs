@@ -14,7 +14,7 @@ internal sealed class RecipeFlags
     private readonly Setters<Dnabert2Config> _config = new();
     private readonly Option<string[]> _weights = new("--weight")
     {
-        Description = "a species' weight in training; give it for all [default: by --species-exponent]",
+        Description = "the weight of a species in training; give it for every species [default: by --species-exponent]",
         HelpName = "NAME=W",
     };
 
@@ -90,7 +90,7 @@ internal sealed class RecipeFlags
             int equals = text.LastIndexOf('=');
             if (equals < 1 || !double.TryParse(text.AsSpan(equals + 1), CultureInfo.InvariantCulture, out double weight)
                 || !byName.TryAdd(text[..equals], weight))
-                throw new UsageException($"--weight {text}: NAME=W is meant, once for each species, such as --weight yeast=2");
+                throw new UsageException($"--weight {text}: expected NAME=W, once for each species, such as --weight yeast=2");
         }
 
         return options with { SpeciesWeights = byName };

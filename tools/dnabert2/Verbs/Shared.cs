@@ -30,12 +30,12 @@ internal static class Shared
     /// <param name="what">What is averaged over them.</param>
     public static Option<bool> RcAverage(string what) => new("--rc-average")
     {
-        Description = $"average {what} over both strands: the bases, and their reverse complement; a column 'strands' says so",
+        Description = $"average {what} over both strands: the bases and their reverse complement; the column 'strands' says so",
     };
 
-    public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "show no progress and no summary, only warnings and errors" };
+    public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "show only warnings and errors, no progress and no summary" };
 
-    public static Option<int> Threads() => Number("--threads", "threads to compute with; 0 is one a core", 0, 0, 1024);
+    public static Option<int> Threads() => Number("--threads", "threads to compute with; 0: one per core", 0, 0, 1024);
 
     /// <summary>An option that takes a whole number.</summary>
     public static Option<int> Number(string name, string description, int preferred, int least, int most = int.MaxValue) => new(name)
@@ -71,7 +71,7 @@ internal static class Shared
     /// <exception cref="IOException">It is a folder, or cannot be opened.</exception>
     public static Stream OpenFile(string path, Terminal terminal)
     {
-        if (Directory.Exists(path)) throw new IOException($"{path}: this is a folder. Name a file in it.");
+        if (Directory.Exists(path)) throw new IOException($"{path}: is a folder; name a file in it");
         var how = new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan };
         FileStream file = Task.Run(() => new FileStream(path, how)).WaitAsync(terminal.Cancellation).GetAwaiter().GetResult();
         return file.CanSeek ? file : new InterruptibleStream(file, terminal.Cancellation);
@@ -113,7 +113,7 @@ internal static class Shared
         string[] read = [.. inputs];
         if (RunFolder.Refusal(output, kind, resume: true, read) is { } reason) throw new UsageException($"-o {output}: {reason}");
         if (RunFolder.Refusal(output, kind, resume, read) is not null)
-            throw new UsageException($"-o {output}: holds a run already; --resume goes on with it, another folder begins a new one");
+            throw new UsageException($"-o {output}: holds a run already; resume it with --resume, or name another folder");
         return RunFolder.Claim(output, kind, resume, read);
     }
 
@@ -123,7 +123,7 @@ internal static class Shared
         foreach (string note in reader.Notes()) terminal.Say(note);
     }
 
-    /// <summary>A number of things: «1 record», «2,000 records».</summary>
+    /// <summary>A number of things: "1 record", "2,000 records".</summary>
     public static string Count(long n, string thing) => n == 1 ? $"1 {thing}" : $"{n:N0} {thing}s";
 
     /// <summary>The folder of a model: a path, or that of the model that comes with the tool.</summary>
@@ -133,7 +133,7 @@ internal static class Shared
     {
         string text = result.Tokens[0].Value;
         if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most) return value;
-        result.AddError($"{name} {text}: a whole number from {least}{(most == int.MaxValue ? "" : $" to {most}")} is meant");
+        result.AddError($"{name} {text}: expected a whole number {(most == int.MaxValue ? $"of at least {least}" : $"from {least} to {most}")}");
         return null;
     }
 }

@@ -12,11 +12,11 @@ internal sealed class TokenizeVerb
 {
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = Shared.Inputs("in this order; a table has a last column 'source' then");
-    private readonly Option<string> _output = new("--output", "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a table .tsv or .csv; '-' is lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
+    private readonly Option<string> _output = new("--output", "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a .tsv or .csv table; '-' prints lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
     private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "a tokenizer.json, or the folder of a model, an adapter or a run [default: that of the model that comes with the tool]", HelpName = "FILE" };
-    private readonly Option<bool> _tokens = new("--tokens") { Description = "the tokens, as '[CLS] TGCA A [SEP]'; this is the default" };
-    private readonly Option<bool> _ids = new("--ids") { Description = "their ids, as '1 94 5 2'" };
-    private readonly Option<bool> _offsets = new("--offsets") { Description = "the bases each stands for, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token" };
+    private readonly Option<bool> _tokens = new("--tokens") { Description = "print tokens, as '[CLS] TGCA A [SEP]' (the default)" };
+    private readonly Option<bool> _ids = new("--ids") { Description = "print token ids, as '1 94 5 2'" };
+    private readonly Option<bool> _offsets = new("--offsets") { Description = "print the bases that each token covers, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token" };
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();

@@ -14,9 +14,9 @@ internal sealed class TrainTokenizerVerb
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT") { Description = Shared.InputKinds, Arity = ArgumentArity.OneOrMore };
     private readonly Option<string> _output = new("--output", "-o") { Description = "the tokenizer.json to write", HelpName = "OUT", Required = true };
-    private readonly Option<int> _vocabularySize = Shared.Number("--vocab-size", "ids to reach, the five special tokens and four bases included", 4096, 9, ushort.MaxValue);
+    private readonly Option<int> _vocabularySize = Shared.Number("--vocab-size", "size of the vocabulary, including five special tokens and four bases", 4096, 9, ushort.MaxValue);
     private readonly Option<int?> _maxTokenLength = Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
-    private readonly Option<bool> _report = new("--report") { Description = "print what vocabularies of 256 to 32768 ids would do to these sequences; reads the files twice" };
+    private readonly Option<bool> _report = new("--report") { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -55,7 +55,7 @@ internal sealed class TrainTokenizerVerb
         BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
         ResultFiles.Write(path, tokenizer.Save);
         if (tokenizer.VocabularySize < size)
-            _terminal.Say($"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; give more of them for {size}");
+            _terminal.Say($"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; give more sequences for {size}");
         if (!quiet) _terminal.Say($"{tokenizer.VocabularySize} ids from {trainer.BaseCount:N0} bases to {path}");
         return CommandLineTool.Done;
     }

@@ -35,7 +35,7 @@ internal sealed class VariantsRun(
             if (score.ContradictsGenome)
             {
                 string place = $"{reader.Name}: line {score.Variant.Line}: {score.Reason}";
-                if (stopAtMismatch) throw new InvalidDataException($"{place}; mend the line, take the genome the variants are of, or leave such lines out with --on-mismatch skip");
+                if (stopAtMismatch) throw new InvalidDataException($"{place}; correct the line, give the genome that the variants refer to, or skip such lines with --on-mismatch skip");
                 if (_contradictions++ == 0) first = place;
                 if (_contradictions <= MostSaid) terminal.Say(place + "; left out");
             }
@@ -46,9 +46,9 @@ internal sealed class VariantsRun(
         }
 
         if (_contradictions > MostSaid)
-            terminal.Say($"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the column 'reason' says of each why");
+            terminal.Say($"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the column 'reason' says why for each");
         if (_contradictions > 0 && !_counts.ContainsKey(VariantStatus.Scored))
-            throw new InvalidDataException($"no variant could be scored. {first}. Take the genome that the variants are of");
+            throw new InvalidDataException($"no variant could be scored. {first}. Give the genome that the variants refer to");
         row.Flush();
         _time = line.Elapsed;
     }

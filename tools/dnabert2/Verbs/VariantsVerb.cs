@@ -16,14 +16,14 @@ internal sealed class VariantsVerb
     private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
     private readonly Option<string> _genome = new("--genome", "-g")
     {
-        Description = "the genome, FASTA, gzipped or not; it is held in memory at a quarter of a byte a base, 0.8 GB for a human one",
+        Description = "the genome, FASTA, gzipped or not; kept in memory with a quarter of a byte per base, 0.8 GB for a human genome",
         HelpName = "FASTA",
         Required = true,
     };
 
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the table, a row for each alternative allele in the order of the input: " + RowWriter.Formats,
+        Description = "the table, one row per alternative allele, in the order of the input: " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -35,8 +35,8 @@ internal sealed class VariantsVerb
         "--on-mismatch", "variants that contradict the genome (another base, an unknown chromosome, a position past its end): leave them out and say so, or stop",
         ("skip", false), ("error", true));
 
-    private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases the model sees around a variant [default: 512; four times the tokens a fine-tuned model takes if that is less]", 8);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; more take more memory", 4096, 1);
+    private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases that the model sees around a variant [default: 512, or four times the token limit of a fine-tuned model if that is less]", 8);
+    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -65,7 +65,7 @@ internal sealed class VariantsVerb
     private int Run(ParseResult parsed)
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
-        if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: standard input is only one of them");
+        if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
@@ -98,7 +98,7 @@ internal sealed class VariantsVerb
         using var line = new ProgressLine(_terminal, quiet, "bases");
         Genome genome = Genome.Read(reader, new GenomeProgress(line, reader));
         Shared.WarnOfLeftOut(reader, _terminal);
-        if (genome.Unnamed > 0) _terminal.Say($"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name, which no variant can refer to, left out");
+        if (genome.Unnamed > 0) _terminal.Say($"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name left out: no variant can refer to them");
         return genome;
     }
 
