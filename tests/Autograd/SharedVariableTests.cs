@@ -9,6 +9,7 @@ namespace Tests.Autograd;
 /// Gradients of variables that several operations use: each operation in graphs where its operands or its result are used twice, against
 /// central differences of the graph in float64.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class SharedVariableTests
 {
     /// <summary>Where an operation stands in its graph.</summary>

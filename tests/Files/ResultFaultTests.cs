@@ -5,6 +5,7 @@ using Tests.Weights;
 namespace Tests.Files;
 
 /// <summary>Results are written to a disk on which the n-th operation fails, for every n and every kind of fault.</summary>
+[Trait("Category", "Slow")]
 public class ResultFaultTests
 {
     /// <summary>What goes wrong at the n-th operation.</summary>

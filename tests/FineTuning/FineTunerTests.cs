@@ -11,6 +11,7 @@ using Tests.Training;
 
 namespace Tests.FineTuning;
 
+[Trait("Category", "Slow")]
 public sealed class FineTunerTests : IDisposable
 {
     private static readonly string[] ModelFiles = ["config.json", "model.safetensors", "tokenizer.json", "evaluation.csv"];

@@ -6,6 +6,7 @@ using Tests.Tools;
 
 namespace Tests.FineTuning;
 
+[Trait("Category", "Slow")]
 public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, IDisposable
 {
     private static readonly string Sample = Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "task");

@@ -6,6 +6,7 @@ using Tests.Tools;
 
 namespace Tests.Folders;
 
+[Trait("Category", "Slow")]
 public sealed class AdapterTests : IDisposable
 {
     private const string Prefix = PlainAdapter.Prefix, First = PlainAdapter.First, Second = PlainAdapter.Second, Wo = PlainAdapter.Wo;

@@ -8,6 +8,7 @@ namespace Tests.Fuzz;
 /// same; with <c>DNABERT2_FUZZ_SECONDS</c> a run of so many seconds in all, from <c>DNABERT2_FUZZ_SEED</c> on, of which a table is
 /// appended to the file <c>DNABERT2_FUZZ_REPORT</c>.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class FuzzTests(FuzzTargets targets) : IClassFixture<FuzzTargets>
 {
     public static TheoryData<string> Names => [.. FuzzTargets.Parsers.Keys];

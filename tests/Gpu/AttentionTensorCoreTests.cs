@@ -9,6 +9,7 @@ using Tests.Ptx;
 namespace Tests.Gpu;
 
 /// <summary>Attention on tensor cores, in the interpreter, beside a naive form in the same type.</summary>
+[Trait("Category", "Slow")]
 public sealed class AttentionTensorCoreTests : IDisposable
 {
     private readonly InterpretedDevice _device = new();

@@ -11,6 +11,7 @@ using Tests.Training;
 namespace Tests.Gpu;
 
 /// <summary>The model in bf16 on the GPU's backend, its kernels interpreted; see <see cref="BFloat16ModelChecks"/>.</summary>
+[Trait("Category", "Slow")]
 public sealed class BFloat16ModelTests
 {
     [SkippableFact]

@@ -18,6 +18,7 @@ namespace Tests.Gpu;
 /// Passes of rounded shapes that are captured and run again, on a driver that is played, beside the same passes as they are, on the
 /// interpreter alone, which records nothing: equal bits.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class CapturedPassTests : IDisposable
 {
     private static readonly Dnabert2Config Config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16 };

@@ -9,6 +9,7 @@ using Tests.Weights;
 namespace Tests.Gpu;
 
 /// <summary>The program that checks and measures GPUs, on a GPU that is played.</summary>
+[Trait("Category", "Slow")]
 public sealed class GpuBenchTests : IDisposable
 {
     private readonly TempFolder _folder = new();

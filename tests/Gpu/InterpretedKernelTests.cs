@@ -7,6 +7,7 @@ using Engine.Runtime.Cuda;
 
 namespace Tests.Gpu;
 
+[Trait("Category", "Slow")]
 public sealed class InterpretedKernelTests
 {
     public static TheoryData<string> Names()

@@ -13,6 +13,7 @@ using Tests.Weights;
 namespace Tests.Gpu;
 
 /// <summary>Score modifications that no kernel was compiled for ahead.</summary>
+[Trait("Category", "Slow")]
 public sealed class OwnScoreModificationTests
 {
     [Fact]

@@ -9,6 +9,7 @@ using Tests.Ptx;
 namespace Tests.Gpu;
 
 /// <summary>Matrix products on tensor cores in every form, in the interpreter.</summary>
+[Trait("Category", "Slow")]
 public sealed class TensorCoreProductTests : IDisposable
 {
     private readonly InterpretedDevice _device = new();

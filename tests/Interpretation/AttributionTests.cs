@@ -5,6 +5,7 @@ using Dnabert2.Sequences;
 
 namespace Tests.Interpretation;
 
+[Trait("Category", "Slow")]
 public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
 {
     [Theory]

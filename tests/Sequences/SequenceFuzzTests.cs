@@ -3,6 +3,7 @@ using Dnabert2.Sequences;
 
 namespace Tests.Sequences;
 
+[Trait("Category", "Slow")]
 public class SequenceFuzzTests
 {
     private static readonly string[] Seeds =

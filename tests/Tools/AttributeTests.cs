@@ -7,6 +7,7 @@ using Tests.Weights;
 
 namespace Tests.Tools;
 
+[Trait("Category", "Slow")]
 public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string Records = ">b second letter\nacgttgcaaaccnggguu\n>a\nGATTACAGATTACA\n";

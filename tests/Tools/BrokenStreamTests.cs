@@ -6,6 +6,7 @@ using Tests.Weights;
 namespace Tests.Tools;
 
 /// <summary>Standard streams that are closed, full, or read by nobody, each in a process of its own.</summary>
+[Trait("Category", "Slow")]
 public class BrokenStreamTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string NoUnixShell = "descriptors are closed by a Unix shell";

@@ -9,6 +9,7 @@ using Tests.Weights;
 namespace Tests.Tools;
 
 /// <summary><c>--device</c> of the verbs, on a driver that is played and kernels that are interpreted.</summary>
+[Trait("Category", "Slow")]
 public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string Sequences = ">a\nACGTTGCATTGACCAGTCA\n>b\nGGGATTTACCC\n";
@@ -132,8 +133,8 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     public void A_micro_batch_that_does_not_fit_names_the_one_that_does()
     {
         using var folder = new TempFolder();
-        var driver = new FakeDriver { MemoryBytes = 10 << 20 };
-        string[] args = ["--device", "cuda", "--batch", "300", "--steps", "1"];
+        var driver = new FakeDriver { MemoryBytes = 6 << 20 };
+        string[] args = ["--device", "cuda", "--batch", "120", "--steps", "1"];
         ToolRun run = Run(driver, [.. Pretraining(folder["a"]), .. args, "--micro-batch-tokens", "1000000"]);
         Assert.Equal(1, run.Code);
         string fits = Regex.Match(run.Error, @"--micro-batch-tokens (\d+)").Groups[1].Value;

@@ -10,6 +10,7 @@ using Tests.Weights;
 
 namespace Tests.Tools;
 
+[Trait("Category", "Slow")]
 public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const int Interrupt = 2, Terminate = 15;

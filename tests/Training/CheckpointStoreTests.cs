@@ -11,6 +11,7 @@ using Tests.FineTuning;
 namespace Tests.Training;
 
 /// <summary>What is resumed is what was written, and what is written is finite.</summary>
+[Trait("Category", "Slow")]
 public sealed class CheckpointStoreTests : IDisposable
 {
     private readonly Backend _backend = CpuBackend.Create(1);

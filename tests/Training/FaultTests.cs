@@ -15,6 +15,7 @@ namespace Tests.Training;
 /// process is killed, after which nothing more reaches the disk. What takes room, and the flush of a folder, is denied, too, once for each
 /// kind of file. Every checkpoint that is there is whole, and the run goes on to the same bits.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class FaultTests : IDisposable
 {
     private readonly Backend _backend = CpuBackend.Create(1);

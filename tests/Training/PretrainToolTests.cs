@@ -8,6 +8,7 @@ using Tests.Tools;
 
 namespace Tests.Training;
 
+[Trait("Category", "Slow")]
 public sealed class PretrainToolTests : IDisposable
 {
     private const string Shape = "--hidden 24 --layers 2 --heads 3 --intermediate 20 --threads 1";

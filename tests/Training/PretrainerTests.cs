@@ -8,6 +8,7 @@ using Engine.Runtime;
 
 namespace Tests.Training;
 
+[Trait("Category", "Slow")]
 public sealed class PretrainerTests : IDisposable
 {
     private readonly Toy _toy = new();

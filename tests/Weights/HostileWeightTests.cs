@@ -5,6 +5,7 @@ using Engine.Kernels;
 namespace Tests.Weights;
 
 /// <summary>Damaged and hostile files: nothing but the documented exception, and memory and time in proportion to the file.</summary>
+[Trait("Category", "Slow")]
 public sealed class HostileWeightTests
 {
     private static readonly byte[] Six = MemoryMarshal.AsBytes<float>([1, 2, 3, 4, 5, 6]).ToArray();
