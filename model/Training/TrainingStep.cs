@@ -20,7 +20,7 @@ internal readonly record struct StepResult(double Loss, double GradientNorm, boo
 /// </summary>
 internal sealed class TrainingStep : ITrainingStep, IObjective
 {
-        private readonly Corpus _corpus;
+    private readonly Corpus _corpus;
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly MaskedBatch _batch;
