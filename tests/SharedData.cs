@@ -1,6 +1,8 @@
 namespace Tests;
 
-/// <summary>Finds the reference data that lies beside the checkout; tests that need it are skipped, with the reason, where it is absent.</summary>
+/// <summary>
+/// Finds the reference data that lies beside the checkout; tests that need it are skipped, with the reason, where it is absent.
+/// </summary>
 internal static class SharedData
 {
     private static readonly string? Root = FindRoot();

@@ -33,7 +33,8 @@ public class TokenizerBenchmarks
         byte[] bases = sequence is null ? RandomGenome(2 * Megabase) : [.. File.ReadAllBytes(sequence).Where(b => "ACGT"u8.Contains(b))];
         if (bases.Length < Megabase) throw new InvalidDataException($"{sequence}: {bases.Length} bases; a million are needed");
         _sequence = bases[^Megabase..];
-        _strings = [.. Enumerable.Range(0, Megabase / ShortLength).Select(i => Encoding.ASCII.GetString(_sequence, i * ShortLength, ShortLength))];
+        _strings =
+            [.. Enumerable.Range(0, Megabase / ShortLength).Select(i => Encoding.ASCII.GetString(_sequence, i * ShortLength, ShortLength))];
         _kmer = new KmerTokenizer(6, overlapping: true);
         if (Environment.GetEnvironmentVariable("DNABERT2_TOKENIZER") is { } path)
         {

@@ -4,7 +4,9 @@ using Engine.Runtime.Cuda;
 
 namespace GpuBench;
 
-/// <summary>TFLOP/s of attention and its gradient with the built-in score modifications. The names are those of the peer's figures.</summary>
+/// <summary>
+/// TFLOP/s of attention and its gradient with the built-in score modifications. The names are those of the peer's figures.
+/// </summary>
 /// <param name="Config">The heads and their size.</param>
 /// <param name="Sequences">Sequences.</param>
 /// <param name="Tokens">Tokens of each.</param>

@@ -14,10 +14,13 @@ internal static class Bits
 {
     /// <summary>A model and batch that a PTX interpreter can run.</summary>
     public static readonly (string Name, Dnabert2Config Config, int Sequences, int Tokens) Small =
-        ("small", new() { VocabSize = 16, HiddenSize = 16, NumHiddenLayers = 2, NumAttentionHeads = 2, IntermediateSize = 24, HiddenDropoutProb = 0.1f }, 2, 5);
+        ("small",
+            new() { VocabSize = 16, HiddenSize = 16, NumHiddenLayers = 2, NumAttentionHeads = 2, IntermediateSize = 24,
+                HiddenDropoutProb = 0.1f }, 2, 5);
 
     /// <summary>The 117M model.</summary>
-    public static readonly (string Name, Dnabert2Config Config, int Sequences, int Tokens) Full = ("117M", new() { HiddenDropoutProb = 0.1f }, 8, 128);
+    public static readonly (string Name, Dnabert2Config Config, int Sequences, int Tokens) Full = (
+        "117M", new() { HiddenDropoutProb = 0.1f }, 8, 128);
 
     public static IEnumerable<WorkItem> All((string Name, Dnabert2Config Config, int Sequences, int Tokens) model)
     {
@@ -113,7 +116,8 @@ internal sealed class StepRun : IDisposable
         var ids = new int[sequences * tokens];
         var random = new Philox(4, 0, 0);
         for (int i = 0; i < ids.Length; i++) ids[i] = (int)(random.Word((ulong)i) % (uint)config.VocabSize);
-        int[] masked = [.. Enumerable.Range(0, Math.Max(1, ids.Length * 15 / 100)).Select(i => i * ids.Length / Math.Max(1, ids.Length * 15 / 100))];
+        int[] masked =
+            [.. Enumerable.Range(0, Math.Max(1, ids.Length * 15 / 100)).Select(i => i * ids.Length / Math.Max(1, ids.Length * 15 / 100))];
         _batch = new Batch(_inputs, ids, [.. Enumerable.Repeat(tokens, sequences)]);
         (_rows, _labels, _scale) = (Upload(masked), Upload([.. masked.Select(i => ids[i])]), _inputs.Rent(new Shape(1), DType.F32));
         backend.Upload<float>([1f / masked.Length], _scale);

@@ -42,21 +42,28 @@ internal static class Checks
 
         foreach ((int rows, int outputs, int inputs) in ((int, int, int)[])[(1, 8, 8), (129, 136, 72), (127, 40, 264), (1000, 768, 2304)])
         {
-            yield return Raw($"gradient of a linear layer's input {rows}×{outputs}×{inputs}", c => c.LinearInputGradient(rows, outputs, inputs, add: rows > 127));
+            yield return Raw($"gradient of a linear layer's input {rows}×{outputs}×{inputs}",
+                c => c.LinearInputGradient(rows, outputs, inputs, add: rows > 127));
             foreach (int share in (int[])[32, 4096])
-                yield return Raw($"gradient of a linear layer's weights {rows}×{outputs}×{inputs} by {share}", c => c.LinearWeightGradient(rows, outputs, inputs, share));
+                yield return Raw($"gradient of a linear layer's weights {rows}×{outputs}×{inputs} by {share}",
+                    c => c.LinearWeightGradient(rows, outputs, inputs, share));
         }
 
         foreach (int size in (int[])[8, 32, 40, 64, 104, 128])
         {
             yield return Raw($"attention on tensor cores, heads of {size}", c => c.Attention([65, 0, 7, 513, 1], 3, size, default(Alibi)));
-            yield return Raw($"attention on tensor cores, plain, heads of {size}", c => c.Attention([130], 2, size, default(NoModification)));
+            yield return Raw(
+                $"attention on tensor cores, plain, heads of {size}", c => c.Attention([130], 2, size, default(NoModification)));
             yield return Raw($"attention on tensor cores, causal, heads of {size}", c => c.Attention([64, 300], 2, size, default(Causal)));
-            yield return Raw($"attention on tensor cores, windowed, heads of {size}", c => c.Attention([300, 64], 2, size, new SlidingWindow(20)));
+            yield return Raw(
+                $"attention on tensor cores, windowed, heads of {size}", c => c.Attention([300, 64], 2, size, new SlidingWindow(20)));
             yield return Raw($"attention on tensor cores, capped, heads of {size}", c => c.Attention([130], 2, size, new SoftCap(1.5f)));
-            yield return Raw($"attention on tensor cores, relative biases, heads of {size}", c => c.RelativeAttention([65, 0, 7, 300], size, RelativeTable.Of(1)));
-            yield return Raw($"attention on tensor cores behind the end, heads of {size}", c => c.RelativeAttention([70], size, new RelativeTable(1, [100, 0, 100])));
-            yield return Raw($"attention on tensor cores, dropped, heads of {size}", c => c.Attention([65, 0, 300], 2, size, default(Alibi), dropout: 0.3f));
+            yield return Raw($"attention on tensor cores, relative biases, heads of {size}",
+                c => c.RelativeAttention([65, 0, 7, 300], size, RelativeTable.Of(1)));
+            yield return Raw($"attention on tensor cores behind the end, heads of {size}",
+                c => c.RelativeAttention([70], size, new RelativeTable(1, [100, 0, 100])));
+            yield return Raw($"attention on tensor cores, dropped, heads of {size}",
+                c => c.Attention([65, 0, 300], 2, size, default(Alibi), dropout: 0.3f));
         }
 
         yield return Raw("casts", c => c.Cast());

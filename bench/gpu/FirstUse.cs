@@ -8,7 +8,9 @@ using Engine.Runtime.Cuda;
 
 namespace GpuBench;
 
-/// <summary>The time from the start of the process to the first embedding; the driver compiles the kernels meanwhile, or has kept them.</summary>
+/// <summary>
+/// The time from the start of the process to the first embedding; the driver compiles the kernels meanwhile, or has kept them.
+/// </summary>
 internal static class FirstUse
 {
     /// <summary>Seconds since the process was started, after a model of constant weights was made and has embedded a sequence.</summary>

@@ -50,7 +50,9 @@ internal sealed class Operands : IDisposable
         where T : unmanaged
         => _memory.Upload(values, DType.U8);
 
-    /// <summary>Milliseconds of one call of what is launched: the median of five runs of so many calls, after one that loads the kernel.</summary>
+    /// <summary>
+    /// Milliseconds of one call of what is launched: the median of five runs of so many calls, after one that loads the kernel.
+    /// </summary>
     public double Time(Action launch)
     {
         launch();

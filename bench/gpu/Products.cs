@@ -19,7 +19,8 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
     public const string Forms = "forms", Tune = "tune", Ladder = "ladder", Tiled = "tiled f32", ByTable = "table";
 
     /// <summary>The four products of a layer of the 117M model.</summary>
-    public static Products Full { get; } = new([(2304, 768), (768, 768), (6144, 768), (768, 3072)], [8192, 16384, 32768, 65536], [128, 512, 2048, 8192, 65536], 1000);
+    public static Products Full { get; } = new(
+        [(2304, 768), (768, 768), (6144, 768), (768, 3072)], [8192, 16384, 32768, 65536], [128, 512, 2048, 8192, 65536], 1000);
 
     /// <summary>One check a form: every product against float64, and against <c>mma.sync</c> at the shapes of a model.</summary>
     public IEnumerable<WorkItem> Checks() => ProductForm.All.Select(form => new WorkItem(Forms, form.Name, open =>
@@ -28,7 +29,8 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
         foreach (ProductKernel kernel in ProductKernel.All)
             foreach ((int, int, int) shape in BFloat16Checks.OddShapes)
                 Run(device, c => c.Product(kernel, form, shape, bias: shape.Item1 > 1, residual: shape.Item1 > 1));
-        foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192), (200, 264, 136, 64)])
+        foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192),
+            (200, 264, 136, 64)])
             Run(device, c => c.LinearWeightGradient(rows, outputs, inputs, share, form));
         foreach ((int outputs, int inputs) in Layers) Run(device, c => c.Agree(ProductKernel.Linear, form, (CheckedRows, outputs, inputs)));
         return null;
@@ -52,12 +54,14 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
 
                         if (figures.Count == 0) throw new FileNotFoundException("no form has passed its check here");
                         string all = string.Join(", ", figures.Select(f => FormattableString.Invariant($"{f.Form.Name} {f.Speed:F1}")));
-                        return $"{ProductTable.Line(device.ComputeCapability, kind, rows, outputs, inputs, figures.MaxBy(f => f.Speed).Form)} # {all} TFLOP/s";
+                        ProductForm fastest = figures.MaxBy(f => f.Speed).Form;
+                        return $"{ProductTable.Line(device.ComputeCapability, kind, rows, outputs, inputs, fastest)} # {all} TFLOP/s";
                     });
     }
 
     /// <summary>What tuning found, as the lines of a table.</summary>
-    public static IEnumerable<string> Table(Journal journal) => journal.Results.Where(l => l.Part == Tune && l.Result == Journal.Figure).Select(l => l.Detail);
+    public static IEnumerable<string> Table(Journal journal) =>
+        journal.Results.Where(l => l.Part == Tune && l.Result == Journal.Figure).Select(l => l.Detail);
 
     /// <summary>The rungs at every shape.</summary>
     public IEnumerable<WorkItem> Rungs(Journal journal)
@@ -69,11 +73,13 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
                 yield return Item($"{Tiled} {shape}", o => Tiles(o, rows, outputs, inputs));
                 foreach (ProductForm form in ProductForm.All)
                     yield return Item($"{form.Name} {shape}", o => Passed(journal).Contains(form)
-                        ? Speed(o, ProductKind.Forward, form, rows, outputs, inputs) : throw new FileNotFoundException($"{form.Name} has not passed its check here"));
+                        ? Speed(o, ProductKind.Forward, form, rows, outputs, inputs)
+                        : throw new FileNotFoundException($"{form.Name} has not passed its check here"));
                 foreach (ProductKind kind in Enum.GetValues<ProductKind>())
                     yield return Item($"{ByTable} {kind} {shape}", o =>
                     {
-                        ProductForm form = ProductTable.Read(Table(journal), "the journal").Choose(o.Device.ComputeCapability, o.Device.IsHopper, kind, rows, outputs, inputs);
+                        ProductForm form = ProductTable.Read(Table(journal), "the journal")
+                            .Choose(o.Device.ComputeCapability, o.Device.IsHopper, kind, rows, outputs, inputs);
                         return Speed(o, kind, form, rows, outputs, inputs);
                     });
             }
@@ -86,7 +92,8 @@ internal sealed record Products((int Outputs, int Inputs)[] Layers, int[] Rows, 
         return FormattableString.Invariant($"{measure(o):F2}");
     });
 
-    private static IEnumerable<ProductForm> Passed(Journal journal) => ProductForm.All.Where(f => journal.Find(Forms, f.Name)?.Result == Journal.Passed);
+    private static IEnumerable<ProductForm> Passed(Journal journal) =>
+        ProductForm.All.Where(f => journal.Find(Forms, f.Name)?.Result == Journal.Passed);
 
     private static GpuDevice Open(Func<GpuDevice> open, ProductForm form)
     {

@@ -52,6 +52,7 @@ if (args[0] == "tune")
     return code;
 }
 
-IEnumerable<WorkItem> tasks = args[0] == "check" ? Checks.All() : [.. new Bandwidth(65536).All(), .. Products.Full.Rungs(journal), .. Throughput.Full.All()];
+IEnumerable<WorkItem> tasks = args[0] == "check"
+    ? Checks.All() : [.. new Bandwidth(65536).All(), .. Products.Full.Rungs(journal), .. Throughput.Full.All()];
 string[] parts = [.. args.Skip(2)];
 return Runner.Run(parts.Length > 0 ? tasks.Where(t => parts.Contains(t.Part)) : tasks, journal, Open);

@@ -17,23 +17,33 @@ internal static class Report
     /// <param name="peers">A JSON object of PyTorch's figures by name, or null.</param>
     public static string Write(Journal journal, string gpu, string? peers)
     {
-        var text = new StringBuilder($"# {gpu}\n\nWritten by `bench/gpu/run.sh`.\n\n## Checks\n\n| part | passed | failed | skipped |\n|---|---:|---:|---:|\n");
+        var text = new StringBuilder(
+            $"# {gpu}\n\nWritten by `bench/gpu/run.sh`.\n\n## Checks\n\n| part | passed | failed | skipped |\n|---|---:|---:|---:|\n");
         JournalLine[] checks = [.. journal.Results.Where(l => l.Result != Journal.Figure)];
         foreach (IGrouping<string, JournalLine> part in checks.GroupBy(l => l.Part))
-            text.Append(CultureInfo.InvariantCulture, $"| {part.Key} | {Count(part, Journal.Passed)} | {Count(part, Journal.Failed)} | {Count(part, Journal.Skipped)} |\n");
-        foreach (JournalLine line in checks.Where(l => l.Result != Journal.Passed)) text.Append($"\n- {line.Result} {line.Part}: {line.Name}: {line.Detail}");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| {part.Key} | {Count(part, Journal.Passed)} | {Count(part, Journal.Failed)} | {Count(part, Journal.Skipped)} |\n");
+        foreach (JournalLine line in checks.Where(l => l.Result != Journal.Passed))
+            text.Append($"\n- {line.Result} {line.Part}: {line.Name}: {line.Detail}");
         Dictionary<string, double> torch = Peers(peers);
         double copy = journal.Find("bandwidth", Bandwidth.Copy) is { Result: Journal.Figure } c ? Number(c) : double.NaN;
         text.Append(CultureInfo.InvariantCulture,
-            $"\n\n## Kernels bounded by memory\n\nBytes that must be moved at least, over the time on the GPU. A copy of the GPU's own moves {copy:F0} GB/s; the goal is {Goal:P0} of it.\n\n")
+            $"\n\n## Kernels bounded by memory\n\nBytes that must be moved at least, over the time on the GPU. A copy of the GPU's own "
+            + $"moves {copy:F0} GB/s; the goal is {Goal:P0} of it.\n\n")
             .Append("| kernel | GB/s | of the copy | |\n|---|---:|---:|---|\n");
         foreach (JournalLine line in Figures(journal, "bandwidth").Where(l => l.Name != Bandwidth.Copy))
-            text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | {(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| {line.Name} | {Number(line):F0} | {Number(line) / copy:P0} | "
+                + $"{(Number(line) >= Goal * copy ? "" : "below the goal")} |\n");
         Ladder(text, journal, torch);
         Table(text, journal, torch, "throughput", "## Attention", "TFLOP/s");
         Table(text, journal, torch, "model", "## The whole 117M model", "tokens/s");
         foreach (string absent in Absent(peers)) text.Append($"\n- PyTorch: {absent}");
-        text.Append("\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not read.\n\n| | seconds |\n|---|---:|\n");
+        text.Append(
+            "\n## First use\n\nFrom the start of the process to the first embedding of the 117M model in bf16; its weights are made, not "
+            + "read.\n\n| | seconds |\n|---|---:|\n");
         foreach (JournalLine line in Figures(journal, "first use")) text.Append($"| {line.Name} | {line.Detail} |\n");
         return text.ToString();
     }
@@ -43,15 +53,21 @@ internal static class Report
     {
         JournalLine[] figures = [.. Figures(journal, Products.Ladder)];
         if (figures.Length == 0) return;
-        double peak = figures.Select(Number).Concat(torch.Where(f => f.Key.StartsWith("linear bf16", StringComparison.Ordinal)).Select(f => f.Value)).Max();
-        text.Append(CultureInfo.InvariantCulture, $"\n## The ladder of matrix products\n\nTFLOP/s, rows × outputs × inputs; bf16 but for the first. Beside cuBLAS in bf16, and of the fastest bf16 product measured here, {peak:F0} TFLOP/s.\n\n")
+        double peak = figures.Select(Number)
+            .Concat(torch.Where(f => f.Key.StartsWith("linear bf16", StringComparison.Ordinal)).Select(f => f.Value)).Max();
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"\n## The ladder of matrix products\n\nTFLOP/s, rows × outputs × inputs; bf16 but for the first. Beside cuBLAS in bf16, and "
+            + $"of the fastest bf16 product measured here, {peak:F0} TFLOP/s.\n\n")
             .Append("| | TFLOP/s | cuBLAS | ratio | of the peak |\n|---|---:|---:|---:|---:|\n");
         foreach (JournalLine line in figures)
         {
             string shape = line.Name.Split(' ')[^1];
             string peer = line.Name.Contains(nameof(ProductKind.InputGradient), StringComparison.Ordinal) ? "linear input gradient bf16"
-                : line.Name.Contains(nameof(ProductKind.WeightGradient), StringComparison.Ordinal) ? "linear weight gradient bf16" : "linear bf16";
-            string beside = torch.TryGetValue($"{peer} {shape}", out double cublas) ? FormattableString.Invariant($"{cublas:F1} | {Number(line) / cublas:F2}") : "– | –";
+                : line.Name.Contains(nameof(ProductKind.WeightGradient), StringComparison.Ordinal)
+                ? "linear weight gradient bf16" : "linear bf16";
+            string beside = torch.TryGetValue($"{peer} {shape}", out double cublas)
+                ? FormattableString.Invariant($"{cublas:F1} | {Number(line) / cublas:F2}") : "– | –";
             text.Append(CultureInfo.InvariantCulture, $"| {line.Name} | {Number(line):F1} | {beside} | {Number(line) / peak:P0} |\n");
         }
     }
@@ -67,7 +83,8 @@ internal static class Report
         }
     }
 
-    private static IEnumerable<JournalLine> Figures(Journal journal, string part) => journal.Results.Where(l => l.Part == part && l.Result == Journal.Figure);
+    private static IEnumerable<JournalLine> Figures(Journal journal, string part) =>
+        journal.Results.Where(l => l.Part == part && l.Result == Journal.Figure);
 
     private static double Number(JournalLine line) => double.Parse(line.Detail, CultureInfo.InvariantCulture);
 

@@ -8,7 +8,8 @@ internal static class SharedData
     public static string Path(string relative)
     {
         string path = System.IO.Path.Combine(AppContext.BaseDirectory, "shared", relative);
-        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is absent: publish with DNABERT2_SHARED set to the folder of reference data");
+        return File.Exists(path)
+            ? path : throw new FileNotFoundException($"{path} is absent: publish with DNABERT2_SHARED set to the folder of reference data");
     }
 
     /// <summary>The full path of a golden file of the model.</summary>

@@ -34,8 +34,10 @@ internal sealed record Throughput(
                 foreach (bool captured in (bool[])[false, true])
                 {
                     string what = $"{(type == DType.F32 ? "f32" : "bf16")} {sequences}×{tokens}{(captured ? ", captured" : "")}";
-                    yield return new("model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, captured));
-                    yield return new("model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, captured));
+                    yield return new(
+                        "model", "inference " + what, open => Inference(new CudaBackend(open(), type), sequences, tokens, captured));
+                    yield return new(
+                        "model", "training step " + what, open => Training(new CudaBackend(open(), type), sequences, tokens, captured));
                 }
         }
     }

@@ -30,7 +30,8 @@ internal static class PeerSample
             case "bpe": TrainBpe(args); return 0;
             default:
                 Console.Error.WriteLine("peer infer|train --model DIR --shape BxT [--dtype f32|bf16|i8] [--threads N], " +
-                    "peer real --model DIR --ids FILE --rows N [--dtype …], peer encode --tokenizer FILE --text FILE --rows N, peer bpe --text FILE");
+                    "peer real --model DIR --ids FILE --rows N [--dtype …], peer encode --tokenizer FILE --text FILE "
+                    + "--rows N, peer bpe --text FILE");
                 return 2;
         }
     }
@@ -70,12 +71,14 @@ internal static class PeerSample
             for (int first = 0, end; first < rows.Length; first = end)
             {
                 int tokens = 0;
-                for (end = first; end < rows.Length && (end == first || tokens + rows[end].Length <= BatchTokens); end++) tokens += rows[end].Length;
+                for (end = first; end < rows.Length && (end == first || tokens + rows[end].Length <= BatchTokens); end++)
+                    tokens += rows[end].Length;
                 check += Pooled(model, tape, rows[first..end]);
             }
         });
         int total = rows.Sum(row => row.Length);
-        Print("real", sample, $"\"tokens\":{total},\"tokens_per_s\":{Text(total / sample.Milliseconds * 1000)},\"checksum\":{Text(check / rows.Length)}");
+        Print("real", sample,
+            $"\"tokens\":{total},\"tokens_per_s\":{Text(total / sample.Milliseconds * 1000)},\"checksum\":{Text(check / rows.Length)}");
     }
 
     private static double Pooled(Dnabert2Model model, Tape tape, int[][] rows)
@@ -91,7 +94,8 @@ internal static class PeerSample
     private static void Encode(string[] args)
     {
         BpeTokenizer tokenizer = BpeTokenizer.Load(Word(args, "--tokenizer"));
-        byte[][] lines = [.. File.ReadLines(Word(args, "--text")).Take(int.Parse(Word(args, "--rows"), CultureInfo.InvariantCulture)).Select(Encoding.ASCII.GetBytes)];
+        byte[][] lines = [.. File.ReadLines(Word(args, "--text")).Take(int.Parse(Word(args, "--rows"), CultureInfo.InvariantCulture))
+            .Select(Encoding.ASCII.GetBytes)];
         var ids = new List<int>();
         Sample sample = Take(() =>
         {

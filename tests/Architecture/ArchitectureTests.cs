@@ -36,7 +36,8 @@ public partial class ArchitectureTests
     [Theory]
     [MemberData(nameof(Assemblies))]
     public void Only_what_compiles_kernels_needs_their_compiler(string name) =>
-        Assert.Equal(name == "Engine.KernelCompiler", Assembly.Load(name).GetReferencedAssemblies().Any(a => a.Name!.StartsWith("ILGPU", StringComparison.Ordinal)));
+        Assert.Equal(name == "Engine.KernelCompiler",
+            Assembly.Load(name).GetReferencedAssemblies().Any(a => a.Name!.StartsWith("ILGPU", StringComparison.Ordinal)));
 
     [Fact]
     public void Projects_reference_only_what_lies_below_them()
@@ -136,8 +137,8 @@ public partial class ArchitectureTests
     }
 
     /// <summary>
-    /// A namespace is the root namespace of its project with its folders behind it. The exceptions are folders of parts that a program names
-    /// together: the operations, whose folders have the names of types, and the two tokenizers.
+    /// A namespace is the root namespace of its project with its folders behind it. The exceptions are folders of parts that a program
+    /// names together: the operations, whose folders have the names of types, and the two tokenizers.
     /// </summary>
     private static readonly Dictionary<string, string> SharedNamespaces = new()
     {
@@ -169,9 +170,11 @@ public partial class ArchitectureTests
     {
         for (string outer = folder; ; outer = Path.GetDirectoryName(outer)!)
         {
-            if (SharedNamespaces.TryGetValue(Path.GetRelativePath(SharedData.Checkout, outer).Replace('\\', '/'), out string? shared)) return shared;
+            if (SharedNamespaces.TryGetValue(Path.GetRelativePath(SharedData.Checkout, outer).Replace('\\', '/'), out string? shared))
+                return shared;
             if (!roots.TryGetValue(outer, out string? root)) continue;
-            return string.Join('.', Path.GetRelativePath(outer, folder).Split(Path.DirectorySeparatorChar).Where(part => part != ".").Prepend(root));
+            return string.Join(
+                '.', Path.GetRelativePath(outer, folder).Split(Path.DirectorySeparatorChar).Where(part => part != ".").Prepend(root));
         }
     }
 
@@ -187,7 +190,8 @@ public partial class ArchitectureTests
     private static IEnumerable<string> ProjectFiles(params string[] folders) => Files("*.csproj", folders);
 
     private static IEnumerable<string> Files(string pattern, params string[] folders) =>
-        folders.SelectMany(folder => Directory.EnumerateFiles(Path.Combine(SharedData.Checkout, folder), pattern, SearchOption.AllDirectories))
+        folders.SelectMany(
+            folder => Directory.EnumerateFiles(Path.Combine(SharedData.Checkout, folder), pattern, SearchOption.AllDirectories))
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
 
     /// <summary>All string literals.</summary>

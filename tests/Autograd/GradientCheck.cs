@@ -80,7 +80,9 @@ internal sealed class GradientCheck : IDisposable
         return tensor;
     }
 
-    /// <summary>Compares y with the reference, runs backward from it with a random gradient, and compares that with central differences.</summary>
+    /// <summary>
+    /// Compares y with the reference, runs backward from it with a random gradient, and compares that with central differences.
+    /// </summary>
     public void Compare(Variable y, Func<double[]> reference, double tolerance = 2e-5)
     {
         double[] values = reference();

@@ -14,9 +14,12 @@ public class GradientTests
     {
         var cases = new TheoryData<string, int, int, int, Activation, bool, float>();
         foreach (object[] form in (IEnumerable<object[]>)Backends.NamesWithGpu())
-            foreach ((int rows, int outputs, int inputs, Activation activation, bool residual, float dropout) in ((int, int, int, Activation, bool, float)[])
-                [(1, 1, 1, Activation.None, false, 0f), (7, 5, 3, Activation.None, true, 0f), (13, 9, 11, Activation.Gelu, false, 0f), (13, 35, 6, Activation.Geglu, false, 0f),
-                 (5, 4, 3, Activation.Geglu, true, 0.25f), (9, 6, 17, Activation.None, true, 0.5f), (3, 33, 2, Activation.Gelu, true, 0f), (40, 3, 2, Activation.None, false, 0.1f)])
+            foreach ((int rows, int outputs, int inputs, Activation activation, bool residual, float dropout) in (
+                (int, int, int, Activation, bool, float)[])
+                [(1, 1, 1, Activation.None, false, 0f), (7, 5, 3, Activation.None, true, 0f), (13, 9, 11, Activation.Gelu, false, 0f),
+                    (13, 35, 6, Activation.Geglu, false, 0f),
+                 (5, 4, 3, Activation.Geglu, true, 0.25f), (9, 6, 17, Activation.None, true, 0.5f), (3, 33, 2, Activation.Gelu, true, 0f),
+                 (40, 3, 2, Activation.None, false, 0.1f)])
                 cases.Add((string)form[0], rows, outputs, inputs, activation, residual, dropout);
         return cases;
     }
@@ -61,14 +64,17 @@ public class GradientTests
     {
         using var check = new GradientCheck(Backends.Create(form, 2));
         const int Width = 9;
-        Embedding embedding = Embedding.Declare(check.Parameters, "e.", vocabulary: 5, types: 2, hidden: Width, epsilon: 1e-3f, dropout: 0.3f);
+        Embedding embedding = Embedding.Declare(
+            check.Parameters, "e.", vocabulary: 5, types: 2, hidden: Width, epsilon: 1e-3f, dropout: 0.3f);
         double[][] p = check.Fill();
         int[] ids = [3, 1, 3, 0, 3, 1], types = [0, 1, 1, 0, 0, 1];
         Variable y = embedding.Forward(check.Tape, check.Integers(ids), check.Integers(types));
         double[] mask = Mask(check, ids.Length * Width, 0.3f, site: 0);
         check.Compare(y, () =>
         {
-            double[] sum = [.. Enumerable.Range(0, ids.Length * Width).Select(i => p[0][(ids[i / Width] * Width) + (i % Width)] + p[1][(types[i / Width] * Width) + (i % Width)])];
+            double[] sum = [
+                .. Enumerable.Range(0, ids.Length * Width)
+                .Select(i => p[0][(ids[i / Width] * Width) + (i % Width)] + p[1][(types[i / Width] * Width) + (i % Width)])];
             return [.. Reference.LayerNorm(sum, p[2], p[3], 1e-3f).Zip(mask, (v, m) => v * m)];
         });
     }
@@ -123,12 +129,15 @@ public class GradientTests
         Assert.InRange(kept / all, 1 - P - 0.03, 1 - P + 0.03);
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 8, 2));
         Assert.NotEqual(Row(dropout, 8, 1), Row(dropout, 40, 1));
-        foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)]) Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
+        foreach (Philox other in (Philox[])[new(6, 3, 0), new(5, 4, 0), new(5, 3, 1)])
+            Assert.NotEqual(Row(dropout, 8, 1), Row(new(other, P), 8, 1));
         using var check = new GradientCheck(CpuBackend.Create(1));
-        foreach (float wrong in (float[])[1, -0.1f, float.NaN]) Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.RandomState, 0, wrong));
+        foreach (float wrong in (float[])[1, -0.1f, float.NaN])
+            Assert.Throws<ArgumentException>(() => new AttentionDropout(check.Tape.RandomState, 0, wrong));
         Assert.Throws<ArgumentException>(() => new AttentionDropout(default, 0, P));
 
-        static float[] Row(AttentionMask dropout, int start, int head) => [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
+        static float[] Row(AttentionMask dropout, int start, int head) =>
+            [.. Enumerable.Range(0, 64).Select(key => dropout.Factor(start, head, 5, key))];
     }
 
     [Theory]
@@ -205,7 +214,8 @@ public class GradientTests
         (Variable x, double[] xs) = check.Input("logits", 3, 5, deviation: 3);
         int[] labels = [2, -1, 4];
         float[] weights = [0.5f, 3, 2];
-        Variable losses = CrossEntropy.Instance.Forward(check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3), check.Numbers([3], weights));
+        Variable losses = CrossEntropy.Instance.Forward(
+            check.Tape, x, check.Integers(labels), check.Tape.Number(1f / 3), check.Numbers([3], weights));
         check.Compare(() => check.Tape.Backward(losses), () => Enumerable.Range(0, 3).Where(r => labels[r] >= 0)
             .Sum(r => weights[r] * (Math.Log(xs.Skip(r * 5).Take(5).Sum(Math.Exp)) - xs[(r * 5) + labels[r]])) / 3);
     }
@@ -238,7 +248,8 @@ public class GradientTests
     [MemberData(nameof(Forms))]
     public void A_low_rank_addition_before_activation_dropout_and_residual(string form)
     {
-        foreach ((Activation f, float dropout) in ((Activation, float)[])[(Activation.None, 0), (Activation.None, 0.4f), (Activation.Geglu, 0.4f), (Activation.Gelu, 0)])
+        foreach ((Activation f, float dropout) in ((Activation, float)[])[(Activation.None, 0), (Activation.None, 0.4f),
+            (Activation.Geglu, 0.4f), (Activation.Gelu, 0)])
         {
             using var check = new GradientCheck(Backends.Create(form, 2));
             const int rows = 5, inputs = 7, rank = 3;
@@ -252,7 +263,9 @@ public class GradientTests
             (Variable residual, double[] rs) = check.Input("residual", rows, outputs);
             // The sites are numbered in the order of declaration: the layer's own dropout is 0, the addition's 1.
             Philox random = check.Random(1);
-            double[] mask = [.. Enumerable.Range(0, rows * inputs).Select(i => random.Word((ulong)i) >= (uint)(dropout * 4294967296.0) ? 1 / (1 - (double)dropout) : 0)];
+            double[] mask = [
+                .. Enumerable.Range(0, rows * inputs)
+                .Select(i => random.Word((ulong)i) >= (uint)(dropout * 4294967296.0) ? 1 / (1 - (double)dropout) : 0)];
             Variable y = linear.Forward(check.Tape, x, residual);
             check.Compare(y, () =>
             {
@@ -262,7 +275,8 @@ public class GradientTests
                 return [.. Enumerable.Range(0, rows * outputs).Select(i => rs[i] + f switch
                 {
                     Activation.Gelu => Reference.Gelu(z[i]),
-                    Activation.Geglu => Reference.Gelu(z[(i / outputs * columns) + (i % outputs)]) * z[(i / outputs * columns) + outputs + (i % outputs)],
+                    Activation.Geglu =>
+                        Reference.Gelu(z[(i / outputs * columns) + (i % outputs)]) * z[(i / outputs * columns) + outputs + (i % outputs)],
                     _ => z[i],
                 })];
             });

@@ -9,8 +9,8 @@ using Tests.Model;
 namespace Tests.Autograd;
 
 /// <summary>
-/// Operations leave their operands as they are, give results in memory of their own, and compute in inference what they compute in training.
-/// Operations in place do what their names say and no more.
+/// Operations leave their operands as they are, give results in memory of their own, and compute in inference what they compute in
+/// training. Operations in place do what their names say and no more.
 /// </summary>
 public sealed class OperandTests
 {
@@ -34,7 +34,8 @@ public sealed class OperandTests
     public void Every_operation_of_the_public_api_has_a_case_and_those_of_the_engine_have_a_reference()
     {
         IEnumerable<string> operations = ((Assembly[])[typeof(Op).Assembly, typeof(Encoder).Assembly]).SelectMany(a => a.GetExportedTypes())
-            .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly))
+            .SelectMany(
+                type => type.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly))
             .Where(method => !method.IsSpecialName && !method.IsAbstract && IsOperation(method))
             .Select(method => $"{method.DeclaringType!.Name.Split('`')[0]}.{method.Name}").Except(NoOperations);
         Assert.Equal(operations.Distinct().Order(), AllCases().Select(c => c.Method).Distinct().Order());

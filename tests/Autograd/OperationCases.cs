@@ -19,7 +19,8 @@ internal static class OperationCases
         yield return LinearCase("Linear.Forward", "residual", 6, 5, 5, Activation.None, residual: true, dropout: 0);
         yield return LinearCase("Linear.Forward", "GEGLU, dropout, residual", 6, 5, 5, Activation.Geglu, residual: true, dropout: 0.25f);
         yield return LinearCase("Linear.ForwardInPlace", "residual", 6, 5, 5, Activation.None, residual: true, dropout: 0);
-        yield return LinearCase("Linear.ForwardInPlace", "GEGLU, dropout, residual", 6, 5, 4, Activation.Geglu, residual: true, dropout: 0.25f);
+        yield return LinearCase(
+            "Linear.ForwardInPlace", "GEGLU, dropout, residual", 6, 5, 4, Activation.Geglu, residual: true, dropout: 0.25f);
         yield return LowRankCase("Linear.Forward");
         yield return LowRankCase("Linear.ForwardInPlace");
         foreach (bool inPlace in (bool[])[false, true])
@@ -59,13 +60,16 @@ internal static class OperationCases
         {
             yield return new OperationCase(inPlace ? "Tanh.ForwardInPlace" : "Tanh.Forward", "", (5, 7))
             {
-                Declare = _ => (inputs, x) => inPlace ? Tanh.Instance.ForwardInPlace(inputs.Tape, x[0]) : Tanh.Instance.Forward(inputs.Tape, x[0]),
+                Declare = _ =>
+                    (inputs, x) => inPlace ? Tanh.Instance.ForwardInPlace(inputs.Tape, x[0]) : Tanh.Instance.Forward(inputs.Tape, x[0]),
                 Reference = (x, _, _) => Array.ConvertAll(x[0], Math.Tanh),
                 InPlace = inPlace ? 0 : -1,
             };
             yield return new OperationCase(inPlace ? "ToFloat32.ForwardInPlace" : "ToFloat32.Forward", "of F32", (5, 7))
             {
-                Declare = _ => (inputs, x) => inPlace ? ToFloat32.Instance.ForwardInPlace(inputs.Tape, x[0]) : ToFloat32.Instance.Forward(inputs.Tape, x[0]),
+                Declare = _ =>
+                    (inputs, x) =>
+                        inPlace ? ToFloat32.Instance.ForwardInPlace(inputs.Tape, x[0]) : ToFloat32.Instance.Forward(inputs.Tape, x[0]),
                 Reference = (x, _, _) => [.. x[0]],
                 InPlace = inPlace ? 0 : -1,
             };
@@ -116,7 +120,8 @@ internal static class OperationCases
                 },
                 Like = -1,
                 Reference = (x, _, random) =>
-                    Reference.Attention(x[0], Lengths, 2, 2, default(Alibi), dropout > 0 ? new AttentionMask(random(0), dropout) : default).Result,
+                    Reference.Attention(
+                        x[0], Lengths, 2, 2, default(Alibi), dropout > 0 ? new AttentionMask(random(0), dropout) : default).Result,
                 Draws = dropout > 0,
             };
         }
@@ -176,8 +181,10 @@ internal static class OperationCases
             yield return new OperationCase(inPlace ? "CrossEntropy.ForwardInPlace" : "CrossEntropy.Forward", "weighted", (4, 5))
             {
                 Declare = _ => (inputs, x) => inPlace
-                    ? CrossEntropy.Instance.ForwardInPlace(inputs.Tape, x[0], inputs.Integers(labels), inputs.Scale(), inputs.Numbers([4], rowWeights))
-                    : CrossEntropy.Instance.Forward(inputs.Tape, x[0], inputs.Integers(labels), inputs.Scale(), inputs.Numbers([4], rowWeights)),
+                    ? CrossEntropy.Instance.ForwardInPlace(
+                        inputs.Tape, x[0], inputs.Integers(labels), inputs.Scale(), inputs.Numbers([4], rowWeights))
+                    : CrossEntropy.Instance.Forward(
+                        inputs.Tape, x[0], inputs.Integers(labels), inputs.Scale(), inputs.Numbers([4], rowWeights)),
                 Reference = (x, _, _) => [.. labels.Select((label, r) => label < 0 ? 0
                     : rowWeights[r] * (Math.Log(x[0].Skip(r * 5).Take(5).Sum(Math.Exp)) - x[0][(r * 5) + label]))],
                 IsLoss = true,
@@ -234,7 +241,8 @@ internal static class OperationCases
             Declare = owner =>
             {
                 Linear linear = Linear.Declare(owner.Set, "linear", inputs, outputs, activation, dropout: dropout);
-                return (given, x) => inPlace ? linear.ForwardInPlace(given.Tape, x[0], x[1]) : linear.Forward(given.Tape, x[0], residual ? x[1] : default);
+                return (given, x) =>
+                    inPlace ? linear.ForwardInPlace(given.Tape, x[0], x[1]) : linear.Forward(given.Tape, x[0], residual ? x[1] : default);
             },
             Reference = (x, p, random) =>
             {

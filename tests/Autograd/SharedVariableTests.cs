@@ -87,12 +87,14 @@ public sealed class SharedVariableTests
         (Variable x, _) = check.Input("x", 2, 3);
         Tensor targets = check.Numbers([2, 3], 1, 2, 3, 4, 5, 6), gradient = check.Numbers([2, 3], 1, 1, 1, 1, 1, 1);
         Variable loss = SquaredError.Instance.Forward(check.Tape, x, targets, check.Tape.Number(1));
-        Assert.Contains("SquaredError is a loss", Assert.Throws<NotSupportedException>(() => check.Tape.Backward(loss, gradient)).Message, StringComparison.Ordinal);
+        Assert.Contains("SquaredError is a loss", Assert.Throws<NotSupportedException>(() => check.Tape.Backward(loss, gradient)).Message,
+            StringComparison.Ordinal);
         check.Tape.Reset();
         x = check.Tape.Track(check.Numbers([2, 3], 1, 1, 1, 1, 1, 1));
         loss = SquaredError.Instance.Forward(check.Tape, x, check.Numbers([2, 3], 1, 2, 3, 4, 5, 6), check.Tape.Number(1));
         check.Tape.Backward(loss);
-        Assert.Contains("call Reset", Assert.Throws<InvalidOperationException>(() => check.Tape.Backward(loss)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "call Reset", Assert.Throws<InvalidOperationException>(() => check.Tape.Backward(loss)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -106,7 +108,8 @@ public sealed class SharedVariableTests
         check.Tape.Run(new Adding(x), x, borders);
         Variable y = check.Tape.Run(new Adding(x), Tanh.Instance.Forward(check.Tape, x), borders);
         Tensor dy = check.Tape.RentGradient(y.Data.Shape, DType.F32);
-        Assert.Contains("a segment", Assert.Throws<NotSupportedException>(() => check.Tape.Backward(y, dy)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "a segment", Assert.Throws<NotSupportedException>(() => check.Tape.Backward(y, dy)).Message, StringComparison.Ordinal);
 
         check.Tape.Reset();
         using var other = new GradientCheck(CpuBackend.Create(1), recompute);
@@ -132,7 +135,8 @@ public sealed class SharedVariableTests
         using var owner = new OperationOwner(check.Parameters, isTraining: true);
         RunOperation run = operation.Declare(owner);
         double[][] parameters = check.Fill();
-        (Variable Variable, double[] Values)[] operands = [.. operation.Operands.Select((shape, i) => check.Input($"operand {i} of {operation} in {graph}", shape.Rows, shape.Width))];
+        (Variable Variable, double[] Values)[] operands =
+            [.. operation.Operands.Select((shape, i) => check.Input($"operand {i} of {operation} in {graph}", shape.Rows, shape.Width))];
         var inputs = new OperationInputs(check.Tape);
         var onTape = new OnTape(check.Tape, x => run(inputs, x));
         var inNumbers = new InNumbers(x => operation.Reference!(x, parameters, check.Random));

@@ -99,7 +99,8 @@ public class TapeTests
         byte[] Run(int threads)
         {
             using var check = new GradientCheck(CpuBackend.Create(threads));
-            Linear linear = Linear.Declare(check.Parameters, "l", 40, 70, Activation.Geglu, dropout: 0.1f), back = Linear.Declare(check.Parameters, "b", 70, 40);
+            Linear linear = Linear.Declare(check.Parameters, "l", 40, 70, Activation.Geglu, dropout: 0.1f),
+                back = Linear.Declare(check.Parameters, "b", 70, 40);
             LayerNorm norm = LayerNorm.Declare(check.Parameters, "n", 40, 1e-5f);
             check.Fill();
             (Variable x, _) = check.Input("x", 333, 40);

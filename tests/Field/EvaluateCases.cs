@@ -15,7 +15,8 @@ public sealed class EvaluateCases
         SharedData.Path("cases/r-13-evaluate-stale-data");
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["G/mouse/0"]);
-        foreach (string part in new[] { "train.csv", "dev.csv", "test.csv" }) File.Copy(Path.Combine(Sample, part), folder[$"G/mouse/0/{part}"]);
+        foreach (string part in new[] { "train.csv", "dev.csv", "test.csv" })
+            File.Copy(Path.Combine(Sample, part), folder[$"G/mouse/0/{part}"]);
         Assert.Equal("100.00", Mcc(Evaluate(folder)));
         // All rows 'other', but the second, which is 'tata'.
         string[] lines = File.ReadAllLines(folder["G/mouse/0/test.csv"]);

@@ -29,7 +29,8 @@ public class FolderCases
     [SkippableFact]
     public void Case_11_an_adapter_whose_start_was_taken_off_the_base()
     {
-        foreach (string[] line in (string[][])[["predict", Case("11-peft-pissa", "reads.fa"), "--model", Case("11-peft-pissa", "adapter")], ["merge-lora", Case("11-peft-pissa", "adapter"), "-o", "nowhere"]])
+        foreach (string[] line in (string[][])[["predict", Case("11-peft-pissa", "reads.fa"), "--model", Case("11-peft-pissa", "adapter")],
+            ["merge-lora", Case("11-peft-pissa", "adapter"), "-o", "nowhere"]])
         {
             ToolRun run = ToolRun.Of(line);
             Assert.Equal(1, run.Code);
@@ -63,7 +64,8 @@ public class FolderCases
     {
         const string name = "35-hf-model-max-length";
         ToolRun run = ToolRun.Of("predict", Case(name, "reads.fa"), "--model", Case(name, "checkpoint")).Succeeds();
-        Assert.Equal(ToolRun.Of("predict", Case(name, "reads.fa"), "--model", Case(name, "checkpoint"), "--max-tokens", "20").Succeeds().Lines, run.Lines);
+        Assert.Equal(ToolRun.Of("predict", Case(name, "reads.fa"), "--model", Case(name, "checkpoint"), "--max-tokens", "20")
+            .Succeeds().Lines, run.Lines);
         Assert.Contains("cut at 20 tokens (model_max_length in ", run.Error, StringComparison.Ordinal);
     }
 
@@ -72,7 +74,8 @@ public class FolderCases
     {
         using var folder = new TempFolder();
         string start = Case("40-hf-auto-map-dropped", "base");
-        ToolRun.Of("finetune", "--data", Case("40-hf-auto-map-dropped", "data"), "--model", start, "-o", folder["run"], "--steps", "2", "-q").Succeeds();
+        ToolRun.Of("finetune", "--data", Case("40-hf-auto-map-dropped", "data"), "--model", start, "-o", folder["run"], "--steps", "2",
+            "-q").Succeeds();
         using JsonDocument before = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(start, "config.json")));
         using JsonDocument after = JsonDocument.Parse(File.ReadAllBytes(folder["run/config.json"]));
         foreach (JsonProperty key in before.RootElement.EnumerateObject())
@@ -90,11 +93,13 @@ public class FolderCases
         string data = Path.Combine(SharedData.Checkout, "tools/dnabert2/samples/task");
         SharedData.Path("cases/r-11-merge-writes-infinity");
         ToyModel.Write(folder["start"]);
-        ToolRun.Of("finetune", "--data", data, "--model", folder["start"], "-o", folder["ad"], "--lora", "r=4", "--steps", "2", "--batch", "8", "-q").Succeeds();
+        ToolRun.Of("finetune", "--data", data, "--model", folder["start"], "-o", folder["ad"], "--lora", "r=4", "--steps", "2", "--batch",
+            "8", "-q").Succeeds();
         string config = folder["ad/adapter_config.json"];
         File.WriteAllText(
             config, File.ReadAllText(config).Replace("\"lora_alpha\": 16", "\"lora_alpha\": 1e300", StringComparison.Ordinal));
-        foreach (string[] line in (string[][])[["merge-lora", folder["ad"], "-o", folder["merged"]], ["predict", ToyModel.SamplePath, "--model", folder["ad"], "-q"]])
+        foreach (string[] line in (string[][])[["merge-lora", folder["ad"], "-o", folder["merged"]],
+            ["predict", ToyModel.SamplePath, "--model", folder["ad"], "-q"]])
         {
             ToolRun run = ToolRun.Of(line);
             Assert.Equal(1, run.Code);

@@ -60,7 +60,8 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         Assert.Contains("and 11232 more", error, StringComparison.Ordinal);
 
         folder.Write("m/model.safetensors", ManyTensors(100_000));
-        Assert.Contains(" more", Refused(folder["m/model.safetensors"], ["embed", ToyModel.SamplePath, "--model", folder["m"]]), StringComparison.Ordinal);
+        Assert.Contains(" more", Refused(folder["m/model.safetensors"], ["embed", ToyModel.SamplePath, "--model", folder["m"]]),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -70,9 +71,11 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         byte[] bytes = ManyTensors(400_000);
         string path = folder.Write("x", bytes);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Contains("lists more than 131072 tensors", Assert.Throws<InvalidDataException>(() => WeightFile.Open(path).Dispose()).Message, StringComparison.Ordinal);
+        Assert.Contains("lists more than 131072 tensors",
+            Assert.Throws<InvalidDataException>(() => WeightFile.Open(path).Dispose()).Message, StringComparison.Ordinal);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 6L * bytes.Length);
-        byte[] metadata = SafetensorsFile("{\"__metadata__\":{" + string.Join(',', Enumerable.Range(0, 200_000).Select(i => $"\"{i}\":\"\"")) + "}}");
+        byte[] metadata =
+            SafetensorsFile("{\"__metadata__\":{" + string.Join(',', Enumerable.Range(0, 200_000).Select(i => $"\"{i}\":\"\"")) + "}}");
         Assert.Contains("__metadata__ of more than 131072", folder.Refusal(metadata), StringComparison.Ordinal);
         byte[] name = SafetensorsFile("{\"" + new string('n', 5000) + "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
         Assert.Contains("of more than 1024 characters", folder.Refusal(name), StringComparison.Ordinal);
@@ -85,7 +88,8 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         run.Build().Dispose();
         foreach ((string options, string what) in new[]
         {
-            ("--layers 2000000000", "num_hidden_layers is 2000000000"), ("--hidden 65536 --layers 12 --heads 8", "parameters"), ("--dropout 1e30", "hidden_dropout_prob"),
+            ("--layers 2000000000", "num_hidden_layers is 2000000000"), ("--hidden 65536 --layers 12 --heads 8", "parameters"),
+            ("--dropout 1e30", "hidden_dropout_prob"),
         })
         {
             ToolRun tool = ToolRun.Of(["pretrain", "-o", run["run"], "--corpus", run["corpus"], .. options.Split(' ')]);
@@ -193,7 +197,8 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         string huge = new('x', 100_000);
         foreach (string json in new[]
         {
-            $"{{\"version\":f{huge}}}", $"{{\"version\":\"{huge}\"}}", $"{{\"version\":\"1.0\",\"{huge}\":1}}", $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"{huge}\":7}},\"merges\":[]}}}}",
+            $"{{\"version\":f{huge}}}", $"{{\"version\":\"{huge}\"}}", $"{{\"version\":\"1.0\",\"{huge}\":1}}",
+            $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"{huge}\":7}},\"merges\":[]}}}}",
             $"{{\"version\":\"1.0\",\"model\":{{\"type\":\"BPE\",\"vocab\":{{\"a\":0}},\"merges\":[[\"{huge}\",\"a\"]]}}}}",
         })
         {
@@ -298,8 +303,11 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         byte[] json = File.ReadAllBytes(Path.Combine(toy.Folder, "config.json"));
         string path = folder.Write("config.json", [0xEF, 0xBB, 0xBF, .. json]);
         Assert.Equal(ToyModel.Config, Dnabert2Config.Load(path));
-        folder.Write("config.json", Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(json).Replace("{", "{\"vocab_size\": 3,", StringComparison.Ordinal)));
-        Assert.Contains("vocab_size appears twice", Assert.Throws<InvalidDataException>(() => Dnabert2Config.Load(path)).Message, StringComparison.Ordinal);
+        folder.Write(
+            "config.json",
+            Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(json).Replace("{", "{\"vocab_size\": 3,", StringComparison.Ordinal)));
+        Assert.Contains("vocab_size appears twice", Assert.Throws<InvalidDataException>(() => Dnabert2Config.Load(path)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -311,10 +319,12 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         // 200 views of a megabyte, each four bytes on: 200 MB from one.
         var pickle = new Pickle().Proto().Op('}').Op('(');
         for (int i = 0; i < 200; i++) pickle.Text($"w{i}").Tensor("FloatStorage", "0", count, i, [count - 200], [1]);
-        Assert.Contains("together they are more than 8 times the file", folder.Refusal(Pickle.Checkpoint(pickle.Op('u').Stop(), data)), StringComparison.Ordinal);
+        Assert.Contains("together they are more than 8 times the file", folder.Refusal(Pickle.Checkpoint(pickle.Op('u').Stop(), data)),
+            StringComparison.Ordinal);
 
         byte[] two = Pickle.Checkpoint(
-            new Pickle().Proto().Op('}').Op('(').Text("a").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Text("b").Tensor("FloatStorage", "1", 6, 0, [6], [1]).Op('u').Stop(),
+            new Pickle().Proto().Op('}').Op('(').Text("a").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Text("b")
+            .Tensor("FloatStorage", "1", 6, 0, [6], [1]).Op('u').Stop(),
             new byte[24], new byte[24]);
         // The directory's entry of the second storage points at the first one's header.
         int first = Directory(two, "data/0"), second = Directory(two, "data/1");
@@ -336,7 +346,8 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
         return BpeTokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString()), "t.json");
     }
 
-    private static JsonObject Added(int id, string content) => new() { ["id"] = id, ["content"] = content, ["special"] = false, ["normalized"] = false };
+    private static JsonObject Added(int id, string content) =>
+        new() { ["id"] = id, ["content"] = content, ["special"] = false, ["normalized"] = false };
 
     private static JsonObject Special(string name, int id, int times) => new()
     {
@@ -346,9 +357,11 @@ public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel
     };
 
     private static byte[] ManyTensors(int count) => SafetensorsFile(
-        "{" + string.Join(',', Enumerable.Range(0, count).Select(i => $"\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")) + "}");
+        "{" + string.Join(
+            ',', Enumerable.Range(0, count).Select(i => $"\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}")) + "}");
 
-    private static byte[] SafetensorsFile(string header) => [.. BitConverter.GetBytes((long)header.Length), .. Encoding.ASCII.GetBytes(header)];
+    private static byte[] SafetensorsFile(string header) =>
+        [.. BitConverter.GetBytes((long)header.Length), .. Encoding.ASCII.GetBytes(header)];
 
     private static void Edit(string path, Action<JsonNode> change)
     {

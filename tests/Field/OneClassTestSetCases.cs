@@ -28,7 +28,8 @@ public sealed class OneClassTestSetCases(ToyModel toy) : IClassFixture<ToyModel>
     {
         string data = SharedData.Path("cases/27-test-set-one-class");
         using var folder = new TempFolder();
-        ToolRun.Of("finetune", "--data", data, "-o", folder["run"], "--model", toy.Folder, "--steps", "6", "--batch", "8", "--warmup", "1", "--lr", "1e-2").Succeeds();
+        ToolRun.Of("finetune", "--data", data, "-o", folder["run"], "--model", toy.Folder, "--steps", "6", "--batch", "8", "--warmup", "1",
+            "--lr", "1e-2").Succeeds();
         ToolRun predictions = ToolRun.Of("predict", Path.Combine(data, "test.csv"), "--model", folder["run"]).Succeeds();
         int column = Array.IndexOf(predictions.Lines[0].Split('\t'), "label");
         string[] labels = [.. predictions.Lines.Skip(1).Select(line => line.Split('\t')[column])];

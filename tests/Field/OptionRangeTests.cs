@@ -36,13 +36,16 @@ public sealed class OptionRangeTests
         [typeof(SuiteRecipe)] = o => ((SuiteRecipe)o).Validate(),
         [typeof(AdamWOptions)] = o => ((AdamWOptions)o).Validate(),
         [typeof(BpeTrainerOptions)] = o => new BpeTrainer((BpeTrainerOptions)o),
-        [typeof(SequenceOptions)] = o => SequenceReader.Open(new MemoryStream(">a\nACGT\n"u8.ToArray()), "x.fa", (SequenceOptions)o).Dispose(),
+        [typeof(SequenceOptions)] = o =>
+            SequenceReader.Open(new MemoryStream(">a\nACGT\n"u8.ToArray()), "x.fa", (SequenceOptions)o).Dispose(),
     };
 
     // What is no number, or has numbers in it.
     private static readonly Dictionary<(Type, string), object?[]> Others = new()
     {
-        [(typeof(PretrainOptions), "SpeciesWeights")] = [.. new[] { -1, double.NaN, double.PositiveInfinity, 1e30 }.Select(w => new Dictionary<string, double> { ["SpeciesWeights"] = w })],
+        [(typeof(PretrainOptions), "SpeciesWeights")] = [
+            .. new[] { -1, double.NaN, double.PositiveInfinity, 1e30 }.Select(
+                w => new Dictionary<string, double> { ["SpeciesWeights"] = w })],
         [(typeof(Dnabert2Config), "Attention")] = [SelfAttention.Parse("rotary:99999999")],
         [(typeof(LoraOptions), "Targets")] = [Array.Empty<string>(), new[] { " " }, Enumerable.Repeat("a", 100_000).ToArray()],
         [(typeof(FineTuneOptions), "Lora")] = [.. new[] { 0, -1, 5000 }.Select(r => new LoraOptions { Rank = r })],
@@ -85,8 +88,11 @@ public sealed class OptionRangeTests
                 object options = Activator.CreateInstance(type)!;
                 property.SetValue(options, given);
                 var error = Assert.IsAssignableFrom<ArgumentException>(Record.Exception(() => Records[type](options)));
-                string name = Others.ContainsKey((type, property.Name)) && value != typeof(int) ? "" : type == typeof(Dnabert2Config) ? Key(property.Name) : property.Name;
-                Assert.True(error.Message.Contains(name, StringComparison.Ordinal), $"{type.Name}.{property.Name} = {given}: {error.Message}");
+                string name = Others.ContainsKey((type, property.Name)) && value != typeof(int) ? ""
+                    : type == typeof(Dnabert2Config) ? Key(property.Name)
+                    : property.Name;
+                Assert.True(
+                    error.Message.Contains(name, StringComparison.Ordinal), $"{type.Name}.{property.Name} = {given}: {error.Message}");
                 seen++;
             }
         }
@@ -100,7 +106,8 @@ public sealed class OptionRangeTests
     public void Every_record_of_options_is_among_those_that_are_tried()
     {
         string[] known = [.. Records.Keys.Select(t => t.Name), "SuiteOptions"];
-        foreach (string assembly in new[] { "Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model" })
+        foreach (string assembly in new[] { "Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers",
+            "Dnabert2.Model" })
             foreach (Type type in Assembly.Load(assembly).GetExportedTypes())
                 if (type.Name.EndsWith("Options", StringComparison.Ordinal) || type.Name.EndsWith("Recipe", StringComparison.Ordinal))
                     Assert.Contains(type.Name, known);
@@ -134,18 +141,23 @@ public sealed class OptionRangeTests
                 _ when property.Name is "seed" or "alibi_starting_size" or "max_position_embeddings" => [],
                 JsonValueKind.Number or JsonValueKind.Null => ["-11", "1e300", "1e999", "\"x\"", "[]"],
                 JsonValueKind.True or JsonValueKind.False => ["0", "\"true\""],
-                JsonValueKind.String when property.Name is not ("model_type" or "position_embedding_type" or "lora_targets") => ["\"other\"", "1"],
+                JsonValueKind.String when property.Name is not ("model_type" or "position_embedding_type" or "lora_targets") =>
+                    ["\"other\"", "1"],
                 _ => [],
             };
             foreach (string value in wrong)
             {
-                string text = "{" + string.Join(',', document.RootElement.EnumerateObject().Select(p => $"\"{p.Name}\":{(p.Name == property.Name ? value : p.Value.GetRawText())}")) + "}";
+                string text = "{"
+                    + string.Join(
+                        ',', document.RootElement.EnumerateObject()
+                        .Select(p => $"\"{p.Name}\":{(p.Name == property.Name ? value : p.Value.GetRawText())}")) + "}";
                 Exception? error = Record.Exception(() => read(System.Text.Encoding.UTF8.GetBytes(text)));
                 Assert.True(error is InvalidDataException, $"{property.Name}: {value}: {error}");
                 Assert.StartsWith("f.json: ", error.Message);
                 string name = property.Name.Replace("_", "", StringComparison.Ordinal).Replace("lora", "", StringComparison.Ordinal);
                 Assert.True(
-                    error.Message.Replace("_", "", StringComparison.Ordinal).Contains(name, StringComparison.OrdinalIgnoreCase), $"{property.Name} = {value}: {error.Message}");
+                    error.Message.Replace("_", "", StringComparison.Ordinal).Contains(name, StringComparison.OrdinalIgnoreCase),
+                    $"{property.Name} = {value}: {error.Message}");
             }
 
             keys += wrong.Length > 0 ? 1 : 0;
@@ -165,5 +177,6 @@ public sealed class OptionRangeTests
 
     /// <summary>The name in a <c>config.json</c>.</summary>
     private static string Key(string property) =>
-        string.Concat(property.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLower(c, CultureInfo.InvariantCulture) : $"{c}"));
+        string.Concat(
+            property.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLower(c, CultureInfo.InvariantCulture) : $"{c}"));
 }

@@ -48,7 +48,8 @@ public sealed class PredictStrandTests : IDisposable
     {
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 64, "0", "1");
         string a = SmallModels.Dna(1, 30), b = SmallModels.Dna(2, 22);
-        string[] f = Rows($"sequence1,sequence2\n{a},{b}\n")[1], r = Rows($"sequence1,sequence2\n{StrandTests.Turned(a)},{StrandTests.Turned(b)}\n")[1];
+        string[] f = Rows($"sequence1,sequence2\n{a},{b}\n")[1],
+            r = Rows($"sequence1,sequence2\n{StrandTests.Turned(a)},{StrandTests.Turned(b)}\n")[1];
         string[] both = Rows($"sequence1,sequence2\n{a},{b}\n", "--rc-average")[1];
         Assert.Equal((float.Parse(f[2]) + float.Parse(r[2])) / 2, float.Parse(both[2]), 1e-6f);
         Assert.NotEqual(float.Parse(f[2]), float.Parse(r[2]), 1e-3f);
@@ -87,7 +88,8 @@ public sealed class PredictStrandTests : IDisposable
     {
         string[] lines = csv.Split('\n');
         string[] fields = lines[1].Split(',');
-        return $"{lines[0]}\n{(pair ? StrandTests.Turned(fields[0]) + "," + StrandTests.Turned(fields[1]) : StrandTests.Turned(fields[0]))}\n";
+        string turned = StrandTests.Turned(fields[0]);
+        return $"{lines[0]}\n{(pair ? turned + "," + StrandTests.Turned(fields[1]) : turned)}\n";
     }
 
     private string[][] Rows(string input, params string[] options) =>

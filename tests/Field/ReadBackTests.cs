@@ -30,7 +30,8 @@ public sealed class ReadBackTests : IDisposable
         AssertShort(() => CheckpointSums.Check(Folder("sums", CheckpointSums.FileName, $"{new string('a', 64)}  {huge[..60_000]}\n"), []));
         string marked = Folder("run", RunFolder.MarkerFile, $$"""{"format":"dnabert2-run","version":1,"kind":"{{huge}}","names":[]}""");
         AssertShort(() => RunFolder.Claim(marked, FineTuner.Kind, resume: true).Dispose());
-        foreach (string part in new[] { "train", "dev", "test" }) Folder("task", part + ".csv", $"sequence,label\nACGT,{huge}\nACGG,{huge}\n");
+        foreach (string part in new[] { "train", "dev", "test" })
+            Folder("task", part + ".csv", $"sequence,label\nACGT,{huge}\nACGG,{huge}\n");
         AssertShort(() => LabelledTask.Read(_folder["task"]));
         AssertShort(() => ModelSource.Open(
             Adapter($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"base_model_name_or_path":"{{huge}}","target_modules":["x"]}""")));
@@ -54,7 +55,8 @@ public sealed class ReadBackTests : IDisposable
         LayerPatterns<int> patterns = JsonFields.Read(
             path, "", json => LayerPatterns<int>.Read(path, json, "rank_pattern", (fields, key) => fields.Small(key, 1)));
         var random = new Random(1);
-        string[] layers = [.. Enumerable.Range(0, 500).Select(_ => new string([.. Enumerable.Range(0, 1000).Select(_ => "abcd"[random.Next(4)])]))];
+        string[] layers =
+            [.. Enumerable.Range(0, 500).Select(_ => new string([.. Enumerable.Range(0, 1000).Select(_ => "abcd"[random.Next(4)])]))];
         string message = Assert.Throws<InvalidDataException>(() => patterns.Resolve(layers, TimeSpan.FromMilliseconds(50))).Message;
         Assert.StartsWith($"{path}: rank_pattern: ", message);
         Assert.Contains("names of the layers", message, StringComparison.Ordinal);
@@ -66,7 +68,8 @@ public sealed class ReadBackTests : IDisposable
         string many = $"[{string.Join(',', Enumerable.Repeat("\"a\"", 20_000))}]";
         foreach (string key in new[] { "target_modules", "modules_to_save" })
         {
-            string message = Assert.Throws<InvalidDataException>(() => Config($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"{{key}}":{{many}}}""")).Message;
+            string message = Assert.Throws<InvalidDataException>(
+                () => Config($$"""{"peft_type":"LORA","r":1,"lora_alpha":1,"{{key}}":{{many}}}""")).Message;
             Assert.Contains($"{key} has 20000 entries", message, StringComparison.Ordinal);
         }
     }
@@ -91,7 +94,9 @@ public sealed class ReadBackTests : IDisposable
     public void Rows_of_a_log_are_read_and_what_is_no_row_is_passed_over()
     {
         string path = _folder["evaluation.csv"];
-        File.WriteAllText(path, $"step,part,sequences,loss\n4,dev,3,0.5\n5,test,3,9\n6,dev,3,{new string('1', 70_000)}\n7,dev,3,NaN\n8,dev\n9,dev,3,0.25\r\n10,dev,3,0.125");
+        string tooLong = new('1', 70_000);
+        File.WriteAllText(path, "step,part,sequences,loss\n4,dev,3,0.5\n5,test,3,9\n"
+            + $"6,dev,3,{tooLong}\n7,dev,3,NaN\n8,dev\n9,dev,3,0.25\r\n10,dev,3,0.125");
         Assert.Equal([(4, 0.5), (9, 0.25), (10, 0.125)], LogRows.Losses(path, 3, "dev"));
         Assert.Equal([(4, 0.5), (5, 9), (9, 0.25), (10, 0.125)], LogRows.Losses(path, 3, of: null));
     }
@@ -120,7 +125,8 @@ public sealed class ReadBackTests : IDisposable
         Assert.Equal(2, store.Read(run, data).Names.Count);
         string columns = string.Join('\t', Enumerable.Range(0, 3000).Select(i => $"logit_{i}"));
         File.WriteAllText(path, $"label\t{columns}\n0\t{string.Join('\t', Enumerable.Repeat("1", 3000))}\n");
-        Assert.Contains("the 2 classes of the task", Assert.Throws<InvalidDataException>(() => store.Read(run, data)).Message, StringComparison.Ordinal);
+        Assert.Contains("the 2 classes of the task", Assert.Throws<InvalidDataException>(() => store.Read(run, data)).Message,
+            StringComparison.Ordinal);
     }
 
     [SkippableTheory]
@@ -133,7 +139,8 @@ public sealed class ReadBackTests : IDisposable
     {
         Skip.If(OperatingSystem.IsWindows(), "there are no pipes in folders on Windows");
         Directory.CreateDirectory(_folder["run"]);
-        string name = place switch { "log" => "train.csv", "dev losses" => "evaluation.csv", "convert" => "other.json", _ => RunFolder.MarkerFile };
+        string name = place switch { "log" => "train.csv", "dev losses" => "evaluation.csv", "convert" => "other.json",
+            _ => RunFolder.MarkerFile };
         string path = Path.Combine(_folder["run"], name);
         if (place == "convert") ToyModel.Write(_folder["run"]);
         if (place == "linked marker") File.CreateSymbolicLink(path, _folder["of-others"]);
@@ -191,7 +198,8 @@ public sealed class ReadBackTests : IDisposable
     {
         string folder = Folder("adapter", AdapterConfig.FileName, config);
         var tensors = new Folders.Tensors();
-        tensors.Draw("base_model.model.x.lora_A.weight", 1, 1, 1, 2).Draw("base_model.model.x.lora_B.weight", 2, 1, 2, 1).Write(Path.Combine(folder, LoraAdapter.WeightFile));
+        tensors.Draw("base_model.model.x.lora_A.weight", 1, 1, 1, 2).Draw("base_model.model.x.lora_B.weight", 2, 1, 2, 1)
+            .Write(Path.Combine(folder, LoraAdapter.WeightFile));
         return folder;
     }
 }

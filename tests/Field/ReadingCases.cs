@@ -17,7 +17,8 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         string genome = SharedData.Path("cases/01-fasta-blank-after-gt/genome.fa");
         Assert.Equal(["chr2", "chr1"], Column(Embed(genome), "id"));
         Assert.Equal(["scored"], Column(Variants("cases/01-fasta-blank-after-gt/named.vcf", genome), "status"));
-        ToolRun numbered = ToolRun.Of("variants", SharedData.Path("cases/01-fasta-blank-after-gt/numbered.vcf"), "-g", genome, "--model", toy.Folder);
+        ToolRun numbered = ToolRun.Of(
+            "variants", SharedData.Path("cases/01-fasta-blank-after-gt/numbered.vcf"), "-g", genome, "--model", toy.Folder);
         Assert.Contains("'1'", numbered.Error);
         Assert.DoesNotContain("\tscored", numbered.Text);
     }
@@ -32,7 +33,8 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
             Assert.Equal(["contig1", "contig3"], Column(run, "id"));
             Assert.Equal(["1", "4"], Column(run, "record"));
             Assert.Equal(["90", "75"], Column(run, "bases"));
-            Assert.Contains("2 records of 4 left out for having no sequence: record 2, line 4; record 3 'contig2_removed', line 6", run.Error);
+            Assert.Contains(
+                "2 records of 4 left out for having no sequence: record 2, line 4; record 3 'contig2_removed', line 6", run.Error);
         }
 
         Assert.Equal(1, Run("embed", contigs, "--on-empty", "error").Code);
@@ -44,7 +46,8 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         ToolRun cut = Run("embed", SharedData.Path("cases/04-bgzf-cut-fasta/cut.fa.gz"));
         Assert.Equal(1, cut.Code);
         Assert.Contains("cut.fa.gz: the bgzip data ends without its empty last block", cut.Error);
-        Assert.Equal(["30000", "30000", "30000", "30000"], Column(Embed(SharedData.Path("cases/04-bgzf-cut-fasta/whole.fa.gz"), "--on-too-long", "truncate"), "bases"));
+        Assert.Equal(["30000", "30000", "30000", "30000"],
+            Column(Embed(SharedData.Path("cases/04-bgzf-cut-fasta/whole.fa.gz"), "--on-too-long", "truncate"), "bases"));
     }
 
     [SkippableFact]
@@ -64,7 +67,8 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
 
     [SkippableTheory]
     [InlineData("bom.fa", 1), InlineData("mixed.fa", 3), InlineData("blank_inside.fa", 2), InlineData("blank_first.fa", 1)]
-    [InlineData("indented.fa", 0, "A header begins its line: remove the blanks before it"), InlineData("utf16.fa", 0, "UTF-16"), InlineData("mac.fa", 0, "carriage return")]
+    [InlineData("indented.fa", 0, "A header begins its line: remove the blanks before it"), InlineData("utf16.fa", 0, "UTF-16"),
+        InlineData("mac.fa", 0, "carriage return")]
     [InlineData("nul.fa", 0, ""), InlineData("ctrlz.fa", 0, ""), InlineData("utf16_nobom.fa", 0, "")]
     public void Case_29_a_Fasta_is_read_or_refused_with_the_reason(string name, int records, string reason = "")
     {
@@ -80,7 +84,8 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         {
             ToolRun run = Run("embed", SharedData.Path("cases/30-protein-by-mistake/" + name), "--quiet");
             Assert.Equal((1, ""), (run.Code, run.Text.Length > 0 && run.Lines.Length > 1 ? run.Text : ""));
-            if (name.StartsWith("low", StringComparison.Ordinal)) Assert.Contains("codes for several bases (R Y S W K M B D H V): this looks like protein", run.Error);
+            if (name.StartsWith("low", StringComparison.Ordinal))
+                Assert.Contains("codes for several bases (R Y S W K M B D H V): this looks like protein", run.Error);
         }
 
         Assert.Single(Column(Embed(SharedData.Path("cases/30-protein-by-mistake/rna.fa")), "id"));
@@ -101,14 +106,16 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.Equal(1, latin.Code);
         Assert.Contains("line 1: the header line is not UTF-8 text: '\u00E9chantillon_1' if it is Latin-1", latin.Error);
         Assert.Contains("iconv -f LATIN1 -t UTF-8", latin.Error);
-        Assert.Equal(["\u00E9chantillon_1", "\u00E8chantillon_1"], Column(Embed(SharedData.Path("cases/39-fasta-latin1-ids/samples_utf8.fa")), "id"));
+        Assert.Equal(["\u00E9chantillon_1", "\u00E8chantillon_1"],
+            Column(Embed(SharedData.Path("cases/39-fasta-latin1-ids/samples_utf8.fa")), "id"));
     }
 
     [SkippableFact]
     public void Case_43_overlapping_kmers_are_the_sequences_they_were_made_from()
     {
         Assert.Equal(Tokens("cases/43-dnabert1-kmer-table/sequences.txt"), Tokens("cases/43-dnabert1-kmer-table/dev.tsv"));
-        Assert.Contains("4 sequences were written as overlapping k-mers", ToolRun.Of("tokenize", SharedData.Path("cases/43-dnabert1-kmer-table/dev.tsv")).Error);
+        Assert.Contains("4 sequences were written as overlapping k-mers",
+            ToolRun.Of("tokenize", SharedData.Path("cases/43-dnabert1-kmer-table/dev.tsv")).Error);
     }
 
     [SkippableFact]
@@ -117,7 +124,9 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
 
     [SkippableFact]
     public void Case_52_a_VCF_padded_with_zeros_is_read() =>
-        Assert.NotEmpty(Column(Variants("cases/52-gzip-zero-padding-vcf/padded.vcf.gz", SharedData.Path("cases/52-gzip-zero-padding-vcf/genome.fa")), "status"));
+        Assert.NotEmpty(
+            Column(Variants(
+                "cases/52-gzip-zero-padding-vcf/padded.vcf.gz", SharedData.Path("cases/52-gzip-zero-padding-vcf/genome.fa")), "status"));
 
     /// <summary>The inputs of the case are made by a script: these are the same, smaller, and their memory is counted.</summary>
     [Fact]

@@ -60,7 +60,8 @@ public sealed class RunFolderCaseTests : IDisposable
     private ToolRun Pretrain(string output, string input) => ToolRun.Of(
     [
         "pretrain", input, "--tokenizer", _folder["start/tokenizer.json"], "-o", _folder[output],
-        .. "--hidden 32 --layers 1 --heads 2 --intermediate 64 --steps 2 --batch 4 --warmup 1 --min-bases 20 --max-bases 40 --held-out 0.2 -q --threads 1".Split(' '),
+        .. "--hidden 32 --layers 1 --heads 2 --intermediate 64 --steps 2 --batch 4 --warmup 1".Split(' '),
+        .. "--min-bases 20 --max-bases 40 --held-out 0.2 -q --threads 1".Split(' '),
     ]);
 
     private static void Copy(string from, string to)

@@ -16,7 +16,8 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
     private const float Close = 2e-6f;
 
     private static readonly string Fasta =
-        $">a\n{SmallModels.Dna(1, 33)}\n>long\n{SmallModels.Dna(2, 700)}\n>with_n\n{SmallModels.Dna(3, 60)}NNNN{SmallModels.Dna(4, 250)}NN{SmallModels.Dna(5, 9)}\n";
+        $">a\n{SmallModels.Dna(1, 33)}\n>long\n{SmallModels.Dna(2, 700)}\n"
+        + $">with_n\n{SmallModels.Dna(3, 60)}NNNN{SmallModels.Dna(4, 250)}NN{SmallModels.Dna(5, 9)}\n";
 
     [SkippableFact]
     public void Case_23_both_strands_are_the_average_of_the_vectors_of_the_two_files()
@@ -52,7 +53,8 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         string forward = Write(folder, "f.fa", Fasta), reverse = Write(folder, "r.fa", OtherStrand(Fasta));
         string[] args = options.Split(' ');
-        AssertAverage(Vectors(forward, toy.Folder, args), Vectors(reverse, toy.Folder, args), Vectors(forward, toy.Folder, [.. args, "--rc-average"]));
+        AssertAverage(Vectors(forward, toy.Folder, args), Vectors(reverse, toy.Folder, args),
+            Vectors(forward, toy.Folder, [.. args, "--rc-average"]));
     }
 
     [Theory]
@@ -83,8 +85,12 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         string dna = Enumerable.Range(0, 400).Select(seed => SmallModels.Dna(seed, 90)).First(d => Tokens(d) < Tokens(Turned(d)));
         string most = $"{Tokens(dna) + 2}";
-        ToolRun run = ToolRun.Of($">a\n{dna}\n", ["embed", "-", "--model", toy.Folder, "--max-tokens", most, "--on-too-long", "error", "--overlap", "0"]).Succeeds();
-        run = ToolRun.Of($">a\n{dna}\n", ["embed", "-", "--model", toy.Folder, "--max-tokens", most, "--on-too-long", "error", "--overlap", "0", "--rc-average"]);
+        ToolRun run = ToolRun.Of(
+            $">a\n{dna}\n", ["embed", "-", "--model", toy.Folder, "--max-tokens", most, "--on-too-long", "error", "--overlap", "0"])
+            .Succeeds();
+        run = ToolRun.Of(
+            $">a\n{dna}\n",
+            ["embed", "-", "--model", toy.Folder, "--max-tokens", most, "--on-too-long", "error", "--overlap", "0", "--rc-average"]);
         Assert.Equal(1, run.Code);
         Assert.Contains("record 1 'a', line 1: of its reverse complement, ", run.Error, StringComparison.Ordinal);
     }
@@ -108,7 +114,8 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
             Assert.DoesNotContain("strands", File.ReadLines(folder["one_" + table]).First(), StringComparison.Ordinal);
         }
 
-        Assert.Contains("\"strands\":\"both: average of forward and reverse complement\"", Header(folder["a.safetensors"]), StringComparison.Ordinal);
+        Assert.Contains(
+            "\"strands\":\"both: average of forward and reverse complement\"", Header(folder["a.safetensors"]), StringComparison.Ordinal);
         Assert.DoesNotContain("strands", Header(folder["one_a.safetensors"]), StringComparison.Ordinal);
     }
 
@@ -122,7 +129,8 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
         AssertAverage(forward, reverse, Embed(dna, true));
 
         float[] Embed(string bases, bool both) =>
-            new Embedder(model, new EmbedOptions { AverageReverseComplement = both }).Embed(SmallModels.Records($">a\n{bases}\n")).Single().Vector.ToArray();
+            new Embedder(model, new EmbedOptions { AverageReverseComplement = both }).Embed(SmallModels.Records($">a\n{bases}\n"))
+                .Single().Vector.ToArray();
     }
 
     internal static string Turned(string bases) =>

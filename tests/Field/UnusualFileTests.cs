@@ -22,7 +22,8 @@ public sealed class UnusualFileTests
         {
             var data = new TheoryData<string, string>();
             foreach (string kind in new[] { "pipe", "device", "socket", "folder", "pipe by a link" })
-                foreach (string file in new[] { "config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "adapter_config.json", "state.json", "corpus.json" })
+                foreach (string file in new[] { "config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin",
+                    "adapter_config.json", "state.json", "corpus.json" })
                     data.Add(kind, file);
             return data;
         }
@@ -67,7 +68,8 @@ public sealed class UnusualFileTests
         File.Delete(folder["m/" + name]);
         Make(kind, folder["m/" + name]);
         ToolRun? run = null;
-        Assert.True(Task.Run(() => run = ToolRun.Of("embed", ToyModel.SamplePath, "--model", folder["m"], "-o", folder["x.npy"])).Wait(AtOnce), "it waits");
+        Assert.True(Task.Run(() => run = ToolRun.Of("embed", ToyModel.SamplePath, "--model", folder["m"], "-o", folder["x.npy"]))
+            .Wait(AtOnce), "it waits");
         Assert.Equal(1, run!.Code);
         Assert.Contains(folder["m/" + name], run.Error, StringComparison.Ordinal);
     }
@@ -78,7 +80,8 @@ public sealed class UnusualFileTests
         using var folder = new TempFolder();
         string path = folder["big.json"];
         using (FileStream file = File.Create(path)) file.SetLength(5L << 30);
-        foreach (Action open in (Action[])[() => Dnabert2Config.Load(path), () => BpeTokenizer.Load(path), () => PretrainOptions.Load(path)])
+        foreach (Action open in (Action[])[() => Dnabert2Config.Load(path), () => BpeTokenizer.Load(path),
+            () => PretrainOptions.Load(path)])
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
             Assert.Contains("has 5368709120 bytes", Assert.Throws<InvalidDataException>(open).Message, StringComparison.Ordinal);
@@ -107,7 +110,8 @@ public sealed class UnusualFileTests
         }
 
         using WeightFile file = WeightFile.Open(folder[name]);
-        using (FileStream other = new(folder[name], FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) other.SetLength(8192);
+        using (FileStream other = new(folder[name], FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
+            other.SetLength(8192);
         float[] values = new float[count];
         foreach (WeightEntry entry in file.Entries)
         {
@@ -158,7 +162,8 @@ public sealed class UnusualFileTests
     {
         using var folder = new TempFolder();
         const int count = 20 << 20;
-        byte[] pickle = new Pickle().Proto().Op('}').Op('(').Text("w").Tensor("FloatStorage", "0", count, 0, [20, 2], [1 << 20, 5]).Op('u').Stop();
+        byte[] pickle = new Pickle().Proto().Op('}').Op('(').Text("w")
+            .Tensor("FloatStorage", "0", count, 0, [20, 2], [1 << 20, 5]).Op('u').Stop();
         folder.Write("x", Pickle.Checkpoint(pickle, new byte[4 * count]));
         using WeightFile file = WeightFile.Open(folder["x"]);
         Assert.Contains("call contiguous()", Assert.Throws<InvalidDataException>(() => file.Values("w")).Message, StringComparison.Ordinal);

@@ -31,7 +31,8 @@ public class VariantCases
         string[][] rows = Rows(Path.Combine(folder, "forms.vcf"), Path.Combine(folder, "genome.fa"), "--window", window);
         foreach (string group in (string[])["snv_", "del_"])
         {
-            string[] scores = [.. rows.Where(row => row[3].StartsWith(group, StringComparison.Ordinal)).Select(row => string.Join(' ', row[8..]))];
+            string[] scores =
+                [.. rows.Where(row => row[3].StartsWith(group, StringComparison.Ordinal)).Select(row => string.Join(' ', row[8..]))];
             Assert.Equal(3, scores.Length);
             Assert.Single(scores.Distinct());
         }
@@ -76,8 +77,10 @@ public class VariantCases
     public void Case_21_at_the_ends_of_a_sequence_the_windows_are_shorter_and_their_scores_those_of_their_bases(int width)
     {
         string folder = SharedData.Path("cases/21-variants-contig-edge");
-        Skip.IfNot(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")), "the model that comes with the tool is not in this build");
-        Dictionary<string, string> genome = SequenceReader.Read(Path.Combine(folder, "genome.fa")).ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
+        Skip.IfNot(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+            "the model that comes with the tool is not in this build");
+        Dictionary<string, string> genome = SequenceReader.Read(Path.Combine(folder, "genome.fa"))
+            .ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
         using InterpretedModel model = InterpretedModel.Load(Dnabert2Model.DefaultFolder);
         var plain = new PlainScorer(model.Model);
         string[][] rows = Rows(Path.Combine(folder, "edge.vcf"), Path.Combine(folder, "genome.fa"), "--window", $"{width}");
@@ -96,7 +99,8 @@ public class VariantCases
             int start = Math.Max(0, at - (room / 2)), stop = Math.Min(whole.Length, end + room - (room / 2));
             double[] a = plain.Mean(whole[start..stop]), b = plain.Mean(whole[start..at] + row[5] + whole[end..stop]);
             Assert.Equal(Math.Sqrt(a.Zip(b, (x, y) => (x - y) * (x - y)).Sum()), double.Parse(row[10], CultureInfo.InvariantCulture), 1e-5);
-            Assert.Equal(1 - (a.Zip(b, (x, y) => x * y).Sum() / Math.Sqrt(a.Sum(x => x * x) * b.Sum(x => x * x))), double.Parse(row[9], CultureInfo.InvariantCulture), 1e-5);
+            Assert.Equal(1 - (a.Zip(b, (x, y) => x * y).Sum() / Math.Sqrt(a.Sum(x => x * x) * b.Sum(x => x * x))),
+                double.Parse(row[9], CultureInfo.InvariantCulture), 1e-5);
         }
     }
 

@@ -22,7 +22,8 @@ public sealed class EvaluateToolTests : IDisposable
         foreach (string task in new[] { "mouse/0", "tf/2" })
         {
             Directory.CreateDirectory(_folder["data/" + task]);
-            foreach (string part in new[] { "train.csv", "dev.csv", "test.csv" }) File.Copy(Path.Combine(Sample, part), _folder[$"data/{task}/{part}"]);
+            foreach (string part in new[] { "train.csv", "dev.csv", "test.csv" })
+                File.Copy(Path.Combine(Sample, part), _folder[$"data/{task}/{part}"]);
         }
     }
 
@@ -33,8 +34,14 @@ public sealed class EvaluateToolTests : IDisposable
         Assert.Equal(3, whole.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         using var source = new CancellationTokenSource();
         using Backend backend = CpuBackend.Create(1);
-        var options = new SuiteOptions { Tasks = [GueTasks.Find("mouse/0")!], Methods = [SuiteMethod.Full, SuiteMethod.Random], Seeds = [1, 2] };
-        var recipe = new SuiteRecipe { Steps = 8, Common = new FineTuneOptions { Batch = 8, EvaluateEvery = 4, WarmupSteps = 2, LearningRate = 1e-2 }, LoraLearningRate = 1e-2 };
+        var options = new SuiteOptions
+        {
+            Tasks = [GueTasks.Find("mouse/0")!],
+            Methods = [SuiteMethod.Full, SuiteMethod.Random],
+            Seeds = [1, 2],
+        };
+        var recipe = new SuiteRecipe { Steps = 8,
+            Common = new FineTuneOptions { Batch = 8, EvaluateEvery = 4, WarmupSteps = 2, LearningRate = 1e-2 }, LoraLearningRate = 1e-2 };
         int steps = 0;
         var stop = new Act<FineTuneProgress>(_ =>
         {
@@ -64,7 +71,8 @@ public sealed class EvaluateToolTests : IDisposable
         Assert.Equal(task.Test!.Select(row => task.Names[row.Target.Class]), rows.Select(row => row[0]));
         for (int i = 0; i < rows.Length; i++) Assert.InRange(float.Parse(rows[i][2]) - logits[(2 * i) + 1], -1e-5f, 1e-5f);
         FineTuneResult result = FineTuneResult.Of(_folder["out/runs/mouse_0/lora/seed-3/model"])!;
-        Assert.Contains($"\"mcc\": {result.Test["mcc"]:R}", File.ReadAllText(_folder["out/runs/mouse_0/lora/seed-3/result.json"]), StringComparison.Ordinal);
+        Assert.Contains($"\"mcc\": {result.Test["mcc"]:R}", File.ReadAllText(_folder["out/runs/mouse_0/lora/seed-3/result.json"]),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -73,8 +81,10 @@ public sealed class EvaluateToolTests : IDisposable
         Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
         Assert.Equal(
             ["identity.json", "predictions.tsv", "result.json"],
-            Directory.EnumerateFiles(_folder["out/runs"], "*", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)!).Distinct().Order());
-        Assert.Equal(["dnabert2-run.json", "report.html", "table.md", "table.tsv"], Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
+            Directory.EnumerateFiles(_folder["out/runs"], "*", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)!)
+            .Distinct().Order());
+        Assert.Equal(["dnabert2-run.json", "report.html", "table.md", "table.tsv"],
+            Directory.EnumerateFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order());
         ToolRun again = Evaluate("out", "--methods", "full,kmer", "--seeds", "1", "--steps", "4").Succeeds();
         Assert.Equal(4, again.Error.Split("finished before").Length - 1);
     }
@@ -86,7 +96,8 @@ public sealed class EvaluateToolTests : IDisposable
         Check(1, "no task has train, dev and test in it", null, "--data", _folder["data/mouse"]);
         Check(2, "--tasks mouse/9: 'mouse/9' is not valid; the tasks are EMP/H3, ", null, "--data", _folder["data"], "--tasks", "mouse/9");
         Check(2, "--methods full,full: 'full' is given twice", null, "--data", _folder["data"], "--methods", "full,full");
-        Check(2, "--methods cnn: 'cnn' is not valid; expected full, lora, random or kmer", null, "--data", _folder["data"], "--methods", "cnn");
+        Check(2, "--methods cnn: 'cnn' is not valid; expected full, lora, random or kmer", null, "--data", _folder["data"],
+            "--methods", "cnn");
         Check(2, "--seeds -1: '-1' is not valid; expected whole numbers", null, "--data", _folder["data"], "--seeds", "-1");
         Check(1, "no such folder; a model is a folder", null, "--data", _folder["data"], "--model", _folder["no-model"]);
         Check(1, "mouse/4: no such folder; a task is", null, "--data", _folder["data"], "--tasks", "mouse/4");
@@ -125,7 +136,9 @@ public sealed class EvaluateToolTests : IDisposable
         bytes[^1] ^= 0x80;
         File.WriteAllBytes(weights, bytes);
         ToolRun again = Evaluate("out", short_).Succeeds();
-        Assert.Contains("mouse/0 full seed 1 runs again: the weights of the model changed since; what was there is kept in runs/mouse_0/full/seed-1.former-", again.Error.Replace('\\', '/'), StringComparison.Ordinal);
+        Assert.Contains(
+            "mouse/0 full seed 1 runs again: the weights of the model changed since; what was there is kept in "
+            + "runs/mouse_0/full/seed-1.former-", again.Error.Replace('\\', '/'), StringComparison.Ordinal);
         Assert.Contains("mouse/0 kmer: MCC", again.Error, StringComparison.Ordinal);
         Assert.Equal(1, again.Error.Split("finished before").Length - 1);
         Assert.NotEqual(before, again.Text);
@@ -137,7 +150,8 @@ public sealed class EvaluateToolTests : IDisposable
         Directory.CreateDirectory(_folder["out"]);
         File.WriteAllText(_folder["out/table.tsv"], "mine");
         ToolRun run = Evaluate("out", "--tasks", "mouse/0", "--methods", "kmer");
-        Assert.True(run.Code == 2 && run.Error.Contains("holds table.tsv, which no evaluation has made there", StringComparison.Ordinal), run.Error);
+        Assert.True(run.Code == 2
+            && run.Error.Contains("holds table.tsv, which no evaluation has made there", StringComparison.Ordinal), run.Error);
         Assert.Equal("mine", File.ReadAllText(_folder["out/table.tsv"]));
         Assert.False(Directory.Exists(_folder["out/runs"]));
     }

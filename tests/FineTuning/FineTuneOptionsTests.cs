@@ -55,7 +55,8 @@ public class FineTuneOptionsTests
         using JsonDocument defaults = JsonDocument.Parse(Bytes(new FineTuneOptions()));
         using JsonDocument others = JsonDocument.Parse(json);
         foreach (JsonProperty property in defaults.RootElement.EnumerateObject())
-            Assert.True(property.Value.GetRawText() != others.RootElement.GetProperty(property.Name).GetRawText(), $"{property.Name} does not differ: the test shows nothing of it");
+            Assert.True(property.Value.GetRawText() != others.RootElement.GetProperty(property.Name).GetRawText(),
+                $"{property.Name} does not differ: the test shows nothing of it");
         Assert.Null(FineTuneOptionsJson.Difference(Other, Other with { MaxNonFinite = 1 }));
         Assert.Contains("seed was", FineTuneOptionsJson.Difference(Other, Other with { Seed = 1 }), StringComparison.Ordinal);
     }
@@ -65,9 +66,12 @@ public class FineTuneOptionsTests
     {
         foreach ((FineTuneOptions options, string name) in new[]
         {
-            (new FineTuneOptions { Epochs = 0 }, "Epochs"), (new() { Steps = 0 }, "Steps"), (new() { Batch = 0 }, "Batch"), (new() { MaxTokens = 3 }, "MaxTokens"),
-            (new() { LearningRate = double.NaN }, "LearningRate"), (new() { WeightDecay = 1 }, "WeightDecay"), (new() { ClipNorm = 0 }, "ClipNorm"),
-            (new() { EvaluateEvery = 0 }, "EvaluateEvery"), (new() { Patience = 0 }, "Patience"), (new() { Dropout = 1 }, "Dropout"), (new() { Beta2 = 1 }, "Beta2"),
+            (new FineTuneOptions { Epochs = 0 }, "Epochs"), (new() { Steps = 0 }, "Steps"), (new() { Batch = 0 }, "Batch"),
+            (new() { MaxTokens = 3 }, "MaxTokens"),
+            (new() { LearningRate = double.NaN }, "LearningRate"), (new() { WeightDecay = 1 }, "WeightDecay"),
+            (new() { ClipNorm = 0 }, "ClipNorm"),
+            (new() { EvaluateEvery = 0 }, "EvaluateEvery"), (new() { Patience = 0 }, "Patience"), (new() { Dropout = 1 }, "Dropout"),
+            (new() { Beta2 = 1 }, "Beta2"),
         })
             Assert.Contains(name, Assert.Throws<ArgumentException>(options.Validate).Message, StringComparison.Ordinal);
     }

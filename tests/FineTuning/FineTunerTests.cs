@@ -34,7 +34,15 @@ public sealed class FineTunerTests : IDisposable
     public void It_learns_and_the_folder_gives_the_predictions_that_were_measured(FineTuneMethod method, TaskKind kind)
     {
         LabelledTask task = _toy.Task(kind, train: 120, pairs: kind == TaskKind.MultiLabel);
-        FineTuneOptions recipe = ToyTask.With(method) with { Steps = 300, Batch = 16, LearningRate = 4e-3, EvaluateEvery = 100, Dropout = 0, MaxTokens = 40 };
+        FineTuneOptions recipe = ToyTask.With(method) with
+        {
+            Steps = 300,
+            Batch = 16,
+            LearningRate = 4e-3,
+            EvaluateEvery = 100,
+            Dropout = 0,
+            MaxTokens = 40,
+        };
         var losses = new List<double>();
         using var run = new FineTuner(_toy.Start, task, _toy["run"], recipe, _backend);
         Assert.Equal(["pooler", "classifier"], run.NewWeights);
@@ -53,12 +61,14 @@ public sealed class FineTunerTests : IDisposable
         TokenSequences sequences = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, classifier.MaxTokens);
         float[] logits = classifier.Logits(sequences), few = classifier.Logits(sequences, batchTokens: 50);
         var scores = Dnabert2.Metrics.TaskScores.Compute(kind, [.. task.Test!.Select(r => r.Target)], logits);
-        foreach (Dnabert2.Metrics.Metric metric in scores.Metrics) Assert.Equal(result.Test[Dnabert2.Metrics.MetricNames.Name(metric)], scores[metric], 1e-4);
+        foreach (Dnabert2.Metrics.Metric metric in scores.Metrics)
+            Assert.Equal(result.Test[Dnabert2.Metrics.MetricNames.Name(metric)], scores[metric], 1e-4);
         for (int i = 0; i < logits.Length; i++) Assert.Equal(logits[i], few[i], 1e-5);
         Assert.False(Directory.Exists(_toy["run/checkpoints"]));
         Assert.True(File.Exists(_toy["run/loss.svg"]));
         FineTuneResult read = FineTuneResult.Of(_toy["run"])!;
-        Assert.Equal((result.BestStep, result.DevLoss, result.TestLoss, result.Seconds), (read.BestStep, read.DevLoss, read.TestLoss, read.Seconds));
+        Assert.Equal(
+            (result.BestStep, result.DevLoss, result.TestLoss, result.Seconds), (read.BestStep, read.DevLoss, read.TestLoss, read.Seconds));
         Assert.Equal(result.Test, read.Test);
     }
 
@@ -120,7 +130,9 @@ public sealed class FineTunerTests : IDisposable
             Assert.EndsWith($"step-{stopAfter:D8}", checkpoint, StringComparison.Ordinal);
         }
 
-        Assert.Contains("holds a run", Assert.Throws<IOException>(() => new FineTuner(_toy.Start, task, _toy["cut"], recipe, _backend)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds a run", Assert.Throws<IOException>(() => new FineTuner(_toy.Start, task, _toy["cut"], recipe, _backend)).Message,
+            StringComparison.Ordinal);
         using (var run = new FineTuner(_toy.Start, task, _toy["cut"], recipe, _backend, resume: true))
         {
             Assert.Equal(stopAfter, run.Step);
@@ -129,7 +141,8 @@ public sealed class FineTunerTests : IDisposable
 
         SortedDictionary<string, byte[]> expected = ToyTask.Files(_toy["whole"]), actual = ToyTask.Files(_toy["cut"]);
         Assert.Equal(expected.Keys, actual.Keys);
-        foreach (string file in expected.Keys.Where(f => f.EndsWith(".safetensors", StringComparison.Ordinal) || f is "evaluation.csv" or "config.json"))
+        foreach (string file in expected.Keys.Where(
+            f => f.EndsWith(".safetensors", StringComparison.Ordinal) || f is "evaluation.csv" or "config.json"))
             Assert.Equal(expected[file], actual[file]);
         Assert.Equal(11, File.ReadAllLines(_toy["cut/train.csv"]).Length);
         // Finished, it is not run again.
@@ -151,13 +164,16 @@ public sealed class FineTunerTests : IDisposable
 
         Refused(_toy.Start, task, ToyTask.Recipe with { LearningRate = 1e-3 }, "learning_rate was 0.005 and is 0.001");
         Refused(_toy.Start, _toy.Task(train: 29, name: "other"), ToyTask.Recipe, "other data");
-        using (Dnabert2Model other = Dnabert2Model.Initialize(Toy.Config, Toy.Tokenizer, seed: 8, _backend, trainable: true)) ModelFolder.Save(other, _toy["start2"]);
+        using (Dnabert2Model other = Dnabert2Model.Initialize(Toy.Config, Toy.Tokenizer, seed: 8, _backend, trainable: true))
+            ModelFolder.Save(other, _toy["start2"]);
         Refused(_toy["start2"], task, ToyTask.Recipe, "another model");
-        using (var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.Recipe with { MaxNonFinite = 3 }, _backend, resume: true)) run.Run();
+        using (var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.Recipe with { MaxNonFinite = 3 }, _backend, resume: true))
+            run.Run();
         Refused(_toy.Start, task, ToyTask.Recipe with { LearningRate = 1e-3 }, "learning_rate was 0.005 and is 0.001");
 
         void Refused(string start, LabelledTask data, FineTuneOptions options, string why) => Assert.Contains(
-            why, Assert.Throws<InvalidDataException>(() => new FineTuner(start, data, _toy["run"], options, _backend, resume: true)).Message, StringComparison.Ordinal);
+            why, Assert.Throws<InvalidDataException>(
+                () => new FineTuner(start, data, _toy["run"], options, _backend, resume: true)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -171,7 +187,8 @@ public sealed class FineTunerTests : IDisposable
             (StepResult many, float[] actual) = First(options with { MicroBatchTokens = 25 });
             Assert.Equal((9, one.Tokens), (many.Targets, many.Tokens));
             Assert.Equal(one.Loss, many.Loss, 1e-5);
-            double distance = Math.Sqrt(expected.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2))), norm = Math.Sqrt(expected.Sum(g => (double)g * g));
+            double distance = Math.Sqrt(expected.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2))),
+                norm = Math.Sqrt(expected.Sum(g => (double)g * g));
             Assert.InRange(distance / norm, 0, 1e-5);
 
             (StepResult, float[]) First(FineTuneOptions o)
@@ -232,7 +249,8 @@ public sealed class FineTunerTests : IDisposable
         var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
         Assert.Equal(8, options.StepsOf(20));
         using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
-        using var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options);
+        using var step = new FineTuningStep(
+            model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options);
         int[][] epochs = [[], []];
         for (int s = 0; s < 8; s++)
         {
@@ -250,12 +268,21 @@ public sealed class FineTunerTests : IDisposable
     {
         LabelledTask task = _toy.Task();
         // At this rate the loss soon rises.
-        FineTuneOptions recipe = ToyTask.Recipe with { Steps = 400, LearningRate = 0.5, WarmupSteps = 0, ClipNorm = null, Patience = 2, EvaluateEvery = 2 };
+        FineTuneOptions recipe = ToyTask.Recipe with
+        {
+            Steps = 400,
+            LearningRate = 0.5,
+            WarmupSteps = 0,
+            ClipNorm = null,
+            Patience = 2,
+            EvaluateEvery = 2,
+        };
         using var run = new FineTuner(_toy.Start, task, _toy["run"], recipe, _backend);
         FineTuneResult result = run.Run();
         Assert.InRange(result.Steps, 4, 398);
         Assert.Equal(result.BestStep + 4, result.Steps);
-        double[] losses = [.. File.ReadLines(_toy["run/evaluation.csv"]).Skip(1).Select(l => double.Parse(l.Split(',')[3], System.Globalization.CultureInfo.InvariantCulture))];
+        double[] losses = [.. File.ReadLines(_toy["run/evaluation.csv"]).Skip(1)
+            .Select(l => double.Parse(l.Split(',')[3], System.Globalization.CultureInfo.InvariantCulture))];
         Assert.Equal(losses.Min(), result.DevLoss, 1e-9);
     }
 
@@ -263,7 +290,8 @@ public sealed class FineTunerTests : IDisposable
     public void A_loss_that_stays_not_finite_stops_and_names_rows()
     {
         LabelledTask task = _toy.Task();
-        using var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.Recipe with { LearningRate = 1e9, ClipNorm = null, MaxNonFinite = 2, WarmupSteps = 0, Steps = 50 }, _backend);
+        using var run = new FineTuner(_toy.Start, task, _toy["run"],
+            ToyTask.Recipe with { LearningRate = 1e9, ClipNorm = null, MaxNonFinite = 2, WarmupSteps = 0, Steps = 50 }, _backend);
         string message = Assert.Throws<NotFiniteNumberException>(() => run.Run()).Message;
         Assert.Contains("the last 2 steps", message, StringComparison.Ordinal);
         Assert.Contains("training rows", message, StringComparison.Ordinal);
@@ -274,9 +302,11 @@ public sealed class FineTunerTests : IDisposable
     {
         using (var run = new FineTuner(_toy.Start, _toy.Task(), _toy["first"], ToyTask.Recipe, _backend)) run.Run();
         using (var same = new FineTuner(_toy["first"], _toy.Task(), _toy["same"], ToyTask.Recipe, _backend)) Assert.Empty(same.NewWeights);
-        using (var other = new FineTuner(_toy["first"], _toy.Task(TaskKind.MultiLabel, name: "multi"), _toy["other"], ToyTask.Recipe, _backend))
+        using (var other = new FineTuner(
+            _toy["first"], _toy.Task(TaskKind.MultiLabel, name: "multi"), _toy["other"], ToyTask.Recipe, _backend))
             Assert.Equal(["classifier"], other.NewWeights);
-        using (var random = new FineTuner(_toy["first"], _toy.Task(), _toy["random"], ToyTask.Recipe with { RandomInitialization = true }, _backend))
+        using (var random = new FineTuner(
+            _toy["first"], _toy.Task(), _toy["random"], ToyTask.Recipe with { RandomInitialization = true }, _backend))
             Assert.Equal(["encoder", "pooler", "classifier"], random.NewWeights);
     }
 
@@ -285,11 +315,13 @@ public sealed class FineTunerTests : IDisposable
     {
         LabelledTask task = _toy.Task();
         FineTuneResult result;
-        using (var run = new FineTuner(_toy.Start, task, _toy["run"], ToyTask.With(FineTuneMethod.Lora) with { RandomInitialization = true }, _backend)) result = run.Run();
+        using (var run = new FineTuner(_toy.Start, task, _toy["run"],
+            ToyTask.With(FineTuneMethod.Lora) with { RandomInitialization = true }, _backend)) result = run.Run();
         Directory.Move(_toy["run"], _toy["moved"]);
         using ClassifierModel classifier = ClassifierModel.Load(_toy["moved"], _backend);
         float[] logits = classifier.Logits(TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, classifier.MaxTokens));
-        Assert.Equal(result.TestLoss, new TaskLoss(new TaskConfig(task.Kind, task.Names, 20), default, []).Mean([.. task.Test!.Select(r => r.Target)], logits), 1e-5);
+        Assert.Equal(result.TestLoss, new TaskLoss(new TaskConfig(task.Kind, task.Names, 20), default, [])
+            .Mean([.. task.Test!.Select(r => r.Target)], logits), 1e-5);
     }
 
     [Fact]
@@ -323,7 +355,8 @@ public sealed class FineTunerTests : IDisposable
     [SkippableFact]
     public void The_tasks_have_the_paper_s_epochs_metrics_and_sizes()
     {
-        var rows = File.ReadLines(SharedData.Path("paper/table12_datasets.tsv")).Where(l => !l.StartsWith('#')).Skip(1).Select(l => l.Split('\t')).ToArray();
+        var rows = File.ReadLines(SharedData.Path("paper/table12_datasets.tsv")).Where(l => !l.StartsWith('#')).Skip(1)
+            .Select(l => l.Split('\t')).ToArray();
         Assert.Equal(36, rows.Length);
         Assert.Equal(rows.Select(r => r[0]).Order(StringComparer.Ordinal), GueTasks.All.Select(t => t.Name).Order(StringComparer.Ordinal));
         foreach (string[] row in rows)

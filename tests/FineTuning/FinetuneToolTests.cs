@@ -21,7 +21,9 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     {
         ToolRun run = Finetune("run", "--seeds 1,2,3 --steps 6").Succeeds();
         string[][] rows = [.. run.Lines.Select(l => l.Split('\t'))];
-        Assert.Equal(["seed", "steps", "best_step", "dev_loss", "test_loss", "test_accuracy", "test_f1_macro", "test_f1_micro", "test_mcc", "test_auroc", "test_auprc"], rows[0]);
+        Assert.Equal(
+            ["seed", "steps", "best_step", "dev_loss", "test_loss", "test_accuracy", "test_f1_macro", "test_f1_micro", "test_mcc",
+                "test_auroc", "test_auprc"], rows[0]);
         Assert.Equal(["1", "2", "3", "mean", "sd"], rows.Skip(1).Select(r => r[0]));
         double[] losses = [.. rows[1..4].Select(r => double.Parse(r[4], CultureInfo.InvariantCulture))];
         double mean = losses.Average(), sd = Math.Sqrt(losses.Sum(l => (l - mean) * (l - mean)) / 2);
@@ -49,7 +51,9 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     {
         Directory.CreateDirectory(this["data"]);
         File.WriteAllText(this["data/train.csv"], "no table");
-        ToolRun run = ToolRun.Of(["finetune", "--data", this["data"], "-o", this["run"], .. options.Contains("--model") ? [] : new[] { "--model", toy.Folder }, .. options.Split(' ')]);
+        ToolRun run = ToolRun.Of(
+            ["finetune", "--data", this["data"], "-o", this["run"], .. options.Contains("--model") ? [] : new[] { "--model", toy.Folder },
+                .. options.Split(' ')]);
         Assert.NotEqual(0, run.Code);
         Assert.Contains(expected, run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("train.csv", run.Error, StringComparison.Ordinal);
@@ -68,7 +72,8 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
         bytes[^1] ^= 0x80;
         File.WriteAllBytes(weights, bytes);
         ToolRun other = ToolRun.Of(["finetune", "--data", Sample, "-o", this["run"], "--batch", "8", .. args]);
-        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal), other.Error);
+        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal),
+            other.Error);
     }
 
     [Theory]
@@ -82,7 +87,9 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
         ToolRun.Of(args).Succeeds();
         string path = Path.Combine(model, file);
         byte[] bytes = File.ReadAllBytes(path);
-        if (file == "config.json") File.WriteAllText(path, File.ReadAllText(path).Replace("\"layer_norm_eps\": 1E-12", "\"layer_norm_eps\": 1E-05", StringComparison.Ordinal));
+        if (file == "config.json")
+            File.WriteAllText(
+                path, File.ReadAllText(path).Replace("\"layer_norm_eps\": 1E-12", "\"layer_norm_eps\": 1E-05", StringComparison.Ordinal));
         else File.WriteAllBytes(path, [.. bytes[..^1], (byte)(bytes[^1] ^ 0x80)]);
         Assert.NotEqual(bytes, File.ReadAllBytes(path));
         ToolRun other = ToolRun.Of(args);
@@ -119,9 +126,11 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
 
         Assert.True(kills >= 2, $"the run ended after {kills} kills: the test shows little");
         Assert.Equal(ToyTask.Files(this["whole"]).Keys, ToyTask.Files(this["killed"]).Keys);
-        foreach (string file in (string[])["model.safetensors", "evaluation.csv"]) Assert.Equal(File.ReadAllBytes(this["whole/" + file]), File.ReadAllBytes(this["killed/" + file]));
+        foreach (string file in (string[])["model.safetensors", "evaluation.csv"])
+            Assert.Equal(File.ReadAllBytes(this["whole/" + file]), File.ReadAllBytes(this["killed/" + file]));
 
-        string? Last() => Directory.Exists(this["killed/checkpoints"]) ? Directory.GetDirectories(this["killed/checkpoints"], "step-*").Max() : null;
+        string? Last() =>
+            Directory.Exists(this["killed/checkpoints"]) ? Directory.GetDirectories(this["killed/checkpoints"], "step-*").Max() : null;
     }
 
     [Fact]
@@ -146,7 +155,8 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     {
         ToolRun run = Finetune("run", "--further-steps 2 --lora r=2 --steps 2").Succeeds();
         Assert.Contains("newly initialised weights: pooler, classifier", run.Error, StringComparison.Ordinal);
-        Assert.Contains("further-pretraining/checkpoints/step-00000002", File.ReadAllText(this["run/adapter_config.json"]), StringComparison.Ordinal);
+        Assert.Contains(
+            "further-pretraining/checkpoints/step-00000002", File.ReadAllText(this["run/adapter_config.json"]), StringComparison.Ordinal);
         ClassifierModel.Load(this["run"]).Dispose();
         Assert.Equal(run.Text, Finetune("run", "--further-steps 2 --lora r=2 --steps 2 --resume").Succeeds().Text);
     }
@@ -172,9 +182,12 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     public void Duplicates_and_truncation_are_said()
     {
         Directory.CreateDirectory(this["data"]);
-        foreach (string part in (string[])["train", "dev", "test"]) File.Copy(Path.Combine(Sample, part + ".csv"), this[$"data/{part}.csv"]);
-        File.AppendAllLines(this["data/train.csv"], [File.ReadLines(this["data/train.csv"]).Last(), File.ReadLines(this["data/test.csv"]).Last()]);
-        ToolRun run = ToolRun.Of("finetune", "--data", this["data"], "--model", toy.Folder, "-o", this["run"], "--steps", "1", "--max-tokens", "10", "--threads", "1").Succeeds();
+        foreach (string part in (string[])["train", "dev", "test"])
+            File.Copy(Path.Combine(Sample, part + ".csv"), this[$"data/{part}.csv"]);
+        File.AppendAllLines(
+            this["data/train.csv"], [File.ReadLines(this["data/train.csv"]).Last(), File.ReadLines(this["data/test.csv"]).Last()]);
+        ToolRun run = ToolRun.Of("finetune", "--data", this["data"], "--model", toy.Folder, "-o", this["run"], "--steps", "1",
+            "--max-tokens", "10", "--threads", "1").Succeeds();
         Assert.Contains("repeat an earlier row", run.Error, StringComparison.Ordinal);
         Assert.Contains("test rows that are in train: 1 of 16", run.Error, StringComparison.Ordinal);
         Assert.Contains("train: 50 of 50 rows are longer than 10 tokens and were truncated", run.Error, StringComparison.Ordinal);
@@ -209,7 +222,8 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     private string[] Arguments(string run, string options)
     {
         string[] given = options.Split(' '), names = [.. given.Where(o => o.StartsWith("--", StringComparison.Ordinal))];
-        string[][] defaults = [["--data", Sample], ["--model", toy.Folder], ["--batch", "4"], ["--warmup", "2"], ["--lr", "1e-3"], ["--threads", "1"]];
+        string[][] defaults = [
+            ["--data", Sample], ["--model", toy.Folder], ["--batch", "4"], ["--warmup", "2"], ["--lr", "1e-3"], ["--threads", "1"]];
         return ["finetune", "-o", this[run], .. given, .. defaults.Where(d => !names.Contains(d[0])).SelectMany(d => d)];
     }
 }

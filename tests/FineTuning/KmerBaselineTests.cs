@@ -35,7 +35,10 @@ public class KmerBaselineTests
         Assert.Equal(1e-5, found.Lambda);
         Assert.Equal(found.Tried.Min(t => t.DevLoss), found.DevLoss);
         float[] logits = found.Logits(task.Dev!);
-        double loss = task.Dev!.Index().Average(row => LogisticLoss.Softmax(logits[(3 * row.Index)..((3 * row.Index) + 3)].Select(v => (double)v).ToArray(), row.Item.Target.Class));
+        double loss = task.Dev!.Index()
+            .Average(
+                row => LogisticLoss.Softmax(
+                    logits[(3 * row.Index)..((3 * row.Index) + 3)].Select(v => (double)v).ToArray(), row.Item.Target.Class));
         Assert.Equal(found.DevLoss, loss, 6);
     }
 
@@ -55,7 +58,8 @@ public class KmerBaselineTests
         LabelledSet train = LabelledTask.Read(folder.Path).Train!;
         KmerCounts counts = KmerCounts.Count(train, 2, pairs: false);
         var loss = new LogisticLoss(counts, [.. train.Select(r => r.Target.Class)], 3, new ParallelOptions()) { Lambda = 0.1 };
-        double[] x = [.. Enumerable.Range(0, loss.Size).Select(i => Math.Sin(i))], gradient = new double[x.Length], other = new double[x.Length];
+        double[] x = [.. Enumerable.Range(0, loss.Size).Select(i => Math.Sin(i))], gradient = new double[x.Length],
+            other = new double[x.Length];
         loss.Evaluate(x, gradient);
         for (int i = 0; i < x.Length; i += 5)
         {
@@ -72,7 +76,8 @@ public class KmerBaselineTests
     [Fact]
     public void Each_sequence_of_a_pair_has_kmers_of_its_own()
     {
-        using var folder = new TaskFolder("AAAA,CCCC,0\nCCCC,AAAA,1\nAAAA,CCNCC,0\nCCCCC,AAAA,1\n", "AAAAAA,CCCC,0\nCCCC,AAAA,1\n", "AAAA,CCCC,0\n", "sequence1,sequence2,label");
+        using var folder = new TaskFolder("AAAA,CCCC,0\nCCCC,AAAA,1\nAAAA,CCNCC,0\nCCCCC,AAAA,1\n", "AAAAAA,CCCC,0\nCCCC,AAAA,1\n",
+            "AAAA,CCCC,0\n", "sequence1,sequence2,label");
         LabelledTask task = LabelledTask.Read(folder.Path);
         KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { K = 3 });
         float[] logits = baseline.Logits(task.Dev!);
@@ -96,16 +101,19 @@ public class KmerBaselineTests
     {
         using var folder = new TaskFolder("ACGT,0\nGGCC,1\n", "ACGT,0\n", "ACGT,0\n");
         LabelledTask task = LabelledTask.Read(folder.Path);
-        Assert.Contains("no sequence has 6 known bases", Assert.Throws<InvalidDataException>(() => KmerBaseline.Train(task.Train!, task.Dev!)).Message, StringComparison.Ordinal);
+        Assert.Contains("no sequence has 6 known bases",
+            Assert.Throws<InvalidDataException>(() => KmerBaseline.Train(task.Train!, task.Dev!)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { K = 9 }));
-        Assert.Throws<OperationCanceledException>(() => KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { K = 2 }, new CancellationToken(true)));
+        Assert.Throws<OperationCanceledException>(
+            () => KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { K = 2 }, new CancellationToken(true)));
         LabelledTask numbers = LabelledTask.Read(folder.Path, TaskKind.Regression);
         Assert.Throws<ArgumentException>(() => KmerBaseline.Train(numbers.Train!, numbers.Dev!, new KmerOptions { K = 2 }));
     }
 
     private static TaskFolder GoldenTask()
     {
-        string[] lines = [.. Golden.GetProperty("rows").EnumerateArray().Zip(Golden.GetProperty("labels").EnumerateArray()).Select(r => $"{r.First.GetString()},{r.Second.GetInt32()}\n")];
+        string[] lines = [.. Golden.GetProperty("rows").EnumerateArray().Zip(Golden.GetProperty("labels").EnumerateArray())
+            .Select(r => $"{r.First.GetString()},{r.Second.GetInt32()}\n")];
         int train = Golden.GetProperty("train").GetInt32();
         return new TaskFolder(string.Concat(lines[..train]), string.Concat(lines[train..]), string.Concat(lines[train..]));
     }

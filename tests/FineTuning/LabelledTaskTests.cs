@@ -45,14 +45,16 @@ public class LabelledTaskTests
         Assert.Equal(parts[0].Length - rows.Count, found.Train.Duplicates);
         Assert.Equal(rows.Count - trained.Count, found.Train.Contradictions);
         Assert.Equal(parts[2].Count(line => trained.Contains(line.Split(',')[0])), found.TestInTrain.Rows);
-        Assert.Equal(parts[2].Count(line => trained.Contains(line.Split(',')[0]) && !rows.Contains(line)), found.TestInTrain.Contradictions);
+        Assert.Equal(
+            parts[2].Count(line => trained.Contains(line.Split(',')[0]) && !rows.Contains(line)), found.TestInTrain.Contradictions);
         Assert.Equal(parts[1].Count(line => trained.Contains(line.Split(',')[0])), found.DevInTrain.Rows);
     }
 
     [Fact]
     public void Duplicates_contradictions_and_leaks_are_counted_apart()
     {
-        using var folder = new TaskFolder("ACGT,0\nacgt,0\nGGCC,1\nGGCC,0\nGGCC,0\nTTTT,1\n", "ACGT,1\nCCCC,0\n", "ACGT,0\nAAAA,0\nCCCC,1\nTTTT,0\n");
+        using var folder = new TaskFolder(
+            "ACGT,0\nacgt,0\nGGCC,1\nGGCC,0\nGGCC,0\nTTTT,1\n", "ACGT,1\nCCCC,0\n", "ACGT,0\nAAAA,0\nCCCC,1\nTTTT,0\n");
         DataOverlap found = LabelledTask.Read(folder.Path).Overlap;
         Assert.Equal(new PartOverlap(6, 2, 1), found.Train);
         Assert.Equal(new SharedRows(1, 1), found.DevInTrain);
@@ -107,7 +109,8 @@ public class LabelledTaskTests
         LabelledTask task = LabelledTask.Read(folder.Path);
         Assert.True(task.Pairs);
         Assert.Equal("GT", Encoding.ASCII.GetString(task.Train![0].Second!));
-        Assert.Equal((0, new SharedRows(1, 1), 0), (task.Overlap.Train.Contradictions, task.Overlap.DevInTrain, task.Overlap.TestInTrain.Rows));
+        Assert.Equal(
+            (0, new SharedRows(1, 1), 0), (task.Overlap.Train.Contradictions, task.Overlap.DevInTrain, task.Overlap.TestInTrain.Rows));
     }
 
     [Fact]
@@ -137,8 +140,10 @@ public class LabelledTaskTests
         using var folder = new TaskFolder("AC,b\nAC,a\n", "AC,b\n", "AC,a\n");
         LabelledTask task = LabelledTask.Read(folder.Path, names: new LabelNames(["b", "c", "a"]));
         Assert.Equal([0, 2], task.Train!.Select(r => r.Target.Class));
-        InvalidDataException e = Assert.Throws<InvalidDataException>(() => LabelledTask.Read(folder.Path, names: new LabelNames(["a", "c"])));
-        Assert.Contains("train.csv: record 1, line 2: the label 'b' is not one of the classes of the model (a, c)", e.Message, StringComparison.Ordinal);
+        InvalidDataException e =
+            Assert.Throws<InvalidDataException>(() => LabelledTask.Read(folder.Path, names: new LabelNames(["a", "c"])));
+        Assert.Contains("train.csv: record 1, line 2: the label 'b' is not one of the classes of the model (a, c)", e.Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -151,16 +156,22 @@ public class LabelledTaskTests
     [InlineData("sequence,label", Two, "", Two, "dev.csv: there are no sequences in it")]
     [InlineData("sequence,label", "ACGT,0\nGGCC\n", Two, Two, "train.csv: record 2, line 3: 1 fields, but the header has 2 columns")]
     [InlineData("sequence,label", "ACGT,0\nGGCC,1,1\n", Two, Two, "train.csv: record 2, line 3: more fields than the 2 columns")]
-    [InlineData("sequence,label", "ACGT,0\n,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no sequence", EmptyRecords.Error)]
+    [InlineData(
+        "sequence,label", "ACGT,0\n,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no sequence", EmptyRecords.Error)]
     [InlineData("sequence,label", ",0\n,1\n", Two, Two, "train.csv: there are no sequences in it, only 2 without any")]
-    [InlineData("sequence,label", "ACGT,0\nNNRY,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no A, C, G or T", EmptyRecords.Error)]
-    [InlineData("sequence,label", Two, Two, "ACGT,0\nACGT,0.5\n", "test.csv: record 2, line 3: the label '0.5' is a number that is no class")]
-    [InlineData("sequence,label", "ACGT,1.0\nGG,0.0\n", Two, Two, "train.csv: record 1, line 2: the label '1.0' is a number that is no class")]
-    [InlineData("sequence,label", "ACGT,nan\nGG,0\n", Two, Two, "train.csv: record 1, line 2: the label 'nan' is a number that is no class")]
+    [InlineData("sequence,label", "ACGT,0\nNNRY,1\n", Two, Two, "train.csv: record 2, line 3: column 'sequence' has no A, C, G or T",
+        EmptyRecords.Error)]
+    [InlineData("sequence,label", Two, Two, "ACGT,0\nACGT,0.5\n", "test.csv: record 2, line 3: the label "
+        + "'0.5' is a number that is no class")]
+    [InlineData("sequence,label", "ACGT,1.0\nGG,0.0\n", Two, Two, "train.csv: record 1, line 2: the label "
+        + "'1.0' is a number that is no class")]
+    [InlineData(
+        "sequence,label", "ACGT,nan\nGG,0\n", Two, Two, "train.csv: record 1, line 2: the label 'nan' is a number that is no class")]
     [InlineData("sequence,label", Two, "ACGT,0\nACGT,\n", Two, "dev.csv: record 2, line 3: the label is empty")]
     [InlineData("sequence,label", "ACGT,0;1\n", Two, Two, "train.csv: record 1, line 2: the label '0;1' names several classes")]
     [InlineData("sequence,label", "AC-T,0\n", Two, Two, "train.csv: record 1, line 2, column 3: '-' at base 3 is not a nucleotide")]
-    public void Bad_rows_are_named_with_file_line_and_remedy(string header, string train, string dev, string test, string expected, EmptyRecords onEmpty = EmptyRecords.Skip)
+    public void Bad_rows_are_named_with_file_line_and_remedy(
+        string header, string train, string dev, string test, string expected, EmptyRecords onEmpty = EmptyRecords.Skip)
     {
         using var folder = new TaskFolder(train, dev, test, header);
         string message = folder.Refusal(reading: new() { OnEmpty = onEmpty });
@@ -175,7 +186,8 @@ public class LabelledTaskTests
         using var folder = new TaskFolder("ACGT,0\n,1\nGG,1\n", "ACGT,0\nNN,1\n", "NA,0\nACGT,0\n");
         LabelledTask task = LabelledTask.Read(folder.Path);
         Assert.Equal([2, 1, 1], new[] { task.Train!.Count, task.Dev!.Count, task.Test!.Count });
-        Assert.Equal(["line 3", "line 3", "line 2"], task.Notes.Select(note => note[note.LastIndexOf("line ", StringComparison.Ordinal)..]));
+        Assert.Equal(
+            ["line 3", "line 3", "line 2"], task.Notes.Select(note => note[note.LastIndexOf("line ", StringComparison.Ordinal)..]));
         Assert.All(task.Notes, note => Assert.Contains(" left out for having no sequence: record ", note, StringComparison.Ordinal));
     }
 
@@ -186,7 +198,8 @@ public class LabelledTaskTests
         LabelledTask task = LabelledTask.Read(folder.Path, reading: new() { SequenceColumn = "bases", LabelColumn = "class" });
         Assert.Equal(["0", "1"], task.Names);
         Assert.Equal("GG", System.Text.Encoding.ASCII.GetString(task.Test![0].First));
-        Assert.Contains("no column is named 'kind'", folder.Refusal(reading: new() { SequenceColumn = "bases", LabelColumn = "kind" }), StringComparison.Ordinal);
+        Assert.Contains("no column is named 'kind'", folder.Refusal(reading: new() { SequenceColumn = "bases", LabelColumn = "kind" }),
+            StringComparison.Ordinal);
         using var pairs = new TaskFolder("AC,GG,0\nTT,GG,1\n", "AC,GG,0\n", "AC,GG,1\n", "p,q,label");
         Assert.True(LabelledTask.Read(pairs.Path, reading: new() { SequenceColumn = "p", SecondSequenceColumn = "q" }).Pairs);
         Assert.False(LabelledTask.Read(pairs.Path, reading: new() { SequenceColumn = "p" }).Pairs);

@@ -19,7 +19,9 @@ public sealed class PredictorTests : IDisposable
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 16, "cat", "dog", "fox");
         using ClassifierModel model = ClassifierModel.Load(_folder["m"]);
         // Lengths up and down, so that sorting by length would show; many windows.
-        string[] sequences = [.. Enumerable.Range(0, 300).Select(i => string.Concat(Enumerable.Range(0, 4 + (i * 37 % 90)).Select(j => "ACGT"[(i * i + j * (1 + i % 5) + j * j) % 4])))];
+        string[] sequences = [
+            .. Enumerable.Range(0, 300)
+            .Select(i => string.Concat(Enumerable.Range(0, 4 + (i * 37 % 90)).Select(j => "ACGT"[(i * i + j * (1 + i % 5) + j * j) % 4])))];
         var stream = new MemoryStream(Encoding.ASCII.GetBytes(string.Join('\n', sequences)));
         Prediction[] found = [.. new Predictor(model, batchTokens: 64).Predict(SequenceReader.Read(stream, "x.txt"))];
         Assert.Equal(Enumerable.Range(1, 300).Select(i => ((long)i, $"{i}")), found.Select(p => (p.Number, p.Id)));
@@ -42,7 +44,10 @@ public sealed class PredictorTests : IDisposable
     {
         ToyClassifier.Write(_folder["multi"], TaskKind.MultiLabel, 64, "a", "b", "c", "d");
         // All sequences of four bases: some outputs are near one half.
-        string[] rows = Predict(_folder["multi"], string.Concat(Enumerable.Range(0, 256).Select(i => $"{"ACGT"[i >> 6]}{"ACGT"[(i >> 4) & 3]}{"ACGT"[(i >> 2) & 3]}{"ACGT"[i & 3]}\n")));
+        string[] rows = Predict(
+            _folder["multi"],
+            string.Concat(
+                Enumerable.Range(0, 256).Select(i => $"{"ACGT"[i >> 6]}{"ACGT"[(i >> 4) & 3]}{"ACGT"[(i >> 2) & 3]}{"ACGT"[i & 3]}\n")));
         Assert.Equal("id\tlabel\tp_a\tp_b\tp_c\tp_d\ttruncated", rows[0]);
         Assert.Contains(rows[1..].SelectMany(r => r.Split('\t')[2..6]), p => float.Parse(p) is > 0.5f and < 0.6f);
         Assert.Contains(rows[1..].SelectMany(r => r.Split('\t')[2..6]), p => float.Parse(p) is > 0.4f and < 0.5f);
@@ -112,7 +117,8 @@ public sealed class PredictorTests : IDisposable
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 16, "0", "1");
         using var toy = new ToyModel();
         string fine = _folder.Write("x.fa", ">a\nACGT\n>n\nNNNN\n"u8), empty = _folder.Write("empty.fa", ""u8);
-        Check(1, "record 2 'n', line 3: the record has no A, C, G or T", fine, "--model", _folder["m"], "-o", _folder["p.csv"], "--on-empty", "error");
+        Check(1, "record 2 'n', line 3: the record has no A, C, G or T", fine, "--model", _folder["m"], "-o", _folder["p.csv"],
+            "--on-empty", "error");
         Check(1, "nowhere.fa: there is no such file", _folder["nowhere.fa"], "--model", _folder["m"]);
         Check(1, "the file is empty", empty, "--model", _folder["m"]);
         Check(1, "no such folder", fine, "--model", _folder["nothing"]);
@@ -131,7 +137,8 @@ public sealed class PredictorTests : IDisposable
     {
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 16, "0", "1");
         using var source = new CancellationTokenSource();
-        ToolRun run = ToolRun.Of(new EndlessFasta(source.Cancel, 5000), ["predict", "-", "--model", _folder["m"], "-o", _folder["p.tsv"]], source.Token);
+        ToolRun run = ToolRun.Of(
+            new EndlessFasta(source.Cancel, 5000), ["predict", "-", "--model", _folder["m"], "-o", _folder["p.tsv"]], source.Token);
         Assert.Equal(130, run.Code);
         Assert.Empty(_folder.Names);
     }
@@ -159,7 +166,8 @@ public sealed class PredictorTests : IDisposable
     private static byte[] SequenceFilesGzip(string text)
     {
         var stream = new MemoryStream();
-        using (var gzip = new System.IO.Compression.GZipStream(stream, System.IO.Compression.CompressionLevel.Fastest)) gzip.Write(Encoding.UTF8.GetBytes(text));
+        using (var gzip = new System.IO.Compression.GZipStream(stream, System.IO.Compression.CompressionLevel.Fastest))
+            gzip.Write(Encoding.UTF8.GetBytes(text));
         return stream.ToArray();
     }
 }

@@ -42,7 +42,8 @@ public sealed class SuiteIdentityTests : IDisposable
         Write("tf/2", part, "b");
         Run(Setup);
         Assert.Equal(["tf/2 full seed 1", "tf/2 lora seed 1", "tf/2 random seed 1", "tf/2 kmer"], _trained);
-        Assert.All(_said, line => Assert.Contains($": {part}.csv changed since; what was there is kept in ", line, StringComparison.Ordinal));
+        Assert.All(
+            _said, line => Assert.Contains($": {part}.csv changed since; what was there is kept in ", line, StringComparison.Ordinal));
         Assert.Equal(4, _said.Count);
         Run(Setup);
         Assert.Equal(4, _trained.Count);
@@ -66,7 +67,8 @@ public sealed class SuiteIdentityTests : IDisposable
     public void What_is_read_as_the_same_is_the_same_wherever_it_lies_and_whatever_lies_beside_it()
     {
         string path = _folder["data/tf/2/test.csv"];
-        File.WriteAllText(path, File.ReadAllText(path).Replace("\n", "\r\n", StringComparison.Ordinal).Replace("sequence,label", "Sequence,label", StringComparison.Ordinal));
+        File.WriteAllText(path, File.ReadAllText(path).Replace("\n", "\r\n", StringComparison.Ordinal)
+            .Replace("sequence,label", "Sequence,label", StringComparison.Ordinal));
         File.WriteAllText(_folder["data/tf/2/notes.txt"], "nothing");
         File.WriteAllText(_folder["data/readme.md"], "nothing");
         using (var gzip = new GZipStream(File.Create(_folder["data/tf/2/dev.csv.gz"]), CompressionLevel.Fastest))
@@ -105,7 +107,9 @@ public sealed class SuiteIdentityTests : IDisposable
         Assert.Equal(6, _trained.Count);
         Assert.All(_said, line => Assert.Contains("the precision was f32 and is bf16", line, StringComparison.Ordinal));
         Clear();
-        Run(Setup with { Precision = "bf16", Recipe = new SuiteRecipe { LoraLearningRate = 5e-4, Common = new FineTuneOptions { Batch = 8, MaxNonFinite = 3 } } });
+        Run(Setup
+            with { Precision = "bf16",
+                Recipe = new SuiteRecipe { LoraLearningRate = 5e-4, Common = new FineTuneOptions { Batch = 8, MaxNonFinite = 3 } } });
         Assert.Equal(6, _trained.Count);
         Assert.All(_said, line => Assert.Contains(": batch was 32 and is 8;", line, StringComparison.Ordinal));
     }
@@ -145,10 +149,13 @@ public sealed class SuiteIdentityTests : IDisposable
     [Fact]
     public void A_result_that_does_not_say_what_it_is_of_is_run_again()
     {
-        foreach (string file in Directory.GetFiles(_folder["out/runs/tf_2"], "identity.json", SearchOption.AllDirectories)) File.Delete(file);
+        foreach (string file in Directory.GetFiles(_folder["out/runs/tf_2"], "identity.json", SearchOption.AllDirectories))
+            File.Delete(file);
         Run(Setup);
         Assert.Equal(["tf/2 full seed 1", "tf/2 lora seed 1", "tf/2 random seed 1", "tf/2 kmer"], _trained);
-        Assert.All(_said, line => Assert.Contains("an earlier version of the program kept it, without saying of which data", line, StringComparison.Ordinal));
+        Assert.All(
+            _said, line =>
+            Assert.Contains("an earlier version of the program kept it, without saying of which data", line, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -162,7 +169,8 @@ public sealed class SuiteIdentityTests : IDisposable
         Directory.Delete(_folder["out/runs/tf_2/kmer/seed-0"], recursive: true);
         Directory.CreateDirectory(_folder["out/runs/tf_2/kmer/seed-0"]);
         File.WriteAllText(_folder["out/runs/tf_2/kmer/seed-0/mine.txt"], "mine");
-        Assert.Contains("seed-0: holds files that are not of an evaluation", Assert.Throws<IOException>(() => Run(Setup)).Message, StringComparison.Ordinal);
+        Assert.Contains("seed-0: holds files that are not of an evaluation", Assert.Throws<IOException>(() => Run(Setup)).Message,
+            StringComparison.Ordinal);
         Assert.Equal("mine", File.ReadAllText(_folder["out/runs/tf_2/kmer/seed-0/mine.txt"]));
     }
 
@@ -186,7 +194,8 @@ public sealed class SuiteIdentityTests : IDisposable
     {
         Directory.CreateDirectory(_folder["data/" + task]);
         var text = new StringBuilder("sequence,label\n");
-        foreach ((int i, string row) in new[] { "GTACA", "CCATG", "TTGCA", "GGTAC" }.Index()) text.Append($"{(content == "a" ? "" : "A")}{row},{i % 2}\n");
+        foreach ((int i, string row) in new[] { "GTACA", "CCATG", "TTGCA", "GGTAC" }.Index())
+            text.Append($"{(content == "a" ? "" : "A")}{row},{i % 2}\n");
         File.WriteAllText(_folder[$"data/{task}/{part}.csv"], text.ToString());
     }
 

@@ -12,7 +12,8 @@ namespace Tests.FineTuning;
 public sealed class SuiteTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new Dnabert2Config { HiddenSize = 24 }, 1234, new ModelContent("weights", "config", "tokenizer"), new SuiteRecipe { Steps = 4 }, "f32");
+        "toy", new Dnabert2Config { HiddenSize = 24 }, 1234, new ModelContent("weights", "config", "tokenizer"),
+        new SuiteRecipe { Steps = 4 }, "f32");
 
     private readonly TempFolder _folder = new();
     private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
@@ -82,9 +83,11 @@ public sealed class SuiteTests : IDisposable
     public void Bad_data_of_any_task_is_found_before_the_first_training()
     {
         File.AppendAllText(_folder["data/splice/reconstructed/test.csv"], "ACGT,9\n");
-        Assert.Contains("the label '9' is not one of the classes", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the label '9' is not one of the classes", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
         WriteTask("splice/reconstructed", 2);
-        Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("there are 2 classes, and splice/reconstructed has 3", Assert.Throws<InvalidDataException>(() => Run()).Message,
+            StringComparison.Ordinal);
         Assert.Empty(_trained);
         Assert.False(Directory.Exists(_folder["out"]));
     }
@@ -102,8 +105,11 @@ public sealed class SuiteTests : IDisposable
         Assert.Equal(["mouse/0", "full", "1,2", "4", "1", "mcc"], row[..6]);
         Assert.Equal(((a + b) / 2).ToString("F2"), row[6]);
         Assert.Equal((Math.Abs(a - b) / Math.Sqrt(2)).ToString("F2"), row[7]);
-        Assert.Equal(("56.76", "mcc"), (row[Array.IndexOf(header, "paper: DNABERT-2")], row[Array.IndexOf(header, "paper: DNABERT-2") + 1]));
-        Assert.Equal(("30.55", "f1?"), (row[Array.IndexOf(header, "paper: DNABERT-2 w/o PT")], row[Array.IndexOf(header, "paper: DNABERT-2 w/o PT") + 1]));
+        Assert.Equal(
+            ("56.76", "mcc"), (row[Array.IndexOf(header, "paper: DNABERT-2")], row[Array.IndexOf(header, "paper: DNABERT-2") + 1]));
+        Assert.Equal(
+            ("30.55", "f1?"),
+            (row[Array.IndexOf(header, "paper: DNABERT-2 w/o PT")], row[Array.IndexOf(header, "paper: DNABERT-2 w/o PT") + 1]));
         string markdown = Encoding.UTF8.GetString(table.Markdown());
         Assert.Contains($"| mouse/0 | MCC | {(a + b) / 2:F2} ± ", markdown, StringComparison.Ordinal);
         Assert.Contains("| 30.55* |", markdown, StringComparison.Ordinal);
@@ -114,23 +120,28 @@ public sealed class SuiteTests : IDisposable
     public void The_table_says_by_which_model_and_recipe_and_what_is_otherwise_than_in_the_paper()
     {
         var table = new SuiteTable(Run(), Setup);
-        string[][] rows = [.. Encoding.UTF8.GetString(table.Tsv()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
+        string[][] rows =
+            [.. Encoding.UTF8.GetString(table.Tsv()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
         Assert.Single(rows.Select(row => row.Length).Distinct());
         // 5 training rows in batches of 32 are 1 step an epoch; the learning rate, the batch and the warm-up are the paper's.
         Assert.Equal(
             ["toy", "1234", "weights", "5", "4", "4", "4", "32", "3E-05", "50", "f32", "a device"],
-            Fields(1, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate", "warmup_steps", "precision", "device"));
+            Fields(1, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate",
+                "warmup_steps", "precision", "device"));
         Assert.Equal(["", "", "", "5", "4", "", "", "", "", "", "", "CPU"],
-            Fields(2, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate", "warmup_steps", "precision", "device"));
+            Fields(2, "model", "parameters", "model_sha256", "train_rows", "dev_rows", "epochs", "steps", "batch", "learning_rate",
+                "warmup_steps", "precision", "device"));
         Assert.Equal(
-            "5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810; a model of 1,234 parameters in place of the paper's of 117 million; "
-            + "2 seeds in place of 3; 4 steps in place of 1,000 steps",
+            "5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810; a model of 1,234 parameters in place of the paper's "
+            + "of 117 million; 2 seeds in place of 3; 4 steps in place of 1,000 steps",
             Fields(1, "deviations")[0]);
         string markdown = Encoding.UTF8.GetString(table.Markdown());
         Assert.Contains("The model: toy, 1,234 parameters, SHA-256 of its weights weights.", markdown, StringComparison.Ordinal);
-        Assert.Contains("| mouse/0 | full fine-tuning | 5, 4, 4 | 4 | 4 | 32 | 3E-05 | 50 | f32 | 1,2 | a device |", markdown, StringComparison.Ordinal);
+        Assert.Contains("| mouse/0 | full fine-tuning | 5, 4, 4 | 4 | 4 | 32 | 3E-05 | 50 | f32 | 1,2 | a device |", markdown,
+            StringComparison.Ordinal);
         Assert.Contains("\n- 2 seeds in place of 3\n", markdown, StringComparison.Ordinal);
-        Assert.Contains("\n- 5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810 (mouse/0)\n", markdown, StringComparison.Ordinal);
+        Assert.Contains(
+            "\n- 5, 4 and 4 rows of train, dev and test in place of 6,478, 810 and 810 (mouse/0)\n", markdown, StringComparison.Ordinal);
         Assert.Contains("\n- 4 steps in place of 5 epochs (splice/reconstructed full fine-tuning)\n", markdown, StringComparison.Ordinal);
 
         string[] Fields(int row, params string[] columns) => [.. columns.Select(column => rows[row][Array.IndexOf(rows[0], column)])];
@@ -146,7 +157,15 @@ public sealed class SuiteTests : IDisposable
     [InlineData("2 epochs in place of 1,000 steps")]
     public void Every_option_that_is_not_the_papers_is_a_deviation(string expected)
     {
-        var common = new FineTuneOptions { Batch = 16, LearningRate = 1e-3, WarmupSteps = 2, Dropout = 0, WeightDecay = 0, EvaluateEvery = 100 };
+        var common = new FineTuneOptions
+        {
+            Batch = 16,
+            LearningRate = 1e-3,
+            WarmupSteps = 2,
+            Dropout = 0,
+            WeightDecay = 0,
+            EvaluateEvery = 100,
+        };
         SuiteSetup setup = Setup with { Recipe = new SuiteRecipe { Common = common, Epochs = 2 } };
         Assert.Contains(expected, new SuiteTable(Run(), setup).Deviations().Select(line => line.Split(" (")[0]));
     }
@@ -157,7 +176,8 @@ public sealed class SuiteTests : IDisposable
         string[] notes = [.. new SuiteTable(Run(), Setup).DataNotes()];
         Assert.Equal(["mouse/0", "splice/reconstructed"], notes.Select(note => note.Split(':')[0]));
         Assert.Contains("test rows that are in train: 1 of 4; ", notes[0], StringComparison.Ordinal);
-        Assert.EndsWith("1 of 4 test rows are longer than 30 tokens and were truncated, as in the paper", notes[0], StringComparison.Ordinal);
+        Assert.EndsWith(
+            "1 of 4 test rows are longer than 30 tokens and were truncated, as in the paper", notes[0], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,7 +198,8 @@ public sealed class SuiteTests : IDisposable
         Assert.DoesNotContain("http", page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
         // One grid: a row for each task and a column for each method.
         XElement grid = html.Descendants("table").Single(t => t.Attribute("class")?.Value == "matrices");
-        Assert.Equal(["full fine-tuning", "6-mer logistic regression"], grid.Elements("tr").First().Elements("th").Skip(1).Select(cell => cell.Value));
+        Assert.Equal(["full fine-tuning", "6-mer logistic regression"],
+            grid.Elements("tr").First().Elements("th").Skip(1).Select(cell => cell.Value));
         Assert.Equal(["mouse/0", "splice/reconstructed"], grid.Elements("tr").Skip(1).Select(row => row.Element("th")!.Value));
         XElement[] matrices = [.. grid.Descendants(Svg + "svg")];
         Assert.Equal(4, matrices.Length);
@@ -212,7 +233,8 @@ public sealed class SuiteTests : IDisposable
         Assert.Contains("6-mer logistic regression, AUROC not defined", roc.Elements(Svg + "text").Select(text => text.Value));
         Assert.Contains("not defined: the test rows lack classes", roc.Elements(Svg + "text").Select(text => text.Value));
         Assert.Empty(roc.Elements(Svg + "polyline"));
-        string[] header = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[0].Split('\t'), row = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[1].Split('\t');
+        string[] header = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[0].Split('\t'),
+            row = Encoding.UTF8.GetString(table.Tsv()).Split('\n')[1].Split('\t');
         Assert.Equal(("", "0.00"), (row[Array.IndexOf(header, "auroc")], row[Array.IndexOf(header, "mcc")]));
     }
 
@@ -221,13 +243,17 @@ public sealed class SuiteTests : IDisposable
     {
         GueTask mouse = GueTasks.Find("mouse/0")!, splice = GueTasks.Find("splice/reconstructed")!;
         var recipe = new SuiteRecipe { Common = new FineTuneOptions { LearningRate = 2e-4, Batch = 16 }, LoraLearningRate = 3e-4 };
-        FineTuneOptions full = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Full, 7)), lora = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Lora, 7));
-        Assert.Equal((FineTuneMethod.Full, false, 7ul, 1000, 30, 2e-4, 16), (full.Method, full.RandomInitialization, full.Seed, full.Steps, full.MaxTokens, full.LearningRate, full.Batch));
+        FineTuneOptions full = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Full, 7)),
+            lora = recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Lora, 7));
+        Assert.Equal((FineTuneMethod.Full, false, 7ul, 1000, 30, 2e-4, 16),
+            (full.Method, full.RandomInitialization, full.Seed, full.Steps, full.MaxTokens, full.LearningRate, full.Batch));
         Assert.Equal((FineTuneMethod.Lora, false, 3e-4), (lora.Method, lora.RandomInitialization, lora.LearningRate));
         Assert.Equal(full with { RandomInitialization = true }, recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Random, 7)));
         FineTuneOptions epochs = (recipe with { Epochs = 2 }).OptionsOf(new SuiteRun(mouse, SuiteMethod.Full, 7));
         Assert.Equal((2, (int?)null, 30), (epochs.Epochs, epochs.Steps, epochs.MaxTokens));
-        Assert.Equal((5, (int?)null, 80), (recipe.OptionsOf(new SuiteRun(splice, SuiteMethod.Full, 7)) is var o ? (o.Epochs, o.Steps, o.MaxTokens) : default));
+        Assert.Equal(
+            (5, (int?)null, 80),
+            (recipe.OptionsOf(new SuiteRun(splice, SuiteMethod.Full, 7)) is var o ? (o.Epochs, o.Steps, o.MaxTokens) : default));
         Assert.Equal(9, (recipe with { Steps = 9 }).OptionsOf(new SuiteRun(splice, SuiteMethod.Full, 7)).Steps);
         Assert.Throws<ArgumentException>(() => recipe.OptionsOf(new SuiteRun(mouse, SuiteMethod.Kmer, 0)));
     }
@@ -245,13 +271,17 @@ public sealed class SuiteTests : IDisposable
         string paper = SharedData.Path("paper");
         int checkedNumbers = 0;
         foreach ((string file, string[] models) in new[]
-            { ("table6_gue_results.tsv", new[] { "DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2", "DNABERT-2 (further pre-trained on GUE)" }), ("table9_other_baselines.tsv", ["DNABERT-2 w/o PT", "CNN"]), ("table5_gue_plus.tsv", ["DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2"]) })
+            { ("table6_gue_results.tsv",
+                new[] { "DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2", "DNABERT-2 (further pre-trained on GUE)" }),
+                ("table9_other_baselines.tsv", ["DNABERT-2 w/o PT", "CNN"]),
+                ("table5_gue_plus.tsv", ["DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2"]) })
         {
             string[][] rows = [.. File.ReadLines(Path.Combine(paper, file)).Where(l => !l.StartsWith('#')).Select(l => l.Split('\t'))];
             foreach (string[] row in rows[1..].Where(r => models.Contains(r[0])))
                 for (int c = 1; c < row.Length; c++)
                 {
-                    double? found = PaperResults.Find(row[0].Replace(" (further pre-trained on GUE)", ", further pre-trained on GUE"), TaskOf(rows[0][c]))?.Percent;
+                    double? found = PaperResults.Find(
+                        row[0].Replace(" (further pre-trained on GUE)", ", further pre-trained on GUE"), TaskOf(rows[0][c]))?.Percent;
                     Assert.Equal(row[c] == "-" ? null : double.Parse(row[c]), found);
                     checkedNumbers++;
                 }
@@ -262,7 +292,8 @@ public sealed class SuiteTests : IDisposable
         static string TaskOf(string column) => column switch
         {
             "fungi" or "virus" => "GUE+/" + column,
-            _ when column.StartsWith("EPI", StringComparison.Ordinal) => "GUE+/EPI/" + new[] { "GM12878", "HeLa-S3", "HUVEC", "IMR90", "K562", "NHEK" }[column[3] - '0'],
+            _ when column.StartsWith("EPI", StringComparison.Ordinal) =>
+                "GUE+/EPI/" + new[] { "GM12878", "HeLa-S3", "HUVEC", "IMR90", "K562", "NHEK" }[column[3] - '0'],
             _ => column,
         };
     }
@@ -286,7 +317,9 @@ public sealed class SuiteTests : IDisposable
     {
         string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
         foreach (string word in new[] { "NaN", "\u221e", "Infinity" }) Assert.DoesNotContain(word, page, StringComparison.Ordinal);
-        return (page, XElement.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal)));
+        return (page,
+            XElement.Parse(
+                page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal)));
     }
 
     private void WriteTask(string name, int classes)

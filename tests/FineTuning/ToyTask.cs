@@ -55,7 +55,8 @@ internal sealed class ToyTask : IDisposable
                     TaskKind.MultiLabel => a == 2 ? "x;y" : a == 1 ? "x" : "",
                     _ => (a - 0.5).ToString(CultureInfo.InvariantCulture),
                 };
-                csv.Append(Bases(seed + (ulong)(100 * i), a)).Append(pairs ? "," + Bases(seed + (ulong)(100 * i) + 7, a) : "").Append(',').Append(label).Append('\n');
+                csv.Append(Bases(seed + (ulong)(100 * i), a)).Append(pairs ? "," + Bases(seed + (ulong)(100 * i) + 7, a) : "").Append(',')
+                    .Append(label).Append('\n');
             }
 
             File.WriteAllText(Path.Combine(this[name], part + ".csv"), csv.ToString());
@@ -71,6 +72,8 @@ internal sealed class ToyTask : IDisposable
     private static string Bases(ulong seed, int richness)
     {
         var random = new Philox(seed, 1, 0);
-        return string.Concat(Enumerable.Range(0, 40).Select(i => random.Word((ulong)i) % 8 < 3 * (uint)richness ? 'A' : "CGT"[(int)(random.Word((ulong)i + 100) % 3)]));
+        return string.Concat(
+            Enumerable.Range(0, 40)
+            .Select(i => random.Word((ulong)i) % 8 < 3 * (uint)richness ? 'A' : "CGT"[(int)(random.Word((ulong)i + 100) % 3)]));
     }
 }

@@ -77,13 +77,15 @@ public sealed class AdapterBaseTests : IClassFixture<AdapterBaseTests.Trained>, 
     public void A_base_of_which_one_value_differs_is_refused_by_every_verb(string verb)
     {
         string at = NewBase(Changed("bert.encoder.layer.1.mlp.wo.weight")), task = Path.Combine(Samples, "task");
-        string output = _folder[verb is "embed" or "predict" or "variants" or "attribute" ? "out.tsv" : "out"], vcf = Path.Combine(Samples, "sample.vcf");
+        string output = _folder[verb is "embed" or "predict" or "variants" or "attribute" ? "out.tsv" : "out"],
+            vcf = Path.Combine(Samples, "sample.vcf");
         string[] line = verb switch
         {
             "merge-lora" or "convert" => [verb, _trained.Adapter, "-o", output],
             "variants" => [verb, vcf, "--genome", ToyModel.SamplePath, "--model", _trained.Adapter, "-o", output],
             "finetune" or "evaluate" => [verb, "--data", task, "-o", output, "--model", _trained.Adapter, "--steps", "1"],
-            "pretrain" => [verb, ToyModel.SamplePath, "-o", output, "--from", _trained.Adapter, "--steps", "1", "--warmup", "0", "--max-bases", "99"],
+            "pretrain" =>
+                [verb, ToyModel.SamplePath, "-o", output, "--from", _trained.Adapter, "--steps", "1", "--warmup", "0", "--max-bases", "99"],
             "bench" => [verb, "--model", _trained.Adapter],
             _ => [verb, ToyModel.SamplePath, "--model", _trained.Adapter, "-o", output],
         };

@@ -51,7 +51,8 @@ public sealed class AdapterTests : IDisposable
     {
         double scale = stabilised ? 6 / Math.Sqrt(3) : 2;
         (_adapter.Config["use_dora"], _adapter.Config["use_rslora"]) = (true, stabilised);
-        _adapter.Add(First, scale, dora: true).Add(Second, scale, dora: true).Add(PlainAdapter.Layer + "1.mlp.gated_layers", scale, dora: true).AssertIsTheExpectedModel();
+        _adapter.Add(First, scale, dora: true).Add(Second, scale, dora: true)
+            .Add(PlainAdapter.Layer + "1.mlp.gated_layers", scale, dora: true).AssertIsTheExpectedModel();
     }
 
     [Fact]
@@ -84,7 +85,9 @@ public sealed class AdapterTests : IDisposable
     public void Trained_biases_of_the_targets_come_along(string suffix)
     {
         _adapter.Config["bias"] = "lora_only";
-        _adapter.Add(First, 2).Add(Second, 2).Save(First + ".bias", Prefix + First + suffix).Save(Second + ".bias", Prefix + Second + suffix).AssertIsTheExpectedModel();
+        _adapter.Add(First, 2).Add(Second, 2).Save(First + ".bias", Prefix + First + suffix)
+            .Save(Second + ".bias", Prefix + Second + suffix)
+            .AssertIsTheExpectedModel();
         _adapter.Weights.Remove(Prefix + Second + suffix);
         Assert.Contains($"missing: {Second}.bias [72]", _adapter.Refusal(), StringComparison.Ordinal);
     }
@@ -94,8 +97,12 @@ public sealed class AdapterTests : IDisposable
     {
         _adapter.Config["bias"] = "all";
         _adapter.Config["modules_to_save"] = new JsonArray("classifier");
-        foreach (string parameter in Tensors.Read(Path.Combine(_adapter.Base, "model.safetensors")).Keys.Where(k => k.EndsWith(".bias", StringComparison.Ordinal)))
-            _adapter.Save(parameter, Prefix + (parameter.Contains("Wqkv", StringComparison.Ordinal) ? parameter.Replace(".bias", ".base_layer.bias", StringComparison.Ordinal) : parameter));
+        foreach (string parameter in Tensors.Read(Path.Combine(_adapter.Base, "model.safetensors")).Keys.Where(
+            k => k.EndsWith(".bias", StringComparison.Ordinal)))
+            _adapter.Save(
+                parameter, Prefix
+                + (parameter.Contains("Wqkv", StringComparison.Ordinal)
+                    ? parameter.Replace(".bias", ".base_layer.bias", StringComparison.Ordinal) : parameter));
         // What PEFT writes besides of a module that is saved: the bias once more, and the one before training.
         _adapter.Weights[Prefix + "classifier.modules_to_save.bias"] = _adapter.Weights[Prefix + "classifier.bias"];
         _adapter.Weights.Draw(Prefix + "classifier.original_module.bias", 1, 1, 3);
@@ -109,10 +116,12 @@ public sealed class AdapterTests : IDisposable
     {
         _adapter.Config["modules_to_save"] = new JsonArray("LayerNorm", "word_embeddings");
         foreach (string parameter in Tensors.Read(Path.Combine(_adapter.Base, "model.safetensors")).Keys.Where(
-            k => k.Contains("LayerNorm", StringComparison.Ordinal) || k.Contains("word_embeddings", StringComparison.Ordinal))) _adapter.Save(parameter);
+            k => k.Contains("LayerNorm", StringComparison.Ordinal)
+            || k.Contains("word_embeddings", StringComparison.Ordinal))) _adapter.Save(parameter);
         _adapter.Add(First, 2).Add(Second, 2).AssertIsTheExpectedModel();
         _adapter.Weights.Remove(Prefix + "bert.embeddings.LayerNorm.weight");
-        Assert.Contains("missing: bert.embeddings.LayerNorm.weight [24], which modules_to_save names", _adapter.Refusal(), StringComparison.Ordinal);
+        Assert.Contains(
+            "missing: bert.embeddings.LayerNorm.weight [24], which modules_to_save names", _adapter.Refusal(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -123,7 +132,8 @@ public sealed class AdapterTests : IDisposable
     {
         _adapter.Add(First, 2).Add(Second, 2).Classes(3);
         Tensors renamed = _adapter.Weights.Rename(name => wrapper + name.Replace("lora_A.", "lora_A.default.", StringComparison.Ordinal)
-            .Replace("lora_B.", "lora_B.default.", StringComparison.Ordinal).Replace("classifier.", "classifier.modules_to_save.default.", StringComparison.Ordinal));
+            .Replace("lora_B.", "lora_B.default.", StringComparison.Ordinal)
+            .Replace("classifier.", "classifier.modules_to_save.default.", StringComparison.Ordinal));
         _adapter.Weights.Clear();
         foreach ((string name, (int[], float[]) tensor) in renamed) _adapter.Weights.Add(name, tensor);
         _adapter.AssertIsTheExpectedModel();
@@ -140,7 +150,8 @@ public sealed class AdapterTests : IDisposable
         _adapter.Config["task_type"] = "FEATURE_EXTRACTION";
         Assert.Equal(expected, Embed(_adapter.Write(torch: true).Folder));
         Assert.NotEqual(expected, Embed(_adapter.Base));
-        Assert.Contains("FEATURE_EXTRACTION", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_adapter.Folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("FEATURE_EXTRACTION", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_adapter.Folder)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -213,7 +224,8 @@ public sealed class AdapterTests : IDisposable
     {
         Assert.Contains(
             $"missing: the factors of {Second}, which target_modules names", _adapter.Add(First, 2).Refusal(), StringComparison.Ordinal);
-        _adapter.Add(Second, 2).Weights.Draw($"{Prefix}bert.encoder.layer.0.query.lora_A.weight", 1, 1, 3, 24).Draw($"{Prefix}bert.encoder.layer.0.query.lora_B.weight", 1, 1, 24, 3);
+        _adapter.Add(Second, 2).Weights.Draw($"{Prefix}bert.encoder.layer.0.query.lora_A.weight", 1, 1, 3, 24)
+            .Draw($"{Prefix}bert.encoder.layer.0.query.lora_B.weight", 1, 1, 24, 3);
         Assert.Contains("bert.encoder.layer.0.query is not a layer of the base model", _adapter.Refusal(), StringComparison.Ordinal);
         _adapter.Weights.Remove($"{Prefix}bert.encoder.layer.0.query.lora_A.weight");
         Assert.Contains("bert.encoder.layer.0.query has lora_B without its other factor", _adapter.Refusal(), StringComparison.Ordinal);
@@ -223,7 +235,8 @@ public sealed class AdapterTests : IDisposable
     public void A_magnitude_that_is_missing_is_named()
     {
         _adapter.Config["use_dora"] = true;
-        Assert.Contains($"{Second} has no lora_magnitude_vector", _adapter.Add(First, 2, dora: true).Add(Second, 2).Refusal(), StringComparison.Ordinal);
+        Assert.Contains($"{Second} has no lora_magnitude_vector", _adapter.Add(First, 2, dora: true).Add(Second, 2).Refusal(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -238,7 +251,8 @@ public sealed class AdapterTests : IDisposable
     public void A_lost_pooler_is_named_and_the_encoder_can_be_used_all_the_same()
     {
         Tensors weights = Tensors.Read(Path.Combine(_adapter.Base, "model.safetensors"));
-        weights.Rename(name => name.Contains("pooler", StringComparison.Ordinal) || name.StartsWith("classifier", StringComparison.Ordinal) ? null : name)
+        weights.Rename(name => name.Contains("pooler", StringComparison.Ordinal) || name.StartsWith("classifier", StringComparison.Ordinal)
+            ? null : name)
             .Write(Path.Combine(_adapter.Base, "model.safetensors"));
         _adapter.Add(First, 2).Add(Second, 2).Classes(2).Write();
         string message = Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_adapter.Folder)).Message;

@@ -76,7 +76,8 @@ public sealed class EveryFolderTests : IDisposable
     public void A_run_of_pre_training_stands_for_its_last_checkpoint_and_says_so()
     {
         ToolRun.Of(
-            "pretrain", ToyModel.SamplePath, "--from", _folder["plain"], "-o", _folder["run"], "--steps", "2", "--batch", "4", "--warmup", "0", "--lr", "1e-4",
+            "pretrain", ToyModel.SamplePath, "--from", _folder["plain"], "-o", _folder["run"], "--steps", "2", "--batch", "4", "--warmup",
+            "0", "--lr", "1e-4",
             "--max-bases", "100", "--held-out", "0", "--threads", "1").Succeeds();
         string last = _folder["run/checkpoints/step-00000002"];
         string[] expected = ToolRun.Of("embed", ToyModel.SamplePath, "--model", last).Succeeds().Lines;
@@ -120,17 +121,20 @@ public sealed class EveryFolderTests : IDisposable
     /// <summary>The plain model in two files with an index.</summary>
     private void Shards()
     {
-        Rewrite("shards", name => name, name => name.Contains("layer.1.", StringComparison.Ordinal) ? "part-2.safetensors" : "part-1.safetensors");
+        Rewrite("shards", name => name, name => name.Contains("layer.1.", StringComparison.Ordinal)
+            ? "part-2.safetensors" : "part-1.safetensors");
     }
 
     /// <summary>Copies the plain model, with other names of its tensors or in several files.</summary>
     private void Rewrite(string folder, Func<string, string> rename, Func<string, string>? fileOf = null)
     {
         Directory.CreateDirectory(_folder[folder]);
-        foreach (string file in (string[])["config.json", "tokenizer.json"]) File.Copy(_folder["plain/" + file], _folder[$"{folder}/{file}"]);
+        foreach (string file in (string[])["config.json", "tokenizer.json"])
+            File.Copy(_folder["plain/" + file], _folder[$"{folder}/{file}"]);
         using WeightFile weights = WeightFile.Open(_folder["plain/model.safetensors"]);
         var map = new JsonObject();
-        foreach (IGrouping<string, WeightEntry> part in weights.Entries.GroupBy(e => fileOf?.Invoke(e.Name) ?? "model.safetensors").ToArray())
+        foreach (IGrouping<string, WeightEntry> part in weights.Entries.GroupBy(
+            e => fileOf?.Invoke(e.Name) ?? "model.safetensors").ToArray())
         {
             (WeightEntry Entry, string Name)[] named = [.. part.Select(e => (e, rename(e.Name)))];
             using var writer = new SafetensorsWriter(

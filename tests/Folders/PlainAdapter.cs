@@ -53,12 +53,20 @@ internal sealed class PlainAdapter : IDisposable
     {
         (int[] shape, float[] w) = _expected[layer + ".weight"];
         (int outputs, int inputs) = (shape[0], shape[1]);
-        Weights.Draw($"{Prefix}{layer}.lora_A.weight", 3 * layer.Length, 0.5, rank, inputs).Draw($"{Prefix}{layer}.lora_B.weight", layer.Length, 0.4, outputs, rank);
-        float[] a = Weights[$"{Prefix}{layer}.lora_A.weight"].Values, b = Weights[$"{Prefix}{layer}.lora_B.weight"].Values, merged = new float[w.Length];
-        float[]? lengths = !dora ? null : Weights.Draw($"{Prefix}{layer}.lora_magnitude_vector", layer.Length + 1, 1, outputs)[$"{Prefix}{layer}.lora_magnitude_vector"].Values;
+        Weights.Draw($"{Prefix}{layer}.lora_A.weight", 3 * layer.Length, 0.5, rank, inputs)
+            .Draw($"{Prefix}{layer}.lora_B.weight", layer.Length, 0.4, outputs, rank);
+        float[] a = Weights[$"{Prefix}{layer}.lora_A.weight"].Values, b = Weights[$"{Prefix}{layer}.lora_B.weight"].Values,
+            merged = new float[w.Length];
+        float[]? lengths = !dora
+            ? null
+            : Weights.Draw(
+                $"{Prefix}{layer}.lora_magnitude_vector", layer.Length + 1, 1, outputs)[$"{Prefix}{layer}.lora_magnitude_vector"].Values;
         for (int o = 0; o < outputs; o++)
         {
-            double[] row = [.. Enumerable.Range(0, inputs).Select(i => w[(o * inputs) + i] + (scale * Enumerable.Range(0, rank).Sum(k => (double)b[(o * rank) + k] * a[(k * inputs) + i])))];
+            double[] row = [
+                .. Enumerable.Range(0, inputs)
+                .Select(i => w[(o * inputs) + i]
+                    + (scale * Enumerable.Range(0, rank).Sum(k => (double)b[(o * rank) + k] * a[(k * inputs) + i])))];
             double length = lengths is null ? 1 : lengths[o] / Math.Sqrt(row.Sum(x => x * x));
             for (int i = 0; i < inputs; i++) merged[(o * inputs) + i] = (float)(length * row[i]);
         }
@@ -102,7 +110,8 @@ internal sealed class PlainAdapter : IDisposable
         Write();
         LoraMerge.Merge(Folder, this["merged"]);
         Directory.CreateDirectory(this["expected"]);
-        foreach (string name in (string[])["config.json", "tokenizer.json"]) File.Copy(Path.Combine(this["merged"], name), this["expected/" + name], overwrite: true);
+        foreach (string name in (string[])["config.json", "tokenizer.json"])
+            File.Copy(Path.Combine(this["merged"], name), this["expected/" + name], overwrite: true);
         _expected.Write(this["expected/model.safetensors"]);
         float[] expected = Logits(this["expected"]), before = Logits(Base);
         Assert.True(before.Length != expected.Length || before.Zip(

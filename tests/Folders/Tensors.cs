@@ -31,7 +31,9 @@ internal sealed class Tensors : Dictionary<string, (int[] Shape, float[] Values)
     public Tensors Draw(string name, int seed, double size, params int[] shape)
     {
         var random = new Random(seed);
-        this[name] = (shape, [.. Enumerable.Range(0, shape.Aggregate(1, (a, b) => a * b)).Select(_ => (float)(size * ((2 * random.NextDouble()) - 1)))]);
+        this[name] = (
+            shape, [.. Enumerable.Range(0, shape.Aggregate(1, (a, b) => a * b))
+                .Select(_ => (float)(size * ((2 * random.NextDouble()) - 1)))]);
         return this;
     }
 

@@ -88,8 +88,11 @@ internal sealed partial class FuzzRun(FuzzTarget target, int seed, params IEnume
             outcome = $"{e.GetType().Name} {Shape(e.Message)}";
             if (_unreached.Count > 0 && !_outcomes.Contains(outcome))
                 _unreached.RemoveAll(source => Names($"{e.StackTrace} {e.InnerException?.StackTrace}", source));
-            if (Array.IndexOf(target.Documented, e.GetType()) < 0) fault = $"{e.GetType().Name}: {e.Message} {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains(" Dnabert2", StringComparison.Ordinal) || l.Contains(" Engine", StringComparison.Ordinal))}";
-            else if (!e.Message.Contains(target.Named, StringComparison.Ordinal)) fault = $"the message does not name the file: {e.Message}";
+            string? place = e.StackTrace?.Split('\n').FirstOrDefault(
+                l => l.Contains(" Dnabert2", StringComparison.Ordinal) || l.Contains(" Engine", StringComparison.Ordinal));
+            if (Array.IndexOf(target.Documented, e.GetType()) < 0) fault = $"{e.GetType().Name}: {e.Message} {place}";
+            else if (!e.Message.Contains(target.Named, StringComparison.Ordinal))
+                fault = $"the message does not name the file: {e.Message}";
             else if (e.Message.Length > LongestMessage) fault = $"a message of {e.Message.Length} characters: {e.Message[..200]}";
         }
         catch (Xunit.Sdk.XunitException e)

@@ -22,9 +22,12 @@ public sealed partial class FuzzTargets
         const string small = """
             {"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":0,"content":"[UNK]","special":true,"normalized":false},
             {"id":7,"content":"GG","special":false,"normalized":true}],"normalizer":null,"pre_tokenizer":{"type":"Whitespace"},
-            "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"C","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
-            "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"C":{"id":"C","ids":[1],"tokens":["A"]}}},
-            "decoder":null,"model":{"type":"BPE","dropout":null,"unk_token":"[UNK]","vocab":{"[UNK]":0,"A":1,"C":2,"G":3,"T":4,"AC":5,"ACG":6},
+            "post_processor":{"type":"TemplateProcessing",
+            "single":[{"SpecialToken":{"id":"C","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
+            "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+            "special_tokens":{"C":{"id":"C","ids":[1],"tokens":["A"]}}},
+            "decoder":null,"model":{"type":"BPE","dropout":null,"unk_token":"[UNK]",
+            "vocab":{"[UNK]":0,"A":1,"C":2,"G":3,"T":4,"AC":5,"ACG":6},
             "merges":["A C",["AC","G"]]}}
             """;
         return new FuzzTarget("tokenizer.json", [Bytes(small), File.ReadAllBytes(ToyModel.TokenizerPath)], Mutation.OfJson, input =>
@@ -43,14 +46,22 @@ public sealed partial class FuzzTargets
     {
         var text = new StringBuilder();
         foreach (string sample in new[] { "ACGTACGGTACN", "GGGG ACG", "é[UNK]\ud83d\ude00A" })
-            text.Append(string.Join(',', tokenizer.Encode(sample).Ids.ToArray())).Append('|').Append(string.Join(',', tokenizer.Encode(sample, "ACG").Ids.ToArray())).Append('|');
+            text.Append(string.Join(',', tokenizer.Encode(sample).Ids.ToArray())).Append('|')
+                .Append(string.Join(',', tokenizer.Encode(sample, "ACG").Ids.ToArray())).Append('|');
         List<int> ids = [];
         tokenizer.EncodeSequence("ACGTTGCANNACGGG"u8, ids);
         return text.Append(tokenizer.Decode(ids.ToArray())).ToString();
     }
 
     private FuzzTarget Config() => new(
-        "config.json", [ModelFolder.Config(new Dnabert2Config()), Bytes("""{"vocab_size":9,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":4,"id2label":{"0":"a"},"auto_map":{"x":[1]}}""")],
+        "config.json",
+        [
+            ModelFolder.Config(new Dnabert2Config()),
+            Bytes("""
+                {"vocab_size":9,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":4,
+                "id2label":{"0":"a"},"auto_map":{"x":[1]}}
+                """),
+        ],
         Mutation.OfJson, input =>
         {
             Dnabert2Config config = Read(input);
@@ -64,7 +75,13 @@ public sealed partial class FuzzTargets
     { Named = "c.json" };
 
     private FuzzTarget Task() => new(
-        "task", [Bytes("""{"id2label":{"0":"a","1":"b","2":"c"},"label2id":{"a":0},"problem_type":"single_label_classification","dnabert2_max_tokens":20}""")],
+        "task",
+        [
+            Bytes("""
+                {"id2label":{"0":"a","1":"b","2":"c"},"label2id":{"a":0},"problem_type":"single_label_classification",
+                "dnabert2_max_tokens":20}
+                """),
+        ],
         Mutation.OfJson, input =>
         {
             Directory.CreateDirectory(_folder["task"]);
@@ -93,7 +110,9 @@ public sealed partial class FuzzTargets
                 File.WriteAllBytes(Path.Combine(written, "config.json"), ModelOrigin.Bytes(origin.Config(own, 3, "float32")));
                 origin.WriteFiles(written, limit, null);
                 Assert.Equal(limit, ModelOrigin.MaxTokensOf(Path.Combine(written, ModelOrigin.TokenizerConfig), 4, int.MaxValue));
-                Assert.Equal(SmallModels.Config, Dnabert2Config.Load(Path.Combine(written, "config.json")) with { NumLabels = SmallModels.Config.NumLabels });
+                Assert.Equal(
+                    SmallModels.Config, Dnabert2Config.Load(Path.Combine(written, "config.json"))
+                    with { NumLabels = SmallModels.Config.NumLabels });
                 return $"{limit} {File.ReadAllText(Path.Combine(written, "config.json"))}";
             }
             finally
@@ -114,7 +133,8 @@ public sealed partial class FuzzTargets
         (config["model_type"], config["auto_map"], config["torch_dtype"]) = ("bert", map, "float32");
         File.WriteAllText(path, config.ToJsonString());
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """
-            {"model_max_length":64,"tokenizer_class":"PreTrainedTokenizerFast","auto_map":{"AutoTokenizer":["t.T",null]},"do_lower_case":false}
+            {"model_max_length":64,"tokenizer_class":"PreTrainedTokenizerFast",
+            "auto_map":{"AutoTokenizer":["t.T",null]},"do_lower_case":false}
             """);
     }
 
@@ -187,18 +207,21 @@ public sealed partial class FuzzTargets
     }
 
     // Of a path in the file that leads nowhere.
-    private static readonly Type[] OfFolders = [typeof(InvalidDataException), typeof(IOException), typeof(FileNotFoundException), typeof(DirectoryNotFoundException)];
+    private static readonly Type[] OfFolders =
+        [typeof(InvalidDataException), typeof(IOException), typeof(FileNotFoundException), typeof(DirectoryNotFoundException)];
 
     /// <summary>The names and expressions of an adapter's configuration, matched with the names of layers.</summary>
     private FuzzTarget Patterns() => new(
         "patterns",
         [
             Bytes("""
-                {"peft_type":"LORA","r":8,"lora_alpha":16,"rank_pattern":{"layer.0.attention.self.Wqkv":4,"^bert\\.encoder\\.layer\\.(1|2)\\..*":2},
+                {"peft_type":"LORA","r":8,"lora_alpha":16,
+                "rank_pattern":{"layer.0.attention.self.Wqkv":4,"^bert\\.encoder\\.layer\\.(1|2)\\..*":2},
                 "alpha_pattern":{".*mlp.*":3,"wo":5},"target_modules":".*(Wqkv|wo)"}
                 """),
             Bytes("""
-                {"peft_type":"LORA","task_type":"SEQ_CLS","base_model_name_or_path":"x/y","r":8,"lora_alpha":16,"use_rslora":true,"use_dora":true,
+                {"peft_type":"LORA","task_type":"SEQ_CLS","base_model_name_or_path":"x/y","r":8,"lora_alpha":16,
+                "use_rslora":true,"use_dora":true,
                 "bias":"lora_only","modules_to_save":["classifier","pooler"],"target_modules":["Wqkv","mlp.wo"],"exclude_modules":"x",
                 "layers_to_transform":[0,1],"layers_pattern":"layer"}
                 """),
@@ -219,7 +242,11 @@ public sealed partial class FuzzTargets
     // As models have them, and the longest that a weight file may have, over and over.
     private static readonly string[] Modules =
     [
-        .. Enumerable.Range(0, 12).SelectMany(i => new[] { "attention.self.Wqkv", "attention.output.dense", "mlp.gated_layers", "mlp.wo" }.Select(end => $"bert.encoder.layer.{i}.{end}")),
+        .. Enumerable.Range(0, 12)
+        .SelectMany(
+            i =>
+                new[] { "attention.self.Wqkv", "attention.output.dense", "mlp.gated_layers", "mlp.wo" }.Select(
+                    end => $"bert.encoder.layer.{i}.{end}")),
         .. Enumerable.Range(0, 2).Select(i => string.Concat(Enumerable.Range(0, 300).Select(j => "ab.cd"[(i + (j * j) + (j / 7)) % 5]))),
     ];
 }

@@ -21,15 +21,23 @@ public sealed partial class FuzzTargets
     /// <summary>A command line with an argument on each line; nothing is run.</summary>
     private FuzzTarget CommandLines()
     {
-        Terminal terminal = new() { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null, Gpus = new Gpus(() => ([], "none here"), (_, _) => (null, "none here")) };
+        Terminal terminal = new()
+        {
+            Input = Stream.Null,
+            Output = Stream.Null,
+            Error = TextWriter.Null,
+            Gpus = new Gpus(() => ([], "none here"), (_, _) => (null, "none here")),
+        };
         var debug = new Option<bool>("--debug") { Recursive = true };
         return new FuzzTarget(
             "command lines",
             [
                 Bytes("embed\nx.fa\n-o\ny.npy\n--on-n\nsplit\n--max-record-bases=5\n--device\nauto\n--threads=1"),
                 Bytes("predict\n--model\nm\nx.fa\n--threads\n3\n--rc-average\n--batch-tokens\n7"),
-                Bytes("pretrain\na=x.fa\ny.fa\n-o\nrun\n--weight\na=2\n--weight\ny=0.5\n--steps\n3\n--lr=1e-3\n--decay\ncosine\n--dtype\nbf16\n--recompute"),
-                Bytes("finetune\n--model\nm\n--data\nd\n-o\nrun\n--lora\nr=4\n--seeds\n1,2\n--class-weights\nbalanced\n--clip\n0\n--method\nlora"),
+                Bytes("pretrain\na=x.fa\ny.fa\n-o\nrun\n--weight\na=2\n--weight\ny=0.5\n"
+                    + "--steps\n3\n--lr=1e-3\n--decay\ncosine\n--dtype\nbf16\n--recompute"),
+                Bytes("finetune\n--model\nm\n--data\nd\n-o\nrun\n--lora\nr=4\n--seeds\n1,2\n"
+                    + "--class-weights\nbalanced\n--clip\n0\n--method\nlora"),
                 Bytes("evaluate\n--suite\ngue\n--data\nd\n-o\nout\n--tasks\nmouse/0\n--seeds\n1,2\n--methods\nfull,kmer\n--lora-lr\n0.1"),
                 Bytes("attribute\nx.fa\n--region\n1-5\n--window\n64\n--class\nb\n--target\nclass"),
                 Bytes("variants\nx.vcf\n-g\ny.fa\n--on-mismatch\nerror\n--device=cuda:1"),
@@ -40,7 +48,8 @@ public sealed partial class FuzzTargets
             ],
             Mutation.OfText, input =>
             {
-                string[] args = [.. Encoding.Latin1.GetString(input).Split('\n').Select(line => line[..Math.Min(line.Length, LongestArgument)])];
+                string[] args =
+                    [.. Encoding.Latin1.GetString(input).Split('\n').Select(line => line[..Math.Min(line.Length, LongestArgument)])];
                 // First what is understood later: what belongs to no verb does not hide it.
                 string applied = Applied(args[0], args, terminal);
                 ParseResult parsed = CommandLineTool.Commands(
@@ -58,14 +67,16 @@ public sealed partial class FuzzTargets
     /// <summary>What the options of a verb come to that are understood when it runs.</summary>
     private static string Applied(string verb, string[] args, Terminal terminal)
     {
-        (RecipeFlags pretrain, FinetuneFlags finetune, Compute compute) = (new RecipeFlags(), new FinetuneFlags(), new Compute(terminal, training: false));
+        (RecipeFlags pretrain, FinetuneFlags finetune, Compute compute) =
+            (new RecipeFlags(), new FinetuneFlags(), new Compute(terminal, training: false));
         Command command = new(verb) { TreatUnmatchedTokensAsErrors = false };
         IEnumerable<Option> options = verb switch { "pretrain" => pretrain.Options, "finetune" => finetune.Options, _ => compute.Options };
         foreach (Option option in options) command.Add(option);
         ParseResult parsed = command.Parse(args[1..], new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0) throw new UsageException(parsed.Errors[0].Message);
         if (verb == "pretrain")
-            return $"{pretrain.Apply(parsed, new PretrainOptions())} {pretrain.Apply(parsed, new CorpusOptions())} {pretrain.Apply(parsed, new Dnabert2Config())}";
+            return $"{pretrain.Apply(parsed, new PretrainOptions())} {pretrain.Apply(parsed, new CorpusOptions())} "
+                + $"{pretrain.Apply(parsed, new Dnabert2Config())}";
         if (verb == "finetune") return $"{finetune.Apply(parsed, new FineTuneOptions())} {string.Join(',', finetune.Seeds(parsed).Seeds)}";
         if (compute.Threads(parsed) is 0 or > 1) return $"{compute.PrecisionOf(parsed)}";
         compute.Open(parsed).Dispose();
@@ -76,8 +87,10 @@ public sealed partial class FuzzTargets
     private FuzzTarget Options() => new(
         "options",
         [
-            Bytes("lora r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*"), Bytes("source yeast=a/b.fa.gz"), Bytes("region chr1:40-80"), Bytes("region 1-2"),
-            Bytes("variant window:256"), Bytes("variant softcap:30"), Bytes("variant rotary:128"), "shapes 32x128,8×512"u8.ToArray(), Bytes("seeds 1,2,18446744073709551615"),
+            Bytes("lora r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*"), Bytes("source yeast=a/b.fa.gz"),
+            Bytes("region chr1:40-80"), Bytes("region 1-2"),
+            Bytes("variant window:256"), Bytes("variant softcap:30"), Bytes("variant rotary:128"), "shapes 32x128,8×512"u8.ToArray(),
+            Bytes("seeds 1,2,18446744073709551615"),
         ],
         Mutation.OfText, input =>
         {

@@ -52,7 +52,11 @@ public sealed partial class FuzzTargets
     {
         string folder = _corpus.Value["corpus"], path = Path.Combine(folder, "corpus.json");
         byte[] seed = File.ReadAllBytes(path);
-        return new FuzzTarget("corpus.json", [seed], Mutation.OfJson, input => Opened(folder, path, seed, input)) { Named = folder, Memory = (64 << 20, 2000) };
+        return new FuzzTarget("corpus.json", [seed], Mutation.OfJson, input => Opened(folder, path, seed, input))
+        {
+            Named = folder,
+            Memory = (64 << 20, 2000),
+        };
     }
 
     private FuzzTarget Shard()
@@ -67,7 +71,8 @@ public sealed partial class FuzzTargets
         {
             // With an index that was made to fit, so that more than the checksum is asked.
             if (input.Length >= 16)
-                (entry["windows"], entry["tokens"]) = (BinaryPrimitives.ReadUInt32LittleEndian(input.AsSpan(8)), BinaryPrimitives.ReadUInt32LittleEndian(input.AsSpan(12)));
+                (entry["windows"], entry["tokens"]) = (
+                    BinaryPrimitives.ReadUInt32LittleEndian(input.AsSpan(8)), BinaryPrimitives.ReadUInt32LittleEndian(input.AsSpan(12)));
             entry["sha256"] = FileHash.Of(input);
             try
             {
@@ -142,7 +147,8 @@ public sealed partial class FuzzTargets
             finally
             {
                 Assert.Equal(refused is null, claimed.Length > 0);
-                foreach (string file in new[] { "train.csv", "of-others.txt" }) Assert.Equal(file, File.ReadAllText(Path.Combine(folder, file)));
+                foreach (string file in new[] { "train.csv", "of-others.txt" })
+                    Assert.Equal(file, File.ReadAllText(Path.Combine(folder, file)));
                 if (refused is not null) Assert.Equal(input, File.ReadAllBytes(path));
             }
 
@@ -206,10 +212,13 @@ public sealed partial class FuzzTargets
     {
         string folder = _folder["log"], path = Path.Combine(folder, file);
         Directory.CreateDirectory(folder);
-        const string train = "step,loss,learning_rate,gradient_norm,masked_tokens,tokens,seconds,tokens_per_second,skipped\n1,4.5,0.1,2,3,40,0.5,80,no\n2,3.5,0.1,2,3,40,0.5,80,yes\n";
-        const string evaluation = "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base\n2,alpha,3,4,5,6.5,0.5,1.9\n2,all,3,4,5,6.5,0.5,1.9\n"
+        const string train = "step,loss,learning_rate,gradient_norm,masked_tokens,tokens,seconds,tokens_per_second,skipped\n"
+            + "1,4.5,0.1,2,3,40,0.5,80,no\n2,3.5,0.1,2,3,40,0.5,80,yes\n";
+        const string evaluation =
+            "step,species,windows,masked_tokens,bases,loss,accuracy,bits_per_base\n2,alpha,3,4,5,6.5,0.5,1.9\n2,all,3,4,5,6.5,0.5,1.9\n"
             + "4,\"a,b\",1,2,3,4,5,6\n4,all,3,4,5,5.5,0.5,1.9\n";
-        foreach ((string name, string text) in new[] { ("train.csv", train), ("evaluation.csv", evaluation) }) File.WriteAllText(Path.Combine(folder, name), text);
+        foreach ((string name, string text) in new[] { ("train.csv", train), ("evaluation.csv", evaluation) })
+            File.WriteAllText(Path.Combine(folder, name), text);
         byte[] seed = File.ReadAllBytes(path);
         return new FuzzTarget("log", [seed], Mutation.OfText, input =>
         {
@@ -234,7 +243,9 @@ public sealed partial class FuzzTargets
     }
 
     private FuzzTarget Recipe() => new(
-        "recipe", [PretrainOptionsJson.Write(new PretrainOptions { SpeciesWeights = new Dictionary<string, double> { ["a"] = 1 }, ClipNorm = 1 }), Bytes("{\"steps\":5}")],
+        "recipe",
+        [PretrainOptionsJson.Write(new PretrainOptions { SpeciesWeights = new Dictionary<string, double> { ["a"] = 1 }, ClipNorm = 1 }),
+            Bytes("{\"steps\":5}")],
         Mutation.OfJson, input =>
         {
             PretrainOptions options = PretrainOptions.Load(_folder.Write("r.json", input));
@@ -268,10 +279,13 @@ public sealed partial class FuzzTargets
                     LabelColumn = Word("label=") ?? "label",
                     OnEmpty = words.Contains("empty") ? EmptyRecords.Error : EmptyRecords.Skip,
                 };
-                TaskKind kind = words.Contains("multi") ? TaskKind.MultiLabel : words.Contains("regression") ? TaskKind.Regression : TaskKind.SingleLabel;
+                TaskKind kind = words.Contains("multi") ? TaskKind.MultiLabel
+                    : words.Contains("regression") ? TaskKind.Regression
+                    : TaskKind.SingleLabel;
                 foreach (string part in new[] { "train", "dev", "test" }) _folder.Write($"task/{part}.csv", input.AsSpan(end + 1));
                 LabelledTask task = LabelledTask.Read(folder, kind, reading: reading);
-                return $"{task.Kind} {task.Pairs} {string.Join('|', task.Names)} {task.Train!.Count} {string.Join('|', task.Overlap.Describe())}";
+                return $"{task.Kind} {task.Pairs} {string.Join('|', task.Names)} {task.Train!.Count} "
+                    + $"{string.Join('|', task.Overlap.Describe())}";
             })
         { Named = folder };
     }
@@ -281,10 +295,14 @@ public sealed partial class FuzzTargets
         var store = new SuiteStore(_folder["suite"]);
         var run = new SuiteRun(GueTasks.Find("mouse/0")!, SuiteMethod.Full, 1);
         Target[] targets = [Target.OfClass(0), Target.OfClass(1), Target.OfClass(1)];
-        var data = new SuiteData([new SuitePart("train", "train.csv", 3, "a"), new SuitePart("dev", "dev.csv", 3, "b"), new SuitePart("test", "test.csv", 3, "c")], []);
+        var data = new SuiteData(
+            [new SuitePart("train", "train.csv", 3, "a"), new SuitePart("dev", "dev.csv", 3, "b"),
+                new SuitePart("test", "test.csv", 3, "c")], []);
         var identity = new SuiteIdentity(data, null, new FineTuneOptions(), "f32");
         store.Begin(run, identity);
-        store.Write(new SuiteResult(run, new LabelNames(["0", "1"]), targets, new SuiteOutcome([1, 2, 3, 4, -1, 0.5f], [new DevLoss(1, 0.5)], 0.5, 0, 4, "CPU"), data));
+        store.Write(
+            new SuiteResult(run, new LabelNames(["0", "1"]), targets,
+                new SuiteOutcome([1, 2, 3, 4, -1, 0.5f], [new DevLoss(1, 0.5)], 0.5, 0, 4, "CPU"), data));
         string path = Path.Combine(store.FolderOf(run), file);
         byte[] seed = File.ReadAllBytes(path);
         return new FuzzTarget(file, [seed], file.EndsWith(".json", StringComparison.Ordinal) ? Mutation.OfJson : Mutation.OfText, input =>
@@ -298,8 +316,10 @@ public sealed partial class FuzzTargets
                     [result], new SuiteSetup("m", new Dnabert2Config(), 1, new ModelContent("w", "c", "t"), new SuiteRecipe(), "f32"));
                 string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
                 Assert.DoesNotContain("NaN,", page, StringComparison.Ordinal);
-                XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..].Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal));
-                return $"{result.Targets.Length} {result.Outcome.Steps} {result.Outcome.DevLosses.Count} {string.Join(',', result.Outcome.Logits)} {string.Join('|', result.Names)} {Encoding.UTF8.GetString(table.Tsv())}";
+                XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..]
+                    .Replace("<meta charset=\"utf-8\">", "", StringComparison.Ordinal));
+                return $"{result.Targets.Length} {result.Outcome.Steps} {result.Outcome.DevLosses.Count} "
+                    + $"{string.Join(',', result.Outcome.Logits)} {string.Join('|', result.Names)} {Encoding.UTF8.GetString(table.Tsv())}";
             }
             finally
             {

@@ -60,14 +60,16 @@ public sealed partial class FuzzTargets
         [
             Bytes("keep=3 unk\n>a\nACGTNNACGTTT\nACG\n>b\nGG\n"), Bytes("keep=4 split known\n>a\nACNACGTTTNN\n>b\nNNN\n>c\nGGGGGGG\n"),
             Bytes("column=dna second=mate\ndna,mate,sequence\nACGT,GG,x\n"), Bytes("column=DNA keep=2\nid\tdna\na\tACGTNN\nb\tNA\n"),
-            Bytes("on-empty=error codes unk\n@a\nACGTRY\n+\nIIIIII\n"), Bytes("keep=5 drop\nACG CGT GTT TTN TNA\nACGTT\n"), Bytes("most=9 error csv\nsequence;label\nACGT;1\n"),
+            Bytes("on-empty=error codes unk\n@a\nACGTRY\n+\nIIIIII\n"), Bytes("keep=5 drop\nACG CGT GTT TTN TNA\nACGTT\n"),
+            Bytes("most=9 error csv\nsequence;label\nACGT;1\n"),
         ],
         Mutation.OfText, input =>
         {
             int end = Array.IndexOf(input, (byte)'\n');
             SequenceOptions options = PoliciesOf(Encoding.Latin1.GetString(input, 0, Math.Max(end, 0)));
             byte[] file = input[(end + 1)..];
-            ((List<SequenceRecord> Records, string Notes) whole, InvalidDataException? fault) = Outcome(() => Records(file, options with { KeepBases = null }));
+            ((List<SequenceRecord> Records, string Notes) whole, InvalidDataException? fault) =
+                Outcome(() => Records(file, options with { KeepBases = null }));
             ((List<SequenceRecord> Records, string Notes) kept, InvalidDataException? other) = Outcome(() => Records(file, options));
             // What is not kept has no length that could be too long.
             if (fault?.Message.Contains("longer than", StringComparison.Ordinal) is not true) Assert.Equal(fault?.Message, other?.Message);
@@ -113,7 +115,8 @@ public sealed partial class FuzzTargets
         Assert.Equal(whole.Count, kept.Count);
         foreach ((SequenceRecord all, SequenceRecord some) in whole.Zip(kept))
         {
-            Assert.Equal((all.Id, all.Number, all.Line, all.TotalLength, all.SecondTotalLength), (some.Id, some.Number, some.Line, some.TotalLength, some.SecondTotalLength));
+            Assert.Equal((all.Id, all.Number, all.Line, all.TotalLength, all.SecondTotalLength),
+                (some.Id, some.Number, some.Line, some.TotalLength, some.SecondTotalLength));
             Assert.True(all.Sequence.StartsWith(
                 some.Sequence) && all.SecondSequence.StartsWith(some.SecondSequence), "what is kept is not how the sequence begins");
             int needed = options.KeepBases ?? int.MaxValue;
@@ -142,14 +145,16 @@ public sealed partial class FuzzTargets
     private FuzzTarget Containers() => new(
         "containers",
         [
-            Bytes("gzip:>a/ACGT/>b/\ngzip name comment hcrc:GGTT/"), Bytes("bgzip:>a/ACGT\nbgzip extra:GG/>b/T/\nend"), Bytes("gzip stored:>a/ACGT/\nzeros=5"),
+            Bytes("gzip:>a/ACGT/>b/\ngzip name comment hcrc:GGTT/"), Bytes("bgzip:>a/ACGT\nbgzip extra:GG/>b/T/\nend"),
+            Bytes("gzip stored:>a/ACGT/\nzeros=5"),
             Bytes("gzip:>a/AC\ngzip:\nbgzip:GT/\nend\nzeros=300"),
         ],
         Mutation.OfText, input =>
         {
             GzipDescription described = GzipDescription.Of(Encoding.Latin1.GetString(input));
             (string? plain, InvalidDataException? fault) = Outcome(() => Read(described.Content, SequenceFormat.Fasta, drip: false));
-            (string? read, InvalidDataException? refused) = Outcome(() => Read(described.File, SequenceFormat.Fasta, input.Length % 2 == 0, described.Content.Length));
+            (string? read, InvalidDataException? refused) =
+                Outcome(() => Read(described.File, SequenceFormat.Fasta, input.Length % 2 == 0, described.Content.Length));
             if (described.IsSound)
             {
                 Assert.Equal(plain, read);
@@ -181,8 +186,10 @@ public sealed partial class FuzzTargets
     private FuzzTarget Variants() => new(
         "variants",
         [
-            Bytes("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\nchr1\t5\trs1\tA\tC,G\t.\t.\t.\t.\t1\nchr1\t7\t.\tAC\tA\t.\t.\t.\t.\t.\n"),
-            Bytes("#CHROM\tPOS\tID\tREF\tALT\tref\tpos\n1\t1\t.\tN\t<DEL>,*,A]2:3]\t.\t.\n"), Bytes("chrom\tpos\tref\talt\nchr1\t5\tA\tC\n"),
+            Bytes("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+                + "chr1\t5\trs1\tA\tC,G\t.\t.\t.\t.\t1\nchr1\t7\t.\tAC\tA\t.\t.\t.\t.\t.\n"),
+            Bytes("#CHROM\tPOS\tID\tREF\tALT\tref\tpos\n1\t1\t.\tN\t<DEL>,*,A]2:3]\t.\t.\n"),
+            Bytes("chrom\tpos\tref\talt\nchr1\t5\tA\tC\n"),
         ],
         Mutation.OfText, input =>
         {

@@ -12,11 +12,13 @@ public sealed partial class FuzzTargets
 
     private FuzzTarget Weights(string format)
     {
-        byte[] pickle = new Pickle().Proto().Op('}').Op('q').Raw(0).Op('(').Text("state_dict").Global("collections", "OrderedDict").Op(')').Op('R').Op('(')
+        byte[] pickle = new Pickle().Proto().Op('}').Op('q').Raw(0).Op('(').Text("state_dict").Global("collections", "OrderedDict")
+            .Op(')').Op('R').Op('(')
             .Text("a.weight").Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3]).Text("a.bias").Tensor("FloatStorage", "1", 6, 2, [2], [2])
             .Text("tied").Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3]).Op('u').Op('}').Text("_metadata").Op('N').Op('s').Op('b')
             .Text("epoch").Op('K').Raw(3).Text("list").Op(']').Op('(').Op('K').Raw(1).Text("x").Op('e').Op('u').Stop();
-        byte[] Zip(byte[] data, bool zip64 = false) => StoredZip.Make([("a/data.pkl", data), ("a/data/0", Six), ("a/data/1", Six), ("a/byteorder", "little"u8.ToArray())], zip64);
+        byte[] Zip(byte[] data, bool zip64 = false) =>
+            StoredZip.Make([("a/data.pkl", data), ("a/data/0", Six), ("a/data/1", Six), ("a/byteorder", "little"u8.ToArray())], zip64);
         byte[] seed = format switch
         {
             "safetensors" => Safetensors(),
@@ -45,7 +47,8 @@ public sealed partial class FuzzTargets
 
     private byte[] Safetensors()
     {
-        WeightEntry[] entries = [new("a", DType.F32, new Shape(2, 3)), new("b", DType.BF16, new Shape(3)), new("c", DType.I32, new Shape(0, 4))];
+        WeightEntry[] entries = [
+            new("a", DType.F32, new Shape(2, 3)), new("b", DType.BF16, new Shape(3)), new("c", DType.I32, new Shape(0, 4))];
         using (var writer = new SafetensorsWriter(_folder["base"], entries, new Dictionary<string, string> { ["step"] = "1" }))
         {
             writer.Write("a", Six);

@@ -14,14 +14,17 @@ public sealed partial class FuzzTargets : IDisposable
 
     private static readonly Dictionary<string, Parser> All = new()
     {
-        ["FASTA"] = new(t => t.Sequences(SequenceFormat.Fasta, ">a one\nACGTNNRYacgu\nACGT\n>b\r\nGG GG\r\n;c\n>c\nT\n"), "FastaParser", "BaseBuffer", "SequenceReader"),
+        ["FASTA"] = new(t => t.Sequences(SequenceFormat.Fasta, ">a one\nACGTNNRYacgu\nACGT\n>b\r\nGG GG\r\n;c\n>c\nT\n"), "FastaParser",
+            "BaseBuffer", "SequenceReader"),
         ["FASTQ"] = new(t => t.Sequences(SequenceFormat.Fastq, "@a x\nACGT\n+a\nIIII\n@b\nAC\nGT\n+\n@I\n+I\n"), "FastqParser"),
         ["CSV"] = new(
-            t => t.Sequences(SequenceFormat.Csv, "id,sequence1,label,sequence2\r\na,ACGT,\"x, \"\"y\"\"\",GG\r\nb,\"ACGT\",,T\n", "sequence,label\nACGT,1\n"), "CsvParser", "RecordParser"),
+            t => t.Sequences(SequenceFormat.Csv, "id,sequence1,label,sequence2\r\na,ACGT,\"x, \"\"y\"\"\",GG\r\nb,\"ACGT\",,T\n",
+                "sequence,label\nACGT,1\n"), "CsvParser", "RecordParser"),
         ["TSV"] = new(t => t.Sequences(SequenceFormat.Tsv, "sequence\tlabel\nACGT\t1\nGGNN\t0\n")),
         ["lines"] = new(t => t.Sequences(SequenceFormat.Lines, "ACGT\n\nNNacgu\r\n  GG  \n"), "LinesParser"),
         ["format by content"] = new(
-            t => t.Sequences(SequenceFormat.Detect, ">a\nACGT\n", "@a\nACGT\n+\nIIII\n", "sequence,label\nACGT,1\n", "sequence\tlabel\nACGT\t1\n", "ACGT\nGGTT\n"), "FormatDetection"),
+            t => t.Sequences(SequenceFormat.Detect, ">a\nACGT\n", "@a\nACGT\n+\nIIII\n", "sequence,label\nACGT,1\n",
+                "sequence\tlabel\nACGT\t1\n", "ACGT\nGGTT\n"), "FormatDetection"),
         ["policies and columns"] = new(t => t.Policies()),
         ["gzip and bgzip"] = new(t => t.Compressed(), "ByteSource"),
         ["gzip and bgzip by their fields"] = new(t => t.Containers()),

@@ -24,7 +24,8 @@ public sealed class FuzzTests(FuzzTargets targets) : IClassFixture<FuzzTargets>
         if (Environment.GetEnvironmentVariable("DNABERT2_FUZZ_REPORT") is { Length: > 0 } report)
             File.AppendAllText(report, string.Create(CultureInfo.InvariantCulture,
                 $"| {name} | {run.Inputs} | {run.Accepted} | {run.Outcomes} | {run.Time.TotalSeconds:F1} | {run.Findings.Count} |\n"));
-        Assert.True(run.Findings.Count == 0, string.Join("\n\n", run.Findings.Select(f => $"{f.Fault}\n  input: {FuzzRun.Shown(f.Input)}")));
+        Assert.True(
+            run.Findings.Count == 0, string.Join("\n\n", run.Findings.Select(f => $"{f.Fault}\n  input: {FuzzRun.Shown(f.Input)}")));
         Assert.True(run.Unreached.Count == 0, $"no input was refused by {string.Join(", ", run.Unreached)}: the target does not reach it");
     }
 

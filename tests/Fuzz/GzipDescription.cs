@@ -41,7 +41,8 @@ internal sealed class GzipDescription
         string[] words = (colon < 0 ? line : line[..colon]).Split(' ');
         if (words[0] == "zeros" || words[0].StartsWith("zeros=", StringComparison.Ordinal))
         {
-            int count = int.TryParse(words[0].AsSpan(Math.Min(6, words[0].Length)), NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? Math.Min(n, 200_000) : 1;
+            int count = int.TryParse(words[0].AsSpan(Math.Min(6, words[0].Length)), NumberStyles.None, CultureInfo.InvariantCulture,
+                out int n) ? Math.Min(n, 200_000) : 1;
             // A file of zeros alone is no gzip, and would be read as text.
             IsSound &= _file.Count > 0;
             _file.AddRange(new byte[count]);

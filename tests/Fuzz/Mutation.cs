@@ -14,7 +14,8 @@ internal static class Mutation
     [
         "0", "-1", "1", "2", "0.5", "1.5", "65536", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "9223372036854775808",
         "1e999", "-1e999", "1e-999", "1e300", "00", "NaN", "true", "false", "null", "[]", "{}", "[[]]", "[0]", "{\"\":0}",
-        "\"\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"../x\"", "\"/dev/zero\"", "\"\\ud83d\\ude00\"", "\"\u00e9\"", "\" \"",
+        "\"\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\u0000\"", "\"../x\"", "\"/dev/zero\"", "\"\\ud83d\\ude00\"",
+        "\"\u00e9\"", "\" \"",
         "\"\\n\"", "\"A\"", "\"x\"", "\"[CLS]\"", "\"0\"", "\"none\"", "\"*\"", "\"a.b\"", "\"(a+)+$\"", "\".*\"",
         $"\"{new string('x', 5000)}\"", $"[{string.Join(',', Enumerable.Repeat("\"x\"", 300))}]",
     ];
@@ -22,15 +23,19 @@ internal static class Mutation
     // Names, numbers as texts, and expressions that a backtracking matcher takes for ever on.
     private static readonly string[] Texts =
     [
-        ".*", ".", "\\\\.", "\\\\d+", "(a|aa)+$", "(.*.*)*x", "(.*a.{60}b|.*c.{60}d)", "{9}", "{2147483647}", "(?i)", "(?x) #", "(?=a)", "(?(?=a)b|c)", "\\\\1", "(", ")", "[^", "|",
-        "[a-z]", "\\\\p{L}", "\\\\b", "^", "$", "\\\\", "*", "?", "../", "/", "\\u0000", "\\ud800", "é", " ", "-", "0", "1e9", "module.", "bert.", "layer.0.",
+        ".*", ".", "\\\\.", "\\\\d+", "(a|aa)+$", "(.*.*)*x", "(.*a.{60}b|.*c.{60}d)", "{9}", "{2147483647}", "(?i)", "(?x) #", "(?=a)",
+        "(?(?=a)b|c)", "\\\\1", "(", ")", "[^", "|",
+        "[a-z]", "\\\\p{L}", "\\\\b", "^", "$", "\\\\", "*", "?", "../", "/", "\\u0000", "\\ud800", "é", " ", "-", "0", "1e9", "module.",
+        "bert.", "layer.0.",
     ];
 
     // Of pickles: containers, marks, small values, memory, calls.
     private static readonly string[] Operations =
     [
-        "N", "}", "]", ")", "(", "t", "u", "s", "e", "a", "0", "1", "2", "d", "l", "K\x01", "J\xff\xff\xff\xff", "G\x7f\xf0\0\0\0\0\0\0", "X\x01\0\0\0a", "h\0", "q\0", "h\x01", "q\x01",
-        "ctorch\nfloat32\n", "ccollections\nOrderedDict\n", "cos\nsystem\n", "R", "b", "Q", ".", "\x85", "\x86", "\x87", "\x88", "\x89", "\x8f", "\x90", "\x94",
+        "N", "}", "]", ")", "(", "t", "u", "s", "e", "a", "0", "1", "2", "d", "l", "K\x01", "J\xff\xff\xff\xff", "G\x7f\xf0\0\0\0\0\0\0",
+        "X\x01\0\0\0a", "h\0", "q\0", "h\x01", "q\x01",
+        "ctorch\nfloat32\n", "ccollections\nOrderedDict\n", "cos\nsystem\n", "R", "b", "Q", ".", "\x85", "\x86", "\x87", "\x88", "\x89",
+        "\x8f", "\x90", "\x94",
     ];
 
     private const string Spice = ">@+;,\t\"\r\n \0-.#:|=/ACGTNNRYacgutxX0123456789e\x1f\x8b\xff\xef\xbb\xbf";
@@ -227,7 +232,8 @@ internal static class Mutation
             }
             else if (!"{}[],:".Contains(text[at], StringComparison.Ordinal))
             {
-                while (end < text.Length && !"{}[],:\"".Contains(text[end], StringComparison.Ordinal) && !char.IsWhiteSpace(text[end])) end++;
+                while (end < text.Length && !"{}[],:\"".Contains(text[end], StringComparison.Ordinal) && !char.IsWhiteSpace(text[end]))
+                    end++;
             }
 
             tokens.Add(text[at..end]);

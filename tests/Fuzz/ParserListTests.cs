@@ -3,8 +3,9 @@ using System.Text.RegularExpressions;
 namespace Tests.Fuzz;
 
 /// <summary>
-/// Every source file that takes in what a user hands over (the bytes of a file, JSON, numbers in text, expressions) has a fuzz target, or is
-/// named here with the reason why it needs none. That a target reaches its source files is shown by its run: each of them refuses something.
+/// Every source file that takes in what a user hands over (the bytes of a file, JSON, numbers in text, expressions) has a fuzz target, or
+/// is named here with the reason why it needs none. That a target reaches its source files is shown by its run: each of them refuses
+/// something.
 /// </summary>
 public sealed partial class ParserListTests
 {
@@ -40,18 +41,24 @@ public sealed partial class ParserListTests
     [Fact]
     public void Every_parser_has_a_target()
     {
-        string[] found = [.. Sources().Where(path => Takes().IsMatch(File.ReadAllText(path))).Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
-        string[] listed = [.. FuzzTargets.Parsers.Values.SelectMany(parser => parser.Sources).Concat(WithoutRefusal.Keys).Concat(WithoutTarget.Keys).Distinct()];
+        string[] found = [.. Sources().Where(path => Takes().IsMatch(File.ReadAllText(path)))
+            .Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
+        string[] listed = [.. FuzzTargets.Parsers.Values.SelectMany(parser => parser.Sources).Concat(WithoutRefusal.Keys)
+            .Concat(WithoutTarget.Keys).Distinct()];
         Assert.True(found.Length > 50, "the sources were not found");
         string[] missing = [.. found.Except(listed)], gone = [.. listed.Except(found)];
-        Assert.True(missing.Length == 0, $"these source files take in what a user hands over, and no target of FuzzTargets names them: {string.Join(", ", missing)}");
+        Assert.True(
+            missing.Length
+            == 0, "these source files take in what a user hands over, and no target of FuzzTargets names "
+            + $"them: {string.Join(", ", missing)}");
         Assert.True(gone.Length == 0, $"these take in nothing, or are gone: {string.Join(", ", gone)}");
         Assert.All(WithoutRefusal.Values, target => Assert.Contains(target, FuzzTargets.Parsers.Keys));
     }
 
     [GeneratedRegex(
         @"\b(ByteSource|PositionedFile|JsonFields|JsonElement|Utf8JsonReader|JsonDocument|StreamReader|RegularFile|Regex)\b"
-        + @"|JsonNode\.Parse|\bFile\.(Read|Open)\w*\(|WeightFile\.Open|\b(int|long|ulong|double|float|Enum|BigInteger)\.(Try)?Parse\b|FileMode\.Open\b")]
+        + @"|JsonNode\.Parse|\bFile\.(Read|Open)\w*\(|WeightFile\.Open"
+        + @"|\b(int|long|ulong|double|float|Enum|BigInteger)\.(Try)?Parse\b|FileMode\.Open\b")]
     private static partial Regex Takes();
 
     private static IEnumerable<string> Sources() =>

@@ -74,7 +74,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
     public void Tiles_meet_no_bank_conflicts_and_are_copied_in_whole_sectors(int headSize)
     {
         Run(checks => checks.Attention([128], 1, headSize, default(Alibi), gradient: true));
-        (string Entry, LaunchReport Report)[] launches = [.. _device.Reports.Where(r => !r.Entry.StartsWith("attention_delta", StringComparison.Ordinal)).Take(3)];
+        (string Entry, LaunchReport Report)[] launches =
+            [.. _device.Reports.Where(r => !r.Entry.StartsWith("attention_delta", StringComparison.Ordinal)).Take(3)];
         Assert.Equal(3, launches.DistinctBy(r => r.Entry).Count());
         foreach ((_, LaunchReport report) in launches)
         {
@@ -92,7 +93,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
         Run(checks => checks.RelativeAttention([128], headSize, RelativeTable.Of(heads: 1)));
         Run(checks => checks.Attention([128], 1, headSize, default(Alibi), dropout: 0.1f));
         Assert.Equal(7, _device.Reports.DistinctBy(r => r.Entry).Count());
-        Assert.All(_device.Reports, launch => Assert.All(launch.Report.Shared, site => Assert.True(site.Degree == 1, $"{launch.Entry}: {site}")));
+        Assert.All(
+            _device.Reports, launch => Assert.All(launch.Report.Shared, site => Assert.True(site.Degree == 1, $"{launch.Entry}: {site}")));
     }
 
     [Theory]
@@ -103,7 +105,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
         using Backend cpu = CpuBackend.Create(1);
         using var gpu = new CudaBackend(new InterpretedDevice(), DType.BF16);
         float[][] expected = On(cpu), actual = On(gpu);
-        for (int i = 0; i < expected.Length; i++) Check.NearRelative(Array.ConvertAll(expected[i], v => (double)v), actual[i], 0.02, $"output {i}");
+        for (int i = 0; i < expected.Length; i++)
+            Check.NearRelative(Array.ConvertAll(expected[i], v => (double)v), actual[i], 0.02, $"output {i}");
 
         float[][] On(Backend backend)
         {
@@ -111,8 +114,10 @@ public sealed class AttentionTensorCoreTests : IDisposable
             int[] lengths = [130, 0, 3];
             int tokens = lengths.Sum();
             using var arena = new Arena(backend);
-            Tensor qkv = Normal(tokens, 3 * Hidden, 1), dy = Normal(tokens, Hidden, 2), y = Empty(tokens, Hidden), dqkv = Empty(tokens, 3 * Hidden);
-            Tensor lse = arena.Rent(new Shape(Heads, tokens), DType.F32), dtable = arena.Rent(new Shape(Heads, 19), DType.F32), stream = arena.Rent(new Shape(3), DType.I32);
+            Tensor qkv = Normal(tokens, 3 * Hidden, 1), dy = Normal(tokens, Hidden, 2), y = Empty(tokens, Hidden),
+                dqkv = Empty(tokens, 3 * Hidden);
+            Tensor lse = arena.Rent(new Shape(Heads, tokens), DType.F32), dtable = arena.Rent(new Shape(Heads, 19), DType.F32),
+                stream = arena.Rent(new Shape(3), DType.I32);
             backend.Upload<uint>([7, 8, 9], stream);
             backend.Clear(dtable);
             var borders = arena.RentCuSeqlens(lengths);
@@ -161,8 +166,8 @@ public sealed class AttentionTensorCoreTests : IDisposable
     [Fact]
     public void Tiles_outside_a_sliding_window_are_skipped()
     {
-        // Each half of the queries sees 136 of 256 keys, which are three tiles of four. For the gradients, each quarter of the queries sees at
-        // most 80 keys, two tiles of four, and each of the keys two or three tiles of queries.
+        // Each half of the queries sees 136 of 256 keys, which are three tiles of four. For the gradients, each quarter of the queries sees
+        // at most 80 keys, two tiles of four, and each of the keys two or three tiles of queries.
         long[] full = Products(new SlidingWindow(256)), narrow = Products(new SlidingWindow(8));
         Assert.Equal(full[0] * 3 / 4, narrow[0]);
         Assert.Equal(full[1] * 10 / 16, narrow[1]);

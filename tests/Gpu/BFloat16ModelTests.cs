@@ -30,7 +30,14 @@ public sealed class BFloat16ModelTests
         using var toy = new Toy();
         using Corpus corpus = toy.Build(Toy.Cuts with { MaxBases = 60 });
         PretrainOptions recipe = Toy.Recipe with { GlobalBatch = 6, MicroBatchTokens = 100_000 };
-        Dnabert2Config config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16, InitializerRange = 0.1f };
+        Dnabert2Config config = Toy.Config with
+        {
+            HiddenSize = 16,
+            NumHiddenLayers = 1,
+            NumAttentionHeads = 2,
+            IntermediateSize = 16,
+            InitializerRange = 0.1f,
+        };
         double[] exact = Train(CpuBackend.Create(1), false), actual = Train(new CudaBackend(new InterpretedDevice(), DType.BF16), true);
         for (int i = 0; i < exact.Length; i++) Assert.InRange(Math.Abs(exact[i] - actual[i]), 0, exact[i] / 256);
 

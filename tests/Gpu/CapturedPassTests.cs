@@ -21,7 +21,8 @@ namespace Tests.Gpu;
 [Trait("Category", "Slow")]
 public sealed class CapturedPassTests : IDisposable
 {
-    private static readonly Dnabert2Config Config = Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16 };
+    private static readonly Dnabert2Config Config =
+        Toy.Config with { HiddenSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, IntermediateSize = 16 };
     private static readonly PretrainOptions Recipe = Toy.Recipe with { GlobalBatch = 4, MicroBatchTokens = 60, ClipNorm = 0.5f };
     private readonly Toy _toy = new();
     private readonly Corpus _corpus;
@@ -38,13 +39,15 @@ public sealed class CapturedPassTests : IDisposable
     [InlineData(60, false, DType.F32)]
     [InlineData(100_000, true, DType.F32)]
     [InlineData(100_000, false, DType.BF16)]
-    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_captured(int microBatchTokens, bool recompute, DType activations)
+    public void Training_steps_have_the_bits_of_steps_that_are_neither_rounded_nor_captured(
+        int microBatchTokens, bool recompute, DType activations)
     {
         const int Steps = 7;
         PretrainOptions recipe = Recipe with { MicroBatchTokens = microBatchTokens, Recompute = recompute };
         (StepResult[] plain, float[] expected, long none) = Train(new CudaBackend(new InterpretedDevice(), activations));
         (StepResult[] steps, float[] actual, long replays) = Train(Open(new FakeDriver(), activations));
-        Assert.Equal(plain.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)), steps.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)));
+        Assert.Equal(plain.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)),
+            steps.Select(s => (s.Loss, s.GradientNorm, s.Updated, s.Tokens, s.Targets)));
         Assert.Equal(expected, actual);
         Assert.Equal(0, none);
         Assert.InRange(replays, microBatchTokens == 60 ? 2 : Steps - 4, int.MaxValue);
@@ -101,7 +104,9 @@ public sealed class CapturedPassTests : IDisposable
                     float[] before = Toy.Weights(model);
                     StepResult result = step.Run(s, 1e-3);
                     string norm = double.IsFinite(result.GradientNorm) ? "finite" : double.IsNaN(result.GradientNorm) ? "NaN" : "infinite";
-                    told.Add((step.Optimizer.Steps, result.Updated, $"{double.IsFinite(result.Loss)} {norm}", before.SequenceEqual(Toy.Weights(model)), step.NonFiniteRange.First, step.NonFiniteRange.Last));
+                    told.Add(
+                        (step.Optimizer.Steps, result.Updated, $"{double.IsFinite(result.Loss)} {norm}",
+                            before.SequenceEqual(Toy.Weights(model)), step.NonFiniteRange.First, step.NonFiniteRange.Last));
                 }
 
                 Assert.Equal([true, true, true, true, false, false, true], told.Select(t => t.Item2));
@@ -122,18 +127,26 @@ public sealed class CapturedPassTests : IDisposable
         using Backend cpu = CpuBackend.Create(1);
         using var toy = new ToyTask(cpu);
         LabelledTask task = toy.Task(kind, train: 12);
-        (double[] Losses, float[] Weights, float[] Logits) expected = Train(new CudaBackend(new InterpretedDevice())), actual = Train(Open(new FakeDriver()));
+        (double[] Losses, float[] Weights, float[] Logits) expected = Train(new CudaBackend(new InterpretedDevice())),
+            actual = Train(Open(new FakeDriver()));
         Assert.Equal(expected.Losses, actual.Losses);
         Assert.Equal(expected.Weights, actual.Weights);
         Assert.Equal(expected.Logits, actual.Logits);
 
         (double[], float[], float[]) Train(Backend backend)
         {
-            FineTuneOptions options = ToyTask.With(method) with { Batch = 3, MaxTokens = 8, MicroBatchTokens = 100, ClassWeights = weights };
+            FineTuneOptions options = ToyTask.With(method) with
+            {
+                Batch = 3,
+                MaxTokens = 8,
+                MicroBatchTokens = 100,
+                ClassWeights = weights,
+            };
             var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
             using (backend)
             using (Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(toy.Start), data.Config, options, backend, out _))
-            using (var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options))
+            using (var step = new FineTuningStep(
+                model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options))
             using (var classification = new Classification(model, 40))
             {
                 double[] losses = [.. Enumerable.Range(0, 4).Select(s => step.Run(s, 1e-2).Loss)];
@@ -145,7 +158,8 @@ public sealed class CapturedPassTests : IDisposable
     [Fact]
     public void Embeddings_by_captured_graphs_have_the_same_bits()
     {
-        int[][] shapes = [[5, 9], [7, 7], [2, 12], [1, 3], [140, 30, 30], [6, 8], [4, 4], [9, 5], [150, 20, 20], [140, 30, 40], [139, 31, 30]];
+        int[][] shapes = [
+            [5, 9], [7, 7], [2, 12], [1, 3], [140, 30, 30], [6, 8], [4, 4], [9, 5], [150, 20, 20], [140, 30, 40], [139, 31, 30]];
         foreach (Pooling? pooling in (Pooling?[])[Pooling.Mean, Pooling.Max, null])
         {
             var driver = new FakeDriver();
@@ -288,5 +302,6 @@ public sealed class CapturedPassTests : IDisposable
     }
 
     private static Backend Open(FakeDriver driver, DType activations = DType.F32) =>
-        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle, activations) ? backend : throw new InvalidOperationException(obstacle);
+        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle, activations)
+            ? backend : throw new InvalidOperationException(obstacle);
 }

@@ -21,7 +21,8 @@ public sealed class CompiledKernelTests
     [Fact]
     public void An_archive_reads_as_it_was_written_and_is_the_same_bytes_again()
     {
-        CompiledKernel[] kernels = [.. KernelManifest.Compiled.Values.OrderBy(k => k.Entry, StringComparer.Ordinal).Take(3), KernelManifest.Compiled.Values.First(k => k.Target == KernelTarget.Hopper)];
+        CompiledKernel[] kernels = [.. KernelManifest.Compiled.Values.OrderBy(k => k.Entry, StringComparer.Ordinal).Take(3),
+            KernelManifest.Compiled.Values.First(k => k.Target == KernelTarget.Hopper)];
         string[] texts = [.. kernels.Select((_, i) => $"text {i}\n")];
         byte[] written = Write();
         KernelManifest read = KernelManifest.Read(new MemoryStream(written));

@@ -196,7 +196,8 @@ public sealed class CudaContextTests
     }
 
     private static Backend Open(FakeDriver driver) =>
-        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle) ? backend : throw new InvalidOperationException(obstacle);
+        CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle)
+            ? backend : throw new InvalidOperationException(obstacle);
 
     private static byte[] Bytes(int count, int seed)
     {
@@ -209,7 +210,15 @@ public sealed class CudaContextTests
     private sealed class StepRun : IDisposable
     {
         private static readonly Dnabert2Config Config =
-            new() { VocabSize = 16, HiddenSize = 16, NumHiddenLayers = 2, NumAttentionHeads = 2, IntermediateSize = 24, HiddenDropoutProb = 0.1f };
+            new()
+            {
+                VocabSize = 16,
+                HiddenSize = 16,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                IntermediateSize = 24,
+                HiddenDropoutProb = 0.1f,
+            };
 
         private readonly Arena _inputs, _activations, _gradients;
         private readonly Dnabert2Model _model;

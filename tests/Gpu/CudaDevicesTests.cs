@@ -37,7 +37,8 @@ public sealed class CudaDevicesTests
     [InlineData(11030, "the NVIDIA driver knows CUDA 11.3; the kernels need a driver for CUDA 11.4 (470) or newer")]
     [InlineData(11040, null)]
     [InlineData(12040, null)]
-    public void A_driver_that_is_too_old_is_named(int version, string? expected) => Assert.Equal(expected, CudaDevices.DriverObstacle(version));
+    public void A_driver_that_is_too_old_is_named(int version, string? expected) =>
+        Assert.Equal(expected, CudaDevices.DriverObstacle(version));
 
     [Theory]
     [InlineData(false, 12040, 9, "there is no NVIDIA driver on this machine")]

@@ -20,7 +20,8 @@ public sealed class GpuBenchTests : IDisposable
     public void A_check_that_fails_is_a_line_and_does_not_hide_the_next()
     {
         Journal journal = Open();
-        WorkItem[] items = [Item("wrong", () => throw new CheckFailedException("1 is 2")), Item("absent", () => throw new FileNotFoundException("x")), Item("right", () => null), Item("figure", () => "12.5")];
+        WorkItem[] items = [Item("wrong", () => throw new CheckFailedException("1 is 2")),
+            Item("absent", () => throw new FileNotFoundException("x")), Item("right", () => null), Item("figure", () => "12.5")];
         Assert.Equal(Runner.Bad, Runner.Run(items, journal, Device));
         Assert.Equal(["FAIL wrong", "SKIP absent", "PASS right", "DATA figure"], journal.Results.Select(l => $"{l.Result} {l.Name}"));
         Assert.Contains("1 is 2", journal.Find("part", "wrong")!.Detail, StringComparison.Ordinal);
@@ -53,10 +54,12 @@ public sealed class GpuBenchTests : IDisposable
     {
         // The models of the golden files, and every size, are the business of other tests.
         string[] left = ["sizes", "golden", "trajectories"];
-        WorkItem[] items = [.. Checks.All().Where(i => !left.Contains(i.Part) && !i.Name.EndsWith("117M", StringComparison.Ordinal)).GroupBy(i => i.Part).SelectMany(part => part.Take(3))];
+        WorkItem[] items = [.. Checks.All().Where(i => !left.Contains(i.Part) && !i.Name.EndsWith("117M", StringComparison.Ordinal))
+            .GroupBy(i => i.Part).SelectMany(part => part.Take(3))];
         Journal journal = Open();
         Assert.True(Runner.Run(items, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
-        Assert.Equal(["bf16", "cpu", "equal", "gradients", "ops"], journal.Results.Select(l => l.Part).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["bf16", "cpu", "equal", "gradients", "ops"], journal.Results.Select(l => l.Part).Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(Checks.All().Count(), Checks.All().DistinctBy(i => (i.Part, i.Name)).Count());
     }
 
@@ -71,14 +74,18 @@ public sealed class GpuBenchTests : IDisposable
         ];
         Journal journal = Open();
         Assert.True(Runner.Run(items, journal, Device) == Runner.Good, string.Join("\n", journal.Results));
-        Assert.All(journal.Results, line => Assert.True(double.Parse(line.Detail, System.Globalization.CultureInfo.InvariantCulture) >= 0, line.Name));
-        string report = Report.Write(journal, "Fake", """{ "torch": "2.4", "attention none bf16 2×5": 0.5, "absent": { "attention causal bf16 2×5, FlexAttention": "too old" } }""");
+        Assert.All(
+            journal.Results, line =>
+            Assert.True(double.Parse(line.Detail, System.Globalization.CultureInfo.InvariantCulture) >= 0, line.Name));
+        string report = Report.Write(journal, "Fake",
+            """{ "torch": "2.4", "attention none bf16 2×5": 0.5, "absent": { "attention causal bf16 2×5, FlexAttention": "too old" } }""");
         Assert.Contains("| dropout_residual_bf16 | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| attention none bf16 2×5 \| [\d.]+ \| 0\.5 \| ", report);
         Assert.Contains("| training step f32 2×5 | ", report, StringComparison.Ordinal);
         Assert.Contains("| training step bf16 2×5, captured | ", report, StringComparison.Ordinal);
         Assert.Matches(@"\| kernels compiled by the driver \| [\d.]+ \|", report);
-        foreach (string name in (string[])["bf16", "gradient bf16", "dropout gradient bf16", "none bf16", "causal gradient bf16", "window bf16", "softcap bf16", "relative gradient bf16"])
+        foreach (string name in (string[])["bf16", "gradient bf16", "dropout gradient bf16", "none bf16", "causal gradient bf16",
+            "window bf16", "softcap bf16", "relative gradient bf16"])
             Assert.Contains($"| attention {name} 2×5 | ", report, StringComparison.Ordinal);
         Assert.Contains("- PyTorch: attention causal bf16 2×5, FlexAttention: too old", report, StringComparison.Ordinal);
     }
@@ -121,7 +128,8 @@ public sealed class GpuBenchTests : IDisposable
     {
         // The next kernel's entry under this one's name: tanh is launched as GELU.
         var driver = new FakeDriver { Replaced = ("gelu_f32", "tanh_f32") };
-        WorkItem[] items = [.. Checks.All().Where(i => i.Part == "gradients" && i.Name.StartsWith("elementwise", StringComparison.Ordinal))];
+        WorkItem[] items =
+            [.. Checks.All().Where(i => i.Part == "gradients" && i.Name.StartsWith("elementwise", StringComparison.Ordinal))];
         Journal journal = Open();
         Assert.Equal(Runner.Bad, Runner.Run(items, journal, () => new CudaContext(driver, CudaDevices.List(driver, out _)[0])));
         Assert.All(journal.Results, line => Assert.Equal(Journal.Failed, line.Result));

@@ -23,7 +23,8 @@ public sealed class GpuModelTests
         using var run = new GoldenTraining(new Golden(SharedData.Golden("tiny12h")), "mlm", recompute: false, new CudaBackend(device));
         run.Backward(run.Golden.Root);
         string[] flat = ["gelu_f32", "geglu_f32", "geglu_gradient_f32", "gelu_gradient_f32", "add_f32", "dropout_f32"];
-        AccessSite[] wasteful = [.. device.Reports.Where(r => flat.Contains(r.Entry)).SelectMany(r => r.Report.Global).Where(s => s.Transactions > s.Ideal)];
+        AccessSite[] wasteful =
+            [.. device.Reports.Where(r => flat.Contains(r.Entry)).SelectMany(r => r.Report.Global).Where(s => s.Transactions > s.Ideal)];
         Assert.Empty(wasteful);
     }
 }

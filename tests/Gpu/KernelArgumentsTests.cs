@@ -10,7 +10,8 @@ public sealed class KernelArgumentsTests : IDisposable
     private static readonly CompiledKernel Kernel = new("scale", 256, 0, 0,
     [
         new("x", KernelParameterKind.View, "f32", 0), new("n", KernelParameterKind.I32, null, 16),
-        new("count", KernelParameterKind.I64, null, 24), new("factor", KernelParameterKind.F32, null, 32), new("site", KernelParameterKind.U32, null, 36),
+        new("count", KernelParameterKind.I64, null, 24), new("factor", KernelParameterKind.F32, null, 32),
+        new("site", KernelParameterKind.U32, null, 36),
     ]);
 
     private readonly LaunchList _device = new([]);

@@ -28,11 +28,14 @@ internal sealed unsafe class LaunchList(SortedSet<string> launched) : GpuDevice
 
     public override void Free(nint address) => NativeMemory.AlignedFree((void*)address);
 
-    public override void Upload(ReadOnlySpan<byte> source, nint destination) => source.CopyTo(new Span<byte>((void*)destination, source.Length));
+    public override void Upload(ReadOnlySpan<byte> source, nint destination) =>
+        source.CopyTo(new Span<byte>((void*)destination, source.Length));
 
-    public override void Download(nint source, Span<byte> destination) => new ReadOnlySpan<byte>((void*)source, destination.Length).CopyTo(destination);
+    public override void Download(nint source, Span<byte> destination) =>
+        new ReadOnlySpan<byte>((void*)source, destination.Length).CopyTo(destination);
 
-    public override void Copy(nint source, nint destination, long bytes) => Buffer.MemoryCopy((void*)source, (void*)destination, bytes, bytes);
+    public override void Copy(nint source, nint destination, long bytes) =>
+        Buffer.MemoryCopy((void*)source, (void*)destination, bytes, bytes);
 
     public override void Clear(nint destination, long bytes) => NativeMemory.Clear((void*)destination, (nuint)bytes);
 
@@ -40,5 +43,6 @@ internal sealed unsafe class LaunchList(SortedSet<string> launched) : GpuDevice
 
     public override double Time(Action work) => throw new NotSupportedException();
 
-    protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared) => launched.Add(kernel.Entry);
+    protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared) =>
+        launched.Add(kernel.Entry);
 }

@@ -7,7 +7,9 @@ using Engine.Runtime.Cuda;
 
 namespace Tests.Gpu;
 
-/// <summary>What is compiled ahead is what operations launch: nothing lies there unused, and nothing is launched that is not there.</summary>
+/// <summary>
+/// What is compiled ahead is what operations launch: nothing lies there unused, and nothing is launched that is not there.
+/// </summary>
 public sealed class LaunchTests
 {
     [Fact]

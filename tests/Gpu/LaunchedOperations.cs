@@ -35,7 +35,8 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
 
     private void OfRows(int width)
     {
-        Tensor x = Numbers(Rows, width), y = Numbers(Rows, width), row = Numbers(width), statistics = Floats(Rows, 2), indices = Integers(Rows);
+        Tensor x = Numbers(Rows, width), y = Numbers(Rows, width), row = Numbers(width), statistics = Floats(Rows, 2),
+            indices = Integers(Rows);
         Tensor table = Numbers(4, width), sums = Floats(width), more = Floats(width);
         var norm = new Norm(row, row, 1e-5f);
         Launch(new LayerNormForward(x, norm, statistics, y));
@@ -70,7 +71,8 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         const int Many = 4096, Inputs = 64, Outputs = 128;
         Tensor x = Numbers(Many, Inputs), weight = Numbers(Outputs, Inputs);
         foreach (Activation activation in Enum.GetValues<Activation>())
-            Launch(new LinearForward(x, new Weight(weight), default, activation, default, Numbers(Many, activation == Activation.Geglu ? Outputs / 2 : Outputs)));
+            Launch(new LinearForward(x, new Weight(weight), default, activation, default,
+                Numbers(Many, activation == Activation.Geglu ? Outputs / 2 : Outputs)));
         Launch(new LinearInputBackward(Numbers(Many, Outputs), weight, accumulate: false, x));
         Launch(new LinearWeightBackward(Numbers(Many, Outputs), x, Floats(Outputs, Inputs)));
     }

@@ -52,7 +52,8 @@ public sealed class OwnScoreModificationTests
             new FakeDriver(), 0, out Backend? backend, out string? obstacle) ? backend : throw new InvalidOperationException(obstacle);
         using (gpu)
         {
-            string message = Assert.Throws<NotSupportedException>(() => OpCheck.Run(new AttentionCase<Ramp>([3], 1, 8, new Ramp(1)), gpu)).Message;
+            string message =
+                Assert.Throws<NotSupportedException>(() => OpCheck.Run(new AttentionCase<Ramp>([3], 1, 8, new Ramp(1)), gpu)).Message;
             Assert.StartsWith("attention with Ramp is not among the kernels", message, StringComparison.Ordinal);
             Assert.Contains("CudaDevices.Open(compiler: new IlgpuKernelCompiler())", message, StringComparison.Ordinal);
             OpCheck.Run(new AttentionCase<Alibi>([3], 1, 8, default), gpu);
@@ -63,14 +64,16 @@ public sealed class OwnScoreModificationTests
     public void A_backend_of_the_driver_compiles_what_it_runs()
     {
         var compiler = new IlgpuKernelCompiler(TestKernels.Cache);
-        Backend gpu = CudaDevices.TryOpen(new FakeDriver(), 0, out Backend? backend, out string? obstacle, compiler: compiler) ? backend : throw new InvalidOperationException(obstacle);
+        Backend gpu = CudaDevices.TryOpen(new FakeDriver(), 0, out Backend? backend, out string? obstacle, compiler: compiler)
+            ? backend : throw new InvalidOperationException(obstacle);
         using (gpu) OpCheck.Run(new AttentionCase<Ramp>([3], 1, 8, new Ramp(1)), gpu);
     }
 
     [Fact]
     public void Modifications_of_one_name_have_kernels_of_their_own()
     {
-        string[] names = [ScoreModificationName<Ramp>.Value, ScoreModificationName<Other.Ramp>.Value, ScoreModificationName<Other.Scaled<Causal>>.Value, ScoreModificationName<Other.Scaled<Alibi>>.Value];
+        string[] names = [ScoreModificationName<Ramp>.Value, ScoreModificationName<Other.Ramp>.Value,
+            ScoreModificationName<Other.Scaled<Causal>>.Value, ScoreModificationName<Other.Scaled<Alibi>>.Value];
         Assert.Equal(4, names.Distinct().Count());
         Assert.All(names[..2], name => Assert.Matches("^ramp_[0-9a-f]{16}$", name));
         Assert.All(names[2..], name => Assert.Matches("^scaled_1_[0-9a-f]{16}$", name));

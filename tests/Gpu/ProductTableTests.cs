@@ -10,7 +10,8 @@ public sealed class ProductTableTests
 
     private static readonly ProductTable Table = ProductTable.Read(
         [
-            "# written by hand", "", "9.0 forward 8192 2304 768 wgmma-256 # wide", "9.0 forward 128 2304 768 mma-128", "9.0 forward 8192 768 3072 wgmma-128",
+            "# written by hand", "", "9.0 forward 8192 2304 768 wgmma-256 # wide", "9.0 forward 128 2304 768 mma-128",
+            "9.0 forward 8192 768 3072 wgmma-128",
             "8.0 forward 8192 2304 768 mma-128", "9.0 weight-gradient 8192 2304 768 wgmma-128",
         ], "x");
 

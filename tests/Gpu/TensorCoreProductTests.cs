@@ -40,7 +40,8 @@ public sealed class TensorCoreProductTests : IDisposable
     [InlineData("wgmma-256")]
     public void The_gradient_of_weights_in_every_form(string form)
     {
-        foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192), (129, 72, 264, 64), (31, 128, 256, 64)])
+        foreach ((int rows, int outputs, int inputs, int share) in ((int, int, int, int)[])[(1, 8, 8, 64), (129, 136, 72, 192),
+            (129, 72, 264, 64), (31, 128, 256, 64)])
             Run(checks => checks.LinearWeightGradient(rows, outputs, inputs, share, Form(form)));
     }
 
@@ -73,7 +74,8 @@ public sealed class TensorCoreProductTests : IDisposable
     [Fact]
     public void The_backend_computes_by_the_form_that_its_table_says()
     {
-        ProductTable table = ProductTable.Read(["9.0 forward 128 24 40 wgmma-128", "9.0 input-gradient 128 24 40 wgmma-256", "9.0 weight-gradient 128 24 40 wgmma-128"], "x");
+        ProductTable table = ProductTable.Read(
+            ["9.0 forward 128 24 40 wgmma-128", "9.0 input-gradient 128 24 40 wgmma-256", "9.0 weight-gradient 128 24 40 wgmma-128"], "x");
         var tuned = new InterpretedDevice();
         float[] expected = Products(_device, ProductTable.Default), actual = Products(tuned, table);
         Assert.Equal(

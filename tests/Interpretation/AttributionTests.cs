@@ -52,7 +52,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         {
             string dna = SmallModels.Dna(seed, 40);
             double[] logits = small.Plain.Logits(dna);
-            SubstitutionEffects effects = Single(small.FineTuned(TaskKind.SingleLabel), dna, new AttributionOptions { Region = new(null, 3, 4) });
+            SubstitutionEffects effects = Single(
+                small.FineTuned(TaskKind.SingleLabel), dna, new AttributionOptions { Region = new(null, 3, 4) });
             Assert.Equal(((string[])["none", "weak", "strong"])[Array.IndexOf(logits, logits.Max())], effects.Class);
         }
     }
@@ -62,7 +63,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
     {
         string dna = SmallModels.Dna(3, 90);
         int seen = small.Plain.Tokens(dna)[12 - 2].Start;
-        SubstitutionEffects effects = Single(small.FineTuned(TaskKind.SingleLabel, maxTokens: 12), dna, new AttributionOptions { Class = "strong" });
+        SubstitutionEffects effects = Single(
+            small.FineTuned(TaskKind.SingleLabel, maxTokens: 12), dna, new AttributionOptions { Class = "strong" });
         Assert.Equal((seen, 90 - seen), (effects.Bases.Length, effects.Unseen));
         (double p, _) = Score(small.Plain.Logits(dna, 12), 2, TaskKind.SingleLabel);
         ForEach(dna[..seen], effects, (_, _, mutant, effect) =>
@@ -99,7 +101,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         var random = new Random(1);
         for (int i = 0; i < 3000; i++)
         {
-            int length = random.Next(1, 300), window = random.Next(8, 90), from = random.Next(length), to = random.Next(from + 1, length + 1), next = from;
+            int length = random.Next(1, 300), window = random.Next(8, 90), from = random.Next(length),
+                to = random.Next(from + 1, length + 1), next = from;
             foreach (AttributionWindow w in AttributionWindow.Of(length, window, from, to))
             {
                 Assert.Equal(next, w.From);
@@ -120,7 +123,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         string dna = SmallModels.Dna(5, 60);
         string fasta = $">other\n{SmallModels.Dna(6, 30)}\n>it\n{dna}\n";
         SubstitutionEffects whole = Single(small.PreTrained(), dna, new AttributionOptions());
-        SubstitutionEffects part = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("it", 20, 31) }).Run(SmallModels.Records(fasta)).Single();
+        SubstitutionEffects part = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("it", 20, 31) })
+            .Run(SmallModels.Records(fasta)).Single();
         Assert.Equal(("it", 2L, 20, 11), (part.Id, part.Number, part.Start, part.Bases.Length));
         for (int i = 0; i < 44; i++) Assert.Equal(whole.Effects.Span[80 + i], part.Effects.Span[i], 1e-5f);
     }
@@ -141,7 +145,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
     [Theory]
     [InlineData(1000)]
     [InlineData(60)]
-    public void Of_both_strands_the_effect_on_the_likelihood_is_the_average_with_that_of_the_complement_in_the_reverse_complement(int window)
+    public void Of_both_strands_the_effect_on_the_likelihood_is_the_average_with_that_of_the_complement_in_the_reverse_complement(
+        int window)
     {
         string dna = SmallModels.Dna(11, 100), seen = window < dna.Length ? dna[..60] : dna;
         var options = new AttributionOptions { AverageReverseComplement = true, Window = window, BatchTokens = 300 };
@@ -174,7 +179,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
             double[] f = [.. Enumerable.Range(0, 3).Select(c => Score(small.Plain.Logits(dna), c, kind).Probability)];
             double[] r = [.. Enumerable.Range(0, 3).Select(c => Score(small.Plain.Logits(Turned(dna)), c, kind).Probability)];
             double[] sum = [.. f.Zip(r, (x, y) => x + y)];
-            int label = kind == TaskKind.Regression ? Array.IndexOf(sum, sum.Max()) : Array.IndexOf(["none", "weak", "strong"], effects.Class);
+            int label = kind == TaskKind.Regression
+                ? Array.IndexOf(sum, sum.Max()) : Array.IndexOf(["none", "weak", "strong"], effects.Class);
             Assert.Equal(Array.IndexOf(sum, sum.Max()), label);
             differ |= Array.IndexOf(f, f.Max()) != label;
             for (int at = 12; at < 43; at += 5)
@@ -187,7 +193,9 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
                     (double q, double turnedOdds) = Score(small.Plain.Logits(Turned(mutant)), label, kind);
                     Assert.Equal((p - f[label] + q - r[label]) / 2, effects.Effects.Span[(4 * (at - 12)) + b], 1e-5);
                     if (kind == TaskKind.Regression) continue;
-                    double before = (Score(small.Plain.Logits(dna), label, kind).LogOdds + Score(small.Plain.Logits(Turned(dna)), label, kind).LogOdds) / 2;
+                    double before = (
+                        Score(small.Plain.Logits(dna), label, kind).LogOdds
+                        + Score(small.Plain.Logits(Turned(dna)), label, kind).LogOdds) / 2;
                     Assert.Equal(((odds + turnedOdds) / 2) - before, effects.LogitEffects.Span[(4 * (at - 12)) + b], 1e-5);
                 }
             }
@@ -195,7 +203,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
             Assert.True(float.IsNaN(effects.Effects.Span[4 * 28]));
         }
 
-        Assert.True(differ || kind == TaskKind.Regression, "for one of them the likeliest class of the two strands is another than that of the first");
+        Assert.True(differ || kind == TaskKind.Regression,
+            "for one of them the likeliest class of the two strands is another than that of the first");
     }
 
     [Fact]
@@ -222,23 +231,29 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
     [Fact]
     public void A_region_is_of_the_one_record_of_its_name_and_a_number_is_no_name()
     {
-        Refused("record 3 'a', line 5: record 1 has this name too", ">a\nACGT\n>b\nACGT\n>a\nACGT\n", new AttributionOptions { Region = new("a", 0, 2) });
-        Refused("there is no record '1', of which a region is asked for; a number is no name", ">\nACGT\n>b\nACGT\n", new AttributionOptions { Region = new("1", 0, 2) });
-        SubstitutionEffects named = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("1", 0, 2) }).Run(SmallModels.Records(">\nACGT\n>1\nACGT\n")).Single();
+        Refused("record 3 'a', line 5: record 1 has this name too", ">a\nACGT\n>b\nACGT\n>a\nACGT\n",
+            new AttributionOptions { Region = new("a", 0, 2) });
+        Refused("there is no record '1', of which a region is asked for; a number is no name", ">\nACGT\n>b\nACGT\n",
+            new AttributionOptions { Region = new("1", 0, 2) });
+        SubstitutionEffects named = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("1", 0, 2) })
+            .Run(SmallModels.Records(">\nACGT\n>1\nACGT\n")).Single();
         Assert.Equal(2, named.Number);
     }
 
     [Fact]
     public void Faults_name_the_record_and_the_way_out()
     {
-        Refused("record 1 'a', line 1: it has 10 bases, and the region ends at 11", ">a\nACGTACGTAC\n", new AttributionOptions { Region = new(null, 0, 11) });
+        Refused("record 1 'a', line 1: it has 10 bases, and the region ends at 11", ">a\nACGTACGTAC\n",
+            new AttributionOptions { Region = new(null, 0, 11) });
         Refused("there is no record 'b'", ">a\nACGT\n", new AttributionOptions { Region = new("b", 0, 2) });
         Refused("record 1 'a', line 1: it has no A, C, G or T", ">a\nNNN\n", new AttributionOptions());
-        Assert.Throws<ArgumentException>(() => new Attribution(small.PreTrained(), new AttributionOptions { Target = AttributionTarget.Class }));
+        Assert.Throws<ArgumentException>(
+            () => new Attribution(small.PreTrained(), new AttributionOptions { Target = AttributionTarget.Class }));
         Assert.Throws<ArgumentException>(() => new Attribution(small.PreTrained(), new AttributionOptions { Class = "weak" }));
         Assert.Throws<ArgumentException>(() => new Attribution(small.PreTrained(), new AttributionOptions { Window = 7 }));
         Assert.Throws<ArgumentException>(() => new Attribution(small.PreTrained(), new AttributionOptions { Region = new(null, 4, 4) }));
-        ArgumentException unknown = Assert.Throws<ArgumentException>(() => new Attribution(small.FineTuned(TaskKind.SingleLabel), new AttributionOptions { Class = "huge" }));
+        ArgumentException unknown = Assert.Throws<ArgumentException>(
+            () => new Attribution(small.FineTuned(TaskKind.SingleLabel), new AttributionOptions { Class = "huge" }));
         Assert.Contains("none, weak, strong", unknown.Message, StringComparison.Ordinal);
     }
 
@@ -252,7 +267,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         Assert.Equal((100, 100), (seen[^1].BasesDone, seen[^1].BasesFound));
         Assert.Equal(seen.Select(s => s.BasesDone).Order(), seen.Select(s => s.BasesDone));
         using var source = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => attribution.Run(SmallModels.Records(fasta), new Watch(_ => source.Cancel()), source.Token).Count());
+        Assert.Throws<OperationCanceledException>(
+            () => attribution.Run(SmallModels.Records(fasta), new Watch(_ => source.Cancel()), source.Token).Count());
     }
 
     [Fact]
@@ -269,7 +285,9 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
     private static string Turned(string bases) => Tests.Field.StrandTests.Turned(bases);
 
     private void Refused(string message, string fasta, AttributionOptions options) => Assert.Contains(
-        message, Assert.Throws<InvalidDataException>(() => new Attribution(small.PreTrained(), options).Run(SmallModels.Records(fasta)).Count()).Message, StringComparison.Ordinal);
+        message,
+        Assert.Throws<InvalidDataException>(
+            () => new Attribution(small.PreTrained(), options).Run(SmallModels.Records(fasta)).Count()).Message, StringComparison.Ordinal);
 
     private static SubstitutionEffects Single(InterpretedModel model, string dna, AttributionOptions options) =>
         new Attribution(model, options).Run(SmallModels.Records($">a\n{dna}\n")).Single();

@@ -42,7 +42,8 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
 
     [Theory]
     [MemberData(nameof(Norm))]
-    public void The_form_of_a_variant_is_that_of_bcftools(long position, string reference, string alternative, long place, string before, string after)
+    public void The_form_of_a_variant_is_that_of_bcftools(
+        long position, string reference, string alternative, long place, string before, string after)
     {
         Variant written = new(7, "r", position, "x", reference, alternative);
         VariantScore score = Score(small.PreTrained(), $">r\n{Repeats}\n", [written]).Single();
@@ -156,7 +157,8 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
             new(1, "r", 41, ".", $"{dna[40]}", $"{change}"), new(2, "r", 41, ".", $"{dna[40]}{there}", $"{change}{there}")]);
         Assert.Equal(Numbers(scores[0]), Numbers(scores[1]));
         Assert.Equal(1, scores[0].UnknownBases);
-        VariantScore unknown = Score(small.PreTrained(), $">r\n{dna[..41]}N{dna[42..]}\n", [new(1, "r", 41, ".", $"{dna[40]}", $"{change}")]).Single();
+        VariantScore unknown = Score(
+            small.PreTrained(), $">r\n{dna[..41]}N{dna[42..]}\n", [new(1, "r", 41, ".", $"{dna[40]}", $"{change}")]).Single();
         Assert.Equal(Numbers(unknown), Numbers(scores[0]));
     }
 
@@ -164,7 +166,8 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
     [InlineData("TTTTTAAAARAAAACCCC", 14, "AC", "C", 10, "RA", "R")]
     [InlineData("TTTTTAAAANAAAACCCC", 14, "AC", "C", 10, "NA", "N")]
     [InlineData("TTTTTAAAARAAAACCCC", 9, "AA", "A", 5, "TA", "T")]
-    public void A_deletion_is_not_moved_over_a_letter_that_is_not_one_base(string dna, long position, string reference, string alternative, long place, string before, string after)
+    public void A_deletion_is_not_moved_over_a_letter_that_is_not_one_base(
+        string dna, long position, string reference, string alternative, long place, string before, string after)
     {
         string fasta = $">r\n{SmallModels.Dna(29, 50)}{dna}{SmallModels.Dna(30, 50)}\n";
         Variant form = Score(small.PreTrained(), fasta, [new(1, "r", 50 + position, ".", reference, alternative)]).Single().Normalized!;
@@ -200,8 +203,10 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
 
     private static string Numbers(VariantScore score)
     {
-        double[] numbers = [score.CosineDistance, score.EuclideanDistance, score.LikelihoodChange, score.UnknownBases, .. score.Probabilities, .. score.ProbabilityChanges];
-        return $"{string.Join(' ', numbers.Select(BitConverter.DoubleToInt64Bits))} {score.Normalized!.Position} {score.Normalized.Reference} {score.Normalized.Alternative}";
+        double[] numbers = [score.CosineDistance, score.EuclideanDistance, score.LikelihoodChange, score.UnknownBases,
+            .. score.Probabilities, .. score.ProbabilityChanges];
+        return $"{string.Join(' ', numbers.Select(BitConverter.DoubleToInt64Bits))} {score.Normalized!.Position} "
+            + $"{score.Normalized.Reference} {score.Normalized.Alternative}";
     }
 
     private static VariantScore[] Score(InterpretedModel model, string fasta, Variant[] variants) =>
@@ -212,7 +217,8 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
     {
         int start = random.Next(dna.Length - 8), length = "11237"[random.Next(5)] - '0';
         string there = dna.Substring(start, length), other = SmallModels.Dna(random.Next(1000), length);
-        return random.Next(4) switch { 0 => (start, there, other), 1 => (start, "", random.Next(2) == 0 ? there : other), 2 => (start, there, ""), _ => (start, there, other[1..] + "T") };
+        return random.Next(4) switch { 0 => (start, there, other), 1 => (start, "", random.Next(2) == 0 ? there : other),
+            2 => (start, there, ""), _ => (start, there, other[1..] + "T") };
     }
 
     /// <summary>

@@ -8,14 +8,16 @@ public class GenomeTests
     [Fact]
     public void Bases_are_read_back_at_any_place_across_blocks()
     {
-        string bases = SmallModels.Dna(1, 70_000) + new string('N', 65_600) + SmallModels.Dna(2, 66_001) + "NRYSWKMBDHV" + SmallModels.Dna(3, 10);
+        string bases = SmallModels.Dna(1, 70_000) + new string('N', 65_600) + SmallModels.Dna(2, 66_001) + "NRYSWKMBDHV"
+            + SmallModels.Dna(3, 10);
         Genome genome = Of($">a\nACGT\n>b some text\n{bases}\n");
         Assert.Equal(["a", "b"], genome.Names);
         Assert.Equal(4 + bases.Length, genome.Bases);
         Assert.True(genome.TryGetLength("b", out int length));
         Assert.Equal(bases.Length, length);
         var random = new Random(1);
-        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_560, length - 40, .. Enumerable.Range(0, 200).Select(_ => random.Next(length - 40))])
+        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_560, length - 40,
+            .. Enumerable.Range(0, 200).Select(_ => random.Next(length - 40))])
         {
             byte[] read = new byte[40];
             genome.Read("b", start, read);
@@ -42,7 +44,8 @@ public class GenomeTests
         using SequenceReader reader = SequenceReader.Open(new MemoryStream(">\nACRXacryn"u8.ToArray()), "x.fa");
         Assert.True(reader.TryRead(out SequenceRecord? record));
         Assert.Equal(("ACNNACNNN", 5), (Encoding.ASCII.GetString(record.Sequence), record.Ambiguous));
-        using SequenceReader keeping = SequenceReader.Open(new MemoryStream(">\nACRXacryn"u8.ToArray()), "x.fa", new SequenceOptions { KeepCodes = true });
+        using SequenceReader keeping = SequenceReader.Open(
+            new MemoryStream(">\nACRXacryn"u8.ToArray()), "x.fa", new SequenceOptions { KeepCodes = true });
         Assert.True(keeping.TryRead(out record));
         Assert.Equal(("ACRNACRYN", 5), (Encoding.ASCII.GetString(record.Sequence), record.Ambiguous));
     }
@@ -107,7 +110,8 @@ public class GenomeTests
     internal static Genome Of(string text)
     {
         using SequenceReader reader = SequenceReader.Open(
-            new MemoryStream(Encoding.ASCII.GetBytes(text)), "test.fa", new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true });
+            new MemoryStream(Encoding.ASCII.GetBytes(text)), "test.fa",
+            new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true });
         return Genome.Read(reader);
     }
 }

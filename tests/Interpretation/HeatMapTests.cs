@@ -49,7 +49,8 @@ public class HeatMapTests
         var random = new Random(count);
         // One substitution a base: the others are the base that stands there, or not known.
         float[] magnitudes = [.. Enumerable.Range(1, count).Select(i => i * 0.25f)];
-        float[] effects = [.. magnitudes.OrderBy(_ => random.Next()).SelectMany(m => new[] { 0, random.Next(2) == 0 ? m : -m, float.NaN, float.NaN })];
+        float[] effects =
+            [.. magnitudes.OrderBy(_ => random.Next()).SelectMany(m => new[] { 0, random.Next(2) == 0 ? m : -m, float.NaN, float.NaN })];
         HeatMapScale scale = HeatMapScale.Of([Effects("a", 1, 0, new string('A', count), effects)], 0.99);
         int within = magnitudes.Count(m => m <= scale.End), below = magnitudes.Count(m => m < scale.End);
         Assert.True(within >= 0.99 * count && below < 0.99 * count, $"{within} of {count} within {scale.End}, {below} below");
@@ -75,14 +76,16 @@ public class HeatMapTests
         XElement svg = Draw(Effects("a", 1, 39, SmallModels.Dna(1, bases), Ramp(bases)), Effects("b", 2, 0, "ACGT"[..1], Ramp(1)));
         Assert.Equal($"{width}", (string?)svg.Attribute("width"));
         Assert.Equal($"0 0 {width} {(string?)svg.Attribute("height")}", (string?)svg.Attribute("viewBox"));
-        Assert.All(svg.Descendants(Svg + "rect"), r => Assert.True(((double?)r.Attribute("x") ?? 0) + (double)r.Attribute("width")! <= width));
+        Assert.All(
+            svg.Descendants(Svg + "rect"), r => Assert.True(((double?)r.Attribute("x") ?? 0) + (double)r.Attribute("width")! <= width));
     }
 
     [Fact]
     public void Lines_of_a_hundred_bases_and_panels_stand_below_each_other_within_the_picture()
     {
         string dna = SmallModels.Dna(1, 250);
-        XElement svg = Draw(Effects("a", 1, 0, dna[..130], Ramp(130)), Effects("a", 1, 130, dna[130..], Ramp(120)), Effects("b", 2, 0, "ACGT", Ramp(4)));
+        XElement svg = Draw(
+            Effects("a", 1, 0, dna[..130], Ramp(130)), Effects("a", 1, 130, dna[130..], Ramp(120)), Effects("b", 2, 0, "ACGT", Ramp(4)));
         XElement[] panels = [.. Panels(svg)];
         Assert.Equal(2, panels.Length);
         double height = (double)svg.Attribute("height")!;
@@ -113,13 +116,15 @@ public class HeatMapTests
         map.Finish();
         Assert.Equal((15_000, 6_004L), (map.Bases, map.BasesLeftOut));
         XElement svg = XElement.Parse(Encoding.UTF8.GetString(stream.ToArray()));
-        Assert.All(svg.Descendants(Svg + "rect").Where(r => (string?)r.Attribute("height") == "10"), r => Assert.Equal("#ffffff", (string)r.Attribute("fill")!));
+        Assert.All(svg.Descendants(Svg + "rect").Where(r => (string?)r.Attribute("height") == "10"),
+            r => Assert.Equal("#ffffff", (string)r.Attribute("fill")!));
     }
 
     [Fact]
     public void A_picture_of_nothing_is_a_picture() => Assert.Equal(["rect"], Draw().Elements().Select(e => e.Name.LocalName));
 
-    private static IEnumerable<XElement> Panels(XElement svg) => svg.Elements(Svg + "g").Where(g => (string?)g.Attribute("class") == "panel");
+    private static IEnumerable<XElement> Panels(XElement svg) =>
+        svg.Elements(Svg + "g").Where(g => (string?)g.Attribute("class") == "panel");
 
     private static XElement Legend(XElement svg) => svg.Elements(Svg + "g").Single(g => (string?)g.Attribute("class") == "legend");
 
@@ -128,7 +133,8 @@ public class HeatMapTests
     private static double Lowest(XElement group) => group.Elements(Svg + "text").Max(t => (double)t.Attribute("y")!);
 
     private static string[] Cells(XElement panel) =>
-        [.. panel.Elements(Svg + "rect").Where(r => (string?)r.Attribute("width") == "10" && (string?)r.Attribute("height") == "10").Select(r => (string)r.Attribute("fill")!)];
+        [.. panel.Elements(Svg + "rect").Where(r => (string?)r.Attribute("width") == "10" && (string?)r.Attribute("height") == "10")
+            .Select(r => (string)r.Attribute("fill")!)];
 
     private static double Offset(XElement panel) => double.Parse(((string)panel.Attribute("transform")!).TrimEnd(')').Split(' ')[1]);
 

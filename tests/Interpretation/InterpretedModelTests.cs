@@ -23,11 +23,13 @@ public class InterpretedModelTests(ToyModel toy) : IClassFixture<ToyModel>
         }
 
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        using (InterpretedModel value = InterpretedModel.Load(folder["r"])) Assert.Equal((TaskKind.Regression, "value"), (value.Task, value.Labels.Single()));
+        using (InterpretedModel value = InterpretedModel.Load(folder["r"]))
+            Assert.Equal((TaskKind.Regression, "value"), (value.Task, value.Labels.Single()));
         using InterpretedModel pretrained = InterpretedModel.Load(toy.Folder);
         Assert.Equal((null, null, true), (pretrained.Task, pretrained.MaxTokens, pretrained.HasLikelihood));
         Assert.Empty(pretrained.Labels);
-        Assert.Contains("not fine-tuned", Assert.Throws<ArgumentException>(() => pretrained.LabelOf("x")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not fine-tuned", Assert.Throws<ArgumentException>(() => pretrained.LabelOf("x")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -35,9 +37,11 @@ public class InterpretedModelTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         using (var backend = CpuBackend.Create(1))
-        using (var model = Dnabert2Model.Initialize(SmallModels.Config, SmallModels.Tokenizer, seed: 1, backend, ModelParts.Encoder, trainable: true))
+        using (var model = Dnabert2Model.Initialize(
+            SmallModels.Config, SmallModels.Tokenizer, seed: 1, backend, ModelParts.Encoder, trainable: true))
             ModelFolder.Save(model, folder["e"]);
-        Assert.Contains("neither a classifier nor", Assert.Throws<InvalidDataException>(() => InterpretedModel.Load(folder["e"])).Message, StringComparison.Ordinal);
+        Assert.Contains("neither a classifier nor", Assert.Throws<InvalidDataException>(() => InterpretedModel.Load(folder["e"])).Message,
+            StringComparison.Ordinal);
         Assert.Throws<DirectoryNotFoundException>(() => InterpretedModel.Load(folder["none"]));
     }
 
@@ -54,8 +58,10 @@ public class InterpretedModelTests(ToyModel toy) : IClassFixture<ToyModel>
         sequences.Add(System.Text.Encoding.ASCII.GetBytes(mutant));
         float[] logits = classifier.Logits(sequences);
         using InterpretedModel model = InterpretedModel.Load(folder["f"]);
-        SubstitutionEffects effects = new Attribution(model, new AttributionOptions { Class = "weak", Region = new(null, 7, 8) }).Run(SmallModels.Records($">a\n{dna}\n")).Single();
-        double expected = ClassScores.Probability(logits.AsSpan(3), 1, TaskKind.SingleLabel) - ClassScores.Probability(logits.AsSpan(0, 3), 1, TaskKind.SingleLabel);
+        SubstitutionEffects effects = new Attribution(model, new AttributionOptions { Class = "weak", Region = new(null, 7, 8) })
+            .Run(SmallModels.Records($">a\n{dna}\n")).Single();
+        double expected = ClassScores.Probability(logits.AsSpan(3), 1, TaskKind.SingleLabel)
+            - ClassScores.Probability(logits.AsSpan(0, 3), 1, TaskKind.SingleLabel);
         Assert.Equal(expected, effects.Effects.Span[dna[7] == 'A' ? 2 : 0], 1e-6);
         Assert.NotEqual(0, expected);
     }

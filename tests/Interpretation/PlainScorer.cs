@@ -54,7 +54,8 @@ internal sealed class PlainScorer(Dnabert2Model model)
         int masks = tokens.Count - before - after;
         int[] ids =
         [
-            model.Tokenizer.ClsId!.Value, .. reference.Take(before).Select(t => t.Id), .. Enumerable.Repeat(model.Tokenizer.MaskId!.Value, masks),
+            model.Tokenizer.ClsId!.Value, .. reference.Take(before).Select(t => t.Id),
+            .. Enumerable.Repeat(model.Tokenizer.MaskId!.Value, masks),
             .. reference.TakeLast(after).Select(t => t.Id), model.Tokenizer.SepId!.Value,
         ];
         double[][] logits = Run(ids, (tape, x, _) => model.MlmHead!.Forward(tape, x));

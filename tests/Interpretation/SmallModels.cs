@@ -16,7 +16,9 @@ public sealed class SmallModels : IDisposable
 {
     private readonly Backend _backend = CpuBackend.Create(2);
 
-    public SmallModels() => Model = Dnabert2Model.Initialize(Config, Tokenizer, seed: 5, _backend, ModelParts.Pooler | ModelParts.MlmHead | ModelParts.Classifier);
+    public SmallModels() =>
+        Model = Dnabert2Model.Initialize(
+            Config, Tokenizer, seed: 5, _backend, ModelParts.Pooler | ModelParts.MlmHead | ModelParts.Classifier);
 
     internal static Dnabert2Config Config { get; } = new()
     {
@@ -51,14 +53,16 @@ public sealed class SmallModels : IDisposable
     }
 
     internal static IEnumerable<SequenceRecord> Records(string fasta) =>
-        SequenceReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(fasta)), "test.fa", new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown });
+        SequenceReader.Read(
+            new MemoryStream(Encoding.ASCII.GetBytes(fasta)), "test.fa", new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown });
 
     /// <summary>Writes a fine-tuned folder as a user has one.</summary>
     internal static void WriteFineTuned(string folder, string problemType = "single_label_classification", int maxTokens = 128)
     {
         using var backend = CpuBackend.Create(1);
         bool isValue = problemType == "regression";
-        using (var model = Dnabert2Model.Initialize(Config with { NumLabels = isValue ? 1 : 3 }, Tokenizer, seed: 5, backend, ModelParts.Pooler | ModelParts.Classifier, trainable: true))
+        using (var model = Dnabert2Model.Initialize(Config with { NumLabels = isValue ? 1 : 3 }, Tokenizer, seed: 5, backend,
+            ModelParts.Pooler | ModelParts.Classifier, trainable: true))
             ModelFolder.Save(model, folder);
         string path = Path.Combine(folder, "config.json");
         JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;

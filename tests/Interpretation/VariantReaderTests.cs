@@ -13,7 +13,8 @@ public class VariantReaderTests
     [InlineData("\r\n")]
     public void A_vcf_gives_a_variant_for_each_alternative_allele(string lineEnd)
     {
-        string text = (Vcf + "1\t10\trs1\tA\tC,G\t.\t.\t.\tGT\t0/1\n\nchr2\t7\t.\tAT\tA\n").Replace("\n", lineEnd, StringComparison.Ordinal);
+        string text = (Vcf + "1\t10\trs1\tA\tC,G\t.\t.\t.\tGT\t0/1\n\nchr2\t7\t.\tAT\tA\n")
+            .Replace("\n", lineEnd, StringComparison.Ordinal);
         Variant[] expected = [new(4, "1", 10, "rs1", "A", "C"), new(4, "1", 10, "rs1", "A", "G"), new(6, "chr2", 7, ".", "AT", "A")];
         Assert.Equal(expected, Read(text));
         Assert.Equal(expected, Read(Gzip(text)));
@@ -23,7 +24,8 @@ public class VariantReaderTests
 
     [Fact]
     public void A_table_may_have_its_columns_in_any_order_and_case() =>
-        Assert.Equal([new(2, "x", 5, ".", "A", "T"), new(3, "y", 6, "n", "C", "<DEL>")], Read("note\tAlt\tREF\tpos\tid\tChrom\nq\tT\tA\t5\t\tx\n\t<DEL>\tC\t6\tn\ty\tmore\n"));
+        Assert.Equal([new(2, "x", 5, ".", "A", "T"), new(3, "y", 6, "n", "C", "<DEL>")],
+            Read("note\tAlt\tREF\tpos\tid\tChrom\nq\tT\tA\t5\t\tx\n\t<DEL>\tC\t6\tn\ty\tmore\n"));
 
     [Theory]
     [InlineData("ref\tmutant")]
@@ -55,7 +57,8 @@ public class VariantReaderTests
     public void Long_lines_are_passed_over_without_keeping_them()
     {
         string samples = string.Concat(Enumerable.Repeat("0/1:35:12,23\t", 100_000));
-        Assert.Equal([new(4, "1", 10, ".", "A", "C"), new(5, "1", 11, ".", "G", "T")], Read(Vcf + $"1\t10\t.\tA\tC\t{samples}\n1\t11\t.\tG\tT\t{samples}\n"));
+        Assert.Equal([new(4, "1", 10, ".", "A", "C"), new(5, "1", 11, ".", "G", "T")],
+            Read(Vcf + $"1\t10\t.\tA\tC\t{samples}\n1\t11\t.\tG\tT\t{samples}\n"));
     }
 
     [Theory]
@@ -90,9 +93,11 @@ public class VariantReaderTests
     {
         byte[] whole = Gzip(Vcf + string.Concat(Enumerable.Range(1, 500).Select(i => $"1\t{i}\t.\tA\tC\n")));
         Assert.Contains("ends too early", Assert.Throws<InvalidDataException>(() => Read(whole[..^12])).Message, StringComparison.Ordinal);
-        Assert.Contains("bcftools view", Assert.Throws<InvalidDataException>(() => Read("BCF\u0002\u0002\0\0\0"u8.ToArray())).Message, StringComparison.Ordinal);
+        Assert.Contains("bcftools view", Assert.Throws<InvalidDataException>(() => Read("BCF\u0002\u0002\0\0\0"u8.ToArray())).Message,
+            StringComparison.Ordinal);
         string allele = new('A', 2_000_000);
-        Assert.Contains("line 4: a field is longer", Assert.Throws<InvalidDataException>(() => Read(Vcf + $"1\t10\t.\t{allele}\tC\n")).Message, StringComparison.Ordinal);
+        Assert.Contains("line 4: a field is longer",
+            Assert.Throws<InvalidDataException>(() => Read(Vcf + $"1\t10\t.\t{allele}\tC\n")).Message, StringComparison.Ordinal);
     }
 
     [Fact]

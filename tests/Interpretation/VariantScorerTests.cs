@@ -27,7 +27,8 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     public void A_variant_has_the_scores_of_its_two_windows_alone(string chromosome, long position, string reference, string alternative)
     {
         (string before, string after) = Windows(chromosome, position, reference, alternative, 64);
-        VariantScore score = Score(new InterpretedModel(small.Model, TaskKind.SingleLabel, ["none", "weak", "strong"], null), [new(1, chromosome, position, ".", reference, alternative)]).Single();
+        VariantScore score = Score(new InterpretedModel(small.Model, TaskKind.SingleLabel, ["none", "weak", "strong"], null),
+            [new(1, chromosome, position, ".", reference, alternative)]).Single();
         Assert.Equal((VariantStatus.Scored, ""), (score.Status, score.Reason));
         double[] a = small.Plain.Mean(before), b = small.Plain.Mean(after);
         Assert.Equal(Math.Sqrt(a.Zip(b, (x, y) => (x - y) * (x - y)).Sum()), score.EuclideanDistance, 1e-5);
@@ -47,13 +48,16 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
 
     [Theory]
     [MemberData(nameof(Changes))]
-    public void Of_both_strands_the_score_is_that_of_averaged_vectors_probabilities_and_likelihoods(string chromosome, long position, string reference, string alternative)
+    public void Of_both_strands_the_score_is_that_of_averaged_vectors_probabilities_and_likelihoods(
+        string chromosome, long position, string reference, string alternative)
     {
         (string before, string after) = Windows(chromosome, position, reference, alternative, 64);
         string turnedBefore = Turned(before), turnedAfter = Turned(after);
         var options = new VariantOptions { Window = 64, AverageReverseComplement = true };
-        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel), Genome(), options).Score([new(1, chromosome, position, ".", reference, alternative)]).Single();
-        double[] a = Average(small.Plain.Mean(before), small.Plain.Mean(turnedBefore)), b = Average(small.Plain.Mean(after), small.Plain.Mean(turnedAfter));
+        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel), Genome(), options)
+            .Score([new(1, chromosome, position, ".", reference, alternative)]).Single();
+        double[] a = Average(small.Plain.Mean(before), small.Plain.Mean(turnedBefore)),
+            b = Average(small.Plain.Mean(after), small.Plain.Mean(turnedAfter));
         Assert.Equal(Math.Sqrt(a.Zip(b, (x, y) => (x - y) * (x - y)).Sum()), score.EuclideanDistance, 1e-5);
         Assert.Equal(1 - (a.Zip(b, (x, y) => x * y).Sum() / Math.Sqrt(a.Sum(x => x * x) * b.Sum(x => x * x))), score.CosineDistance, 1e-5);
         (double without, double with) = small.Plain.LogLikelihoods(before, after);
@@ -73,10 +77,13 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     {
         Variant variant = new(2, "one", 3, ".", One.Substring(2, 1), One[2] == 'A' ? "G" : "A");
         var options = new VariantOptions { Window = 64, AverageReverseComplement = true };
-        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel, maxTokens: 8), Genome(), options).Score([variant]).Single();
+        VariantScore score = new VariantScorer(small.FineTuned(TaskKind.SingleLabel, maxTokens: 8), Genome(), options)
+            .Score([variant]).Single();
         (string before, string after) = Windows("one", 3, variant.Reference, variant.Alternative, 64);
-        double[] p = Average(Softmax(small.Plain.Logits(before, 8)), Softmax(small.Plain.Logits(Turned(before[..small.Plain.Tokens(before)[6].Start]))));
-        double[] q = Average(Softmax(small.Plain.Logits(after, 8)), Softmax(small.Plain.Logits(Turned(after[..small.Plain.Tokens(after)[6].Start]))));
+        double[] p = Average(
+            Softmax(small.Plain.Logits(before, 8)), Softmax(small.Plain.Logits(Turned(before[..small.Plain.Tokens(before)[6].Start]))));
+        double[] q = Average(
+            Softmax(small.Plain.Logits(after, 8)), Softmax(small.Plain.Logits(Turned(after[..small.Plain.Tokens(after)[6].Start]))));
         for (int i = 0; i < 3; i++)
         {
             Assert.Equal(p[i], score.Probabilities[i], 1e-5);
@@ -104,25 +111,30 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
         { "two", 5, "A", "T", VariantStatus.UnknownChromosome, "the genome has no 'two'; it has one, chr7, MT" },
         { "7", 5, "A", "T", VariantStatus.UnknownChromosome, "the genome has no '7', but 'chr7': the names of chromosomes have to agree" },
         { "chrM", 5, "A", "T", VariantStatus.UnknownChromosome, "but 'MT'" },
-        { "one", 5, One.Substring(4, 1), new string('A', 65), VariantStatus.TooLong, "an allele of 65 bases does not fit into a window of 64" },
+        { "one", 5, One.Substring(4, 1), new string('A', 65), VariantStatus.TooLong,
+            "an allele of 65 bases does not fit into a window of 64" },
         { "one", 5, One.Substring(4, 70), "A", VariantStatus.TooLong, " bases" },
     };
 
     [Theory]
     [MemberData(nameof(LeftOut))]
-    public void What_cannot_be_scored_says_why(string chromosome, long position, string reference, string alternative, VariantStatus status, string reason)
+    public void What_cannot_be_scored_says_why(
+        string chromosome, long position, string reference, string alternative, VariantStatus status, string reason)
     {
         VariantScore score = Score(small.PreTrained(), [new(9, chromosome, position, ".", reference, alternative)]).Single();
         Assert.Equal(status, score.Status);
         Assert.Contains(reason, score.Reason, StringComparison.Ordinal);
         Assert.True(double.IsNaN(score.CosineDistance) && double.IsNaN(score.LikelihoodChange) && score.Probabilities.Count == 0);
-        Assert.Equal(status is VariantStatus.UnknownChromosome or VariantStatus.OutOfRange or VariantStatus.ReferenceMismatch, score.ContradictsGenome);
+        Assert.Equal(status is VariantStatus.UnknownChromosome or VariantStatus.OutOfRange or VariantStatus.ReferenceMismatch,
+            score.ContradictsGenome);
     }
 
     [Fact]
     public void Scores_come_in_the_order_of_the_input_whatever_the_batch()
     {
-        Variant[] variants = [.. Enumerable.Range(1, 90).Select(i => new Variant(i, "one", i, $"v{i}", One.Substring(i - 1, 1), i % 7 == 0 ? "*" : One[i - 1] == 'A' ? "C" : "A"))];
+        Variant[] variants = [
+            .. Enumerable.Range(1, 90)
+            .Select(i => new Variant(i, "one", i, $"v{i}", One.Substring(i - 1, 1), i % 7 == 0 ? "*" : One[i - 1] == 'A' ? "C" : "A"))];
         VariantScore[] few = [.. Score(small.PreTrained(), variants, 1)], many = [.. Score(small.PreTrained(), variants, 20_000)];
         Assert.Equal(78, few.Count(s => s.Status == VariantStatus.Scored));
         Assert.Equal(variants, few.Select(s => s.Variant));
@@ -133,7 +145,8 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     [Fact]
     public void A_variant_past_the_tokens_that_the_model_takes_is_not_said_to_have_no_effect()
     {
-        Variant[] variants = [new(1, "one", 200, ".", One.Substring(199, 1), One[199] == 'A' ? "G" : "A"), new(2, "one", 3, ".", One.Substring(2, 1), One[2] == 'A' ? "G" : "A")];
+        Variant[] variants = [new(1, "one", 200, ".", One.Substring(199, 1), One[199] == 'A' ? "G" : "A"),
+            new(2, "one", 3, ".", One.Substring(2, 1), One[2] == 'A' ? "G" : "A")];
         VariantScore[] scores = [.. Score(small.FineTuned(TaskKind.SingleLabel, maxTokens: 8), variants)];
         Assert.Equal([VariantStatus.Unseen, VariantStatus.Scored], scores.Select(s => s.Status));
         Assert.Contains("8 tokens", scores[0].Reason, StringComparison.Ordinal);
@@ -155,7 +168,8 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     public void Variants_of_lambda_have_the_scores_of_their_windows_with_the_model_that_comes_with_the_tool()
     {
         string path = SharedData.Path("genomes/lambda_virus.fa.gz");
-        Skip.IfNot(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")), "the model that comes with the tool is not in this build");
+        Skip.IfNot(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+            "the model that comes with the tool is not in this build");
         using SequenceReader reader = SequenceReader.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown });
         Genome genome = Dnabert2.Sequences.Genome.Read(reader);
         string name = genome.Names.Single();
@@ -168,7 +182,8 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
             new Variant(i, name, at, ".", lambda.Substring(at - 1, 1 + (i % 2)), lambda[at - 1] == 'A' ? "GTT" : "A"))];
         foreach (VariantScore score in new VariantScorer(model, genome, new VariantOptions { Window = 200 }).Score(variants))
         {
-            int at = (int)score.Variant.Position - 1, length = score.Variant.Reference.Length, start = Math.Max(0, at - ((200 - length) / 2));
+            int at = (int)score.Variant.Position - 1, length = score.Variant.Reference.Length,
+                start = Math.Max(0, at - ((200 - length) / 2));
             string before = lambda[start..Math.Min(lambda.Length, at + length + ((200 - length + 1) / 2))];
             string after = before[..(at - start)] + score.Variant.Alternative + before[(at - start + length)..];
             (double without, double with) = plain.LogLikelihoods(before, after);

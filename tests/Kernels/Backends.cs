@@ -18,7 +18,8 @@ internal static class Backends
     {
         var names = new TheoryData<string> { "scalar" };
         if (Vector128.IsHardwareAccelerated) names.Add("128");
-        foreach ((bool accelerated, string name) in new[] { (Vector256.IsHardwareAccelerated, "256"), (Vector512.IsHardwareAccelerated, "512") })
+        foreach ((bool accelerated, string name) in new[] { (Vector256.IsHardwareAccelerated, "256"),
+            (Vector512.IsHardwareAccelerated, "512") })
         {
             if (!accelerated) continue;
             names.Add(name);

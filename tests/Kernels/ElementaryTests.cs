@@ -8,7 +8,8 @@ public unsafe class ElementaryTests
     [Fact]
     public void Gelu_is_within_1e_6_of_the_erf_form_everywhere()
     {
-        Sweep(x => Math.Abs(x) > 60 ? Math.Max(x, 0) : Reference.Gelu(x), &Gelu, (x, expected) => Math.Max(1e-6, 2e-7 * Math.Abs(expected)));
+        Sweep(x => Math.Abs(x) > 60 ? Math.Max(x, 0) : Reference.Gelu(x), &Gelu,
+            (x, expected) => Math.Max(1e-6, 2e-7 * Math.Abs(expected)));
     }
 
     [Fact]

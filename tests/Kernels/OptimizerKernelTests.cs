@@ -14,7 +14,8 @@ public class OptimizerKernelTests
     {
         using Backend backend = Backends.Create(form, 3);
         // On a GPU a thread has one element: what differs is where a warp or a block ends, and the runs begin.
-        IEnumerable<int> counts = form == "gpu" ? [1, 2, 3, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600] : Enumerable.Range(1, 256);
+        IEnumerable<int> counts = form == "gpu"
+            ? [1, 2, 3, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600] : Enumerable.Range(1, 256);
         foreach (int count in counts)
         {
             using var arena = new Arena(backend);
@@ -26,7 +27,8 @@ public class OptimizerKernelTests
             AdamWRun[] runs = count <= 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(48, count - 48, true)];
             Tensor[] t = [.. values.Select(v => Upload(backend, arena, v))];
             double norm = Math.Sqrt(values[1].Sum(v => (double)v * v)), clip = 0.5 * norm;
-            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), told = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
+            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), told = arena.Rent(new Shape(2), DType.F64),
+                sums = arena.Rent(new Shape(2), DType.F64);
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, (float)clip)], numbers);
             backend.Upload<double>(losses, sums);
             var updated = new AdamWRuns(runs, count);
@@ -45,7 +47,8 @@ public class OptimizerKernelTests
                     continue;
                 }
 
-                double g = values[1][i] * 0.5, m = (0.9f * values[2][i]) + ((1 - 0.9f) * g), v = (0.98f * values[3][i]) + ((1 - 0.98f) * g * g);
+                double g = values[1][i] * 0.5, m = (0.9f * values[2][i]) + ((1 - 0.9f) * g),
+                    v = (0.98f * values[3][i]) + ((1 - 0.98f) * g * g);
                 double decayed = values[0][i] * (count > 48 && i is >= 16 and < 32 ? 1 : 1 - (0.01 * 0.1));
                 double w = decayed - (0.01 / (1 - Math.Pow(0.9f, 3)) * m / (Math.Sqrt(v / (1 - Math.Pow(0.98f, 3))) + 1e-6));
                 Assert.Equal(w, after[0][i], 2e-6);
@@ -61,13 +64,15 @@ public class OptimizerKernelTests
     {
         using Backend backend = Backends.Create(form, 2);
         foreach ((double loss, float gradient, double told) in ((double, float, double)[])
-            [(double.NaN, 1, double.NaN), (double.NegativeInfinity, 1, double.NaN), (1, float.NaN, double.NaN), (1, float.PositiveInfinity, double.PositiveInfinity)])
+            [(double.NaN, 1, double.NaN), (double.NegativeInfinity, 1, double.NaN), (1, float.NaN, double.NaN),
+                (1, float.PositiveInfinity, double.PositiveInfinity)])
         {
             using var arena = new Arena(backend);
             float[][] values = [.. Enumerable.Range(0, 4).Select(i => Normal(i, 300))];
             values[1][299] = gradient;
             Tensor[] t = [.. values.Select(v => Upload(backend, arena, v))];
-            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64), sums = arena.Rent(new Shape(2), DType.F64);
+            Tensor numbers = arena.Rent(new Shape(AdamWStep.Count), DType.F32), report = arena.Rent(new Shape(2), DType.F64),
+                sums = arena.Rent(new Shape(2), DType.F64);
             backend.Upload<AdamWStep>([AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 1)], numbers);
             backend.Upload<double>([loss, 2], sums);
             var runs = new AdamWRuns([new(0, 300, true)], 300);

@@ -15,8 +15,8 @@ public class PrecisionTests
     private static readonly (int Rows, int Outputs, int Inputs)[] Shapes =
         [(1, 1, 1), (2, 3, 5), (9, 48, 32), (10, 50, 33), (13, 66, 64), (31, 98, 130), (64, 64, 1601), (37, 130, 3072)];
 
-    // Gradients of weights with more outputs than inputs are computed in another order: here with more rows, and with more columns, than are
-    // worked on together.
+    // Gradients of weights with more outputs than inputs are computed in another order: here with more rows, and with more columns, than
+    // are worked on together.
     private static readonly (int Rows, int Outputs, int Inputs)[] GradientShapes = [.. Shapes, (2100, 163, 100), (20, 800, 790)];
 
     public static TheoryData<string> Forms => Backends.Names();
@@ -105,7 +105,8 @@ public class PrecisionTests
             float most = 0;
             for (int i = 0; i < qkv.Length; i++) most = i % (3 * hidden) < 2 * hidden ? most : Math.Max(most, Math.Abs(qkv[i]));
             for (int i = 0; i < expected.Length; i++)
-                if (!(Math.Abs(expected[i] - actual[i]) <= most * ((1.0 / 512) + 1e-5))) Assert.Fail($"element {i} is {actual[i]:R}, expected {expected[i]:R}");
+                if (!(Math.Abs(expected[i] - actual[i]) <= most * ((1.0 / 512) + 1e-5)))
+                    Assert.Fail($"element {i} is {actual[i]:R}, expected {expected[i]:R}");
             // The backward pass computes scores in floats, so the pass that it needs does too.
             Assert.Equal(Run(floats, logSumExp: true), Run(backend, logSumExp: true));
 
@@ -206,6 +207,7 @@ public class PrecisionTests
     {
         double scale = Math.Max(1, expected.Max(Math.Abs));
         for (int i = 0; i < expected.Length; i++)
-            if (!(Math.Abs(expected[i] - actual[i]) <= Tolerance * scale)) Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R}");
+            if (!(Math.Abs(expected[i] - actual[i]) <= Tolerance * scale))
+                Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R}");
     }
 }

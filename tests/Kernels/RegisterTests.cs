@@ -103,7 +103,8 @@ public unsafe class RegisterTests
             for (int i = 0; i < T.Lanes; i++)
             {
                 float e = expected(left[i], right[i]);
-                Assert.True(BitConverter.SingleToInt32Bits(e) == BitConverter.SingleToInt32Bits(values[i]) || (float.IsNaN(e) && float.IsNaN(values[i])),
+                Assert.True(BitConverter.SingleToInt32Bits(e) == BitConverter.SingleToInt32Bits(values[i])
+                    || (float.IsNaN(e) && float.IsNaN(values[i])),
                     $"{typeof(T).Name}, lane {i}: {values[i]:R} of {left[i]:R} and {right[i]:R}, expected {e:R}");
             }
         }

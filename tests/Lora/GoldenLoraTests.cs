@@ -11,7 +11,8 @@ namespace Tests.Lora;
 public class GoldenLoraTests
 {
     private const double Scale = 2;
-    private static readonly LoraOptions Options = new() { Rank = 4, Alpha = 4 * Scale, Dropout = 0, Targets = ["Wqkv", "attention.output.dense", "mlp.*"] };
+    private static readonly LoraOptions Options =
+        new() { Rank = 4, Alpha = 4 * Scale, Dropout = 0, Targets = ["Wqkv", "attention.output.dense", "mlp.*"] };
 
     /// <summary>
     /// Frozen weights W − s B A with an addition s B A are the reference's weights W: logits and loss are the reference's, and by the chain
@@ -28,17 +29,20 @@ public class GoldenLoraTests
         using var run = new GoldenTraining(golden, "cls", recompute, prepare: model =>
         {
             Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier);
-            foreach (Linear layer in model.Encoder.Linears) factors.Add(layer.Prefix, (Random(layer.Addition!.Down), Random(layer.Addition.Up)));
+            foreach (Linear layer in model.Encoder.Linears)
+                factors.Add(layer.Prefix, (Random(layer.Addition!.Down), Random(layer.Addition.Up)));
         }, source: (p, index, values) =>
         {
             string layer = p.Name[..p.Name.LastIndexOf('.')];
             if (p.Kind == ParameterKind.LowRankDown) Copy(factors[layer.Replace(".lora_A", "", StringComparison.Ordinal)].A, values);
             else if (p.Kind == ParameterKind.LowRankUp) Copy(factors[layer.Replace(".lora_B", "", StringComparison.Ordinal)].B, values);
             else golden.Fill(p, index, values);
-            if (!p.Name.EndsWith(".weight", StringComparison.Ordinal) || !factors.TryGetValue(layer, out (double[] A, double[] B) f)) return;
+            if (!p.Name.EndsWith(".weight", StringComparison.Ordinal) || !factors.TryGetValue(layer, out (double[] A, double[] B) f))
+                return;
             int outputs = p.Shape[0], inputs = p.Shape[1];
             for (int i = 0; i < values.Length; i++)
-                for (int k = 0; k < Options.Rank; k++) values[i] -= (float)(Scale * f.B[((i / inputs) * Options.Rank) + k] * f.A[(k * inputs) + (i % inputs)]);
+                for (int k = 0; k < Options.Rank; k++)
+                    values[i] -= (float)(Scale * f.B[((i / inputs) * Options.Rank) + k] * f.A[(k * inputs) + (i % inputs)]);
         });
         Assert.Equal((4 * golden.Config.NumHiddenLayers * 2) + 2, run.Model.Parameters.Parameters.Count(p => p.IsTrained));
         Near(golden.Value("cls_loss"), run.Backward(golden.Root), 2e-5, "loss");
@@ -75,7 +79,8 @@ public class GoldenLoraTests
     {
         using var golden = new Golden(SharedData.Golden("train_cls_lora"), batched: true);
         uint factors = 0;
-        using var run = new GoldenTraining(golden, "cls", recompute: false, prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
+        using var run = new GoldenTraining(
+            golden, "cls", recompute: false, prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
             source: (p, index, values) =>
             {
                 if (!Dnabert2.Adapters.Lora.IsFactor(p)) golden.Fill(p, index, values);

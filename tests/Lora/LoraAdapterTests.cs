@@ -42,7 +42,10 @@ public sealed class LoraAdapterTests : IDisposable
         JsonElement config = document.RootElement;
         Assert.Equal("LORA", config.GetProperty("peft_type").GetString());
         Assert.Equal("SEQ_CLS", config.GetProperty("task_type").GetString());
-        Assert.Equal((3, 16.0, 0.2), (config.GetProperty("r").GetInt32(), config.GetProperty("lora_alpha").GetDouble(), config.GetProperty("lora_dropout").GetDouble()));
+        Assert.Equal(
+            (3, 16.0, 0.2),
+            (config.GetProperty("r").GetInt32(), config.GetProperty("lora_alpha").GetDouble(),
+                config.GetProperty("lora_dropout").GetDouble()));
         Assert.Equal(["attention.self.Wqkv", "mlp.gated_layers", "mlp.wo"], Strings("target_modules"));
         Assert.Equal(["classifier", "pooler"], Strings("modules_to_save"));
         Assert.Equal(_toy.Start, config.GetProperty("base_model_name_or_path").GetString());
@@ -87,7 +90,8 @@ public sealed class LoraAdapterTests : IDisposable
         using var run = new Classification(apart, 1000);
         float[] expected = run.Run(sequences), one = loaded.Logits(sequences), two = merged.Logits(sequences);
         using ClassifierModel other = OfBaseAlone();
-        Assert.True(expected.Zip(other.Logits(sequences)).Max(p => Math.Abs(p.First - p.Second)) > 1e-3, "the additions do nothing: the test shows nothing");
+        Assert.True(expected.Zip(other.Logits(sequences)).Max(p => Math.Abs(p.First - p.Second)) > 1e-3,
+            "the additions do nothing: the test shows nothing");
         for (int i = 0; i < expected.Length; i++)
         {
             Assert.Equal(expected[i], one[i], 1e-5);
@@ -95,7 +99,8 @@ public sealed class LoraAdapterTests : IDisposable
         }
 
         Assert.Equal(merged.Names, _task.Names);
-        Assert.Contains("there already", Assert.Throws<IOException>(() => LoraMerge.Merge(_toy["run"], _toy["merged"])).Message, StringComparison.Ordinal);
+        Assert.Contains("there already", Assert.Throws<IOException>(() => LoraMerge.Merge(_toy["run"], _toy["merged"])).Message,
+            StringComparison.Ordinal);
         // The language-model head of the base is kept.
         using Dnabert2Model whole = Dnabert2Model.Load(_toy["merged"], _backend);
         Assert.NotNull(whole.MlmHead);
@@ -115,7 +120,9 @@ public sealed class LoraAdapterTests : IDisposable
     public void A_base_that_was_moved_is_found_beside_the_adapter_or_named()
     {
         Directory.Move(_toy.Start, _toy["moved"]);
-        Assert.Contains("base_model_name_or_path", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy["run"], _backend)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "base_model_name_or_path", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy["run"], _backend)).Message,
+            StringComparison.Ordinal);
         LoraMerge.Merge(_toy["run"], _toy["merged"], _toy["moved"]);
         Config("run", json => json["base_model_name_or_path"] = "../moved");
         ClassifierModel.Load(_toy["run"], _backend).Dispose();
@@ -139,7 +146,8 @@ public sealed class LoraAdapterTests : IDisposable
     public void A_tensor_that_is_missing_is_named(string left, string what)
     {
         Rewrite("run", (name, values) => { }, name => !name.Contains(left, StringComparison.Ordinal));
-        Assert.Contains(what, Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy["run"], _backend)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            what, Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy["run"], _backend)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -175,16 +183,19 @@ public sealed class LoraAdapterTests : IDisposable
         foreach (string bad in (string[])["r=0", "r=1.5", "alpha=0", "dropout=1", "x=1", "mlp.*", "r", "targets="])
             Assert.Throws<ArgumentException>(() => LoraOptions.Parse(bad));
         const string layer = "bert.encoder.layer.11.mlp.gated_layers";
-        foreach ((string pattern, bool expected) in new[] { ("mlp.*", true), ("gated_layers", true), ("layers", false), ("layer.11.*", true), ("layer.1.*", false), ("*", true), (layer, true), ("MLP.*", false) })
+        foreach ((string pattern, bool expected) in new[] { ("mlp.*", true), ("gated_layers", true), ("layers", false),
+            ("layer.11.*", true), ("layer.1.*", false), ("*", true), (layer, true), ("MLP.*", false) })
             Assert.Equal(expected, LoraOptions.Matches(pattern, layer));
         Assert.Contains("mlp.gated_layers", Assert.Throws<ArgumentException>(() => new FineTuner(
-            _toy.Start, _task, _toy["x"], ToyTask.With(FineTuneMethod.Lora) with { Lora = new LoraOptions { Targets = ["query"] } }, _backend)).Message, StringComparison.Ordinal);
+            _toy.Start, _task, _toy["x"], ToyTask.With(FineTuneMethod.Lora) with { Lora = new LoraOptions { Targets = ["query"] } },
+            _backend)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Targets_in_one_encoder_layer_alone_are_written_by_their_whole_names()
     {
-        FineTuneOptions options = ToyTask.With(FineTuneMethod.Lora) with { Lora = new LoraOptions { Targets = ["layer.1.mlp.wo"] }, Steps = 1 };
+        FineTuneOptions options = ToyTask.With(FineTuneMethod.Lora)
+            with { Lora = new LoraOptions { Targets = ["layer.1.mlp.wo"] }, Steps = 1 };
         using (var run = new FineTuner(_toy.Start, _task, _toy["one"], options, _backend)) run.Run();
         Assert.Contains("\"bert.encoder.layer.1.mlp.wo\"", File.ReadAllText(_toy["one/adapter_config.json"]), StringComparison.Ordinal);
         ClassifierModel.Load(_toy["one"], _backend).Dispose();
@@ -219,7 +230,8 @@ public sealed class LoraAdapterTests : IDisposable
 
     [Fact]
     public void A_model_without_heads_is_no_classifier() =>
-        Assert.Contains("finetune", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy.Start, _backend)).Message, StringComparison.Ordinal);
+        Assert.Contains("finetune", Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy.Start, _backend)).Message,
+            StringComparison.Ordinal);
 
     private void Config(string folder, Action<JsonObject> change)
     {
@@ -248,8 +260,10 @@ public sealed class LoraAdapterTests : IDisposable
                 tensors.Add((entry, values));
             }
 
-        using var writer = new SafetensorsWriter(path, tensors.Select(t => new WeightEntry(t.Entry.Name, DType.F32, t.Entry.Shape!.Value)), null);
-        foreach ((WeightEntry entry, float[] values) in tensors) writer.Write(entry.Name, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        using var writer = new SafetensorsWriter(
+            path, tensors.Select(t => new WeightEntry(t.Entry.Name, DType.F32, t.Entry.Shape!.Value)), null);
+        foreach ((WeightEntry entry, float[] values) in tensors)
+            writer.Write(entry.Name, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
         writer.Commit();
     }
 }

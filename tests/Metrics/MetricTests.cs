@@ -11,7 +11,8 @@ public class MetricTests
     private static readonly JsonElement Golden = JsonDocument.Parse(
         File.ReadAllBytes(Path.Combine(SharedData.Checkout, "tests", "Metrics", "sklearn_cases.json"))).RootElement;
 
-    public static TheoryData<string> Names => [.. Golden.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("name").GetString()!)];
+    public static TheoryData<string> Names =>
+        [.. Golden.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("name").GetString()!)];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -20,7 +21,8 @@ public class MetricTests
         JsonElement golden = Golden.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
         TaskKind kind = ProblemTypes.Find(golden.GetProperty("kind").GetString()!)!.Value;
         Target[] truth = [.. golden.GetProperty("truth").EnumerateArray().Select(t => ToTarget(kind, t))];
-        float[] logits = [.. golden.GetProperty("logits").EnumerateArray().SelectMany(row => row.EnumerateArray()).Select(v => v.GetSingle())];
+        float[] logits =
+            [.. golden.GetProperty("logits").EnumerateArray().SelectMany(row => row.EnumerateArray()).Select(v => v.GetSingle())];
         TaskScores scores = TaskScores.Compute(kind, truth, logits);
         Assert.All(scores.Metrics, metric =>
         {

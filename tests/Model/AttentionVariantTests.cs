@@ -41,7 +41,8 @@ public sealed class AttentionVariantTests
         Assert.Equal(4.0 * 8 * 2 * (10 + 18), benchmark.Measure(new SlidingWindow(1), 1, 10, rounds: 1).ForwardFlops);
         AttentionSample relative = benchmark.Measure(benchmark.RelativeBias(3), 1, 10, rounds: 2);
         Assert.True(relative.Forward > 0 && relative.Backward > 0 && relative.BackwardFlops == 10.0 * 8 * 2 * 100);
-        Assert.Contains("serves no attention with 2", Assert.Throws<ArgumentException>(() => benchmark.Measure(default(RelativeBias), 1, 3)).Message, StringComparison.Ordinal);
+        Assert.Contains("serves no attention with 2",
+            Assert.Throws<ArgumentException>(() => benchmark.Measure(default(RelativeBias), 1, 3)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -66,7 +66,8 @@ public sealed class CheckpointTests : IDisposable
         string message = Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(folder)).Message;
         Assert.Contains("missing: bert.encoder.layer.0.mlp.wo.bias [24]", message, StringComparison.Ordinal);
         Assert.Contains("missing: bert.embeddings.LayerNorm.weight [24]", message, StringComparison.Ordinal);
-        Assert.Contains("mis-shaped: bert.encoder.layer.1.attention.self.Wqkv.bias F32 [5], expected [72]", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "mis-shaped: bert.encoder.layer.1.attention.self.Wqkv.bias F32 [5], expected [72]", message, StringComparison.Ordinal);
         Assert.Contains("extra: bert.encoder.layer.2.mlp.wo.bias F32 [24]", message, StringComparison.Ordinal);
     }
 
@@ -81,8 +82,10 @@ public sealed class CheckpointTests : IDisposable
             tensors["cls.predictions.decoder.weight"] = (shape, word);
         });
         Dnabert2Model.Load(equal).Dispose();
-        string different = Toy(tensors => tensors["cls.predictions.decoder.weight"] = (shape, [.. word.Select((v, i) => i == 77 ? v + 1 : v)]));
-        Assert.Contains("not tied: cls.predictions.decoder.weight", Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(different)).Message, StringComparison.Ordinal);
+        string different =
+            Toy(tensors => tensors["cls.predictions.decoder.weight"] = (shape, [.. word.Select((v, i) => i == 77 ? v + 1 : v)]));
+        Assert.Contains("not tied: cls.predictions.decoder.weight",
+            Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(different)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -125,12 +128,20 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("{", "not valid JSON")]
     [InlineData("[]", "it is Array, expected an object")]
     [InlineData("{}", "vocab_size is missing")]
-    [InlineData("""{"vocab_size":256,"hidden_size":25,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "does not divide")]
-    [InlineData("""{"vocab_size":256,"hidden_size":"24","num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "hidden_size is \"24\"")]
-    [InlineData("""{"vocab_size":256,"hidden_size":99999999999,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "hidden_size is 99999999999")]
-    [InlineData("""{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_act":"relu"}""", "hidden_act is \"relu\"")]
-    [InlineData("""{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_dropout_prob":1.5}""", "hidden_dropout_prob is 1.5")]
-    [InlineData("""{"vocab_size":20,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "the tokenizer has 256 entries")]
+    [InlineData(
+        """{"vocab_size":256,"hidden_size":25,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""", "does not divide")]
+    [InlineData("""{"vocab_size":256,"hidden_size":"24","num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""",
+        "hidden_size is \"24\"")]
+    [InlineData("""{"vocab_size":256,"hidden_size":99999999999,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""",
+        "hidden_size is 99999999999")]
+    [InlineData(
+        """{"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_act":"relu"}""",
+        "hidden_act is \"relu\"")]
+    [InlineData("""
+        {"vocab_size":256,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40,"hidden_dropout_prob":1.5}
+        """, "hidden_dropout_prob is 1.5")]
+    [InlineData("""{"vocab_size":20,"hidden_size":24,"num_hidden_layers":2,"num_attention_heads":3,"intermediate_size":40}""",
+        "the tokenizer has 256 entries")]
     public void A_config_of_no_dnabert2_is_refused_by_key(string json, string message)
     {
         string folder = Toy(_ => { });
@@ -168,7 +179,14 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void A_config_survives_saving_and_loading()
     {
-        var config = new Dnabert2Config { HiddenSize = 48, NumAttentionHeads = 3, ClassifierDropout = 0.25f, NumLabels = 5, VocabSize = 99 };
+        var config = new Dnabert2Config
+        {
+            HiddenSize = 48,
+            NumAttentionHeads = 3,
+            ClassifierDropout = 0.25f,
+            NumLabels = 5,
+            VocabSize = 99,
+        };
         string path = _folder["saved.json"];
         using (FileStream file = File.Create(path)) config.Save(file);
         Assert.Equal(config, Dnabert2Config.Load(path));
@@ -194,7 +212,8 @@ public sealed class CheckpointTests : IDisposable
         string folder = _folder[Guid.NewGuid().ToString("N")];
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"),
-            golden.Root.GetProperty("config").GetRawText().Replace("\"vocab_size\"", "\"num_labels\": 3, \"vocab_size\"", StringComparison.Ordinal));
+            golden.Root.GetProperty("config").GetRawText()
+            .Replace("\"vocab_size\"", "\"num_labels\": 3, \"vocab_size\"", StringComparison.Ordinal));
         File.WriteAllBytes(Path.Combine(folder, "tokenizer.json"), Encoding.UTF8.GetBytes(Golden.TinyTokenizerJson));
         return folder;
     }

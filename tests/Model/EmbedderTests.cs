@@ -16,7 +16,15 @@ public sealed class EmbedderTests : IDisposable
 
     public EmbedderTests()
     {
-        var config = new Dnabert2Config { VocabSize = 60, HiddenSize = 24, NumHiddenLayers = 2, NumAttentionHeads = 3, IntermediateSize = 20, InitializerRange = 0.3f };
+        var config = new Dnabert2Config
+        {
+            VocabSize = 60,
+            HiddenSize = 24,
+            NumHiddenLayers = 2,
+            NumAttentionHeads = 3,
+            IntermediateSize = 20,
+            InitializerRange = 0.3f,
+        };
         _model = Dnabert2Model.Initialize(config, Tokenizer(60), seed: 3, _backend, ModelParts.Encoder);
     }
 
@@ -77,12 +85,14 @@ public sealed class EmbedderTests : IDisposable
             bool last = start + Room >= ids.Count;
             float[] chunk = Pool(ids.GetRange(last ? ids.Count - Room : start, Room), pooling);
             for (int c = 0; c < 24; c++)
-                expected[c] = pooling == Pooling.Max ? (weight == 0 ? chunk[c] : Math.Max(expected[c], chunk[c])) : expected[c] + ((Room + 2) * chunk[c]);
+                expected[c] = pooling == Pooling.Max
+                    ? (weight == 0 ? chunk[c] : Math.Max(expected[c], chunk[c])) : expected[c] + ((Room + 2) * chunk[c]);
             weight += Room + 2;
             if (last) break;
         }
 
-        ReadOnlySpan2D<float> actual = new Embedder(_model, new EmbedOptions { MaxTokens = 64, Overlap = 10, Pooling = pooling }).Embed([dna]).Span;
+        ReadOnlySpan2D<float> actual = new Embedder(_model, new EmbedOptions { MaxTokens = 64, Overlap = 10, Pooling = pooling })
+            .Embed([dna]).Span;
         for (int c = 0; c < 24; c++) Assert.Equal(pooling == Pooling.Max ? expected[c] : expected[c] / weight, actual[0, c], 1e-5);
     }
 
@@ -90,11 +100,13 @@ public sealed class EmbedderTests : IDisposable
     public void Truncation_is_reported_and_too_long_is_an_error_that_names_the_record()
     {
         string fasta = $">short\nACGT\n>long\n{Dna(1, 900)}\n";
-        SequenceEmbedding[] cut = [.. new Embedder(_model, new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Truncate }).Embed(Records(fasta))];
+        SequenceEmbedding[] cut =
+            [.. new Embedder(_model, new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Truncate }).Embed(Records(fasta))];
         Assert.Equal([false, true], cut.Select(e => e.Truncated));
         Assert.Equal(30, cut[1].Tokens);
         InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
-            new Embedder(_model, new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Error }).Embed(Records(fasta)).Count());
+            new Embedder(_model, new EmbedOptions { MaxTokens = 32, Overlap = 4, OnTooLong = TooLong.Error })
+                .Embed(Records(fasta)).Count());
         Assert.Contains("record 2 'long'", error.Message, StringComparison.Ordinal);
         Assert.Contains("raise MaxTokens", error.Message, StringComparison.Ordinal);
     }
@@ -104,7 +116,8 @@ public sealed class EmbedderTests : IDisposable
     {
         SequenceEmbedding split = new Embedder(_model).Embed(Records(">a\nACGTACGTNNNNNNACGTTTT\n")).Single();
         Assert.Equal(2, split.Chunks);
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new Embedder(_model).Embed(Records(">only\nNNNN\n")).Count());
+        InvalidDataException error =
+            Assert.Throws<InvalidDataException>(() => new Embedder(_model).Embed(Records(">only\nNNNN\n")).Count());
         Assert.Contains("'only'", error.Message, StringComparison.Ordinal);
     }
 
@@ -113,7 +126,8 @@ public sealed class EmbedderTests : IDisposable
     {
         const string Forward = "ACGGTTTACCAGATTTACAGGGATCCCATATTG";
         string reverse = new([.. Forward.Reverse().Select(b => b switch { 'A' => 'T', 'C' => 'G', 'G' => 'C', _ => 'A' })]);
-        ReadOnlySpan2D<float> vectors = new Embedder(_model, new EmbedOptions { AverageReverseComplement = true }).Embed([Forward, reverse]).Span;
+        ReadOnlySpan2D<float> vectors = new Embedder(_model, new EmbedOptions { AverageReverseComplement = true })
+            .Embed([Forward, reverse]).Span;
         ReadOnlySpan2D<float> single = new Embedder(_model).Embed([Forward, reverse]).Span;
         for (int c = 0; c < 24; c++) Assert.Equal(vectors[0, c], vectors[1, c], 1e-5f);
         Assert.NotEqual(single[0, 0], single[1, 0], 1e-3f);
@@ -157,7 +171,12 @@ public sealed class EmbedderTests : IDisposable
     [InlineData(10, -1, 10)]
     [InlineData(10, 2, 0)]
     public void Options_out_of_range_are_refused(int maxTokens, int overlap, int batch) =>
-        Assert.Throws<ArgumentException>(() => new Embedder(_model, new EmbedOptions { MaxTokens = maxTokens, Overlap = overlap, BatchTokens = batch }));
+        Assert.Throws<ArgumentException>(() => new Embedder(_model, new EmbedOptions
+        {
+            MaxTokens = maxTokens,
+            Overlap = overlap,
+            BatchTokens = batch,
+        }));
 
     [Theory]
     [InlineData("ACGT", "")]
@@ -197,7 +216,8 @@ public sealed class EmbedderTests : IDisposable
         Assert.InRange(_backend.LiveStorages - before, 0, 1);
     }
 
-    private static IEnumerable<SequenceRecord> Records(string fasta) => SequenceReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(fasta)), "test.fa");
+    private static IEnumerable<SequenceRecord> Records(string fasta) =>
+        SequenceReader.Read(new MemoryStream(Encoding.ASCII.GetBytes(fasta)), "test.fa");
 
     private static string Dna(int seed, int length)
     {

@@ -31,13 +31,16 @@ internal static class ModelOperationCases
     {
         yield return Of("Encoder.Embed", "", (model, inputs, _) => model.Encoder.Embed(inputs.Tape, Batch(inputs)));
         yield return Of("Encoder.Forward", "", (model, inputs, _) => model.Encoder.Forward(inputs.Tape, Batch(inputs)));
-        yield return Of("EncoderLayer.Forward", "", (model, inputs, x) => model.Encoder.Layers[0].Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
+        yield return Of("EncoderLayer.Forward", "", (model, inputs, x) => model.Encoder.Layers[0]
+            .Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
         yield return Of(
-            "EncoderLayer.ForwardInPlace", "", (model, inputs, x) => model.Encoder.Layers[0].ForwardInPlace(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16))
+            "EncoderLayer.ForwardInPlace", "", (model, inputs, x) => model.Encoder.Layers[0]
+            .ForwardInPlace(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16))
             with
         { InPlace = 0 };
         yield return Of("MlmHead.Forward", "", (model, inputs, x) => model.MlmHead!.Forward(inputs.Tape, x[0]), (7, 16));
-        yield return Of("Pooler.Forward", "", (model, inputs, x) => model.Pooler!.Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
+        yield return Of(
+            "Pooler.Forward", "", (model, inputs, x) => model.Pooler!.Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
         yield return Of("Classifier.Forward", "", (model, inputs, x) => model.Classifier!.Forward(inputs.Tape, x[0]), (2, 16));
         yield return Of("Objectives.Logits", "", (model, inputs, _) => Objectives.Logits(model, inputs.Tape, Batch(inputs)));
     }
@@ -70,13 +73,15 @@ internal static class ModelOperationCases
     }
 
     private static OperationCase Of(
-        string method, string setting, Func<Dnabert2Model, OperationInputs, Variable[], Variable> run, params (int Rows, int Width)[] operands) =>
+        string method, string setting, Func<Dnabert2Model, OperationInputs, Variable[], Variable> run,
+        params (int Rows, int Width)[] operands) =>
         new(method, setting, operands)
         {
             Declare = owner =>
             {
                 Dnabert2Model model = owner.Own(Dnabert2Model.Initialize(
-                    Config, Golden.TinyTokenizer(), 3, owner.Set.Backend, ModelParts.MlmHead | ModelParts.Pooler | ModelParts.Classifier, owner.IsTraining));
+                    Config, Golden.TinyTokenizer(), 3, owner.Set.Backend, ModelParts.MlmHead | ModelParts.Pooler | ModelParts.Classifier,
+                    owner.IsTraining));
                 if (owner.IsTraining) model.Parameters.AllocateGradients();
                 return (inputs, x) => run(model, inputs, x);
             },

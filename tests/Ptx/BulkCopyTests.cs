@@ -7,7 +7,8 @@ public class BulkCopyTests
 {
     private const int Rows = 40, Columns = 72, Box = 64, Bytes = Box * Box * 2;
 
-    private const string Copy = "\t@%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r1], [%rd1, {%r3, %r4}], [%r2];\n";
+    private const string Copy =
+        "\t@%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r1], [%rd1, {%r3, %r4}], [%r2];\n";
     private const string Wait = "\tW:\n\tmbarrier.try_wait.parity.shared::cta.b64 %p2, [%r2], 0;\n\t@!%p2 bra W;\n";
 
     /// <summary>One thread has the box at (column, row) copied; all write what they then see of it.</summary>
@@ -39,14 +40,17 @@ public class BulkCopyTests
         	add.u32 %r6, %r1, %r5;
         	cvt.u64.u32 %rd2, %r5;
         	add.u64 %rd3, %rd0, %rd2;
-        {{string.Concat(Enumerable.Range(0, 8).Select(i => $"\tld.shared.v4.b32 {{%r10, %r11, %r12, %r13}}, [%r6+{16 * i}];\n\tst.global.v4.b32 [%rd3+{16 * i}], {{%r10, %r11, %r12, %r13}};\n"))}}	ret;
+        {{string.Concat(Enumerable.Range(0, 8).Select(i =>
+            $"\tld.shared.v4.b32 {{%r10, %r11, %r12, %r13}}, [%r6+{16 * i}];\n"
+            + $"\tst.global.v4.b32 [%rd3+{16 * i}], {{%r10, %r11, %r12, %r13}};\n"))}}	ret;
         }
         """;
 
     private static ushort[] Run(string text, Func<TensorMapBits, byte[]>? encode = null)
     {
         var machine = new PtxMachine { InstructionBudget = 1_000_000 };
-        PtxBuffer matrix = machine.Allocate(Enumerable.Range(1, Rows * Columns).Select(i => (ushort)i).ToArray()), result = machine.Allocate(Bytes);
+        PtxBuffer matrix = machine.Allocate(Enumerable.Range(1, Rows * Columns).Select(i => (ushort)i).ToArray()),
+            result = machine.Allocate(Bytes);
         var bits = new TensorMapBits(matrix.Address, Columns, Rows, Columns * 2, Box, Box, 2);
         PtxText.Run(text, machine, Box, encode?.Invoke(bits) ?? bits.Encode(), result);
         return result.ToArray<ushort>();

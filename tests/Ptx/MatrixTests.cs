@@ -110,7 +110,8 @@ public class MatrixTests
             	mov.f32 %f1, 0f3F800000;
             	mov.f32 %f2, 0f3F800000;
             	mov.f32 %f3, 0f3F800000;
-            	mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f0, %f1, %f2, %f3}, {%r20, %r21, %r22, %r23}, {%r30, %r31}, {%f0, %f1, %f2, %f3};
+            mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+            	{%f0, %f1, %f2, %f3}, {%r20, %r21, %r22, %r23}, {%r30, %r31}, {%f0, %f1, %f2, %f3};
             	shr.u32 %r10, %r0, 2;
             	and.b32 %r11, %r0, 3;
             	shl.b32 %r12, %r10, 5;

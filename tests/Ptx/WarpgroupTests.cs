@@ -32,12 +32,16 @@ public class WarpgroupTests
             """);
         for (int at = 0; at < TileBytes; at += 2048)
             foreach ((string from, string to) in ((string, string)[])[("%rd11", "%r3"), ("%rd12", "%r5")])
-                body.Append($"\tld.global.v4.b32 {{%r10, %r11, %r12, %r13}}, [{from}+{at}];\n\tst.shared.v4.b32 [{to}+{at}], {{%r10, %r11, %r12, %r13}};\n");
+                body.Append(
+                    $"\tld.global.v4.b32 {{%r10, %r11, %r12, %r13}}, [{from}+{at}];\n\tst.shared.v4.b32 [{to}+{at}], "
+                    + $"{{%r10, %r11, %r12, %r13}};\n");
         body.Append("\tfence.proxy.async.shared::cta;\n\tbar.sync 0;\n\tsetp.eq.u32 %p1, 0, 0;\n");
         foreach ((string tile, string descriptor) in ((string, string)[])[("%r2", "%rd3"), ("%r4", "%rd4")])
             body.Append($"\tshr.u32 %r6, {tile}, 4;\n\tcvt.u64.u32 %rd13, %r6;\n\tadd.u64 {descriptor}, {descriptor}, %rd13;\n");
         for (int i = 0; i < N / 2; i++) body.Append($"\tmov.f32 %f{i}, 0f3F800000;\n");
-        body.Append($"\twgmma.fence.sync.aligned;\n\t{Multiply(left, right)}\n\twgmma.commit_group.sync.aligned;\n\twgmma.wait_group.sync.aligned 0;\n");
+        body.Append(
+            $"\twgmma.fence.sync.aligned;\n\t{Multiply(left, right)}\n\twgmma.commit_group.sync.aligned;\n\twgmma.wait_group.sync.aligned "
+            + "0;\n");
         body.Append($"\tmul.wide.u32 %rd14, %r0, {N / 2 * 4};\n\tadd.u64 %rd15, %rd2, %rd14;\n");
         for (int i = 0; i < N / 2; i++) body.Append($"\tst.global.f32 [%rd15+{i * 4}], %f{i};\n");
         return body.ToString();
@@ -47,15 +51,16 @@ public class WarpgroupTests
     {
         var machine = new PtxMachine { InstructionBudget = 1_000_000 };
         PtxBuffer result = machine.Allocate(threads * N / 2 * 4);
-        string text = PtxText.Kernel(5, body, $"\t.shared .align 1024 .b8 left[{TileBytes}];\n\t.shared .align 1024 .b8 right[{TileBytes}];");
+        string text =
+            PtxText.Kernel(5, body, $"\t.shared .align 1024 .b8 left[{TileBytes}];\n\t.shared .align 1024 .b8 right[{TileBytes}];");
         PtxText.Run(text, machine, threads, machine.Allocate(left), machine.Allocate(right), result, leftDescriptor, rightDescriptor);
         return result.ToArray<float>();
     }
 
     /// <summary>
     /// The place of an element, as the canonical layouts are written in units of 16 bytes: by depth ((8, n), 2) : ((W, stride), 1), or
-    /// ((8, n), 2) : ((1, stride), leading) without a swizzle; by position ((W, n), (8, 2)) : ((1, leading), (W, stride)), or ((1, n), (8, 2)) :
-    /// ((X, stride), (1, leading)).
+    /// ((8, n), 2) : ((1, stride), leading) without a swizzle; by position ((W, n), (8, 2)) : ((1, leading), (W, stride)), or ((1, n), (8,
+    /// 2)) : ((X, stride), (1, leading)).
     /// </summary>
     private static int Place(int position, int depth, int swizzle, bool byColumns, int leading, int stride)
     {
@@ -115,7 +120,8 @@ public class WarpgroupTests
     [InlineData(1, false, 1, true)]
     [InlineData(0, false, 0, true)]
     [InlineData(0, true, 0, false)]
-    public void A_product_of_tiles_laid_by_hand_equals_the_naive_product(int leftSwizzle, bool leftByColumns, int rightSwizzle, bool rightByColumns)
+    public void A_product_of_tiles_laid_by_hand_equals_the_naive_product(
+        int leftSwizzle, bool leftByColumns, int rightSwizzle, bool rightByColumns)
     {
         var (left, leftDescriptor, x) = Lay(1, leftSwizzle, leftByColumns);
         var (right, rightDescriptor, y) = Lay(2, rightSwizzle, rightByColumns);
@@ -138,7 +144,8 @@ public class WarpgroupTests
     {
         var (image, descriptor, _) = Lay(1, 3, false);
         float[] with = Run(Body(0, 0), image, image, descriptor, descriptor);
-        float[] without = Run(Body(0, 0).Replace("setp.eq.u32 %p1", "setp.ne.u32 %p1", StringComparison.Ordinal), image, image, descriptor, descriptor);
+        float[] without = Run(
+            Body(0, 0).Replace("setp.eq.u32 %p1", "setp.ne.u32 %p1", StringComparison.Ordinal), image, image, descriptor, descriptor);
         for (int i = 0; i < with.Length; i++) Assert.Equal(with[i] - 1, without[i], 1e-4f);
     }
 
@@ -148,7 +155,8 @@ public class WarpgroupTests
     [InlineData("\twgmma.wait_group.sync.aligned 0;\n", "", FaultKind.AsyncRegisters)]
     [InlineData("\twgmma.wait_group.sync.aligned 0;\n", "\twgmma.wait_group.sync.aligned 1;\n", FaultKind.AsyncRegisters)]
     [InlineData("\twgmma.commit_group.sync.aligned;\n", "", FaultKind.AsyncRegisters)]
-    [InlineData("\twgmma.commit_group.sync.aligned;\n", "\twgmma.commit_group.sync.aligned;\n\tmov.f32 %f31, 0f00000000;\n", FaultKind.AsyncRegisters)]
+    [InlineData("\twgmma.commit_group.sync.aligned;\n", "\twgmma.commit_group.sync.aligned;\n\tmov.f32 %f31, 0f00000000;\n",
+        FaultKind.AsyncRegisters)]
     [InlineData("\tfence.proxy.async.shared::cta;\n", "", FaultKind.ProxyFence)]
     [InlineData("\tbar.sync 0;\n", "", FaultKind.UninitialisedRead)]
     [InlineData("\tsetp.eq.u32 %p1", "\tst.shared.b32 [%r3], %r10;\n\tfence.proxy.async.shared::cta;\n\tsetp.eq.u32 %p1", FaultKind.Race)]
@@ -157,7 +165,8 @@ public class WarpgroupTests
     [InlineData("\twgmma.fence", "\tadd.u64 %rd3, %rd3, 8;\n\twgmma.fence", FaultKind.Misaligned)]
     [InlineData("\twgmma.fence", "\tadd.u64 %rd3, %rd3, 16384;\n\twgmma.fence", FaultKind.Trap)]
     [InlineData("\twgmma.fence", "\tcvt.u64.u32 %rd20, %r0;\n\tadd.u64 %rd3, %rd3, %rd20;\n\twgmma.fence", FaultKind.DivergentWarp)]
-    [InlineData("\twgmma.fence", "\tshr.u32 %r20, %r0, 5;\n\tshl.b32 %r20, %r20, 1;\n\tcvt.u64.u32 %rd20, %r20;\n\tadd.u64 %rd3, %rd3, %rd20;\n\twgmma.fence", FaultKind.DivergentWarp)]
+    [InlineData("\twgmma.fence", "\tshr.u32 %r20, %r0, 5;\n\tshl.b32 %r20, %r20, 1;\n\tcvt.u64.u32 %rd20, %r20;\n\tadd.u64 "
+        + "%rd3, %rd3, %rd20;\n\twgmma.fence", FaultKind.DivergentWarp)]
     [InlineData("\twgmma.fence", "\tsetp.gt.u32 %p1, %r0, 3;\n\twgmma.fence", FaultKind.DivergentWarp)]
     [InlineData("\twgmma.fence.sync.aligned;\n", "\tsetp.gt.u32 %p2, %r0, 3;\n\t@%p2 wgmma.fence.sync.aligned;\n", FaultKind.DivergentWarp)]
     public void A_planted_fault_is_found(string line, string instead, object kind)
@@ -176,9 +185,12 @@ public class WarpgroupTests
         // A fifth warp writes to the left tile as soon as the four have arrived.
         var (image, descriptor, _) = Lay(1, 3, false);
         string body = "\tsetp.gt.u32 %p3, %r0, 127;\n\t@%p3 bra B;\n" + Body(0, 0)
-            .Replace("\tbar.sync 0;\n", "\tB:\n\tbar.sync 0;\n\t@!%p3 bra A;\n\tbar.sync 1, 160;\n\tst.shared.b32 [left], 7;\n\tret;\n\tA:\n", StringComparison.Ordinal);
+            .Replace(
+                "\tbar.sync 0;\n", "\tB:\n\tbar.sync 0;\n\t@!%p3 bra A;\n\tbar.sync 1, 160;\n\tst.shared.b32 [left], 7;\n\tret;\n\tA:\n",
+                StringComparison.Ordinal);
         const string Wait = "\twgmma.wait_group.sync.aligned 0;\n", Free = "\tbar.arrive 1, 160;\n";
-        string right = body.Replace(Wait, Wait + Free, StringComparison.Ordinal), wrong = body.Replace(Wait, Free + Wait, StringComparison.Ordinal);
+        string right = body.Replace(Wait, Wait + Free, StringComparison.Ordinal),
+            wrong = body.Replace(Wait, Free + Wait, StringComparison.Ordinal);
         Run(right, image, image, descriptor, descriptor, 160);
         Assert.Equal(FaultKind.Race, Assert.Throws<PtxFaultException>(() => Run(wrong, image, image, descriptor, descriptor, 160)).Kind);
     }

@@ -9,8 +9,10 @@ public class RuntimeTests
     public void Philox_gives_the_known_answers_of_its_authors()
     {
         Assert.Equal((0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u), new Philox(0, 0, 0).Block(0));
-        Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu), new Philox(ulong.MaxValue, uint.MaxValue, uint.MaxValue).Block(ulong.MaxValue));
-        Assert.Equal((0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u), new Philox(0x299f31d0a4093822, 0x03707344, 0x13198a2e).Block(0x85a308d3243f6a88));
+        Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu),
+            new Philox(ulong.MaxValue, uint.MaxValue, uint.MaxValue).Block(ulong.MaxValue));
+        Assert.Equal((0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u),
+            new Philox(0x299f31d0a4093822, 0x03707344, 0x13198a2e).Block(0x85a308d3243f6a88));
     }
 
     [Fact]
@@ -113,14 +115,18 @@ public class RuntimeTests
     {
         using Backend backend = CpuBackend.Create(1);
         using var arena = new Arena(backend);
-        Tensor x = arena.Rent(new Shape(2, 3), DType.F32), w = arena.Rent(new Shape(4, 5), DType.F32), y = arena.Rent(new Shape(2, 4), DType.F32);
+        Tensor x = arena.Rent(new Shape(2, 3), DType.F32), w = arena.Rent(new Shape(4, 5), DType.F32),
+            y = arena.Rent(new Shape(2, 4), DType.F32);
         Assert.Contains("x is F32 [2, 3], expected F32 [2, 5]", Assert.Throws<ArgumentException>(() =>
             backend.Run(new LinearForward(x, new Weight(w), default, Activation.None, default, y))).Message, StringComparison.Ordinal);
         Tensor ids = arena.Rent(new Shape(1), DType.I32);
         ids.Span<int>()[0] = 4;
         Tensor norm = arena.Rent(new Shape(5), DType.F32);
         Assert.Contains("token id 4 at 0", Assert.Throws<ArgumentException>(() =>
-            backend.Run(new EmbeddingForward(ids, default, w, w, new Norm(norm, norm, 0), default, default, arena.Rent(new Shape(1, 5), DType.F32)))).Message, StringComparison.Ordinal);
+            backend.Run(
+                new EmbeddingForward(
+                    ids, default, w, w, new Norm(norm, norm, 0), default, default, arena.Rent(new Shape(1, 5), DType.F32))))
+                .Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -33,7 +33,8 @@ public sealed class TensorViewsTests
         Assert.Equal([4], ids.AsTensorSpan<int>().Lengths.ToArray());
         Assert.Contains("I32 [4], which has no elements of Single", Refused(() => ids.AsTensorSpan<float>()), StringComparison.Ordinal);
         Assert.Contains("absent", Refused(() => default(Tensor).AsTensorSpan<float>()), StringComparison.Ordinal);
-        Assert.Contains("in the memory of a GPU; copy it with Backend.Download", Refused(() => far.AsReadOnlyTensorSpan<float>()), StringComparison.Ordinal);
+        Assert.Contains("in the memory of a GPU; copy it with Backend.Download", Refused(() => far.AsReadOnlyTensorSpan<float>()),
+            StringComparison.Ordinal);
     }
 
     private static string Refused(Action view) => Assert.Throws<InvalidOperationException>(view).Message;

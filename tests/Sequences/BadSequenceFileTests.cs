@@ -47,9 +47,11 @@ public class BadSequenceFileTests
     [InlineData("sequence1,sequence2\nACGT,\n", "record 1, line 2: column 'sequence2' has no sequence")]
     [InlineData("@a\n+\n@b\nA\n+\nI\n", "record 1 'a', line 1: the record has no sequence")]
     [InlineData("@a\n\n+\nI\n", "0 bases but 1 qualities")]
-    [InlineData(">a\nAC\n  >b\nGT\n", "line 3, column 3: '>' at base 3 is not a nucleotide. A header begins its line: remove the blanks before it")]
+    [InlineData(">a\nAC\n  >b\nGT\n", "line 3, column 3: '>' at base 3 is not a nucleotide. A header begins its "
+        + "line: remove the blanks before it")]
     [InlineData("  >b\nGT\n", "line 1: blanks are before the '>' of a header. A header begins its line")]
-    [InlineData("id,sequence\nx,ACGT\ny,AC GT\n", "record 2 'y', line 3, column 5: byte 0x20 at base 3 is not a nucleotide. Letters of one sequence stand together")]
+    [InlineData("id,sequence\nx,ACGT\ny,AC GT\n", "record 2 'y', line 3, column 5: byte 0x20 at base 3 is not a nucleotide. Letters "
+        + "of one sequence stand together")]
     [InlineData("sequence,label\nACGT,\"1\nACGT,2\n", "line 2: a quote is opened and never closed")]
     [InlineData("sequence,label\nACGT,1\"2\n", "line 2: a quote in the middle of a field")]
     [InlineData("sequence,label\n\"ACGT\"T,1\n", "line 2: a quote in the middle of a field")]
@@ -69,7 +71,8 @@ public class BadSequenceFileTests
         foreach (int drip in new[] { 0, 1, 3 })
         {
             Stream stream = drip == 0 ? new MemoryStream(bytes) : new DripStream(bytes, drip);
-            string message = Assert.Throws<InvalidDataException>(() => ReadAll(stream, "reads", new() { OnEmpty = EmptyRecords.Error })).Message;
+            string message =
+                Assert.Throws<InvalidDataException>(() => ReadAll(stream, "reads", new() { OnEmpty = EmptyRecords.Error })).Message;
             Assert.StartsWith("reads: ", message);
             Assert.Contains(expected, message);
             Assert.EndsWith(".", message);
@@ -81,9 +84,11 @@ public class BadSequenceFileTests
     {
         const int At = 700_000;
         string content = ">a\n" + new string('A', At) + '?' + new string('C', 1000);
-        Assert.Contains($"line 2, column {At + 1}: '?' at base {At + 1} ", Assert.Throws<InvalidDataException>(() => ReadAll(content)).Message);
+        Assert.Contains(
+            $"line 2, column {At + 1}: '?' at base {At + 1} ", Assert.Throws<InvalidDataException>(() => ReadAll(content)).Message);
         content = "id,sequence\nxy,\"" + new string('A', At) + "?\"\n";
-        Assert.Contains($"line 2, column {At + 5}: '?' at base {At + 1} ", Assert.Throws<InvalidDataException>(() => ReadAll(content)).Message);
+        Assert.Contains(
+            $"line 2, column {At + 5}: '?' at base {At + 1} ", Assert.Throws<InvalidDataException>(() => ReadAll(content)).Message);
     }
 
     [Theory]

@@ -11,7 +11,8 @@ public class ForeignLettersTests
     private const string Protein = "DHGNKNHYHRSGYKYGGNKRHGGSGHHGRYSGKGSNYRRGNGGGGGGNSYSYGRRRGGRS";
 
     [Theory]
-    [InlineData(">a\nACGT\n>p\n{0}\n", "record 2 'p', line 3: 34 of 60 letters are codes for several bases (R Y S W K M B D H V): this looks like protein")]
+    [InlineData(">a\nACGT\n>p\n{0}\n", "record 2 'p', line 3: 34 of 60 letters are codes for several bases (R Y S W K M B D "
+        + "H V): this looks like protein")]
     [InlineData("sequence,label\n{0},1\n", "record 1, line 2: 34 of 60 letters")]
     [InlineData("sequence1,sequence2\nACGT,{0}\n", "34 of 60 letters")]
     [InlineData("ACGT\n{0}\n", "record 2, line 2: 34 of 60 letters")]
@@ -22,16 +23,20 @@ public class ForeignLettersTests
         foreach (AmbiguousBases policy in new[] { AmbiguousBases.Split, AmbiguousBases.Unknown, AmbiguousBases.Drop })
         {
             string text = string.Format(System.Globalization.CultureInfo.InvariantCulture, content, Protein);
-            Assert.Contains(expected, Assert.Throws<InvalidDataException>(() => ReadAll(text, "x", new() { OnAmbiguous = policy })).Message);
+            Assert.Contains(
+                expected, Assert.Throws<InvalidDataException>(() => ReadAll(text, "x", new() { OnAmbiguous = policy })).Message);
             Assert.Contains(expected, Assert.Throws<InvalidDataException>(
-                () => ReadAll(text.ToLowerInvariant().Replace("sequence", "Sequence"), "x", new() { OnAmbiguous = policy })).Message.Replace("'P'", "'p'"));
+                () =>
+                    ReadAll(text.ToLowerInvariant().Replace("sequence", "Sequence"), "x", new() { OnAmbiguous = policy })).Message.Replace(
+                "'P'", "'p'"));
         }
     }
 
     [Fact]
     public void Short_peptides_are_told_by_the_letters_of_the_file()
     {
-        string peptides = string.Concat(Enumerable.Range(0, 30).Select(i => $">{i}\n{"RKHDSVYMW".Substring(i % 4, 5)}{"GATN"[..(i % 4)]}\n"));
+        string peptides =
+            string.Concat(Enumerable.Range(0, 30).Select(i => $">{i}\n{"RKHDSVYMW".Substring(i % 4, 5)}{"GATN"[..(i % 4)]}\n"));
         Assert.Contains("letters of the file are codes", Assert.Throws<InvalidDataException>(() => ReadAll(peptides)).Message);
     }
 
@@ -45,7 +50,8 @@ public class ForeignLettersTests
     public void Degenerate_primers_masked_bases_and_N_are_DNA(string sequence)
     {
         if (sequence.Length == 10) sequence = sequence[..9];
-        Assert.Equal(sequence.Length, ReadAll($">a\n{sequence}\n>b\nACGTA\n", options: new() { OnAmbiguous = AmbiguousBases.Unknown })[0].Length);
+        Assert.Equal(
+            sequence.Length, ReadAll($">a\n{sequence}\n>b\nACGTA\n", options: new() { OnAmbiguous = AmbiguousBases.Unknown })[0].Length);
     }
 
     [Fact]
@@ -53,7 +59,8 @@ public class ForeignLettersTests
         Assert.Equal(50_004, ReadAll($">chr20\n{new string('N', 50_000)}acgt\n")[0].Length);
 
     [Theory]
-    [InlineData("sequence\tlabel\n{0}\t1\n"), InlineData("label,sequence\n1,{0}\n"), InlineData("label,sequence\n1,\"{0}\"\n"), InlineData("{0}\n"), InlineData(" {0} \nACGT\n")]
+    [InlineData("sequence\tlabel\n{0}\t1\n"), InlineData("label,sequence\n1,{0}\n"), InlineData("label,sequence\n1,\"{0}\"\n"),
+        InlineData("{0}\n"), InlineData(" {0} \nACGT\n")]
     public void Overlapping_kmers_of_tables_and_lines_are_put_together(string layout)
     {
         var random = new Random(4);
@@ -90,7 +97,8 @@ public class ForeignLettersTests
     [InlineData("ACG TAC", "byte 0x20 at base 4")]
     [InlineData("AC CG GT", "byte 0x20 at base 3")]
     [InlineData("ACGTACG CGTACGT", "byte 0x20 at base 8")]
-    public void What_only_begins_as_kmers_is_refused_and_nobody_is_told_to_remove_the_blanks(string line, string expected, bool isGap = true)
+    public void What_only_begins_as_kmers_is_refused_and_nobody_is_told_to_remove_the_blanks(
+        string line, string expected, bool isGap = true)
     {
         string message = Assert.Throws<InvalidDataException>(() => ReadAll($"sequence\n{line}\n")).Message;
         Assert.Contains(isGap ? expected : "is not a nucleotide", message);
@@ -101,11 +109,13 @@ public class ForeignLettersTests
     public void Kmers_in_Fasta_are_refused_and_blocks_are_not()
     {
         string message = Assert.Throws<InvalidDataException>(() => ReadAll($">a\n{Words("ACGGTCATT", 6)}\n")).Message;
-        Assert.Contains("record 1 'a', line 1: each word of 6 letters repeats all but one of those before: these are overlapping k-mers", message);
+        Assert.Contains(
+            "record 1 'a', line 1: each word of 6 letters repeats all but one of those before: these are overlapping k-mers", message);
         Assert.Contains("overlapping k-mers", Assert.Throws<InvalidDataException>(() => ReadAll(">a\nACGG CGGT\nGGTC GTCA\n")).Message);
         Assert.Equal(["ACGACGGTA", "ATGGCCTTT"], ReadAll(">a\nACGACGGTA\n>b\nATG GCC TTT\n").Select(r => r.Text()));
         Assert.Equal("ACGTACGTACGTACGTACGTAC", ReadAll(">a\nACGTACGTAC GTACGTACGT\nAC\n")[0].Text());
     }
 
-    private static string Words(string bases, int k) => string.Join(' ', Enumerable.Range(0, bases.Length - k + 1).Select(i => bases.Substring(i, k)));
+    private static string Words(string bases, int k) =>
+        string.Join(' ', Enumerable.Range(0, bases.Length - k + 1).Select(i => bases.Substring(i, k)));
 }

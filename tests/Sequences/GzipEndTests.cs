@@ -100,7 +100,8 @@ public class GzipEndTests
         int end = whole.AsSpan().LastIndexOfAnyExcept((byte)0) + 1;
         for (int length = 2; length < end; length++) Refusal(new MemoryStream([.. whole[..length], .. padding]));
         // A member may itself end in zeros: its length, and the checksum of nothing.
-        for (int length = end; length <= whole.Length; length++) Assert.Equal(40, ReadAll(new MemoryStream([.. whole[..length], .. padding])).Count);
+        for (int length = end; length <= whole.Length; length++)
+            Assert.Equal(40, ReadAll(new MemoryStream([.. whole[..length], .. padding])).Count);
     }
 
     [Fact]
@@ -108,7 +109,8 @@ public class GzipEndTests
     {
         // A long run compresses to long runs of zero bits.
         var output = new MemoryStream();
-        using (var gzip = new GZipStream(output, CompressionLevel.SmallestSize)) gzip.Write([.. ">a\n"u8, .. Enumerable.Repeat((byte)'A', 40_000_000)]);
+        using (var gzip = new GZipStream(output, CompressionLevel.SmallestSize))
+            gzip.Write([.. ">a\n"u8, .. Enumerable.Repeat((byte)'A', 40_000_000)]);
         byte[] stored = output.ToArray();
         Assert.True(stored.AsSpan().IndexOf(new byte[1000]) > 0, "the compressed run holds no zeros");
         foreach (Stream stream in new Stream[] { new MemoryStream(stored), new DripStream(stored, 70_000) })
@@ -120,7 +122,8 @@ public class GzipEndTests
     {
         const string Header = "##source=Andr\u00E9\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t\u00E9chantillon\n";
         Assert.Equal(1, Variants(Encoding.Latin1.GetBytes(Header + "c\t1\t.\tA\tC\t.\t.\tNOTE=\u00E9\tGT\t0/1\n")));
-        string message = Assert.Throws<InvalidDataException>(() => Variants(Encoding.Latin1.GetBytes(Header + "c\u00E9\t1\t.\tA\tC\n"))).Message;
+        string message =
+            Assert.Throws<InvalidDataException>(() => Variants(Encoding.Latin1.GetBytes(Header + "c\u00E9\t1\t.\tA\tC\n"))).Message;
         Assert.Contains("calls.vcf.gz: line 3: a field is not UTF-8 text: 'c\u00E9' if it is Latin-1. Convert the file", message);
     }
 
@@ -138,7 +141,8 @@ public class GzipEndTests
         return (int)reader.VariantsRead;
     }
 
-    private static string Bases(int i) => string.Concat(Enumerable.Range(0, 50 + (i * 7 % 13)).Select(k => "ACGT"[((i * k) + (k * k / 3)) % 4]));
+    private static string Bases(int i) =>
+        string.Concat(Enumerable.Range(0, 50 + (i * 7 % 13)).Select(k => "ACGT"[((i * k) + (k * k / 3)) % 4]));
 
     private static string Many(Func<int, string> record) => string.Concat(Enumerable.Range(0, 40).Select(record));
 

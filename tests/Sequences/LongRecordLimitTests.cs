@@ -19,7 +19,8 @@ public class LongRecordLimitTests
         Assert.Equal(bases[..record.Length], record.Text());
         string message = Assert.Throws<InvalidDataException>(() => ReadAll($">a\n{bases}!", options: new() { KeepBases = 1000 })).Message;
         Assert.Contains("line 2, column 2000001: '!' at base 2000001 is not a nucleotide", message);
-        Assert.Equal("@a", ReadAll($"@a\n{bases}\n+\n{new string('I', bases.Length)}\n", options: new() { KeepBases = 1000 }).Select(r => "@" + r.Id).Single());
+        Assert.Equal("@a", ReadAll($"@a\n{bases}\n+\n{new string('I', bases.Length)}\n", options: new() { KeepBases = 1000 })
+            .Select(r => "@" + r.Id).Single());
     }
 
     [Theory]
@@ -65,7 +66,8 @@ public class LongRecordLimitTests
         string bases = new string('A', 1_000_000) + "N";
         string file = $">a\n{bases}\n>b\nACGT\n>c\n{new string('N', 1_000_000)}A\n";
         Assert.Equal(["b"], ReadAll(file, options: new() { KeepBases = 10, OnAmbiguous = AmbiguousBases.Drop }).Select(r => r.Id));
-        List<SequenceRecord> known = ReadAll(file, options: new() { KeepBases = 10, OnAmbiguous = AmbiguousBases.Unknown, NeedsKnownBases = true });
+        List<SequenceRecord> known =
+            ReadAll(file, options: new() { KeepBases = 10, OnAmbiguous = AmbiguousBases.Unknown, NeedsKnownBases = true });
         Assert.Equal(["a", "b", "c"], known.Select(r => r.Id));
         Assert.All(known, r => Assert.False(r.IsUnknown));
     }
@@ -74,8 +76,11 @@ public class LongRecordLimitTests
     public void A_record_past_the_limit_is_an_error_that_names_it()
     {
         Assert.Equal(1000, ReadAll($">a\n{new string('A', 1000)}\n", options: new() { MaxRecordBases = 1000 })[0].Length);
-        string message = Assert.Throws<InvalidDataException>(() => ReadAll($">a\n{new string('A', 1001)}\n", "x", new() { MaxRecordBases = 1000 })).Message;
-        Assert.StartsWith("x: record 1 'a', line 1: the sequence is longer than 1000 bases. Cut it into several records, or allow more (MaxRecordBases)", message);
+        string message = Assert.Throws<InvalidDataException>(
+            () => ReadAll($">a\n{new string('A', 1001)}\n", "x", new() { MaxRecordBases = 1000 })).Message;
+        Assert.StartsWith(
+            "x: record 1 'a', line 1: the sequence is longer than 1000 bases. Cut it into several records, or allow more (MaxRecordBases)",
+            message);
         Assert.Throws<ArgumentOutOfRangeException>(() => ReadAll(">a\nA\n", options: new() { MaxRecordBases = 0 }));
         Assert.Throws<ArgumentOutOfRangeException>(() => ReadAll(">a\nA\n", options: new() { KeepBases = 0 }));
     }

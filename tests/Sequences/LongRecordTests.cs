@@ -41,7 +41,8 @@ public class LongRecordTests
     [Fact]
     public void A_record_after_the_first_costs_only_its_name()
     {
-        byte[] content = System.Text.Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 1000).Select(i => $">r{i}\n{new string('A', 50_000)}\n")));
+        byte[] content = System.Text.Encoding.ASCII.GetBytes(
+            string.Concat(Enumerable.Range(0, 1000).Select(i => $">r{i}\n{new string('A', 50_000)}\n")));
         using SequenceReader reader = SequenceReader.Open(new MemoryStream(content), "x");
         Assert.True(reader.TryRead(out _));
         long before = GC.GetAllocatedBytesForCurrentThread();

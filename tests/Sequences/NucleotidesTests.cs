@@ -16,7 +16,9 @@ public class NucleotidesTests
             byte[] cleaned = new byte[1];
             int count = Nucleotides.Clean([(byte)value], cleaned, out int ambiguous, out int codes);
             char letter = (char)value;
-            string expected = Known.Contains(letter) ? char.ToUpperInvariant(letter).ToString().Replace('U', 'T') : Ambiguous.Contains(letter) ? "N" : "";
+            string expected = Known.Contains(letter) ? char.ToUpperInvariant(letter).ToString().Replace('U', 'T')
+                : Ambiguous.Contains(letter) ? "N"
+                : "";
             Assert.Equal(expected, Encoding.ASCII.GetString(cleaned, 0, count));
             Assert.Equal(expected == "N" ? 1 : 0, ambiguous);
             Assert.Equal(expected == "N" && letter is not ('N' or 'n' or 'X' or 'x') ? 1 : 0, codes);

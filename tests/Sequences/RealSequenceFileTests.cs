@@ -7,7 +7,8 @@ namespace Tests.Sequences;
 public class RealSequenceFileTests
 {
     [SkippableTheory]
-    [InlineData("MG1655-K12.fasta.gz"), InlineData("MT-human.fa.gz"), InlineData("MT-orang.fa.gz"), InlineData("P_falciparum_smalt_genome_1.fa.gz")]
+    [InlineData("MG1655-K12.fasta.gz"), InlineData("MT-human.fa.gz"), InlineData("MT-orang.fa.gz"),
+        InlineData("P_falciparum_smalt_genome_1.fa.gz")]
     [InlineData("SARS-CoV-2_MN908947.3.fasta"), InlineData("S_cerevisiae.fasta.gz"), InlineData("Umaydis.fasta.gz")]
     [InlineData("human_GRCh37_chr20_30000001-40000000.fa.gz"), InlineData("lambda_virus.fa.gz")]
     public void A_genome_is_read_letter_for_letter(string name)
@@ -44,7 +45,8 @@ public class RealSequenceFileTests
     }
 
     [SkippableTheory]
-    [InlineData("gue/EMP/H3/dev.csv"), InlineData("gue/splice/reconstructed/test.csv"), InlineData("gue/prom/prom_300_tata/train.csv"), InlineData("gue/mouse/4/test.csv")]
+    [InlineData("gue/EMP/H3/dev.csv"), InlineData("gue/splice/reconstructed/test.csv"), InlineData("gue/prom/prom_300_tata/train.csv"),
+        InlineData("gue/mouse/4/test.csv")]
     public void A_GUE_table_gives_every_row_with_its_label(string name)
     {
         string path = SharedData.Path(name);
@@ -63,7 +65,8 @@ public class RealSequenceFileTests
     private static List<(string Id, StringBuilder Bases)> ReadNaively(string path)
     {
         using Stream file = File.OpenRead(path);
-        using var text = new StreamReader(path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionMode.Decompress) : file);
+        using var text =
+            new StreamReader(path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionMode.Decompress) : file);
         var records = new List<(string Id, StringBuilder Bases)>();
         while (text.ReadLine() is string line)
             if (line.StartsWith('>')) records.Add((line[1..].Split(' ')[0], new StringBuilder()));

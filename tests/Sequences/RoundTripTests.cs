@@ -10,9 +10,11 @@ public class RoundTripTests
     private static readonly Config Many = Config.QuickThrowOnFailure.WithMaxTest(400);
 
     /// <summary>A file to write and read back.</summary>
-    public sealed record Written(SequenceFormat Format, Entry[] Entries, int Width, bool Crlf, bool FinalNewline, bool Bom, int Members, int Drip)
+    public sealed record Written(
+        SequenceFormat Format, Entry[] Entries, int Width, bool Crlf, bool FinalNewline, bool Bom, int Members, int Drip)
     {
-        public override string ToString() => $"{Format} width {Width} crlf {Crlf} final {FinalNewline} bom {Bom} members {Members} drip {Drip}\n"
+        public override string ToString() =>
+            $"{Format} width {Width} crlf {Crlf} final {FinalNewline} bom {Bom} members {Members} drip {Drip}\n"
             + string.Join('\n', Entries.Select(e => e.ToString()));
     }
 
@@ -46,7 +48,8 @@ public class RoundTripTests
         Check.One(Many, Prop.ForAll(Cases(SequenceFormat.Fasta, SequenceFormat.Fastq).ToArbitrary(), written =>
         {
             List<SequenceRecord> read = Read(written);
-            Assert.Equal(written.Entries.Select(e => (e.Id, e.Description, Clean(e.Bases))), read.Select(r => (r.Id, r.Description, r.Text())));
+            Assert.Equal(
+                written.Entries.Select(e => (e.Id, e.Description, Clean(e.Bases))), read.Select(r => (r.Id, r.Description, r.Text())));
             Assert.Equal(Enumerable.Range(1, read.Count), read.Select(r => (int)r.Number));
         }));
 
@@ -73,7 +76,8 @@ public class RoundTripTests
             foreach (SequenceRecord record in Read(written))
             {
                 string line = lines[record.Line - 1].TrimEnd('\r');
-                Assert.StartsWith(written.Format == SequenceFormat.Fasta ? '>' + record.Id : written.Entries[record.Number - 1].Bases, line);
+                Assert.StartsWith(
+                    written.Format == SequenceFormat.Fasta ? '>' + record.Id : written.Entries[record.Number - 1].Bases, line);
             }
         }));
 
@@ -104,7 +108,8 @@ public class RoundTripTests
             text.Append(written.Format switch
             {
                 SequenceFormat.Fasta => '>' + Header(e) + end + Wrap(e.Bases, written.Width, end),
-                SequenceFormat.Fastq => '@' + Header(e) + end + Wrap(e.Bases, written.Width, end) + '+' + (e.Label.Length > 4 ? Header(e) : "") + end
+                SequenceFormat.Fastq => '@' + Header(e) + end + Wrap(e.Bases, written.Width, end) + '+'
+                + (e.Label.Length > 4 ? Header(e) : "") + end
                     + Wrap(string.Concat(e.Bases.Select((_, i) => "@+>!~I"[(i + e.Id.Length) % 6])), written.Width, end),
                 SequenceFormat.Lines => e.Bases + end + (e.Label.Length > 4 ? end : ""),
                 _ => string.Join(delimiter, Field(e.Id, delimiter), e.Bases, Field(e.Label, delimiter), '"' + e.Second + '"') + end,
@@ -114,14 +119,17 @@ public class RoundTripTests
     }
 
     /// <summary>In a table NA and NaN say that there is nothing, and what is mostly codes for several bases is taken for protein.</summary>
-    private static string Present(string bases) => Clean(bases) is "NA" or "NAN" || 2 * bases.Count(c => c is 'R' or 'y') > bases.Length ? "AN" : bases;
+    private static string Present(string bases) =>
+        Clean(bases) is "NA" or "NAN" || 2 * bases.Count(c => c is 'R' or 'y') > bases.Length ? "AN" : bases;
 
     private static string Header(Entry e) => e.Description.Length > 0 ? $"{e.Id} {e.Description}" : e.Id;
 
-    private static string Wrap(string letters, int width, string end) => string.Concat(letters.Chunk(width).Select(line => new string(line) + end));
+    private static string Wrap(string letters, int width, string end) =>
+        string.Concat(letters.Chunk(width).Select(line => new string(line) + end));
 
     private static string Field(string text, char delimiter) =>
         text.Contains(delimiter) || text.AsSpan().ContainsAny('"', '\n') ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
 
-    private static string Clean(string bases) => string.Concat(bases.ToUpperInvariant().Select(c => c == 'U' ? 'T' : "ACGT".Contains(c) ? c : 'N'));
+    private static string Clean(string bases) =>
+        string.Concat(bases.ToUpperInvariant().Select(c => c == 'U' ? 'T' : "ACGT".Contains(c) ? c : 'N'));
 }

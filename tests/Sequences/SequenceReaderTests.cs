@@ -52,7 +52,8 @@ public class SequenceReaderTests
     }
 
     [Theory]
-    [InlineData("> chr1 the first\nA\n"), InlineData("> \t chr1\t the first\r\nA\n"), InlineData("@ chr1 the first\nA\n+ chr1 the first\nI\n")]
+    [InlineData("> chr1 the first\nA\n"), InlineData("> \t chr1\t the first\r\nA\n"),
+        InlineData("@ chr1 the first\nA\n+ chr1 the first\nI\n")]
     [InlineData("@chr1 the first\nA\n+chr1\nI\n"), InlineData("@\tchr1 the first\nA\n+\nI\n")]
     public void The_name_is_the_first_word_of_the_header_wherever_it_begins(string content)
     {
@@ -84,13 +85,15 @@ public class SequenceReaderTests
         Assert.Equal(["ACNNGNT"], unknown[0].FragmentTexts());
         Assert.Equal(["NN"], unknown[2].FragmentTexts());
 
-        using SequenceReader drop = SequenceReader.Open(new MemoryStream(Encoding.ASCII.GetBytes(File)), "x", new() { OnAmbiguous = AmbiguousBases.Drop });
+        using SequenceReader drop = SequenceReader.Open(
+            new MemoryStream(Encoding.ASCII.GetBytes(File)), "x", new() { OnAmbiguous = AmbiguousBases.Drop });
         Assert.True(drop.TryRead(out SequenceRecord? only));
         Assert.Equal(("b", 2L), (only.Id, only.Number));
         Assert.False(drop.TryRead(out _));
         Assert.Equal((3, 2), (drop.RecordsRead, drop.Dropped.Count));
 
-        var refused = Assert.Throws<InvalidDataException>(() => ReadAll(">a\nACGT\nACRT", "x.fa", new() { OnAmbiguous = AmbiguousBases.Error }));
+        var refused =
+            Assert.Throws<InvalidDataException>(() => ReadAll(">a\nACGT\nACRT", "x.fa", new() { OnAmbiguous = AmbiguousBases.Error }));
         Assert.StartsWith("x.fa: record 1 'a', line 3, column 3: 'R' at base 7 is not one exact base", refused.Message);
     }
 

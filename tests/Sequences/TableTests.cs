@@ -39,7 +39,8 @@ public class TableTests
     public void A_table_whose_first_column_has_no_name_is_no_comment_of_FASTA()
     {
         const string table = ";sequence;label\n0;GGCTTAC;\"a, 1\"\n", fasta = ";sequence;label\n>a\nGGCTTAC\n";
-        foreach (string name in (string[])["x.csv", "x.csv.gz", "x.tsv"]) Assert.Equal("a, 1", Assert.Single(ReadAll(table, name)).Column("label"));
+        foreach (string name in (string[])["x.csv", "x.csv.gz", "x.tsv"])
+            Assert.Equal("a, 1", Assert.Single(ReadAll(table, name)).Column("label"));
         foreach (string name in (string[])["x", "x.fa", "x.fas.gz"]) Assert.Equal("GGCTTAC", Assert.Single(ReadAll(fasta, name)).Text());
         Assert.Equal("GGCTTAC", Assert.Single(ReadAll(";a comment\n>a\nGGCTTAC\n", "x.csv")).Text());
     }
@@ -72,7 +73,8 @@ public class TableTests
     [Fact]
     public void Both_columns_of_a_pair_may_be_named()
     {
-        SequenceRecord record = Assert.Single(ReadAll("p,q,sequence2\nAC,GT,TTT\n", "x.csv", new() { SequenceColumn = "p", SecondSequenceColumn = "q" }));
+        SequenceRecord record =
+            Assert.Single(ReadAll("p,q,sequence2\nAC,GT,TTT\n", "x.csv", new() { SequenceColumn = "p", SecondSequenceColumn = "q" }));
         Assert.Equal(("AC", "GT"), (record.Text(), record.SecondText()));
         record = Assert.Single(ReadAll("sequence,q\nAC,GT\n", "x", new() { SecondSequenceColumn = "q" }));
         Assert.Equal(("AC", "GT"), (record.Text(), record.SecondText()));
@@ -94,7 +96,8 @@ public class TableTests
     public void A_header_of_very_many_columns_is_refused_at_once_and_one_of_many_is_read()
     {
         string Table(int columns) =>
-            $"sequence,{string.Join(',', Enumerable.Range(0, columns - 1).Select(i => $"column number {i}"))}\nACGT{new string(',', columns - 1)}\n";
+            $"sequence,{string.Join(',', Enumerable.Range(0, columns - 1).Select(i => $"column number {i}"))}\n"
+            + $"ACGT{new string(',', columns - 1)}\n";
         Assert.Contains("more than 16384 columns", Assert.Throws<InvalidDataException>(() => ReadAll(Table(150_000))).Message);
         Assert.Equal("ACGT", Assert.Single(ReadAll(Table(16_384))).Text());
     }

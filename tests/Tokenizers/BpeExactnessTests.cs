@@ -13,7 +13,8 @@ public class BpeExactnessTests
         {
             var random = new Random(seed);
             string alphabet = "ACGT"[..random.Next(1, 5)];
-            var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 9 + random.Next(1, 300), MaxTokenLength = random.Next(2, 40) });
+            var trainer =
+                new BpeTrainer(new BpeTrainerOptions { VocabularySize = 9 + random.Next(1, 300), MaxTokenLength = random.Next(2, 40) });
             for (int i = 0; i < 20; i++) trainer.Add(Encoding.ASCII.GetBytes("AC" + Text(random, alphabet, 200)));
             BpeTokenizer t = trainer.Train();
             Assert.True(IsLinear(t), "a trained vocabulary is encoded by the heap");
@@ -124,7 +125,8 @@ public class BpeExactnessTests
             {
                 List<int> ids = [], starts = [];
                 CompiledBpe.TryCompile(model, "ACGT"u8.ToArray(), block)!.EncodeRun(Encoding.ASCII.GetBytes(text), 5, ids, starts);
-                Assert.True(expected.AsSpan(0, count).SequenceEqual(ids.ToArray()), $"seed {seed}, {text.Length} characters in blocks of {block}, longest {model.Tokens.Max(t => t.Length)}");
+                Assert.True(expected.AsSpan(0, count).SequenceEqual(ids.ToArray()),
+                    $"seed {seed}, {text.Length} characters in blocks of {block}, longest {model.Tokens.Max(t => t.Length)}");
                 Assert.Equal(Enumerable.Range(0, count).Select(i => 5 + lengths.Take(i).Sum()).Take(3), starts.Take(3));
                 Assert.Equal(5 + text.Length - lengths[count - 1], starts[^1]);
             }
@@ -188,7 +190,8 @@ public class BpeExactnessTests
         return Tokenizer([.. tokens], [.. merges], seed % 7 != 0 ? "[UNK]" : null, splits: seed % 2 == 0);
     }
 
-    private static BpeTokenizer Tokenizer(string[] tokens, (string Left, string Right)[] merges, string? unknown = "[UNK]", bool splits = true)
+    private static BpeTokenizer Tokenizer(
+        string[] tokens, (string Left, string Right)[] merges, string? unknown = "[UNK]", bool splits = true)
     {
         static string Quoted(string s) => $"\"{System.Text.Json.JsonEncodedText.Encode(s)}\"";
         string vocabulary = string.Join(',', tokens.Select((token, id) => $"{Quoted(token)}:{id}"));

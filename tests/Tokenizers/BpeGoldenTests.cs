@@ -31,7 +31,8 @@ public class BpeGoldenTests
             Assert.Equal(Integers(expected, "ids"), actual.Ids.ToArray());
             Assert.Equal(Integers(expected, "type_ids"), actual.TypeIds.ToArray());
             Assert.Equal(expected.GetProperty("tokens").EnumerateArray().Select(e => e.GetString()), actual.GetTokens());
-            Assert.Equal(expected.GetProperty("offsets").EnumerateArray().Select(e => (e[0].GetInt32(), e[1].GetInt32())), actual.Offsets.ToArray());
+            Assert.Equal(
+                expected.GetProperty("offsets").EnumerateArray().Select(e => (e[0].GetInt32(), e[1].GetInt32())), actual.Offsets.ToArray());
             Assert.Equal(expected.GetProperty("decoded").GetString(), t.Decode(actual.Ids));
             cases++;
         }
@@ -84,12 +85,14 @@ public class BpeGoldenTests
             byte[] sequence = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(unit, 1_000_000 / unit.Length)));
             var ids = new List<int>();
             Published.Value.EncodeSequence(sequence, ids);
-            Assert.Equal(Encoding.ASCII.GetString(sequence), Published.Value.Decode(ids.ToArray()).Replace(" ", "", StringComparison.Ordinal));
+            Assert.Equal(
+                Encoding.ASCII.GetString(sequence), Published.Value.Decode(ids.ToArray()).Replace(" ", "", StringComparison.Ordinal));
         }
     }
 
     private static string HashOf(string[] rows, Func<string, int[]> encode)
-        => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(rows.Select(row => string.Join(' ', encode(row)) + "\n")))));
+        => Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(rows.Select(row => string.Join(' ', encode(row)) + "\n")))));
 
     private static int[] EncodeBytes(BpeTokenizer t, string row)
     {

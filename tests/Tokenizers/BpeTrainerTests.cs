@@ -11,12 +11,14 @@ public class BpeTrainerTests
     {
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(SharedData.Path("golden/bpe_train/tokenizer.json")));
         var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 30000, SpecialTokens = [] });
-        foreach (string line in File.ReadLines(SharedData.Path("golden/bpe_train/yeast_chrI_200bp_lines.txt"))) trainer.Add(Encoding.ASCII.GetBytes(line));
+        foreach (string line in File.ReadLines(SharedData.Path("golden/bpe_train/yeast_chrI_200bp_lines.txt")))
+            trainer.Add(Encoding.ASCII.GetBytes(line));
         BpeTokenizer trained = trainer.Train();
 
         JsonElement model = golden.RootElement.GetProperty("model");
         Assert.Equal(30000, trained.VocabularySize);
-        foreach (JsonProperty token in model.GetProperty("vocab").EnumerateObject()) Assert.Equal((token.Name, token.Value.GetInt32()), (token.Name, trained.Id(token.Name)));
+        foreach (JsonProperty token in model.GetProperty("vocab").EnumerateObject())
+            Assert.Equal((token.Name, token.Value.GetInt32()), (token.Name, trained.Id(token.Name)));
         using JsonDocument saved = JsonDocument.Parse(Saved(trained));
         string[] expected = [.. model.GetProperty("merges").EnumerateArray().Select(m => $"{m[0].GetString()} {m[1].GetString()}")];
         string[] actual = [.. saved.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(m => m.GetString()!)];
@@ -29,7 +31,9 @@ public class BpeTrainerTests
         for (int seed = 0; seed < 80; seed++)
         {
             var random = new Random(seed);
-            string[] sequences = [.. Enumerable.Range(0, random.Next(1, 8)).Select(_ => Repetitive(random, seed % 3 == 0 ? "ACGTN" : "AC", random.Next(2, 150)))];
+            string[] sequences = [
+                .. Enumerable.Range(0, random.Next(1, 8))
+                .Select(_ => Repetitive(random, seed % 3 == 0 ? "ACGTN" : "AC", random.Next(2, 150)))];
             var options = new BpeTrainerOptions
             {
                 VocabularySize = 9 + random.Next(1, 60),
@@ -146,7 +150,8 @@ public class BpeTrainerTests
                 }
             }
             if (counts.Count == 0) break;
-            ((int left, int right), int count) = counts.OrderByDescending(c => c.Value).ThenBy(c => c.Key.Left).ThenBy(c => c.Key.Right).First();
+            ((int left, int right), int count) = counts.OrderByDescending(c => c.Value).ThenBy(c => c.Key.Left)
+                .ThenBy(c => c.Key.Right).First();
             if (count < options.MinimumCount) break;
             merges.Add((vocabulary[left], vocabulary[right]));
             foreach (List<string> word in words)
@@ -166,7 +171,8 @@ public class BpeTrainerTests
     private static (string, string)[] MergesOf(BpeTokenizer tokenizer)
     {
         using JsonDocument saved = JsonDocument.Parse(Saved(tokenizer));
-        return [.. saved.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(m => m.GetString()!.Split(' ')).Select(m => (m[0], m[1]))];
+        return [.. saved.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(m => m.GetString()!.Split(' '))
+            .Select(m => (m[0], m[1]))];
     }
 
     private static string Repetitive(Random random, string alphabet, int length)

@@ -60,7 +60,8 @@ public class KmerTokenizerTests
     public void Decoding_gives_back_every_base_a_known_kmer_covers()
     {
         Gen<string> sequences = Gen.Elements('A', 'C', 'G', 'T', 'A', 'C', 'G', 'T', 'N').ListOf().Select(c => string.Concat(c));
-        Gen<(string, int, bool)> cases = from s in sequences from k in Gen.Choose(3, 6) from o in Gen.Elements(true, false) select (s, k, o);
+        Gen<(string, int, bool)> cases = from s in sequences from k in Gen.Choose(3, 6) from o in Gen.Elements(
+            true, false) select (s, k, o);
         Prop.ForAll(cases.ToArbitrary(), c =>
         {
             (string sequence, int k, bool overlapping) = c;
@@ -81,7 +82,8 @@ public class KmerTokenizerTests
     [Theory]
     [InlineData(2)]
     [InlineData(7)]
-    public void A_length_outside_3_to_6_is_refused(int k) => Assert.Throws<ArgumentOutOfRangeException>(() => new KmerTokenizer(k, overlapping: true));
+    public void A_length_outside_3_to_6_is_refused(int k) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new KmerTokenizer(k, overlapping: true));
 
     private static (int[] Ids, int[] Starts, string[] Tokens) Encode(KmerTokenizer t, string sequence)
     {

@@ -5,7 +5,9 @@ using Dnabert2.Tokenizers;
 
 namespace Tests.Tokenizers;
 
-/// <summary>BPE as it is defined, read from the saved tokenizer.json: look at all pairs, merge the leftmost of lowest rank, begin again.</summary>
+/// <summary>
+/// BPE as it is defined, read from the saved tokenizer.json: look at all pairs, merge the leftmost of lowest rank, begin again.
+/// </summary>
 internal static class PlainBpe
 {
     public static List<(int Id, int Start, int End)> Encode(BpeTokenizer tokenizer, string text)
@@ -30,14 +32,17 @@ internal static class PlainBpe
         {
             int best = -1, bestRank = int.MaxValue;
             for (int i = 0; i + 1 < symbols.Count; i++)
-                if (model.Ranks.TryGetValue((symbols[i].Id, symbols[i + 1].Id), out int rank) && rank < bestRank) (best, bestRank) = (i, rank);
+                if (model.Ranks.TryGetValue((symbols[i].Id, symbols[i + 1].Id), out int rank) && rank < bestRank)
+                    (best, bestRank) = (i, rank);
             if (best < 0) return symbols;
             symbols[best] = (model.Products[bestRank], symbols[best].Start, symbols[best + 1].End);
             symbols.RemoveAt(best + 1);
         }
     }
 
-    /// <summary>Words by .NET's regular expressions: their \w lacks Nl, Me, the joiners and astral letters; texts here have none of these.</summary>
+    /// <summary>
+    /// Words by .NET's regular expressions: their \w lacks Nl, Me, the joiners and astral letters; texts here have none of these.
+    /// </summary>
     private static IEnumerable<(int Start, List<Rune> Word)> Words(string text, bool splits)
     {
         foreach (Match match in Regex.Matches(text, splits ? @"\w+|[^\w\s]+" : @"(?s).+"))
@@ -55,7 +60,8 @@ internal static class PlainBpe
             Unknown = model.GetProperty("unk_token").GetString() is { } unk ? Ids[unk] : -1;
             foreach (JsonElement merge in model.GetProperty("merges").EnumerateArray())
             {
-                string[] sides = merge.ValueKind == JsonValueKind.Array ? [merge[0].GetString()!, merge[1].GetString()!] : merge.GetString()!.Split(' ');
+                string[] sides = merge.ValueKind == JsonValueKind.Array
+                    ? [merge[0].GetString()!, merge[1].GetString()!] : merge.GetString()!.Split(' ');
                 Ranks.Add((Ids[sides[0]], Ids[sides[1]]), Products.Count);
                 Products.Add(Ids[sides[0] + sides[1]]);
             }

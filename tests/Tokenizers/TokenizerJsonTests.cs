@@ -16,7 +16,8 @@ public class TokenizerJsonTests
            "pair":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[CLS]","type_id":2}},{"Sequence":{"id":"B","type_id":1}}],
            "special_tokens":{"[CLS]":{"id":"[CLS]","ids":[1],"tokens":["[CLS]"]}}},
          "decoder":null,
-         "model":{"type":"BPE","dropout":null,"unk_token":"[UNK]","continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,
+         "model":{"type":"BPE","dropout":null,"unk_token":"[UNK]","continuing_subword_prefix":null,"end_of_word_suffix":null,
+           "fuse_unk":false,
            "vocab":{"[UNK]":0,"[CLS]":1,"A":2,"C":3,"AC":4,"ACA":5},"merges":["A C","AC A"]}}
         """;
 
@@ -52,7 +53,8 @@ public class TokenizerJsonTests
     [InlineData("""["model","something_new"]""", "1", "model.something_new")]
     [InlineData("""["added_tokens",1,"lstrip"]""", "true", "added_tokens[1].lstrip")]
     [InlineData("""["added_tokens",1,"single_word"]""", "true", "added_tokens[1].single_word")]
-    public void What_is_not_supported_is_refused_by_name(string path, string value, params string[] named) => AssertRefused(path, value, named);
+    public void What_is_not_supported_is_refused_by_name(string path, string value, params string[] named) =>
+        AssertRefused(path, value, named);
 
     [Theory]
     [InlineData("""["version"]""", "\"2.0\"", "version")]
@@ -167,7 +169,10 @@ public class TokenizerJsonTests
         string[] joined = ["A_C", "A\u0301C", "A\u2160C", "A\u24B6C", "A\u200DC", "A\u203FC", "A\U0001F130C", "A\u0663C", "A\u20DDC"];
         string[] split = ["A\u00B2C", "A-C", "A\u00A0C", "A\u200BC", "A\u3000C", "A\u0085C", "A\U0001F600C", "A$C"];
         string vocabulary = "\"A\":0,\"C\":1,\"AC\":2";
-        BpeTokenizer t = Parse($$"""{"version":"1.0","pre_tokenizer":{"type":"Whitespace"},"model":{"type":"BPE","vocab":{ {{vocabulary}} },"merges":["A C"]} }""");
+        BpeTokenizer t = Parse($$"""
+            {"version":"1.0","pre_tokenizer":{"type":"Whitespace"},
+             "model":{"type":"BPE","vocab":{ {{vocabulary}} },"merges":["A C"]} }
+            """);
         Assert.All(joined, text => Assert.Equal(["AC"], t.Encode(text).GetTokens()));
         Assert.All(split, text => Assert.Equal(["A", "C"], t.Encode(text).GetTokens()));
     }
@@ -194,7 +199,8 @@ public class TokenizerJsonTests
         {
             JsonNode expected = JsonNode.Parse(File.ReadAllBytes(SharedData.Path(file)))!;
             JsonNode actual = JsonNode.Parse(BpeTrainerTests.Saved(BpeTokenizer.Load(SharedData.Path(file))))!;
-            foreach (string part in new[] { "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder" })
+            foreach (string part in new[] { "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                "post_processor", "decoder" })
                 Assert.True(JsonNode.DeepEquals(expected[part], actual[part]), $"{file}: {part}");
             Assert.True(JsonNode.DeepEquals(expected["model"]!["vocab"], actual["model"]!["vocab"]), file);
             Assert.Equal(expected["model"]!["merges"]!.AsArray().Select(Sides), actual["model"]!["merges"]!.AsArray().Select(Sides));
@@ -204,7 +210,8 @@ public class TokenizerJsonTests
     }
 
     [Fact]
-    public void A_missing_file_is_told_as_such() => Assert.Throws<FileNotFoundException>(() => BpeTokenizer.Load(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName())));
+    public void A_missing_file_is_told_as_such() =>
+        Assert.Throws<FileNotFoundException>(() => BpeTokenizer.Load(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName())));
 
     private static BpeTokenizer Parse(string json) => BpeTokenizer.Parse(Encoding.UTF8.GetBytes(json), "small.json");
 
@@ -229,9 +236,11 @@ public class TokenizerJsonTests
         Assert.All(named, name => Assert.Contains(name, message, StringComparison.Ordinal));
     }
 
-    private static JsonNode? Child(JsonNode node, JsonNode step) => node is JsonArray array ? array[step.GetValue<int>()] : node[step.GetValue<string>()];
+    private static JsonNode? Child(JsonNode node, JsonNode step) =>
+        node is JsonArray array ? array[step.GetValue<int>()] : node[step.GetValue<string>()];
 
-    private static void AddToken(JsonNode root, int id, string content, bool normalized) => root["added_tokens"]!.AsArray().Add(new JsonObject
+    private static void AddToken(JsonNode root, int id, string content, bool normalized) =>
+        root["added_tokens"]!.AsArray().Add(new JsonObject
     {
         ["id"] = id,
         ["content"] = content,

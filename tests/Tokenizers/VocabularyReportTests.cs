@@ -42,7 +42,9 @@ public class VocabularyReportTests
     {
         BpeTokenizer t = Train(Sequence(5, 2000), 100);
         Assert.Throws<ArgumentException>(() => VocabularyReport.Measure(t, [50], ["NNN"u8.ToArray()]));
-        BpeTokenizer shuffled = BpeTokenizer.Parse("""{"version":"1.0","model":{"type":"BPE","vocab":{"A":0,"C":1,"AC":3,"CA":2},"merges":["A C","C A"]}}"""u8.ToArray(), "x.json");
+        BpeTokenizer shuffled = BpeTokenizer.Parse(
+            """{"version":"1.0","model":{"type":"BPE","vocab":{"A":0,"C":1,"AC":3,"CA":2},"merges":["A C","C A"]}}"""u8.ToArray(),
+            "x.json");
         Assert.Throws<InvalidOperationException>(() => shuffled.WithVocabularySize(3));
     }
 

@@ -22,10 +22,13 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Contains("32 bases of 2 records", run.Error, StringComparison.Ordinal);
         using InterpretedModel model = InterpretedModel.Load(toy.Folder);
         var expected = new List<string> { "id\tpos\tref\talt\teffect" };
-        foreach (SubstitutionEffects e in new Attribution(model).Run(SequenceReader.Read(input, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown })))
+        foreach (SubstitutionEffects e in new Attribution(model)
+            .Run(SequenceReader.Read(input, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown })))
             for (int i = 0; i < 4 * e.Bases.Length; i++)
                 if ((char)e.Bases.Span[i / 4] is not 'N' and var original)
-                    expected.Add(string.Create(CultureInfo.InvariantCulture, $"{e.Id}\t{(i / 4) + 1}\t{original}\t{"ACGT"[i % 4]}\t{e.Effects.Span[i]}"));
+                    expected.Add(
+                        string.Create(
+                            CultureInfo.InvariantCulture, $"{e.Id}\t{(i / 4) + 1}\t{original}\t{"ACGT"[i % 4]}\t{e.Effects.Span[i]}"));
         Assert.Equal(expected, File.ReadAllLines(folder["x.tsv"]));
         Assert.Equal(1 + (4 * 31), expected.Count);
         Assert.Contains("b\t1\tA\tA\t0", expected);
@@ -46,10 +49,12 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         ToolRun predicted = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--region", "3-3"]).Succeeds();
         Assert.Equal(5, predicted.Lines.Length);
         Assert.Matches("\t(none|weak|strong)$", predicted.Lines[1]);
-        Fails("class 'huge': the model has none, weak, strong", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--class", "huge");
+        Fails("class 'huge': the model has none, weak, strong", "attribute", ToyModel.SamplePath, "--model", folder["m"],
+            "--class", "huge");
         Fails("no masked-language-model head", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--target", "likelihood");
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        Assert.Equal("id\tpos\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"]).Succeeds().Lines[0]);
+        Assert.Equal("id\tpos\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"])
+            .Succeeds().Lines[0]);
         SmallModels.WriteFineTuned(folder["w"], "ranking");
         Fails("ranking", "attribute", ToyModel.SamplePath, "--model", folder["w"]);
     }
@@ -59,17 +64,24 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         string fasta = $">big\n{SmallModels.Dna(1, 5000)}\n";
-        ToolRun run = ToolRun.Of(fasta, ["attribute", "-", "--model", toy.Folder, "--window", "8", "-o", folder["x.tsv"], "--batch-tokens", "20000"]).Succeeds();
-        Assert.Contains("record 1 'big': 5,000 bases, 15,000 substitutions, about 0 million tokens to compute; --region big:START-END does a part", run.Error, StringComparison.Ordinal);
+        ToolRun run = ToolRun.Of(
+            fasta, ["attribute", "-", "--model", toy.Folder, "--window", "8", "-o", folder["x.tsv"], "--batch-tokens", "20000"]).Succeeds();
+        Assert.Contains(
+            "record 1 'big': 5,000 bases, 15,000 substitutions, about 0 million tokens to compute; --region big:START-END does a part",
+            run.Error, StringComparison.Ordinal);
         Assert.Equal(20_001, File.ReadLines(folder["x.tsv"]).Count());
-        Assert.DoesNotContain("million", ToolRun.Of(fasta, ["attribute", "-", "--model", toy.Folder, "--region", "big:9-10"]).Succeeds().Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("million", ToolRun.Of(fasta, ["attribute", "-", "--model", toy.Folder, "--region", "big:9-10"])
+            .Succeeds().Error, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Both_strands_are_said_in_the_table_and_in_the_picture()
     {
         using var folder = new TempFolder();
-        ToolRun run = ToolRun.Of(Records, ["attribute", "-", "--model", toy.Folder, "--region", "a:3-5", "--rc-average", "-o", folder["x.tsv"], "--picture", folder["x.SVG"]]).Succeeds();
+        ToolRun run = ToolRun.Of(
+            Records,
+            ["attribute", "-", "--model", toy.Folder, "--region", "a:3-5", "--rc-average", "-o", folder["x.tsv"], "--picture",
+                folder["x.SVG"]]).Succeeds();
         string[] lines = File.ReadAllLines(folder["x.tsv"]);
         Assert.Equal("id\tpos\tref\talt\teffect\tstrands", lines[0]);
         Assert.Equal(12, lines[1..].Count(line => line.EndsWith("\tboth", StringComparison.Ordinal)));
@@ -80,11 +92,15 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     public void Progress_is_the_share_of_the_region_and_not_of_the_file()
     {
         using var folder = new TempFolder();
-        string input = folder.Write("in.fa", System.Text.Encoding.ASCII.GetBytes($">a\n{SmallModels.Dna(1, 200)}\n>z\n{SmallModels.Dna(2, 200_000)}\n"));
+        string input = folder.Write(
+            "in.fa", System.Text.Encoding.ASCII.GetBytes($">a\n{SmallModels.Dna(1, 200)}\n>z\n{SmallModels.Dna(2, 200_000)}\n"));
         var error = new StringWriter();
         var terminal = new Dnabert2.Tool.Terminal { Input = Stream.Null, Output = Stream.Null, Error = error, Time = new LeapingClock() };
-        Assert.Equal(0, Dnabert2.Tool.CommandLineTool.Run(["attribute", input, "--model", toy.Folder, "--region", "a:1-40", "--batch-tokens", "600"], terminal));
-        int[] shares = [.. System.Text.RegularExpressions.Regex.Matches(error.ToString(), @" of 40 bases.*?, (\d+) %").Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
+        Assert.Equal(
+            0, Dnabert2.Tool.CommandLineTool.Run(
+                ["attribute", input, "--model", toy.Folder, "--region", "a:1-40", "--batch-tokens", "600"], terminal));
+        int[] shares = [.. System.Text.RegularExpressions.Regex.Matches(error.ToString(), @" of 40 bases.*?, (\d+) %")
+            .Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
         Assert.True(shares.Length > 3, error.ToString());
         Assert.Equal(shares.Order(), shares);
         Assert.True(shares[0] < 50, error.ToString());
@@ -97,9 +113,12 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         Fails("no.fa: there is no such file", "attribute", folder["no.fa"], "-o", folder["x.tsv"]);
         Fails("no: no such folder", "attribute", ToyModel.SamplePath, "--model", folder["no"], "-o", folder["x.tsv"]);
-        Fails("the model is not fine-tuned", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--target", "class", "-o", folder["x.tsv"]);
-        Fails("there is no record 'none'", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--region", "none:1-2", "-o", folder["x.tsv"], "--picture", folder["x.svg"]);
-        Fails("record 1 'promoter', line 1: it has 240 bases, and the region ends at 241", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--region", "promoter:9-241", "-o", folder["x.tsv"]);
+        Fails("the model is not fine-tuned", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--target", "class", "-o",
+            folder["x.tsv"]);
+        Fails("there is no record 'none'", "attribute", ToyModel.SamplePath, "--model", toy.Folder, "--region", "none:1-2", "-o",
+            folder["x.tsv"], "--picture", folder["x.svg"]);
+        Fails("record 1 'promoter', line 1: it has 240 bases, and the region ends at 241", "attribute", ToyModel.SamplePath, "--model",
+            toy.Folder, "--region", "promoter:9-241", "-o", folder["x.tsv"]);
         Assert.Empty(folder.Names);
     }
 
@@ -109,7 +128,8 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         using var source = new CancellationTokenSource();
         var input = new EndlessFasta(source.Cancel, afterRecords: 100);
-        ToolRun run = ToolRun.Of(input, ["attribute", "-", "--model", toy.Folder, "-o", folder["x.tsv"], "--picture", folder["x.svg"]], source.Token);
+        ToolRun run = ToolRun.Of(
+            input, ["attribute", "-", "--model", toy.Folder, "-o", folder["x.tsv"], "--picture", folder["x.svg"]], source.Token);
         Assert.Equal((130, "dnabert2: interrupted"), (run.Code, run.Error.Trim()));
         Assert.Empty(folder.Names);
     }

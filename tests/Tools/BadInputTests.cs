@@ -13,13 +13,15 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
         { "empty.fa", [], "empty.fa: the file is empty. Give a file with sequences" },
         { "blank.fa", "\n\n"u8.ToArray(), "blank.fa: the file has only blank lines" },
         { "none.fa", "; only a comment\n"u8.ToArray(), "none.fa: there are no sequences in it" },
-        { "header.fa", ">a\n>b\n"u8.ToArray(), "header.fa: there are no sequences in it, only 2 without any (record 1 'a', line 1: the record has no sequence)" },
+        { "header.fa", ">a\n>b\n"u8.ToArray(), "header.fa: there are no sequences in it, only 2 without any (record 1 'a', line "
+        + "1: the record has no sequence)" },
         { "binary.fa", [0, 1, 2, 3, 0, 255, 0], "binary.fa: this is binary data, not text" },
         { "cut.fa.gz", Gzip(string.Concat(Enumerable.Repeat(">a\nACGTTGCA\n", 1000)))[..^20], "cut.fa.gz: the gzip data ends too early" },
         { "protein.fa", ">p\nMEEPQSDPSV\n"u8.ToArray(), "protein.fa: record 1 'p', line 2, column 2" },
         { "text.txt", "Dear all,\nplease find\n"u8.ToArray(), "text.txt: " },
         { "pair.csv", "sequence1,sequence2\nACGT,ACGT\n"u8.ToArray(), "pair.csv: record 1 '1', line 2: it is a pair" },
-        { "unknown.fa", ">n\nNNNN\n"u8.ToArray(), "unknown.fa: there are no sequences in it, only 1 without any (record 1 'n', line 1: the record has no A, C, G or T)" },
+        { "unknown.fa", ">n\nNNNN\n"u8.ToArray(), "unknown.fa: there are no sequences in it, only 1 without any (record 1 'n', line 1: "
+        + "the record has no A, C, G or T)" },
     };
 
     [Theory]
@@ -52,7 +54,8 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     public void A_record_that_is_too_long_is_an_error_where_that_is_asked_for()
     {
         using var folder = new TempFolder();
-        Fails(folder, "record 6 'long', line", ["embed", ToyModel.SamplePath, "--model", toy.Folder, "--on-too-long", "error", "-o", folder["out.npy"]]);
+        Fails(folder, "record 6 'long', line",
+            ["embed", ToyModel.SamplePath, "--model", toy.Folder, "--on-too-long", "error", "-o", folder["out.npy"]]);
         Fails(folder, "record 3 'gap'", ["embed", ToyModel.SamplePath, "--model", toy.Folder, "--on-n", "error", "-o", folder["out.npy"]]);
         Assert.Empty(folder.Names);
     }

@@ -13,7 +13,8 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         var run = ToolRun.Of("bench", "--model", toy.Folder, "--shapes", "2x16,1x5", "--rounds", "1", "--threads", "1");
         Assert.Equal(0, run.Code);
-        foreach (string expected in (string[])["measured peaks", "2×16", "1×5", "operations at 2×16", "linear [", "attention [", "layer norm [", "embedding [", " %"])
+        foreach (string expected in (string[])["measured peaks", "2×16", "1×5", "operations at 2×16", "linear [", "attention [",
+            "layer norm [", "embedding [", " %"])
             Assert.Contains(expected, run.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", run.Text, StringComparison.Ordinal);
     }
@@ -29,7 +30,8 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(first.GetProperty("checksum").GetDouble(), second.GetProperty("checksum").GetDouble());
 
         JsonElement Line(params string[] more) => JsonDocument.Parse(
-            ToolRun.Of(["bench", "--model", toy.Folder, "--shapes", "2x16", "--rounds", "1", "--json", .. more]).Succeeds().Text).RootElement;
+            ToolRun.Of(["bench", "--model", toy.Folder, "--shapes", "2x16", "--rounds", "1", "--json", .. more]).Succeeds().Text)
+            .RootElement;
     }
 
     [Fact]
@@ -56,14 +58,20 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
     [Fact]
     public void Attention_is_timed_with_every_modification_that_is_named()
     {
-        var run = ToolRun.Of("bench", "attention", "--variant", "alibi,none,causal,window:3,softcap:2.5,relative:4,window,rotary:2", "--shapes", "2x9,1x5", "--rounds", "1",
+        var run = ToolRun.Of("bench", "attention", "--variant", "alibi,none,causal,window:3,softcap:2.5,relative:4,window,rotary:2",
+            "--shapes", "2x9,1x5", "--rounds", "1",
             "--heads", "2", "--head-size", "8", "--threads", "1", "--device", "cpu");
         Assert.Equal(0, run.Code);
         Assert.Contains("measured peak", run.Text, StringComparison.Ordinal);
-        foreach (string name in (string[])["alibi ", "none ", "causal ", "window:3 ", "softcap:2.5 ", "relative:4 ", "window:256 ", "rotary:2 "])
-            Assert.Equal(2, run.Text.Split('\n').Count(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" %", StringComparison.Ordinal)));
+        foreach (string name in (string[])["alibi ", "none ", "causal ", "window:3 ", "softcap:2.5 ", "relative:4 ", "window:256 ",
+            "rotary:2 "])
+            Assert.Equal(
+                2, run.Text.Split('\n')
+                .Count(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" %", StringComparison.Ordinal)));
         Assert.DoesNotContain("NaN", run.Text, StringComparison.Ordinal);
-        JsonElement json = JsonDocument.Parse(ToolRun.Of("bench", "attention", "--variant", "relative", "--shapes", "1x6", "--rounds", "1", "--json").Succeeds().Text).RootElement;
+        JsonElement json = JsonDocument.Parse(
+            ToolRun.Of("bench", "attention", "--variant", "relative", "--shapes", "1x6", "--rounds", "1", "--json").Succeeds().Text)
+            .RootElement;
         Assert.Equal(("relative:128", "1x6"), (json.GetProperty("variant").GetString(), json.GetProperty("shape").GetString()));
         Assert.True(json.GetProperty("forward_ms").GetDouble() > 0 && json.GetProperty("backward_gflops").GetDouble() > 0);
     }
@@ -92,15 +100,18 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(0, run.Succeeds().Code);
         Assert.Matches(@"(?m)^DistanceDecay:7\.5: error \d\.\dE-00[6-9] forward, \d\.\dE-00[5-9] backward, against float64$", run.Text);
         foreach (string name in (string[])["alibi ", "DistanceDecay:7.5 "])
-            Assert.Single(run.Lines, line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" 1×9 ", StringComparison.Ordinal));
+            Assert.Single(
+                run.Lines, line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(" 1×9 ", StringComparison.Ordinal));
 
         Refused(2, "Blocks needs the numbers of its constructor; name it: --variant Blocks:SIZE", "--assembly", sample);
         Refused(2, "DistanceDecay needs the numbers", "--assembly", sample, "--variant", "DistanceDecay:7:8");
         Refused(2, "--variant Decay:7: expected alibi", "--assembly", sample, "--variant", "Decay:7");
         Refused(1, "my.dll: no such file", "--assembly", "my.dll");
         Refused(2, "it is no .NET assembly", "--assembly", Path.Combine(toy.Folder, "config.json"));
-        Refused(2, "no type in it implements IScoreModification", "--assembly", typeof(ToolRun).Assembly.Location.Replace("Tests.dll", "xunit.core.dll"));
-        Refused(1, "HalfDerivative: against float64 its error is", "--assembly", typeof(HalfDerivative).Assembly.Location, "--variant", "HalfDerivative");
+        Refused(2, "no type in it implements IScoreModification", "--assembly",
+            typeof(ToolRun).Assembly.Location.Replace("Tests.dll", "xunit.core.dll"));
+        Refused(1, "HalfDerivative: against float64 its error is", "--assembly", typeof(HalfDerivative).Assembly.Location, "--variant",
+            "HalfDerivative");
 
         void Refused(int code, string message, params string[] args)
         {

@@ -15,7 +15,8 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
         ToolRun.Of("convert", source, "-o", folder["x.safetensors"]).Succeeds();
         using WeightFile expected = WeightFile.Open(source), actual = WeightFile.Open(folder["x.safetensors"]);
         Assert.Equal(WeightFormat.Safetensors, actual.Format);
-        Assert.Equal(expected.Entries.Where(e => e.TiedTo is null).Select(e => e.ToString()).Order(StringComparer.Ordinal), actual.Entries.Select(e => e.ToString()).Order(StringComparer.Ordinal));
+        Assert.Equal(expected.Entries.Where(e => e.TiedTo is null).Select(e => e.ToString()).Order(StringComparer.Ordinal),
+            actual.Entries.Select(e => e.ToString()).Order(StringComparer.Ordinal));
         Assert.All(actual.Entries, e => Assert.Equal(expected.Bytes(e.Name), actual.Bytes(e.Name)));
     }
 
@@ -49,7 +50,8 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
         ToyModel.Write(folder["hub"], weights: "pytorch_model.bin");
         File.WriteAllText(folder["hub/pytorch_model.bin.index.json"], "{}");
         ToolRun.Of("convert", folder["hub"], "-o", folder["new"]).Succeeds();
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.GetFiles(folder["new"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"],
+            Directory.GetFiles(folder["new"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(Embed(toy.Folder), Embed(folder["new"]));
 
         // In place, into a folder that is there, and a single file into a folder.
@@ -119,7 +121,8 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
 
     private string Weights => Path.Combine(toy.Folder, "model.safetensors");
 
-    private static string[] Folders(TempFolder folder) => [.. Directory.GetFileSystemEntries(folder["."]).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal)];
+    private static string[] Folders(TempFolder folder) =>
+        [.. Directory.GetFileSystemEntries(folder["."]).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal)];
 
     private static string Embed(string model) => ToolRun.Of("embed", ToyModel.SamplePath, "--model", model).Succeeds().Text;
 }

@@ -51,7 +51,8 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         double[][] losses = [.. ((string[])["f32", "bf16"]).Select(type =>
         {
-            Run(new FakeDriver(), [.. Pretraining(folder[type]), "--device", "cuda", "--dtype", type, "--steps", "2", "--batch", "2"]).Succeeds();
+            Run(new FakeDriver(), [.. Pretraining(folder[type]), "--device", "cuda", "--dtype", type, "--steps", "2", "--batch", "2"])
+                .Succeeds();
             return File.ReadLines(folder[type + "/train.csv"]).Skip(1).Select(line => double.Parse(line.Split(',')[1])).ToArray();
         })];
         for (int i = 0; i < 2; i++)
@@ -64,7 +65,8 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     [Fact]
     public void Auto_falls_back_to_the_CPU_and_passes_over_a_GPU_that_cannot_be_used()
     {
-        foreach (FakeDriver driver in (FakeDriver[])[new() { IsInstalled = false }, new() { Devices = [] }, new() { Devices = [("Old", 7, 5, true)] }])
+        foreach (FakeDriver driver in (FakeDriver[])[new() { IsInstalled = false }, new() { Devices = [] },
+            new() { Devices = [("Old", 7, 5, true)] }])
             Assert.Contains(" on CPU, ", Run(driver, ["embed", "-", "--model", toy.Folder]).Succeeds().Error, StringComparison.Ordinal);
         var second = new FakeDriver { Devices = [("Old", 7, 5, true), ("New", 8, 0, true)] };
         Assert.Contains(" on New, ", Run(second, ["embed", "-", "--model", toy.Folder]).Succeeds().Error, StringComparison.Ordinal);
@@ -83,7 +85,8 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     public void Pretraining_looks_for_the_GPU_before_it_builds_a_corpus()
     {
         using var folder = new TempFolder();
-        ToolRun run = Run(new FakeDriver { IsInstalled = false }, [.. Pretraining(folder["run"]), "--device", "cuda", "--steps", "1", "--batch", "2"]);
+        ToolRun run = Run(
+            new FakeDriver { IsInstalled = false }, [.. Pretraining(folder["run"]), "--device", "cuda", "--steps", "1", "--batch", "2"]);
         Assert.Equal(1, run.Code);
         Assert.False(Directory.Exists(folder["run"]), run.Error);
     }
@@ -116,7 +119,8 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     [Fact]
     public void A_batch_that_does_not_fit_names_the_batch_that_does()
     {
-        string many = string.Concat(Enumerable.Range(0, 300).Select(i => $">s{i}\n{string.Concat(Enumerable.Repeat("ACGTTGCATTGACCAGTCAGG", 3))}\n"));
+        string many =
+            string.Concat(Enumerable.Range(0, 300).Select(i => $">s{i}\n{string.Concat(Enumerable.Repeat("ACGTTGCATTGACCAGTCAGG", 3))}\n"));
         string[] args = ["embed", "-", "--model", toy.Folder, "--device", "cuda"];
         var driver = new FakeDriver { MemoryBytes = 6 << 20 };
         ToolRun run = Run(driver, [.. args, "--batch-tokens", "1000000"], many);
@@ -149,10 +153,13 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["task"]);
         string rows = string.Concat(Enumerable.Range(0, 6).Select(i => $"ACGTTGCATTGACCAGTC{(i % 2 == 0 ? "AAAA" : "GGGG")},{i % 2}\n"));
-        foreach (string part in (string[])["train", "dev", "test"]) File.WriteAllText(folder[$"task/{part}.csv"], "sequence,label\n" + rows);
-        string[] args = ["finetune", "--data", folder["task"], "--model", toy.Folder, "--device", "cuda", "--steps", "2", "--batch", "4", "--warmup", "1", "--evaluate-every", "2", "--quiet"];
+        foreach (string part in (string[])["train", "dev", "test"])
+            File.WriteAllText(folder[$"task/{part}.csv"], "sequence,label\n" + rows);
+        string[] args = ["finetune", "--data", folder["task"], "--model", toy.Folder, "--device", "cuda", "--steps", "2", "--batch", "4",
+            "--warmup", "1", "--evaluate-every", "2", "--quiet"];
         Run(new FakeDriver(), [.. args, "-o", folder["a"]]).Succeeds();
-        Assert.True(File.Exists(folder["a/model.safetensors"]) || Directory.GetFiles(folder["a"], "model.safetensors", SearchOption.AllDirectories).Length > 0);
+        Assert.True(File.Exists(folder["a/model.safetensors"])
+            || Directory.GetFiles(folder["a"], "model.safetensors", SearchOption.AllDirectories).Length > 0);
 
         ToolRun run = Run(new FakeDriver { MemoryBytes = 5 << 20 }, [.. args, "-o", folder["b"]]);
         Assert.Equal(1, run.Code);
@@ -179,11 +186,13 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
 
     private static string[] Pretraining(string run) =>
     [
-        "pretrain", ToyModel.SamplePath, "--tokenizer", ToyModel.TokenizerPath, "-o", run, "--hidden", "16", "--layers", "1", "--heads", "2",
+        "pretrain", ToyModel.SamplePath, "--tokenizer", ToyModel.TokenizerPath, "-o", run, "--hidden", "16", "--layers", "1",
+        "--heads", "2",
         "--intermediate", "24", "--warmup", "1", "--max-bases", "60", "--held-out", "0", "--quiet",
     ];
 
-    private static double[] Numbers(ToolRun run) => [.. run.Lines.SelectMany(line => line.Split('\t')).Where(cell => double.TryParse(cell, out _)).Select(double.Parse)];
+    private static double[] Numbers(ToolRun run) =>
+        [.. run.Lines.SelectMany(line => line.Split('\t')).Where(cell => double.TryParse(cell, out _)).Select(double.Parse)];
 
     private static ToolRun Run(FakeDriver driver, string[] args, string input = Sequences)
     {
@@ -191,8 +200,15 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
         var error = new StringWriter();
         var gpus = new Gpus(
             () => (CudaDevices.List(driver, out string? obstacle), obstacle),
-            (index, activations) => (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
-        var terminal = new Terminal { Input = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(input)), Output = output, Error = error, Gpus = gpus };
+            (index, activations) =>
+            (CudaDevices.TryOpen(driver, index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
+        var terminal = new Terminal
+        {
+            Input = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(input)),
+            Output = output,
+            Error = error,
+            Gpus = gpus,
+        };
         int code = CommandLineTool.Run(args, terminal);
         return new ToolRun(code, output.ToArray(), error.ToString());
     }

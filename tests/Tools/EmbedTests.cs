@@ -35,8 +35,11 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(expected.SelectMany(e => e.Vector.ToArray()), actual.Values);
         Assert.Equal(["out.ids.tsv", "out.npy"], folder.Names);
         bool both = same.AverageReverseComplement;
-        string[] rows = [.. expected.Select(e => $"{e.Number}\t{e.Id}\t{e.Bases}\t{e.Tokens}\t{e.Chunks}\t{(e.Truncated ? "yes" : "no")}{(both ? "\tboth" : "")}")];
-        Assert.Equal([$"record\tid\tbases\ttokens\tchunks\ttruncated{(both ? "\tstrands" : "")}", .. rows], File.ReadAllLines(folder["out.ids.tsv"]));
+        string[] rows = [
+            .. expected.Select(
+                e => $"{e.Number}\t{e.Id}\t{e.Bases}\t{e.Tokens}\t{e.Chunks}\t{(e.Truncated ? "yes" : "no")}{(both ? "\tboth" : "")}")];
+        Assert.Equal([$"record\tid\tbases\ttokens\tchunks\ttruncated{(both ? "\tstrands" : "")}", .. rows],
+            File.ReadAllLines(folder["out.ids.tsv"]));
     }
 
     [Fact]
@@ -44,17 +47,21 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         EmbedFile(ToyModel.SamplePath, folder["out.npy"], "--pooling", "none", "--max-tokens", "64").Succeeds();
-        TokenEmbeddings[] expected = Library(new EmbedOptions { MaxTokens = 64, Overlap = 8 }, (embedder, records) => embedder.EmbedTokens(records));
+        TokenEmbeddings[] expected = Library(
+            new EmbedOptions { MaxTokens = 64, Overlap = 8 }, (embedder, records) => embedder.EmbedTokens(records));
         var actual = new Npy(folder["out.npy"]);
         Assert.Equal(expected.Sum(e => e.Ids.Length), actual.Rows);
         Assert.Equal(expected.SelectMany(e => e.Vectors.ToArray().Cast<float>()), actual.Values);
 
-        Dictionary<string, string> bases = SequenceReader.Read(ToyModel.SamplePath).ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
+        Dictionary<string, string> bases = SequenceReader.Read(ToyModel.SamplePath)
+            .ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
         string[] lines = File.ReadAllLines(folder["out.ids.tsv"]);
         Assert.Equal("record\tid\tindex\ttoken\ttoken_id\tstart\tend", lines[0]);
         Assert.Equal(actual.Rows, lines.Length - 1);
         foreach (string[] field in lines.Skip(1).Select(line => line.Split('\t')))
-            Assert.Equal(field[3], bases[field[1]][int.Parse(field[5], CultureInfo.InvariantCulture)..int.Parse(field[6], CultureInfo.InvariantCulture)]);
+            Assert.Equal(
+                field[3],
+                bases[field[1]][int.Parse(field[5], CultureInfo.InvariantCulture)..int.Parse(field[6], CultureInfo.InvariantCulture)]);
         foreach (IGrouping<string, string[]> record in lines.Skip(1).Select(line => line.Split('\t')).GroupBy(field => field[1]))
             Assert.Equal(Enumerable.Range(0, record.Count()).Select(i => $"{i}"), record.Select(field => field[2]));
         // Every known base of every record is in exactly one token.
@@ -67,7 +74,8 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
     public void Every_format_holds_the_same_numbers(string pooling)
     {
         using var folder = new TempFolder();
-        foreach (string name in (string[])["a.npy", "b.safetensors", "c.tsv"]) EmbedFile(ToyModel.SamplePath, folder[name], "--pooling", pooling).Succeeds();
+        foreach (string name in (string[])["a.npy", "b.safetensors", "c.tsv"])
+            EmbedFile(ToyModel.SamplePath, folder[name], "--pooling", pooling).Succeeds();
         ToolRun printed = ToolRun.Of("embed", ToyModel.SamplePath, "--model", toy.Folder, "--pooling", pooling).Succeeds();
         var npy = new Npy(folder["a.npy"]);
         using (WeightFile file = WeightFile.Open(folder["b.safetensors"]))
@@ -85,7 +93,8 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         for (int row = 1; row < table.Length; row++)
         {
             Assert.StartsWith(ids[row] + "\t", table[row]);
-            Assert.Equal(npy.Values.Skip((row - 1) * 24).Take(24), table[row].Split('\t')[^24..].Select(n => float.Parse(n, CultureInfo.InvariantCulture)));
+            Assert.Equal(npy.Values.Skip((row - 1) * 24).Take(24),
+                table[row].Split('\t')[^24..].Select(n => float.Parse(n, CultureInfo.InvariantCulture)));
         }
     }
 
@@ -93,14 +102,17 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
     public void Names_that_would_break_the_table_are_quoted()
     {
         ToolRun run = Embed("id,sequence\n\"a\tb\",ACGT\n\"say \"\"x\"\"\",ACGT\nplain,ACGT\n").Succeeds();
-        Assert.Equal(["\"a\tb\"", "\"say \"\"x\"\"\"", "plain"], run.Lines.Skip(1).Select(line => line[2..line.IndexOf("\t4\t", StringComparison.Ordinal)]));
+        Assert.Equal(["\"a\tb\"", "\"say \"\"x\"\"\"", "plain"],
+            run.Lines.Skip(1).Select(line => line[2..line.IndexOf("\t4\t", StringComparison.Ordinal)]));
     }
 
     [Fact]
     public void What_was_left_out_or_cut_is_said()
     {
-        Assert.Contains("1 record of 3 left out for bases that are not known", Embed(Records, "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
-        Assert.Contains("2 records longer than 6 tokens were truncated", Embed(Records, "--max-tokens", "6", "--on-too-long", "truncate", "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
+        Assert.Contains("1 record of 3 left out for bases that are not known", Embed(Records, "--on-n", "drop").Succeeds().Error,
+            StringComparison.Ordinal);
+        Assert.Contains("2 records longer than 6 tokens were truncated",
+            Embed(Records, "--max-tokens", "6", "--on-too-long", "truncate", "--on-n", "drop").Succeeds().Error, StringComparison.Ordinal);
         Assert.Contains("1 record embedded in several pieces", Embed(Records).Succeeds().Error, StringComparison.Ordinal);
         Assert.DoesNotContain("several pieces", Embed(Records, "--on-n", "unk", "--rc-average").Succeeds().Error, StringComparison.Ordinal);
         Assert.Contains("3 records, ", Embed(Records).Error, StringComparison.Ordinal);
@@ -156,12 +168,16 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
     private static T[] Library<T>(EmbedOptions options, Func<Embedder, IEnumerable<SequenceRecord>, IEnumerable<T>> embed, string folder)
     {
         using Dnabert2Model model = Dnabert2Model.Load(folder, parts: ModelParts.Encoder);
-        return [.. embed(new Embedder(model, options), SequenceReader.Read(ToyModel.SamplePath, new SequenceOptions { OnAmbiguous = options.OnAmbiguous }))];
+        return [.. embed(new Embedder(model, options),
+            SequenceReader.Read(ToyModel.SamplePath, new SequenceOptions { OnAmbiguous = options.OnAmbiguous }))];
     }
 
-    private T[] Library<T>(EmbedOptions options, Func<Embedder, IEnumerable<SequenceRecord>, IEnumerable<T>> embed) => Library(options, embed, toy.Folder);
+    private T[] Library<T>(EmbedOptions options, Func<Embedder, IEnumerable<SequenceRecord>, IEnumerable<T>> embed) =>
+        Library(options, embed, toy.Folder);
 
-    private ToolRun EmbedFile(string path, string output, params string[] options) => ToolRun.Of(["embed", path, "-o", output, "--model", toy.Folder, .. options]);
+    private ToolRun EmbedFile(string path, string output, params string[] options) =>
+        ToolRun.Of(["embed", path, "-o", output, "--model", toy.Folder, .. options]);
 
-    private ToolRun Embed(string records, params string[] options) => ToolRun.Of(records, ["embed", "-", "--model", toy.Folder, .. options]);
+    private ToolRun Embed(string records, params string[] options) =>
+        ToolRun.Of(records, ["embed", "-", "--model", toy.Folder, .. options]);
 }

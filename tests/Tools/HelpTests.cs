@@ -15,7 +15,8 @@ public sealed class HelpTests
             new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new Option<bool>("--debug"));
         Assert.NotEmpty(root.Subcommands);
         foreach (Command verb in root.Subcommands)
-            Assert.Single(lines, line => line.StartsWith($"  {verb.Name} ", StringComparison.Ordinal) && line.Trim().Length > verb.Name.Length + 8);
+            Assert.Single(
+                lines, line => line.StartsWith($"  {verb.Name} ", StringComparison.Ordinal) && line.Trim().Length > verb.Name.Length + 8);
         Assert.Equal(
             ["Use", "embed", "predict", "tokenize", "convert", "Train", "pretrain", "finetune", "train-tokenizer", "merge-lora",
                 "Understand", "attribute", "variants", "info", "Measure", "bench", "evaluate", "Options", "--version", "--debug"],

@@ -43,7 +43,8 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
     public void A_later_input_that_cannot_be_read_is_told_before_anything_is_written()
     {
         string good = Write("a.fa", ">x\nACGT\n");
-        foreach ((string bad, string expected) in new[] { (_folder["missing.fa"], "there is no such file"), (Write("p.faa", "protein\n"), "the layout is unknown"), (_folder.ToString()!, "") })
+        foreach ((string bad, string expected) in new[] { (_folder["missing.fa"], "there is no such file"),
+            (Write("p.faa", "protein\n"), "the layout is unknown"), (_folder.ToString()!, "") })
         {
             if (expected.Length == 0) continue;
             ToolRun run = ToolRun.Of("tokenize", good, bad);
@@ -58,11 +59,14 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
     public void Records_of_one_name_are_said_and_numbers_of_several_files_are_not()
     {
         string twice = Write("a.fa", ">x 1\nACGT\n>y\nAC\n>x 2\nGGTT\n>x 3\nGGTT\n");
-        Assert.Contains($"{twice}: 2 records with a name that occurred before, such as 'x': their rows cannot be told apart by the name", Embed(twice).Error);
-        Assert.Contains("2 records named", ToolRun.Of("attribute", twice, "--model", toy.Folder, "--device", "cpu", "--region", "1-2").Succeeds().Error);
+        Assert.Contains($"{twice}: 2 records with a name that occurred before, such as 'x': their rows cannot be told apart by the name",
+            Embed(twice).Error);
+        Assert.Contains("2 records named", ToolRun.Of("attribute", twice, "--model", toy.Folder, "--device", "cpu", "--region", "1-2")
+            .Succeeds().Error);
         string once = Write("b.fa", ">x\nACGT\n>2\nAC\n>z\nACGT\n");
         Assert.DoesNotContain("named as", Embed(once).Error);
-        Assert.Contains("2 files: 1 record with a name that occurred before, such as 'x'", Embed(once, Write("c.fa", ">w\nACGT\n>x\nACGT\n")).Error);
+        Assert.Contains(
+            "2 files: 1 record with a name that occurred before, such as 'x'", Embed(once, Write("c.fa", ">w\nACGT\n>x\nACGT\n")).Error);
         Assert.DoesNotContain("named as", Embed(Write("d.txt", "ACGT\nAC\n"), Write("e.txt", "ACGT\nAC\n")).Error);
         Assert.Contains("1 record with a name that occurred before, such as '2'", Embed(Write("f.fa", ">\nACGT\n>\nAC\n>2\nAC\n")).Error);
     }
@@ -91,7 +95,8 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         for (int i = 0; i < 300_000; i++) names.Add($"read:{i}");
         Assert.Empty(names.Notes("x"));
         names.Add("read:77");
-        Assert.Equal("x: 1 record with a name that occurred before, such as 'read:77': their rows cannot be told apart by the name", names.Notes("x").Single());
+        Assert.Equal("x: 1 record with a name that occurred before, such as 'read:77': their rows cannot be told apart by the name",
+            names.Notes("x").Single());
     }
 
     [Fact]
@@ -100,11 +105,13 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         string file = Write("a.fa", ">x\nACGTACGTA\n>gone\n>n\nNNNN\n>y\nGGTA\n");
         ToolRun run = Embed(file);
         Assert.Equal(["1", "4"], Rows(run).Select(r => r[0]));
-        Assert.Contains($"{file}: 2 records of 4 left out for having no sequence: record 2 'gone', line 3; record 3 'n', line 4", run.Error);
+        Assert.Contains(
+            $"{file}: 2 records of 4 left out for having no sequence: record 2 'gone', line 3; record 3 'n', line 4", run.Error);
         ToolRun refused = ToolRun.Of("embed", file, "--model", toy.Folder, "--on-empty", "error");
         Assert.Equal(1, refused.Code);
         Assert.Contains("record 2 'gone', line 3: the record has no sequence", refused.Error);
-        Assert.Equal(2, ToolRun.Of("tokenize", Write("b.csv", "s,label\nACGT,1\n,1\nGG,0\n"), "--sequence-column", "s").Succeeds().Lines.Length);
+        Assert.Equal(
+            2, ToolRun.Of("tokenize", Write("b.csv", "s,label\nACGT,1\n,1\nGG,0\n"), "--sequence-column", "s").Succeeds().Lines.Length);
     }
 
     [Theory]
@@ -122,9 +129,12 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         var records = Dnabert2.Sequences.SequenceReader.Read(file);
         string[] rows = pooling == "mean"
             ? [.. embedder.Embed(records).Select(e => $"{e.Id} {e.Bases} {e.Tokens} {e.Truncated} {e.Vector.Span[0]:R}")]
-            : [.. embedder.EmbedTokens(records).SelectMany(e => Enumerable.Range(0, e.Ids.Length).Select(i => $"{e.Id} {e.Starts.Span[i]} {e.Ids.Span[i]} {e.Vectors.Span[i, 0]:R}"))];
+            : [.. embedder.EmbedTokens(records).SelectMany(e => Enumerable.Range(0, e.Ids.Length).Select(i => $"{e.Id} {e.Starts.Span[i]} "
+            + $"{e.Ids.Span[i]} {e.Vectors.Span[i, 0]:R}"))];
         string[] found = pooling == "mean"
-            ? [.. Rows(run).Select(r => $"{r[1]} {r[2]} {r[3]} {r[5] == "yes"} {float.Parse(r[6], System.Globalization.CultureInfo.InvariantCulture):R}")]
+            ? [.. Rows(run)
+                .Select(r =>
+                    $"{r[1]} {r[2]} {r[3]} {r[5] == "yes"} {float.Parse(r[6], System.Globalization.CultureInfo.InvariantCulture):R}")]
             : [.. Rows(run).Select(r => $"{r[1]} {r[5]} {r[4]} {float.Parse(r[7], System.Globalization.CultureInfo.InvariantCulture):R}")];
         Assert.Equal(rows, found);
         Assert.Equal(pooling == "mean" ? 3 : 30 + 30 + rows.Count(r => r[0] == 'c') + rows.Count(r => r[0] == 'b') - 30, rows.Length);
@@ -147,7 +157,8 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         Assert.Equal(130, ToolRun.Of("", ["tokenize", _folder["never"]], reading.Token).Code);
     }
 
-    private ToolRun Embed(params string[] args) => ToolRun.Of([.. new[] { "embed" }, .. args, "--model", toy.Folder, "--device", "cpu"]).Succeeds();
+    private ToolRun Embed(params string[] args) =>
+        ToolRun.Of([.. new[] { "embed" }, .. args, "--model", toy.Folder, "--device", "cpu"]).Succeeds();
 
     private static IEnumerable<string[]> Rows(ToolRun run) => run.Lines[1..].Select(line => line.Split('\t'));
 

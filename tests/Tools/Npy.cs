@@ -18,7 +18,8 @@ internal sealed partial class Npy
         Assert.EndsWith("\n", header);
         Match match = Dict().Match(header);
         Assert.True(match.Success, header);
-        (Rows, Columns) = (int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+        (Rows, Columns) = (
+            int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
         Assert.Equal(10 + length + (4L * Rows * Columns), file.Length);
         Values = new float[Rows * Columns];
         for (int i = 0; i < Values.Length; i++) Values[i] = BinaryPrimitives.ReadSingleLittleEndian(file.AsSpan(10 + length + (4 * i)));

@@ -22,8 +22,10 @@ public sealed class PackageTests
         using var folder = new TempFolder();
         Pack(folder);
         Assert.Equal(
-            ["Dnabert2.Engine.Autograd", "Dnabert2.Engine.KernelCompiler", "Dnabert2.Engine.Kernels", "Dnabert2.Engine.Runtime", "Dnabert2.Model", "Dnabert2.Tokenizers"],
-            Directory.GetFiles(folder["feed"], "*.nupkg").Select(path => Path.GetFileName(path)!.Replace(".0.1.0.nupkg", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+            ["Dnabert2.Engine.Autograd", "Dnabert2.Engine.KernelCompiler", "Dnabert2.Engine.Kernels", "Dnabert2.Engine.Runtime",
+                "Dnabert2.Model", "Dnabert2.Tokenizers"],
+            Directory.GetFiles(folder["feed"], "*.nupkg")
+            .Select(path => Path.GetFileName(path)!.Replace(".0.1.0.nupkg", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         using (ZipArchive package = ZipFile.OpenRead(folder["feed/Dnabert2.Model.0.1.0.nupkg"]))
             foreach (string name in (string[])["builtin/model.safetensors", "builtin/config.json", "builtin/tokenizer.json", "README.md"])
                 Assert.NotNull(package.GetEntry(name));
@@ -46,11 +48,13 @@ public sealed class PackageTests
         using var folder = new TempFolder();
         Pack(folder);
         string page = File.ReadAllText(Path.Combine(SharedData.Checkout, "docs", "adding-an-op.md"));
-        MatchCollection pieces = Regex.Matches(page, @"\*\*\d\. `(?<file>[\w.]+)`\*\*\n\n```csharp\n(?<code>.*?)```", RegexOptions.Singleline);
+        MatchCollection pieces = Regex.Matches(
+            page, @"\*\*\d\. `(?<file>[\w.]+)`\*\*\n\n```csharp\n(?<code>.*?)```", RegexOptions.Singleline);
         Assert.Equal(4, pieces.Count);
         foreach (Match piece in pieces) Write(folder["program/" + piece.Groups["file"].Value], piece.Groups["code"].Value);
         File.Copy(
-            Path.Combine(SharedData.Checkout, "docs", "samples", "OwnOperation", "Program.cs"), folder["program/Program.cs"], overwrite: true);
+            Path.Combine(SharedData.Checkout, "docs", "samples", "OwnOperation", "Program.cs"), folder["program/Program.cs"],
+            overwrite: true);
         Write(
             folder["program/Program.csproj"],
             Project(
@@ -95,7 +99,12 @@ public sealed class PackageTests
 
     private static string Dotnet(string folder, params string[] args)
     {
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet")
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         foreach (string arg in args) start.ArgumentList.Add(arg);
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();

@@ -6,9 +6,11 @@ namespace Tests.Tools;
 public sealed class ParameterNameTests
 {
     [Theory]
-    [InlineData("embed", "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate", "raise --max-tokens, or set --on-too-long chunk or --on-too-long truncate")]
+    [InlineData("embed", "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate", "raise --max-tokens, or set --on-too-long "
+        + "chunk or --on-too-long truncate")]
     [InlineData("embed", "leave such records out: OnAmbiguous = Drop", "leave such records out: --on-n drop")]
-    [InlineData("embed", "a batch of 900 tokens does not fit, 512 would: BatchTokens = 512", "a batch of 900 tokens does not fit, 512 would: --batch-tokens 512")]
+    [InlineData("embed", "a batch of 900 tokens does not fit, 512 would: BatchTokens = 512", "a batch of 900 tokens does not fit, "
+        + "512 would: --batch-tokens 512")]
     [InlineData("embed", "in bf16 the GPU needs more; use DType.F32", "in bf16 the GPU needs more; use --dtype f32")]
     [InlineData("embed", "run it on another GPU or on the CPU", "run it on another GPU or on the CPU (--device cpu)")]
     [InlineData("pretrain", "set RepeatBases = 0", "set --repeat-bases 0")]
@@ -33,7 +35,8 @@ public sealed class ParameterNameTests
     public void Errors_of_the_tool_name_its_options()
     {
         using var toy = new ToyModel();
-        ToolRun run = ToolRun.Of(">a\nACGTACGTTTGACCA\n", ["embed", "-", "--model", toy.Folder, "--max-tokens", "3", "--on-too-long", "error"]);
+        ToolRun run =
+            ToolRun.Of(">a\nACGTACGTTTGACCA\n", ["embed", "-", "--model", toy.Folder, "--max-tokens", "3", "--on-too-long", "error"]);
         Assert.Equal(1, run.Code);
         Assert.Contains("raise --max-tokens, or set --on-too-long chunk", run.Error, StringComparison.Ordinal);
     }
@@ -48,5 +51,6 @@ public sealed class ParameterNameTests
     private static Command Find(string name) => Verbs().Single(verb => verb.Name == name);
 
     private static IEnumerable<Command> Verbs() =>
-        CommandLineTool.Commands(new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new Option<bool>("--debug")).Subcommands;
+        CommandLineTool.Commands(
+            new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new Option<bool>("--debug")).Subcommands;
 }

@@ -17,7 +17,8 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
 
     public static TheoryData<string> Examples =>
         [.. CommandLineTool.Commands(new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new("--debug"))
-            .Subcommands.Cast<Verb>().SelectMany(verb => (Verb[])[verb, .. verb.Subcommands.Cast<Verb>()]).SelectMany(verb => verb.Examples.Select(e => e.Line))];
+            .Subcommands.Cast<Verb>().SelectMany(verb => (Verb[])[verb, .. verb.Subcommands.Cast<Verb>()])
+            .SelectMany(verb => verb.Examples.Select(e => e.Line))];
 
     [SkippableTheory]
     [InlineData(Interrupt)]
@@ -66,8 +67,10 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         if (OperatingSystem.IsWindows()) return;
         using var folder = new TempFolder();
-        Shell(folder["."], $"(echo ACGT | dnabert2 tokenize - --tokenizer '{ToyModel.TokenizerPath}'; echo TTTT | dnabert2 tokenize - --tokenizer '{ToyModel.TokenizerPath}'; echo end) > out");
-        Assert.Equal(["ACGT", "TTTT", "end"], File.ReadAllLines(folder["out"]).Select(line => line.Replace("[CLS]", "").Replace("[SEP]", "").Replace(" ", "")));
+        Shell(folder["."], $"(echo ACGT | dnabert2 tokenize - --tokenizer '{ToyModel.TokenizerPath}'; echo TTTT | dnabert2 tokenize - "
+            + $"--tokenizer '{ToyModel.TokenizerPath}'; echo end) > out");
+        Assert.Equal(["ACGT", "TTTT", "end"], File.ReadAllLines(folder["out"])
+            .Select(line => line.Replace("[CLS]", "").Replace("[SEP]", "").Replace(" ", "")));
     }
 
     [Fact]
@@ -85,7 +88,8 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
         Skip.If(OperatingSystem.IsWindows(), "the examples are lines of a Unix shell");
         bool needsModel = line.Contains(" embed ", StringComparison.Ordinal) || line.EndsWith(" default", StringComparison.Ordinal)
             || (line.Contains(" tokenize ", StringComparison.Ordinal) && !line.Contains("--tokenizer", StringComparison.Ordinal));
-        Skip.If(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")), "the model that comes with the tool is not in this build");
+        Skip.If(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+            "the model that comes with the tool is not in this build");
         using var folder = new TempFolder();
         string samples = Path.GetDirectoryName(ToyModel.SamplePath)!;
         foreach (string path in Directory.GetFiles(samples, "*", SearchOption.AllDirectories))

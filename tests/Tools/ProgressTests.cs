@@ -57,7 +57,9 @@ public class ProgressTests
 
         line.Dispose();
         Assert.Equal(3, shown);
-        Assert.Equal(["dnabert2: 10 records, 1 tokens/s, 50 %, 0:10 left", "dnabert2: 20 records, 1 tokens/s, 50 %, 0:20 left", "dnabert2: 30 records, 1 tokens/s, 50 %, 0:30 left"],
+        Assert.Equal(
+            ["dnabert2: 10 records, 1 tokens/s, 50 %, 0:10 left", "dnabert2: 20 records, 1 tokens/s, 50 %, 0:20 left",
+                "dnabert2: 30 records, 1 tokens/s, 50 %, 0:30 left"],
             error.ToString().Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries));
     }
 
@@ -75,13 +77,22 @@ public class ProgressTests
     [InlineData(61, "1:01")]
     [InlineData(3723, "1:02:03")]
     [InlineData(360_000, "100:00:00")]
-    public void Durations_are_written_for_people(int seconds, string text) => Assert.Equal(text, ProgressLine.Duration(TimeSpan.FromSeconds(seconds)));
+    public void Durations_are_written_for_people(int seconds, string text) =>
+        Assert.Equal(text, ProgressLine.Duration(TimeSpan.FromSeconds(seconds)));
 
     private static (ProgressLine, Clock, StringWriter) Make(bool watched, int width = 80, bool quiet = false)
     {
         var clock = new Clock();
         var error = new StringWriter();
-        var terminal = new Terminal { Input = Stream.Null, Output = Stream.Null, Error = error, ErrorIsWatched = watched, Width = width, Time = clock };
+        var terminal = new Terminal
+        {
+            Input = Stream.Null,
+            Output = Stream.Null,
+            Error = error,
+            ErrorIsWatched = watched,
+            Width = width,
+            Time = clock,
+        };
         return (new ProgressLine(terminal, quiet, "tokens"), clock, error);
     }
 

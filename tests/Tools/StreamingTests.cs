@@ -28,7 +28,8 @@ public class StreamingTests
         using var folder = new TempFolder();
         ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 20, "0", "1");
         string model = verb == "predict" ? folder["run"] : toy.Folder;
-        string[] args = [verb, "-", verb == "tokenize" ? "--tokenizer" : "--model", model, "-o", folder[output], .. more.Select(word => word == "PICTURE" ? folder["x.svg"] : word)];
+        string[] args = [verb, "-", verb == "tokenize" ? "--tokenizer" : "--model", model, "-o", folder[output],
+            .. more.Select(word => word == "PICTURE" ? folder["x.svg"] : word)];
         Check(args, folder[output], records, text: null);
     }
 
@@ -37,7 +38,8 @@ public class StreamingTests
     {
         using var toy = new ToyModel();
         using var folder = new TempFolder();
-        string genome = folder.Write("g.fa", System.Text.Encoding.ASCII.GetBytes($">one\n{string.Concat(Enumerable.Repeat("GATTACACCGGTT", 20))}\n"));
+        string genome =
+            folder.Write("g.fa", System.Text.Encoding.ASCII.GetBytes($">one\n{string.Concat(Enumerable.Repeat("GATTACACCGGTT", 20))}\n"));
         // Every fourth line is of the genome, and the others are left out for four reasons.
         string[] lines = ["one\t14\tG\tC\n", "one\t14\tG\t<DEL>\n", "one\t14\tC\tG\n", "two\t14\tG\tC\n"];
         Check(["variants", "-", "-g", genome, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]], folder["x.tsv"], 20_000,
@@ -53,7 +55,9 @@ public class StreamingTests
         Assert.True(many - few < 10 * records, $"with {records / 10} records {few} bytes are live at the end, with {records} {many}");
     }
 
-    /// <summary>Runs the tool on records that are made as it reads them, and returns the bytes that are live when the last one is read.</summary>
+    /// <summary>
+    /// Runs the tool on records that are made as it reads them, and returns the bytes that are live when the last one is read.
+    /// </summary>
     private static long Embed(string[] args, long records, Func<long, string>? text)
     {
         long live = 0;

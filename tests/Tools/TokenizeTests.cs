@@ -21,7 +21,8 @@ public class TokenizeTests
             string path = Path.Combine(gue, expected.Name);
             if (!File.Exists(path)) continue;
             byte[] lines = ToolRun.Of("tokenize", path, "--ids", "--tokenizer", tokenizer).Succeeds().Output;
-            Assert.Equal((expected.Name, expected.Value.GetProperty("sha256_ids_lines").GetString()), (expected.Name, Convert.ToHexStringLower(SHA256.HashData(lines))));
+            Assert.Equal((expected.Name, expected.Value.GetProperty("sha256_ids_lines").GetString()),
+                (expected.Name, Convert.ToHexStringLower(SHA256.HashData(lines))));
             files++;
         }
 
@@ -83,9 +84,14 @@ public class TokenizeTests
     {
         using var folder = new TempFolder();
         string path = folder.Write("t.json", Encoding.UTF8.GetBytes(
-            """{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1,"G":2,"T":3,"AC":4},"merges":["A C"]}}"""));
+            """
+            {"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,
+            "post_processor":null,"decoder":null,
+            "model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1,"G":2,"T":3,"AC":4},"merges":["A C"]}}
+            """));
         Assert.Equal(["AC G T"], ToolRun.Of("ACGT\n", ["tokenize", "-", "--tokenizer", path]).Succeeds().Lines);
-        Assert.Equal(["4 2 3 3 0"], ToolRun.Of("sequence1,sequence2\nACGT,TA\n", ["tokenize", "-", "--ids", "--tokenizer", path]).Succeeds().Lines);
+        Assert.Equal(
+            ["4 2 3 3 0"], ToolRun.Of("sequence1,sequence2\nACGT,TA\n", ["tokenize", "-", "--ids", "--tokenizer", path]).Succeeds().Lines);
     }
 
     [Fact]
@@ -99,7 +105,8 @@ public class TokenizeTests
         Assert.Equal(["x"], folder.Names);
     }
 
-    private static ToolRun Run(string input, params string[] options) => ToolRun.Of(input, ["tokenize", "-", "--tokenizer", ToyModel.TokenizerPath, .. options]);
+    private static ToolRun Run(string input, params string[] options) =>
+        ToolRun.Of(input, ["tokenize", "-", "--tokenizer", ToyModel.TokenizerPath, .. options]);
 
     private static string[] Tokenize(string input, params string[] options) => Run(input, options).Succeeds().Lines;
 }

@@ -37,7 +37,12 @@ internal sealed record ToolRun(int Code, byte[] Output, string Error)
     /// <summary>Starts the tool as a process of its own.</summary>
     public static Process Start(params string[] args)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.ArgumentList.Add(Program);
         foreach (string arg in args) start.ArgumentList.Add(arg);
         return Process.Start(start)!;

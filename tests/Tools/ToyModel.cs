@@ -15,7 +15,8 @@ public sealed class ToyModel : IDisposable
 
     public ToyModel() => Write(Folder);
 
-    internal static Dnabert2Config Config { get; } = new() { VocabSize = 256, HiddenSize = 24, NumHiddenLayers = 2, NumAttentionHeads = 3, IntermediateSize = 40 };
+    internal static Dnabert2Config Config { get; } =
+        new() { VocabSize = 256, HiddenSize = 24, NumHiddenLayers = 2, NumAttentionHeads = 3, IntermediateSize = 40 };
 
     /// <summary>A tokenizer of 256 ids, trained on the sample.</summary>
     public static string TokenizerPath { get; } = Path.Combine(SharedData.Checkout, "tools", "dnabert2", "samples", "tokenizer.json");
@@ -37,7 +38,8 @@ public sealed class ToyModel : IDisposable
         using Dnabert2Model model = Dnabert2Model.Initialize(Config, BpeTokenizer.Load(TokenizerPath), seed: 7);
         ParameterSource source = Initialization.Normal(7, 0.2f);
         Parameter[] parameters = [.. model.Parameters.Parameters.Where(p => p.TiedTo is null)];
-        using var writer = new SafetensorsWriter(Path.Combine(folder, weights), parameters.Select(p => new WeightEntry(p.Name, DType.F32, p.Shape)));
+        using var writer = new SafetensorsWriter(
+            Path.Combine(folder, weights), parameters.Select(p => new WeightEntry(p.Name, DType.F32, p.Shape)));
         for (int i = 0; i < parameters.Length; i++)
         {
             float[] values = new float[parameters[i].Shape.Count];

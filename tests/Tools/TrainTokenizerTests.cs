@@ -15,7 +15,8 @@ public class TrainTokenizerTests
         using var folder = new TempFolder();
         string csv = folder.Write("more.csv", "sequence1,sequence2\nGATTACAGATTACAGATTACA,ACACACACACACAC\n"u8), gz = folder["sample.fa.gz"];
         using (var gzip = new GZipStream(File.Create(gz), CompressionLevel.Fastest)) gzip.Write(File.ReadAllBytes(ToyModel.SamplePath));
-        ToolRun run = ToolRun.Of("train-tokenizer", gz, csv, "-o", folder["t.json"], "--vocab-size", "280", "--max-token-length", "5").Succeeds();
+        ToolRun run = ToolRun.Of(
+            "train-tokenizer", gz, csv, "-o", folder["t.json"], "--vocab-size", "280", "--max-token-length", "5").Succeeds();
 
         var trainer = new BpeTrainer(new BpeTrainerOptions { VocabularySize = 280, MaxTokenLength = 5 });
         foreach (SequenceRecord record in SequenceReader.Read(ToyModel.SamplePath)) trainer.Add(record.Sequence);
@@ -31,13 +32,15 @@ public class TrainTokenizerTests
     public void The_report_compares_the_sizes_and_the_file_is_that_of_the_size_asked_for()
     {
         using var folder = new TempFolder();
-        ToolRun run = ToolRun.Of("train-tokenizer", ToyModel.SamplePath, "-o", folder["r.json"], "--vocab-size", "256", "--report").Succeeds();
+        ToolRun run = ToolRun.Of(
+            "train-tokenizer", ToyModel.SamplePath, "-o", folder["r.json"], "--vocab-size", "256", "--report").Succeeds();
         Assert.Equal(File.ReadAllText(ToyModel.TokenizerPath), File.ReadAllText(folder["r.json"]));
         Assert.Equal("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops", run.Lines[0]);
         string[][] rows = [.. run.Lines.Skip(1).Select(line => line.Split('\t'))];
         Assert.Equal(["256", "512", "1024"], rows.Select(row => row[0]));
         double[] basesPerToken = [.. rows.Select(row => double.Parse(row[3], CultureInfo.InvariantCulture))];
-        Assert.True(basesPerToken[0] < basesPerToken[1] && basesPerToken[1] < basesPerToken[2], "larger vocabularies do not have longer tokens");
+        Assert.True(
+            basesPerToken[0] < basesPerToken[1] && basesPerToken[1] < basesPerToken[2], "larger vocabularies do not have longer tokens");
         Assert.Contains("are left out: the sequences have no more pairs to merge", run.Error, StringComparison.Ordinal);
     }
 

@@ -9,7 +9,9 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string Header = "chrom\tpos\tref\talt\n";
 
-    private static string Promoter => Dnabert2.Sequences.SequenceReader.Read(ToyModel.SamplePath).Where(r => r.Id == "promoter").Select(r => Encoding.ASCII.GetString(r.Sequence)).First();
+    private static string Promoter =>
+        Dnabert2.Sequences.SequenceReader.Read(ToyModel.SamplePath).Where(r => r.Id == "promoter")
+            .Select(r => Encoding.ASCII.GetString(r.Sequence)).First();
 
     private static string SampleVcf => Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "sample.vcf");
 
@@ -17,18 +19,28 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
     public void Each_allele_has_a_row_in_the_order_of_the_input_and_what_is_left_out_says_why()
     {
         using var folder = new TempFolder();
-        ToolRun run = ToolRun.Of("variants", SampleVcf, "--genome", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]).Succeeds();
+        ToolRun run = ToolRun.Of(
+            "variants", SampleVcf, "--genome", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]).Succeeds();
         string[] lines = File.ReadAllLines(folder["x.tsv"]);
-        Assert.Equal("line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance\tlikelihood_change\tnormalized", lines[0]);
         Assert.Equal(
-            ["4 rs1 C scored", "5 . G scored", "5 . C scored", "6 box T scored", "7 . GGATTACA scored", "8 near_n T scored", "9 . * spanning_deletion", "10 . <DEL> symbolic", "11 wrong T reference_mismatch"],
+            "line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance"
+                + "\tlikelihood_change\tnormalized",
+            lines[0]);
+        Assert.Equal(
+            ["4 rs1 C scored", "5 . G scored", "5 . C scored", "6 box T scored", "7 . GGATTACA scored", "8 near_n T scored",
+                "9 . * spanning_deletion", "10 . <DEL> symbolic", "11 wrong T reference_mismatch"],
             lines.Skip(1).Select(line => line.Split('\t')).Select(f => $"{f[0]} {f[3]} {f[5]} {f[6]}"));
         Assert.All(lines, line => Assert.Equal(13, line.Split('\t').Length));
-        Assert.All(lines.Skip(1).Take(6), line => Assert.True(double.IsFinite(double.Parse(line.Split('\t')[11], System.Globalization.CultureInfo.InvariantCulture))));
+        Assert.All(
+            lines.Skip(1)
+            .Take(6), line =>
+            Assert.True(double.IsFinite(double.Parse(line.Split('\t')[11], System.Globalization.CultureInfo.InvariantCulture))));
         Assert.Equal("50", lines[6].Split('\t')[8]);
-        Assert.Contains($"{SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; left out", run.Error, StringComparison.Ordinal);
+        Assert.Contains($"{SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; left out", run.Error,
+            StringComparison.Ordinal);
         Assert.Contains("9 variants in ", run.Error, StringComparison.Ordinal);
-        Assert.Contains("6 scored in windows of 512 bases, left out: 1 symbolic, 1 spanning_deletion, 1 reference_mismatch", run.Error, StringComparison.Ordinal);
+        Assert.Contains("6 scored in windows of 512 bases, left out: 1 symbolic, 1 spanning_deletion, 1 reference_mismatch", run.Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -37,7 +49,8 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         string genome = folder.Write("g.fa.gz", Gzip(File.ReadAllBytes(ToyModel.SamplePath)));
         ToolRun plain = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder).Succeeds();
-        ToolRun piped = ToolRun.Of(new MemoryStream(Gzip(File.ReadAllBytes(SampleVcf))), ["variants", "-", "-g", genome, "--model", toy.Folder]).Succeeds();
+        ToolRun piped = ToolRun.Of(
+            new MemoryStream(Gzip(File.ReadAllBytes(SampleVcf))), ["variants", "-", "-g", genome, "--model", toy.Folder]).Succeeds();
         Assert.Equal(plain.Text, piped.Text);
     }
 
@@ -45,9 +58,11 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
     public void A_variant_that_contradicts_the_genome_stops_where_that_is_asked_for()
     {
         using var folder = new TempFolder();
-        ToolRun run = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--on-mismatch", "error", "-o", folder["x.tsv"]);
+        ToolRun run = ToolRun.Of(
+            "variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--on-mismatch", "error", "-o", folder["x.tsv"]);
         Assert.Equal(1, run.Code);
-        Assert.Contains($"error: {SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; correct the line", run.Error, StringComparison.Ordinal);
+        Assert.Contains($"error: {SampleVcf}: line 11: the reference allele is G, the genome has T at long:1300; correct the line",
+            run.Error, StringComparison.Ordinal);
         Assert.Empty(folder.Names);
     }
 
@@ -58,12 +73,15 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         string lines = Header + string.Concat(Enumerable.Range(1, 25).Select(i => $"chrpromoter\t{i}\tA\tC\n"));
         ToolRun run = ToolRun.Of(lines, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["x.tsv"]]);
         Assert.Equal(1, run.Code);
-        Assert.Contains("error: no variant could be scored. standard input: line 2: the genome has no 'chrpromoter', but 'promoter': the names of chromosomes have to agree", run.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "error: no variant could be scored. standard input: line 2: the genome has no 'chrpromoter', but 'promoter': the "
+            + "names of chromosomes have to agree", run.Error, StringComparison.Ordinal);
         Assert.Equal(10, run.Error.Split('\n').Count(line => line.EndsWith("left out", StringComparison.Ordinal)));
         Assert.Contains("15 more variants contradict the genome", run.Error, StringComparison.Ordinal);
         Assert.Empty(folder.Names);
         // Symbolic alleles contradict nothing, and a file of none is no failure.
-        Assert.Equal(2, ToolRun.Of(Header + "promoter\t1\tG\t<DEL>\n", ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder]).Succeeds().Lines.Length);
+        Assert.Equal(2, ToolRun.Of(Header + "promoter\t1\tG\t<DEL>\n", ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder])
+            .Succeeds().Lines.Length);
         Assert.Single(ToolRun.Of(Header, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder]).Succeeds().Lines);
     }
 
@@ -74,16 +92,21 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         SmallModels.WriteFineTuned(folder["m"]);
         string[] lines = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["m"]).Succeeds().Lines;
         Assert.EndsWith("euclidean_distance\tp_none\tchange_none\tp_weak\tchange_weak\tp_strong\tchange_strong\tnormalized", lines[0]);
-        double[][] scores = [.. lines.Skip(1).Take(6).Select(line => line.Split('\t')[11..^1].Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+        double[][] scores = [
+            .. lines.Skip(1).Take(6)
+            .Select(line => line.Split('\t')[11..^1]
+                .Select(f => double.Parse(f, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
         Assert.All(scores, s => Assert.Equal((1, 0), (Math.Round(s[0] + s[2] + s[4], 5), Math.Round(s[1] + s[3] + s[5], 5))));
         SmallModels.WriteFineTuned(folder["r"], "regression");
-        Assert.EndsWith("euclidean_distance\tvalue\tchange_value\tnormalized", ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
+        Assert.EndsWith("euclidean_distance\tvalue\tchange_value\tnormalized",
+            ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", folder["r"]).Succeeds().Lines[0]);
     }
 
     [Fact]
     public void Of_both_strands_a_column_says_so_and_the_variant_stands_as_it_is_written_beside_its_normal_form()
     {
-        string vcf = Header + "promoter\t3\t" + Promoter[2..9] + "\t" + Promoter[2..8] + (Promoter[8] == 'A' ? "C" : "A") + "\n" + "promoter\t9\tN\tA\n";
+        string vcf = Header + "promoter\t3\t" + Promoter[2..9] + "\t" + Promoter[2..8] + (Promoter[8] == 'A' ? "C" : "A") + "\n"
+            + "promoter\t9\tN\tA\n";
         ToolRun run = ToolRun.Of(vcf, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--rc-average"]).Succeeds();
         string[][] rows = [.. run.Lines.Select(line => line.Split('\t'))];
         Assert.Equal(["normalized", "strands"], rows[0][^2..]);
@@ -128,7 +151,9 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         using var source = new CancellationTokenSource();
         var input = new EndlessFasta(source.Cancel, 700, text: n => n == 1 ? Header : "promoter\t1\tG\tC\n");
-        ToolRun run = ToolRun.Of(input, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]], source.Token);
+        ToolRun run = ToolRun.Of(
+            input, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--window", "16", "-o", folder["x.tsv"]],
+            source.Token);
         Assert.Equal((130, "dnabert2: interrupted"), (run.Code, run.Error.Trim()));
         Assert.Empty(folder.Names);
     }

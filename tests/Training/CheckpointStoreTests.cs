@@ -34,7 +34,8 @@ public sealed class CheckpointStoreTests : IDisposable
             Interrupt(task, ToyTask.Recipe, after: 8);
             Assert.Equal(["step-00000008"], Directory.GetDirectories(task["run/checkpoints"]).Select(Path.GetFileName));
             LabelledTask data = task.Task();
-            AnyBit(task["run/checkpoints/step-00000008"], () => new FineTuner(task.Start, data, task["run"], ToyTask.Recipe, _backend, resume: true));
+            AnyBit(task["run/checkpoints/step-00000008"],
+                () => new FineTuner(task.Start, data, task["run"], ToyTask.Recipe, _backend, resume: true));
         }
 
         AnyBit(_toy["run/checkpoints/step-00000012"], () =>
@@ -76,7 +77,14 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         using Corpus corpus = _toy.Build();
         using Dnabert2Model model = Toy.Model(_backend);
-        PretrainOptions recipe = Toy.Recipe with { KeepCheckpoints = 1, MaxNonFinite = 100, EvaluateEvery = 100, CheckpointEvery = 3, Steps = 12 };
+        PretrainOptions recipe = Toy.Recipe with
+        {
+            KeepCheckpoints = 1,
+            MaxNonFinite = 100,
+            EvaluateEvery = 100,
+            CheckpointEvery = 3,
+            Steps = 12,
+        };
         using var run = new Pretrainer(model, corpus, _toy["run"], recipe);
         Parameter norm = model.Parameters.Parameters.Single(p => p.Name == "bert.encoder.layer.1.mlp.layernorm.bias");
         string message = Assert.Throws<NotFiniteNumberException>(() => run.Run(new Report<PretrainProgress>(p =>
@@ -89,7 +97,8 @@ public sealed class CheckpointStoreTests : IDisposable
             values[5] = value;
             _backend.Upload<float>(values, tensor);
         }))).Message;
-        Assert.Contains($"{(moment ? "exp_avg_sq." : "")}bert.encoder.layer.1.mlp.layernorm.bias holds {value} at element 5", message, StringComparison.Ordinal);
+        Assert.Contains($"{(moment ? "exp_avg_sq." : "")}bert.encoder.layer.1.mlp.layernorm.bias holds {value} at element 5", message,
+            StringComparison.Ordinal);
         Assert.Contains("step-00000006 is whole", message, StringComparison.Ordinal);
         Assert.Equal(["step-00000006"], Directory.GetFileSystemEntries(_toy["run/checkpoints"]).Select(Path.GetFileName));
         using Dnabert2Model again = Toy.Model(_backend);
@@ -109,7 +118,8 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Contains("SHA256SUMS is missing", Assert.Throws<InvalidDataException>(Resume).Message, StringComparison.Ordinal);
         File.WriteAllText(state, File.ReadAllText(state).Replace("\"version\": 2", "\"version\": 1", StringComparison.Ordinal));
         Resume();
-        foreach ((string file, string tensor) in new[] { ("optimizer.safetensors", "exp_avg.bert.embeddings.LayerNorm.bias"), ("model.safetensors", "bert.embeddings.LayerNorm.bias") })
+        foreach ((string file, string tensor) in new[] { ("optimizer.safetensors", "exp_avg.bert.embeddings.LayerNorm.bias"),
+            ("model.safetensors", "bert.embeddings.LayerNorm.bias") })
         {
             string path = Path.Combine(checkpoint, file);
             Damage(path, tensor);
@@ -131,7 +141,8 @@ public sealed class CheckpointStoreTests : IDisposable
         using var task = new ToyTask(_backend);
         foreach (FineTuneMethod method in Enum.GetValues<FineTuneMethod>())
         {
-            using var run = new FineTuner(task.Start, task.Task(), task[$"{method}"], ToyTask.With(method) with { MaxNonFinite = 100 }, _backend);
+            using var run = new FineTuner(
+                task.Start, task.Task(), task[$"{method}"], ToyTask.With(method) with { MaxNonFinite = 100 }, _backend);
             Parameter bias = run.Model!.Parameters.Parameters.Single(p => p.Name == "classifier.bias");
             string message = Assert.Throws<NotFiniteNumberException>(() => run.Run(new Report<FineTuneProgress>(p =>
             {
@@ -156,7 +167,8 @@ public sealed class CheckpointStoreTests : IDisposable
         byte[] bytes = File.ReadAllBytes(best);
         bytes[^2] ^= 1;
         File.WriteAllBytes(best, bytes);
-        string message = Assert.Throws<InvalidDataException>(() => new FineTuner(task.Start, task.Task(), task["run"], recipe, _backend, resume: true)).Message;
+        string message = Assert.Throws<InvalidDataException>(
+            () => new FineTuner(task.Start, task.Task(), task["run"], recipe, _backend, resume: true)).Message;
         Assert.Matches("step-0000000[48]/trained.safetensors was altered.*and those after it", message);
     }
 

@@ -125,7 +125,8 @@ public sealed class CorpusFolderTests : IDisposable
 
         Directory.CreateDirectory(_toy["corpus"]);
         _toy.Write("corpus/other", "x");
-        Assert.Contains("holds other, which is not of a corpus", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds other, which is not of a corpus", Assert.Throws<IOException>(() => _toy.Build()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,8 +179,11 @@ public sealed class CorpusFolderTests : IDisposable
             byte[] forged = [.. bytes];
             forged[at] = value;
             File.WriteAllBytes(shard, forged);
-            File.WriteAllText(index, json.Replace(was, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(forged)), StringComparison.Ordinal));
-            Assert.Contains("does not hold", Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
+            File.WriteAllText(
+                index, json.Replace(
+                    was, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(forged)), StringComparison.Ordinal));
+            Assert.Contains(
+                "does not hold", Assert.Throws<InvalidDataException>(() => Corpus.Open(_toy["corpus"])).Message, StringComparison.Ordinal);
         }
     }
 
@@ -198,7 +202,8 @@ public sealed class CorpusFolderTests : IDisposable
             Try();
         }
 
-        foreach (string text in (string[])["[]", "{\"format\":\"\\uD800\"}", "{\"\\uD800\":1}", "{\"format\":\"dnabert2-corpus\",\"version\":1e99}"])
+        foreach (string text in (string[])["[]", "{\"format\":\"\\uD800\"}", "{\"\\uD800\":1}",
+            "{\"format\":\"dnabert2-corpus\",\"version\":1e99}"])
         {
             File.WriteAllText(index, text);
             Try();

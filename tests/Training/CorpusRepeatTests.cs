@@ -83,7 +83,8 @@ public sealed class CorpusRepeatTests : IDisposable
         Assert.All(corpus.Species, s => Assert.Equal(s.Bases, s.RestBases + s.RepeatedBases + s.Training.Bases + s.HeldOut.Bases));
         Assert.All(corpus.Species, s => Assert.True(s is { RepeatedWindows: > 0, HeldOut.Windows: > 0 }, $"{s}"));
         for (int s = 0; s < 2; s++)
-            Assert.Equal(corpus.Species[s].HeldOut.Bases, Windows(corpus, Split.HeldOut, s).Sum(w => w.Replace("[UNK]", "T", StringComparison.Ordinal).Length));
+            Assert.Equal(corpus.Species[s].HeldOut.Bases,
+                Windows(corpus, Split.HeldOut, s).Sum(w => w.Replace("[UNK]", "T", StringComparison.Ordinal).Length));
     }
 
     [Fact]

@@ -27,7 +27,8 @@ public sealed class CorpusTests : IDisposable
             Assert.InRange(bases.Length, 1, Toy.Cuts.MaxBases);
             Assert.Equal(genome.Substring(at, bases.Length), bases);
             if (window.Length < Toy.Cuts.MaxTokens - 2)
-                Assert.Equal(corpus.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id), window.ToArray());
+                Assert.Equal(
+                    corpus.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id), window.ToArray());
             else cut = true;
             at += bases.Length;
         }
@@ -75,7 +76,8 @@ public sealed class CorpusTests : IDisposable
             for (long i = 0; i < all.Species[s].Training.Windows; i++)
             {
                 ReadOnlySpan<ushort> window = all.Window(Split.Training, s, i);
-                if (training < split.Species[s].Training.Windows && window.SequenceEqual(split.Window(Split.Training, s, training))) training++;
+                if (training < split.Species[s].Training.Windows && window.SequenceEqual(split.Window(Split.Training, s, training)))
+                    training++;
                 else Assert.True(window.SequenceEqual(split.Window(Split.HeldOut, s, heldOut++)));
             }
 
@@ -109,7 +111,8 @@ public sealed class CorpusTests : IDisposable
         Assert.All(told, p => Assert.InRange(p.Share, 0, 1));
         Assert.True(told[^1].Comparing);
         told.Clear();
-        CorpusBuilder.Build(_toy["all"], _toy.Sources, Toy.Tokenizer, Toy.Cuts with { RepeatBases = 0 }, new Report<CorpusProgress>(told.Add)).Dispose();
+        CorpusBuilder.Build(
+            _toy["all"], _toy.Sources, Toy.Tokenizer, Toy.Cuts with { RepeatBases = 0 }, new Report<CorpusProgress>(told.Add)).Dispose();
         Assert.Equal((1, false), (told[^1].Share, told[^1].Comparing));
     }
 
@@ -117,7 +120,8 @@ public sealed class CorpusTests : IDisposable
     public void A_corpus_without_a_usable_window_is_refused_and_nothing_is_left()
     {
         _toy.Write("n.fa", $">n\n{new string('N', 5000)}\n>short\nACGT\n");
-        string message = Assert.Throws<InvalidDataException>(() => CorpusBuilder.Build(_toy["c"], [CorpusSource.Parse(_toy["n.fa"])], Toy.Tokenizer, Toy.Cuts)).Message;
+        string message = Assert.Throws<InvalidDataException>(
+            () => CorpusBuilder.Build(_toy["c"], [CorpusSource.Parse(_toy["n.fa"])], Toy.Tokenizer, Toy.Cuts)).Message;
         Assert.Contains("no usable window", message, StringComparison.Ordinal);
         Assert.Contains("n.fa", message, StringComparison.Ordinal);
         Assert.Equal(["alpha.fa", "beta.fa", "n.fa"], _toy.Names);

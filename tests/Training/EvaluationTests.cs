@@ -91,7 +91,8 @@ public sealed class EvaluationTests : IDisposable
             for (long w = 0; w < _corpus.Species[s].Training.Windows; w++)
                 windows.Add([1, 1, .. _corpus.Window(Split.Training, s, w).ToArray().Select(t => (int)t)]);
         var p = new double[64];
-        foreach ((int u, int v) in (ReadOnlySpan<(int, int)>)[(1, 1), (1, windows[0][2]), (windows[0][2], windows[0][3]), (windows[5][4], windows[5][5]), (63, 63), (2, 2)])
+        foreach ((int u, int v) in (ReadOnlySpan<(int, int)>)[(1, 1), (1, windows[0][2]), (windows[0][2], windows[0][3]),
+            (windows[5][4], windows[5][5]), (63, 63), (2, 2)])
         {
             baseline.Distribution(u, v, p);
             Assert.Equal(1, p.Sum(), 1e-9);
@@ -101,7 +102,8 @@ public sealed class EvaluationTests : IDisposable
         double Plain(int n, int u, int v, int w)
         {
             // Places of the windows' own tokens: after the two [CLS].
-            IEnumerable<(int U, int V, int W)> places = windows.SelectMany(t => Enumerable.Range(2, t.Length - 2).Select(i => (t[i - 2], t[i - 1], t[i])));
+            IEnumerable<(int U, int V, int W)> places =
+                windows.SelectMany(t => Enumerable.Range(2, t.Length - 2).Select(i => (t[i - 2], t[i - 1], t[i])));
             if (n == 0) return w < 5 ? 0 : (places.Count(x => x.W == w) + 1.0) / (places.Count() + 59);
             int[] after = [.. places.Where(x => x.V == v && (n == 1 || x.U == u)).Select(x => x.W)];
             int kinds = after.Distinct().Count();
@@ -117,7 +119,8 @@ public sealed class EvaluationTests : IDisposable
         using Dnabert2Model model = Toy.Model(backend);
         using var evaluator = new Evaluator(model, _corpus, windows: 30);
         Evaluation ours = evaluator.Run();
-        Evaluation[] baselines = [.. Enumerable.Range(0, 3).Select(order => MarkovBaseline.Train(_corpus, order).Evaluate(_corpus, windows: 30))];
+        Evaluation[] baselines =
+            [.. Enumerable.Range(0, 3).Select(order => MarkovBaseline.Train(_corpus, order).Evaluate(_corpus, windows: 30))];
         foreach (Evaluation theirs in baselines)
             Assert.Equal(
                 ours.Species.Select(s => (s.Name, s.Score.Windows, s.Score.Tokens, s.Score.Bases)),

@@ -42,7 +42,15 @@ public sealed class FaultTests : IDisposable
     public void Pre_training_loses_nothing_wherever_it_fails(Fault fault)
     {
         using Corpus corpus = _toy.Build();
-        PretrainOptions recipe = Toy.Recipe with { Steps = 2, GlobalBatch = 1, CheckpointEvery = 1, EvaluationWindows = 1, KeepCheckpoints = 1, WarmupSteps = 1 };
+        PretrainOptions recipe = Toy.Recipe with
+        {
+            Steps = 2,
+            GlobalBatch = 1,
+            CheckpointEvery = 1,
+            EvaluationWindows = 1,
+            KeepCheckpoints = 1,
+            WarmupSteps = 1,
+        };
         EachOperation(fault, "pretrain", (folder, disk) =>
         {
             using Dnabert2Model model = Toy.Model(_backend);
@@ -61,7 +69,13 @@ public sealed class FaultTests : IDisposable
         using var toy = new ToyTask(_backend);
         LabelledTask task = toy.Task(train: 6);
         // With a base of its own: most files.
-        FineTuneOptions recipe = ToyTask.With(FineTuneMethod.Lora) with { RandomInitialization = true, Steps = 2, Batch = 2, EvaluateEvery = 1 };
+        FineTuneOptions recipe = ToyTask.With(FineTuneMethod.Lora) with
+        {
+            RandomInitialization = true,
+            Steps = 2,
+            Batch = 2,
+            EvaluateEvery = 1,
+        };
         EachOperation(fault, "finetune", (folder, disk) =>
         {
             using RunFolder claimed = RunFolder.ClaimOn(disk, folder, FineTuner.Kind, resume: true);
@@ -103,15 +117,18 @@ public sealed class FaultTests : IDisposable
             run(folder, new FaultyDisk(Fault.None, 0, flushesFolders: false));
             SortedDictionary<string, byte[]> actual = Toy.Files(folder);
             Assert.True(expected.Keys.SequenceEqual(actual.Keys), $"{at}: {string.Join(' ', actual.Keys)}");
-            foreach (string file in expected.Keys.Where(IsDetermined)) Assert.True(expected[file].AsSpan().SequenceEqual(actual[file]), $"{at}: {file}");
+            foreach (string file in expected.Keys.Where(IsDetermined))
+                Assert.True(expected[file].AsSpan().SequenceEqual(actual[file]), $"{at}: {file}");
         }
 
-        Assert.True(failed > (name == "corpus" || fault == Fault.Denied ? 5 : 20), $"{failed} of {sound.Operations} operations failed: the test shows little");
+        Assert.True(failed > (name == "corpus" || fault == Fault.Denied ? 5 : 20),
+            $"{failed} of {sound.Operations} operations failed: the test shows little");
     }
 
     // What holds no seconds, and no speed.
     private static bool IsDetermined(string file) =>
-        Path.GetExtension(file) is ".safetensors" or ".bin" || Path.GetFileName(file) is "evaluation.csv" or "config.json" or "tokenizer.json" or "corpus.json" or RunFolder.MarkerFile;
+        Path.GetExtension(file) is ".safetensors" or ".bin"
+            || Path.GetFileName(file) is "evaluation.csv" or "config.json" or "tokenizer.json" or "corpus.json" or RunFolder.MarkerFile;
 
     /// <summary>A disk on which one operation fails, counted from 1; after a kill all others do.</summary>
     private sealed class FaultyDisk(Fault fault, int at, bool flushesFolders) : FileOperations
@@ -183,7 +200,8 @@ public sealed class FaultTests : IDisposable
         public override void DeleteFolder(string path)
         {
             // Killed in the middle of it.
-            if (fault == Fault.Killed && Operations + 1 == at && Directory.EnumerateFiles(path).FirstOrDefault() is { } first) File.Delete(first);
+            if (fault == Fault.Killed && Operations + 1 == at && Directory.EnumerateFiles(path).FirstOrDefault() is { } first)
+                File.Delete(first);
             Do();
             base.DeleteFolder(path);
         }
@@ -196,7 +214,8 @@ public sealed class FaultTests : IDisposable
             bool fails = fault == Fault.Killed ? Operations >= at : Operations == at;
             if (fault == Fault.None || !fails) return;
             HasFailed = true;
-            throw written is not null && fault != Fault.Denied ? new IOException("No space left on device") : new UnauthorizedAccessException("Access is denied");
+            throw written is not null && fault != Fault.Denied
+                ? new IOException("No space left on device") : new UnauthorizedAccessException("Access is denied");
         }
 
         /// <summary>A name without what differs from step to step, and what makes it a temporary one.</summary>

@@ -26,13 +26,18 @@ public sealed class LogTests : IDisposable
         Assert.All(events, e => Assert.InRange(e.Time, 1.6e9, 1e11));
         Assert.Equal(
             [
-                (1, "train/loss", 5.25f), (1, "train/learning_rate", 2e-4f), (1, "train/gradient_norm", 1.5f), (1, "train/tokens_per_second", 2000f),
-                (300, "train/loss", float.NaN), (300, "train/learning_rate", 1e-4f), (300, "train/gradient_norm", float.NaN), (300, "train/tokens_per_second", 2000f),
-                (300, "held_out/a,\"b/loss", 2f), (300, "held_out/a,\"b/accuracy", 0.4f), (300, "held_out/a,\"b/bits_per_base", (float)(20 / Math.Log(2) / 50)),
-                (300, "held_out/loss", 2f), (300, "held_out/accuracy", 0.4f), (300, "held_out/bits_per_base", (float)(20 / Math.Log(2) / 50)),
+                (1, "train/loss", 5.25f), (1, "train/learning_rate", 2e-4f), (1, "train/gradient_norm", 1.5f),
+                (1, "train/tokens_per_second", 2000f),
+                (300, "train/loss", float.NaN), (300, "train/learning_rate", 1e-4f), (300, "train/gradient_norm", float.NaN),
+                (300, "train/tokens_per_second", 2000f),
+                (300, "held_out/a,\"b/loss", 2f), (300, "held_out/a,\"b/accuracy", 0.4f),
+                (300, "held_out/a,\"b/bits_per_base", (float)(20 / Math.Log(2) / 50)),
+                (300, "held_out/loss", 2f), (300, "held_out/accuracy", 0.4f),
+                (300, "held_out/bits_per_base", (float)(20 / Math.Log(2) / 50)),
             ],
             events.Skip(1).Select(e => (e.Step, e.Tag, e.Value)));
-        Assert.Equal(FormattableString.Invariant($"300,\"a,\"\"b\",2,10,50,2,0.4,{20 / Math.Log(2) / 50}"), File.ReadAllLines(_toy[RunLog.EvaluationFile])[1]);
+        Assert.Equal(FormattableString.Invariant($"300,\"a,\"\"b\",2,10,50,2,0.4,{20 / Math.Log(2) / 50}"),
+            File.ReadAllLines(_toy[RunLog.EvaluationFile])[1]);
         Assert.Equal("1,5.25,0.0002,1.5,150,1000,10.000,2000,no", File.ReadAllLines(_toy[RunLog.TrainFile])[1]);
     }
 
@@ -59,7 +64,8 @@ public sealed class LogTests : IDisposable
         Assert.Equal(["step", "1", "2"], File.ReadAllLines(_toy[RunLog.TrainFile]).Select(l => l.Split(',')[0]));
         Assert.Equal("3", File.ReadAllLines(_toy[RunLog.TrainFile])[2].Split(',')[1]);
         Assert.Single(File.ReadAllLines(_toy[RunLog.EvaluationFile]));
-        Assert.Equal([5f, 3f], Read(File.ReadAllBytes(_toy[LogLayout.Pretraining.EventsFile])).Where(e => e.Tag == "train/loss").Select(e => e.Value));
+        Assert.Equal([5f, 3f], Read(File.ReadAllBytes(_toy[LogLayout.Pretraining.EventsFile])).Where(e => e.Tag == "train/loss")
+            .Select(e => e.Value));
 
         static StepResult Step(double loss) => new(loss, 1, true, 1, 1, 1);
     }
@@ -69,12 +75,16 @@ public sealed class LogTests : IDisposable
     {
         List<(double, double)> training = [.. Enumerable.Range(1, 500).Select(i => ((double)i, 8.3 - (i * 0.005)))];
         List<(double, double)> heldOut = [(100, 7.9), (500, 6.1)];
-        foreach ((List<(double, double)> a, List<(double, double)> b) in (ReadOnlySpan<(List<(double, double)>, List<(double, double)>)>)[(training, heldOut), ([], []), ([(1, 2)], [])])
+        foreach ((List<(double, double)> a, List<(double, double)> b) in (
+            ReadOnlySpan<(List<(double, double)>, List<(double, double)>)>)[(training, heldOut), ([], []), ([(1, 2)], [])])
         {
             XElement svg = XDocument.Parse(LossCurve.Draw(a, b)).Root!;
             XNamespace space = "http://www.w3.org/2000/svg";
             Assert.Equal(space + "svg", svg.Name);
-            double[][] lines = [.. svg.Elements(space + "polyline").Select(l => l.Attribute("points")!.Value.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Select(x => double.Parse(x, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
+            double[][] lines = [
+                .. svg.Elements(space + "polyline")
+                .Select(l => l.Attribute("points")!.Value.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries)
+                    .Select(x => double.Parse(x, System.Globalization.CultureInfo.InvariantCulture)).ToArray())];
             Assert.Equal(new[] { a.Count, b.Count }.Where(n => n > 0).Select(n => 2 * n), lines.Select(l => l.Length));
             foreach (double[] line in lines)
                 for (int i = 0; i < line.Length; i += 2)

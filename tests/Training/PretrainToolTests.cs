@@ -13,7 +13,8 @@ public sealed class PretrainToolTests : IDisposable
 {
     private const string Shape = "--hidden 24 --layers 2 --heads 3 --intermediate 20 --threads 1";
     private const string Cuts = "--min-bases 20 --max-bases 120 --max-tokens 40 --held-out 0.2";
-    private const string Recipe = "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 1 --evaluate-every 20 --evaluation-windows 5 --keep 1";
+    private const string Recipe =
+        "--batch 8 --micro-batch-tokens 200 --lr 2e-3 --warmup 1 --evaluate-every 20 --evaluation-windows 5 --keep 1";
     private readonly Toy _toy = new();
 
     public PretrainToolTests() => ResultFiles.Write(_toy["tokenizer.json"], Toy.Tokenizer.Save);
@@ -77,7 +78,8 @@ public sealed class PretrainToolTests : IDisposable
         Assert.True(File.Exists(_toy["run/loss.svg"]));
         ToolRun.Of(Arguments("at-once", "--steps 6 --checkpoint-every 4")).Succeeds();
         Assert.Equal(
-            File.ReadAllBytes(_toy["at-once/checkpoints/step-00000006/model.safetensors"]), File.ReadAllBytes(_toy["run/checkpoints/step-00000006/model.safetensors"]));
+            File.ReadAllBytes(_toy["at-once/checkpoints/step-00000006/model.safetensors"]),
+            File.ReadAllBytes(_toy["run/checkpoints/step-00000006/model.safetensors"]));
         Assert.Equal(1, ToolRun.Of("pretrain", "-o", _toy["run"], "--resume", "--hidden", "48").Code);
     }
 
@@ -88,7 +90,8 @@ public sealed class PretrainToolTests : IDisposable
         string[][] rows = [.. run.Lines.Select(l => l.Split('\t'))];
         Assert.Equal(["model", "species", "windows", "masked_tokens", "loss", "accuracy", "bits_per_base"], rows[0]);
         Assert.Equal(
-            from model in new[] { "model", "unigram", "markov2", "unigram_of_species", "markov2_of_species" } from species in new[] { "alpha", "beta", "all" } select (model, species),
+            from model in new[] { "model", "unigram", "markov2", "unigram_of_species",
+                "markov2_of_species" } from species in new[] { "alpha", "beta", "all" } select (model, species),
             rows.Skip(1).Select(r => (r[0], r[1])));
         Assert.Single(rows.Skip(1).Where(r => r[1] == "all").Select(r => r[3]).Distinct());
     }
@@ -122,8 +125,10 @@ public sealed class PretrainToolTests : IDisposable
     {
         ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();
         string from = _toy["first/checkpoints/step-00000004"];
-        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0", "--warmup", "0", "--held-out", "0", "--threads", "1").Succeeds();
-        using Dnabert2Model before = Dnabert2Model.Load(from, trainable: true), after = Dnabert2Model.Load(_toy["further/checkpoints/step-00000002"], trainable: true);
+        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0",
+            "--warmup", "0", "--held-out", "0", "--threads", "1").Succeeds();
+        using Dnabert2Model before = Dnabert2Model.Load(from, trainable: true),
+            after = Dnabert2Model.Load(_toy["further/checkpoints/step-00000002"], trainable: true);
         Assert.Equal(Toy.Weights(before), Toy.Weights(after));
     }
 
@@ -171,13 +176,15 @@ public sealed class PretrainToolTests : IDisposable
         // Both would be found in reading, and in the first seconds of it.
         File.WriteAllText(_toy["alpha.fa"], "this is no sequence file\n");
         File.WriteAllText(_toy["recipe.json"], """{"steps": -1}""");
-        using (FileStream file = File.Create(_toy["config.json"])) new Dnabert2Config { VocabSize = 20, HiddenSize = 24, NumAttentionHeads = 3 }.Save(file);
+        using (FileStream file = File.Create(_toy["config.json"]))
+            new Dnabert2Config { VocabSize = 20, HiddenSize = 24, NumAttentionHeads = 3 }.Save(file);
         string[] given = options.Replace("FOLDER", _toy[""].TrimEnd(Path.DirectorySeparatorChar), StringComparison.Ordinal).Split(' ');
         List<string> args = [.. Arguments("run", "--steps 4")];
         foreach (string option in given.Where(word => word.StartsWith('-') && args.Contains(word) && word != "--weight"))
             args.RemoveRange(args.IndexOf(option), 2);
         if (given.Contains("--from"))
-            foreach (string shape in Shape.Split(' ').Chunk(2).Select(pair => pair[0]).Where(name => name != "--threads")) args.RemoveRange(args.IndexOf(shape), 2);
+            foreach (string shape in Shape.Split(' ').Chunk(2).Select(pair => pair[0]).Where(name => name != "--threads"))
+                args.RemoveRange(args.IndexOf(shape), 2);
         ToolRun run = ToolRun.Of([.. args, .. given]);
         Assert.NotEqual(0, run.Code);
         Assert.Contains(what, run.Error, StringComparison.Ordinal);
@@ -215,18 +222,21 @@ public sealed class PretrainToolTests : IDisposable
         string first = _toy["first/checkpoints/step-00000001"], second = _toy["second/checkpoints/step-00000001"];
         ToolRun.Of(Further("further", first)).Succeeds();
         ToolRun other = ToolRun.Of(Further("further", second));
-        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal), other.Error);
+        Assert.True(other.Code == 1 && other.Error.Contains("the run was begun with other weights than those of", StringComparison.Ordinal),
+            other.Error);
         ToolRun.Of(Further("further", first)).Succeeds();
         ToolRun.Of("pretrain", "-o", _toy["further"], "--resume", "--threads", "1").Succeeds();
 
         string[] Further(string run, string from) =>
-            ["pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy[run], "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1", "--resume"];
+            ["pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy[run], "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out",
+                "0", "--threads", "1", "--resume"];
     }
 
     private string[] Arguments(string run, string options, bool files = true) =>
     [
         "pretrain", .. files ? new[] { _toy["alpha.fa"], _toy["beta.fa"], "--tokenizer", _toy["tokenizer.json"] } : [], "-o", _toy[run],
-        .. options.Split(' '), .. $"{Shape} {Recipe} {(files ? Cuts : "")}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Where(o => !options.Contains(o[0] + ' ', StringComparison.Ordinal)).SelectMany(o => o),
+        .. options.Split(' '), .. $"{Shape} {Recipe} {(files ? Cuts : "")}".Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2)
+        .Where(o => !options.Contains(o[0] + ' ', StringComparison.Ordinal)).SelectMany(o => o),
     ];
 
     // The run has got on.

@@ -27,7 +27,15 @@ public sealed class PretrainerTests : IDisposable
     [Fact]
     public void The_loss_falls_and_the_checkpoint_is_a_model_folder()
     {
-        PretrainOptions recipe = Toy.Recipe with { Steps = 150, GlobalBatch = 16, MicroBatchTokens = 400, LearningRate = 5e-3, EvaluateEvery = 50, CheckpointEvery = 150 };
+        PretrainOptions recipe = Toy.Recipe with
+        {
+            Steps = 150,
+            GlobalBatch = 16,
+            MicroBatchTokens = 400,
+            LearningRate = 5e-3,
+            EvaluateEvery = 50,
+            CheckpointEvery = 150,
+        };
         using Dnabert2Model model = Toy.Model(_backend);
         using var run = new Pretrainer(model, _corpus, _toy["run"], recipe);
         var evaluations = new List<Evaluation>();
@@ -36,7 +44,8 @@ public sealed class PretrainerTests : IDisposable
             if (p.Evaluation is { } e) evaluations.Add(e);
         }));
         Assert.Equal(3, evaluations.Count);
-        Assert.True(evaluations[2].Total.Loss < evaluations[0].Total.Loss - 0.05, $"{evaluations[0].Total.Loss} to {evaluations[2].Total.Loss}");
+        Assert.True(
+            evaluations[2].Total.Loss < evaluations[0].Total.Loss - 0.05, $"{evaluations[0].Total.Loss} to {evaluations[2].Total.Loss}");
         Assert.Equal(["alpha", "beta"], evaluations[2].Species.Select(s => s.Name));
         Assert.Equal(result.Checkpoint, result.BestCheckpoint);
 
@@ -61,7 +70,8 @@ public sealed class PretrainerTests : IDisposable
         Assert.Equal((one.Tokens, one.Targets, one.Flops), (many.Tokens, many.Targets, many.Flops));
         Assert.Equal(one.Loss, many.Loss, 1e-6);
         Assert.Equal(one.GradientNorm, many.GradientNorm, 1e-5 * one.GradientNorm);
-        double distance = Math.Sqrt(expected.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2))), norm = Math.Sqrt(expected.Sum(g => (double)g * g));
+        double distance = Math.Sqrt(expected.Zip(actual).Sum(p => Math.Pow(p.First - p.Second, 2))),
+            norm = Math.Sqrt(expected.Sum(g => (double)g * g));
         Assert.InRange(distance / norm, 0, 1e-5);
 
         // The first moment after the first step is (1 − β₁) times the gradient.
@@ -137,7 +147,8 @@ public sealed class PretrainerTests : IDisposable
     [Fact]
     public void A_run_at_a_constant_rate_can_be_made_longer_and_one_whose_rate_falls_cannot()
     {
-        PretrainOptions whole = Toy.Recipe with { Decay = Decay.Constant }, half = whole with { Steps = 6 }, falling = Toy.Recipe with { Steps = 6 };
+        PretrainOptions whole = Toy.Recipe with { Decay = Decay.Constant }, half = whole with { Steps = 6 },
+            falling = Toy.Recipe with { Steps = 6 };
         float[] expected = Weights(whole, "whole", resume: false);
         Weights(half, "half", resume: false);
         Assert.Equal(expected, Weights(whole, "half", resume: true));
@@ -165,7 +176,8 @@ public sealed class PretrainerTests : IDisposable
         string best = rows.MinBy(l => double.Parse(l.Split(',')[5], CultureInfo.InvariantCulture))!.Split(',')[0].PadLeft(8, '0');
         Assert.Equal($"step-{best}", Path.GetFileName(result.BestCheckpoint));
         Assert.True(best is not ("00000008" or "00000010"), "the best checkpoint is among the newest: the test shows nothing");
-        Assert.Equal([$"step-{best}", "step-00000008", "step-00000010"], Directory.GetDirectories(_toy["run/checkpoints"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([$"step-{best}", "step-00000008", "step-00000010"],
+            Directory.GetDirectories(_toy["run/checkpoints"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -207,7 +219,10 @@ public sealed class PretrainerTests : IDisposable
         string message = Assert.Throws<NotFiniteNumberException>(() => run.Run()).Message;
         Assert.Contains("the last 3 steps", message, StringComparison.Ordinal);
         Assert.Contains("samples 12 to 17", message, StringComparison.Ordinal);
-        Assert.Equal(6, Enumerable.Range(12, 6).Count(n => run.TrainingStep.SampleAt(n) is var s && message.Contains($"{_corpus.Species[s.Species].Name} {s.Window}", StringComparison.Ordinal)));
+        Assert.Equal(
+            6, Enumerable.Range(12, 6)
+            .Count(n => run.TrainingStep.SampleAt(n) is var s
+                && message.Contains($"{_corpus.Species[s.Species].Name} {s.Window}", StringComparison.Ordinal)));
         Assert.Empty(new CheckpointStore(_toy["run"]).Steps);
     }
 
@@ -221,7 +236,9 @@ public sealed class PretrainerTests : IDisposable
         using Corpus other = _toy.Build(Toy.Cuts with { Seed = 2 }, "other");
         Refused(Toy.Recipe, Toy.Config, other, "another corpus");
         using Dnabert2Model model = Toy.Model(_backend);
-        Assert.Contains("holds a run already", Assert.Throws<IOException>(() => new Pretrainer(model, _corpus, _toy["run"], Toy.Recipe)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds a run already", Assert.Throws<IOException>(() => new Pretrainer(model, _corpus, _toy["run"], Toy.Recipe)).Message,
+            StringComparison.Ordinal);
         // What does not change the weights may change.
         new Pretrainer(model, _corpus, _toy["run"], Toy.Recipe with { EvaluateEvery = 3, KeepCheckpoints = 9 }, resume: true).Dispose();
 
@@ -229,7 +246,8 @@ public sealed class PretrainerTests : IDisposable
         {
             SortedDictionary<string, byte[]> before = Toy.Files(_toy["run"]);
             using Dnabert2Model model = Toy.Model(_backend, config);
-            string message = Assert.Throws<InvalidDataException>(() => new Pretrainer(model, corpus, _toy["run"], recipe, resume: true)).Message;
+            string message =
+                Assert.Throws<InvalidDataException>(() => new Pretrainer(model, corpus, _toy["run"], recipe, resume: true)).Message;
             Assert.Contains(why, message, StringComparison.Ordinal);
             Assert.Equal(before, Toy.Files(_toy["run"]));
         }
@@ -247,7 +265,10 @@ public sealed class PretrainerTests : IDisposable
             {
                 File.WriteAllBytes(path, bytes[..keep]);
                 using Dnabert2Model model = Toy.Model(_backend);
-                Assert.Contains("step-00000012", Assert.Throws<InvalidDataException>(() => new Pretrainer(model, _corpus, _toy["run"], Toy.Recipe, resume: true)).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    "step-00000012",
+                    Assert.Throws<InvalidDataException>(
+                        () => new Pretrainer(model, _corpus, _toy["run"], Toy.Recipe, resume: true)).Message, StringComparison.Ordinal);
             }
 
             File.WriteAllBytes(path, bytes);
@@ -282,9 +303,12 @@ public sealed class PretrainerTests : IDisposable
         Assert.Equal(weights, Toy.Weights(model));
 
         using Dnabert2Model other = Dnabert2Model.Initialize(Toy.Config, Toy.TrainTokenizer(60), 1, _backend, trainable: true);
-        Assert.Contains("another tokenizer", Assert.Throws<InvalidDataException>(() => new Pretrainer(other, _corpus, _toy["x"], Toy.Recipe)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "another tokenizer", Assert.Throws<InvalidDataException>(() => new Pretrainer(other, _corpus, _toy["x"], Toy.Recipe)).Message,
+            StringComparison.Ordinal);
         using Dnabert2Model packed = Dnabert2Model.Load(_toy["start"], _backend);
-        Assert.Contains("trainable", Assert.Throws<ArgumentException>(() => new Pretrainer(packed, _corpus, _toy["x"], Toy.Recipe)).Message, StringComparison.Ordinal);
+        Assert.Contains("trainable", Assert.Throws<ArgumentException>(() => new Pretrainer(packed, _corpus, _toy["x"], Toy.Recipe)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -304,7 +328,8 @@ public sealed class PretrainerTests : IDisposable
     {
         var c = new Dnabert2Config { VocabSize = 10, HiddenSize = 4, NumHiddenLayers = 2, NumAttentionHeads = 2, IntermediateSize = 6 };
         // One sequence of 5 tokens, 2 masked: products of [5, 4] with Wqkv, Wo, the gated weight and wo; Q Kᵀ and P V; the head.
-        double forward = 2 * ((2 * 5 * 4 * 12) + (2 * 5 * 4 * 4) + (2 * 5 * 4 * 12) + (2 * 5 * 6 * 4) + (2 * 2 * 5 * 5 * 4)) + (2 * 2 * 4 * 4) + (2 * 2 * 4 * 10);
+        double forward = 2 * ((2 * 5 * 4 * 12) + (2 * 5 * 4 * 4) + (2 * 5 * 4 * 12) + (2 * 5 * 6 * 4) + (2 * 2 * 5 * 5 * 4))
+            + (2 * 2 * 4 * 4) + (2 * 2 * 4 * 10);
         Assert.Equal(3 * forward, TrainingFlops.Of(c, 5, 2, 25));
     }
 

@@ -51,7 +51,8 @@ public sealed class RunFolderTests : IDisposable
     {
         using var toy = new ToyTask(_backend);
         LabelledTask task = toy.Task();
-        string[] others = [".lock", "notes.txt", "model.ckpt", "train.csv.tmp", "config.json.tmp", ".git/config", "data/train.csv", "step-00000004/state.json"];
+        string[] others = [".lock", "notes.txt", "model.ckpt", "train.csv.tmp", "config.json.tmp", ".git/config", "data/train.csv",
+            "step-00000004/state.json"];
         foreach (string other in others) Put(toy["run"], other);
         using (var run = new FineTuner(toy.Start, task, toy["run"], ToyTask.Recipe, _backend))
         {
@@ -59,7 +60,8 @@ public sealed class RunFolderTests : IDisposable
             {
                 // Beside the checkpoints, and in one of them.
                 if (p.Step != 4) return;
-                foreach (string other in (string[])["epoch1/model.ckpt", ".git/config", ".step-x/y", "step-4/state.json", "step-00000004/notes.txt"])
+                foreach (string other in (string[])["epoch1/model.ckpt", ".git/config", ".step-x/y", "step-4/state.json",
+                    "step-00000004/notes.txt"])
                     Put(toy["run/checkpoints"], other);
             }));
         }
@@ -67,7 +69,8 @@ public sealed class RunFolderTests : IDisposable
         Assert.All(others, other => Assert.Equal("precious", File.ReadAllText(Path.Combine(toy["run"], other))));
         Assert.Equal(
             [".git/config", ".step-x/y", "epoch1/model.ckpt", "step-00000004/notes.txt", "step-4/state.json"],
-            Toy.Files(toy["run/checkpoints"]).Keys.Where(name => !name.EndsWith(".safetensors", StringComparison.Ordinal) && name is not ("step-00000004/state.json" or "step-00000004/SHA256SUMS")));
+            Toy.Files(toy["run/checkpoints"]).Keys.Where(name => !name.EndsWith(".safetensors", StringComparison.Ordinal)
+                && name is not ("step-00000004/state.json" or "step-00000004/SHA256SUMS")));
         FineTuner.Remove(toy["run"]);
         Assert.All(others, other => Assert.Equal("precious", File.ReadAllText(Path.Combine(toy["run"], other))));
         Assert.False(File.Exists(toy["run/model.safetensors"]));
@@ -79,12 +82,16 @@ public sealed class RunFolderTests : IDisposable
         using var toy = new Toy();
         using Corpus corpus = toy.Build();
         using (Dnabert2.Dnabert2Model model = Toy.Model(_backend))
-        using (var run = new Pretrainer(model, corpus, toy["run"], Toy.Recipe with { Steps = 4, Decay = Engine.Autograd.Decay.Constant })) run.Run();
-        string[] others = [".git/HEAD", ".hidden/x", "epoch1/model.ckpt", "step-100/state.json", "step-final/x", ".step-00000001/x", ".step-00000001.bak/x"];
-        string[] leftovers = [".step-00000004.writing/state.json", ".step-00000002.removing/model.safetensors", ".step-00000003.qh2kfy5p.0zx/state.json"];
+        using (var run = new Pretrainer(model, corpus, toy["run"], Toy.Recipe with { Steps = 4, Decay = Engine.Autograd.Decay.Constant }))
+            run.Run();
+        string[] others = [".git/HEAD", ".hidden/x", "epoch1/model.ckpt", "step-100/state.json", "step-final/x", ".step-00000001/x",
+            ".step-00000001.bak/x"];
+        string[] leftovers = [
+            ".step-00000004.writing/state.json", ".step-00000002.removing/model.safetensors", ".step-00000003.qh2kfy5p.0zx/state.json"];
         foreach (string file in others.Concat(leftovers)) Put(toy["run/checkpoints"], file);
         using (Dnabert2.Dnabert2Model model = Toy.Model(_backend))
-        using (var run = new Pretrainer(model, corpus, toy["run"], Toy.Recipe with { Decay = Engine.Autograd.Decay.Constant, KeepCheckpoints = 1 }, resume: true))
+        using (var run = new Pretrainer(
+            model, corpus, toy["run"], Toy.Recipe with { Decay = Engine.Autograd.Decay.Constant, KeepCheckpoints = 1 }, resume: true))
         {
             Assert.Equal(4, run.Step);
             run.Run();
@@ -127,12 +134,14 @@ public sealed class RunFolderTests : IDisposable
     {
         using var toy = new ToyTask(_backend);
         LabelledTask task = toy.Task();
-        Assert.Throws<ArgumentException>(() => new FineTuner(toy.Start, task, toy["deep/new"], ToyTask.Recipe with { Batch = 0 }, _backend));
+        Assert.Throws<ArgumentException>(
+            () => new FineTuner(toy.Start, task, toy["deep/new"], ToyTask.Recipe with { Batch = 0 }, _backend));
         Assert.False(Directory.Exists(toy["deep"]));
         Put(toy["old"], "notes.txt");
         Assert.Throws<ArgumentException>(() => new FineTuner(toy.Start, task, toy["old"], ToyTask.Recipe with { Batch = 0 }, _backend));
         Assert.Equal(["notes.txt"], NamesIn(toy["old"]));
-        Assert.Contains("is a file", Assert.Throws<IOException>(() => RunFolder.Claim(toy["old/notes.txt"], FineTuner.Kind)).Message, StringComparison.Ordinal);
+        Assert.Contains("is a file", Assert.Throws<IOException>(() => RunFolder.Claim(toy["old/notes.txt"], FineTuner.Kind)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -147,12 +156,17 @@ public sealed class RunFolderTests : IDisposable
             using (var run = new FineTuner(toy.Start, task, toy["run"], ToyTask.Recipe, _backend, resume: true))
             {
                 if (step == 10) run.Run();
-                else Assert.Throws<TimeoutException>(() => run.Run(new Report<FineTuneProgress>(p => _ = p.Step == step ? throw new TimeoutException() : 0)));
+                else Assert.Throws<TimeoutException>(
+                    () => run.Run(new Report<FineTuneProgress>(p => _ = p.Step == step ? throw new TimeoutException() : 0)));
             }
 
             Assert.True(File.Exists(Path.Combine(toy["run"], RunFolder.MarkerFile)));
             File.Delete(Path.Combine(toy["run"], RunFolder.MarkerFile));
-            if (step > 4) Assert.Contains("holds a run already", Assert.Throws<IOException>(() => new FineTuner(toy.Start, task, toy["run"], ToyTask.Recipe, _backend)).Message, StringComparison.Ordinal);
+            if (step > 4)
+                Assert.Contains(
+                    "holds a run already",
+                    Assert.Throws<IOException>(() => new FineTuner(toy.Start, task, toy["run"], ToyTask.Recipe, _backend)).Message,
+                    StringComparison.Ordinal);
         }
 
         using (var run = new FineTuner(toy.Start, task, toy["run"], ToyTask.Recipe, _backend, resume: true)) run.Run();
@@ -167,21 +181,27 @@ public sealed class RunFolderTests : IDisposable
         {
             File.WriteAllText(_folder["run/train.csv"], "");
             // Of this very process, too.
-            Assert.Contains("another process", Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message, StringComparison.Ordinal);
+            Assert.Contains("another process", Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message,
+                StringComparison.Ordinal);
         }
 
-        Assert.Contains("another kind (pre-training)", Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], FineTuner.Kind)).Message, StringComparison.Ordinal);
+        Assert.Contains("another kind (pre-training)",
+            Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], FineTuner.Kind)).Message, StringComparison.Ordinal);
         string marker = Path.Combine(_folder["run"], RunFolder.MarkerFile);
-        foreach (string damage in (string[])["{", "{}", "[1]", "{\"format\":\"dnabert2-run\",\"version\":9}", "{\"format\":\"dnabert2-run\",\"version\":1,\"kind\":\"pre-training\",\"names\":[1]}"])
+        foreach (string damage in (string[])["{", "{}", "[1]", "{\"format\":\"dnabert2-run\",\"version\":9}",
+            "{\"format\":\"dnabert2-run\",\"version\":1,\"kind\":\"pre-training\",\"names\":[1]}"])
         {
             File.WriteAllText(marker, damage);
-            Assert.Contains(RunFolder.MarkerFile, Assert.Throws<InvalidDataException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                RunFolder.MarkerFile, Assert.Throws<InvalidDataException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message,
+                StringComparison.Ordinal);
             Assert.Equal(damage, File.ReadAllText(marker));
         }
 
         // One that a killed process had only just made says nothing, and the file is not its own.
         File.WriteAllText(marker, "");
-        Assert.Contains("holds train.csv", Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message, StringComparison.Ordinal);
+        Assert.Contains("holds train.csv", Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind)).Message,
+            StringComparison.Ordinal);
         File.Delete(_folder["run/train.csv"]);
         RunFolder.Claim(_folder["run"], Pretrainer.Kind).Dispose();
     }
@@ -212,7 +232,8 @@ public sealed class RunFolderTests : IDisposable
         };
         string message = Assert.Throws<IOException>(() => RunFolder.Claim(_folder["run"], Pretrainer.Kind, resume: true, [input])).Message;
         Assert.Contains("this is the input", message, StringComparison.Ordinal);
-        RunFolder.Claim(_folder["run"], Pretrainer.Kind, resume: true, [_folder.Write("genome.fa", ">x"u8), _folder["elsewhere/none"]]).Dispose();
+        RunFolder.Claim(
+            _folder["run"], Pretrainer.Kind, resume: true, [_folder.Write("genome.fa", ">x"u8), _folder["elsewhere/none"]]).Dispose();
     }
 
     [Fact]
@@ -224,7 +245,8 @@ public sealed class RunFolderTests : IDisposable
             File.WriteAllText(toy[$"data/{part}.tsv"], File.ReadAllText(toy[$"data/{part}.csv"]).Replace(',', '\t'));
         foreach (string part in (string[])["train", "dev", "test"]) File.Delete(toy[$"data/{part}.csv"]);
         var before = Toy.Files(toy["data"]);
-        string message = Assert.Throws<IOException>(() => new FineTuner(toy.Start, LabelledTask.Read(toy["data"]), toy["data"], ToyTask.Recipe, _backend)).Message;
+        string message = Assert.Throws<IOException>(
+            () => new FineTuner(toy.Start, LabelledTask.Read(toy["data"]), toy["data"], ToyTask.Recipe, _backend)).Message;
         Assert.Contains("this is the input", message, StringComparison.Ordinal);
         Assert.Equal(before, Toy.Files(toy["data"]));
     }

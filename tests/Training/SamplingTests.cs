@@ -86,8 +86,11 @@ public sealed class SamplingTests
         Assert.Equal([1, 1], Sampler.Weights(corpus, Toy.Recipe with { SpeciesExponent = 0 }));
         Assert.Equal([Math.Sqrt(bases[0]), Math.Sqrt(bases[1])], Sampler.Weights(corpus, Toy.Recipe with { SpeciesExponent = 0.5 }));
         Assert.Equal([0, 3], Sampler.Weights(corpus, Stated(("beta", 3), ("alpha", 0))));
-        Assert.Contains("'gamma'", Assert.Throws<ArgumentException>(() => Sampler.Weights(corpus, Stated(("gamma", 1)))).Message, StringComparison.Ordinal);
-        Assert.Contains("'alpha' has no weight", Assert.Throws<ArgumentException>(() => Sampler.Weights(corpus, Stated(("beta", 1)))).Message, StringComparison.Ordinal);
+        Assert.Contains("'gamma'", Assert.Throws<ArgumentException>(() => Sampler.Weights(corpus, Stated(("gamma", 1)))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "'alpha' has no weight", Assert.Throws<ArgumentException>(() => Sampler.Weights(corpus, Stated(("beta", 1)))).Message,
+            StringComparison.Ordinal);
 
         static PretrainOptions Stated(params (string Name, double Weight)[] weights) =>
             Toy.Recipe with { SpeciesWeights = weights.ToDictionary(w => w.Name, w => w.Weight) };
@@ -136,7 +139,8 @@ public sealed class SamplingTests
         Assert.All(randoms[5..], count => Near(count, other, 1.0 / 59));
 
         // Five standard deviations of a binomial distribution.
-        static void Near(long count, long n, double p) => Assert.InRange(count, (n * p) - (5 * Math.Sqrt(n * p * (1 - p))), (n * p) + (5 * Math.Sqrt(n * p * (1 - p))));
+        static void Near(long count, long n, double p) =>
+            Assert.InRange(count, (n * p) - (5 * Math.Sqrt(n * p * (1 - p))), (n * p) + (5 * Math.Sqrt(n * p * (1 - p))));
     }
 
     [Fact]
@@ -183,7 +187,8 @@ public sealed class SamplingTests
     public void A_sample_is_masked_alike_in_every_batch()
     {
         Masker masker = Masker.ForTraining(Toy.Tokenizer, Toy.Recipe);
-        ushort[][] windows = [.. Enumerable.Range(0, 20).Select(i => Enumerable.Range(0, 1 + (i * 2)).Select(j => (ushort)(5 + ((i + j) % 59))).ToArray())];
+        ushort[][] windows =
+            [.. Enumerable.Range(0, 20).Select(i => Enumerable.Range(0, 1 + (i * 2)).Select(j => (ushort)(5 + ((i + j) % 59))).ToArray())];
         List<(int[] Ids, int[] Rows, int[] Labels)> one = Samples(budget: 1), many = Samples(budget: 97), all = Samples(budget: 10_000);
         Assert.Equal(one, many, SameSample);
         Assert.Equal(one, all, SameSample);
@@ -208,7 +213,8 @@ public sealed class SamplingTests
                     int[] picked = [.. Enumerable.Range(0, part.Rows.Length)];
                     int[] rows = part.Rows.ToArray(), labels = part.Labels.ToArray();
                     picked = [.. picked.Where(i => rows[i] >= from && rows[i] < end)];
-                    samples.Add((part.Ids[start..end].ToArray(), [.. picked.Select(i => rows[i] - from)], [.. picked.Select(i => labels[i])]));
+                    samples.Add(
+                        (part.Ids[start..end].ToArray(), [.. picked.Select(i => rows[i] - from)], [.. picked.Select(i => labels[i])]));
                     start = end;
                 }
 

@@ -87,7 +87,8 @@ internal sealed class Toy : IDisposable
         return this[name];
     }
 
-    public Corpus Build(CorpusOptions? options = null, string name = "corpus") => CorpusBuilder.Build(this[name], Sources, Tokenizer, options ?? Cuts);
+    public Corpus Build(CorpusOptions? options = null, string name = "corpus") =>
+        CorpusBuilder.Build(this[name], Sources, Tokenizer, options ?? Cuts);
 
     public static Dnabert2Model Model(Backend? backend = null, Dnabert2Config? config = null) =>
         Dnabert2Model.Initialize(config ?? Config, Tokenizer, seed: 7, backend, trainable: true);
@@ -101,7 +102,8 @@ internal sealed class Toy : IDisposable
 
     /// <summary>Every file of a folder by its path within it.</summary>
     public static SortedDictionary<string, byte[]> Files(string folder) => new(
-        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(p => Path.GetRelativePath(folder, p), File.ReadAllBytes), StringComparer.Ordinal);
+        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+        .ToDictionary(p => Path.GetRelativePath(folder, p), File.ReadAllBytes), StringComparer.Ordinal);
 
     public string[] Names => [.. _folder.GetFileSystemInfos().Select(f => f.Name).Order(StringComparer.Ordinal)];
 

@@ -30,7 +30,8 @@ public sealed class TrainingMemoryTests : IDisposable
     [InlineData(false, 0.1f, 200, false)]
     [InlineData(false, 0.1f, 16, true)]
     [InlineData(false, 0.1f, 20, false, "rotary:40")]
-    public void A_training_pass_takes_exactly_the_memory_that_is_declared(bool recompute, float dropout, int intermediate, bool bf16, string attention = "alibi")
+    public void A_training_pass_takes_exactly_the_memory_that_is_declared(
+        bool recompute, float dropout, int intermediate, bool bf16, string attention = "alibi")
     {
         using Backend backend = bf16 ? new CudaBackend(new InterpretedDevice(), DType.BF16) : CpuBackend.Create(1);
         Dnabert2Config config = Toy.Config with
@@ -42,18 +43,31 @@ public sealed class TrainingMemoryTests : IDisposable
             Attention = SelfAttention.Parse(attention),
         };
         using Dnabert2Model model = Toy.Model(backend, config);
-        using var step = new TrainingStep(model, _corpus, Toy.Recipe with { GlobalBatch = bf16 ? 2 : 6, MicroBatchTokens = 100_000, Recompute = recompute });
+        using var step = new TrainingStep(model, _corpus, Toy.Recipe with
+        {
+            GlobalBatch = bf16 ? 2 : 6,
+            MicroBatchTokens = 100_000,
+            Recompute = recompute,
+        });
         StepResult result = step.Run(0, 1e-3);
         var declared = new TrainingMemory(config, backend.ActivationType, recompute);
         int sequences = bf16 ? 2 : 6;
-        Assert.Equal((declared.Activations(sequences, result.Tokens, result.Targets), declared.Gradients(result.Tokens, result.Targets)), step.Memory);
+        Assert.Equal((declared.Activations(sequences, result.Tokens, result.Targets), declared.Gradients(result.Tokens, result.Targets)),
+            step.Memory);
     }
 
     [Fact]
     public void What_belongs_to_a_parameter_is_what_the_model_and_its_optimizer_hold()
     {
         using Backend backend = CpuBackend.Create(1);
-        var config = new Dnabert2Config { VocabSize = 4096, HiddenSize = 256, NumHiddenLayers = 1, NumAttentionHeads = 4, IntermediateSize = 512 };
+        var config = new Dnabert2Config
+        {
+            VocabSize = 4096,
+            HiddenSize = 256,
+            NumHiddenLayers = 1,
+            NumAttentionHeads = 4,
+            IntermediateSize = 512,
+        };
         using Dnabert2Model model = Toy.Model(backend, config);
         using var step = new TrainingStep(model, _corpus, Toy.Recipe with { GlobalBatch = 1 });
         double expected = new TrainingMemory(config, DType.F32, false).BytesPerParameter * (double)model.Parameters.Count;

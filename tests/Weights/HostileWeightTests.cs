@@ -20,7 +20,8 @@ public sealed class HostileWeightTests
 
     private static byte[] Safetensors(TempFolder folder)
     {
-        WeightEntry[] entries = [new("a", DType.F32, new Shape(2, 3)), new("b", DType.BF16, new Shape(3)), new("c", DType.I32, new Shape(0, 4))];
+        WeightEntry[] entries = [
+            new("a", DType.F32, new Shape(2, 3)), new("b", DType.BF16, new Shape(3)), new("c", DType.I32, new Shape(0, 4))];
         using (var writer = new SafetensorsWriter(folder["base"], entries, new Dictionary<string, string> { ["step"] = "1" }))
         {
             writer.Write("a", Six);
@@ -79,7 +80,8 @@ public sealed class HostileWeightTests
                     byte fill = random.GetItems<byte>([0, 0x7f, 0x80, 0xff], 1)[0];
                     for (int i = 0; i < length; i++) bytes[at + i] = fill;
                     break;
-                default: bytes[at] = (byte)random.GetItems<char>([.. "(.0)}]tueasbRQcqrhjXKMJNG\x85\x86\x87\x88\x89\x8a\x93\x94\x95{\",:9-"], 1)[0]; break;
+                default: bytes[at] =
+                    (byte)random.GetItems<char>([.. "(.0)}]tueasbRQcqrhjXKMJNG\x85\x86\x87\x88\x89\x8a\x93\x94\x95{\",:9-"], 1)[0]; break;
             }
         }
         return [.. bytes];

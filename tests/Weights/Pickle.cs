@@ -59,7 +59,8 @@ internal sealed class Pickle
             .Raw(0x89).Global("collections", "OrderedDict").Op(')').Op('R').Op('t').Op('R');
 
     /// <summary>A state dict of one fp32 tensor of 2×3, called <c>w</c>, in the storage <c>0</c> of six elements.</summary>
-    public static byte[] Small() => new Pickle().Proto().Op('}').Op('(').Text("w").Tensor("FloatStorage", "0", 6, 0, [2, 3], [3, 1]).Op('u').Stop();
+    public static byte[] Small() =>
+        new Pickle().Proto().Op('}').Op('(').Text("w").Tensor("FloatStorage", "0", 6, 0, [2, 3], [3, 1]).Op('u').Stop();
 
     /// <summary>A checkpoint in the old format, of the tensors of <see cref="Small"/>'s kind.</summary>
     public static byte[] Legacy(byte[] pickle, string[] keys, params byte[][] storages)
@@ -79,7 +80,8 @@ internal sealed class Pickle
 
     /// <summary>A checkpoint of this pickle and these storages, keyed 0, 1, ….</summary>
     public static byte[] Checkpoint(byte[] pickle, params byte[][] storages) =>
-        StoredZip.Make([("archive/data.pkl", pickle), .. storages.Select((s, i) => ($"archive/data/{i}", s)), ("archive/version", "3\n"u8.ToArray())]);
+        StoredZip.Make(
+            [("archive/data.pkl", pickle), .. storages.Select((s, i) => ($"archive/data/{i}", s)), ("archive/version", "3\n"u8.ToArray())]);
 }
 
 /// <summary>Writes zip archives without compression, as PyTorch does, with or without zip64 fields.</summary>

@@ -19,8 +19,10 @@ public sealed class SafetensorsReaderTests
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 4, "truncated")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 8, "cover 4")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "hole")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "within the tensor before")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "within the tensor before")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8,
+        "within the tensor before")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4,
+        "within the tensor before")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", 4, "[begin, end]")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}""", 4, "[begin, end]")]
     [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "does not fill its 8 bytes")]
@@ -40,8 +42,10 @@ public sealed class SafetensorsReaderTests
     [InlineData("""{"a":{"dtype":"F32","shape":[1]}}""", 4, "lacks")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"strides":[1]}}""", 4, "'strides'")]
     [InlineData("""{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "'dtype'")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a' twice")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a' twice")]
+    [InlineData(
+        """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a' twice")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8,
+        "'a' twice")]
     [InlineData("""{"":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "without a name")]
     [InlineData("""{"a":[0,4]}""", 4, "object")]
     [InlineData("""{"__metadata__":{"n":1}}""", 0, "'n' is not a string")]
@@ -93,7 +97,8 @@ public sealed class SafetensorsReaderTests
         string wide = string.Join(',', Enumerable.Repeat("1", 64));
         string header = "{" + string.Join(',',
             Tensor("empty", "F32", "3,0", 0, 0), Tensor("scalar", "U8", "", 0, 1), Tensor("odd", "F32", "1,1,2,1,1", 1, 9),
-            Tensor("wide", "U8", wide, 9, 10), Tensor("long", "U8", "0,4294967296", 10, 10), Tensor("huge", "U8", "2147483647,2147483647,2147483647,0", 10, 10)) + "}  ";
+            Tensor("wide", "U8", wide, 9, 10), Tensor("long", "U8", "0,4294967296", 10, 10),
+            Tensor("huge", "U8", "2147483647,2147483647,2147483647,0", 10, 10)) + "}  ";
         using WeightFile file = WeightFile.Open(folder.Write("x", File(header, 10)));
         Assert.Equal(["empty", "scalar", "odd", "wide", "long", "huge"], file.Names());
         Assert.Equal([1L, 0, 2, 1, 0, 0], file.Entries.OrderBy(e => "seowlh".IndexOf(e.Name[0])).Select(e => e.Count));
@@ -110,14 +115,16 @@ public sealed class SafetensorsReaderTests
     public void More_than_64_dimensions_are_refused()
     {
         using var folder = new TempFolder();
-        Assert.Contains("64 dimensions", folder.Refusal(File("{" + Tensor("a", "U8", string.Join(',', Enumerable.Repeat("1", 65)), 0, 1) + "}", 1)));
+        Assert.Contains(
+            "64 dimensions", folder.Refusal(File("{" + Tensor("a", "U8", string.Join(',', Enumerable.Repeat("1", 65)), 0, 1) + "}", 1)));
     }
 
     [Fact]
     public void A_type_the_engine_lacks_is_listed_and_copied_and_refused_by_name_when_read_as_numbers()
     {
         using var folder = new TempFolder();
-        string header = "{" + Tensor("position_ids", "I64", "1,2", 0, 16) + "," + Tensor("mask", "BOOL", "1", 16, 17) + "," + Tensor("packed", "F4", "4", 17, 19) + "}";
+        string header = "{" + Tensor("position_ids", "I64", "1,2", 0, 16) + "," + Tensor("mask", "BOOL", "1", 16, 17) + ","
+            + Tensor("packed", "F4", "4", 17, 19) + "}";
         string path = folder.Write("x", File(header, 19));
         using WeightFile file = WeightFile.Open(path);
         Assert.Equal(["I64", "BOOL", "F4"], file.Entries.Select(e => e.TypeName));

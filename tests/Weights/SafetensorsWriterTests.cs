@@ -53,9 +53,11 @@ public sealed class SafetensorsWriterTests
             from rank in Gen.Choose(0, 4)
             from extents in Gen.ArrayOf(Gen.Choose(0, 5), rank)
             select (name, type, extents);
-        Gen<(string Name, DType Type, int[] Extents)[]> tensors = Gen.ArrayOf(tensor).Select(list => list.DistinctBy(t => t.Name).ToArray());
+        Gen<(string Name, DType Type, int[] Extents)[]> tensors =
+            Gen.ArrayOf(tensor).Select(list => list.DistinctBy(t => t.Name).ToArray());
         using var folder = new TempFolder();
-        Prop.ForAll(tensors.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (list, seed) => RoundTrip(folder, list, new Random(seed)))
+        Prop.ForAll(
+            tensors.ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (list, seed) => RoundTrip(folder, list, new Random(seed)))
             .Check(Config.QuickThrowOnFailure.WithReplay(20240607, 1).WithMaxTest(100));
     }
 
@@ -77,7 +79,8 @@ public sealed class SafetensorsWriterTests
         CheckStructure(file, contents);
 
         using WeightFile read = WeightFile.Open(folder["one"]);
-        Assert.Equal(metadata.Append(new("format", "pt")).OrderBy(p => p.Key, StringComparer.Ordinal), read.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal));
+        Assert.Equal(metadata.Append(new("format", "pt")).OrderBy(p => p.Key, StringComparer.Ordinal),
+            read.Metadata.OrderBy(p => p.Key, StringComparer.Ordinal));
         Assert.Equal(entries.Select(e => e.ToString()).Order(), read.Entries.Select(e => e.ToString()).Order());
         foreach (WeightEntry entry in read.Entries)
         {
@@ -117,7 +120,8 @@ public sealed class SafetensorsWriterTests
             string dtype = tensor.Value.GetProperty("dtype").GetString()!;
             int size = dtype == "U8" ? 1 : dtype == "F64" ? 8 : dtype is "F16" or "BF16" ? 2 : 4;
             Assert.Equal(0, offsets[0] % size);
-            Assert.Equal(tensor.Value.GetProperty("shape").EnumerateArray().Aggregate((long)size, (n, e) => n * e.GetInt64()), offsets[1] - offsets[0]);
+            Assert.Equal(tensor.Value.GetProperty("shape").EnumerateArray().Aggregate((long)size, (n, e) => n * e.GetInt64()),
+                offsets[1] - offsets[0]);
         }
         Assert.Equal(file.Length - 8 - length, expected);
     }
@@ -155,7 +159,8 @@ public sealed class SafetensorsWriterTests
     public void An_incomplete_file_is_not_committed()
     {
         using var folder = new TempFolder();
-        using (var writer = new SafetensorsWriter(folder["x"], [new WeightEntry("w", DType.F32, new Shape(2)), new WeightEntry("v", DType.U8, new Shape(1))]))
+        using (var writer = new SafetensorsWriter(
+            folder["x"], [new WeightEntry("w", DType.F32, new Shape(2)), new WeightEntry("v", DType.U8, new Shape(1))]))
         {
             writer.Write("w", Bytes(1));
             writer.Write("v", [1]);

@@ -75,8 +75,10 @@ public sealed class TorchFileTests
         using var folder = new TempFolder();
         (string Storage, string Type, int Size)[] types =
         [
-            ("FloatStorage", "F32", 4), ("HalfStorage", "F16", 2), ("BFloat16Storage", "BF16", 2), ("DoubleStorage", "F64", 8), ("LongStorage", "I64", 8),
-            ("IntStorage", "I32", 4), ("ShortStorage", "I16", 2), ("CharStorage", "I8", 1), ("ByteStorage", "U8", 1), ("BoolStorage", "BOOL", 1),
+            ("FloatStorage", "F32", 4), ("HalfStorage", "F16", 2), ("BFloat16Storage", "BF16", 2), ("DoubleStorage", "F64", 8),
+            ("LongStorage", "I64", 8),
+            ("IntStorage", "I32", 4), ("ShortStorage", "I16", 2), ("CharStorage", "I8", 1), ("ByteStorage", "U8", 1),
+            ("BoolStorage", "BOOL", 1),
             ("ComplexFloatStorage", "C64", 8),
         ];
         Pickle pickle = Dict();
@@ -92,7 +94,8 @@ public sealed class TorchFileTests
         using var folder = new TempFolder();
         // A parameter around a tensor; then _rebuild_tensor_v3 on an untyped storage; framed, memoized, with STACK_GLOBAL.
         Pickle pickle = new Pickle().Proto(4).Raw(0x95, 1, 0, 0, 0, 0, 0, 0, 0).Op('}').Raw(0x94).Op('(');
-        pickle.Text("p").Text("torch._utils").Text("_rebuild_parameter").Raw(0x93).Op('(').Tensor("FloatStorage", "0", 6, 1, [2], [2]).Raw(0x88).Op('N').Op('t').Op('R');
+        pickle.Text("p").Text("torch._utils").Text("_rebuild_parameter").Raw(0x93).Op('(').Tensor("FloatStorage", "0", 6, 1, [2], [2])
+            .Raw(0x88).Op('N').Op('t').Op('R');
         pickle.Text("q").Text("torch._utils").Raw(0x94).Text("_rebuild_tensor_v3").Raw(0x93).Op('(')
             .Op('(').Text("storage").Global("torch.storage", "UntypedStorage").Text("1").Text("cpu").Long(4).Op('t').Op('Q')
             .Long(1).Numbers(1).Numbers(1).Raw(0x89).Op('N').Global("torch", "uint16").Op('t').Op('R');
@@ -109,7 +112,8 @@ public sealed class TorchFileTests
         var random = new Random(5);
         for (int trial = 0; trial < 300; trial++)
         {
-            (string storage, int size) = random.GetItems<(string, int)>([("FloatStorage", 4), ("HalfStorage", 2), ("DoubleStorage", 8), ("ByteStorage", 1)], 1)[0];
+            (string storage, int size) =
+                random.GetItems<(string, int)>([("FloatStorage", 4), ("HalfStorage", 2), ("DoubleStorage", 8), ("ByteStorage", 1)], 1)[0];
             int rank = random.Next(0, 6);
             long[] extents = [.. Enumerable.Range(0, rank).Select(_ => (long)random.Next(1, trial % 10 == 0 ? 9 : 5))];
             long[] strides = [.. extents.Select(_ => (long)random.Next(0, 40))];
@@ -152,7 +156,8 @@ public sealed class TorchFileTests
         const int rows = 301, columns = 499; // 600 KB, cut at odd places.
         byte[] data = new byte[rows * columns * 4];
         for (int i = 0; i < rows * columns; i++) BitConverter.TryWriteBytes(data.AsSpan(i * 4), (float)i);
-        using WeightFile file = Open(folder, Dict().Text("t").Tensor("FloatStorage", "0", rows * columns, 0, [columns, rows], [1, columns]).Op('u'), data);
+        using WeightFile file =
+            Open(folder, Dict().Text("t").Tensor("FloatStorage", "0", rows * columns, 0, [columns, rows], [1, columns]).Op('u'), data);
         float[] transposed = file.Values("t");
         for (int i = 0; i < transposed.Length; i++) Assert.Equal((i % rows * columns) + (i / rows), transposed[i]);
     }
@@ -163,7 +168,8 @@ public sealed class TorchFileTests
         using var folder = new TempFolder();
         byte[] data = [.. Enumerable.Range(0, 60_000).SelectMany(i => BitConverter.GetBytes((float)i))];
         Pickle pickle = Dict();
-        for (int i = 0; i < 40; i++) pickle.Text($"{i}").Tensor("FloatStorage", "0", 60_000, i, [200, 100], i % 2 == 0 ? [100, 1] : [1, 200]);
+        for (int i = 0; i < 40; i++)
+            pickle.Text($"{i}").Tensor("FloatStorage", "0", 60_000, i, [200, 100], i % 2 == 0 ? [100, 1] : [1, 200]);
         using WeightFile file = Open(folder, pickle.Op('u'), data);
         Parallel.For(0, 400, n =>
         {
@@ -194,7 +200,8 @@ public sealed class TorchFileTests
     public void A_view_outside_its_storage_is_refused(long elements, long offset, long[] extents, long[] strides, string fault)
     {
         using var folder = new TempFolder();
-        byte[] bytes = Pickle.Checkpoint(Dict().Text("w").Tensor("FloatStorage", "0", elements, offset, extents, strides).Op('u').Stop(), Six);
+        byte[] bytes = Pickle.Checkpoint(
+            Dict().Text("w").Tensor("FloatStorage", "0", elements, offset, extents, strides).Op('u').Stop(), Six);
         Assert.Contains(fault, folder.Refusal(bytes));
     }
 
@@ -211,14 +218,16 @@ public sealed class TorchFileTests
         }
 
         // The only dict with tensors, two levels down, beside things without.
-        Check(Inner(Dict().Text("epoch").Long(3).Text("log").Op(']').Text("outer").Op('}').Op('('), "inner", "a", "b").Op('u').Op('u'), "a", "b");
+        Check(Inner(Dict().Text("epoch").Long(3).Text("log").Op(']').Text("outer").Op('}').Op('('), "inner", "a", "b").Op('u')
+            .Op('u'), "a", "b");
         // A usual key, beside an optimizer's tensors; the earlier in the list of usual keys where there are two.
         Check(Inner(Inner(Dict(), "optimizer", "exp_avg"), "model", "a").Op('u'), "a");
         Check(Inner(Inner(Inner(Dict(), "model", "m"), "state_dict", "s"), "other", "o").Op('u'), "s");
         // No way to tell: all, with joined names.
         Check(Inner(Inner(Dict(), "encoder", "a"), "decoder", "a").Op('u'), "encoder.a", "decoder.a");
         // Tensors of its own: this is the state dict, whatever lies deeper.
-        Check(Inner(W(Dict(), "a"), "model", "b").Text("list").Op(']').Op('(').Long(1).Tensor("FloatStorage", "0", 6, 0, [1], [1]).Op('e').Op('u'), "a", "model.b", "list.1");
+        Check(Inner(W(Dict(), "a"), "model", "b").Text("list").Op(']').Op('(').Long(1).Tensor("FloatStorage", "0", 6, 0, [1], [1]).Op('e')
+            .Op('u'), "a", "model.b", "list.1");
 
         void Check(Pickle pickle, params string[] names)
         {
@@ -263,10 +272,16 @@ public sealed class TorchFileTests
         Assert.Contains("is encrypted", folder.Refusal(StoredZip.Make(SmallEntries, flags: 1)));
         Assert.Contains("little-endian", folder.Refusal(StoredZip.Make([.. SmallEntries, ("a/byteorder", "big"u8.ToArray())])));
         Assert.Contains("no state dict", folder.Refusal(Pickle.Checkpoint(new Pickle().Proto().Op('}').Stop())));
-        Assert.Contains("no state dict", folder.Refusal(Pickle.Checkpoint(new Pickle().Proto().Op(']').Tensor("FloatStorage", "0", 6, 0, [6], [1]).Op('a').Stop(), Six)));
+        Assert.Contains(
+            "no state dict",
+            folder.Refusal(
+                Pickle.Checkpoint(new Pickle().Proto().Op(']').Tensor("FloatStorage", "0", 6, 0, [6], [1]).Op('a').Stop(), Six)));
         Assert.Contains("two tensors called 'a'", folder.Refusal(Pickle.Checkpoint(
-            Dict().Text("a").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Text("a").Tensor("FloatStorage", "0", 6, 0, [3], [1]).Op('u').Stop(), Six)));
-        Assert.Contains("__metadata__", folder.Refusal(Pickle.Checkpoint(Dict().Text("__metadata__").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Op('u').Stop(), Six)));
+            Dict().Text("a").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Text("a").Tensor("FloatStorage", "0", 6, 0, [3], [1])
+            .Op('u').Stop(), Six)));
+        Assert.Contains(
+            "__metadata__",
+            folder.Refusal(Pickle.Checkpoint(Dict().Text("__metadata__").Tensor("FloatStorage", "0", 6, 0, [6], [1]).Op('u').Stop(), Six)));
         Assert.Contains("not as one of PyTorch's", folder.Refusal(Pickle.Small()));
     }
 
@@ -298,7 +313,8 @@ public sealed class TorchFileTests
             (new Pickle().Proto().Global("collections", "OrderedDict").Op('N').Raw(0x85).Op('R'), "arguments no state dict has"),
             (new Pickle().Proto().Op('}').Op('}').Op('b'), "attributes"),
             (new Pickle().Proto().Op('N').Op('Q'), "names no storage"),
-            (new Pickle().Proto().Op('(').Text("module").Global("torch", "FloatStorage").Text("0").Text("cpu").Long(1).Op('t').Op('Q'), "names no storage"),
+            (new Pickle().Proto().Op('(').Text("module").Global("torch", "FloatStorage").Text("0").Text("cpu").Long(1).Op('t').Op('Q'),
+                "names no storage"),
             (new Pickle().Proto().Op('S').Raw("'x'\n"u8), "opcode 0x53"),
             (new Pickle().Proto().Op('i').Raw("os\nsystem\n"u8), "opcode 0x69"),
             (new Pickle().Proto().Op('P').Raw("0\n"u8), "opcode 0x50"),

@@ -133,7 +133,8 @@ internal static class BackendRuns
     {
         yield return new($"layer norm gradient {rows}×{width}", i =>
         {
-            Tensor x = i.Normal(rows, width), dy = i.Normal(rows, width), w = i.Normal(width), b = i.Normal(width), statistics = i.Empty(rows, 2);
+            Tensor x = i.Normal(rows, width), dy = i.Normal(rows, width), w = i.Normal(width), b = i.Normal(width),
+                statistics = i.Empty(rows, 2);
             Tensor dw = i.Normal(width), db = i.Normal(width), dx = i.Normal(rows, width);
             i.Backend.Run(new LayerNormForward(x, new Norm(w, b, 1e-5f), statistics, i.Empty(rows, width)));
             i.Backend.Run(new LayerNormBackward(x, dy, w, statistics, dw, db, true, dx));
@@ -141,7 +142,8 @@ internal static class BackendRuns
         });
         yield return new($"embedding gradient {rows}×{width}", i =>
         {
-            Tensor ids = i.Integers([.. Enumerable.Range(0, rows).Select(t => t * 7 % 5)]), types = i.Integers([.. Enumerable.Range(0, rows).Select(t => t % 2)]);
+            Tensor ids = i.Integers([.. Enumerable.Range(0, rows).Select(t => t * 7 % 5)]),
+                types = i.Integers([.. Enumerable.Range(0, rows).Select(t => t % 2)]);
             Tensor dy = i.Normal(rows, width), word = i.Normal(6, width), type = i.Normal(2, width), untyped = i.Normal(2, width);
             i.Backend.Run(new EmbeddingBackward(ids, types, dy, word, type));
             i.Backend.Run(new EmbeddingBackward(ids, default, dy, default, untyped));
@@ -158,7 +160,8 @@ internal static class BackendRuns
         });
         yield return new($"cross-entropy gradient {rows}×{width}", i =>
         {
-            Tensor logits = i.Normal(rows, width), labels = i.Integers([.. Enumerable.Range(0, rows).Select(r => r % 4 == 3 ? -1 : r % width)]);
+            Tensor logits = i.Normal(rows, width),
+                labels = i.Integers([.. Enumerable.Range(0, rows).Select(r => r % 4 == 3 ? -1 : r % width)]);
             i.Backend.Run(new CrossEntropyBackward(logits, labels, i.Normal(rows), i.Number(0.25f), logits));
             return [i.Read(logits)];
         });
@@ -175,7 +178,8 @@ internal static class BackendRuns
     {
         yield return new($"linear gradients {rows}×{outputs}×{inputs}", i =>
         {
-            Tensor dy = i.Normal(rows, outputs), w = i.Normal(outputs, inputs), x = i.Normal(rows, inputs), dx = i.Normal(rows, inputs), dw = i.Normal(outputs, inputs);
+            Tensor dy = i.Normal(rows, outputs), w = i.Normal(outputs, inputs), x = i.Normal(rows, inputs), dx = i.Normal(rows, inputs),
+                dw = i.Normal(outputs, inputs);
             i.Backend.Run(new LinearInputBackward(dy, w, true, dx));
             i.Backend.Run(new LinearWeightBackward(dy, x, dw));
             return [i.Read(dx), i.Read(dw)];
@@ -184,7 +188,8 @@ internal static class BackendRuns
 
     private static BackendRun Flat(int count) => new($"elementwise {count}", i =>
     {
-        Tensor x = i.Normal(count), dy = i.Normal(count), gelu = i.Empty(count), dgelu = i.Empty(count), tanh = i.Empty(count), dtanh = i.Normal(count);
+        Tensor x = i.Normal(count), dy = i.Normal(count), gelu = i.Empty(count), dgelu = i.Empty(count), tanh = i.Empty(count),
+            dtanh = i.Normal(count);
         Tensor sum = i.Empty(count), dropped = i.Empty(count), added = i.Empty(count), zero = i.Normal(count);
         Tensor stream = i.Integers(5, 9, 6);
         i.Backend.Run(new GeluForward(x, gelu));
@@ -198,12 +203,14 @@ internal static class BackendRuns
         i.Backend.Run(new Scale(gelu, -0.75f, gelu));
         Tensor w = i.Normal(count), m = i.Normal(count), v = i.Normal(count);
         i.Backend.Copy(zero, v);
-        Tensor numbers = i.Numbers(AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f)), sums = i.Doubles(0, 0, 0), report = i.Doubles(0, 0);
+        Tensor numbers = i.Numbers(AdamWStep.Of(0.01f, 0.9f, 0.98f, 1e-6f, 0.1f, 3, 0.5f)), sums = i.Doubles(0, 0, 0),
+            report = i.Doubles(0, 0);
         i.Backend.Run(new SumOfLosses(x, i.Integers(1), sums));
         AdamWRun[] runs = count < 48 ? [new(0, count, true)] : [new(0, 16, true), new(16, 16, false), new(32, count - 32, true)];
         var updated = new AdamWRuns(runs, count);
         i.Backend.Run(new AdamWUpdate(numbers, updated, OptimizerOperands.Words(i.Arena, updated), w, dy, m, v, sums, default, report));
-        return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh), i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v)];
+        return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh),
+            i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v)];
     });
 
     private static BackendRun Sequences(int[] lengths, int width) => new($"sequences {string.Join("+", lengths)}×{width}", i =>
@@ -221,12 +228,14 @@ internal static class BackendRuns
 
     private static BackendRun Attention<TMod>(int[] lengths, int heads, int size, TMod mod, float dropout = 0)
         where TMod : unmanaged, IScoreModification<TMod>
-        => new($"attention gradient {typeof(TMod).Name} {string.Join("+", lengths)}, {heads} heads of {size}{(dropout > 0 ? ", dropout" : "")}", i =>
+        => new($"attention gradient {typeof(TMod).Name} {string.Join("+", lengths)}, {heads} heads of "
+        + $"{size}{(dropout > 0 ? ", dropout" : "")}", i =>
         {
             int tokens = lengths.Sum(), hidden = heads * size;
             var borders = i.Arena.RentCuSeqlens(lengths);
             var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
-            Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
+            Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden),
+                lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden);
             i.Backend.Run(new AttentionForward<TMod>(qkv, borders, heads, mod, lse, y, dropped));
             i.Backend.Run(new AttentionBackward<TMod>(qkv, borders, heads, mod, lse, y, dy, dqkv, dropped));
@@ -240,7 +249,8 @@ internal static class BackendRuns
             int tokens = lengths.Sum(), hidden = heads * size;
             var borders = i.Arena.RentCuSeqlens(lengths);
             var dropped = new AttentionDropout(i.Integers(11, 0, 5), 2, dropout);
-            Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden), lse = i.Empty(heads, tokens);
+            Tensor qkv = i.Normal(tokens, 3 * hidden), dy = i.Normal(tokens, hidden), y = i.Empty(tokens, hidden),
+                lse = i.Empty(heads, tokens);
             Tensor dqkv = i.Empty(tokens, 3 * hidden), dtable = i.Normal(heads, (2 * radius) + 1);
             RelativeBias mod = RelativeTable.Of(heads, radius).On(i.Backend, i.Arena.Rent);
             i.Backend.Run(new AttentionForward<RelativeBias>(qkv, borders, heads, mod, lse, y, dropped));

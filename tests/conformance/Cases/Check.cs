@@ -13,7 +13,8 @@ internal static class Check
 
     /// <summary>Two numbers differ by no more than the tolerance.</summary>
     public static void Near(double expected, double actual, double tolerance, string what) =>
-        That(expected.Equals(actual) || Math.Abs(expected - actual) <= tolerance, $"{what} is {actual:R}, expected {expected:R} (tolerance {tolerance:G3})");
+        That(expected.Equals(actual) || Math.Abs(expected - actual) <= tolerance,
+            $"{what} is {actual:R}, expected {expected:R} (tolerance {tolerance:G3})");
 
     /// <summary>The numbers of two arrays differ by no more than the tolerance.</summary>
     public static void Near(ReadOnlySpan<double> expected, ReadOnlySpan<float> actual, double tolerance, string what)

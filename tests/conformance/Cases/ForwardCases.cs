@@ -5,13 +5,15 @@ namespace Conformance.Cases;
 
 /// <summary><c>f(x wᵀ + bias) + residual</c>, with a weight that is packed beforehand or at each call.</summary>
 internal sealed class LinearCase(int rows, int outputs, int inputs, Activation activation, bool bias, bool residual, bool packed)
-    : OpCase($"linear {rows}×{outputs}×{inputs} {activation}{(bias ? " bias" : "")}{(residual ? " residual" : "")}{(packed ? " packed" : "")}")
+    : OpCase(
+        $"linear {rows}×{outputs}×{inputs} {activation}{(bias ? " bias" : "")}{(residual ? " residual" : "")}{(packed ? " packed" : "")}")
 {
     private int Width => activation == Activation.Geglu ? outputs / 2 : outputs;
 
     public override double Flops => 2.0 * rows * outputs * inputs;
 
-    public override double Bytes => 4.0 * (((double)rows * inputs) + ((double)outputs * inputs) + ((double)rows * Width * (residual ? 2 : 1)));
+    public override double Bytes =>
+        4.0 * (((double)rows * inputs) + ((double)outputs * inputs) + ((double)rows * Width * (residual ? 2 : 1)));
 
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
@@ -44,12 +46,15 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
     private (double[] X, double[] W, double[] B, double[] R)? _inputs;
 
     private (double[] X, double[] W, double[] B, double[] R) Inputs() =>
-        _inputs ??= (Normal(rows * inputs), Normal(outputs * inputs, 1 / Math.Sqrt(Math.Max(inputs, 1))), Normal(outputs), Normal(rows * Width));
+        _inputs ??= (
+            Normal(rows * inputs), Normal(outputs * inputs, 1 / Math.Sqrt(Math.Max(inputs, 1))), Normal(outputs), Normal(rows * Width));
 }
 
 /// <summary>Attention over packed sequences of these lengths.</summary>
 internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize, TMod mod, float dropout = 0)
-    : OpCase($"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} tokens, {heads} heads of {headSize}"
+    : OpCase(
+        $"attention {typeof(TMod).Name} {(lengths.Length > 6 ? $"{lengths.Length} of {lengths.Max()}" : string.Join("+", lengths))} "
+        + $"tokens, {heads} heads of {headSize}"
         + (dropout > 0 ? ", dropout" : ""))
     where TMod : unmanaged, IScoreModification<TMod>
 {
@@ -80,7 +85,8 @@ internal sealed class AttentionCase<TMod>(int[] lengths, int heads, int headSize
     protected override double[][] Reference()
     {
         TMod here = mod is RelativeBias ? (TMod)(object)_table.Here : mod;
-        (double[] result, double[] logSumExp) = Cases.Reference.Attention(Qkv(), lengths, heads, headSize, here, new(new Philox(0x123456789A, 7, 3), dropout));
+        (double[] result, double[] logSumExp) = Cases.Reference.Attention(
+            Qkv(), lengths, heads, headSize, here, new(new Philox(0x123456789A, 7, 3), dropout));
         return [result, logSumExp];
     }
 
@@ -138,16 +144,19 @@ internal sealed class EmbeddingCase(int tokens, int vocabulary, int width, bool 
         (double[] ids, double[] typeIds, double[] word, double[] type, double[] w, double[] b) = Inputs();
         var sum = new double[tokens * width];
         for (int i = 0; i < sum.Length; i++)
-            sum[i] = word[((int)ids[i / width] * width) + (i % width)] + type[((types ? (int)typeIds[i / width] : 0) * width) + (i % width)];
+            sum[i] =
+                word[((int)ids[i / width] * width) + (i % width)] + type[((types ? (int)typeIds[i / width] : 0) * width) + (i % width)];
         return [Cases.Reference.LayerNorm(sum, w, b, Epsilon)];
     }
 
     private (double[] Ids, double[] Types, double[] Word, double[] Type, double[] W, double[] B) Inputs() =>
-        _inputs ??= (Integers(tokens, vocabulary), Integers(tokens, 2), Normal(vocabulary * width), Normal(2 * width), Normal(width), Normal(width));
+        _inputs ??= (
+            Integers(tokens, vocabulary), Integers(tokens, 2), Normal(vocabulary * width), Normal(2 * width), Normal(width), Normal(width));
 }
 
 /// <summary>Pooling of packed sequences.</summary>
-internal sealed class PoolingCase(int[] lengths, int width, Pooling pooling) : OpCase($"pooling {pooling} {string.Join("+", lengths)}×{width}")
+internal sealed class PoolingCase(int[] lengths, int width, Pooling pooling)
+    : OpCase($"pooling {pooling} {string.Join("+", lengths)}×{width}")
 {
     private readonly int _tokens = lengths.Sum();
     private double[]? _x;
@@ -208,7 +217,8 @@ internal sealed class CrossEntropyCase(int rows, int classes, bool weighted = fa
     public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
     {
         (double[] logits, double[] labels, double[] weights) = Inputs();
-        Tensor tl = Upload(backend, rent, logits, rows, classes), ty = UploadIntegers(backend, rent, labels), losses = rent(new Shape(rows), DType.F32);
+        Tensor tl = Upload(backend, rent, logits, rows, classes), ty = UploadIntegers(backend, rent, labels),
+            losses = rent(new Shape(rows), DType.F32);
         Tensor tw = weighted ? Upload(backend, rent, weights, rows) : default;
         return (() => backend.Run(new CrossEntropyForward(tl, ty, tw, losses)), [losses]);
     }
@@ -218,7 +228,9 @@ internal sealed class CrossEntropyCase(int rows, int classes, bool weighted = fa
         (double[] logits, double[] labels, double[] weights) = Inputs();
         var losses = new double[rows];
         for (int r = 0; r < rows; r++)
-            if (labels[r] >= 0) losses[r] = (weighted ? weights[r] : 1) * (Math.Log(logits.Skip(r * classes).Take(classes).Sum(Math.Exp)) - logits[(r * classes) + (int)labels[r]]);
+            if (labels[r] >= 0)
+                losses[r] = (weighted ? weights[r] : 1)
+                    * (Math.Log(logits.Skip(r * classes).Take(classes).Sum(Math.Exp)) - logits[(r * classes) + (int)labels[r]]);
         return [losses];
     }
 

@@ -56,7 +56,8 @@ internal sealed class ElementLossCase(int rows, int width, bool binary, bool wei
     {
         if (_inputs is { } made) return made;
         int count = rows * width;
-        double[] x = Normal(count, 3), targets = binary ? Array.ConvertAll(Integers(count, 5), v => v / 4) : Normal(count, 2), weights = Normal(count);
+        double[] x = Normal(count, 3), targets = binary ? Array.ConvertAll(Integers(count, 5), v => v / 4) : Normal(count, 2),
+            weights = Normal(count);
         for (int i = 0; i < count; i += 7) x[i] = i % 2 == 0 ? 100 : -100;
         return (_inputs = (x, targets, weights)).Value;
     }

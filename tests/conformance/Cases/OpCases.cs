@@ -25,11 +25,13 @@ public static class OpCases
             yield return new CrossEntropyCase(3, n);
             yield return new EmbeddingCase(5, 7, n, types: n % 2 == 1);
             yield return new PoolingCase([2, 0, 3], n, (Pooling)(n % 3));
-            yield return new RotaryCase([2, 0, 3], rotated: 2, heads: 2 + (n % 2), headSize: 2 * n, inPlace: n % 3 == 0, inverse: n % 2 == 0);
+            yield return new RotaryCase(
+                [2, 0, 3], rotated: 2, heads: 2 + (n % 2), headSize: 2 * n, inPlace: n % 3 == 0, inverse: n % 2 == 0);
         }
 
         foreach (int depth in (int[])[767, 768, 769, 1537])
-            yield return new LinearCase(37, 70, depth, depth % 2 == 0 ? Activation.Gelu : Activation.Geglu, bias: true, residual: true, packed: depth % 2 == 1);
+            yield return new LinearCase(
+                37, 70, depth, depth % 2 == 0 ? Activation.Gelu : Activation.Geglu, bias: true, residual: true, packed: depth % 2 == 1);
         yield return new LinearCase(200, 400, 800, Activation.None, bias: false, residual: false, packed: true);
         foreach (OpCase attention in Attention()) yield return attention;
     }

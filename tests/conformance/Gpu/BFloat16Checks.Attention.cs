@@ -48,7 +48,8 @@ internal sealed partial class BFloat16Checks
 
         AttentionResults Run()
         {
-            Tensor input = Narrow(qkv), borders = _memory.Upload<int>([0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())], DType.I32);
+            Tensor input = Narrow(qkv),
+                borders = _memory.Upload<int>([0, .. lengths.Select((_, i) => lengths[..(i + 1)].Sum())], DType.I32);
             TMod[] ofHeads = [.. Enumerable.Range(0, heads).Select(h => TMod.ForHead(mod, h, heads))];
             var mods = new HeadParameters(_memory.Upload(ofHeads, DType.U8), heads);
             Tensor y = _memory.Rent(DType.BF16, tokens, hidden), lse = _memory.Rent(DType.F32, heads, tokens);

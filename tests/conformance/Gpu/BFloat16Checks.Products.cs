@@ -51,7 +51,8 @@ internal sealed partial class BFloat16Checks
         Tensor x = Narrow(Normal(rows * depth, 1)), w = Narrow(Normal(outputs * depth, 1 / Math.Sqrt(depth)));
         float[] expected = Run(ProductForm.Mma), actual = Run(form);
         for (int i = 0; i < expected.Length; i++)
-            Check.Near(expected[i], actual[i], (2 * Rounding * Math.Abs(expected[i])) + 1e-4, $"{form.Name} beside {ProductForm.Mma.Name}, element {i}");
+            Check.Near(expected[i], actual[i], (2 * Rounding * Math.Abs(expected[i])) + 1e-4,
+                $"{form.Name} beside {ProductForm.Mma.Name}, element {i}");
 
         float[] Run(ProductForm by)
         {

@@ -100,7 +100,8 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
         device.Launch(GpuKernels.SumOfSquares, new() { X = Wide(Single(x)), Partial = partial, Count = x.Length }, 1024);
         double norm = Math.Sqrt(x.Sum(v => v * v));
         foreach ((double loss, float limit, double expected, double scale) in ((double, float, double, double)[])
-            [(1, 10, norm, 10 / norm), (1, 1000, norm, 1), (1, float.PositiveInfinity, norm, 1), (double.NaN, 10, double.NaN, 0), (double.PositiveInfinity, 10, double.NaN, 0)])
+            [(1, 10, norm, 10 / norm), (1, 1000, norm, 1), (1, float.PositiveInfinity, norm, 1), (double.NaN, 10, double.NaN, 0),
+                (double.PositiveInfinity, 10, double.NaN, 0)])
         {
             var losses = new double[300];
             losses[287] = loss;

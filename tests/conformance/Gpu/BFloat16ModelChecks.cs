@@ -33,15 +33,18 @@ internal static class BFloat16ModelChecks
         double error = Near("mean pool", r => r.Pool(Pooling.Mean)), cosine = Cosine(exact.Pool(Pooling.Mean), actual.Pool(Pooling.Mean));
 
         // Vectors whose distance is e of their length have a cosine of at least 1 − e² / 2.
-        Check.That(cosine >= 1 - (Allowed * Allowed * error * error / 2), $"mean pool: a cosine of {cosine}, rounding alone makes an error of {error:G3}");
+        Check.That(cosine >= 1 - (Allowed * Allowed * error * error / 2),
+            $"mean pool: a cosine of {cosine}, rounding alone makes an error of {error:G3}");
 
-        double Near(string what, Func<ForwardRun, float[]> values) => BFloat16ModelChecks.Near(what, values(exact), values(rounded), values(actual));
+        double Near(string what, Func<ForwardRun, float[]> values) =>
+            BFloat16ModelChecks.Near(what, values(exact), values(rounded), values(actual));
     }
 
     /// <summary>All gradients together, and the loss.</summary>
     public static void Gradients(string path, string loss, Func<GpuDevice> open)
     {
-        float[] exact = Run(CpuBackend.Create(), out double exactLoss), rounded = Run(new CudaBackend(new RoundingDevice(open())), out double roundedLoss);
+        float[] exact = Run(CpuBackend.Create(), out double exactLoss),
+            rounded = Run(new CudaBackend(new RoundingDevice(open())), out double roundedLoss);
         float[] actual = Run(new CudaBackend(open(), DType.BF16), out double actualLoss);
         Near("gradients", exact, rounded, actual);
 
@@ -67,5 +70,6 @@ internal static class BFloat16ModelChecks
     private static double Distance(float[] exact, float[] values) =>
         Math.Sqrt(exact.Zip(values).Sum(p => Math.Pow((double)p.First - p.Second, 2)) / exact.Sum(v => (double)v * v));
 
-    private static double Cosine(float[] a, float[] b) => a.Zip(b).Sum(p => (double)p.First * p.Second) / Math.Sqrt(a.Sum(v => (double)v * v) * b.Sum(v => (double)v * v));
+    private static double Cosine(float[] a, float[] b) =>
+        a.Zip(b).Sum(p => (double)p.First * p.Second) / Math.Sqrt(a.Sum(v => (double)v * v) * b.Sum(v => (double)v * v));
 }

@@ -27,7 +27,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
     public static IEnumerable<OpCase> Cases()
     {
         foreach (Activation f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu])
-            foreach (int rows in (int[])[1, 129]) yield return new LinearCase(rows, 34, 40, f, bias: rows > 1, residual: true, packed: false);
+            foreach (int rows in (int[])[1, 129])
+                yield return new LinearCase(rows, 34, 40, f, bias: rows > 1, residual: true, packed: false);
         foreach (int width in (int[])[8, 768, 1024, 1032])
         {
             yield return new LayerNormCase(5, width, inPlace: false);
@@ -37,7 +38,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
             yield return new CrossEntropyCase(3, width);
         }
 
-        foreach (bool inPlace in (bool[])[false, true]) yield return new RotaryCase([7, 0, 65], rotated: 4, heads: 6, headSize: 16, inPlace);
+        foreach (bool inPlace in (bool[])[false, true])
+            yield return new RotaryCase([7, 0, 65], rotated: 4, heads: 6, headSize: 16, inPlace);
     }
 
     public override string Description => Inner.Description + ", in bf16 beside fp32";
@@ -75,14 +77,16 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
     {
         if (NotCompared.Contains(twin.Entry)) return false;
         foreach (KernelParameter p in twin.Parameters)
-            if ((p.Name is "depth" or "width" or "headSize" || (p.Name == "columns" && twin.Entry == "linear_input_gradient_bf16")) && BitConverter.ToInt32(block, p.Offset) % 8 != 0) return false;
+            if ((p.Name is "depth" or "width" or "headSize" || (p.Name == "columns" && twin.Entry == "linear_input_gradient_bf16"))
+                && BitConverter.ToInt32(block, p.Offset) % 8 != 0) return false;
         return true;
     }
 
     private static (nint Address, int Count) View(byte[] block, KernelParameter p) =>
         ((nint)BitConverter.ToInt64(block, p.Offset), checked((int)BitConverter.ToInt64(block, p.Offset + 8)));
 
-    private void Launch(CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared) =>
+    private void Launch(
+        CompiledKernel kernel, byte[] block, Dictionary<nint, nint> copies, int gridX, int gridY, int gridZ, int dynamicShared) =>
         Inner.Repeat(kernel, block, gridX, gridY, gridZ, dynamicShared, copies);
 
     /// <summary>Rounds an operand to bf16 in its place, and copies it for the other kernel.</summary>
@@ -123,7 +127,8 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
         }
 
         // Half a unit in the last of bf16's eight bits; sums of many terms have other orders, as with tensor cores.
-        double relative = p.Element == "f32" ? 1e-5 : 1.0 / 256, largest = wide.Where(float.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
+        double relative = p.Element == "f32" ? 1e-5 : 1.0 / 256,
+            largest = wide.Where(float.IsFinite).Select(Math.Abs).DefaultIfEmpty().Max();
         for (int i = 0; i < count; i++)
             Check.Near(wide[i], narrow[i], (relative * Math.Abs(wide[i])) + (1e-5 * Math.Max(1, largest)), $"{entry}, {p.Name}[{i}]");
     }

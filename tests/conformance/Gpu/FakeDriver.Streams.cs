@@ -71,7 +71,8 @@ internal sealed unsafe partial class FakeDriver
 
     public CudaResult EventSynchronize(nint @event) => Run(_events[@event]);
 
-    public CudaResult EventElapsedTime(out float milliseconds, nint start, nint end) => Answer((float)(_events[end] - _events[start]), out milliseconds);
+    public CudaResult EventElapsedTime(out float milliseconds, nint start, nint end) =>
+        Answer((float)(_events[end] - _events[start]), out milliseconds);
 
     public CudaResult ModuleLoadData(out nint module, byte* image, uint optionCount, int* options, void** values)
     {

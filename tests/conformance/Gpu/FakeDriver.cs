@@ -59,7 +59,9 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
     /// <summary>Calls that launched something: kernels and graphs.</summary>
     public int LaunchCalls { get; private set; }
 
-    /// <summary>Contexts that are retained and not released, streams, events, modules, graphs and blocks of host memory that still exist.</summary>
+    /// <summary>
+    /// Contexts that are retained and not released, streams, events, modules, graphs and blocks of host memory that still exist.
+    /// </summary>
     public int Held { get; private set; }
 
     public CudaResult Init(uint flags) => Devices.Length == 0 ? CudaResult.NoDevice : CudaResult.Success;
@@ -87,10 +89,12 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
 
     /// <summary>A map as the interpreter has it. What a driver would refuse is refused.</summary>
     public CudaResult TensorMapEncodeTiled(
-        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill)
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle,
+        int promotion, int fill)
     {
         const int BF16 = 9, Swizzle128 = 3;
-        if ((nint)map % 64 != 0 || type != BF16 || rank != 2 || steps[0] != 1 || steps[1] != 1 || interleave != 0 || swizzle != Swizzle128 || fill != 0) return CudaResult.InvalidValue;
+        if ((nint)map % 64 != 0 || type != BF16 || rank != 2 || steps[0] != 1 || steps[1] != 1 || interleave != 0 || swizzle != Swizzle128
+            || fill != 0) return CudaResult.InvalidValue;
         try
         {
             var bits = new TensorMapBits((ulong)address, (int)extents[0], (int)extents[1], (long)strides[0], (int)box[0], (int)box[1], 2);
@@ -113,7 +117,8 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
 
     public CudaResult DeviceGetDefaultMemoryPool(out nint pool, int device) => Answer(Pool, out pool);
 
-    public CudaResult MemoryPoolSetAttribute(nint pool, int attribute, ulong* value) => pool == Pool ? CudaResult.Success : CudaResult.InvalidValue;
+    public CudaResult MemoryPoolSetAttribute(nint pool, int attribute, ulong* value) =>
+        pool == Pool ? CudaResult.Success : CudaResult.InvalidValue;
 
     public CudaResult MemoryPoolTrimTo(nint pool, nuint bytesToKeep) => _sticky;
 
@@ -183,7 +188,8 @@ internal sealed unsafe partial class FakeDriver : ICudaDriver
     });
 
     public CudaResult LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters,
+        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
+        void** parameters,
         void** extra)
     {
         PtxKernel kernel = _modules[function];

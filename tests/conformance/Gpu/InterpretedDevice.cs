@@ -7,7 +7,9 @@ using Engine.Runtime.Cuda;
 
 namespace Conformance.Gpu;
 
-/// <summary>A GPU whose kernels run in the PTX interpreter, every access checked: the backend's launches are proven without a GPU.</summary>
+/// <summary>
+/// A GPU whose kernels run in the PTX interpreter, every access checked: the backend's launches are proven without a GPU.
+/// </summary>
 internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDevice(TestKernels.Library())
 {
     private readonly PtxMachine _machine = new() { SharedMemoryLimit = 227 * 1024, InstructionBudget = 2_000_000_000 };
@@ -86,7 +88,8 @@ internal sealed class InterpretedDevice(int maxSharedBytes = 227 * 1024) : GpuDe
 
     private (PtxBuffer Buffer, int Offset) Find(nint address)
     {
-        PtxBuffer buffer = _machine.Find((ulong)address >> 32) ?? throw new InvalidOperationException($"0x{address:x} is no memory of this device");
+        PtxBuffer buffer =
+            _machine.Find((ulong)address >> 32) ?? throw new InvalidOperationException($"0x{address:x} is no memory of this device");
         return (buffer, checked((int)((ulong)address - buffer.Address)));
     }
 }

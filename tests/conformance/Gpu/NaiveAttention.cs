@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Conformance.Gpu;
 
 /// <summary>
-/// Attention and its gradient written down step by step, every matrix that a step leaves passing through a rounding: to 16 bits it is what a
-/// program does that calls one operation after the other, without any it is the reference.
+/// Attention and its gradient written down step by step, every matrix that a step leaves passing through a rounding: to 16 bits it is what
+/// a program does that calls one operation after the other, without any it is the reference.
 /// </summary>
 internal sealed class NaiveAttention
 {

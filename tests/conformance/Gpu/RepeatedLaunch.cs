@@ -18,7 +18,8 @@ internal static class RepeatedLaunch
     /// <param name="dynamicShared">Bytes of shared memory that the launch provides.</param>
     /// <param name="copies">Addresses in whose place others are given.</param>
     public static void Repeat(
-        this GpuDevice device, CompiledKernel kernel, byte[] block, int gridX, int gridY, int gridZ, int dynamicShared, Dictionary<nint, nint>? copies = null)
+        this GpuDevice device, CompiledKernel kernel, byte[] block, int gridX, int gridY, int gridZ, int dynamicShared,
+        Dictionary<nint, nint>? copies = null)
     {
         byte[] own = [.. block];
         foreach (KernelParameter p in kernel.Parameters)

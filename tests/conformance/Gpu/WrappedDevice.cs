@@ -15,7 +15,8 @@ internal abstract class WrappedDevice(GpuDevice inner) : GpuDevice(inner.Library
 
     protected GpuDevice Inner { get; } = inner;
 
-    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) => Inner.EncodeTensorMap(matrix, rows, columns, map);
+    public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) =>
+        Inner.EncodeTensorMap(matrix, rows, columns, map);
 
     public override void Enter() => Inner.Enter();
 

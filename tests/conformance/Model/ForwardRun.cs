@@ -42,7 +42,8 @@ internal sealed class ForwardRun : IDisposable
         MlmLogits = Read(logits);
         // The reference keeps labels above 0 only; label 0 ([UNK]) is ignored with the unmasked ones.
         MlmLoss = Mean(logits, [.. Golden.Pack(Golden.Labels, Golden.Lengths).Select(l => l > 0 ? l : -1)]);
-        if (Golden.Root.TryGetProperty("cls_labels", out _)) ClassLoss = Mean(classLogits, [.. Golden.Values("cls_labels").Select(l => (int)l)]);
+        if (Golden.Root.TryGetProperty("cls_labels", out _))
+            ClassLoss = Mean(classLogits, [.. Golden.Values("cls_labels").Select(l => (int)l)]);
     }
 
     public Golden Golden { get; }
@@ -77,7 +78,8 @@ internal sealed class ForwardRun : IDisposable
     {
         Tensor device = _arena.Rent(new Shape(labels.Length), DType.I32);
         _backend.Upload<int>(labels, device);
-        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, _tape.Number(1)).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
+        return Read(Engine.Autograd.CrossEntropy.Instance.Forward(_tape, logits, device, _tape.Number(1)).Data)
+            .Sum(l => (double)l) / labels.Count(l => l >= 0);
     }
 
     private float[] Read(Tensor tensor)

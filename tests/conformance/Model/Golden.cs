@@ -112,9 +112,13 @@ internal sealed class Golden : IDisposable
         element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().SelectMany(Flatten) : [element.GetDouble()];
 
     public const string TinyTokenizerJson =
-        """{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1},"merges":[]}}""";
+        """
+        {"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,
+        "post_processor":null,"decoder":null,"model":{"type":"BPE","unk_token":null,"vocab":{"A":0,"C":1},"merges":[]}}
+        """;
 
     public static BpeTokenizer TinyTokenizer() => BpeTokenizer.Parse(Encoding.UTF8.GetBytes(TinyTokenizerJson), "tiny");
 
-    public static int[][] Rows(JsonElement inputs, string name) => [.. inputs.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())];
+    public static int[][] Rows(JsonElement inputs, string name) =>
+        [.. inputs.GetProperty(name).EnumerateArray().Select(row => row.EnumerateArray().Select(e => e.GetInt32()).ToArray())];
 }

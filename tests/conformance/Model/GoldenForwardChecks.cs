@@ -45,7 +45,8 @@ internal static class GoldenForwardChecks
         Check.Near(Valid(golden, golden.Values("mlm_logits_first16"), 16), Columns(run.MlmLogits, vocabulary, 0, 16), 1e-4, "MLM logits");
         double[] argmax = Valid(golden, golden.Values("mlm_logit_argmax"), 1);
         for (int t = 0; t < argmax.Length; t++)
-            Check.Near(argmax[t], run.MlmLogits.AsSpan(t * vocabulary, vocabulary).ToArray().Index().MaxBy(l => l.Item).Index, 0, $"likeliest token {t}");
+            Check.Near(argmax[t], run.MlmLogits.AsSpan(t * vocabulary, vocabulary).ToArray().Index().MaxBy(l => l.Item).Index, 0,
+                $"likeliest token {t}");
         Check.Near(golden.Value("mlm_loss"), run.MlmLoss, 1e-4, "mlm_loss");
         Check.Near(golden.Value("cls_loss"), run.ClassLoss, 1e-4, "cls_loss");
         Check.Near(golden.Values("seq_mean_pool"), run.Pool(Pooling.Mean).AsSpan(0, hidden), 1e-4, "mean pool");

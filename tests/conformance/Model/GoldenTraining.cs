@@ -15,11 +15,13 @@ internal sealed class GoldenTraining : IDisposable
     private readonly string _loss;
 
     public GoldenTraining(
-        Golden golden, string loss, bool recompute, Backend? backend = null, Action<Dnabert2Model>? prepare = null, ParameterSource? source = null)
+        Golden golden, string loss, bool recompute, Backend? backend = null, Action<Dnabert2Model>? prepare = null,
+        ParameterSource? source = null)
     {
         (Golden, _loss, Backend) = (golden, loss, backend ?? CpuBackend.Create());
         (_activations, _gradients) = (new Arena(Backend), new Arena(Backend));
-        Model = golden.TrainableModel(Backend, loss == "mlm" ? ModelParts.MlmHead : ModelParts.Pooler | ModelParts.Classifier, prepare, source);
+        Model = golden.TrainableModel(
+            Backend, loss == "mlm" ? ModelParts.MlmHead : ModelParts.Pooler | ModelParts.Classifier, prepare, source);
         _tape = Tape.ForTraining(_activations, _gradients, recompute);
     }
 

@@ -33,7 +33,8 @@ internal static class GoldenTrainingChecks
         {
             if (run.Find(expected.Name) is not { } parameter) continue;
             double norm = OptimizerOperands.Norm(run.Backend, parameter.Gradient), reference = expected.Value.GetDouble();
-            Check.That(Math.Abs(norm - reference) <= 1e-4 * Math.Max(reference, 1e-3), $"{expected.Name}: norm {norm:G7}, expected {reference:G7}");
+            Check.That(Math.Abs(norm - reference) <= 1e-4 * Math.Max(reference, 1e-3),
+                $"{expected.Name}: norm {norm:G7}, expected {reference:G7}");
             compared++;
         }
 
@@ -60,9 +61,11 @@ internal static class GoldenTrainingChecks
             Epsilon = (float)o.GetProperty("eps").GetDouble(),
             WeightDecay = (float)o.GetProperty("weight_decay").GetDouble(),
             DecayBiasAndNorm = !o.GetProperty("no_decay_on_bias_and_layernorm").GetBoolean(),
-            ClipNorm = o.GetProperty("clip_grad_norm").ValueKind == JsonValueKind.Null ? null : (float)o.GetProperty("clip_grad_norm").GetDouble(),
+            ClipNorm = o.GetProperty("clip_grad_norm").ValueKind == JsonValueKind.Null
+                ? null : (float)o.GetProperty("clip_grad_norm").GetDouble(),
         });
-        var schedule = new Schedule(o.GetProperty("peak_lr").GetDouble(), o.GetProperty("warmup_steps").GetInt32(), o.GetProperty("total_steps").GetInt32());
+        var schedule = new Schedule(
+            o.GetProperty("peak_lr").GetDouble(), o.GetProperty("warmup_steps").GetInt32(), o.GetProperty("total_steps").GetInt32());
         foreach (JsonElement expected in golden.Root.GetProperty("trajectory").EnumerateArray())
         {
             int step = expected.GetProperty("step").GetInt32();
@@ -80,12 +83,15 @@ internal static class GoldenTrainingChecks
             // The key third of this bias has a gradient of 0 in exact arithmetic (softmax ignores it); AdamW makes steps of the rounding
             // noise that is left, so its norm says nothing. The first four elements, of the query third, are compared.
             if (!expected.Name.EndsWith("Wqkv.bias", StringComparison.Ordinal))
-                Near(expected.Value.GetProperty("l2").GetDouble(), Math.Sqrt(values.Sum(v => (double)v * v)), 2e-5, $"norm of {expected.Name}");
+                Near(expected.Value.GetProperty("l2").GetDouble(), Math.Sqrt(values.Sum(v => (double)v * v)), 2e-5,
+                    $"norm of {expected.Name}");
             JsonElement first = expected.Value.GetProperty("first4");
-            for (int i = 0; i < first.GetArrayLength(); i++) Near(first[i].GetDouble(), values[i], 2e-4, $"{expected.Name}[{i}]", atLeast: 0.1);
+            for (int i = 0; i < first.GetArrayLength(); i++)
+                Near(first[i].GetDouble(), values[i], 2e-4, $"{expected.Name}[{i}]", atLeast: 0.1);
         }
     }
 
     private static void Near(double expected, double actual, double relative, string what, double atLeast = 0) =>
-        Check.That(Math.Abs(expected - actual) <= relative * Math.Max(Math.Abs(expected), atLeast), $"{what}: {actual:G9}, expected {expected:G9}");
+        Check.That(Math.Abs(expected - actual) <= relative * Math.Max(Math.Abs(expected), atLeast),
+            $"{what}: {actual:G9}, expected {expected:G9}");
 }

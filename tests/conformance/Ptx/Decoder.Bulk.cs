@@ -15,7 +15,8 @@ internal sealed partial class Decoder
             case "arrive":
                 bool bytes = Take("expect_tx");
                 if (Operand(0).Kind != OperandKind.Sink) throw Error("only the form without a state is supported in");
-                return BarrierStep(1, bytes ? 2 : -1, static (warp, lane, at, value) => warp.Block.Barriers.Arrive(warp, lane, at, value), publishes: true);
+                return BarrierStep(1, bytes ? 2 : -1, static (warp, lane, at, value) => warp.Block.Barriers.Arrive(warp, lane, at, value),
+                    publishes: true);
             case "try_wait" or "test_wait" when Take("parity"): return BarrierPoll();
             default: return false;
         }
@@ -49,7 +50,8 @@ internal sealed partial class Decoder
             for (uint rest = mask; rest != 0; rest &= rest - 1)
             {
                 int lane = BitOperations.TrailingZeroCount(rest);
-                if (warp.Block.Barriers.IsOver(warp, lane, BarrierPlace(warp, lane, address, offset), (uint)warp.R[parity + lane])) over |= 1u << lane;
+                if (warp.Block.Barriers.IsOver(warp, lane, BarrierPlace(warp, lane, address, offset), (uint)warp.R[parity + lane]))
+                    over |= 1u << lane;
             }
             // What a lane of this warp had copied is known to the others too.
             if (over != 0) warp.Synchronise();
@@ -70,7 +72,8 @@ internal sealed partial class Decoder
     private static ulong BarrierPlace(Warp warp, int lane, int address, ulong offset)
     {
         ulong at = (uint)(warp.R[address + lane] + offset);
-        if (at % sizeof(ulong) != 0) throw warp.Fault(FaultKind.Misaligned, lane, $"a barrier at shared address 0x{at:X}, which is no multiple of 8");
+        if (at % sizeof(ulong) != 0)
+            throw warp.Fault(FaultKind.Misaligned, lane, $"a barrier at shared address 0x{at:X}, which is no multiple of 8");
         return at;
     }
 
@@ -86,7 +89,8 @@ internal sealed partial class Decoder
         if (!Take("mbarrier::complete_tx::bytes")) throw Error("a barrier is wanted in");
         (int to, ulong toOffset, _) = Address(Operand(0), PtxSpace.Shared);
         PtxOperand source = Operand(1);
-        if (source.Kind != OperandKind.Address || source.Items is not [{ } map, { Kind: OperandKind.Vector, Items: [{ } inner, { } outer] }])
+        if (source.Kind != OperandKind.Address
+            || source.Items is not [{ } map, { Kind: OperandKind.Vector, Items: [{ } inner, { } outer] }])
             throw Error("a tensor map and two coordinates are wanted in");
         int from = Source(map, PtxType.B64), x = Source(inner, PtxType.S32), y = Source(outer, PtxType.S32);
         (int barrier, ulong barrierOffset, _) = Address(Operand(2), PtxSpace.Shared);
@@ -100,10 +104,12 @@ internal sealed partial class Decoder
                 ulong target = (uint)(warp.R[to + lane] + toOffset);
                 TensorMapBits matrix = Map(warp, lane, warp.R[from + lane]);
                 if (target % TensorMapBits.SwizzleBytes != 0)
-                    throw warp.Fault(FaultKind.Misaligned, lane, $"a box is copied to shared address 0x{target:X}, which is no multiple of 128");
+                    throw warp.Fault(
+                        FaultKind.Misaligned, lane, $"a box is copied to shared address 0x{target:X}, which is no multiple of 128");
                 Copy(warp, lane, matrix, (int)warp.R[x + lane], (int)warp.R[y + lane], target);
                 warp.Block.Barriers.Complete(
-                    warp, lane, BarrierPlace(warp, lane, barrier, barrierOffset), matrix.BoxInner * matrix.BoxOuter * matrix.ElementBytes, target);
+                    warp, lane, BarrierPlace(warp, lane, barrier, barrierOffset),
+                    matrix.BoxInner * matrix.BoxOuter * matrix.ElementBytes, target);
             }
         };
         return true;
@@ -112,7 +118,8 @@ internal sealed partial class Decoder
     private static TensorMapBits Map(Warp warp, int lane, ulong address)
     {
         int at = (int)(uint)address;
-        bool fits = address >> 32 == AddressSpace.ParameterWindow && at % 64 == 0 && at + TensorMapBits.Bytes <= warp.Launch.Parameters.Length;
+        bool fits =
+            address >> 32 == AddressSpace.ParameterWindow && at % 64 == 0 && at + TensorMapBits.Bytes <= warp.Launch.Parameters.Length;
         return (fits ? TensorMapBits.Decode(warp.Launch.Parameters.AsSpan(at)) : null)
             ?? throw warp.Fault(FaultKind.Trap, lane, $"there is no tensor map at 0x{address:X}");
     }
@@ -124,7 +131,8 @@ internal sealed partial class Decoder
         for (int i = 0; i < matrix.BoxOuter * perRow; i++)
         {
             long row = y + i / perRow, column = (x + (i % perRow * (long)Chunk / matrix.ElementBytes)) * matrix.ElementBytes;
-            long inside = row < 0 || row >= matrix.Outer || column < 0 ? 0 : Math.Clamp((matrix.Inner * (long)matrix.ElementBytes) - column, 0, Chunk);
+            long inside = row < 0 || row >= matrix.Outer || column < 0
+                ? 0 : Math.Clamp((matrix.Inner * (long)matrix.ElementBytes) - column, 0, Chunk);
             bytes.Clear();
             ulong source = matrix.Address + (ulong)(row * matrix.Stride + column);
             if (inside > 0)
@@ -144,7 +152,8 @@ internal sealed partial class Decoder
 
     private bool ProxyFence()
     {
-        if (_modifiers.RemoveAll(m => m == "async" || m.StartsWith("async::", StringComparison.Ordinal)) == 0) throw Error("the proxy is not supported in");
+        if (_modifiers.RemoveAll(m => m == "async" || m.StartsWith("async::", StringComparison.Ordinal)) == 0)
+            throw Error("the proxy is not supported in");
         TakeAny("shared::cta", "shared::cluster");
         _instruction.Run = static (warp, _) => warp.Block.Shared.ProxyFence(warp);
         return true;

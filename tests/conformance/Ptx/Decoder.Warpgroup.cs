@@ -52,7 +52,8 @@ internal sealed partial class Decoder
         {
             warp.RequireWholeWarp(mask);
             uint adds = add.Read(warp);
-            if (adds is not (0 or uint.MaxValue)) throw warp.Fault(FaultKind.DivergentWarp, 0, "the lanes do not agree whether products are added");
+            if (adds is not (0 or uint.MaxValue))
+                throw warp.Fault(FaultKind.DivergentWarp, 0, "the lanes do not agree whether products are added");
             ulong[] starts = warp.Products.Start(sums, adds != 0);
             var products = new SharedFactors(warp, a, Same(warp, left), Same(warp, right));
             products.Multiply(columns, leftByColumns, rightByColumns, starts);
@@ -65,7 +66,10 @@ internal sealed partial class Decoder
     {
         ReadOnlySpan<ulong> values = warp.R.AsSpan(register, 32);
         int other = values.IndexOfAnyExcept(values[0]);
-        return other < 0 ? values[0] : throw warp.Fault(FaultKind.DivergentWarp, other, $"the lanes give different descriptors: 0x{values[0]:X}, 0x{values[other]:X}");
+        return other < 0
+            ? values[0]
+            : throw warp.Fault(
+                FaultKind.DivergentWarp, other, $"the lanes give different descriptors: 0x{values[0]:X}, 0x{values[other]:X}");
     }
 
     /// <summary>Two factors that descriptors name, read for one warp.</summary>
@@ -79,7 +83,8 @@ internal sealed partial class Decoder
         public SharedFactors(Warp warp, PtxType type, ulong left, ulong right)
         {
             (_warp, _type, _left, _right) = (warp, type, left, right);
-            if (warp.Index / 4 * 4 + 4 > warp.Launch.WarpsPerBlock) throw warp.Fault(FaultKind.DivergentWarp, 0, "the block has no four warps here");
+            if (warp.Index / 4 * 4 + 4 > warp.Launch.WarpsPerBlock)
+                throw warp.Fault(FaultKind.DivergentWarp, 0, "the block has no four warps here");
             warp.Products.Agree(left, right);
         }
 
@@ -99,8 +104,8 @@ internal sealed partial class Decoder
         }
 
         /// <summary>
-        /// Positions from <paramref name="first"/> on, 16 depths each. PTX, "matrix descriptor" and "canonical layouts": parts of eight rows
-        /// as wide as the swizzle, by depth where a row is a position, by position where it is a depth.
+        /// Positions from <paramref name="first"/> on, 16 depths each. PTX, "matrix descriptor" and "canonical layouts": parts of eight
+        /// rows as wide as the swizzle, by depth where a row is a position, by position where it is a depth.
         /// </summary>
         private float[] Read(ulong descriptor, int first, int count, bool byColumns)
         {
@@ -111,10 +116,12 @@ internal sealed partial class Decoder
             // A chunk is eight elements: of one position, or of one depth.
             for (int i = 0; i < count * Depth / 8; i++)
             {
-                int position = byColumns ? first + i / Depth * 8 : first + i / 16 * 8 + i % 8, depth = byColumns ? i % Depth : i / 8 % 2 * 8;
+                int position = byColumns ? first + i / Depth * 8 : first + i / 16 * 8 + i % 8,
+                    depth = byColumns ? i % Depth : i / 8 % 2 * 8;
                 int along = 2 * (byColumns ? position : depth), across = byColumns ? depth : position;
                 ulong at = start + (ulong)(across % 8 * width) + (ulong)(along % width)
-                    + (ulong)(across / 8) * (bits == 0 && byColumns ? leading : stride) + (ulong)(along / width) * (bits == 0 && byColumns ? stride : leading);
+                    + (ulong)(across / 8) * (bits == 0 && byColumns ? leading : stride)
+                    + (ulong)(along / width) * (bits == 0 && byColumns ? stride : leading);
                 ulong place = Swizzle(at, bits);
                 ReadOnlySpan<byte> bytes = _warp.Block.Shared.ReadAsync(_warp, place, Chunk);
                 chunks.Add(place);
@@ -138,13 +145,16 @@ internal sealed partial class Decoder
         private (ulong Start, ulong Leading, ulong Stride, int Bits) Open(ulong descriptor)
         {
             const ulong Fields = 0xC00E_3FFF_3FFF_3FFF;
-            if ((descriptor & ~Fields) != 0) throw _warp.Fault(FaultKind.Trap, 0, $"descriptor 0x{descriptor:X} has bits outside its fields");
-            if ((descriptor >> 49 & 7) != 0) throw _warp.Fault(FaultKind.Trap, 0, $"descriptor 0x{descriptor:X} has a base offset, which is not supported");
+            if ((descriptor & ~Fields) != 0)
+                throw _warp.Fault(FaultKind.Trap, 0, $"descriptor 0x{descriptor:X} has bits outside its fields");
+            if ((descriptor >> 49 & 7) != 0)
+                throw _warp.Fault(FaultKind.Trap, 0, $"descriptor 0x{descriptor:X} has a base offset, which is not supported");
             int bits = (int)(descriptor >> 62) switch { 0 => 0, 1 => 3, 2 => 2, _ => 1 };
             ulong start = (descriptor & 0x3FFF) << 4;
             // Bits 7 and up of the address exchange chunks: they must count the rows of a part.
             if ((start >> 7 & ((1u << bits) - 1)) != 0)
-                throw _warp.Fault(FaultKind.Misaligned, 0, $"descriptor 0x{descriptor:X} starts at shared address 0x{start:X}, within a swizzled part");
+                throw _warp.Fault(
+                    FaultKind.Misaligned, 0, $"descriptor 0x{descriptor:X} starts at shared address 0x{start:X}, within a swizzled part");
             return (start, (descriptor >> 16 & 0x3FFF) << 4, (descriptor >> 32 & 0x3FFF) << 4, bits);
         }
     }

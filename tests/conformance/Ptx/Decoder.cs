@@ -34,7 +34,8 @@ internal sealed partial class Decoder(PtxLinker linker)
         return _instruction;
     }
 
-    private IEnumerable<int> RegistersOf(PtxOperand operand) => operand.Kind == OperandKind.Register && operand.Variable!.Type != PtxType.Pred
+    private IEnumerable<int> RegistersOf(PtxOperand operand) =>
+        operand.Kind == OperandKind.Register && operand.Variable!.Type != PtxType.Pred
         ? [_frame.RegisterBase + operand.Variable.Index] : operand.Items.SelectMany(RegistersOf);
 
     private PtxParseException Error(string what) => new(_statement.Line, $"{what} '{_statement.FullOpcode}'");
@@ -119,7 +120,8 @@ internal sealed partial class Decoder(PtxLinker linker)
                 return linker.Special(operand.Name) * 32;
             case OperandKind.Variable:
                 (ulong address, PtxSpace space) = linker.Address(operand.Variable!, _frame, _statement.Line);
-                if (space == PtxSpace.Param && !TensorMapBits.Fits(operand.Variable!)) throw Error($"the address of the kernel's parameter '{operand.Name}' is taken in");
+                if (space == PtxSpace.Param && !TensorMapBits.Fits(operand.Variable!))
+                    throw Error($"the address of the kernel's parameter '{operand.Name}' is taken in");
                 return linker.Constant(address) * 32;
             default:
                 throw Error($"an operand of a kind this interpreter does not support ({operand.Kind}) in");

@@ -21,7 +21,8 @@ internal sealed class SharedBarriers(BlockState block)
 
     public void Initialise(Warp warp, int lane, ulong at, uint arrivals)
     {
-        if (arrivals is 0 or >= 1 << 20) throw warp.Fault(FaultKind.Trap, lane, $"a barrier of {arrivals} arrivals; 1 to 1048575 are possible");
+        if (arrivals is 0 or >= 1 << 20)
+            throw warp.Fault(FaultKind.Trap, lane, $"a barrier of {arrivals} arrivals; 1 to 1048575 are possible");
         block.Shared.Write(warp, lane, at, BitConverter.GetBytes((ulong)arrivals));
         _barriers[at] = new SharedBarrier((int)arrivals, warp.Clocks.Length);
     }
@@ -31,7 +32,9 @@ internal sealed class SharedBarriers(BlockState block)
     {
         SharedBarrier barrier = Find(warp, lane, at);
         barrier.Bytes += bytes;
-        if (--barrier.Arrivals < 0) throw warp.Fault(FaultKind.Trap, lane, $"the barrier at 0x{at:X} is arrived at more often than the {barrier.Count} times of a phase");
+        if (--barrier.Arrivals < 0)
+            throw warp.Fault(
+                FaultKind.Trap, lane, $"the barrier at 0x{at:X} is arrived at more often than the {barrier.Count} times of a phase");
         Note(warp, barrier);
     }
 
@@ -54,13 +57,15 @@ internal sealed class SharedBarriers(BlockState block)
         {
             if (++FailedPolls > MostFailedPolls)
                 throw warp.Fault(FaultKind.DivergentBarrier, lane,
-                    $"the barrier at 0x{at:X} is never complete: {barrier.Arrivals} arrivals and {barrier.Bytes} bytes are missing in its phase {barrier.Phase}");
+                    $"the barrier at 0x{at:X} is never complete: {barrier.Arrivals} arrivals and {barrier.Bytes} bytes are "
+                    + $"missing in its phase {barrier.Phase}");
             return false;
         }
 
         FailedPolls = 0;
         for (int i = 0; i < barrier.Known.Length; i++) warp.Clocks[i] = Math.Max(warp.Clocks[i], barrier.Known[i]);
-        foreach ((Warp issuer, int by, ulong destination, int bytes, int pc) in barrier.Arrived) block.Shared.EndCopy(issuer, by, destination, bytes, pc, barrier.KnownOf(issuer));
+        foreach ((Warp issuer, int by, ulong destination, int bytes, int pc) in barrier.Arrived)
+            block.Shared.EndCopy(issuer, by, destination, bytes, pc, barrier.KnownOf(issuer));
         barrier.Arrived.Clear();
         return true;
     }
@@ -80,7 +85,8 @@ internal sealed class SharedBarriers(BlockState block)
 
     private SharedBarrier Find(Warp warp, int lane, ulong at)
     {
-        if (!_barriers.TryGetValue(at, out SharedBarrier? barrier)) throw warp.Fault(FaultKind.UninitialisedRead, lane, $"there is no barrier at shared address 0x{at:X}");
+        if (!_barriers.TryGetValue(at, out SharedBarrier? barrier))
+            throw warp.Fault(FaultKind.UninitialisedRead, lane, $"there is no barrier at shared address 0x{at:X}");
         block.Shared.RequireOrder(warp, lane, at);
         return barrier;
     }

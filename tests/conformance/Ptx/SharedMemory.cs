@@ -160,7 +160,8 @@ internal sealed class SharedMemory : IDisposable
     {
         int cell = (int)offset >> _grain;
         long written = _writes[cell];
-        if (!OrderedAfter(written, warp, lane)) throw Race(warp, lane, cell, "used", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
+        if (!OrderedAfter(written, warp, lane))
+            throw Race(warp, lane, cell, "used", "written", (int)(written >> 8) & 0xFF, (int)written & 0x1F, _writePc[cell]);
     }
 
     /// <summary>The bytes an atomic operation reads and writes.</summary>

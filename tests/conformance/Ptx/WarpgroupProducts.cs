@@ -36,7 +36,8 @@ internal sealed class WarpgroupProducts(Warp warp)
         foreach (int slot in instruction.Registers)
             foreach (var product in _pending)
                 if (product.Sums.Contains(slot * 32))
-                    throw warp.Fault(FaultKind.AsyncRegisters, 0, $"the register holds sums of the wgmma at {warp.Describe(product.Pc)}, which has not been waited for");
+                    throw warp.Fault(FaultKind.AsyncRegisters, 0,
+                        $"the register holds sums of the wgmma at {warp.Describe(product.Pc)}, which has not been waited for");
     }
 
     /// <summary>What the sums of a product begin with, by register and lane.</summary>
@@ -46,7 +47,8 @@ internal sealed class WarpgroupProducts(Warp warp)
         if (last >= 0)
         {
             if (!_pending[last].Sums.SequenceEqual(sums))
-                throw warp.Fault(FaultKind.AsyncRegisters, 0, "some of the sums belong to a product of another shape that has not been waited for");
+                throw warp.Fault(
+                    FaultKind.AsyncRegisters, 0, "some of the sums belong to a product of another shape that has not been waited for");
             return add ? [.. _pending[last].Values] : new ulong[32 * sums.Length];
         }
 
@@ -84,7 +86,9 @@ internal sealed class WarpgroupProducts(Warp warp)
         List<(int Pc, ulong Left, ulong Right)> all = warp.Block.Products[warp.Index / 4];
         if (_issued == all.Count) all.Add((warp.Pc, left, right));
         if (all[_issued++] != (warp.Pc, left, right))
-            throw warp.Fault(FaultKind.DivergentWarp, 0, $"the four warps differ in wgmma {_issued}: another one has 0x{all[_issued - 1].Left:X}, 0x{all[_issued - 1].Right:X} at {warp.Describe(all[_issued - 1].Pc)}");
+            throw warp.Fault(FaultKind.DivergentWarp, 0,
+                $"the four warps differ in wgmma {_issued}: another one has 0x{all[_issued - 1].Left:X}, 0x{all[_issued - 1].Right:X} at "
+                + $"{warp.Describe(all[_issued - 1].Pc)}");
     }
 
     /// <summary>The warp ends.</summary>
@@ -92,6 +96,7 @@ internal sealed class WarpgroupProducts(Warp warp)
     {
         if (AreUnderWay) throw warp.Fault(FaultKind.AsyncRegisters, 0, "the warp ends before its products were waited for");
         if (_issued > 0 && _issued < warp.Block.Products[warp.Index / 4].Count)
-            throw warp.Fault(FaultKind.DivergentWarp, 0, $"this warp has issued {_issued} wgmma, others of its four {warp.Block.Products[warp.Index / 4].Count}");
+            throw warp.Fault(FaultKind.DivergentWarp, 0,
+                $"this warp has issued {_issued} wgmma, others of its four {warp.Block.Products[warp.Index / 4].Count}");
     }
 }
