@@ -17,7 +17,8 @@ public readonly struct Batch
     {
         ArgumentNullException.ThrowIfNull(arena);
         CuSeqlens = arena.RentCuSeqlens(lengths, longestStep);
-        if (CuSeqlens.Tokens != ids.Length) throw new ArgumentException($"the lengths sum to {CuSeqlens.Tokens}, there are {ids.Length} ids");
+        if (CuSeqlens.Tokens != ids.Length)
+            throw new ArgumentException($"the lengths sum to {CuSeqlens.Tokens}, there are {ids.Length} ids");
         Ids = Upload(arena, ids);
         TypeIds = typeIds.IsEmpty ? default : Upload(arena, typeIds);
     }

@@ -21,7 +21,8 @@ internal static class BatchMemory
     /// <param name="parameter">The parameter that bounds a batch.</param>
     /// <param name="pass">Runs the pass on the first so many sequences, in arenas of its own; returns the bytes that took.</param>
     public static DeviceMemoryException Explain(
-        DeviceMemoryException fault, int tokens, ReadOnlySpan<int> lengths, ReadOnlySpan<Arena> arenas, string parameter, Func<int, long> pass)
+        DeviceMemoryException fault, int tokens, ReadOnlySpan<int> lengths, ReadOnlySpan<Arena> arenas, string parameter,
+        Func<int, long> pass)
     {
         long free = fault.FreeBytes;
         foreach (Arena arena in arenas)
@@ -44,6 +45,8 @@ internal static class BatchMemory
             // Not even the first sequence fits.
         }
 
-        return fault.With($"with the model in memory there is not enough left for a batch of {probed:N0} tokens; shorter sequences need less, or use the CPU");
+        return fault.With(
+            $"with the model in memory there is not enough left for a batch of {probed:N0} tokens; shorter "
+            + "sequences need less, or use the CPU");
     }
 }

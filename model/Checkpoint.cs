@@ -76,8 +76,10 @@ internal sealed class Checkpoint : IDisposable
     private void CheckNames(ParameterSet set, ModelParts parts, Func<Parameter, bool> ofOthers)
     {
         if (_weights.All.FirstOrDefault(w => LoraTensorName.IsOfAddition(w.Name)) is { } addition)
-            throw new InvalidDataException($"{addition.File.Path}: {addition.Entry.Name} is of a low-rank addition beside its weight: these are weights " +
-                "of a PEFT model; merge them in Python (merge_and_unload) and save that model, or save the adapter alone (save_pretrained)");
+            throw new InvalidDataException(
+                $"{addition.File.Path}: {addition.Entry.Name} is of a low-rank addition beside its weight: these are weights " +
+                "of a PEFT model; merge them in Python (merge_and_unload) and save that model, or save the adapter alone " +
+                "(save_pretrained)");
         var faults = new FaultList();
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (Parameter parameter in set.Parameters)

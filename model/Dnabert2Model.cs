@@ -59,17 +59,20 @@ public sealed class Dnabert2Model : IDisposable
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it on disk (<c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or
-    /// <c>pytorch_model.bin</c>, also in several files with an index), an adapter with the base that it names, or the last checkpoint of a run of
-    /// pre-training; see <see cref="ModelSource"/>.
+    /// <c>pytorch_model.bin</c>, also in several files with an index), an adapter with the base that it names, or the last checkpoint of a
+    /// run of pre-training; see <see cref="ModelSource"/>.
     /// </summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
+    /// <param name="backend">
+    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
+    /// </param>
     /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
     /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The folder lacks a file.</exception>
     /// <exception cref="InvalidDataException">
-    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is listed.
+    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is
+    /// listed.
     /// </exception>
     public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load(backend, parts, trainable);
@@ -93,7 +96,8 @@ public sealed class Dnabert2Model : IDisposable
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
     /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
     public static Dnabert2Model Initialize(
-        Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead, bool trainable = false)
+        Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead,
+        bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -118,7 +122,9 @@ public sealed class Dnabert2Model : IDisposable
     {
         config.Validate();
         if (tokenizer.VocabularySize > config.VocabSize)
-            throw new InvalidDataException($"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and config.json are not of one model");
+            throw new InvalidDataException(
+                $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and "
+                + "config.json are not of one model");
         Backend? owned = backend is null ? CpuBackend.Create() : null;
         var model = new Dnabert2Model(config, tokenizer, backend ?? owned!, owned, parts);
         try
@@ -144,6 +150,9 @@ public sealed class Dnabert2Model : IDisposable
     internal static string Existing(string folder, string name)
     {
         string path = Path.Combine(folder, name);
-        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
+        return File.Exists(path)
+            ? path
+            : throw new FileNotFoundException(
+                $"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
     }
 }

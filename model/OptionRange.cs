@@ -26,13 +26,15 @@ internal static class OptionRange
         where T : struct, INumber<T>
     {
         if (!(value >= least && value <= most))
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{name} is {value}: it must be from {least} to {most}"));
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{name} is {value}: it must be from {least} to {most}"));
     }
 
     /// <exception cref="ArgumentException">It is not one of the defined values.</exception>
     public static void Check<T>(string name, T value)
         where T : struct, Enum
     {
-        if (!Enum.IsDefined(value)) throw new ArgumentException($"{name} is {value}: it must be one of {string.Join(", ", Enum.GetNames<T>())}");
+        if (!Enum.IsDefined(value))
+            throw new ArgumentException($"{name} is {value}: it must be one of {string.Join(", ", Enum.GetNames<T>())}");
     }
 }

@@ -35,7 +35,8 @@ internal sealed class AdapterConfig
 
     private static readonly string[] Understood =
     [
-        "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "bias", "rank_pattern", "alpha_pattern",
+        "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "bias", "rank_pattern",
+        "alpha_pattern",
         "init_lora_weights", "modules_to_save", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
     ];
 
@@ -98,7 +99,9 @@ internal sealed class AdapterConfig
     public bool SelectsLayers { get; }
 
     /// <summary>Reads the file.</summary>
-    /// <exception cref="InvalidDataException">It is damaged, or asks for something that is not supported; the message names the key.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is damaged, or asks for something that is not supported; the message names the key.
+    /// </exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static AdapterConfig Read(string path) => JsonFields.Read(path, Remedy, json => new AdapterConfig(path, json));
 
@@ -162,12 +165,16 @@ internal sealed class AdapterConfig
         if (!json.Has(key) || json.KindOf(key) is JsonValueKind.True or JsonValueKind.False) return;
         string start = json.Text(key), name = start.ToLowerInvariant();
         if (name is "gaussian" or "eva" or "orthogonal" or "mica") return;
-        string convert = "make a plain adapter of it with PEFT's save_pretrained(FOLDER, path_initial_model_for_weight_conversion=INITIAL), or, ";
+        string convert =
+            "make a plain adapter of it with PEFT's save_pretrained(FOLDER, path_initial_model_for_weight_conversion=INITIAL), or, ";
         if (name == "loftq") convert = "";
         else if (name is not ("olora" or "corda" or "lora_ga" or "pissa") && !name.StartsWith("pissa_niter_", StringComparison.Ordinal))
             throw json.Fault(key, $"is {json.Shown(key)}, which is not known");
-        string saved = "where the base was saved as it was changed (base_model.save_pretrained), name that folder as the base and set init_lora_weights to true";
-        throw json.Refusal(key, $"is '{Excerpt.Of(start)}': it {(name == "loftq" ? "quantises the base's weights" : "takes the adapter's start off the base's weights")}, " +
+        string saved = "where the base was saved as it was changed (base_model.save_pretrained), name that folder as the base and "
+            + "set init_lora_weights to true";
+        throw json.Refusal(
+            key, $"is '{Excerpt.Of(start)}': it " +
+            $"{(name == "loftq" ? "quantises the base's weights" : "takes the adapter's start off the base's weights")}, " +
             $"so the adapter belongs to other weights than those of the published base; {convert}{saved}");
     }
 }

@@ -5,9 +5,9 @@ using Dnabert2.Data;
 namespace Dnabert2.Adapters;
 
 /// <summary>
-/// The values that PEFT's <c>rank_pattern</c> or <c>alpha_pattern</c> gives to layers, by their names, the ends of these, or expressions for
-/// either: <c>re.match(rf"(.*\.)?({key})$", layer)</c>, of which the first one counts. An expression may be of any kind, so that matching has a
-/// limit of time; one is in memory at a time, since some grow with what they are matched with.
+/// The values that PEFT's <c>rank_pattern</c> or <c>alpha_pattern</c> gives to layers, by their names, the ends of these, or expressions
+/// for either: <c>re.match(rf"(.*\.)?({key})$", layer)</c>, of which the first one counts. An expression may be of any kind, so that
+/// matching has a limit of time; one is in memory at a time, since some grow with what they are matched with.
 /// </summary>
 internal sealed class LayerPatterns<T>
 {

@@ -107,7 +107,9 @@ internal sealed class LoraAdapter
         if (!_additions.TryGetValue(layer, out Addition? addition)) return;
         (int outputs, int inputs, int rank) = (parameter.Shape[0], parameter.Shape[1], addition.Down!.Shape[0]);
         if (addition.Down.Shape[1] != inputs || addition.Up!.Shape[0] != outputs)
-            throw Other($"the factors of {layer} are {addition.Down.Shape} and {addition.Up!.Shape}, its weight in the base model is {parameter.Shape}");
+            throw Other(
+                $"the factors of {layer} are {addition.Down.Shape} and {addition.Up!.Shape}, its weight in the "
+                + $"base model is {parameter.Shape}");
         double scale = Config.ScaleOf(addition.Module);
         var sum = new double[inputs];
         for (int row = 0; row < outputs; row++)
@@ -133,7 +135,8 @@ internal sealed class LoraAdapter
 
         if (FloatValues.IndexOfNonFinite(destination) is >= 0 and int at)
             throw new InvalidDataException($"{_path}: merged with its base, {parameter.Name} holds {destination[at]} at element {at}: " +
-                $"the addition, of the factor {scale}, leaves the range of 32-bit floats; the adapter is damaged, or its lora_alpha is not the one it was trained with");
+                $"the addition, of the factor {scale}, leaves the range of 32-bit floats; the adapter is damaged, or its lora_alpha is "
+                + "not the one it was trained with");
     }
 
     /// <summary>Holds the adapter against a model: every tensor of the parts in use has its place, and none is missing.</summary>
@@ -156,13 +159,16 @@ internal sealed class LoraAdapter
         foreach ((string name, Tensor tensor) in _whole)
         {
             if ((Checkpoint.PartOf(name) & ~parts) != 0) continue;
-            if (!known.TryGetValue(name, out Parameter? parameter)) throw Other($"{name} {tensor.Shape} is not a parameter of the base model");
-            if (parameter.TiedTo is { } original && !(_whole.TryGetValue(original.Name, out Tensor? tied) && tied.Values.AsSpan().SequenceEqual(tensor.Values)))
+            if (!known.TryGetValue(name, out Parameter? parameter))
+                throw Other($"{name} {tensor.Shape} is not a parameter of the base model");
+            if (parameter.TiedTo is { } original
+                && !(_whole.TryGetValue(original.Name, out Tensor? tied) && tied.Values.AsSpan().SequenceEqual(tensor.Values)))
                 throw Other($"{name} differs from {original.Name}, with which this model shares it");
         }
 
         if (model.MlmHead is not null && UntiesDecoder)
-            throw Unsupported("it has word embeddings of its own, but not the decoder of the language-model head, which shares them in the base");
+            throw Unsupported(
+                "it has word embeddings of its own, but not the decoder of the language-model head, which shares them in the base");
         foreach (Parameter parameter in known.Values)
             if (parameter.TiedTo is null && (Checkpoint.PartOf(parameter.Name) & made) == 0) CheckPresent(parameter);
         foreach (Linear layer in model.Encoder.Linears)
@@ -195,10 +201,12 @@ internal sealed class LoraAdapter
         int dot = parameter.Name.LastIndexOf('.');
         if (Config.IsSaved(parameter.Name[..dot])) throw Other($"missing: {parameter.Name} {parameter.Shape}, which modules_to_save names");
         bool isBias = parameter.Name.EndsWith(".bias", StringComparison.Ordinal) && Checkpoint.PartOf(parameter.Name) == ModelParts.Encoder;
-        if (isBias && (Config.Bias == AdapterBias.All || (Config.Bias == AdapterBias.OfLayers && _additions.ContainsKey(parameter.Name[..dot]))))
-            throw new InvalidDataException($"{_path}: missing: {parameter.Name} {parameter.Shape}, which was trained (bias in {AdapterConfig.FileName}) " +
-                "but not saved, as by versions of PEFT that lose biases; save the adapter with a newer one while the trained model is in memory, " +
-                "or merge it there (merge_and_unload) and give the merged model");
+        if (isBias
+            && (Config.Bias == AdapterBias.All || (Config.Bias == AdapterBias.OfLayers && _additions.ContainsKey(parameter.Name[..dot]))))
+            throw new InvalidDataException(
+                $"{_path}: missing: {parameter.Name} {parameter.Shape}, which was trained (bias in {AdapterConfig.FileName}) " +
+                "but not saved, as by versions of PEFT that lose biases; save the adapter with a newer one while the trained model is " +
+                "in memory, or merge it there (merge_and_unload) and give the merged model");
     }
 
     private void Add(Weights.WeightFile file, WeightEntry entry)
@@ -227,7 +235,9 @@ internal sealed class LoraAdapter
     private void Check(string layer, Addition addition)
     {
         if (addition.Down is not { } down || addition.Up is not { } up)
-            throw Other($"{layer} has {(addition.Down is null ? addition.Up is null ? "a magnitude" : "lora_B" : "lora_A")} without its other factor");
+            throw Other(
+                $"{layer} has "
+                + $"{(addition.Down is null ? addition.Up is null ? "a magnitude" : "lora_B" : "lora_A")} without its other factor");
         int rank = Config.RankOf(addition.Module);
         if (down.Shape.Rank != 2 || up.Shape.Rank != 2 || down.Shape[0] != rank || up.Shape[1] != rank)
             throw Other(

@@ -49,7 +49,8 @@ internal static class LoraConfig
 
     private static IEnumerable<string> ModulesToSave(Dnabert2Model model)
     {
-        if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Classifier)) yield return "classifier";
+        if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Classifier))
+            yield return "classifier";
         if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Pooler)) yield return "pooler";
     }
 

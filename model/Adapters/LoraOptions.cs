@@ -43,7 +43,9 @@ public sealed record LoraOptions
             switch (equals < 0 ? null : item[..equals])
             {
                 case "r":
-                    options = options with { Rank = Number(item, value) is var r && r == Math.Floor(r) && r is >= 1 and <= 4096 ? (int)r : throw Meant(item) };
+                    options = options
+                        with { Rank = Number(item, value) is var r && r == Math.Floor(r) && r is >= 1 and <= 4096
+                            ? (int)r : throw Meant(item) };
                     break;
                 case "alpha":
                     options = options with { Alpha = Number(item, value) };
@@ -78,7 +80,8 @@ public sealed record LoraOptions
         OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, AdapterConfig.MostAlpha);
         OptionRange.Check("LoRA's dropout (Dropout)", Dropout, 0, 0.999);
         if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets; at most {MaxTargets} are allowed");
-        if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");
+        if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");
     }
 
     private static double Number(string item, string value) =>
@@ -86,5 +89,6 @@ public sealed record LoraOptions
             ? number : throw Meant(item);
 
     private static ArgumentException Meant(string item) =>
-        new($"'{Excerpt.Of(item)}' is not a LoRA setting; write r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*, where each part may be left out");
+        new($"'{Excerpt.Of(item)}' is not a LoRA setting; write r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*, "
+            + "where each part may be left out");
 }

@@ -10,17 +10,22 @@ namespace Dnabert2.Benchmarking;
 public readonly record struct AttentionErrors(double Forward, double Backward);
 
 /// <summary>
-/// Holds attention with any score modification, one's own too, against plain loops in float64 over the same source, and its gradient against
-/// central differences of those. Errors of about 1e-6 are those of fp32; a wrong <c>Derivative</c> or <c>Keys</c> shows as one of 1e-2 or more.
+/// Holds attention with any score modification, one's own too, against plain loops in float64 over the same source, and its gradient
+/// against central differences of those. Errors of about 1e-6 are those of fp32; a wrong <c>Derivative</c> or <c>Keys</c> shows as one of
+/// 1e-2 or more.
 /// </summary>
 public static class AttentionCheck
 {
     private const double Step = 1e-5;
 
-    /// <summary>Checks a modification on small sequences: an empty one, one token, and more than the tiles of either backend hold.</summary>
+    /// <summary>
+    /// Checks a modification on small sequences: an empty one, one token, and more than the tiles of either backend hold.
+    /// </summary>
     /// <typeparam name="TMod">The modification.</typeparam>
     /// <param name="backend">Where to compute; on a GPU, the modification was compiled before.</param>
-    /// <param name="mod">Its parameters; a table that it looks up is in the memory of this process, so the backend is on the CPU then.</param>
+    /// <param name="mod">
+    /// Its parameters; a table that it looks up is in the memory of this process, so the backend is on the CPU then.
+    /// </param>
     /// <param name="heads">Heads.</param>
     public static AttentionErrors Run<TMod>(Backend backend, TMod mod, int heads = 2)
         where TMod : unmanaged, IScoreModification<TMod>
@@ -104,7 +109,8 @@ public static class AttentionCheck
             for (int key = 0; key < length; key++)
             {
                 double dot = 0;
-                for (int d = 0; d < headSize; d++) dot += qkv[(row * 3 * hidden) + column + d] * qkv[((start + key) * 3 * hidden) + hidden + column + d];
+                for (int d = 0; d < headSize; d++)
+                    dot += qkv[(row * 3 * hidden) + column + d] * qkv[((start + key) * 3 * hidden) + hidden + column + d];
                 scores[key] = TMod.Score<Float64>(ofHead, dot / Math.Sqrt(headSize), query, key).Value;
             }
 
@@ -113,7 +119,8 @@ public static class AttentionCheck
             double sum = scores.Sum(s => Math.Exp(s - maximum));
             for (int key = 0; key < length; key++)
                 for (int d = 0; d < headSize; d++)
-                    y[(row * hidden) + column + d] += Math.Exp(scores[key] - maximum) / sum * qkv[((start + key) * 3 * hidden) + (2 * hidden) + column + d];
+                    y[(row * hidden) + column + d] += Math.Exp(scores[key] - maximum) / sum
+                        * qkv[((start + key) * 3 * hidden) + (2 * hidden) + column + d];
         }
     }
 

@@ -77,7 +77,8 @@ public sealed class ModelBenchmark : IDisposable
         Variable pooled = new Pool(Pooling.Mean).Forward(_tape, x, batch.CuSeqlens); // [sequences, hidden]
         var values = new float[lengths.Length * hidden];
         _model.Backend.DownloadNumbers(pooled.Data, values);
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds, flops = TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3;
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
+            flops = TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3;
         return new BenchmarkSample(seconds, flops, CheckOf(values, hidden) / lengths.Length);
     }
 

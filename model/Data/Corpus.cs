@@ -110,7 +110,8 @@ public sealed class Corpus : IDisposable
     /// <param name="species">The number of the species.</param>
     /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
     /// <exception cref="InvalidDataException">A file was cut or altered since the corpus was opened.</exception>
-    public ReadOnlySpan<ushort> Window(Split split, int species, long index) => Window(split, species, index, new ushort[Options.MaxTokens]);
+    public ReadOnlySpan<ushort> Window(Split split, int species, long index) =>
+        Window(split, species, index, new ushort[Options.MaxTokens]);
 
     /// <summary>The tokens of a window in memory of the caller's, without [CLS] and [SEP].</summary>
     /// <param name="split">Training or held out.</param>

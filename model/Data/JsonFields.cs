@@ -73,12 +73,15 @@ internal sealed class JsonFields
 
     /// <summary>The first key of an object that has another value, or none, in another object, in words, or null.</summary>
     /// <exception cref="InvalidDataException">One of them is no JSON object.</exception>
-    public static string? Difference(byte[] was, byte[] now, IReadOnlySet<string> besides) => Read("it", was, "", left => Read("it", now, "", right =>
+    public static string? Difference(byte[] was, byte[] now, IReadOnlySet<string> besides) =>
+        Read("it", was, "", left => Read("it", now, "", right =>
     {
         foreach ((string key, JsonElement value) in left._values)
         {
-            string before = value.GetRawText(), after = right._values.TryGetValue(key, out JsonElement other) ? other.GetRawText() : "absent";
-            if (before != after && !besides.Contains(key)) return $"{Cut(key, LongestShown)} was {Cut(before, LongestShown)} and is {Cut(after, LongestShown)}";
+            string before = value.GetRawText(), after = right._values.TryGetValue(key, out JsonElement other)
+                ? other.GetRawText() : "absent";
+            if (before != after && !besides.Contains(key))
+                return $"{Cut(key, LongestShown)} was {Cut(before, LongestShown)} and is {Cut(after, LongestShown)}";
         }
 
         return null;

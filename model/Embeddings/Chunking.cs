@@ -6,7 +6,9 @@ namespace Dnabert2.Embeddings;
 /// <summary>A stretch of a record's tokens that goes through the encoder together.</summary>
 /// <param name="Start">The first token.</param>
 /// <param name="Count">The number of tokens.</param>
-/// <param name="KeepStart">Of these, the first one that is reported: overlaps are reported once, by the chunk that saw more context.</param>
+/// <param name="KeepStart">
+/// Of these, the first one that is reported: overlaps are reported once, by the chunk that saw more context.
+/// </param>
 /// <param name="KeepEnd">One past the last one that is reported.</param>
 internal readonly record struct Chunk(int Start, int Count, int KeepStart, int KeepEnd);
 
@@ -30,7 +32,9 @@ internal sealed class TokenisedRecord(bool givesStarts)
     public bool Truncated { get; private set; }
 
     /// <summary>Tokenises a record and cuts it.</summary>
-    /// <exception cref="InvalidDataException">The record holds nothing to embed, is a pair, or is too long under <see cref="TooLong.Error"/>.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The record holds nothing to embed, is a pair, or is too long under <see cref="TooLong.Error"/>.
+    /// </exception>
     public void Set(SequenceRecord record, BpeTokenizer tokenizer, EmbedOptions options)
     {
         if (record.HasSecond)
@@ -102,7 +106,8 @@ internal sealed class TokenisedRecord(bool givesStarts)
         }
 
         if (options.OnTooLong == TooLong.Error)
-            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed", "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate");
+            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed",
+                "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate");
         int step = room - options.Overlap;
         for (int start = first; ; start += step)
         {

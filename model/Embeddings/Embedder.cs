@@ -30,7 +30,9 @@ public sealed class Embedder
     /// <summary>The vectors of sequences held in memory.</summary>
     /// <param name="sequences">Bases; lower case and U are understood.</param>
     /// <returns>[sequences, hidden]: row i is the vector of sequence i.</returns>
-    /// <exception cref="InvalidDataException">A sequence is empty or holds a letter that is not a nucleotide; the message names it.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A sequence is empty or holds a letter that is not a nucleotide; the message names it.
+    /// </exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
     public ReadOnlyMemory2D<float> Embed(IReadOnlyList<string> sequences)
     {
@@ -46,7 +48,12 @@ public sealed class Embedder
         }
 
         using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
-        var reading = new SequenceOptions { Format = SequenceFormat.Lines, OnAmbiguous = _options.OnAmbiguous, OnEmpty = EmptyRecords.Error };
+        var reading = new SequenceOptions
+        {
+            Format = SequenceFormat.Lines,
+            OnAmbiguous = _options.OnAmbiguous,
+            OnEmpty = EmptyRecords.Error,
+        };
         foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
             embedding.Vector.Span.CopyTo(vectors.GetRowSpan((int)embedding.Number - 1));
 
@@ -128,7 +135,8 @@ public sealed class Embedder
     {
         ArgumentNullException.ThrowIfNull(records);
         if (_options.AverageReverseComplement)
-            throw new InvalidOperationException("vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
+            throw new InvalidOperationException(
+                "vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
         return EmbedTokensCore(records, progress, cancellation);
     }
 
@@ -179,7 +187,8 @@ public sealed class Embedder
     /// <summary>A record some of whose chunks may still be on their way.</summary>
     private sealed class Pending(SequenceRecord record, int width, EmbedOptions options)
     {
-        private readonly (string Source, string Id, long Number, long Bases) _record = (record.Source, record.Id, record.Number, record.TotalLength);
+        private readonly (string Source, string Id, long Number, long Bases) _record =
+            (record.Source, record.Id, record.Number, record.TotalLength);
 
         public PooledStrand Forward { get; } = new(width, options.Pooling);
 
@@ -240,7 +249,8 @@ public sealed class Embedder
     }
 
     /// <summary>A chunk whose vectors are on their way.</summary>
-    private readonly record struct TokenPiece(string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
+    private readonly record struct TokenPiece(
+        string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
     {
         public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
         {
@@ -254,7 +264,8 @@ public sealed class Embedder
             }
 
             // Row 0 of a chunk is [CLS].
-            return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids, chunk.KeepStart - chunk.Start + 1);
+            return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids,
+                chunk.KeepStart - chunk.Start + 1);
         }
 
         public TokenEmbeddings With(ReadOnlySpan<float> rows, int width)

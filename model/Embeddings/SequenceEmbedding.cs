@@ -6,12 +6,15 @@ namespace Dnabert2.Embeddings;
 /// <param name="Id">The record's name.</param>
 /// <param name="Number">The record's place in its file, from 1.</param>
 /// <param name="Bases">The record's length.</param>
-/// <param name="Tokens">Tokens that were embedded, special ones not counted; those in overlaps count once a chunk, and both strands where both are
-/// embedded.</param>
-/// <param name="Chunks">Pieces that were embedded: more than one a strand where the record was too long, or was cut at unknown bases.</param>
+/// <param name="Tokens">Tokens that were embedded, special ones not counted; those in overlaps count once a chunk, and both strands where
+/// both are embedded.</param>
+/// <param name="Chunks">
+/// Pieces that were embedded: more than one a strand where the record was too long, or was cut at unknown bases.
+/// </param>
 /// <param name="Truncated">Whether the record was too long and only its beginning was embedded.</param>
 /// <param name="Vector">[hidden].</param>
-public sealed record SequenceEmbedding(string Id, long Number, long Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector)
+public sealed record SequenceEmbedding(
+    string Id, long Number, long Bases, long Tokens, int Chunks, bool Truncated, ReadOnlyMemory<float> Vector)
 {
     /// <summary>The name of the record's file in messages.</summary>
     public string Source { get; init; } = "";

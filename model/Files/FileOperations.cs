@@ -3,7 +3,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Dnabert2.Files;
 
-/// <summary>What <see cref="ResultFiles"/>, and the runs of models that write them, do to a disk; tests put one in its place on which each of these may fail.</summary>
+/// <summary>
+/// What <see cref="ResultFiles"/>, and the runs of models that write them, do to a disk; tests put one in its place on which each of these
+/// may fail.
+/// </summary>
 internal partial class FileOperations
 {
     private const UnixFileMode Permissions = (UnixFileMode)0x1FF;
@@ -75,7 +78,8 @@ internal partial class FileOperations
         const int broken = 5, full = 28, quotaOfLinux = 122, quotaOfOthers = 69;
         int error = Marshal.GetLastPInvokeError();
         if (error is broken or full || error == (OperatingSystem.IsLinux() ? quotaOfLinux : quotaOfOthers))
-            throw new IOException($"{path}: what was written there may be lost if the power fails: {Marshal.GetPInvokeErrorMessage(error)}");
+            throw new IOException(
+                $"{path}: what was written there may be lost if the power fails: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
     /// <summary>Makes a folder, and those it lies in, for what is to stay.</summary>

@@ -38,7 +38,8 @@ internal sealed class Classification : IDisposable
     {
         int labels = _model.Config.NumLabels;
         if ((long)sequences.Count * labels > Array.MaxLength)
-            throw new ArgumentException($"{sequences.Count} sequences of {labels} labels: their outputs do not fit one array, give fewer at once");
+            throw new ArgumentException(
+                $"{sequences.Count} sequences of {labels} labels: their outputs do not fit one array, give fewer at once");
         var logits = new float[sequences.Count * labels];
         // Like lengths together: attention is then well divided among the threads, and batches are of one size.
         int[] order = [.. Enumerable.Range(0, sequences.Count).OrderByDescending(i => sequences[i].Length).ThenBy(i => i)];

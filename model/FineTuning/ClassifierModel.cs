@@ -49,7 +49,9 @@ public sealed class ClassifierModel : IDisposable
     /// <param name="folder">
     /// The folder: a model with pooler and classifier, or an adapter that names its base; see <see cref="ModelSource"/>.
     /// </param>
-    /// <param name="backend">Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.</param>
+    /// <param name="backend">
+    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
+    /// </param>
     /// <exception cref="IOException">The folder, or a file of it, is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model was not fine-tuned.</exception>
     public static ClassifierModel Load(string folder, Backend? backend = null) => Load(ModelSource.Open(folder), backend);
@@ -81,7 +83,9 @@ public sealed class ClassifierModel : IDisposable
 
     /// <summary>The logits of sequences, which run in packed batches of like lengths.</summary>
     /// <param name="sequences">The sequences, tokenised with the model's tokenizer.</param>
-    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.</param>
+    /// <param name="batchTokens">
+    /// The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.
+    /// </param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <returns>[sequences, labels], in the order of the sequences; in regression the values.</returns>
     public float[] Logits(TokenSequences sequences, int batchTokens = 8192, CancellationToken cancellation = default)
@@ -104,10 +108,13 @@ public sealed class ClassifierModel : IDisposable
                 $"{source.Folder}: the adapter's task_type is {type}; only adapters of sequence classifiers (SEQ_CLS) predict");
         if (lost == ModelParts.Encoder) return;
         if (source.Adapter is null || lost == Head)
-            throw new InvalidDataException($"{source.Folder}: the model has no {(lost == Head ? "pooler and classifier" : lost == ModelParts.Pooler ? "pooler" : "classifier")}: " +
+            throw new InvalidDataException(
+                $"{source.Folder}: the model has no " +
+                $"{(lost == Head ? "pooler and classifier" : lost == ModelParts.Pooler ? "pooler" : "classifier")}: " +
                 "it was not fine-tuned; 'dnabert2 finetune' does that");
         string part = lost == ModelParts.Pooler ? "pooler" : "classifier";
-        throw new InvalidDataException($"{source.Folder}: the {part} is lost: it is neither in {source.Adapter.WeightPath} nor in the base {source.WeightFolder}, " +
+        throw new InvalidDataException(
+            $"{source.Folder}: the {part} is lost: it is neither in {source.Adapter.WeightPath} nor in the base {source.WeightFolder}, " +
             $"so in training it had random weights, and these were not saved; train again with \"{part}\" among modules_to_save, " +
             "or save the trained model whole (merge_and_unload) while it is in memory");
     }

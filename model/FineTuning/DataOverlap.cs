@@ -42,7 +42,8 @@ public sealed record DataOverlap(
         }
 
         foreach ((string name, SharedRows shared, PartOverlap of) in new[]
-            { ("dev rows that are in train", DevInTrain, Dev), ("test rows that are in train", TestInTrain, Test), ("test rows that are in dev", TestInDev, Test) })
+            { ("dev rows that are in train", DevInTrain, Dev), ("test rows that are in train", TestInTrain, Test),
+                ("test rows that are in dev", TestInDev, Test) })
         {
             if (shared.Rows == 0) continue;
             string contrary = shared.Contradictions > 0 ? $", {shared.Contradictions} with another label" : "";

@@ -71,11 +71,13 @@ internal static class FineTuneModel
         Dnabert2Config config = source.ConfigFor(checkpoint);
         ModelParts made = Head & ~source.PartsOf(checkpoint);
         if (config.NumLabels != task.Outputs || !IsSameTask(TaskConfig.Read(source, config.NumLabels), task)) made |= ModelParts.Classifier;
-        fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1)).Select(p => p.Item2)];
+        fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1))
+            .Select(p => p.Item2)];
         config = ConfigOf(config, task, options);
         ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
         Dnabert2Model model = Dnabert2Model.Make(
-            config, source.LoadTokenizer(), backend, Head, set => source.Fill(checkpoint, set, Head, trainable: true, initial, made), model =>
+            config, source.LoadTokenizer(), backend, Head,
+            set => source.Fill(checkpoint, set, Head, trainable: true, initial, made), model =>
             {
                 source.Adapter?.Check(model, Head, made);
                 Freeze(model, options);

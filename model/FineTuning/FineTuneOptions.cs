@@ -59,7 +59,9 @@ public sealed record FineTuneOptions
     /// <summary>The most tokens of a sequence or pair, special ones included, from 4 to 65,536.</summary>
     public int MaxTokens { get; init; } = 512;
 
-    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.</summary>
+    /// <summary>
+    /// The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.
+    /// </summary>
     public int MicroBatchTokens { get; init; } = 8192;
 
     /// <summary>The highest learning rate, from 0 to 1e9; null: 3e-5, and with <see cref="FineTuneMethod.Lora"/> 1e-4.</summary>
@@ -92,7 +94,9 @@ public sealed record FineTuneOptions
     /// <summary>Steps between two evaluations on the dev set, each with a checkpoint; the end brings one, too. At least 1.</summary>
     public int EvaluateEvery { get; init; } = 200;
 
-    /// <summary>The number of evaluations in a row without a lower dev loss after which training ends, at least 1; null: it does not.</summary>
+    /// <summary>
+    /// The number of evaluations in a row without a lower dev loss after which training ends, at least 1; null: it does not.
+    /// </summary>
     public int? Patience { get; init; }
 
     /// <summary>Whether activations are computed again in the backward pass: less memory for a third more work.</summary>
@@ -119,7 +123,8 @@ public sealed record FineTuneOptions
         if (Steps is { } steps) return steps;
         long all = (long)Epochs * StepsOfEpoch(rows);
         if (all > OptionRange.MostCounted)
-            throw new ArgumentException($"{nameof(Epochs)} is {Epochs}: with {rows} rows they make {all} steps; at most {OptionRange.MostCounted} are allowed");
+            throw new ArgumentException(
+                $"{nameof(Epochs)} is {Epochs}: with {rows} rows they make {all} steps; at most {OptionRange.MostCounted} are allowed");
         return (int)all;
     }
 

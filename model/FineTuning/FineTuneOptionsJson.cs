@@ -54,7 +54,8 @@ internal static class FineTuneOptionsJson
     /// <summary>The names of the options that differ, with both values, for people.</summary>
     public static IEnumerable<(string Name, string First, string Second)> Differences(FineTuneOptions first, FineTuneOptions second)
     {
-        using JsonDocument left = JsonDocument.Parse(OptionsJson.Bytes(first, Write)), right = JsonDocument.Parse(OptionsJson.Bytes(second, Write));
+        using JsonDocument left = JsonDocument.Parse(OptionsJson.Bytes(first, Write)),
+            right = JsonDocument.Parse(OptionsJson.Bytes(second, Write));
         var differences = new List<(string, string, string)>();
         foreach (JsonProperty option in left.RootElement.EnumerateObject())
         {

@@ -83,10 +83,12 @@ public sealed record FineTuneResult(
 /// <param name="Truncated">Of these, truncated ones.</param>
 /// <param name="Result">What came of it.</param>
 internal sealed record FineTuneRecord(
-    string Data, string Start, string Task, FineTuneOptions Options, IReadOnlyList<string> Fresh, int[] Rows, int[] Truncated, FineTuneResult Result)
+    string Data, string Start, string Task, FineTuneOptions Options, IReadOnlyList<string> Fresh, int[] Rows, int[] Truncated,
+    FineTuneResult Result)
 {
     public const string FileName = "finetune.json";
-    private const string Format = "dnabert2-fine-tuning-result", Remedy = "the file is damaged: fine-tune into another folder, or remove this one";
+    private const string Format = "dnabert2-fine-tuning-result",
+        Remedy = "the file is damaged: fine-tune into another folder, or remove this one";
     private static readonly string[] Parts = ["train", "dev", "test"];
 
     /// <summary>Whether a folder holds such a file, be it damaged.</summary>

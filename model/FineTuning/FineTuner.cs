@@ -11,9 +11,10 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// Fine-tunes a DNABERT-2 on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
-/// in the end the model of the lowest dev loss is measured on the test set and written to the folder as <see cref="ClassifierModel.Load(string, Backend?)"/>
-/// reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>, TensorBoard events and <c>loss.svg</c> beside it. A run
-/// that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same machine.
+/// in the end the model of the lowest dev loss is measured on the test set and written to the folder as
+/// <see cref="ClassifierModel.Load(string, Backend?)"/> reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>,
+/// TensorBoard events and <c>loss.svg</c> beside it. A run that was interrupted, even killed, goes on from its last checkpoint to the same
+/// weights, bit for bit, on the same machine.
 /// </summary>
 /// <example>
 /// <code>
@@ -192,8 +193,8 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     /// <exception cref="NotFiniteNumberException">
-    /// Loss or gradients were not finite <see cref="FineTuneOptions.MaxNonFinite"/> times in a row, or no dev loss was; the message names the
-    /// rows. Or weights or moments are not finite: nothing is written of them, and the message names the tensor.
+    /// Loss or gradients were not finite <see cref="FineTuneOptions.MaxNonFinite"/> times in a row, or no dev loss was; the message names
+    /// the rows. Or weights or moments are not finite: nothing is written of them, and the message names the tensor.
     /// </exception>
     /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
     public FineTuneResult Run(IProgress<FineTuneProgress>? progress = null, CancellationToken cancellation = default)
@@ -244,7 +245,8 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     RunIdentity ITrainingTask.Identity => new(
         Format, "data_sha256", _hash, "other data or another model; resume with the same files",
-        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options), json => FineTuneOptionsJson.Write(json, _options));
+        json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options),
+        json => FineTuneOptionsJson.Write(json, _options));
 
     IReadOnlyList<string> ITrainingTask.WeightFiles => [TrainedFile];
 
@@ -286,17 +288,21 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     {
         cancellation.ThrowIfCancellationRequested();
         if (state.BestStep == 0)
-            throw new NotFiniteNumberException("no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and start a new run");
+            throw new NotFiniteNumberException(
+                "no dev loss was finite; lower the learning rate, lengthen the warm-up or clip gradients, and start a new run");
         CheckBest(state.BestStep);
         ReadTrained(_checkpoints.PathOf(state.BestStep));
         _model!.Parameters.Round();
-        float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation), test = _classification.Run(_data.Test.Sequences, cancellation);
+        float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation),
+            test = _classification.Run(_data.Test.Sequences, cancellation);
         var result = new FineTuneResult(
             state.Step, state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), state.Seconds);
         if (!double.IsFinite(result.TestLoss))
-            throw new NotFiniteNumberException($"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and start a new run", result.TestLoss);
+            throw new NotFiniteNumberException(
+                $"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and start a new run",
+                result.TestLoss);
         string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
         LossCurve.Draw(_folder.Path, column: 3, "dev", unit, "dev", _folder.Disk);
         FineTunedFolder.Write(_model, _start, _options, _data.Config, _folder);
@@ -315,6 +321,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
         if (record.Data != _hash)
             throw new InvalidDataException($"{path}: the run was on other data or another model; resume with the same files, {otherwise}");
         if (FineTuneOptionsJson.Difference(record.Options, _options) is { } difference)
-            throw new InvalidDataException($"{path}: the run was made with other options: {difference}; resume with the same ones, {otherwise}");
+            throw new InvalidDataException(
+                $"{path}: the run was made with other options: {difference}; resume with the same ones, {otherwise}");
     }
 }

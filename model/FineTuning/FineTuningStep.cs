@@ -52,7 +52,12 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         {
             Pack(start);
             tokens += _ids.Count;
-            var micro = new MicroBatch { FirstSequence = start, Ids = CollectionsMarshal.AsSpan(_ids), Lengths = CollectionsMarshal.AsSpan(_lengths) };
+            var micro = new MicroBatch
+            {
+                FirstSequence = start,
+                Ids = CollectionsMarshal.AsSpan(_ids),
+                Lengths = CollectionsMarshal.AsSpan(_lengths),
+            };
             _passes.Run(micro, this, last: start + _lengths.Count == Count);
         }
 

@@ -6,8 +6,8 @@ using Engine.Runtime;
 namespace Dnabert2.FineTuning;
 
 /// <summary>
-/// Further pre-training on the sequences of a task's training set, before fine-tuning: masked language modelling with the paper's recipe for
-/// it (batch 32, at most 128 tokens, learning rate 5e-5).
+/// Further pre-training on the sequences of a task's training set, before fine-tuning: masked language modelling with the paper's recipe
+/// for it (batch 32, at most 128 tokens, learning rate 5e-5).
 /// </summary>
 public static class FurtherPretraining
 {
@@ -21,10 +21,13 @@ public static class FurtherPretraining
     /// <param name="progress">Told after each step, on this thread.</param>
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <returns>The folder of the model.</returns>
-    /// <exception cref="InvalidDataException">The model has no head, a file is damaged, or the pre-training that is there was begun with another model.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The model has no head, a file is damaged, or the pre-training that is there was begun with another model.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     public static string Run(
-        ModelSource start, LabelledTask task, string folder, int steps, ulong seed, Backend backend, IProgress<PretrainProgress>? progress = null,
+        ModelSource start, LabelledTask task, string folder, int steps, ulong seed, Backend backend,
+        IProgress<PretrainProgress>? progress = null,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(start);

@@ -13,7 +13,8 @@ namespace Dnabert2.FineTuning;
 /// <param name="Steps">Optimizer steps, or null.</param>
 /// <param name="Pairs">Whether a row is a pair of sequences.</param>
 public sealed record GueTask(
-    string Name, string Description, Metric Metric, int Classes, int Bases, int MaxTokens, int? Epochs, int? Steps = null, bool Pairs = false)
+    string Name, string Description, Metric Metric, int Classes, int Bases, int MaxTokens, int? Epochs, int? Steps = null,
+    bool Pairs = false)
 {
     /// <summary>Whether it is one of GUE+, for which the paper states neither epochs nor limits of tokens.</summary>
     internal bool IsOfGuePlus => Name.StartsWith("GUE+/", StringComparison.Ordinal);
@@ -113,5 +114,7 @@ public static class GueTasks
         new($"mouse/{number}", $"mouse, transcription factor binding ({experiment})", Metric.Mcc, 2, 100, 30, null, 1000);
 
     private static IEnumerable<GueTask> Interactions(params string[] cells) =>
-        cells.Select(cell => new GueTask("GUE+/EPI/" + cell, $"human, enhancers and promoters that meet ({cell})", Metric.Mcc, 2, 5000, 2560, 3, Pairs: true));
+        cells.Select(
+            cell => new GueTask(
+                "GUE+/EPI/" + cell, $"human, enhancers and promoters that meet ({cell})", Metric.Mcc, 2, 5000, 2560, 3, Pairs: true));
 }

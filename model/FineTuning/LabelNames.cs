@@ -32,8 +32,10 @@ public sealed class LabelNames : IReadOnlyList<string>
     internal static LabelNames Unnamed(int count) => new(Enumerable.Range(0, count).Select(id => $"LABEL_{id}"));
 
     /// <summary>Whether these classes are those, by their names or, where either side has none, by their ids.</summary>
-    internal bool AreThoseOf(LabelNames other) => Count == other.Count && (_names.SequenceEqual(other._names) || Enumerable.Range(0, Count).All(
-        id => (_names[id] == $"LABEL_{id}" && other._names[id] == $"{id}") || (_names[id] == $"{id}" && other._names[id] == $"LABEL_{id}")));
+    internal bool AreThoseOf(LabelNames other) =>
+        Count == other.Count && (_names.SequenceEqual(other._names) || Enumerable.Range(0, Count).All(
+        id => (_names[id] == $"LABEL_{id}" && other._names[id] == $"{id}")
+        || (_names[id] == $"{id}" && other._names[id] == $"LABEL_{id}")));
 
     /// <summary>The names of a data set, sorted.</summary>
     internal static LabelNames Sorted(IEnumerable<string> found)

@@ -42,7 +42,8 @@ internal sealed class LabelledRows
             if (!texts.TryGetValue(label, out string? text)) texts[label] = text = label;
             rows.Check(record, text);
             rows._rows.Add(new Row(
-                record.Id, record.Number, record.Line, record.Sequence.ToArray(), rows.Pairs ? record.SecondSequence.ToArray() : null, text));
+                record.Id, record.Number, record.Line, record.Sequence.ToArray(),
+                rows.Pairs ? record.SecondSequence.ToArray() : null, text));
         }
 
         rows.Notes = [.. reader.Notes()];
@@ -76,22 +77,26 @@ internal sealed class LabelledRows
     private int IdOf(string name, Row row, LabelNames names, string origin) =>
         names.IdOf(name) is var id && id >= 0
             ? id
-            : throw Fault(row.Number, row.Line, $"the label '{Excerpt.Of(name)}' is not one of the classes of {origin} ({Excerpt.Of(names)})",
+            : throw Fault(
+                row.Number, row.Line, $"the label '{Excerpt.Of(name)}' is not one of the classes of {origin} ({Excerpt.Of(names)})",
                 "Correct the label, or add rows of this class to the training set");
 
     private void CheckColumns(SequenceReader reader, bool namesItself)
     {
         if (reader.Format is not (SequenceFormat.Csv or SequenceFormat.Tsv))
             throw new InvalidDataException(
-                $"{_path}: this is {reader.Format} and has no labels. Give CSV or TSV with the columns 'sequence,label' or 'sequence1,sequence2,label'.");
+                $"{_path}: this is {reader.Format} and has no labels. Give CSV or TSV with the columns 'sequence,label' "
+                + "or 'sequence1,sequence2,label'.");
         if (!Has(_label))
             throw new InvalidDataException(
-                $"{_path}: line 1: no column is named '{Excerpt.Of(_label)}'; found are {string.Join(", ", reader.Columns.Take(8).Select(column => $"'{Excerpt.Of(column)}'"))}. "
+                $"{_path}: line 1: no column is named '{Excerpt.Of(_label)}'; found are "
+                + $"{string.Join(", ", reader.Columns.Take(8).Select(column => $"'{Excerpt.Of(column)}'"))}. "
                 + "Name the columns in the first line, for example 'sequence,label'.");
         Pairs = reader.IsOfPairs;
         if (!Pairs && namesItself && Has("sequence1") && !Has("sequence"))
             throw new InvalidDataException(
-                $"{_path}: line 1: there is a column 'sequence1', but none named 'sequence2'. Name the columns 'sequence1,sequence2,label' for pairs, 'sequence,label' otherwise.");
+                $"{_path}: line 1: there is a column 'sequence1', but none named 'sequence2'. Name the columns "
+                + "'sequence1,sequence2,label' for pairs, 'sequence,label' otherwise.");
 
         bool Has(string name) => reader.Columns.Contains(name, StringComparer.OrdinalIgnoreCase);
     }
@@ -101,14 +106,16 @@ internal sealed class LabelledRows
         if (_kind == TaskKind.Regression)
         {
             if (!float.IsFinite(ParseValue(label)))
-                throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' is not a finite number", "Write a number like -1.25, with a point");
+                throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' is not a finite number",
+                    "Write a number like -1.25, with a point");
             return;
         }
 
         if (_kind == TaskKind.SingleLabel && label.Length == 0)
             throw Fault(record.Number, record.Line, "the label is empty", "Give every row its class, or remove the row");
         if (_kind == TaskKind.SingleLabel && label.Contains(';'))
-            throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' names several classes, and the task is one class a row",
+            throw Fault(
+                record.Number, record.Line, $"the label '{Excerpt.Of(label)}' names several classes, and the task is one class a row",
                 "Read it as a multi-label task, or give one class");
         string[] parts = Split(label);
         foreach (string part in parts) CheckName(record, part);
@@ -122,7 +129,8 @@ internal sealed class LabelledRows
             throw Fault(record.Number, record.Line, "a class between two ';' is empty", "Remove the ';' or name the class");
         if (double.TryParse(name, NumberStyles.Float, CultureInfo.InvariantCulture, out _)
             && !long.TryParse(name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
-            throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(name)}' is a number that is no class, and the task is classification",
+            throw Fault(
+                record.Number, record.Line, $"the label '{Excerpt.Of(name)}' is a number that is no class, and the task is classification",
                 "Write classes as whole numbers or names, or read it as a regression task");
     }
 

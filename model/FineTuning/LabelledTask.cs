@@ -76,7 +76,9 @@ public sealed class LabelledTask
     /// <param name="cancellation">Ends the reading.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A part that is needed is not there; the message says which are.</exception>
-    /// <exception cref="InvalidDataException">The content of a file is at fault; the message names file, record, line and remedy.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The content of a file is at fault; the message names file, record, line and remedy.
+    /// </exception>
     public static LabelledTask Read(
         string folder, TaskKind kind = TaskKind.SingleLabel, Splits needed = Splits.All, LabelNames? names = null,
         LabelledReading? reading = null, CancellationToken cancellation = default)
@@ -115,7 +117,8 @@ public sealed class LabelledTask
         string[] found = [.. FilesOf(folder, name)];
         return found.Length <= 1
             ? found.FirstOrDefault()
-            : throw new InvalidDataException($"{folder}: both {Path.GetFileName(found[0])} and {Path.GetFileName(found[1])} are there; remove or rename one of them");
+            : throw new InvalidDataException(
+                $"{folder}: both {Path.GetFileName(found[0])} and {Path.GetFileName(found[1])} are there; remove or rename one of them");
     }
 
     private static void CheckPresent(string folder, string?[] paths, Splits needed)
@@ -128,10 +131,12 @@ public sealed class LabelledTask
             if (paths[i] is not null || !needed.HasFlag(part)) continue;
             string name = part.ToString().ToLowerInvariant();
             string use = part switch { Splits.Train => "to train on", Splits.Dev => "to choose the best model on", _ => "to measure on" };
-            throw new FileNotFoundException($"{Path.Combine(folder, name + ".csv")} is missing ({there}); add {name}.csv or {name}.tsv, gzipped or not: rows {use}");
+            throw new FileNotFoundException(
+                $"{Path.Combine(folder, name + ".csv")} is missing ({there}); add {name}.csv or {name}.tsv, gzipped or not: rows {use}");
         }
 
-        if (present.Length == 0) throw new FileNotFoundException($"{folder}: {there}; add for example test.csv with the columns 'sequence,label'");
+        if (present.Length == 0)
+            throw new FileNotFoundException($"{folder}: {there}; add for example test.csv with the columns 'sequence,label'");
     }
 
     private static void CheckPairs(string?[] paths, LabelledRows?[] rows)
@@ -140,7 +145,8 @@ public sealed class LabelledTask
         for (int i = first + 1; i < rows.Length; i++)
             if (rows[i] is { } part && part.Pairs != rows[first]!.Pairs)
                 throw new InvalidDataException(
-                    $"{paths[i]}: line 1: {Columns(part.Pairs)}, but {paths[first]} has {Columns(rows[first]!.Pairs)}. Give all parts the same columns.");
+                    $"{paths[i]}: line 1: {Columns(part.Pairs)}, but {paths[first]} has {Columns(rows[first]!.Pairs)}. "
+                    + "Give all parts the same columns.");
 
         static string Columns(bool pairs) => pairs ? "columns 'sequence1' and 'sequence2'" : "one column of sequences";
     }
@@ -156,6 +162,7 @@ public sealed class LabelledTask
             _ => "the same classes",
         };
         throw new InvalidDataException(
-            $"{train.Path}: all {train.Count} rows have {label}, from line {train[0].Line} on: there is nothing to tell apart. Add rows of other labels.");
+            $"{train.Path}: all {train.Count} rows have {label}, from line {train[0].Line} on: there is nothing to tell "
+            + "apart. Add rows of other labels.");
     }
 }

@@ -34,7 +34,9 @@ public sealed class Predictor
     /// <summary>A predictor with a fine-tuned model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="maxTokens">The most tokens of a sequence, special ones included; null: as in the model's training.</param>
-    /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.</param>
+    /// <param name="batchTokens">
+    /// The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.
+    /// </param>
     /// <param name="averageReverseComplement">
     /// Whether each output is the average of those of the two strands: of probabilities, or of values in regression; the label is that of
     /// the averages. Both strands are of the same bases: of a record that is truncated, the other strand is the reverse complement of the
@@ -80,9 +82,11 @@ public sealed class Predictor
     {
         if (record.IsUnknown)
             throw new InvalidDataException(
-                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it out, or leave such records out: OnAmbiguous = Drop");
+                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it "
+                + "out, or leave such records out: OnAmbiguous = Drop");
         if (_bothStrands)
-            return record.HasSecond ? sequences.AddBothStrands(record.Sequence, record.SecondSequence) : sequences.AddBothStrands(record.Sequence);
+            return record.HasSecond
+                ? sequences.AddBothStrands(record.Sequence, record.SecondSequence) : sequences.AddBothStrands(record.Sequence);
         return record.HasSecond ? sequences.Add(record.Sequence, record.SecondSequence) : sequences.Add(record.Sequence);
     }
 
@@ -96,7 +100,8 @@ public sealed class Predictor
         {
             (string source, string id, long number, bool truncated) = waiting[i];
             FiniteOutput.Check(logits.AsSpan(i * strands * outputs, strands * outputs), "the record's classes or value", number, id);
-            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs) with { Source = source };
+            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs)
+                with { Source = source };
         }
     }
 

@@ -24,7 +24,8 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
 
     /// <summary>The task of a classifier of which nothing is known but its outputs; the names are those that Hugging Face gives.</summary>
     public static TaskConfig Unnamed(int outputs) =>
-        new(outputs == 1 ? TaskKind.Regression : TaskKind.SingleLabel, outputs == 1 ? new LabelNames([]) : LabelNames.Unnamed(outputs), DefaultMaxTokens);
+        new(outputs == 1 ? TaskKind.Regression : TaskKind.SingleLabel, outputs == 1 ? new LabelNames([]) : LabelNames.Unnamed(outputs),
+            DefaultMaxTokens);
 
     /// <summary>A <c>config.json</c> of this engine and Hugging Face's sequence classifiers.</summary>
     public byte[] Write(Dnabert2Model model)

@@ -44,7 +44,8 @@ internal sealed class TaskData
     {
         foreach ((string name, TaskPart part) in new[] { ("train", Train), ("dev", Dev), ("test", Test) })
             if (part.Sequences.Truncated > 0)
-                yield return $"{name}: {part.Sequences.Truncated} of {part.Count} rows are longer than {Config.MaxTokens} tokens and were truncated";
+                yield return $"{name}: {part.Sequences.Truncated} of {part.Count} rows are longer than "
+                    + $"{Config.MaxTokens} tokens and were truncated";
     }
 
     /// <summary>SHA-256 of all tokens, labels and names, and of what else is given; lower-case hexadecimal.</summary>
@@ -57,7 +58,9 @@ internal sealed class TaskData
             for (int i = 0; i < part.Count; i++)
             {
                 ReadOnlySpan<int> ids = part.Sequences[i], classes = part.Targets[i].Classes;
-                hash.AppendData(MemoryMarshal.AsBytes<int>([ids.Length, part.Targets[i].Class, BitConverter.SingleToInt32Bits(part.Targets[i].Value), classes.Length]));
+                hash.AppendData(
+                    MemoryMarshal.AsBytes<int>(
+                        [ids.Length, part.Targets[i].Class, BitConverter.SingleToInt32Bits(part.Targets[i].Value), classes.Length]));
                 hash.AppendData(MemoryMarshal.AsBytes(ids));
                 hash.AppendData(MemoryMarshal.AsBytes(classes));
             }

@@ -148,6 +148,7 @@ internal sealed class TaskLoss
 
         // A class without rows has no loss to weigh; one that all rows have is not to weigh nothing.
         return Array.ConvertAll(counts, count => (float)(count == 0 ? 1
-            : _kind == TaskKind.SingleLabel ? (double)train.Length / ((double)_outputs * count) : Math.Max(1, train.Length - count) / (double)count));
+            : _kind == TaskKind.SingleLabel
+            ? (double)train.Length / ((double)_outputs * count) : Math.Max(1, train.Length - count) / (double)count));
     }
 }

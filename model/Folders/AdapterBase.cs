@@ -15,7 +15,9 @@ internal static class AdapterBase
         string path = named ?? Search(folder, config);
         ModelSource found = ModelSource.Open(path);
         if (!found.IsAdapter) return found;
-        throw new InvalidDataException($"{path}: the base of the adapter {folder} is an adapter itself; merge it with its own base and name the merged model as the base");
+        throw new InvalidDataException(
+            $"{path}: the base of the adapter {folder} is an adapter itself; merge it with its own base and "
+            + "name the merged model as the base");
     }
 
     /// <summary>
@@ -35,7 +37,8 @@ internal static class AdapterBase
 
     private static string Search(string folder, AdapterConfig config) => TryFind(folder, config) ?? throw new InvalidDataException(
         config.BaseName is { Length: > 0 } name
-            ? $"{config.Path}: base_model_name_or_path is '{Excerpt.Of(name)}', where there is no model folder; put the base model there, correct the path, or name the base"
+            ? $"{config.Path}: base_model_name_or_path is '{Excerpt.Of(name)}', where there is no model folder; put the base model there, "
+            + "correct the path, or name the base"
             : $"{config.Path}: base_model_name_or_path names no base; name one");
 
     private static bool HoldsModel(string path) =>

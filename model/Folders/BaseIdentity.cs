@@ -11,7 +11,8 @@ namespace Dnabert2.Folders;
 /// The identity of an adapter's base: what the encoder's weights are, in whatever folder, files and types they lie. It is the SHA-256 of a
 /// line for each tensor of the encoder (pooler and heads are left out: adapters have their own), in the ordinal order of their names in the
 /// model: the name, the extents joined by commas, and the SHA-256 of the values as little-endian 32-bit floats, row by row. So a base that
-/// was stored in another file, in several, or in a type that holds its values exactly is the same one; one whose values were rounded is not.
+/// was stored in another file, in several, or in a type that holds its values exactly is the same one; one whose values were rounded is
+/// not.
 /// </summary>
 internal static class BaseIdentity
 {

@@ -17,11 +17,13 @@ internal sealed class ModelOrigin
     private const string MaxLength = "model_max_length", AutoMap = "auto_map";
 
     // What the library computes is the same whatever these say, so the values of the base stay.
-    private static readonly string[] Kept = ["model_type", "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
+    private static readonly string[] Kept = [
+        "model_type", "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
 
     // These are of a classifier: of another one, or none, they are left out.
     private static readonly string[] OfClassifier = ["problem_type", "id2label", "label2id", "dnabert2_max_tokens"];
-    private static readonly string[] OfTokenizer = [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
+    private static readonly string[] OfTokenizer =
+        [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
     private static readonly string[] Scripts = ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py"];
     private readonly JsonObject _config;
     private readonly int _outputs;

@@ -128,8 +128,8 @@ public sealed class ModelSource
     /// </summary>
     /// <param name="folder">The new folder.</param>
     /// <param name="dtype">
-    /// The type of the weights: F32, or BF16 (rounded to nearest, ties to even); null: BF16 where all weights of a model that is not an adapter
-    /// are, otherwise F32.
+    /// The type of the weights: F32, or BF16 (rounded to nearest, ties to even); null: BF16 where all weights of a model that is not an
+    /// adapter are, otherwise F32.
     /// </param>
     /// <exception cref="ArgumentException">The type is another one.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, adapter and base do not fit, or what comes out is not finite.</exception>

@@ -109,7 +109,8 @@ internal sealed class ModelWeights : IDisposable
         string[] names = [.. said.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
         string[] missing = [.. names.Where(name => !File.Exists(System.IO.Path.Combine(folder, name)))];
         if (missing.Length > 0)
-            throw new FileNotFoundException($"{Path} names {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? " and others" : "")}, " +
+            throw new FileNotFoundException(
+                $"{Path} names {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? " and others" : "")}, " +
                 $"which {(missing.Length == 1 ? "is" : "are")} missing; {IndexRemedy}");
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in names)

@@ -4,7 +4,8 @@ namespace Dnabert2.Folders;
 internal static class WeightNames
 {
     public const string EncoderPrefix = "bert.", WordEmbeddings = "bert.embeddings.word_embeddings.weight";
-    public const string Decoder = "cls.predictions.decoder.weight", DecoderBias = "cls.predictions.decoder.bias", HeadBias = "cls.predictions.bias";
+    public const string Decoder = "cls.predictions.decoder.weight", DecoderBias = "cls.predictions.decoder.bias",
+        HeadBias = "cls.predictions.bias";
 
     // DataParallel, torch.compile, FullyShardedDataParallel and checkpointed activations wrap a model or any part of it; no part of
     // DNABERT-2 has such a name.

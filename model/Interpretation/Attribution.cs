@@ -47,7 +47,9 @@ public sealed class Attribution
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
     /// <param name="progress">Told after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
-    /// <exception cref="InvalidDataException">A record has nothing to substitute, or not exactly one record has the name asked for.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A record has nothing to substitute, or not exactly one record has the name asked for.
+    /// </exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<SubstitutionEffects> Run(
@@ -62,7 +64,8 @@ public sealed class Attribution
             if (_options.Region is { Record: { } wanted } && wanted == record.Id && !record.HasName) numbered = true;
             if (!IsMeant(record)) continue;
             if (_options.Region?.Record is not null && last > 0)
-                throw new InvalidDataException($"{Place(record)}: record {last} has this name too, and a region is of one record; rename one of them");
+                throw new InvalidDataException(
+                    $"{Place(record)}: record {last} has this name too, and a region is of one record; rename one of them");
             last = record.Number;
             (int from, int to) = RangeOf(record);
             found += to - from;

@@ -2,7 +2,9 @@ using Dnabert2.FineTuning;
 
 namespace Dnabert2.Interpretation;
 
-/// <summary>The effects of substitutions on a class of a fine-tuned model, or on its value: each substituted sequence is classified.</summary>
+/// <summary>
+/// The effects of substitutions on a class of a fine-tuned model, or on its value: each substituted sequence is classified.
+/// </summary>
 /// <param name="model">The model.</param>
 /// <param name="maxTokens">The most tokens of a sequence, special ones included, to which it is cut; null: no limit.</param>
 internal sealed class ClassMutagenesis(InterpretedModel model, int? maxTokens) : IMutagenesis

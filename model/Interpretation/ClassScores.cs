@@ -5,7 +5,9 @@ namespace Dnabert2.Interpretation;
 /// <summary>What the logits of a classifier say of one class.</summary>
 internal static class ClassScores
 {
-    /// <summary>The probability of a class: by softmax, or by the logistic function where labels are independent. Of a regression, the value.</summary>
+    /// <summary>
+    /// The probability of a class: by softmax, or by the logistic function where labels are independent. Of a regression, the value.
+    /// </summary>
     public static double Probability(ReadOnlySpan<float> logits, int label, TaskKind kind) =>
         kind == TaskKind.Regression ? logits[label] : 1 / (1 + Math.Exp(-LogOdds(logits, label, kind)));
 

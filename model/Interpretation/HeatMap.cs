@@ -134,13 +134,15 @@ public sealed class HeatMap
         int top = TitleHeight + (line * LineHeight) + LetterHeight;
         for (int row = 0; row < Rows; row++)
             Append($"<text x=\"{Left - 8}\" y=\"{top + (row * Cell) + 9}\" text-anchor=\"end\" font-size=\"9\">{"ACGT"[row]}</text>");
-        Append($"<text x=\"{Left - 8}\" y=\"{top - 3}\" text-anchor=\"end\" font-size=\"9\" fill=\"#666\">{start + (line * PerLine) + 1}</text>\n");
+        Append($"<text x=\"{Left - 8}\" y=\"{top - 3}\" text-anchor=\"end\" font-size=\"9\" ");
+        Append($"fill=\"#666\">{start + (line * PerLine) + 1}</text>\n");
         Append($"<rect x=\"{Left}\" y=\"{top}\" width=\"{bases * Cell}\" height=\"{Rows * Cell}\" fill=\"none\" stroke=\"#bbb\"/>\n");
         for (int i = 0; i < bases; i++)
         {
             int number = start + (line * PerLine) + i + 1;
-            if (number % 10 == 0)
-                Append($"<text x=\"{Left + (i * Cell) + (Cell / 2)}\" y=\"{top + (Rows * Cell) + 12}\" text-anchor=\"middle\" font-size=\"9\">{number}</text>");
+            if (number % 10 != 0) continue;
+            Append($"<text x=\"{Left + (i * Cell) + (Cell / 2)}\" y=\"{top + (Rows * Cell) + 12}\" text-anchor=\"middle\" ");
+            Append($"font-size=\"9\">{number}</text>");
         }
 
         Append($"\n");

@@ -19,7 +19,9 @@ internal interface IMutagenesis
     /// <summary>A pass, and its tokens without [CLS] and [SEP].</summary>
     ForwardPass Pass(int index, List<int> tokens);
 
-    /// <summary>The probability of each class for the bases as they stand, when all passes are run; empty where there are no classes.</summary>
+    /// <summary>
+    /// The probability of each class for the bases as they stand, when all passes are run; empty where there are no classes.
+    /// </summary>
     double[] Probabilities();
 
     /// <summary>The effects, when all passes are run.</summary>

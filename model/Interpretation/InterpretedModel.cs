@@ -4,7 +4,9 @@ using Engine.Runtime;
 
 namespace Dnabert2.Interpretation;
 
-/// <summary>A model whose predictions are to be understood: fine-tuned, with classes or a value, or pre-trained, with a likelihood.</summary>
+/// <summary>
+/// A model whose predictions are to be understood: fine-tuned, with classes or a value, or pre-trained, with a likelihood.
+/// </summary>
 public sealed class InterpretedModel : IDisposable
 {
     internal InterpretedModel(Dnabert2Model model, TaskKind? task, IReadOnlyList<string> labels, int? maxTokens) =>
@@ -29,14 +31,18 @@ public sealed class InterpretedModel : IDisposable
     /// <param name="folder">The folder; see <see cref="ModelSource"/>.</param>
     /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
     /// <exception cref="IOException">The folder or a file in it is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
+    /// </exception>
     public static InterpretedModel Load(string folder, Backend? backend = null) => Load(ModelSource.Open(folder), backend);
 
     /// <summary>Loads a model; see <see cref="Load(string, Backend?)"/>.</summary>
     /// <param name="source">The model.</param>
     /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
     /// <exception cref="IOException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or the model has neither a classifier nor a masked-language-model head.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
+    /// </exception>
     public static InterpretedModel Load(ModelSource source, Backend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -46,11 +52,14 @@ public sealed class InterpretedModel : IDisposable
         {
             // It owns nothing but the model, which is disposed here.
             ClassifierModel classifier = ClassifierModel.Load(source, backend);
-            return new InterpretedModel(classifier.Model, classifier.Kind, classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
+            return new InterpretedModel(classifier.Model, classifier.Kind,
+                classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 
         if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load(backend, parts), null, [], null);
-        throw new InvalidDataException($"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a fine-tuned or a pre-trained model");
+        throw new InvalidDataException(
+            $"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a "
+            + "fine-tuned or a pre-trained model");
     }
 
     /// <summary>The id of a class by its name.</summary>

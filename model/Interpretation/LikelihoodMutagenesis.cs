@@ -70,7 +70,9 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
         _mutants.Add(new Mutant(place, ofReference, here, ofAlternative, there));
     }
 
-    /// <summary>The pass with so many masks in place of the tokens that differ; substitutions with the same masked tokens share it.</summary>
+    /// <summary>
+    /// The pass with so many masks in place of the tokens that differ; substitutions with the same masked tokens share it.
+    /// </summary>
     private int PassOf(TokenDifference difference, int masks)
     {
         (int, int, int) key = (difference.Prefix, difference.Reference, masks);

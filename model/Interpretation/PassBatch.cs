@@ -120,7 +120,9 @@ internal sealed class PassBatch : IDisposable
         }
     }
 
-    /// <summary>Takes the highest logit from all of them and returns the logarithm of the sum of the exponentials of what is left.</summary>
+    /// <summary>
+    /// Takes the highest logit from all of them and returns the logarithm of the sum of the exponentials of what is left.
+    /// </summary>
     private static double Normalise(Span<float> logits)
     {
         TensorPrimitives.Subtract(logits, TensorPrimitives.Max<float>(logits), logits);

@@ -89,7 +89,9 @@ internal sealed class PendingVariant(VariantScore score)
             Alternative = Add(outputs, alternative);
         }
 
-        /// <summary>Asks for the likelihoods. Where both alleles have as many tokens, one pass with these masked answers for both.</summary>
+        /// <summary>
+        /// Asks for the likelihoods. Where both alleles have as many tokens, one pass with these masked answers for both.
+        /// </summary>
         public void AskLikelihood(List<int> reference, List<int> alternative, int maskId)
         {
             var difference = TokenDifference.Between(CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative));

@@ -8,8 +8,8 @@ public sealed record VariantOptions
 
     /// <summary>
     /// The bases of the genome that the model sees: the reference allele of the normal form in the middle, less at the end of a chromosome.
-    /// Null: 512, or four times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8 to
-    /// 16,777,216.
+    /// Null: 512, or four times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8
+    /// to 16,777,216.
     /// </summary>
     public int? Window { get; init; }
 

@@ -40,7 +40,9 @@ public enum VariantStatus
     ReferenceMismatch,
 }
 
-/// <summary>The score of a variant. All changes are of the sequence with the alternative allele, minus that of the genome as it is.</summary>
+/// <summary>
+/// The score of a variant. All changes are of the sequence with the alternative allele, minus that of the genome as it is.
+/// </summary>
 /// <param name="Variant">The variant.</param>
 /// <param name="Status">What became of it.</param>
 /// <param name="Reason">Why it is not scored, in words; empty if it is.</param>
@@ -61,10 +63,14 @@ public sealed record VariantScore(Variant Variant, VariantStatus Status, string 
     /// <summary>The Euclidean distance of the two mean vectors; NaN if not scored.</summary>
     public double EuclideanDistance { get; init; } = double.NaN;
 
-    /// <summary>The change of the log-likelihood in nats, as <see cref="Attribution"/> defines it; NaN if not scored, or without such a head.</summary>
+    /// <summary>
+    /// The change of the log-likelihood in nats, as <see cref="Attribution"/> defines it; NaN if not scored, or without such a head.
+    /// </summary>
     public double LikelihoodChange { get; init; } = double.NaN;
 
-    /// <summary>[labels]: the probability of each class, or the value, for the genome as it is; empty if not fine-tuned or not scored.</summary>
+    /// <summary>
+    /// [labels]: the probability of each class, or the value, for the genome as it is; empty if not fine-tuned or not scored.
+    /// </summary>
     public IReadOnlyList<double> Probabilities { get; init; } = [];
 
     /// <summary>[labels]: their changes.</summary>

@@ -97,7 +97,9 @@ public sealed class VariantScorer
         EncodedAllele reference = Encode(window.Reference), alternative = Encode(window.Alternative);
         int room = (_model.MaxTokens ?? int.MaxValue) - 2;
         if (TokenDifference.Between(reference.Tokens, alternative.Tokens).Prefix >= room)
-            return new PendingVariant(new VariantScore(variant, VariantStatus.Unseen, $"it lies past the {_model.MaxTokens} tokens that the model takes: a smaller window has it nearer to the beginning"));
+            return new PendingVariant(
+                new VariantScore(variant, VariantStatus.Unseen,
+                    $"it lies past the {_model.MaxTokens} tokens that the model takes: a smaller window has it nearer to the beginning"));
         var pending = new PendingVariant(new VariantScore(variant, VariantStatus.Scored, "")
         {
             Normalized = window.Normalized,
@@ -113,7 +115,8 @@ public sealed class VariantScorer
 
     /// <summary>Asks of one strand what is wanted.</summary>
     private void Ask(
-        PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference, List<int> seenAlternative)
+        PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference,
+        List<int> seenAlternative)
     {
         PendingVariant.Strand strand = pending.AddStrand();
         if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer.MaskId!.Value);

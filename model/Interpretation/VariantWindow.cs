@@ -23,7 +23,9 @@ internal readonly struct VariantWindow
     /// <summary>The variant in the form that all its spellings have; null where it cannot be scored.</summary>
     public Variant? Normalized { get; }
 
-    /// <summary>The genome's bases: A, C, G, T, and N for all that is not known exactly. Where the reference allele is, its own bases.</summary>
+    /// <summary>
+    /// The genome's bases: A, C, G, T, and N for all that is not known exactly. Where the reference allele is, its own bases.
+    /// </summary>
     public byte[] Reference { get; }
 
     /// <summary>The same with the alternative allele.</summary>
@@ -38,14 +40,18 @@ internal readonly struct VariantWindow
         if (Fault(variant.Alternative) is { } fault) return fault;
         byte[] written = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
         byte[] reference = written, alternative = Encoding.ASCII.GetBytes(variant.Alternative.ToUpperInvariant());
-        if (reference.AsSpan().SequenceEqual(alternative)) return new(VariantStatus.NoAlternative, "both alleles are the same: nothing changes");
+        if (reference.AsSpan().SequenceEqual(alternative))
+            return new(VariantStatus.NoAlternative, "both alleles are the same: nothing changes");
         int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
         if (!AreBases(alternative)) return NotBases("allele", variant.Alternative);
         if (!AreBases(reference)) return NotBases("reference allele", variant.Reference);
         if (!genome.TryGetLength(variant.Chromosome, out int length)) return UnknownChromosome(variant.Chromosome, genome);
         long start = variant.Position - 1;
         if (start < 0 || start > length - written.Length)
-            return new(VariantStatus.OutOfRange, $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at {variant.Position} to {start + written.Length}");
+            return new(
+                VariantStatus.OutOfRange,
+                $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at "
+                + $"{variant.Position} to {start + written.Length}");
         if (!genome.Matches(variant.Chromosome, (int)start, written))
             return Mismatch(variant, Bases(genome, variant.Chromosome, (int)start, written.Length));
         var normalized = NormalizedVariant.Of(variant.Chromosome, (int)start + trimmed, reference, alternative, genome);
@@ -54,7 +60,9 @@ internal readonly struct VariantWindow
         return Cut(variant, normalized, length, width, genome);
     }
 
-    /// <summary>The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.</summary>
+    /// <summary>
+    /// The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.
+    /// </summary>
     private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, int length, int width, Genome genome)
     {
         int at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After;
@@ -72,7 +80,8 @@ internal readonly struct VariantWindow
 
     private static VariantWindow Mismatch(Variant variant, string found) => new(
         VariantStatus.ReferenceMismatch,
-        $"the reference allele is {Show(variant.Reference)}, the genome has {Show(found)} at {Show(variant.Chromosome)}:{variant.Position}");
+        $"the reference allele is {Show(variant.Reference)}, the genome has {Show(found)} "
+        + $"at {Show(variant.Chromosome)}:{variant.Position}");
 
     private static string Bases(Genome genome, string chromosome, int start, int count)
     {
@@ -87,7 +96,8 @@ internal readonly struct VariantWindow
         "*" => new(VariantStatus.SpanningDeletion, "the allele * stands for a deletion on another line"),
         "." => new(VariantStatus.NoAlternative, "there is no alternative allele"),
         _ when allele[0] == '<' => new(VariantStatus.Symbolic, $"the allele {Show(allele)} is symbolic: its bases are not given"),
-        _ when allele.AsSpan().ContainsAny('[', ']') || allele[0] == '.' || allele[^1] == '.' => new(VariantStatus.Breakend, $"the allele {Show(allele)} is a breakend"),
+        _ when allele.AsSpan().ContainsAny('[', ']') || allele[0] == '.' || allele[^1] == '.' =>
+            new(VariantStatus.Breakend, $"the allele {Show(allele)} is a breakend"),
         _ => null,
     };
 
@@ -96,8 +106,10 @@ internal readonly struct VariantWindow
 
     private static VariantWindow UnknownChromosome(string name, Genome genome) => new(
         VariantStatus.UnknownChromosome,
-        genome.TryGetOtherName(name, out string? other) ? $"the genome has no '{Show(name)}', but '{Show(other)}': the names of chromosomes have to agree"
-        : $"the genome has no '{Show(name)}'; it has {string.Join(", ", genome.Names.Take(5).Select(Show))}{(genome.Names.Count > 5 ? ", …" : "")}");
+        genome.TryGetOtherName(name, out string? other)
+        ? $"the genome has no '{Show(name)}', but '{Show(other)}': the names of chromosomes have to agree"
+        : $"the genome has no '{Show(name)}'; it has "
+        + $"{string.Join(", ", genome.Names.Take(5).Select(Show))}{(genome.Names.Count > 5 ? ", …" : "")}");
 
     private static bool AreBases(ReadOnlySpan<byte> allele) => !allele.ContainsAnyExcept(Substitutions.Bases);
 

@@ -1,6 +1,8 @@
 namespace Dnabert2.Metrics;
 
-/// <summary>How often each class was predicted as each: what accuracy, F1 and the correlation coefficient of Matthews are made of.</summary>
+/// <summary>
+/// How often each class was predicted as each: what accuracy, F1 and the correlation coefficient of Matthews are made of.
+/// </summary>
 public sealed class ConfusionMatrix
 {
     private readonly long[] _counts;
@@ -45,7 +47,9 @@ public sealed class ConfusionMatrix
         }
     }
 
-    /// <summary>The mean F1 of the classes that occur, as true or as predicted ones (scikit-learn's <c>f1_score(average='macro')</c>).</summary>
+    /// <summary>
+    /// The mean F1 of the classes that occur, as true or as predicted ones (scikit-learn's <c>f1_score(average='macro')</c>).
+    /// </summary>
     public double MacroF1
     {
         get

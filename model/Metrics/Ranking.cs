@@ -5,7 +5,9 @@ namespace Dnabert2.Metrics;
 /// <param name="Y">True positive rate, or precision.</param>
 public readonly record struct CurvePoint(double X, double Y);
 
-/// <summary>How well scores rank positive rows above negative ones, over all thresholds. Rows of equal scores cross a threshold together.</summary>
+/// <summary>
+/// How well scores rank positive rows above negative ones, over all thresholds. Rows of equal scores cross a threshold together.
+/// </summary>
 public sealed class Ranking
 {
     private readonly long[] _positives, _negatives;
@@ -72,7 +74,8 @@ public sealed class Ranking
     {
         if (Positives == 0 || Negatives == 0) return [];
         var points = new CurvePoint[_positives.Length];
-        for (int i = 0; i < points.Length; i++) points[i] = new CurvePoint((double)_negatives[i] / Negatives, (double)_positives[i] / Positives);
+        for (int i = 0; i < points.Length; i++)
+            points[i] = new CurvePoint((double)_negatives[i] / Negatives, (double)_positives[i] / Positives);
         return points;
     }
 
@@ -82,7 +85,8 @@ public sealed class Ranking
         if (Positives == 0) return [];
         var points = new CurvePoint[_positives.Length - 1];
         for (int i = 0; i < points.Length; i++)
-            points[i] = new CurvePoint((double)_positives[i + 1] / Positives, (double)_positives[i + 1] / (_positives[i + 1] + _negatives[i + 1]));
+            points[i] = new CurvePoint(
+                (double)_positives[i + 1] / Positives, (double)_positives[i + 1] / (_positives[i + 1] + _negatives[i + 1]));
         return points;
     }
 }

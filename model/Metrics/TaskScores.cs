@@ -36,7 +36,9 @@ public sealed class TaskScores
         _ => OfNumbers,
     };
 
-    /// <summary>Measures predictions. A class of a multi-label task is predicted where its output is above 0, a probability of one half.</summary>
+    /// <summary>
+    /// Measures predictions. A class of a multi-label task is predicted where its output is above 0, a probability of one half.
+    /// </summary>
     /// <param name="kind">The kind of task.</param>
     /// <param name="targets">The true labels.</param>
     /// <param name="logits">The model's outputs, [rows, classes] or, in regression, [rows, 1].</param>
@@ -45,9 +47,11 @@ public sealed class TaskScores
     {
         ArgumentNullException.ThrowIfNull(targets);
         if (targets.Count == 0 || logits.Length == 0 || logits.Length % targets.Count != 0)
-            throw new ArgumentException($"{logits.Length} outputs for {targets.Count} rows: every row needs the same number, and there must be rows");
+            throw new ArgumentException(
+                $"{logits.Length} outputs for {targets.Count} rows: every row needs the same number, and there must be rows");
         for (int i = 0; i < logits.Length; i++)
-            if (!float.IsFinite(logits[i])) throw new ArgumentException($"row {i / (logits.Length / targets.Count)}: an output is {logits[i]}");
+            if (!float.IsFinite(logits[i]))
+                throw new ArgumentException($"row {i / (logits.Length / targets.Count)}: an output is {logits[i]}");
         var scores = new TaskScores(kind);
         int outputs = logits.Length / targets.Count;
         if (kind == TaskKind.Regression) scores.MeasureNumbers(targets, logits, outputs);

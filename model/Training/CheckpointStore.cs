@@ -49,8 +49,8 @@ internal sealed partial class CheckpointStore
     /// <param name="step">Its step.</param>
     /// <param name="fill">Writes its files into a folder, flushed.</param>
     /// <exception cref="IOException">
-    /// It cannot be written; the ones before it are as they were. Or its name cannot be written to the disk, which is said: it is there, but
-    /// may be lost if the power fails.
+    /// It cannot be written; the ones before it are as they were. Or its name cannot be written to the disk, which is said: it is there,
+    /// but may be lost if the power fails.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written; the ones before it are as they were.</exception>
     /// <exception cref="NotFiniteNumberException">A value is not finite: there is nothing to resume from in it.</exception>
@@ -126,7 +126,8 @@ internal sealed partial class CheckpointStore
             IOException => new IOException($"{final}: cannot be written: {e.Message}{room}", e),
             UnauthorizedAccessException => new UnauthorizedAccessException($"{final}: may not be written: {e.Message}{whole}", e),
             NotFiniteNumberException n => new NotFiniteNumberException(
-                $"{final}: is not written, since {e.Message}{whole}; begin a new run with a lower learning rate, a longer warm-up or clipped gradients",
+                $"{final}: is not written, since {e.Message}{whole}; begin a new run with a lower learning rate, a "
+                + "longer warm-up or clipped gradients",
                 n.OffendingNumber, e),
             _ => null,
         };

@@ -6,7 +6,8 @@ using Dnabert2.Files;
 namespace Dnabert2.Training;
 
 /// <summary>
-/// The checksums of a checkpoint: the file <c>SHA256SUMS</c> beside its others, written last, in the form that <c>sha256sum --check</c> reads.
+/// The checksums of a checkpoint: the file <c>SHA256SUMS</c> beside its others, written last, in the form that <c>sha256sum --check</c>
+/// reads.
 /// </summary>
 internal static class CheckpointSums
 {
@@ -42,7 +43,8 @@ internal static class CheckpointSums
         var written = new HashSet<string>(StringComparer.Ordinal);
         foreach ((int line, string? hash, string? file) in Read(folder))
         {
-            if (hash is null || file is null || !written.Add(file)) throw new InvalidDataException($"{path}: line {line} is not valid; {Remedy}");
+            if (hash is null || file is null || !written.Add(file))
+                throw new InvalidDataException($"{path}: line {line} is not valid; {Remedy}");
             string full = Path.Combine(folder, file), shown = Path.Combine(folder, Excerpt.Of(file));
             if (!File.Exists(full)) throw new InvalidDataException($"{shown} is missing; {Remedy}");
             if (FileHash.OfFile(full) != hash)
@@ -60,7 +62,8 @@ internal static class CheckpointSums
         {
             string line = lines[i];
             if (i == lines.Length - 1 && line.Length == 0) yield break;
-            bool isSum = line.Length > HashDigits + 2 && line.AsSpan(HashDigits, 2) is "  " && line.IndexOf('/', StringComparison.Ordinal) < 0
+            bool isSum = line.Length > HashDigits + 2 && line.AsSpan(HashDigits, 2) is "  "
+                && line.IndexOf('/', StringComparison.Ordinal) < 0
                 && !line.AsSpan(0, HashDigits).ContainsAnyExcept(LowerHex);
             yield return isSum ? (i + 1, line[..HashDigits], line[(HashDigits + 2)..]) : (i + 1, null, null);
         }

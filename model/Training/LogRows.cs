@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Dnabert2.Training;
 
 /// <summary>
-/// Reads the losses back from the log of a run. A log grows where it is, so that its last row may be half of one: what is no row is passed over.
+/// Reads the losses back from the log of a run. A log grows where it is, so that its last row may be half of one: what is no row is passed
+/// over.
 /// </summary>
 internal static class LogRows
 {
@@ -45,7 +46,8 @@ internal static class LogRows
             string[] fields = text.ToString().Split(',');
             if (fields.Length <= column || (of is not null && fields[1] != of)) return;
             if (int.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture, out int step)
-                && double.TryParse(fields[column], NumberStyles.Float, CultureInfo.InvariantCulture, out double loss) && Math.Abs(loss) <= LargestLoss)
+                && double.TryParse(fields[column], NumberStyles.Float, CultureInfo.InvariantCulture, out double loss)
+                && Math.Abs(loss) <= LargestLoss)
                 losses.Add((step, loss));
         }
     }

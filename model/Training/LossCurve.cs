@@ -17,7 +17,8 @@ internal static class LossCurve
     /// <param name="unit">What the loss is counted in.</param>
     /// <param name="held">The name of what is evaluated on.</param>
     /// <param name="disk">Where to; null: the disks of this machine.</param>
-    public static void Draw(string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out",
+    public static void Draw(
+        string folder, int column = 5, string row = "all", string unit = "nats a masked token", string held = "held out",
         FileOperations? disk = null)
     {
         List<(double Step, double Loss)> training = Thin(LogRows.Losses(Path.Combine(folder, RunLog.TrainFile), 1, of: null));
@@ -26,7 +27,8 @@ internal static class LossCurve
     }
 
     internal static string Draw(
-        List<(double Step, double Loss)> training, List<(double Step, double Loss)> heldOut, string unit = "nats a masked token", string held = "held out")
+        List<(double Step, double Loss)> training, List<(double Step, double Loss)> heldOut, string unit = "nats a masked token",
+        string held = "held out")
     {
         (double Step, double Loss)[] all = [.. training, .. heldOut];
         double lastStep = all.Length == 0 ? 1 : Math.Max(1, all.Max(p => p.Step));

@@ -72,6 +72,7 @@ public static class ModelFolder
         JsonObject json = JsonNode.Parse(Config(model.Config))!.AsObject();
         json["architectures"] = new JsonArray(
             model.Classifier is not null ? "BertForSequenceClassification" : model.MlmHead is not null ? "BertForMaskedLM" : "BertModel");
-        return model.Origin?.Config(json, model.Classifier is null ? null : model.Config.NumLabels, dtype == DType.BF16 ? "bfloat16" : "float32") ?? json;
+        return model.Origin?.Config(
+            json, model.Classifier is null ? null : model.Config.NumLabels, dtype == DType.BF16 ? "bfloat16" : "float32") ?? json;
     }
 }

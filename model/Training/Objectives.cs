@@ -46,7 +46,8 @@ public static class Objectives
     /// <param name="scale">[1], the factor of the gradient: one over the number of sequences of the whole step.</param>
     /// <param name="weights">[sequences], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences].</returns>
-    public static Variable Classification(Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
+    public static Variable Classification(
+        Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
         CrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), labels, scale, weights);
 
     /// <summary>The loss of a multi-label classifier: the binary cross-entropy of each label of each sequence.</summary>
@@ -57,7 +58,8 @@ public static class Objectives
     /// <param name="scale">[1], the factor of the gradient: one over the number of labels of all sequences of the whole step.</param>
     /// <param name="weights">[sequences, labels], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, labels].</returns>
-    public static Variable MultiLabel(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
+    public static Variable MultiLabel(
+        Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
         BinaryCrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
 
     /// <summary>The loss of a regression: the squared error of each sequence.</summary>
@@ -68,6 +70,7 @@ public static class Objectives
     /// <param name="scale">[1], the factor of the gradient: one over the number of sequences of the whole step.</param>
     /// <param name="weights">[sequences, values], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, values].</returns>
-    public static Variable Regression(Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
+    public static Variable Regression(
+        Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
         SquaredError.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
 }

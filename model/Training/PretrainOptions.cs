@@ -19,7 +19,9 @@ public sealed record PretrainOptions
     /// <summary>Sequences of a step, from 1 to 1,048,576.</summary>
     public int GlobalBatch { get; init; } = 4096;
 
-    /// <summary>The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.</summary>
+    /// <summary>
+    /// The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.
+    /// </summary>
     public int MicroBatchTokens { get; init; } = 4096;
 
     /// <summary>The highest learning rate, from 0 to 1e9.</summary>

@@ -50,7 +50,8 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// The corpus was made with another tokenizer, or the checkpoint is damaged or of another architecture, start, corpus or recipe.
     /// </exception>
     /// <exception cref="IOException">
-    /// The folder holds a run that is not to be resumed, or what is not of a run, or is in use by another process (<see cref="RunFolder.Claim"/>).
+    /// The folder holds a run that is not to be resumed, or what is not of a run, or is in use by another process
+    /// (<see cref="RunFolder.Claim"/>).
     /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
     public Pretrainer(
@@ -59,7 +60,9 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     {
     }
 
-    /// <summary>Prepares a run in a folder that was taken for it before the corpus was built; it goes on from the last checkpoint there.</summary>
+    /// <summary>
+    /// Prepares a run in a folder that was taken for it before the corpus was built; it goes on from the last checkpoint there.
+    /// </summary>
     /// <param name="model">As above.</param>
     /// <param name="corpus">As above.</param>
     /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
@@ -100,7 +103,8 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// <summary>What such a run makes in its folder.</summary>
     public static RunKind Kind { get; } = new(
         "pre-training",
-        [CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.Pretraining.EventsFile, LossCurve.FileName, OptionsFile, RunStart.FileName],
+        [CheckpointStore.FolderName, RunLog.TrainFile, RunLog.EvaluationFile, LogLayout.Pretraining.EventsFile, LossCurve.FileName,
+            OptionsFile, RunStart.FileName],
         folder => CheckpointStore.IsIn(folder, RunIdentity.Pretraining) || RunLog.IsIn(folder, LogLayout.Pretraining),
         folder => new CheckpointStore(folder).Steps.Length > 0);
 
@@ -130,8 +134,8 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// <param name="cancellation">Ends the run after the step at work, with a checkpoint.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the checkpoint is written.</exception>
     /// <exception cref="NotFiniteNumberException">
-    /// Loss or gradients were not finite <see cref="PretrainOptions.MaxNonFinite"/> times in a row; the message names the samples. Or weights
-    /// or moments are not finite: no checkpoint is written of them, and the message names the tensor.
+    /// Loss or gradients were not finite <see cref="PretrainOptions.MaxNonFinite"/> times in a row; the message names the samples. Or
+    /// weights or moments are not finite: no checkpoint is written of them, and the message names the tensor.
     /// </exception>
     /// <exception cref="IOException">A file cannot be written, or the disk is full; earlier checkpoints are left as they were.</exception>
     public PretrainResult Run(IProgress<PretrainProgress>? progress = null, CancellationToken cancellation = default)

@@ -34,7 +34,9 @@ public sealed class RunFolder : IDisposable
     /// <param name="path">The folder.</param>
     /// <param name="kind">What is to run in it.</param>
     /// <param name="resume">Whether to go on with the run that it holds, where there is one.</param>
-    /// <param name="inputs">Files, and folders of files, that the run reads; none of them may lie where it writes, or be the folder.</param>
+    /// <param name="inputs">
+    /// Files, and folders of files, that the run reads; none of them may lie where it writes, or be the folder.
+    /// </param>
     /// <exception cref="IOException">
     /// The folder holds something that is not the run's under a name that the run would write, or a run that is not to be resumed; an input
     /// lies there; another process runs in it; it cannot be made. Nothing was changed.
@@ -109,7 +111,8 @@ public sealed class RunFolder : IDisposable
     {
         if (File.Exists(path)) return "is a file; name a folder";
         if (!Directory.Exists(path)) return null;
-        if (Written(path, kind, inputs) is { } input) return $"{input}: this is the input, and the run would write there; name another folder";
+        if (Written(path, kind, inputs) is { } input)
+            return $"{input}: this is the input, and the run would write there; name another folder";
         IReadOnlyList<string>? own = ReadMarker(path, marker, kind) ?? (kind.IsOlder(path) ? kind.Names : null);
         foreach (string entry in Directory.EnumerateFileSystemEntries(path))
         {
@@ -149,7 +152,8 @@ public sealed class RunFolder : IDisposable
     {
         while (true)
         {
-            FileStream marker = Open(path, () => new FileStream(MarkerOf(path), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1));
+            FileStream marker =
+                Open(path, () => new FileStream(MarkerOf(path), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1));
             if (!marker.CanSeek)
             {
                 marker.Dispose();

@@ -24,10 +24,15 @@ public sealed class RunKind
     /// <summary>The files and folders it makes in its folder; a star stands for any letters.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Whether nothing but the run may be in its folder, and the marker goes as soon as there is something to lose: what was made speaks for itself.</summary>
+    /// <summary>
+    /// Whether nothing but the run may be in its folder, and the marker goes as soon as there is something to lose: what was made speaks
+    /// for itself.
+    /// </summary>
     internal bool IsWhole { get; init; }
 
-    /// <summary>Whether a name is that of what becomes one of the files of the run, or of what such a file replaces (see <see cref="ResultFiles"/>).</summary>
+    /// <summary>
+    /// Whether a name is that of what becomes one of the files of the run, or of what such a file replaces (see <see cref="ResultFiles"/>).
+    /// </summary>
     internal bool IsLeftover(string name) => Matches(_leftovers, name);
 
     internal bool IsOlder(string folder) => _isOlder(folder);

@@ -7,8 +7,8 @@ using Dnabert2.Folders;
 namespace Dnabert2.Training;
 
 /// <summary>
-/// The file <c>start.json</c> of a pre-training: which model it began with, by content. A resumed run has its weights from a checkpoint, and
-/// would otherwise go on with a model that is not the one it was told.
+/// The file <c>start.json</c> of a pre-training: which model it began with, by content. A resumed run has its weights from a checkpoint,
+/// and would otherwise go on with a model that is not the one it was told.
 /// </summary>
 internal static class RunStart
 {
@@ -29,7 +29,8 @@ internal static class RunStart
         string before = JsonFields.Read(path, Remedy, json => json.Text(Weights));
         if (before != now)
             throw new InvalidDataException(
-                $"{path}: the run was begun with {(before == New ? "new weights, not" : "other weights than")} those of {start.Folder}; resume with the same model, " +
+                $"{path}: the run was begun with {(before == New ? "new weights, not" : "other weights than")} those of " +
+                $"{start.Folder}; resume with the same model, " +
                 "or begin a new run in another folder");
     }
 }

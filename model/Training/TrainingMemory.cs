@@ -38,7 +38,8 @@ public sealed class TrainingMemory
     public TrainingMemory(Dnabert2Config config, DType activations, bool recompute)
     {
         ArgumentNullException.ThrowIfNull(config);
-        (int h, int i, _layers, _size, _recompute) = (config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, activations.Size(), recompute);
+        (int h, int i, _layers, _size, _recompute) =
+            (config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, activations.Size(), recompute);
         _hidden = h;
         _embedding = [Token("ids", 1, true), Token("embedding", h), Token("sum of embeddings", h), Token("its statistics", 2, true)];
         _attention =
@@ -53,7 +54,8 @@ public sealed class TrainingMemory
         ];
         _head =
         [
-            Target("rows", 1, true), Target("labels", 1, true), Target("masked tokens", h), Target("activated", h), Target("transformed", h),
+            Target("rows", 1, true), Target("labels", 1, true), Target("masked tokens", h), Target("activated", h),
+            Target("transformed", h),
             Target("normalised", h), Target("its statistics", 2, true), Target("logits", config.VocabSize), Target("losses", 1, true),
         ];
         _gradients = [Target("normalised", h), Target("masked tokens", h), Token("encoder's result", h)];
@@ -92,7 +94,9 @@ public sealed class TrainingMemory
         return (Activations(0, Many, targets) + Gradients(Many, targets)) / (double)Many;
     }
 
-    /// <summary>Bytes that belong to a parameter: value, gradient and two moments, and where activations are narrower a rounded copy.</summary>
+    /// <summary>
+    /// Bytes that belong to a parameter: value, gradient and two moments, and where activations are narrower a rounded copy.
+    /// </summary>
     public int BytesPerParameter => 16 + (_size < 4 ? _size : 0);
 
     private static PassTensor Token(string name, int width, bool isF32 = false) => new(name, PassRows.Tokens, width, isF32);
@@ -104,7 +108,8 @@ public sealed class TrainingMemory
     private long Sum(PassTensor[] tensors, int tokens, int targets)
     {
         long bytes = 0;
-        foreach (PassTensor t in tensors) bytes += Align((long)(t.Rows == PassRows.Tokens ? tokens : targets) * t.Width * (t.IsF32 ? sizeof(float) : _size));
+        foreach (PassTensor t in tensors)
+            bytes += Align((long)(t.Rows == PassRows.Tokens ? tokens : targets) * t.Width * (t.IsF32 ? sizeof(float) : _size));
         return bytes;
     }
 }

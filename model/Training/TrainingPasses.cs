@@ -9,7 +9,9 @@ namespace Dnabert2.Training;
 /// <summary>What a model is trained for: the targets of a micro-batch, and the losses. It only launches operations.</summary>
 internal interface IObjective
 {
-    /// <summary>Uploads the targets of a micro-batch by <see cref="TrainingPasses.Upload{T}"/>, padded to the shapes of its batch.</summary>
+    /// <summary>
+    /// Uploads the targets of a micro-batch by <see cref="TrainingPasses.Upload{T}"/>, padded to the shapes of its batch.
+    /// </summary>
     /// <returns>The rows that the loss looks at.</returns>
     int Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch);
 
@@ -159,7 +161,8 @@ internal sealed class TrainingPasses : IDisposable
     private DeviceMemoryException Explain(DeviceMemoryException fault, int[] ids, int[] lengths)
     {
         _graphs.Dispose();
-        return BatchMemory.Explain(fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
+        return BatchMemory.Explain(
+            fault, ids.Length, lengths, [_activations, _gradients], nameof(PretrainOptions.MicroBatchTokens), sequences =>
         {
             using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
             Tape = Tape.ForTraining(activations, gradients, _recompute);

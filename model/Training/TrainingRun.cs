@@ -56,8 +56,8 @@ internal readonly record struct CompletedStep(
     StepResult Result, double LearningRate, double Seconds, double? EvaluationLoss = null, bool IsBest = false, string? Checkpoint = null);
 
 /// <summary>
-/// The loop of pre-training and fine-tuning: steps, evaluations and checkpoints, logged in the run's folder. A run that was interrupted goes
-/// on from its last checkpoint to the same weights, bit for bit, on the same machine.
+/// The loop of pre-training and fine-tuning: steps, evaluations and checkpoints, logged in the run's folder. A run that was interrupted
+/// goes on from its last checkpoint to the same weights, bit for bit, on the same machine.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
@@ -89,7 +89,8 @@ internal sealed class TrainingRun : IDisposable
     private List<(string Name, Tensor Tensor)> Moments => TensorFile.Moments(_step.Model.Parameters, _step.Optimizer);
 
     private bool IsStopped =>
-        _plan.Patience is { } patience && State.Step % _plan.EvaluateEvery == 0 && (State.Step - State.BestStep) / _plan.EvaluateEvery >= patience;
+        _plan.Patience is { } patience && State.Step % _plan.EvaluateEvery == 0
+            && (State.Step - State.BestStep) / _plan.EvaluateEvery >= patience;
 
     /// <summary>Trains to the last step, or until the loss has not fallen for as long as the plan bears.</summary>
     /// <param name="report">Called after each step, on this thread.</param>

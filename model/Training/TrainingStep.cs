@@ -139,7 +139,8 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         Upload([.. Enumerable.Range(0, masked)], new int[masked], 0);
     }
 
-    Variable IObjective.Losses(Tape tape, in Batch batch) => Objectives.MaskedLanguageModel(Model, tape, batch, _rows, _labels, _gradientScale);
+    Variable IObjective.Losses(Tape tape, in Batch batch) =>
+        Objectives.MaskedLanguageModel(Model, tape, batch, _rows, _labels, _gradientScale);
 
     /// <summary>The masked tokens, and as many others without a label as the backend wants; a row comes at most once.</summary>
     private void Pad(MicroBatch part, int tokens)
@@ -164,7 +165,8 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
 
     private void Upload(ReadOnlySpan<int> rows, ReadOnlySpan<int> labels, float scale)
     {
-        (_rows, _labels) = (_passes.Upload(rows, DType.I32, new Shape(rows.Length)), _passes.Upload(labels, DType.I32, new Shape(labels.Length)));
+        (_rows, _labels) = (
+            _passes.Upload(rows, DType.I32, new Shape(rows.Length)), _passes.Upload(labels, DType.I32, new Shape(labels.Length)));
         _gradientScale = _passes.Tape.Number(scale);
     }
 }

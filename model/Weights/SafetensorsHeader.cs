@@ -6,9 +6,10 @@ namespace Dnabert2.Weights;
 
 /// <summary>
 /// Reads the header of a safetensors file: eight bytes of length, then JSON (source: huggingface/safetensors, README and tensor.rs, 0.8).
-/// Refused are: a header beyond 100 MB or the file's end, more than 131,072 tensors or as many metadata, anything but UTF-8 and strict JSON, names that appear twice, unknown types and
-/// fields, a byte range that differs from type times shape, and ranges that overlap, leave holes, or do not cover the file to its last
-/// byte. The format does not ask for alignment, and neither does this reader: values are copied, never used in place.
+/// Refused are: a header beyond 100 MB or the file's end, more than 131,072 tensors or as many metadata, anything but UTF-8 and strict
+/// JSON, names that appear twice, unknown types and fields, a byte range that differs from type times shape, and ranges that overlap, leave
+/// holes, or do not cover the file to its last byte. The format does not ask for alignment, and neither does this reader: values are
+/// copied, never used in place.
 /// </summary>
 internal static class SafetensorsHeader
 {
@@ -138,7 +139,8 @@ internal static class SafetensorsHeader
         {
             (string name, WeightType type, long[] extents, long begin, long end) = tensor;
             if (end > dataLength)
-                throw Wrong(file, name, $"ends at byte {end} of the data, but there are {dataLength}: the file is truncated, fetch it again");
+                throw Wrong(
+                    file, name, $"ends at byte {end} of the data, but there are {dataLength}: the file is truncated, fetch it again");
             if (begin < expected) throw Wrong(file, name, $"begins at byte {begin} of the data, within the tensor before it");
             if (begin > expected) throw Wrong(file, name, $"begins at byte {begin} of the data and leaves a hole from byte {expected}");
             if (!WeightTable.TryCount(extents, out long count) || (Int128)count * type.Bits() != (Int128)(end - begin) * 8)

@@ -107,7 +107,9 @@ internal sealed class StateDict(PositionedFile file, Dictionary<string, long> pl
         _entries.Add(entry);
         if (_views.Add((entry.View!, entry.Count))) _bytes += entry.ByteCount;
         if (_bytes > Math.Max(FreeBytes, MaxGrowth * file.Length))
-            throw file.Invalid($"has tensors that overlap: together they are more than {MaxGrowth} times the file; call contiguous() on them before saving");
+            throw file.Invalid(
+                $"has tensors that overlap: together they are more than {MaxGrowth} times the file; call "
+                + "contiguous() on them before saving");
     }
 
     private WeightEntry Entry(string name, TorchTensor tensor)

@@ -37,7 +37,8 @@ internal static class TorchFile
             if (!zip.TryLocate($"{root}data/{key}", out at, out length))
                 throw file.Invalid($"lacks the storage {PositionedFile.Quote(key)} that its pickle names");
             if (length != storage.TotalBytes)
-                throw file.Invalid($"has {length} bytes for the storage {PositionedFile.Quote(key)}, which should have {storage.TotalBytes}");
+                throw file.Invalid(
+                    $"has {length} bytes for the storage {PositionedFile.Quote(key)}, which should have {storage.TotalBytes}");
             places.Add(key, at);
         }
         RefuseOverlaps(file, objects, places);

@@ -54,7 +54,8 @@ internal ref struct ViewReader
         long bytes = entry.View!.Reach() * (entry.Type.Bits() / 8);
         if (bytes > Math.Min(Array.MaxLength, Math.Max(FreeSpan, entry.ByteCount * MaxDilution)))
             throw file.Invalid(
-                $"tensor {PositionedFile.Quote(entry.Name)} takes {entry.ByteCount} bytes out of {bytes}; call contiguous() on it before saving");
+                $"tensor {PositionedFile.Quote(entry.Name)} takes {entry.ByteCount} bytes out of {bytes}; call "
+                + "contiguous() on it before saving");
         return file.Read(entry.View.Offset, (int)bytes);
     }
 

@@ -38,7 +38,8 @@ public sealed class WeightFile : IDisposable
         foreach (WeightEntry entry in table.Entries)
         {
             if (entry.Name.Length > WeightTable.MaxNameChars)
-                throw file.Invalid($"holds a tensor called {PositionedFile.Quote(entry.Name)} of more than {WeightTable.MaxNameChars} characters");
+                throw file.Invalid(
+                    $"holds a tensor called {PositionedFile.Quote(entry.Name)} of more than {WeightTable.MaxNameChars} characters");
             if (entry.Name.Length == 0 || entry.Name == SafetensorsHeader.MetadataKey)
                 throw file.Invalid($"holds a tensor called {PositionedFile.Quote(entry.Name)}, which is no name for a tensor");
             if (!_byName.TryAdd(entry.Name, entry)) throw file.Invalid($"holds two tensors called {PositionedFile.Quote(entry.Name)}");
@@ -109,8 +110,8 @@ public sealed class WeightFile : IDisposable
     }
 
     /// <summary>
-    /// Hands out a tensor's values, row by row and converted to fp32 as <see cref="Read(WeightEntry, Span{float})"/> does, in pieces: however
-    /// large it is, little memory is taken, but for a view with strides.
+    /// Hands out a tensor's values, row by row and converted to fp32 as <see cref="Read(WeightEntry, Span{float})"/> does, in pieces:
+    /// however large it is, little memory is taken, but for a view with strides.
     /// </summary>
     /// <param name="entry">An entry of this file.</param>
     /// <param name="use">Gets the pieces, one after the other, each valid during the call; none of an empty tensor.</param>
@@ -174,14 +175,16 @@ public sealed class WeightFile : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void SaveAsSafetensors(string path, DType? dtype = null, ResultFiles? result = null, CancellationToken cancellation = default)
     {
-        if (dtype is not (null or DType.F32 or DType.BF16)) throw new ArgumentException($"numbers are written as F32 or BF16, not as {dtype}");
+        if (dtype is not (null or DType.F32 or DType.BF16))
+            throw new ArgumentException($"numbers are written as F32 or BF16, not as {dtype}");
         var metadata = new Dictionary<string, string>(_table.Metadata);
         foreach (WeightEntry entry in Entries)
             if (entry.TiedTo is { } first) metadata[entry.Name] = first.Name;
         List<WeightEntry> kept = [.. Entries.Where(e => e.TiedTo is null)];
         if (SafetensorsWriter.Header(kept, metadata).Length > SafetensorsHeader.MaxBytes)
             throw _file.Invalid("has names or metadata too long for a safetensors header");
-        using var writer = new SafetensorsWriter(path, kept.Select(e => Converts(e, dtype) ? new WeightEntry(e.Name, dtype!.Value, e.Shape!.Value) : e), metadata, result);
+        using var writer = new SafetensorsWriter(
+            path, kept.Select(e => Converts(e, dtype) ? new WeightEntry(e.Name, dtype!.Value, e.Shape!.Value) : e), metadata, result);
         byte[] converted = [];
         foreach (WeightEntry entry in kept)
         {

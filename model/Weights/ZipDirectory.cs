@@ -6,8 +6,8 @@ namespace Dnabert2.Weights;
 
 /// <summary>
 /// The table of contents of a zip archive (source: PKWARE APPNOTE 6.3, zip64 included), read for one thing the BCL's reader does not
-/// tell: at which byte of the file an entry's data begin, so that they can be read in place. Only stored entries can be located; that is how
-/// PyTorch writes, and nothing is ever inflated. Checksums are not computed, as the reference does not by default.
+/// tell: at which byte of the file an entry's data begin, so that they can be read in place. Only stored entries can be located; that is
+/// how PyTorch writes, and nothing is ever inflated. Checksums are not computed, as the reference does not by default.
 /// </summary>
 internal sealed class ZipDirectory
 {

@@ -9,8 +9,8 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 /// <remarks>
 /// Understood are the BPE model, added tokens, the Whitespace pre-tokenizer and template post-processing. A file that asks for
-/// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for. Truncation and padding are
-/// no part of the tokenization but of calls of other programs, and are neither applied nor written again.
+/// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for. Truncation and padding
+/// are no part of the tokenization but of calls of other programs, and are neither applied nor written again.
 /// </remarks>
 public sealed partial class BpeTokenizer
 {
@@ -50,14 +50,18 @@ public sealed partial class BpeTokenizer
     public int? MaskId => FindId("[MASK]");
 
     /// <summary>Reads a <c>tokenizer.json</c>.</summary>
-    /// <exception cref="InvalidDataException">The content is malformed or asks for something unsupported; the message names file and place.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The content is malformed or asks for something unsupported; the message names file and place.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static BpeTokenizer Load(string path) => Parse(RegularFile.Read(path, TokenizerJsonReader.MaxBytes), path);
 
     /// <summary>Reads the content of a <c>tokenizer.json</c>.</summary>
     /// <param name="utf8">The content.</param>
     /// <param name="name">What messages call it.</param>
-    /// <exception cref="InvalidDataException">The content is malformed or asks for something unsupported; the message names file and place.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The content is malformed or asks for something unsupported; the message names file and place.
+    /// </exception>
     public static BpeTokenizer Parse(ReadOnlyMemory<byte> utf8, string name) => new(TokenizerJsonReader.Read(utf8, name));
 
     /// <summary>Whether another one is the same: both are written as the same <c>tokenizer.json</c>.</summary>

@@ -76,9 +76,11 @@ public sealed class BpeTrainer
     private BpeTokenizer Assemble(List<string> tokens, List<Merge> merges)
     {
         var model = new BpeModel([.. tokens], merges, IndexOf("[UNK]"));
-        var added = new AddedTokens([.. _options.SpecialTokens.Select((token, id) => new AddedToken(id, token, Special: true, Normalized: false))]);
+        var added =
+            new AddedTokens([.. _options.SpecialTokens.Select((token, id) => new AddedToken(id, token, Special: true, Normalized: false))]);
         int cls = IndexOf("[CLS]"), sep = IndexOf("[SEP]");
-        return new BpeTokenizer(new TokenizerParts(model, added, SplitsWords: true, cls >= 0 && sep >= 0 ? Template.ClsSep(cls, sep) : null));
+        return new BpeTokenizer(
+            new TokenizerParts(model, added, SplitsWords: true, cls >= 0 && sep >= 0 ? Template.ClsSep(cls, sep) : null));
 
         int IndexOf(string special) => tokens.IndexOf(special, 0, _options.SpecialTokens.Count);
     }

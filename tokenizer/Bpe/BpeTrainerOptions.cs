@@ -10,13 +10,14 @@ public sealed record BpeTrainerOptions
     public int MinimumCount { get; init; } = 1;
 
     /// <summary>
-    /// The longest token to make, in bases, at least 1. Hugging Face's <c>max_token_length</c> is one more than this: there a token must be shorter.
+    /// The longest token to make, in bases, at least 1. Hugging Face's <c>max_token_length</c> is one more than this: there a token must be
+    /// shorter.
     /// </summary>
     public int MaxTokenLength { get; init; } = int.MaxValue;
 
     /// <summary>
-    /// The tokens with the first ids, each of at most 256 characters and not of bases alone. [UNK] among them stands for unknown characters; with [CLS] and [SEP] the template
-    /// <c>[CLS] A [SEP]</c>, <c>[CLS] A [SEP] B:1 [SEP]:1</c> is written.
+    /// The tokens with the first ids, each of at most 256 characters and not of bases alone. [UNK] among them stands for unknown
+    /// characters; with [CLS] and [SEP] the template <c>[CLS] A [SEP]</c>, <c>[CLS] A [SEP] B:1 [SEP]:1</c> is written.
     /// </summary>
     public IReadOnlyList<string> SpecialTokens { get; init; } = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"];
 }

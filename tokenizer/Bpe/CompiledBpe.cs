@@ -73,7 +73,9 @@ internal sealed class CompiledBpe
         return true;
     }
 
-    /// <summary>Finds the tokens over the alphabet that encode to themselves, and the merge that makes each; the others never appear.</summary>
+    /// <summary>
+    /// Finds the tokens over the alphabet that encode to themselves, and the merge that makes each; the others never appear.
+    /// </summary>
     private static bool FindDerivations(BpeModel model, byte[] alphabet, out int[] tokens, out int[] derivations)
     {
         SearchValues<char> letters = SearchValues.Create(Array.ConvertAll(alphabet, b => (char)b));
@@ -197,7 +199,8 @@ internal sealed class CompiledBpe
             i++;
             // All ones where the token is forbidden after the one before it.
             int notFirst = (int)(forbidden[path[candidates->FirstBack].RowWord + candidates->FirstWord] << candidates->FirstShift) >> 31;
-            int notSecond = (int)(forbidden[path[candidates->SecondBack].RowWord + candidates->SecondWord] << candidates->SecondShift) >> 31;
+            int notSecond =
+                (int)(forbidden[path[candidates->SecondBack].RowWord + candidates->SecondWord] << candidates->SecondShift) >> 31;
             ulong first = candidates->First.Packed, second = candidates->Second.Packed, third = candidates->Third.Packed;
             ulong rest = second ^ ((second ^ third) & (ulong)(long)notSecond);
             *path = new EndingToken(first ^ ((first ^ rest) & (ulong)(long)notFirst));
@@ -208,7 +211,8 @@ internal sealed class CompiledBpe
     private unsafe EndingToken ChooseAmongMore(Candidate[] candidates, EndingToken* path)
     {
         foreach (Candidate candidate in candidates.AsSpan(0, candidates.Length - 1))
-            if ((_pairs.Bits[path[-candidate.Token.Length].RowWord + (candidate.Column >> 5)] >> candidate.Column & 1) == 0) return candidate.Token;
+            if ((_pairs.Bits[path[-candidate.Token.Length].RowWord + (candidate.Column >> 5)] >> candidate.Column & 1) == 0)
+                return candidate.Token;
         return candidates[^1].Token;
     }
 

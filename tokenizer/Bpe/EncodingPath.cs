@@ -67,7 +67,9 @@ internal struct EncodingPath(int margin, int capacity)
         return common;
     }
 
-    /// <summary>Takes out the tokens between two borders, each with its start, counted from the first border, in place of its row.</summary>
+    /// <summary>
+    /// Takes out the tokens between two borders, each with its start, counted from the first border, in place of its row.
+    /// </summary>
     public Span<EndingToken> Take(int from, int to)
     {
         // What later tokens look back at moves to the other half, so that the way back can be gathered in place.

@@ -43,7 +43,8 @@ internal readonly record struct JsonPlace(string File, string Path, JsonElement 
     public int Integer()
     {
         Expect(JsonValueKind.Number, "a number");
-        return Value.TryGetInt32(out int number) && number >= 0 ? number : throw Fault($"{Shown()} is not a whole number from 0 to {int.MaxValue}");
+        return Value.TryGetInt32(out int number) && number >= 0
+            ? number : throw Fault($"{Shown()} is not a whole number from 0 to {int.MaxValue}");
     }
 
     public bool Flag() => Value.ValueKind switch

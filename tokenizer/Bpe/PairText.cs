@@ -135,8 +135,10 @@ internal sealed class PairText
             _after.Write(block, after[i], places[i]);
         }
         _blocks[token] = block;
-        foreach ((int other, int count, int offset) in _before.Drain()) _queue.Push(new QueuedPair(count, (ushort)other, (ushort)token, offset));
-        foreach ((int other, int count, int offset) in _after.Drain()) _queue.Push(new QueuedPair(count, (ushort)token, (ushort)other, offset));
+        foreach ((int other, int count, int offset) in _before.Drain())
+            _queue.Push(new QueuedPair(count, (ushort)other, (ushort)token, offset));
+        foreach ((int other, int count, int offset) in _after.Drain())
+            _queue.Push(new QueuedPair(count, (ushort)token, (ushort)other, offset));
     }
 
     /// <summary>A neighbour as far as it may merge with a token of some length, else 0.</summary>

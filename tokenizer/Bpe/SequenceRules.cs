@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Dnabert2.Tokenizers;
 
-/// <summary>How the ASCII characters of a sequence are taken by the linear-time encoder, and which of them it leaves to the general one.</summary>
+/// <summary>
+/// How the ASCII characters of a sequence are taken by the linear-time encoder, and which of them it leaves to the general one.
+/// </summary>
 internal sealed class SequenceRules
 {
     private readonly bool _splitsWords;

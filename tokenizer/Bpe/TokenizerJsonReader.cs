@@ -96,12 +96,14 @@ internal static class TokenizerJsonReader
         {
             string both = place.Text();
             int space = both.IndexOf(' ');
-            if (space < 0 || both.IndexOf(' ', space + 1) >= 0) throw place.Fault($"{place.Shown()} is not two tokens with a space between them");
+            if (space < 0 || both.IndexOf(' ', space + 1) >= 0)
+                throw place.Fault($"{place.Shown()} is not two tokens with a space between them");
             (left, right) = (both[..space], both[(space + 1)..]);
         }
         return new Merge(Known(left), Known(right), Known(left + right));
 
-        int Known(string token) => ids.TryGetValue(token, out int id) ? id : throw place.Fault($"the token \"{token}\" is not in the vocabulary");
+        int Known(string token) =>
+            ids.TryGetValue(token, out int id) ? id : throw place.Fault($"the token \"{token}\" is not in the vocabulary");
     }
 
     private static AddedTokens ReadAddedTokens(JsonPlace? place, BpeModel model)
@@ -116,7 +118,8 @@ internal static class TokenizerJsonReader
             string content = item.Required("content").Text();
             int id = item.Required("id").Integer();
             if (content.Length == 0) throw item.Fault("the content is empty");
-            if (content.Length > AddedTokens.MaxLength) throw item.Fault($"the content has {content.Length} characters; at most {AddedTokens.MaxLength} are read");
+            if (content.Length > AddedTokens.MaxLength)
+                throw item.Fault($"the content has {content.Length} characters; at most {AddedTokens.MaxLength} are read");
             if (!seen.Add(content)) throw item.Fault($"the token \"{content}\" is added twice");
             int known = model.Id(content);
             int expected = known >= 0 ? known : next;
@@ -131,7 +134,8 @@ internal static class TokenizerJsonReader
     {
         if (place is not { IsNull: false } given) return false;
         JsonPlace type = given.Required("type");
-        if (type.Text() != "Whitespace") throw type.Fault($"the pre-tokenizer {type.Shown()} is not supported; \"Whitespace\" and null are");
+        if (type.Text() != "Whitespace")
+            throw type.Fault($"the pre-tokenizer {type.Shown()} is not supported; \"Whitespace\" and null are");
         given.RefuseOthers("type");
         return true;
     }

@@ -69,7 +69,8 @@ internal static class TokenizerJsonWriter
             json.WriteEndArray();
             json.WriteStartArray("tokens");
             foreach (int id in piece.Ids)
-                json.WriteStringValue(id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : beyond[id - parts.Model.Tokens.Length].Content);
+                json.WriteStringValue(
+                    id < parts.Model.Tokens.Length ? parts.Model.Tokens[id] : beyond[id - parts.Model.Tokens.Length].Content);
             json.WriteEndArray();
             json.WriteEndObject();
         }

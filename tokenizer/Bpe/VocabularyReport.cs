@@ -6,9 +6,12 @@ namespace Dnabert2.Tokenizers;
 /// <param name="MaxTokenLength">The length of its longest token in bases.</param>
 /// <param name="BasesPerToken">Known bases of the sample over the tokens they became.</param>
 /// <param name="RelativeFlops">The cost of the model on one sequence, over the cost with 4096 ids.</param>
-public sealed record VocabularyReportRow(int VocabularySize, double MeanTokenLength, int MaxTokenLength, double BasesPerToken, double RelativeFlops);
+public sealed record VocabularyReportRow(
+    int VocabularySize, double MeanTokenLength, int MaxTokenLength, double BasesPerToken, double RelativeFlops);
 
-/// <summary>Compares the sizes a vocabulary could have had, as figure 3 of the DNABERT-2 paper does (2^8 to 2^15), from one training.</summary>
+/// <summary>
+/// Compares the sizes a vocabulary could have had, as figure 3 of the DNABERT-2 paper does (2^8 to 2^15), from one training.
+/// </summary>
 public static class VocabularyReport
 {
     private const int ReferenceSize = 4096;
@@ -24,7 +27,9 @@ public static class VocabularyReport
     /// <param name="sequenceLength">The length of the sequence whose cost is compared, in bases.</param>
     /// <returns>A row for each size, in the order given. The costs are relative to 4096 ids, or to all ids where there are fewer.</returns>
     /// <exception cref="ArgumentException">A size is out of range, or the sample has no bases.</exception>
-    /// <exception cref="InvalidOperationException">The ids of the tokenizer do not follow its merges, so it has no smaller form.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The ids of the tokenizer do not follow its merges, so it has no smaller form.
+    /// </exception>
     public static IReadOnlyList<VocabularyReportRow> Measure(
         BpeTokenizer tokenizer, IReadOnlyList<int> sizes, IEnumerable<ReadOnlyMemory<byte>> sample, int sequenceLength = 500)
     {
@@ -38,7 +43,8 @@ public static class VocabularyReport
         var rows = new VocabularyReportRow[sizes.Count];
         for (int i = 0; i < rows.Length; i++)
         {
-            int[] lengths = [.. Enumerable.Range(0, sizes[i]).Where(id => !tokenizer.IsSpecial(id)).Select(id => tokenizer.Token(id).Length)];
+            int[] lengths =
+                [.. Enumerable.Range(0, sizes[i]).Where(id => !tokenizer.IsSpecial(id)).Select(id => tokenizer.Token(id).Length)];
             double cost = Flops(sizes[i], sequenceLength / ratios[i]);
             rows[i] = new VocabularyReportRow(sizes[i], lengths.Average(), lengths.Max(), ratios[i], cost / referenceCost);
         }

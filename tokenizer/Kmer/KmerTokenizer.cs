@@ -96,7 +96,8 @@ public sealed class KmerTokenizer
         foreach (char c in token)
         {
             int digit = Bases.IndexOf(c, StringComparison.Ordinal);
-            if (digit < 0 || token.Length != K) throw new ArgumentException($"\"{token}\" is neither a {K}-mer nor a special token", nameof(token));
+            if (digit < 0 || token.Length != K)
+                throw new ArgumentException($"\"{token}\" is neither a {K}-mer nor a special token", nameof(token));
             code = code << 2 | digit;
         }
         return token.Length == K ? FirstKmer + code : throw new ArgumentException("an empty token", nameof(token));

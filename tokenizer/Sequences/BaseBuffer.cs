@@ -152,13 +152,16 @@ internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptio
     }
 
     private InvalidDataException TooLong() => faults.Record(
-        $"the sequence is longer than {Math.Min(options.MaxRecordBases, System.Array.MaxLength)} bases", "Cut it into several records, or allow more (MaxRecordBases)");
+        $"the sequence is longer than {Math.Min(options.MaxRecordBases, System.Array.MaxLength)} bases",
+        "Cut it into several records, or allow more (MaxRecordBases)");
 
     private InvalidDataException KmersInFasta() => faults.Record(
         $"each word of {_words.Length} letters repeats all but one of those before: these are overlapping k-mers, as for DNABERT-1",
         "Give the sequence itself, the first k-mer and then the last letter of each; if it is a repeat in blocks, remove the blanks");
 
-    /// <summary>The error for blanks inside a sequence; with a word for what begins as k-mers, of which to remove the blanks would be wrong.</summary>
+    /// <summary>
+    /// The error for blanks inside a sequence; with a word for what begins as k-mers, of which to remove the blanks would be wrong.
+    /// </summary>
     private InvalidDataException Gap() => _words.Count <= 2 ? _gap! : faults.Record(
         $"the sequence begins with overlapping {_words.Length}-mers, and not all that follows goes on with them",
         "Give overlapping k-mers throughout, or the sequence itself: the first k-mer and then the last letter of each");

@@ -28,7 +28,8 @@ internal sealed class CsvParser : RecordParser
     private readonly string _secondCell;
 
     public CsvParser(
-        ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases, byte delimiter, SequenceOptions options)
+        ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases, byte delimiter,
+        SequenceOptions options)
         : base(source, bases, draft, faults, needsKnownBases)
     {
         _delimiter = delimiter;
@@ -50,7 +51,8 @@ internal sealed class CsvParser : RecordParser
         }
 
         if (_first == _second)
-            throw Faults.Line(_headerLine, $"both sequences of a pair are to be in column '{Faults.Show(_columns[_first])}'", "Name two columns");
+            throw Faults.Line(
+                _headerLine, $"both sequences of a pair are to be in column '{Faults.Show(_columns[_first])}'", "Name two columns");
         (_firstCell, _secondCell) = ($"column '{_columns[_first]}'", _second < 0 ? "" : $"column '{_columns[_second]}'");
         _id = IndexOf("id") is var id && id != _first && id != _second ? id : -1;
     }
@@ -193,7 +195,8 @@ internal sealed class CsvParser : RecordParser
             if (name.Length > 0 && !different.Add(name))
                 throw Faults.Line(_headerLine, $"two columns are named '{Faults.Show(name)}'", "Rename one of them");
             if (names.Count == MostColumns)
-                throw Faults.Line(_headerLine, $"there are more than {MostColumns} columns", "Keep those that are needed: the sequence, its name and its label");
+                throw Faults.Line(_headerLine, $"there are more than {MostColumns} columns",
+                    "Keep those that are needed: the sequence, its name and its label");
             names.Add(name);
         }
         return [.. names];

@@ -17,7 +17,8 @@ internal sealed class FastaParser(ByteSource source, BaseBuffer bases, RecordDra
         }
         if (!Source.HasMore) return false;
         if (indented && Source.Peek() == '>')
-            throw Faults.Line(Source.Line, "blanks are before the '>' of a header", "A header begins its line: remove the blanks before it");
+            throw Faults.Line(
+                Source.Line, "blanks are before the '>' of a header", "A header begins its line: remove the blanks before it");
         if (Source.Peek() != '>')
             throw Faults.Line(
                 Source.Line, "FASTA starts a record with '>'", "Add a header line such as '>name', or give plain lines as .txt");

@@ -7,7 +7,9 @@ internal static class FormatDetection
 {
     private const int MostBytes = 1 << 16;
 
-    /// <summary>The layout of the input, and what separates the fields of a table; nothing is consumed but what is before its first line.</summary>
+    /// <summary>
+    /// The layout of the input, and what separates the fields of a table; nothing is consumed but what is before its first line.
+    /// </summary>
     /// <exception cref="InvalidDataException">It is empty, binary, or none of the layouts.</exception>
     public static (SequenceFormat Format, byte Separator) Detect(ByteSource source, string name, SequenceOptions options, Faults faults)
     {
@@ -25,7 +27,8 @@ internal static class FormatDetection
             source.Skip(declaration);
             return (declared == '\t' ? SequenceFormat.Tsv : SequenceFormat.Csv, declared);
         }
-        SequenceFormat format = options.Format != SequenceFormat.Detect ? options.Format : FromContent(head, Extension(name), options, faults);
+        SequenceFormat format = options.Format != SequenceFormat.Detect
+            ? options.Format : FromContent(head, Extension(name), options, faults);
         return (format, format == SequenceFormat.Tsv ? (byte)'\t' : TableHeader.CsvSeparator(head, options));
     }
 
@@ -33,7 +36,9 @@ internal static class FormatDetection
     {
         int end = window.IndexOf((byte)'\n');
         // Quotes matter in tables only: of other layouts nothing is waited for that may come later.
-        return end >= 0 && (window[0] is (byte)'>' or (byte)';' or (byte)'@' || !window[..end].Contains((byte)'"') || TableHeader.LineLength(window) >= 0);
+        return end >= 0
+            && (window[0] is (byte)'>' or (byte)';' or (byte)'@' || !window[..end].Contains((byte)'"')
+                || TableHeader.LineLength(window) >= 0);
     }
 
     private static SequenceFormat FromContent(ReadOnlySpan<byte> head, string extension, SequenceOptions options, Faults faults)
@@ -46,7 +51,8 @@ internal static class FormatDetection
         if (first == '>' || (first == ';' && !isHeader)) return SequenceFormat.Fasta;
         if (first == '@') return SequenceFormat.Fastq;
         bool tabs = extension is ".tsv" or ".tab";
-        if (TableHeader.HasSequences(line, (byte)',', options)) return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
+        if (TableHeader.HasSequences(line, (byte)',', options))
+            return tabs && !line.Contains((byte)',') ? SequenceFormat.Tsv : SequenceFormat.Csv;
         if (TableHeader.HasSequences(line, (byte)';', options)) return SequenceFormat.Csv;
         if (tabs || TableHeader.HasSequences(line, (byte)'\t', options)) return SequenceFormat.Tsv;
         switch (extension)

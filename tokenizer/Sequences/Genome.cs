@@ -4,7 +4,8 @@ namespace Dnabert2.Sequences;
 
 /// <summary>
 /// The sequences of a FASTA file, gzipped or not, held in memory to be read at any place. A base takes a quarter of a byte, half a
-/// byte around N and other ambiguity codes (0.8 GB for a human genome); while it is read, the longest sequence is also held at a byte a base. Immutable.
+/// byte around N and other ambiguity codes (0.8 GB for a human genome); while it is read, the longest sequence is also held at a byte a
+/// base. Immutable.
 /// </summary>
 public sealed class Genome
 {
@@ -30,7 +31,9 @@ public sealed class Genome
     /// An open FASTA file, from its beginning; with <see cref="SequenceOptions.KeepCodes"/> ambiguity codes are held as they are.
     /// </param>
     /// <param name="progress">Told the number of bases after each sequence, on this thread.</param>
-    /// <exception cref="InvalidDataException">The content is at fault, it is not FASTA, or two sequences have one name; the message says which.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The content is at fault, it is not FASTA, or two sequences have one name; the message says which.
+    /// </exception>
     public static Genome Read(SequenceReader reader, IProgress<long>? progress = null)
     {
         ArgumentNullException.ThrowIfNull(reader);
@@ -47,7 +50,8 @@ public sealed class Genome
 
             if (!genome._sequences.TryAdd(record.Id, new PackedBases(record.Sequence)))
                 throw new InvalidDataException(
-                    $"{reader.Name}: record {record.Number}, line {record.Line}: '{Faults.Show(record.Id)}' occurs twice. Rename one of the two.");
+                    $"{reader.Name}: record {record.Number}, line {record.Line}: '{Faults.Show(record.Id)}' occurs "
+                    + "twice. Rename one of the two.");
             genome._names.Add(record.Id);
             genome.Bases += record.Length;
             progress?.Report(genome.Bases);
@@ -107,7 +111,9 @@ public sealed class Genome
         return true;
     }
 
-    /// <summary>The name that this genome may have for what others call differently: '7' for 'chr7', 'MT' for 'chrM'; and the reverse.</summary>
+    /// <summary>
+    /// The name that this genome may have for what others call differently: '7' for 'chr7', 'MT' for 'chrM'; and the reverse.
+    /// </summary>
     /// <returns>Whether there is one.</returns>
     public bool TryGetOtherName(string name, [NotNullWhen(true)] out string? other)
     {

@@ -67,8 +67,8 @@ public sealed record SequenceOptions
     public AmbiguousBases OnAmbiguous { get; init; } = AmbiguousBases.Split;
 
     /// <summary>
-    /// Whether the IUPAC codes R Y S W K M B D H V stay in <see cref="SequenceRecord.Sequence"/>, in upper case, rather than becoming N: for
-    /// a <see cref="Genome"/> that variants are compared with. To the model such letters are unknown.
+    /// Whether the IUPAC codes R Y S W K M B D H V stay in <see cref="SequenceRecord.Sequence"/>, in upper case, rather than becoming N:
+    /// for a <see cref="Genome"/> that variants are compared with. To the model such letters are unknown.
     /// </summary>
     public bool KeepCodes { get; init; }
 
@@ -84,7 +84,9 @@ public sealed record SequenceOptions
     /// </summary>
     public string? SequenceColumn { get; init; }
 
-    /// <summary>The column of a table that holds the second sequences of pairs, in any case; null: <c>sequence2</c>, if there is one.</summary>
+    /// <summary>
+    /// The column of a table that holds the second sequences of pairs, in any case; null: <c>sequence2</c>, if there is one.
+    /// </summary>
     public string? SecondSequenceColumn { get; init; }
 
     /// <summary>The most bases of a sequence; a longer one is an error. Memory is about a byte for each base of the longest one.</summary>

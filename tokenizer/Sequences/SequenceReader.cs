@@ -31,13 +31,15 @@ public sealed class SequenceReader : IDisposable
             (Format, byte separator) = FormatDetection.Detect(_source, name, options, _faults);
             bool isTable = Format is SequenceFormat.Csv or SequenceFormat.Tsv;
             if (!isTable && (options.SequenceColumn ?? options.SecondSequenceColumn) is { } column)
-                throw _faults.File($"this is {Format} and has no columns, but column '{Faults.Show(column)}' is asked for", "Give CSV or TSV, or name no column");
+                throw _faults.File($"this is {Format} and has no columns, but column '{Faults.Show(column)}' is asked for",
+                    "Give CSV or TSV, or name no column");
             _bases = new BaseBuffer(_source, _faults, options, blanksAllowed: Format == SequenceFormat.Fasta);
             _parser = Format switch
             {
                 SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
                 SequenceFormat.Fastq => new FastqParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
-                SequenceFormat.Csv or SequenceFormat.Tsv => new CsvParser(_source, _bases, _draft, _faults, options.NeedsKnownBases, separator, options),
+                SequenceFormat.Csv or SequenceFormat.Tsv =>
+                    new CsvParser(_source, _bases, _draft, _faults, options.NeedsKnownBases, separator, options),
                 SequenceFormat.Lines => new LinesParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
                 _ => throw new ArgumentOutOfRangeException(nameof(options), options.Format, "not a sequence format"),
             };
@@ -83,16 +85,20 @@ public sealed class SequenceReader : IDisposable
     /// <summary>Whether the records are pairs.</summary>
     public bool IsOfPairs => _parser.IsOfPairs;
 
-    /// <summary>What a user is to know of the records read so far, a sentence each: what was left out, and what was not taken as it stands.</summary>
+    /// <summary>
+    /// What a user is to know of the records read so far, a sentence each: what was left out, and what was not taken as it stands.
+    /// </summary>
     public IEnumerable<string> Notes()
     {
         if (Empty.Count > 0) yield return $"{Name}: {LeftOut(Empty)} for having no sequence: {Empty}";
         if (Dropped.Count > 0) yield return $"{Name}: {LeftOut(Dropped)} for bases that are not known: {Dropped}";
         if (KmersJoined > 0)
-            yield return $"{Name}: {KmersJoined:N0} sequence{(KmersJoined == 1 ? " was" : "s were")} written as overlapping k-mers and put together again";
+            yield return $"{Name}: {KmersJoined:N0} sequence{(KmersJoined == 1 ? " was" : "s were")} written as overlapping "
+                + "k-mers and put together again";
     }
 
-    private string LeftOut(LeftOutRecords records) => $"{records.Count:N0} record{(records.Count == 1 ? "" : "s")} of {RecordsRead:N0} left out";
+    private string LeftOut(LeftOutRecords records) =>
+        $"{records.Count:N0} record{(records.Count == 1 ? "" : "s")} of {RecordsRead:N0} left out";
 
     /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress.</summary>
     public long BytesRead => _source.BytesRead;
@@ -176,7 +182,8 @@ public sealed class SequenceReader : IDisposable
             RecordsRead++;
             if (_draft.Lack is { } lack)
             {
-                if (_options.OnEmpty == EmptyRecords.Error) throw _faults.Record(lack, "Remove the record, add its bases, or have such records left out");
+                if (_options.OnEmpty == EmptyRecords.Error)
+                    throw _faults.Record(lack, "Remove the record, add its bases, or have such records left out");
                 if (Empty.Count == 0) _firstLack = $"{_faults.RecordPlace}: {lack}";
                 Empty.Add(_faults);
                 continue;
@@ -186,13 +193,15 @@ public sealed class SequenceReader : IDisposable
                 Dropped.Add(_faults);
                 continue;
             }
-            record = Current = new SequenceRecord(this, _bases.Array, _draft, _parser.Columns, _options.OnAmbiguous == AmbiguousBases.Split);
+            record = Current = new SequenceRecord(
+                this, _bases.Array, _draft, _parser.Columns, _options.OnAmbiguous == AmbiguousBases.Split);
             _over = false;
             return true;
         }
         if (RecordsRead == 0) throw _faults.File("there are no sequences in it", "Give a file with at least one sequence");
         if (RecordsRead == Empty.Count)
-            throw _faults.File($"there are no sequences in it, only {RecordsRead} without any ({_firstLack})", "Give a file with at least one sequence");
+            throw _faults.File(
+                $"there are no sequences in it, only {RecordsRead} without any ({_firstLack})", "Give a file with at least one sequence");
         return false;
     }
 

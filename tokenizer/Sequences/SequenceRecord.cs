@@ -68,7 +68,9 @@ public sealed class SequenceRecord
     /// <summary>The number of bases of <see cref="Sequence"/>.</summary>
     public int Length => _first.Length;
 
-    /// <summary>The number of bases in the file: more than <see cref="Length"/> only where <see cref="SequenceOptions.KeepBases"/> left some out.</summary>
+    /// <summary>
+    /// The number of bases in the file: more than <see cref="Length"/> only where <see cref="SequenceOptions.KeepBases"/> left some out.
+    /// </summary>
     public long TotalLength => _first.Total;
 
     /// <summary>Whether the whole sequence in the file, or in a pair that of one half, is of letters that are N.</summary>

@@ -7,7 +7,9 @@ internal static class TableHeader
 {
     private const byte Quote = (byte)'"';
 
-    /// <summary>The separator that the line <c>sep=;</c> of a spreadsheet program declares, and the length of that line without its end.</summary>
+    /// <summary>
+    /// The separator that the line <c>sep=;</c> of a spreadsheet program declares, and the length of that line without its end.
+    /// </summary>
     public static bool Declares(ReadOnlySpan<byte> head, out byte separator, out int length)
     {
         int quote = head.StartsWith("\""u8) ? 1 : 0;

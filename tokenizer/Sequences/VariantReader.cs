@@ -7,8 +7,8 @@ namespace Dnabert2.Sequences;
 /// <summary>
 /// Reads variants from VCF 4 or from a table with tabs whose first line names the columns <c>chrom</c>, <c>pos</c>, <c>ref</c>,
 /// <c>alt</c> and, if there is one, <c>id</c>; gzipped or not. The columns of a VCF are known by their places: its first line is
-/// <c>#CHROM POS ID REF ALT</c>, and what comes after may have any name. A line with several alternative alleles, separated by commas, gives
-/// a variant for each. Other columns are passed over. Memory does not depend on the number of lines.
+/// <c>#CHROM POS ID REF ALT</c>, and what comes after may have any name. A line with several alternative alleles, separated by commas,
+/// gives a variant for each. Other columns are passed over. Memory does not depend on the number of lines.
 /// </summary>
 /// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
 public sealed class VariantReader : IDisposable
@@ -32,7 +32,8 @@ public sealed class VariantReader : IDisposable
         try
         {
             string[] header = ReadHeader();
-            (_chromosome, _position, _reference, _alternative) = (Column(header, 0), Column(header, 1), Column(header, 2), Column(header, 3));
+            (_chromosome, _position, _reference, _alternative) =
+                (Column(header, 0), Column(header, 1), Column(header, 2), Column(header, 3));
             _id = Array.IndexOf(header, "id");
             _columns = 1 + Math.Max(Math.Max(Math.Max(_chromosome, _position), Math.Max(_reference, _alternative)), _id);
         }
@@ -106,16 +107,20 @@ public sealed class VariantReader : IDisposable
         long line = _source.Line;
         ReadFields(_columns);
         if (_fields.Count < _columns)
-            throw _faults.Line(line, $"{_fields.Count} columns, but {_columns} are needed", "Columns are separated by tabs; complete the line or remove it");
+            throw _faults.Line(line, $"{_fields.Count} columns, but {_columns} are needed",
+                "Columns are separated by tabs; complete the line or remove it");
         string place = _fields[_position], reference = _fields[_reference];
         if (!long.TryParse(place, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long position))
-            throw _faults.Line(line, $"the position '{Faults.Show(place)}' is not a whole number", "Positions count bases from 1; correct the line or remove it");
+            throw _faults.Line(line, $"the position '{Faults.Show(place)}' is not a whole number",
+                "Positions count bases from 1; correct the line or remove it");
         if (_fields[_chromosome].Length == 0 || reference.Length == 0)
             throw _faults.Line(line, "the chromosome or the reference allele is empty", "Correct the line or remove it");
         string id = _id < 0 || _fields[_id].Length == 0 ? "." : _fields[_id];
         foreach (string allele in _fields[_alternative].Split(','))
         {
-            if (allele.Length == 0) throw _faults.Line(line, "an alternative allele is empty", "Write '.' where there is none; alleles are separated by one comma");
+            if (allele.Length == 0)
+                throw _faults.Line(
+                    line, "an alternative allele is empty", "Write '.' where there is none; alleles are separated by one comma");
             _alleles.Enqueue(new Variant(line, _fields[_chromosome], position, id, reference, allele));
         }
     }
@@ -126,7 +131,8 @@ public sealed class VariantReader : IDisposable
         while (_source.Window.Length < 1 << 12 && _source.FillMore()) { }
         if (_source.Window[..Math.Min(_source.Window.Length, 1 << 12)].Contains((byte)0))
             throw _faults.File("this is binary data, not text", _source.Window.StartsWith("BCF"u8)
-                ? "It is BCF: convert it with 'bcftools view'" : "Give a VCF, or a table with the columns chrom, pos, ref and alt, gzipped or not");
+                ? "It is BCF: convert it with 'bcftools view'"
+                : "Give a VCF, or a table with the columns chrom, pos, ref and alt, gzipped or not");
         SkipBlankLines();
         while (IsMetaLine())
         {
@@ -134,7 +140,8 @@ public sealed class VariantReader : IDisposable
             SkipBlankLines();
         }
 
-        if (!_source.HasMore) throw _faults.File("there is no line with the names of the columns", "A VCF has one that begins with '#CHROM'");
+        if (!_source.HasMore)
+            throw _faults.File("there is no line with the names of the columns", "A VCF has one that begins with '#CHROM'");
         long line = _source.Line;
         ReadFields(MostNames, areNames: true);
         string[] header = [.. _fields.Select(name => name.Trim().ToLowerInvariant())];
@@ -193,7 +200,8 @@ public sealed class VariantReader : IDisposable
     private void Add(ReadOnlySpan<byte> piece, long line)
     {
         if (_text.WrittenCount + piece.Length > LongestField)
-            throw _faults.Line(line, $"a field is longer than {LongestField} bytes", "Check that the file is a VCF or a table with tabs, and that its line ends are whole");
+            throw _faults.Line(line, $"a field is longer than {LongestField} bytes",
+                "Check that the file is a VCF or a table with tabs, and that its line ends are whole");
         _text.Write(piece);
     }
 

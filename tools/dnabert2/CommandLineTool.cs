@@ -31,7 +31,8 @@ internal static class CommandLineTool
     ];
 
     /// <summary>The verbs by what one wants, and the first one of each group in the order above.</summary>
-    private static readonly (string Title, string First)[] Groups = [("Use", "embed"), ("Train", "pretrain"), ("Understand", "attribute"), ("Measure", "bench")];
+    private static readonly (string Title, string First)[] Groups =
+        [("Use", "embed"), ("Train", "pretrain"), ("Understand", "attribute"), ("Measure", "bench")];
 
     /// <summary>Runs the tool.</summary>
     /// <param name="args">What is typed after its name.</param>
@@ -39,14 +40,25 @@ internal static class CommandLineTool
     /// <returns>The exit code.</returns>
     public static int Run(IReadOnlyList<string> args, Terminal terminal)
     {
-        var debug = new Option<bool>("--debug") { Description = "show where in the program an error came from (also DNABERT2_DEBUG=1)", Recursive = true };
-        ParseResult parsed = Commands(terminal, debug, args.Count > 0 ? args[0] : null).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var debug = new Option<bool>("--debug")
+        {
+            Description = "show where in the program an error came from (also DNABERT2_DEBUG=1)",
+            Recursive = true,
+        };
+        ParseResult parsed = Commands(terminal, debug, args.Count > 0 ? args[0] : null)
+            .Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         bool trace = parsed.GetValue(debug) || Environment.GetEnvironmentVariable("DNABERT2_DEBUG") == "1";
         try
         {
             if (parsed.Action is ParseErrorAction) return Refuse(parsed, terminal);
             using var help = new StringWriter();
-            int code = parsed.Invoke(new InvocationConfiguration { Output = help, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            int code = parsed.Invoke(new InvocationConfiguration
+            {
+                Output = help,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
             if (help.ToString() is { Length: > 0 } text) terminal.Output.Write(Encoding.UTF8.GetBytes(text));
             terminal.Output.Flush();
             return code;
@@ -79,7 +91,8 @@ internal static class CommandLineTool
     {
         foreach (var error in parsed.Errors) terminal.Say(error.Message);
         string verb = "";
-        for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } command; at = at.Parent) verb = command.Command.Name + " " + verb;
+        for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } command; at = at.Parent)
+            verb = command.Command.Name + " " + verb;
         terminal.Say($"'dnabert2 {verb}--help' shows how to use it");
         return Misused;
     }
@@ -89,7 +102,8 @@ internal static class CommandLineTool
         UsageException => (message, Misused),
         OperationCanceledException => ("interrupted", Interrupted),
         IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
-        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException => ("error: " + message, Failed),
+        InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException =>
+            ("error: " + message, Failed),
         CudaException or NotSupportedException => ("error: " + message, Failed),
         DeviceMemoryException => ("error: there is not enough GPU memory: " + message, Failed),
         OutOfMemoryException => ("error: there is not enough memory: " + message, Failed),

@@ -13,7 +13,8 @@ internal sealed class Gpus(
     /// <summary>Those of this machine.</summary>
     public static Gpus OfMachine { get; } = new(
         () => (CudaDevices.List(out string? obstacle), obstacle),
-        (index, activations) => (CudaDevices.TryOpen(index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
+        (index, activations) =>
+        (CudaDevices.TryOpen(index, out Backend? backend, out string? obstacle, activations) ? backend : null, obstacle));
 
     /// <summary>All GPUs, those that cannot be used included; where there are none, why.</summary>
     public (IReadOnlyList<CudaDevice> Devices, string? Obstacle) List() => list();

@@ -12,7 +12,8 @@ internal static partial class ParameterNames
     /// <summary>Options that are not called after the parameters they set.</summary>
     public static readonly (string Parameter, string Option)[] Others =
     [
-        ("OnAmbiguous", "--on-n"), ("BaseFolder", "--base"), ("GlobalBatch", "--batch"), ("LearningRate", "--lr"), ("PeakLearningRate", "--lr"),
+        ("OnAmbiguous", "--on-n"), ("BaseFolder", "--base"), ("GlobalBatch", "--batch"), ("LearningRate", "--lr"),
+        ("PeakLearningRate", "--lr"),
         ("LoraLearningRate", "--lora-lr"), ("WarmupSteps", "--warmup"), ("ClipNorm", "--clip"), ("MaskProbability", "--mask"),
         ("KeepCheckpoints", "--keep"), ("VocabularySize", "--vocab-size"),
     ];

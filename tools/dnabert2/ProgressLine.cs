@@ -9,7 +9,8 @@ namespace Dnabert2.Tool;
 /// <param name="unit">What <c>done</c> counts: "tokens".</param>
 internal sealed class ProgressLine(Terminal terminal, bool quiet, string unit) : IDisposable
 {
-    private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(1.5), EveryWatched = TimeSpan.FromSeconds(0.2), EveryLogged = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(1.5), EveryWatched = TimeSpan.FromSeconds(0.2),
+        EveryLogged = TimeSpan.FromSeconds(10);
 
     private readonly long _start = terminal.Time.GetTimestamp();
     private TimeSpan _next = terminal.ErrorIsWatched ? FirstAfter : EveryLogged;

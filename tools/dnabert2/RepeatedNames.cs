@@ -40,8 +40,10 @@ internal sealed class RepeatedNames
     public IEnumerable<string> Notes(string file)
     {
         if (_repeated > 0)
-            yield return $"{file}: {Shared.Count(_repeated, "record")} with a name that occurred before, such as '{_example}': their rows cannot be told apart by the name";
-        if (_left > 0) yield return $"{file}: {Shared.Count(_left, "name")} after the first {MostNames:N0} were not compared with each other";
+            yield return $"{file}: {Shared.Count(_repeated, "record")} with a name that occurred before, such as '{_example}': their rows "
+                + "cannot be told apart by the name";
+        if (_left > 0)
+            yield return $"{file}: {Shared.Count(_left, "name")} after the first {MostNames:N0} were not compared with each other";
     }
 
     private int Find(ulong hash)

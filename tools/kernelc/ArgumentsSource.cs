@@ -8,7 +8,8 @@ namespace Engine.KernelCompiler;
 
 /// <summary>
 /// Writes the C# source with which the engine launches its kernels: for each list of parameters a struct of arguments, a required member a
-/// parameter, and for each kernel a field of the class <c>GpuKernels</c> or <c>GpuKernels&lt;TMod&gt;</c> that says which struct is its own.
+/// parameter, and for each kernel a field of the class <c>GpuKernels</c> or <c>GpuKernels&lt;TMod&gt;</c> that says which struct is its
+/// own.
 /// </summary>
 internal static class ArgumentsSource
 {

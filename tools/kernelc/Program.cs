@@ -74,7 +74,9 @@ static int Check()
         foreach (string architecture in Assembler.Architectures(kernel))
         {
             AssembledKernel a = Assembler.Assemble(kernel.Entry, System.Text.Encoding.ASCII.GetBytes(text), architecture);
-            Console.WriteLine($"{kernel.Entry,-44} {architecture,-6} {a.Registers,9} {a.Shared,7} {kernel.DynamicShared,8} {a.Stack,6} {a.SpillStores + a.SpillLoads,7}");
+            Console.WriteLine(
+                $"{kernel.Entry,-44} {architecture,-6} {a.Registers,9} {a.Shared,7} {kernel.DynamicShared,8} {a.Stack,6} "
+                + $"{a.SpillStores + a.SpillLoads,7}");
             clean &= a.IsClean;
         }
     }

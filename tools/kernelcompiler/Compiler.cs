@@ -24,7 +24,8 @@ internal static class Compiler
     {
         IReadOnlyList<KernelSource> sources = list.Kernels;
         var compiled = new (CompiledKernel Kernel, string Text)[sources.Count];
-        // A compilation holds hundreds of megabytes: the pool, which adds threads while others are at work, must not start more than there are cores.
+        // A compilation holds hundreds of megabytes: the pool, which adds threads while others are at work, must not start more than there
+        // are cores.
         var bound = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
         Parallel.For(0, sources.Count, bound, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));
@@ -56,7 +57,8 @@ internal static class Compiler
         string text = PtxText.Clean(assembly, source.Entry, [.. parameters.Select(p => p.Name!)]);
         if (source.Target == KernelTarget.Hopper) text = PtxText.ForHopper(text);
         PtxHeader header = PtxText.ReadHeader(text);
-        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared, Describe(source.Entry, parameters, header), source.Target), text);
+        return (new CompiledKernel(source.Entry, source.Threads, header.StaticShared, source.DynamicShared,
+            Describe(source.Entry, parameters, header), source.Target), text);
     }
 
     private static List<KernelParameter> Describe(string entry, ParameterInfo[] parameters, PtxHeader header)
@@ -73,9 +75,11 @@ internal static class Compiler
                 : type == typeof(float) ? KernelParameterKind.F32
                 : type == typeof(TensorMap) ? KernelParameterKind.TensorMap
                 : throw new NotSupportedException($"{entry}: a parameter of type {type} cannot be launched");
-            var parameter = new KernelParameter(parameters[i].Name!, kind, view ? ElementName(type.GenericTypeArguments[0], entry) : null, header.Parameters[i].Offset);
+            var parameter = new KernelParameter(
+                parameters[i].Name!, kind, view ? ElementName(type.GenericTypeArguments[0], entry) : null, header.Parameters[i].Offset);
             if (parameter.Size != header.Parameters[i].Size)
-                throw new NotSupportedException($"{entry}: parameter {parameter.Name} takes {header.Parameters[i].Size} bytes, expected {parameter.Size}");
+                throw new NotSupportedException(
+                    $"{entry}: parameter {parameter.Name} takes {header.Parameters[i].Size} bytes, expected {parameter.Size}");
             list.Add(parameter);
         }
 
@@ -84,5 +88,9 @@ internal static class Compiler
 
     private static string ElementName(Type type, string entry) =>
         type == typeof(float) ? "f32" : type == typeof(ushort) ? entry.EndsWith("_f16", StringComparison.Ordinal) ? "f16" : "bf16"
-        : type == typeof(int) ? "i32" : type == typeof(uint) ? "u32" : type == typeof(byte) ? "u8" : type == typeof(double) ? "f64" : type.Name;
+        : type == typeof(int) ? "i32"
+        : type == typeof(uint) ? "u32"
+        : type == typeof(byte) ? "u8"
+        : type == typeof(double) ? "f64"
+        : type.Name;
 }

@@ -15,8 +15,8 @@ public sealed class IlgpuKernelCompiler : GpuKernelCompiler
     private readonly KernelCache _cache;
 
     /// <param name="cacheFolder">
-    /// Where compiled kernels are kept; unless given, <c>dnabert2/kernels</c> in the user's local application data. It may be deleted at any
-    /// time, and shared by processes.
+    /// Where compiled kernels are kept; unless given, <c>dnabert2/kernels</c> in the user's local application data. It may be deleted at
+    /// any time, and shared by processes.
     /// </param>
     public IlgpuKernelCompiler(string? cacheFolder = null) => _cache = new KernelCache(cacheFolder ?? KernelCache.DefaultFolder);
 

@@ -42,7 +42,8 @@ internal sealed class KernelCache(string folder)
                 ? (kernel, KernelManifest.Text(new MemoryStream(archive), kernel))
                 : null;
         }
-        catch (Exception fault) when (fault is IOException or InvalidDataException or UnauthorizedAccessException or System.Text.Json.JsonException)
+        catch (Exception fault) when (
+            fault is IOException or InvalidDataException or UnauthorizedAccessException or System.Text.Json.JsonException)
         {
             return null;
         }

@@ -8,10 +8,13 @@ namespace Engine.KernelCompiler;
 internal static class Passes
 {
     /// <summary>
-    /// Folds branches on constants right after inlining. ILGPU does so only after it has taken structures apart, when each branch on a choice
-    /// of types has cost a phi for every field of every structure that lives across it: compilation takes a third of the time without them.
+    /// Folds branches on constants right after inlining. ILGPU does so only after it has taken structures apart, when each branch on a
+    /// choice of types has cost a phi for every field of every structure that lives across it: compilation takes a third of the time
+    /// without them.
     /// </summary>
-    /// <exception cref="NotSupportedException">Another version of ILGPU, which holds its passes elsewhere: it has no public way to order them.</exception>
+    /// <exception cref="NotSupportedException">
+    /// Another version of ILGPU, which holds its passes elsewhere: it has no public way to order them.
+    /// </exception>
     public static void FoldFirst(Context context)
     {
         FieldInfo field = typeof(Context).GetField("<ContextTransformer>k__BackingField", BindingFlags.NonPublic | BindingFlags.Instance)

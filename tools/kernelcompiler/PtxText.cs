@@ -7,7 +7,8 @@ namespace Engine.KernelCompiler;
 /// <param name="Threads">The threads of a block, from <c>.maxntid</c>.</param>
 /// <param name="StaticShared">Bytes of declared shared memory.</param>
 /// <param name="Parameters">Name, place and size of each parameter, in bytes.</param>
-internal sealed record PtxHeader(string Entry, int Threads, int StaticShared, IReadOnlyList<(string Name, int Offset, int Size)> Parameters);
+internal sealed record PtxHeader(
+    string Entry, int Threads, int StaticShared, IReadOnlyList<(string Name, int Offset, int Size)> Parameters);
 
 /// <summary>PTX as text: what is read from it, and how the compiler's is made independent of the order of compilation.</summary>
 internal static partial class PtxText
@@ -21,7 +22,8 @@ internal static partial class PtxText
     {
         string text = assembly.ReplaceLineEndings("\n");
         text = Function().Replace(text, "");
-        if (text.Contains("call", StringComparison.Ordinal)) throw new NotSupportedException($"{entry} calls a function that was not inlined");
+        if (text.Contains("call", StringComparison.Ordinal))
+            throw new NotSupportedException($"{entry} calls a function that was not inlined");
         text = Entry().Replace(text, ".visible .entry " + entry + "(");
         foreach (string parameter in parameters) text = Regex.Replace(text, $@"\b_{parameter}_\d+\b", parameter);
         var labels = new Dictionary<string, string>();

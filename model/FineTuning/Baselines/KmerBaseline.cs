@@ -33,9 +33,9 @@ public sealed record KmerOptions
 }
 
 /// <summary>
-/// What a language model has to beat: multinomial logistic regression on the counts of k-mers, with L2 regularisation whose strength has the
-/// lowest loss on dev. Counts are divided by the mean length of the training rows as vectors, so that strengths mean the same for sequences
-/// of 70 and of 500 bases. Deterministic: there is no seed.
+/// What a language model has to beat: multinomial logistic regression on the counts of k-mers, with L2 regularisation whose strength has
+/// the lowest loss on dev. Counts are divided by the mean length of the training rows as vectors, so that strengths mean the same for
+/// sequences of 70 and of 500 bases. Deterministic: there is no seed.
 /// </summary>
 public sealed class KmerBaseline
 {
@@ -44,7 +44,8 @@ public sealed class KmerBaseline
     private readonly double _scale;
     private readonly double[] _parameters;
 
-    private KmerBaseline(KmerOptions options, LabelledSet train, double scale, double[] parameters, IReadOnlyList<(double, double)> tried, int best)
+    private KmerBaseline(
+        KmerOptions options, LabelledSet train, double scale, double[] parameters, IReadOnlyList<(double, double)> tried, int best)
     {
         (_k, _classes, _pairs, _scale, _parameters) = (options.K, train.Names.Count, train.Pairs, scale, parameters);
         (Tried, (Lambda, DevLoss)) = (tried, tried[best]);
@@ -77,7 +78,9 @@ public sealed class KmerBaseline
             throw new ArgumentException($"{train.Path}: the k-mer baseline is of tasks with one class a row, not of {train.Kind}");
         KmerCounts counts = KmerCounts.Count(train, options.K, train.Pairs), devCounts = KmerCounts.Count(dev, options.K, train.Pairs);
         double norm = counts.MeanNorm();
-        if (norm == 0) throw new InvalidDataException($"{train.Path}: no sequence has {options.K} known bases in a row; give longer sequences, or fewer bases a k-mer");
+        if (norm == 0)
+            throw new InvalidDataException(
+                $"{train.Path}: no sequence has {options.K} known bases in a row; give longer sequences, or fewer bases a k-mer");
         counts.Scale(1 / norm);
         devCounts.Scale(1 / norm);
 

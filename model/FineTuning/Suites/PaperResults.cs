@@ -7,8 +7,8 @@ internal readonly record struct PaperResult(double Percent, string Metric);
 
 /// <summary>
 /// The results of Zhou et al., arXiv 2306.15006v2: tables 6 (GUE), 9 (models without pre-training) and 5 (GUE+). MCC, and macro F1 of
-/// virus/covid. The columns of transcription factors, human and mouse, of table 9 are not on the scale of table 6: DNABERT-2 has 84.38 there
-/// on tf/0 and 71.99 here. Its authors say that they are F1, so they must not be compared with an MCC.
+/// virus/covid. The columns of transcription factors, human and mouse, of table 9 are not on the scale of table 6: DNABERT-2 has 84.38
+/// there on tf/0 and 71.99 here. Its authors say that they are F1, so they must not be compared with an MCC.
 /// </summary>
 internal static class PaperResults
 {

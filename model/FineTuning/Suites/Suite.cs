@@ -49,7 +49,8 @@ internal sealed class Suite(
 
     /// <summary>The tasks of which all parts are there.</summary>
     public static IReadOnlyList<GueTask> TasksIn(string data) =>
-        [.. GueTasks.All.Where(task => new[] { "train", "dev", "test" }.All(part => LabelledTask.HasPart(Path.Combine(data, task.Name), part)))];
+        [.. GueTasks.All.Where(
+            task => new[] { "train", "dev", "test" }.All(part => LabelledTask.HasPart(Path.Combine(data, task.Name), part)))];
 
     /// <summary>The runs of a suite, in the order of tables.</summary>
     public static IEnumerable<SuiteRun> Runs(SuiteOptions options)
@@ -64,7 +65,9 @@ internal sealed class Suite(
     /// <param name="options">What to run.</param>
     /// <param name="progress">Told before and after each run.</param>
     /// <param name="cancellation">Ends the suite; what is finished is kept.</param>
-    /// <exception cref="InvalidDataException">The data of a task is at fault, found before any training, or a result is damaged.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The data of a task is at fault, found before any training, or a result is damaged.
+    /// </exception>
     /// <exception cref="IOException">The folder of a run holds files that are no run's.</exception>
     public IReadOnlyList<SuiteResult> Run(SuiteOptions options, IProgress<SuiteProgress>? progress, CancellationToken cancellation)
     {
@@ -100,7 +103,8 @@ internal sealed class Suite(
     private SuiteResult Run(SuiteRun run, LabelledTask task, SuiteData found, CancellationToken cancellation)
     {
         if (!SuiteData.Of(task).Parts.SequenceEqual(found.Parts))
-            throw new InvalidDataException($"{task.Folder}: the data changed while other tasks were at work; begin again, and what is finished is kept");
+            throw new InvalidDataException(
+                $"{task.Folder}: the data changed while other tasks were at work; begin again, and what is finished is kept");
         _store.Begin(run, identify(run, found));
         SuiteOutcome outcome = train(run, task, _store.FolderOf(run), cancellation);
         _store.Write(new SuiteResult(run, task.Names, [.. task.Test!.Select(row => row.Target)], outcome, found));
@@ -113,10 +117,12 @@ internal sealed class Suite(
         LabelledTask read = LabelledTask.Read(Path.Combine(data, task.Name), reading: reading, cancellation: cancellation);
         if (read.Names.Count != task.Classes)
             throw new InvalidDataException(
-                $"{read.Train!.Path}: there are {read.Names.Count} classes, and {task.Name} has {task.Classes}; check that this is its data");
+                $"{read.Train!.Path}: there are {read.Names.Count} classes, and {task.Name} has "
+                + $"{task.Classes}; check that this is its data");
         // Names are fields of predictions.tsv.
         if (read.Names.FirstOrDefault(name => name.Any(char.IsControl)) is { } odd)
-            throw new InvalidDataException($"{read.Train!.Path}: class {read.Names.IdOf(odd)} has a tab or line break in its name; rename it");
+            throw new InvalidDataException(
+                $"{read.Train!.Path}: class {read.Names.IdOf(odd)} has a tab or line break in its name; rename it");
         return read;
     }
 }

@@ -58,7 +58,8 @@ public sealed class SuiteEvaluation
         recipe?.Validate();
         OptionRange.Check(nameof(threads), threads, 0, 1024);
         if (!Directory.Exists(data))
-            throw new DirectoryNotFoundException($"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
+            throw new DirectoryNotFoundException(
+                $"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
         (_model, _data, _claimed, _folder) = (model, data, claimed, folder);
         (_recipe, _backend, _threads) = (recipe ?? new SuiteRecipe(), backend, threads);
     }
@@ -81,7 +82,9 @@ public sealed class SuiteEvaluation
     /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
     /// <returns>The table, as in <c>table.tsv</c>.</returns>
     /// <exception cref="ArgumentException">An option of the recipe is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The model or the data of a task is at fault, found before any training; a result is damaged.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The model or the data of a task is at fault, found before any training; a result is damaged.
+    /// </exception>
     /// <exception cref="IOException">A file is missing, cannot be written, or the folder is in use or holds files of others.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public byte[] Run(
@@ -139,7 +142,8 @@ public sealed class SuiteEvaluation
         using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
         TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens);
         return new SuiteOutcome(
-            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)), tuned.DevLoss,
+            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)),
+            tuned.DevLoss,
             test.Truncated, tuned.Steps, _backend.Description);
     }
 

@@ -20,7 +20,9 @@ internal sealed record SuiteData(IReadOnlyList<SuitePart> Parts, IReadOnlyList<s
 /// <param name="Name">Train, dev or test.</param>
 /// <param name="File">The name of its file, for people.</param>
 /// <param name="Rows">Its rows.</param>
-/// <param name="Hash">SHA-256 of the rows as they were read: sequences and labels, in their order, whatever the file is otherwise like.</param>
+/// <param name="Hash">
+/// SHA-256 of the rows as they were read: sequences and labels, in their order, whatever the file is otherwise like.
+/// </param>
 internal sealed record SuitePart(string Name, string File, int Rows, string Hash)
 {
     public static SuitePart Of(string name, LabelledSet set)
@@ -118,7 +120,8 @@ internal sealed record SuiteIdentity(SuiteData Data, ModelContent? Model, FineTu
         foreach ((string key, string what) in new[]
             { ("weights", "the weights of the model"), ("config", "the model's config.json"), ("tokenizer", "the model's tokenizer.json") })
             if (Differs(before, now, key + Checksum)) yield return what + " changed since";
-        if (Differs(before, now, "precision")) yield return $"the precision was {Shown(before, "precision")} and is {Shown(now, "precision")}";
+        if (Differs(before, now, "precision"))
+            yield return $"the precision was {Shown(before, "precision")} and is {Shown(now, "precision")}";
         if (!now.TryGetProperty(OptionsKey, out JsonElement options)) yield break;
         before.TryGetProperty(OptionsKey, out JsonElement former);
         foreach (JsonProperty option in options.EnumerateObject())
@@ -128,7 +131,8 @@ internal sealed record SuiteIdentity(SuiteData Data, ModelContent? Model, FineTu
 
     private static bool Differs(JsonElement before, JsonElement now, string key) => Raw(before, key) != Raw(now, key);
 
-    private static string Shown(JsonElement element, string key) => Raw(element, key) is { } raw and not "null" ? raw[..Math.Min(raw.Length, LongestShown)].Trim('"') : "not set";
+    private static string Shown(JsonElement element, string key) =>
+        Raw(element, key) is { } raw and not "null" ? raw[..Math.Min(raw.Length, LongestShown)].Trim('"') : "not set";
 
     private static string? Raw(JsonElement element, string key) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) ? value.GetRawText() : null;

@@ -5,12 +5,16 @@ using Dnabert2.Metrics;
 
 namespace Dnabert2.FineTuning.Suites;
 
-/// <summary>The results of a suite as one HTML page that needs nothing beside it: the tables, the confusion matrices, and plots for each task.</summary>
+/// <summary>
+/// The results of a suite as one HTML page that needs nothing beside it: the tables, the confusion matrices, and plots for each task.
+/// </summary>
 internal static class SuitePage
 {
     private const string Style =
-        "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:right}"
-        + "td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.ours{background:#eef6fb;white-space:nowrap}.plots{display:flex;flex-wrap:wrap;gap:1em}"
+        "body{font:14px sans-serif;margin:2em;max-width:110em}table{border-collapse:collapse}"
+        + "td,th{border:1px solid #ccc;padding:.3em .6em;text-align:right}"
+        + "td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.ours{background:#eef6fb;white-space:nowrap}"
+        + ".plots{display:flex;flex-wrap:wrap;gap:1em}"
         + ".matrices td,.matrices th{border:0;vertical-align:top;text-align:left}p,li{max-width:75em}";
 
     /// <summary>The page.</summary>
@@ -38,7 +42,8 @@ internal static class SuitePage
         foreach (IEnumerable<string> row in rows)
         {
             html.Append("<tr>");
-            foreach ((int i, string field) in row.Index()) html.Append(ours(i) ? "<td class=\"ours\">" : "<td>").Append(Text(field)).Append("</td>");
+            foreach ((int i, string field) in row.Index())
+                html.Append(ours(i) ? "<td class=\"ours\">" : "<td>").Append(Text(field)).Append("</td>");
             html.Append("</tr>\n");
         }
 
@@ -56,7 +61,8 @@ internal static class SuitePage
     /// <summary>All confusion matrices, a row for each task and a column for each method.</summary>
     private static void Matrices(StringBuilder html, SuiteTable table)
     {
-        html.Append("<h2>Confusion matrices</h2>\n<p>Test rows of each method's first seed.</p>\n<table class=\"matrices\">\n<tr><th></th>");
+        html.Append(
+            "<h2>Confusion matrices</h2>\n<p>Test rows of each method's first seed.</p>\n<table class=\"matrices\">\n<tr><th></th>");
         foreach (SuiteMethod method in table.Methods) html.Append("<th>").Append(Text(method.Title())).Append("</th>");
         html.Append("</tr>\n");
         foreach (GueTask task in table.Tasks)
@@ -76,11 +82,17 @@ internal static class SuitePage
 
     private static void Plots(StringBuilder html, GueTask task, SuiteCell[] cells)
     {
-        html.Append($"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves are of each method's first seed, dev losses of all seeds");
-        html.Append(task.Classes > 2 ? "; the curves show the mean over each class against the others.</p>\n" : $"; the curves are of class {Text(cells[0].Results[0].Names[1])}.</p>\n");
+        html.Append(
+            $"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves are of each method's first seed, dev losses of all seeds");
+        html.Append(task.Classes > 2
+            ? "; the curves show the mean over each class against the others.</p>\n"
+            : $"; the curves are of class {Text(cells[0].Results[0].Names[1])}.</p>\n");
         html.Append("<div class=\"plots\">\n");
-        html.Append(SvgPlot.Lines("ROC", "false positive rate", "true positive rate", [.. cells.Select(cell => Curve(cell, Metric.Auroc))], unit: true));
-        html.Append(SvgPlot.Lines("precision-recall", "recall", "precision", [.. cells.Select(cell => Curve(cell, Metric.Auprc))], unit: true));
+        html.Append(
+            SvgPlot.Lines(
+                "ROC", "false positive rate", "true positive rate", [.. cells.Select(cell => Curve(cell, Metric.Auroc))], unit: true));
+        html.Append(
+            SvgPlot.Lines("precision-recall", "recall", "precision", [.. cells.Select(cell => Curve(cell, Metric.Auprc))], unit: true));
         PlotLine[] losses =
         [
             .. cells.SelectMany(cell => cell.Results).Where(result => result.Outcome.DevLosses.Count > 0).Select(result => new PlotLine(
@@ -95,14 +107,16 @@ internal static class SuitePage
         SuiteResult result = cell.Results[0];
         int classes = result.Names.Count;
         IReadOnlyList<(double X, double Y)>[] curves =
-            [.. Enumerable.Range(0, classes).Where(c => c == 1 || classes > 2).Select(c => Points(result, c, metric)).Where(c => c.Count > 0)];
+            [.. Enumerable.Range(0, classes).Where(c => c == 1 || classes > 2).Select(c => Points(result, c, metric))
+                .Where(c => c.Count > 0)];
         double area = result.Scores[metric];
         // Of classes that are not in the test set there is no curve, and without negative rows no false positive.
         string value = double.IsFinite(area) && curves.Length > 0 ? area.ToString("F3", CultureInfo.InvariantCulture) : "not defined";
         string name = $"{cell.Method.Title()}, {(metric == Metric.Auroc ? "AUROC" : "average precision")} {value}";
         const int steps = 200;
         return new PlotLine(name, curves.Length == 0 ? [] : classes == 2 ? curves[0] :
-            [.. Enumerable.Range(0, steps + 1).Select(i => ((double)i / steps, curves.Average(c => At(c, (double)i / steps))))], (int)cell.Method);
+            [.. Enumerable.Range(0, steps + 1).Select(i => ((double)i / steps, curves.Average(c => At(c, (double)i / steps))))],
+                (int)cell.Method);
     }
 
     private static IReadOnlyList<(double X, double Y)> Points(SuiteResult result, int c, Metric metric)

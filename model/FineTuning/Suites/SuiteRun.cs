@@ -47,7 +47,8 @@ public sealed record SuiteRun(GueTask Task, SuiteMethod Method, ulong Seed)
     public string Folder => Path.Combine(FolderName, Task.Name.Replace('/', '_'), Method.Name(), $"seed-{Seed}");
 
     /// <inheritdoc/>
-    public override string ToString() => Method == SuiteMethod.Kmer ? $"{Task.Name} {Method.Name()}" : $"{Task.Name} {Method.Name()} seed {Seed}";
+    public override string ToString() =>
+        Method == SuiteMethod.Kmer ? $"{Task.Name} {Method.Name()}" : $"{Task.Name} {Method.Name()} seed {Seed}";
 }
 
 /// <summary>The loss on dev after so many steps.</summary>
@@ -62,7 +63,8 @@ public readonly record struct DevLoss(long Step, double Loss);
 /// <param name="Truncated">Test rows of which only the beginning was looked at.</param>
 /// <param name="Steps">Optimizer steps that were done; 0 where the method has none.</param>
 /// <param name="Device">What computed it, for people.</param>
-public sealed record SuiteOutcome(float[] Logits, IReadOnlyList<DevLoss> DevLosses, double BestDevLoss, int Truncated, int Steps, string Device);
+public sealed record SuiteOutcome(
+    float[] Logits, IReadOnlyList<DevLoss> DevLosses, double BestDevLoss, int Truncated, int Steps, string Device);
 
 /// <summary>The result of a run as it is kept.</summary>
 /// <param name="Run">The run.</param>
@@ -79,7 +81,8 @@ internal sealed record SuiteResult(SuiteRun Run, LabelNames Names, Target[] Targ
     public ConfusionMatrix Confusion()
     {
         int classes = Names.Count;
-        int[] predicted = [.. Enumerable.Range(0, Targets.Length).Select(i => Probabilities.Likeliest(Outcome.Logits.AsSpan(i * classes, classes)))];
+        int[] predicted =
+            [.. Enumerable.Range(0, Targets.Length).Select(i => Probabilities.Likeliest(Outcome.Logits.AsSpan(i * classes, classes)))];
         return new ConfusionMatrix([.. Targets.Select(t => t.Class)], predicted, classes);
     }
 

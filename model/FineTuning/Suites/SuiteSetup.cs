@@ -9,12 +9,15 @@ namespace Dnabert2.FineTuning.Suites;
 /// <param name="Content">Its files, by content.</param>
 /// <param name="Recipe">How it is fine-tuned.</param>
 /// <param name="Precision">What matrix products are computed in: "f32" or "bf16".</param>
-internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
+internal sealed record SuiteSetup(
+    string Model, Dnabert2Config Config, long Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
 {
     /// <summary>The options of a run; null where nothing is fine-tuned.</summary>
     public FineTuneOptions? OptionsOf(SuiteRun run) => run.Method == SuiteMethod.Kmer ? null : Recipe.OptionsOf(run);
 
-    /// <summary>What the result of a run on such data depends on. The baseline knows no model, and new weights not those of the model.</summary>
+    /// <summary>
+    /// What the result of a run on such data depends on. The baseline knows no model, and new weights not those of the model.
+    /// </summary>
     public SuiteIdentity Identify(SuiteRun run, SuiteData data) => run.Method switch
     {
         SuiteMethod.Kmer => new SuiteIdentity(data, null, null, null),
@@ -35,8 +38,9 @@ internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Para
         if (IsOtherArchitecture) yield return $"a model of {Parameters:N0} parameters in place of the paper's of 117 million";
         if (results.Count != 3) yield return $"{results.Count} seed{(results.Count == 1 ? "" : "s")} in place of 3";
         if (run.Method == SuiteMethod.Lora)
-            yield return FormattableString.Invariant(
-                $"LoRA (r {options.Lora.Rank}, alpha {options.Lora.Alpha}, dropout {options.Lora.Dropout}, on {string.Join(", ", options.Lora.Targets)}) in place of full fine-tuning");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"LoRA (r {options.Lora.Rank}, alpha {options.Lora.Alpha}, dropout {options.Lora.Dropout}, on "
+                + $"{string.Join(", ", options.Lora.Targets)}) in place of full fine-tuning");
         if (task.IsOfGuePlus) yield return $"{task.Epochs} epochs and {task.MaxTokens} tokens, of which the paper says nothing for GUE+";
         FineTuneOptions paper = task.Apply(new FineTuneOptions());
         if (Duration(options) != Duration(paper)) yield return $"{Duration(options)} in place of {Duration(paper)}";
@@ -61,7 +65,9 @@ internal sealed record SuiteSetup(string Model, Dnabert2Config Config, long Para
         }
     }
 
-    private static string Listed(IReadOnlyList<int> rows) => string.Create(CultureInfo.InvariantCulture, $"{rows[0]:N0}, {rows[1]:N0} and {rows[2]:N0}");
+    private static string Listed(IReadOnlyList<int> rows) =>
+        string.Create(CultureInfo.InvariantCulture, $"{rows[0]:N0}, {rows[1]:N0} and {rows[2]:N0}");
 
-    private static string Duration(FineTuneOptions options) => options.Steps is { } steps ? $"{steps:N0} steps" : $"{options.Epochs} epochs";
+    private static string Duration(FineTuneOptions options) =>
+        options.Steps is { } steps ? $"{steps:N0} steps" : $"{options.Epochs} epochs";
 }

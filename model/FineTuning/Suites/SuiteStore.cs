@@ -10,8 +10,9 @@ namespace Dnabert2.FineTuning.Suites;
 
 /// <summary>
 /// The results of a suite on disk. Each run has a folder with <c>identity.json</c>, all that its result depends on; <c>predictions.tsv</c>,
-/// the true label and the outputs of each test row; and, written last, <c>result.json</c>: a run is finished when it is there. What is there
-/// of another identity (other data, another model or recipe) is set aside, in a folder beside it, and taken back where that identity returns.
+/// the true label and the outputs of each test row; and, written last, <c>result.json</c>: a run is finished when it is there. What is
+/// there of another identity (other data, another model or recipe) is set aside, in a folder beside it, and taken back where that identity
+/// returns.
 /// </summary>
 internal sealed class SuiteStore(string folder)
 {
@@ -41,9 +42,12 @@ internal sealed class SuiteStore(string folder)
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
         {
             byte[]? kept = File.Exists(file) ? JsonFields.Bytes(file) : null;
-            if (kept is null && !File.Exists(Path.Combine(target, ResultFile)) && !Directory.Exists(Path.Combine(target, SuiteEvaluation.ModelFolderName)))
-                throw new IOException($"{target}: holds files that are not of an evaluation; move them, or name another folder for the results");
-            string[] changes = kept is null ? ["an earlier version of the program kept it, without saying of which data"] : Changes(file, kept, identity);
+            if (kept is null && !File.Exists(Path.Combine(target, ResultFile))
+                && !Directory.Exists(Path.Combine(target, SuiteEvaluation.ModelFolderName)))
+                throw new IOException(
+                    $"{target}: holds files that are not of an evaluation; move them, or name another folder for the results");
+            string[] changes = kept is null
+                ? ["an earlier version of the program kept it, without saying of which data"] : Changes(file, kept, identity);
             if (changes.Length == 0) return null;
             string former = Aside(target, FileHash.Of(kept ?? []));
             while (Directory.Exists(former)) former += "-again";
@@ -86,12 +90,15 @@ internal sealed class SuiteStore(string folder)
     public SuiteResult Read(SuiteRun run, SuiteData data)
     {
         string path = Path.Combine(FolderOf(run), ResultFile);
-        (LabelNames names, Target[] targets, float[] logits) = ReadPredictions(Path.Combine(FolderOf(run), PredictionFile), run.Task.Classes);
+        (LabelNames names, Target[] targets, float[] logits) =
+            ReadPredictions(Path.Combine(FolderOf(run), PredictionFile), run.Task.Classes);
         return JsonFields.Read(path, Remedy, json =>
         {
-            DevLoss[] losses = [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", -LargestLoss, LargestLoss)))];
+            DevLoss[] losses =
+                [.. json.Objects("dev_losses").Select(o => new DevLoss(o.Integer("step", 0), o.Number("loss", -LargestLoss, LargestLoss)))];
             var outcome = new SuiteOutcome(
-                logits, losses, json.Number("best_dev_loss", -LargestLoss, LargestLoss), json.Small("truncated_test_rows", 0), json.Small("steps", 0), json.Text("device"));
+                logits, losses, json.Number("best_dev_loss", -LargestLoss, LargestLoss), json.Small("truncated_test_rows", 0),
+                json.Small("steps", 0), json.Text("device"));
             return new SuiteResult(run, names, targets, outcome, data);
         });
     }
@@ -121,7 +128,8 @@ internal sealed class SuiteStore(string folder)
         for (int i = 0; i < result.Targets.Length; i++)
         {
             text.Append(result.Names[result.Targets[i].Class]);
-            foreach (float logit in result.Outcome.Logits.AsSpan(i * classes, classes)) text.Append('\t').Append(logit.ToString("R", CultureInfo.InvariantCulture));
+            foreach (float logit in result.Outcome.Logits.AsSpan(i * classes, classes))
+                text.Append('\t').Append(logit.ToString("R", CultureInfo.InvariantCulture));
             text.Append('\n');
         }
 
@@ -131,10 +139,13 @@ internal sealed class SuiteStore(string folder)
     private static (LabelNames Names, Target[] Targets, float[] Logits) ReadPredictions(string path, int classes)
     {
         if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; {Remedy}");
-        string[] lines = Encoding.UTF8.GetString(RegularFile.Read(path, MostPredictionBytes)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] lines = Encoding.UTF8.GetString(RegularFile.Read(path, MostPredictionBytes))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
         if (lines.Length < 2) throw new InvalidDataException($"{path}: there are no rows; {Remedy}");
-        string[] columns = [.. lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column)];
-        if (columns.Length != classes || columns.Any(string.IsNullOrWhiteSpace) || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
+        string[] columns = [
+            .. lines[0].Split('\t').Skip(1).Select(column => column.StartsWith("logit_", StringComparison.Ordinal) ? column[6..] : column)];
+        if (columns.Length != classes || columns.Any(string.IsNullOrWhiteSpace)
+            || columns.Distinct(StringComparer.Ordinal).Count() < columns.Length)
             throw new InvalidDataException(
                 $"{path}: its first line does not name the {classes} classes of the task, each in a column; {Remedy}");
         var names = new LabelNames(columns);
@@ -147,7 +158,8 @@ internal sealed class SuiteStore(string folder)
             bool sound = id >= 0 && fields.Length == names.Count + 1;
             for (int c = 0; sound && c < names.Count; c++)
             {
-                sound = float.TryParse(fields[c + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out float logit) && float.IsFinite(logit);
+                sound = float.TryParse(fields[c + 1], NumberStyles.Float, CultureInfo.InvariantCulture, out float logit)
+                    && float.IsFinite(logit);
                 logits.Add(logit);
             }
 

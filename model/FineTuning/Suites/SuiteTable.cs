@@ -35,7 +35,8 @@ internal sealed record SuiteCell(GueTask Task, SuiteMethod Method, IReadOnlyList
         ? Text(least) : $"{Text(least)}–{Text(most)}";
 
     /// <summary>Passes over the training set in the most steps.</summary>
-    public double Epochs(FineTuneOptions options) => (double)Results.Max(r => r.Outcome.Steps) / options.StepsOfEpoch(Results[0].Data.Parts[0].Rows);
+    public double Epochs(FineTuneOptions options) =>
+        (double)Results.Max(r => r.Outcome.Steps) / options.StepsOfEpoch(Results[0].Data.Parts[0].Rows);
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }
@@ -69,16 +70,19 @@ internal sealed class SuiteTable
 
     /// <summary>The model that was measured, for people; null where no method has one.</summary>
     public string? Model => Methods.All(method => method == SuiteMethod.Kmer) ? null
-        : string.Create(CultureInfo.InvariantCulture, $"{_setup.Model}, {_setup.Parameters:N0} parameters, SHA-256 of its weights {_setup.Content.Weights}");
+        : string.Create(CultureInfo.InvariantCulture,
+            $"{_setup.Model}, {_setup.Parameters:N0} parameters, SHA-256 of its weights {_setup.Content.Weights}");
 
     /// <summary>What a reader of the numbers has to know.</summary>
     public IEnumerable<string> Notes()
     {
         yield return "All numbers are percent of the test set. The column 'metric' says which one a row is of: MCC (Matthews correlation "
             + "coefficient), and macro F1 of virus/covid. Ours are means over the seeds ± their standard deviation (n − 1).";
-        yield return "The paper's columns are means of three seeds: Zhou et al., arXiv 2306.15006v2, tables 6 and 5; 'DNABERT-2 w/o PT' and 'CNN' from table 9.";
+        yield return "The paper's columns are means of three seeds: Zhou et al., arXiv 2306.15006v2, tables 6 and 5; 'DNABERT-2 "
+            + "w/o PT' and 'CNN' from table 9.";
         if (Tasks.Any(task => Models.Any(model => PaperResults.Find(model, task.Name)?.Metric == "f1?")))
-            yield return "* In table 9 the columns of the sets tf and mouse are, as the authors say, F1 and no MCC (DNABERT-2 has 84.38 there on tf/0, 71.99 in table 6): "
+            yield return "* In table 9 the columns of the sets tf and mouse are, as the authors say, F1 and no MCC (DNABERT-2 has 84.38 "
+                + "there on tf/0, 71.99 in table 6): "
                 + "not to be compared with the other numbers of the row.";
     }
 
@@ -103,7 +107,9 @@ internal sealed class SuiteTable
             SuiteCell[] cells = [.. Cells.Where(cell => cell.Task == task)];
             List<string> notes = [.. cells[0].Results[0].Data.Notes.Distinct()];
             if (Array.Find(cells, cell => cell.Results[0].Outcome.Truncated > 0) is { } cut)
-                notes.Add($"{cut.Results[0].Outcome.Truncated} of {cut.Results[0].Targets.Length} test rows are longer than {task.MaxTokens} tokens and were truncated, as in the paper");
+                notes.Add(
+                    $"{cut.Results[0].Outcome.Truncated} of {cut.Results[0].Targets.Length} test rows are longer than {task.MaxTokens} "
+                    + "tokens and were truncated, as in the paper");
             if (notes.Count > 0) yield return $"{task.Name}: {string.Join("; ", notes)}";
         }
     }
@@ -114,11 +120,13 @@ internal sealed class SuiteTable
         var text = new StringBuilder("task\tmethod\tseeds\ttest_rows\ttruncated_test_rows\tmetric\tmean\tsd");
         foreach (Metric metric in Metrics) text.Append('\t').Append(metric.Name());
         foreach (string model in Models) text.Append("\tpaper: ").Append(model).Append("\tits metric");
-        text.Append("\tmodel\tparameters\tmodel_sha256\ttrain_rows\tdev_rows\tepochs\tsteps\tbatch\tlearning_rate\twarmup_steps\tprecision\tdevice\tdeviations\n");
+        text.Append("\tmodel\tparameters\tmodel_sha256\ttrain_rows\tdev_rows\tepochs\tsteps\tbatch\tlearning_rate\twarmup_steps")
+            .Append("\tprecision\tdevice\tdeviations\n");
         foreach (SuiteCell cell in Cells)
         {
             GueTask task = cell.Task;
-            text.Append($"{task.Name}\t{cell.Method.Name()}\t{cell.Seeds}\t{cell.Results[0].Targets.Length}\t{cell.Results[0].Outcome.Truncated}");
+            text.Append(
+                $"{task.Name}\t{cell.Method.Name()}\t{cell.Seeds}\t{cell.Results[0].Targets.Length}\t{cell.Results[0].Outcome.Truncated}");
             text.Append($"\t{task.Metric.Name()}\t{Number(cell.Mean(task.Metric))}\t{Number(cell.Deviation(task.Metric))}");
             foreach (Metric metric in Metrics) text.Append('\t').Append(Number(cell.Mean(metric)));
             foreach (string model in Models)
@@ -128,7 +136,9 @@ internal sealed class SuiteTable
             }
 
             bool tuned = _setup.OptionsOf(cell.Results[0].Run) is not null;
-            text.Append(CultureInfo.InvariantCulture, $"\t{(tuned ? _setup.Model : "")}\t{(tuned ? _setup.Parameters : null)}\t{(tuned ? _setup.Content.Weights : "")}");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"\t{(tuned ? _setup.Model : "")}\t{(tuned ? _setup.Parameters : null)}\t{(tuned ? _setup.Content.Weights : "")}");
             text.Append(CultureInfo.InvariantCulture, $"\t{cell.Results[0].Data.Parts[0].Rows}\t{cell.Results[0].Data.Parts[1].Rows}");
             foreach (string field in Training(cell)) text.Append('\t').Append(field);
             text.Append('\t').Append(cell.Devices).Append('\t').AppendJoin("; ", _setup.Deviations(cell.Results)).Append('\n');
@@ -153,7 +163,8 @@ internal sealed class SuiteTable
         void Table(IEnumerable<string> columns, IEnumerable<IEnumerable<string>> rows, int words)
         {
             string[] names = [.. columns];
-            text.Append("| ").AppendJoin(" | ", names).Append(" |\n|").Append(string.Concat(names.Select((_, i) => i < words ? " --- |" : " ---: |"))).Append('\n');
+            text.Append("| ").AppendJoin(" | ", names).Append(" |\n|")
+                .Append(string.Concat(names.Select((_, i) => i < words ? " --- |" : " ---: |"))).Append('\n');
             foreach (IEnumerable<string> row in rows) text.Append("| ").AppendJoin(" | ", row).Append(" |\n");
         }
 
@@ -166,7 +177,8 @@ internal sealed class SuiteTable
     }
 
     /// <summary>The header of the table with a row for each task.</summary>
-    public IEnumerable<string> Columns() => ["task", "metric", .. Methods.Select(m => m.Title()), .. Models.Select(model => "paper: " + model)];
+    public IEnumerable<string> Columns() =>
+        ["task", "metric", .. Methods.Select(m => m.Title()), .. Models.Select(model => "paper: " + model)];
 
     /// <summary>The row of a task.</summary>
     public IEnumerable<string> Row(GueTask task)
@@ -176,7 +188,8 @@ internal sealed class SuiteTable
         foreach (SuiteMethod method in Methods)
         {
             SuiteCell? cell = Cells.FirstOrDefault(c => c.Task == task && c.Method == method);
-            yield return cell is null ? "" : Number(cell.Mean(task.Metric)) + (cell.Results.Count > 1 ? $" ± {Number(cell.Deviation(task.Metric))}" : "");
+            yield return cell is null
+                ? "" : Number(cell.Mean(task.Metric)) + (cell.Results.Count > 1 ? $" ± {Number(cell.Deviation(task.Metric))}" : "");
         }
 
         foreach (string model in Models)
@@ -185,15 +198,18 @@ internal sealed class SuiteTable
 
     /// <summary>The header of the table of how results were come by.</summary>
     public static IReadOnlyList<string> TrainingColumns { get; } =
-        ["task", "method", "rows of train, dev, test", "epochs", "steps", "batch", "learning rate", "warm-up steps", "precision", "seeds", "device"];
+        ["task", "method", "rows of train, dev, test", "epochs", "steps", "batch", "learning rate", "warm-up steps", "precision",
+            "seeds", "device"];
 
     /// <summary>How the results of a method on a task were come by.</summary>
     public IEnumerable<string> TrainingRow(SuiteCell cell) =>
-        [cell.Task.Name, cell.Method.Title(), string.Join(", ", cell.Results[0].Data.Parts.Select(part => part.Rows)), .. Training(cell), cell.Seeds, cell.Devices];
+        [cell.Task.Name, cell.Method.Title(), string.Join(", ", cell.Results[0].Data.Parts.Select(part => part.Rows)), .. Training(cell),
+            cell.Seeds, cell.Devices];
 
     private string[] Training(SuiteCell cell) => _setup.OptionsOf(cell.Results[0].Run) is not { } options ? ["", "", "", "", "", ""] :
     [
-        cell.Epochs(options).ToString("0.##", CultureInfo.InvariantCulture), cell.Steps, Text(options.Batch), Text(options.PeakLearningRate),
+        cell.Epochs(options).ToString("0.##", CultureInfo.InvariantCulture), cell.Steps, Text(options.Batch),
+        Text(options.PeakLearningRate),
         Text(options.WarmupSteps), _setup.Precision,
     ];
 
@@ -202,7 +218,8 @@ internal sealed class SuiteTable
     {
         const int most = 6;
         GueTask[] whole = [.. Tasks.Where(task => Cells.Where(cell => cell.Task == task).All(cells.Contains))];
-        string[] names = [.. whole.Select(task => task.Name), .. cells.Where(cell => !whole.Contains(cell.Task)).Select(cell => cell.Title)];
+        string[] names =
+            [.. whole.Select(task => task.Name), .. cells.Where(cell => !whole.Contains(cell.Task)).Select(cell => cell.Title)];
         return names.Length > most ? $"{string.Join(", ", names[..most])} and {names.Length - most} more" : string.Join(", ", names);
     }
 

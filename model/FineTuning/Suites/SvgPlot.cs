@@ -44,20 +44,26 @@ internal static class SvgPlot
             double value = low + (i * (high - low) / 4), step = right * i / 4;
             svg.Append(Invariant($"<path d=\"M{Left} {PlaceY(value):F1}H{Width - Right}\" stroke=\"#ddd\"/>"));
             svg.Append(Invariant($"<text x=\"{Left - 5}\" y=\"{PlaceY(value) + 4:F1}\" text-anchor=\"end\">{value:0.###}</text>"));
-            svg.Append(Invariant($"<text x=\"{PlaceX(step):F1}\" y=\"{Height - Bottom + 15}\" text-anchor=\"middle\">{step:0.##}</text>\n"));
+            svg.Append(
+                Invariant($"<text x=\"{PlaceX(step):F1}\" y=\"{Height - Bottom + 15}\" text-anchor=\"middle\">{step:0.##}</text>\n"));
         }
 
         svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{Text(x)}</text>"));
         svg.Append(Invariant($"<text x=\"12\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
         svg.Append(Invariant($"transform=\"rotate(-90 12 {(Top + Height - Bottom) / 2})\">{Text(y)}</text>\n"));
         if (all.Length == 0)
-            svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" fill=\"#666\">not defined: the test rows lack classes</text>\n"));
+        {
+            svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
+            svg.Append("fill=\"#666\">not defined: the test rows lack classes</text>\n");
+        }
+
         foreach (PlotLine line in lines.Where(line => line.Points.Count > 0))
         {
             // A point alone has no line.
             if (line.Points.Count <= MarkedPoints)
                 foreach ((double px, double py) in line.Points)
-                    svg.Append(Invariant($"<circle cx=\"{PlaceX(px):F1}\" cy=\"{PlaceY(py):F1}\" r=\"2.5\" fill=\"{Colours[line.Colour]}\"/>"));
+                    svg.Append(
+                        Invariant($"<circle cx=\"{PlaceX(px):F1}\" cy=\"{PlaceY(py):F1}\" r=\"2.5\" fill=\"{Colours[line.Colour]}\"/>"));
             svg.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colours[line.Colour]).Append("\" points=\"");
             foreach ((double px, double py) in Thin(line.Points)) svg.Append(Invariant($"{PlaceX(px):F1},{PlaceY(py):F1} "));
             svg.Append("\"/>\n");
@@ -80,15 +86,18 @@ internal static class SvgPlot
         string[] labels = [.. names.Select(name => name.Length > longest ? name[..(longest - 1)] + "…" : name)];
         int n = matrix.Classes, widest = labels.Max(label => label.Length);
         // Many classes are drawn smaller, and long names of columns on their side.
-        double edge = Math.Max(22, Math.Min(34, 340.0 / n)), left = 30 + (widest * Letter), top = 26 + (widest > upright ? widest * Letter : 12);
+        double edge = Math.Max(22, Math.Min(34, 340.0 / n)), left = 30 + (widest * Letter),
+            top = 26 + (widest > upright ? widest * Letter : 12);
         StringBuilder svg = Begin("", left + (n * edge) + 6, top + (n * edge) + 6);
         svg.Append(Invariant($"<text x=\"{left + (n * edge / 2):F1}\" y=\"14\" text-anchor=\"middle\">predicted</text>"));
-        svg.Append(Invariant($"<text x=\"12\" y=\"{top + (n * edge / 2):F1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {top + (n * edge / 2):F1})\">true</text>\n"));
+        svg.Append(Invariant($"<text x=\"12\" y=\"{top + (n * edge / 2):F1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 "));
+        svg.Append(Invariant($"{top + (n * edge / 2):F1})\">true</text>\n"));
         for (int t = 0; t < n; t++)
         {
             long row = Enumerable.Range(0, n).Sum(p => matrix[t, p]);
             double middle = left + (t * edge) + (edge / 2), baseline = top + (t * edge) + (edge / 2) + 4;
-            string turned = widest > upright ? Invariant($"text-anchor=\"start\" transform=\"rotate(-90 {middle + 4:F1} {top - 6:F1})\" x=\"{middle + 4:F1}\"")
+            string turned = widest > upright
+                ? Invariant($"text-anchor=\"start\" transform=\"rotate(-90 {middle + 4:F1} {top - 6:F1})\" x=\"{middle + 4:F1}\"")
                 : Invariant($"text-anchor=\"middle\" x=\"{middle:F1}\"");
             svg.Append(Invariant($"<text x=\"{left - 6:F1}\" y=\"{baseline:F1}\" text-anchor=\"end\">{Text(labels[t])}</text>"));
             svg.Append(Invariant($"<text y=\"{top - 6:F1}\" ")).Append(turned).Append('>').Append(Text(labels[t])).Append("</text>\n");
@@ -96,8 +105,11 @@ internal static class SvgPlot
             {
                 double share = row == 0 ? 0 : (double)matrix[t, p] / row;
                 double cellX = left + (p * edge), cellY = top + (t * edge);
-                svg.Append(Invariant($"<rect x=\"{cellX:F1}\" y=\"{cellY:F1}\" width=\"{edge:F1}\" height=\"{edge:F1}\" fill=\"#0072b2\" fill-opacity=\"{share:F3}\" stroke=\"#ccc\"/>"));
-                svg.Append(Invariant($"<text x=\"{cellX + (edge / 2):F1}\" y=\"{baseline:F1}\" text-anchor=\"middle\" fill=\"{(share > 0.6 ? "white" : "black")}\">{matrix[t, p]}</text>\n"));
+                svg.Append(Invariant(
+                    $"<rect x=\"{cellX:F1}\" y=\"{cellY:F1}\" width=\"{edge:F1}\" height=\"{edge:F1}\" fill=\"#0072b2\" "));
+                svg.Append(Invariant($"fill-opacity=\"{share:F3}\" stroke=\"#ccc\"/>"));
+                svg.Append(Invariant($"<text x=\"{cellX + (edge / 2):F1}\" y=\"{baseline:F1}\" text-anchor=\"middle\" "));
+                svg.Append(Invariant($"fill=\"{(share > 0.6 ? "white" : "black")}\">{matrix[t, p]}</text>\n"));
             }
         }
 
@@ -107,7 +119,8 @@ internal static class SvgPlot
     private static StringBuilder Begin(string title, double width, double height)
     {
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" "));
+        svg.Append(Invariant(
+            $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" "));
         svg.Append("font-family=\"sans-serif\" font-size=\"11\">\n");
         svg.Append(Invariant($"<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>"));
         return title.Length == 0 ? svg.Append('\n') : svg.Append($"<text x=\"8\" y=\"16\" font-weight=\"bold\">{Text(title)}</text>\n");

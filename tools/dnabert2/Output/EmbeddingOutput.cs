@@ -17,7 +17,8 @@ internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool B
 
     /// <summary>The columns that say what a row is of.</summary>
     public string[] Columns =>
-        [.. OfTokens ? TokenColumns : RecordColumns, .. BothStrands ? [Strands.Column] : (string[])[], .. OfSeveralFiles ? ["source"] : (string[])[]];
+        [.. OfTokens ? TokenColumns : RecordColumns, .. BothStrands ? [Strands.Column] : (string[])[],
+            .. OfSeveralFiles ? ["source"] : (string[])[]];
 }
 
 /// <summary>Where vectors go, one after the other: to a table on standard output, or to files.</summary>
@@ -34,7 +35,8 @@ internal abstract class EmbeddingOutput : IDisposable
     }
 
     /// <summary>The files that a result of this name consists of.</summary>
-    public static string[] FilesOf(string path) => FormatOf(path) is null or ".tsv" or ".csv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
+    public static string[] FilesOf(string path) =>
+        FormatOf(path) is null or ".tsv" or ".csv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
 
     /// <summary>Begins the output.</summary>
     /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>
@@ -51,7 +53,9 @@ internal abstract class EmbeddingOutput : IDisposable
             {
                 ".tsv" or ".csv" => new EmbeddingTable(data, RowWriter.Separator(path), files, layout),
                 ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Npy),
-                _ => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands)),
+                _ =>
+                    new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout,
+                        (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands)),
             };
         }
         catch

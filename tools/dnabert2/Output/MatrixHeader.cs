@@ -39,8 +39,9 @@ internal static class MatrixHeader
         header.AsSpan().Fill((byte)' ');
         BinaryPrimitives.WriteInt64LittleEndian(header, SafetensorsLength - sizeof(long));
         string strands = bothStrands ? $",\"{Strands.Column}\":\"{Strands.Both}: average of forward and reverse complement\"" : "";
+        string tensor = $$"""{"dtype":"F32","shape":[{{rows}},{{width}}],"data_offsets":[0,{{rows * width * sizeof(float)}}]}""";
         string json = $$$"""
-            {"__metadata__":{"format":"pt"{{{strands}}}},"embeddings":{"dtype":"F32","shape":[{{{rows}}},{{{width}}}],"data_offsets":[0,{{{rows * width * sizeof(float)}}}]}}
+            {"__metadata__":{"format":"pt"{{{strands}}}},"embeddings":{{{tensor}}}}
             """;
         Encoding.ASCII.GetBytes(json, header.AsSpan(sizeof(long)));
         return header;

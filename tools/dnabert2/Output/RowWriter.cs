@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Dnabert2.Tool.Output;
 
-/// <summary>Writes rows of fields as UTF-8 text, without allocating for numbers. Disposing does not write what is left: <see cref="Flush"/> does.</summary>
+/// <summary>
+/// Writes rows of fields as UTF-8 text, without allocating for numbers. Disposing does not write what is left: <see cref="Flush"/> does.
+/// </summary>
 /// <param name="stream">Where the text goes; it is left open.</param>
 /// <param name="separator">What stands between the fields of a row: a tab, a comma or a space.</param>
 internal sealed class RowWriter(Stream stream, char separator)

@@ -6,7 +6,8 @@ namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
 internal sealed class AttributeRun(
-    InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles input, Terminal terminal, bool quiet) : IProgress<AttributionProgress>
+    InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles input, Terminal terminal, bool quiet)
+    : IProgress<AttributionProgress>
 {
     // Work from here on takes long enough that one wants to know beforehand.
     private const long LongWork = 5_000;
@@ -23,7 +24,9 @@ internal sealed class AttributeRun(
     {
         _line = line;
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
-        string unit = hasLogit ? "change of the probability of the class" : attribution.IsOfClass ? "change of the value" : "change of the log-likelihood of masked tokens, nats";
+        string unit = hasLogit ? "change of the probability of the class"
+            : attribution.IsOfClass ? "change of the value"
+            : "change of the log-likelihood of masked tokens, nats";
         if (options.AverageReverseComplement) unit += ", average of both strands";
         if (picture is not null) _map = new HeatMap(picture, unit);
         foreach (string column in (ReadOnlySpan<string>)["id", "pos", "ref", "alt", "effect"]) row.Add(column);
@@ -55,7 +58,8 @@ internal sealed class AttributeRun(
         // Of one record's region all is known; otherwise a part of what was read is done, and a part of the file was read.
         double done = value.BasesDone / value.BasesFound;
         double? share = options.Region?.Record is null ? input.Share * done : done;
-        _line.Show($"{Shared.Count(input.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
+        _line.Show(
+            $"{Shared.Count(input.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
@@ -63,12 +67,18 @@ internal sealed class AttributeRun(
     {
         input.Report();
         if (_unseen > 0)
-            terminal.Say($"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {model.MaxTokens} tokens that the model takes were not substituted; with a smaller --window the model sees them");
+            terminal.Say(
+                $"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {model.MaxTokens} tokens that the model takes were not "
+                + "substituted; with a smaller --window the model sees them");
         if (_map is { BasesLeftOut: > 0 })
-            terminal.Say($"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the table; --region chooses others");
+            terminal.Say(
+                $"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the "
+                + "table; --region chooses others");
         if (quiet) return;
         string target = path == "-" ? "standard output" : path;
-        terminal.Say($"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
+        terminal.Say(
+            $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in "
+            + $"{_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
     }
 
     private void Write(RowWriter row, SubstitutionEffects effects)
@@ -118,8 +128,11 @@ internal sealed class AttributeRun(
             if (!quiet && bases >= LongWork && (region?.Record is null || (record.HasName && region.Record == record.Id)))
             {
                 // A token has about five bases; substitutions in one token share passes where likelihoods are wanted.
-                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases * Math.Min(record.Length, options.Window) / 5;
-                terminal.Say($"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about {tokens / 1e6:N0} million tokens to compute; "
+                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases
+                    * Math.Min(record.Length, options.Window) / 5;
+                terminal.Say(
+                    $"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about "
+                    + $"{tokens / 1e6:N0} million tokens to compute; "
                     + $"--region {(record.HasName ? record.Id + ":" : "")}START-END does a part, a smaller --window costs less");
             }
 

@@ -16,28 +16,37 @@ internal sealed class AttributeVerb
     private readonly Argument<string> _input = Shared.Input();
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the table, with the columns id, pos (from 1), ref, alt, effect, and of a class also effect_logit and class: " + RowWriter.Formats,
+        Description = "the table, with the columns id, pos (from 1), ref, alt, effect, and of a class also effect_logit and class: "
+        + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
 
-    private readonly Option<string?> _picture = new("--picture") { Description = "also draw a heat map as SVG, with a panel for each record", HelpName = "FILE.svg" };
+    private readonly Option<string?> _picture =
+        new("--picture") { Description = "also draw a heat map as SVG, with a panel for each record", HelpName = "FILE.svg" };
     private readonly ModelChoice _model = ModelChoice.Optional(
-        "--model", "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained", "default");
+        "--model",
+        "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained",
+        "default");
 
     private readonly Choice<AttributionTarget> _target = new(
-        "--target", "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: the class if the model has one",
+        "--target",
+        "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: "
+        + "the class if the model has one",
         ("auto", AttributionTarget.Auto), ("class", AttributionTarget.Class), ("likelihood", AttributionTarget.Likelihood));
 
-    private readonly Option<string?> _class = new("--class") { Description = "the class [default: the predicted class of each sequence]", HelpName = "NAME" };
+    private readonly Option<string?> _class =
+        new("--class") { Description = "the class [default: the predicted class of each sequence]", HelpName = "NAME" };
     private readonly Option<string?> _region = new("--region")
     {
         Description = "substitute only these bases, counted from 1, both ends included; the model still sees the rest",
         HelpName = "[ID:]START-END",
     };
 
-    private readonly Option<int> _window = Shared.Number("--window", "the most bases that the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
+    private readonly Option<int> _window = Shared.Number(
+        "--window", "the most bases that the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
+    private readonly Option<int> _batchTokens =
+        Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: false);
@@ -49,10 +58,13 @@ internal sealed class AttributeVerb
         _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "attribute",
-            "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the sequence as it is. "
-            + "Each base takes three passes through a classifier, about one through a language model. At N nothing is substituted.",
-            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg", "the bases around a TATA box, as a table and as a picture"),
-            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9", "the first bases of each record, seen in windows of 64 bases"))
+            "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the "
+            + "sequence as it is. Each base takes three passes through a classifier, about one through a language model. At N nothing is "
+            + "substituted.",
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg",
+                "the bases around a TATA box, as a table and as a picture"),
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9",
+                "the first bases of each record, seen in windows of 64 bases"))
         {
             _input, _output, _picture, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
         };
@@ -85,13 +97,15 @@ internal sealed class AttributeVerb
         };
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
-        using var records = new InputFiles([input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
+        using var records = new InputFiles(
+            [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
         var run = new AttributeRun(model, attribution, options, records, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), picture is null ? null : files.Add(picture), line);
+            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator),
+                picture is null ? null : files.Add(picture), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         files.Commit();
         run.Report(path, picture);
@@ -105,8 +119,10 @@ internal sealed class AttributeVerb
         int colon = text.LastIndexOf(':');
         string[] ends = text[(colon + 1)..].Split('-');
         if (ends.Length == 2 && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out int start)
-            && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start && colon != 0)
+            && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start
+            && colon != 0)
             return new SequenceRegion(colon < 0 ? null : text[..colon], start - 1, end);
-        throw new UsageException($"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+        throw new UsageException(
+            $"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
     }
 }

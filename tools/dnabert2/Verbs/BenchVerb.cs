@@ -15,7 +15,9 @@ internal sealed class BenchVerb
     private const string Published = "117m";
     private readonly Terminal _terminal;
     private readonly ModelChoice _model = ModelChoice.Optional(
-        "--model", "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of the published model with random weights", Published);
+        "--model",
+        "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of the "
+        + "published model with random weights", Published);
 
     private readonly Option<string?> _shapes = new("--shapes")
     {
@@ -23,7 +25,8 @@ internal sealed class BenchVerb
         HelpName = "BxT,…",
     };
 
-    private readonly Option<bool> _training = new("--training") { Description = "whole training steps (forward, backward, AdamW) instead of forward passes" };
+    private readonly Option<bool> _training =
+        new("--training") { Description = "whole training steps (forward, backward, AdamW) instead of forward passes" };
     private readonly Option<int> _rounds = Shared.Number("--rounds", "measurements of each shape; the median is reported", 7, 1);
     private readonly Option<bool> _json = new("--json") { Description = "print one JSON object per line and shape, and nothing else" };
     private readonly Compute _compute;
@@ -33,9 +36,12 @@ internal sealed class BenchVerb
         _terminal = terminal;
         _compute = new Compute(terminal, training: false, onlyCpu: true);
         Command = new Verb(
-            "bench", "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU; 'bench attention' times score modifications.",
+            "bench",
+            "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU; 'bench "
+            + "attention' times score modifications.",
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
-            ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16", "training steps with products in bfloat16"),
+            ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16",
+                "training steps with products in bfloat16"),
             ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
         {
             _shapes, _training, _rounds, _json,
@@ -50,7 +56,8 @@ internal sealed class BenchVerb
     private int Run(ParseResult parsed)
     {
         bool training = parsed.GetValue(_training), json = parsed.GetValue(_json);
-        (int Sequences, int Tokens)[] shapes = Shapes(parsed.GetValue(_shapes) ?? (training ? "8x128,32x128" : "1x128,8x128,32x128,1x512,4x512,1x2048"));
+        (int Sequences, int Tokens)[] shapes =
+            Shapes(parsed.GetValue(_shapes) ?? (training ? "8x128,32x128" : "1x128,8x128,32x128,1x512,4x512,1x2048"));
         int rounds = parsed.GetValue(_rounds), threads = _compute.Threads(parsed) is var n and > 0 ? n : Environment.ProcessorCount;
         if (training && _compute.PrecisionOf(parsed) == Precision.I8)
             throw new UsageException("--dtype i8: 8-bit integers are for inference; train in f32 or bf16");
@@ -85,7 +92,9 @@ internal sealed class BenchVerb
         return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
     }
 
-    /// <summary>The rounds go through all shapes in turn; the first one is a warm-up. Short ones are repeated for half a second a round.</summary>
+    /// <summary>
+    /// The rounds go through all shapes in turn; the first one is a warm-up. Short ones are repeated for half a second a round.
+    /// </summary>
     private List<BenchmarkSample>[] Measure(ModelBenchmark benchmark, (int Sequences, int Tokens)[] shapes, int rounds)
     {
         List<BenchmarkSample>[] samples = Array.ConvertAll(shapes, _ => new List<BenchmarkSample>());
@@ -132,7 +141,8 @@ internal sealed class BenchVerb
         {
             double gflops = o.Flops / o.Seconds / 1e9;
             string rate = o.Flops > 0 ? $"{gflops,9:F0}{gflops / peak,9:P0}" : $"{"",18}";
-            Print($"{o.Name + " " + o.Shape,-48}{o.Calls / rounds,6}{o.Seconds / o.Calls * 1e6,10:F0}{o.Seconds / total,9:P1}{rate}{o.Bytes / o.Seconds / 1e9,7:F1}");
+            Print($"{o.Name + " " + o.Shape,-48}{o.Calls / rounds,6}{o.Seconds / o.Calls * 1e6,10:F0}{o.Seconds / total,9:P1}{rate}"
+                + $"{o.Bytes / o.Seconds / 1e9,7:F1}");
         }
     }
 
@@ -142,7 +152,10 @@ internal sealed class BenchVerb
         {
             BenchmarkSample m = Median(samples[i]);
             Print(string.Create(CultureInfo.InvariantCulture,
-                $$"""{"what":"{{(training ? "train" : "infer")}}","shape":"{{shapes[i].Sequences}}x{{shapes[i].Tokens}}","ms":{{m.Seconds * 1e3:F4}},"gflops":{{m.Flops / m.Seconds / 1e9:F2}},"tokens_per_s":{{shapes[i].Sequences * shapes[i].Tokens / m.Seconds:F1}},"checksum":{{samples[i][0].Check:R}},"peak_mib":{{Process.GetCurrentProcess().PeakWorkingSet64 / 1048576}}}"""));
+                $$"""{"what":"{{(training ? "train" : "infer")}}","shape":"{{shapes[i].Sequences}}x{{shapes[i].Tokens}}","ms":"""
+                + $$"""{{m.Seconds * 1e3:F4}},"gflops":{{m.Flops / m.Seconds / 1e9:F2}},"tokens_per_s":"""
+                + $$"""{{shapes[i].Sequences * shapes[i].Tokens / m.Seconds:F1}},"checksum":{{samples[i][0].Check:R}},"peak_mib":"""
+                + $$"""{{Process.GetCurrentProcess().PeakWorkingSet64 / 1048576}}}"""));
         }
     }
 
@@ -157,7 +170,8 @@ internal sealed class BenchVerb
             && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int tokens)
             && sequences >= 1 && tokens >= 2 && (long)sequences * tokens <= 1 << 24
             ? (sequences, tokens)
-            : throw new UsageException($"--shapes {shape}: expected SEQUENCESxTOKENS, such as 8x128, of at least 2 tokens each and 16,777,216 together");
+            : throw new UsageException(
+                $"--shapes {shape}: expected SEQUENCESxTOKENS, such as 8x128, of at least 2 tokens each and 16,777,216 together");
     })];
 
     private void Print(string line)

@@ -22,7 +22,9 @@ internal sealed class Choice<T>
             CustomParser = result =>
             {
                 string word = result.Tokens[0].Value;
-                if (!words.Contains(word)) result.AddError($"{name} {word}: expected {string.Join(", ", words[..^1])}{(words.Length > 1 ? " or " : "")}{words[^1]}");
+                if (!words.Contains(word))
+                    result.AddError(
+                        $"{name} {word}: expected {string.Join(", ", words[..^1])}{(words.Length > 1 ? " or " : "")}{words[^1]}");
                 return word;
             },
         };

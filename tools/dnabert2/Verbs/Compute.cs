@@ -43,12 +43,15 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
         Gpus gpus = terminal.Gpus;
         DType activations = precision == Precision.BF16 ? DType.BF16 : DType.F32;
         if (device == "cpu" || (device == "auto" && precision == Precision.I8)) return CpuBackend.Create(Threads(parsed), precision);
-        if (device == "auto") return (gpus.First() is { } first ? gpus.Open(first, activations).Backend : null) ?? CpuBackend.Create(Threads(parsed), precision);
+        if (device == "auto")
+            return (gpus.First() is { } first ? gpus.Open(first, activations).Backend : null)
+                ?? CpuBackend.Create(Threads(parsed), precision);
         string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
         if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
             throw new UsageException($"--device {device}: expected auto, cpu, cuda or cuda:0 (the number of a GPU)");
         if (precision == Precision.I8)
-            throw new UsageException($"--device {device}: the GPU computes in f32 or bf16; choose one of them as --dtype, or use --device cpu");
+            throw new UsageException(
+                $"--device {device}: the GPU computes in f32 or bf16; choose one of them as --dtype, or use --device cpu");
         (Backend? backend, string? obstacle) = gpus.Open(number, activations);
         return backend ?? throw new ArgumentException($"--device {device}: {obstacle}; use --device cpu");
     }

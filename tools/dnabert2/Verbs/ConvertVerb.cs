@@ -25,7 +25,8 @@ internal sealed class ConvertVerb
     };
 
     private readonly Choice<DType?> _dtype = new(
-        "--dtype", "the type of the numbers that are written: that of the file, or another", ("own", null), ("f32", DType.F32), ("bf16", DType.BF16));
+        "--dtype", "the type of the numbers that are written: that of the file, or another", ("own", null), ("f32", DType.F32),
+        ("bf16", DType.BF16));
 
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -52,7 +53,9 @@ internal sealed class ConvertVerb
         if (Directory.Exists(input) && WeightsOf(input) is null) return SavePlain(parsed, output);
         if (_input.BaseOf(parsed) is not null) throw new UsageException($"--base: {input} is not an adapter, so it has no base");
         string weights = Directory.Exists(input) ? WeightsOf(input)! : input;
-        if (!File.Exists(weights)) throw new FileNotFoundException($"{weights}: there is no such file; give a pytorch_model.bin, a safetensors file, or the folder of a model");
+        if (!File.Exists(weights))
+            throw new FileNotFoundException(
+                $"{weights}: there is no such file; give a pytorch_model.bin, a safetensors file, or the folder of a model");
         bool toFolder = Directory.Exists(output) || !output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
         if (toFolder && (File.Exists(output) || Path.GetExtension(output) is ".bin" or ".pt" or ".pth"))
             throw new UsageException($"-o {output}: name a .safetensors file or a folder; no other format is written");
@@ -102,7 +105,8 @@ internal sealed class ConvertVerb
         using var files = new ResultFiles();
         file.SaveAsSafetensors(target, dtype, files, _terminal.Cancellation);
         if (source is not null)
-            foreach (string path in Directory.EnumerateFiles(source, "*.json").Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal)))
+            foreach (string path in Directory.EnumerateFiles(source, "*.json")
+                .Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal)))
                 Copy(path, Path.Combine(Path.GetDirectoryName(target)!, Path.GetFileName(path)), files);
         files.Commit();
     }

@@ -4,7 +4,8 @@ using Dnabert2.Tool.Output;
 namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
-internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal) : IProgress<EmbedProgress>
+internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal)
+    : IProgress<EmbedProgress>
 {
     private readonly Embedder _embedder = new(model, options);
     private ProgressLine? _line;
@@ -36,12 +37,18 @@ internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputF
     {
         files.Report();
         if (_truncated > 0)
-            terminal.Say($"{files.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens were truncated (--on-too-long truncate)");
+            terminal.Say(
+                $"{files.Name}: {Shared.Count(_truncated, "record")} longer than {options.MaxTokens} tokens were "
+                + "truncated (--on-too-long truncate)");
         if (quiet) return;
         if (_inPieces > 0)
-            terminal.Say($"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} tokens or cut at unknown bases");
+            terminal.Say(
+                $"{Shared.Count(_inPieces, "record")} embedded in several pieces, longer than {options.MaxTokens} "
+                + "tokens or cut at unknown bases");
         string target = path == "-" ? "standard output" : string.Join(" and ", EmbeddingOutput.FilesOf(path));
-        terminal.Say($"{Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s on {model.Backend.Description}: [{output.Rows}, {layout.Width}] to {target}");
+        terminal.Say(
+            $"{Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s on "
+            + $"{model.Backend.Description}: [{output.Rows}, {layout.Width}] to {target}");
     }
 
     private void RunRecords()

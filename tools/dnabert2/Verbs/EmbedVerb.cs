@@ -31,10 +31,13 @@ internal sealed class EmbedVerb
         "--on-too-long", "records of more tokens than --max-tokens: embed them in overlapping chunks, embed their beginning, or stop",
         ("chunk", TooLong.Chunk), ("truncate", TooLong.Truncate), ("error", TooLong.Error));
 
-    private readonly Option<int> _maxTokens = Shared.Number("--max-tokens", "the most tokens of a chunk, including [CLS] and [SEP]", 512, 3);
-    private readonly Option<int?> _overlap = Shared.OptionalNumber("--overlap", "tokens that neighbouring chunks share [default: an eighth of --max-tokens]", 0);
+    private readonly Option<int> _maxTokens =
+        Shared.Number("--max-tokens", "the most tokens of a chunk, including [CLS] and [SEP]", 512, 3);
+    private readonly Option<int?> _overlap =
+        Shared.OptionalNumber("--overlap", "tokens that neighbouring chunks share [default: an eighth of --max-tokens]", 0);
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Split);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
+    private readonly Option<int> _batchTokens =
+        Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the vectors, each pooled on its own,");
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: false);
@@ -46,12 +49,16 @@ internal sealed class EmbedVerb
         _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "embed",
-            "Turns sequences into vectors, one for each record, in the order of the input. With --pooling none there is one for each token, and the "
-            + "table gives its place in the record: index from 0, and the bases from start up to but not including end, counted from 0. Where chunks "
-            + "overlap, a token is taken from the one in which it is farther from the border, so each base belongs to one vector.",
-            ("dnabert2 embed tools/dnabert2/samples/sample.fa -o sample.npy", "a NumPy matrix, and sample.ids.tsv that says what each row is"),
-            ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors", "a vector for each token, with its place in the record"),
-            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2", "from a pipe into a pipe"))
+            "Turns sequences into vectors, one for each record, in the order of the input. With --pooling none there is one for each "
+            + "token, and the table gives its place in the record: index from 0, and the bases from start up to but not including end, "
+            + "counted from 0. Where chunks overlap, a token is taken from the one in which it is farther from the border, so each base "
+            + "belongs to one vector.",
+            ("dnabert2 embed tools/dnabert2/samples/sample.fa -o sample.npy",
+                "a NumPy matrix, and sample.ids.tsv that says what each row is"),
+            ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors",
+                "a vector for each token, with its place in the record"),
+            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2",
+                "from a pipe into a pipe"))
         {
             _inputs, _output, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
             _rcAverage, _quiet,
@@ -85,13 +92,17 @@ internal sealed class EmbedVerb
             _terminal, [.. inputs, source.Folder, source.WeightFolder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
-        using var files = new InputFiles(inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal, givesNames: true);
+        using var files = new InputFiles(
+            inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal,
+            givesNames: true);
         using Dnabert2Model model = source.Load(backend, ModelParts.Encoder);
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
-        var layout = new EmbeddingLayout(model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
+        var layout = new EmbeddingLayout(
+            model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, files, output, _terminal);
-        using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens")) run.Run(layout.OfTokens, line);
+        using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
+            run.Run(layout.OfTokens, line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         output.Commit();
         run.Report(layout, path, quiet);
@@ -101,9 +112,12 @@ internal sealed class EmbedVerb
     private static void Check(string path, Pooling? pooling, EmbedOptions options)
     {
         if (options.Overlap < 0 || options.Overlap >= options.MaxTokens - 2)
-            throw new UsageException($"--overlap {options.Overlap}: it must be from 0 to {options.MaxTokens - 3}, less than a chunk of --max-tokens {options.MaxTokens} without [CLS] and [SEP]");
+            throw new UsageException(
+                $"--overlap {options.Overlap}: it must be from 0 to {options.MaxTokens - 3}, less than a chunk of --max-tokens "
+                + $"{options.MaxTokens} without [CLS] and [SEP]");
         if (pooling is null && options.AverageReverseComplement)
-            throw new UsageException("--pooling none and --rc-average: the reverse complement has other tokens, so their vectors cannot be averaged");
+            throw new UsageException(
+                "--pooling none and --rc-average: the reverse complement has other tokens, so their vectors cannot be averaged");
         if (path != "-" && EmbeddingOutput.FormatOf(path) is null)
             throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors, {RowWriter.Formats}");
     }

@@ -40,7 +40,8 @@ internal sealed class EvaluateReport(Terminal terminal, bool quiet) : IProgress<
 
         if (!_line.IsDue) return;
         int done = value.Step - _firstStep;
-        _line.Show($"{_run}: step {value.Step:N0} of {value.Steps:N0}, loss {value.Loss:F3}", done, (double)done / (value.Steps - _firstStep));
+        _line.Show(
+            $"{_run}: step {value.Step:N0} of {value.Steps:N0}, loss {value.Loss:F3}", done, (double)done / (value.Steps - _firstStep));
     }
 
     public void Dispose() => _line.Dispose();

@@ -30,7 +30,8 @@ internal sealed class EvaluateVerb
         Required = true,
     };
 
-    private readonly Option<string> _tasks = new("--tasks") { Description = "the tasks, such as mouse/0,tf/2 [all that have train, dev and test]", HelpName = "A,B" };
+    private readonly Option<string> _tasks =
+        new("--tasks") { Description = "the tasks, such as mouse/0,tf/2 [all that have train, dev and test]", HelpName = "A,B" };
     private readonly Option<string> _methods = new("--methods")
     {
         Description = "full: fine-tuning; lora: LoRA; random: fine-tuning of the same architecture without pre-training; "
@@ -39,9 +40,12 @@ internal sealed class EvaluateVerb
         DefaultValueFactory = _ => "full,lora,random,kmer",
     };
 
-    private readonly Option<string> _seeds = new("--seeds") { Description = "one run per seed", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
+    private readonly Option<string> _seeds =
+        new("--seeds") { Description = "one run per seed", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
     private readonly ModelChoice _model = ModelChoice.Optional(
-        "--model", "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
+        "--model",
+        "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool",
+        "default");
 
     private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
     private readonly Setters<SuiteRecipe> _recipe = new();
@@ -56,17 +60,25 @@ internal sealed class EvaluateVerb
         _recipe.Add<int>("--epochs", "passes over the training set [the task's in the paper]", (r, v) => r with { Epochs = v });
         _recipe.Add<int>("--steps", "optimizer steps, in place of epochs [the task's]", (r, v) => r with { Steps = v });
         _recipe.Add<int>("--batch", "sequences of a step [32]", (r, v) => r with { Common = r.Common with { Batch = v } });
-        _recipe.Add<double>("--lr", "the highest learning rate of full and random [3e-5]", (r, v) => r with { Common = r.Common with { LearningRate = v } });
+        _recipe.Add<double>("--lr", "the highest learning rate of full and random [3e-5]",
+            (r, v) => r with { Common = r.Common with { LearningRate = v } });
         _recipe.Add<double>("--lora-lr", "the highest learning rate of lora [1e-4]", (r, v) => r with { LoraLearningRate = v });
-        _recipe.Add<int>("--warmup", "steps over which the learning rate rises [50]", (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
-        _recipe.Add<double>("--dropout", "dropout of the models [their own]", (r, v) => r with { Common = r.Common with { Dropout = v } });
-        _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set [200]", (r, v) => r with { Common = r.Common with { EvaluateEvery = v } });
         _recipe.Add<int>(
-            "--micro-batch-tokens", "the most tokens computed together [8192]", (r, v) => r with { Common = r.Common with { MicroBatchTokens = v } });
+            "--warmup", "steps over which the learning rate rises [50]", (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
+        _recipe.Add<double>("--dropout", "dropout of the models [their own]", (r, v) => r with { Common = r.Common with { Dropout = v } });
+        _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set [200]",
+            (r, v) => r with { Common = r.Common with { EvaluateEvery = v } });
+        _recipe.Add<int>(
+            "--micro-batch-tokens", "the most tokens computed together [8192]",
+            (r, v) => r with { Common = r.Common with { MicroBatchTokens = v } });
         Command = new Verb(
-            "evaluate", "Fine-tunes a model on the tasks of a benchmark and writes the results beside published ones. What was interrupted goes on when the same line is typed again.",
-            (Sample + "dnabert2 evaluate --suite gue --data GUE --tasks mouse/0 --methods kmer -o results", "the baseline on one task, in seconds"),
-            (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 --steps 4 --batch 8 -o results",
+            "evaluate",
+            "Fine-tunes a model on the tasks of a benchmark and writes the results beside published ones. What was interrupted goes on "
+            + "when the same line is typed again.",
+            (Sample + "dnabert2 evaluate --suite gue --data GUE --tasks mouse/0 --methods kmer -o results",
+                "the baseline on one task, in seconds"),
+            (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 "
+            + "--steps 4 --batch 8 -o results",
                 "two seeds with and without pre-training, here of very few steps"))
         {
             _suite.Option, _data, _output, _tasks, _methods, _seeds, _onEmpty.Option,
@@ -112,8 +124,12 @@ internal sealed class EvaluateVerb
         if (parsed.GetValue(_tasks) is { } names)
             return List("--tasks", names, GueTasks.Find, $"the tasks are {string.Join(", ", GueTasks.All.Select(task => task.Name))}");
         IReadOnlyList<GueTask> found = SuiteEvaluation.TasksIn(data);
-        if (found.Count == 0) throw new FileNotFoundException($"{data}: holds no task with train, dev and test; give the folder that holds folders such as mouse/0 and prom/prom_core_tata");
-        string[] passed = [.. GueTasks.All.Where(task => !found.Contains(task) && Directory.Exists(Path.Combine(data, task.Name))).Select(task => task.Name)];
+        if (found.Count == 0)
+            throw new FileNotFoundException(
+                $"{data}: holds no task with train, dev and test; give the folder that holds folders such as "
+                + "mouse/0 and prom/prom_core_tata");
+        string[] passed = [.. GueTasks.All.Where(task => !found.Contains(task) && Directory.Exists(Path.Combine(data, task.Name)))
+            .Select(task => task.Name)];
         if (passed.Length > 0) _terminal.Say($"skipped, since train, dev or test is missing: {string.Join(", ", passed)}");
         return found;
     }
@@ -121,13 +137,15 @@ internal sealed class EvaluateVerb
     private IReadOnlyList<SuiteMethod> Methods(ParseResult parsed)
     {
         string names = parsed.GetRequiredValue(_methods);
-        return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "expected full, lora, random or kmer").Cast<SuiteMethod>()];
+        return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "expected full, lora, random or kmer")
+            .Cast<SuiteMethod>()];
     }
 
     /// <summary>Reads whole numbers, each once.</summary>
     /// <exception cref="UsageException">There is something else, or a number twice.</exception>
     internal static IReadOnlyList<ulong> ParseSeeds(string list) =>
-        [.. List<object>("--seeds", list, text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
+        [.. List<object>(
+            "--seeds", list, text => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed) ? seed : null,
             "expected whole numbers, such as 1,2,3").Cast<ulong>()];
 
     private static List<T> List<T>(string option, string text, Func<string, T?> find, string expected)

@@ -17,7 +17,8 @@ internal sealed class FinetuneFlags
 
     private readonly Option<string> _lora = new("--lora")
     {
-        Description = "LoRA settings [r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv]; targets are ends of the names of linear layers, " +
+        Description =
+            "LoRA settings [r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv]; targets are ends of the names of linear layers, " +
             "* stands for anything: targets=attention.self.Wqkv,mlp.*",
         HelpName = "SETTINGS",
     };
@@ -39,7 +40,9 @@ internal sealed class FinetuneFlags
         _recipe.Add<int>("--epochs", "passes over the training set [3, or the task's]", (o, v) => o with { Epochs = v, Steps = null });
         _recipe.Add<int>("--steps", "optimizer steps, in place of epochs", (o, v) => o with { Steps = v });
         _recipe.Add<int>("--batch", "sequences of a step [32]", (o, v) => o with { Batch = v });
-        _recipe.Add<int>("--max-tokens", "the most tokens of a sequence, [CLS] and [SEP] included; what is longer is truncated, and said [512, or the task's]",
+        _recipe.Add<int>(
+            "--max-tokens",
+            "the most tokens of a sequence, [CLS] and [SEP] included; what is longer is truncated, and said [512, or the task's]",
             (o, v) => o with { MaxTokens = v });
         _recipe.Add<int>("--micro-batch-tokens", "the most tokens computed together [8192]", (o, v) => o with { MicroBatchTokens = v });
         _recipe.Add<double>("--lr", "the highest learning rate [3e-5, with LoRA 1e-4]", (o, v) => o with { LearningRate = v });
@@ -49,12 +52,18 @@ internal sealed class FinetuneFlags
         _recipe.Add<double>("--beta2", "AdamW's decay of the second moment [0.999]", (o, v) => o with { Beta2 = v });
         _recipe.Add<double>("--epsilon", "AdamW's epsilon [1e-8]", (o, v) => o with { Epsilon = v });
         _recipe.Add<double>("--weight-decay", "AdamW's weight decay [0.01]", (o, v) => o with { WeightDecay = v });
-        _recipe.Add<double>("--clip", "the norm to which gradients are clipped; 0: not at all [1]", (o, v) => o with { ClipNorm = v == 0 ? null : v });
-        _recipe.Add<ClassWeighting>("--class-weights", "how classes weigh in the loss: even or balanced [even]", (o, v) => o with { ClassWeights = v });
-        _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set, each with a checkpoint [200]", (o, v) => o with { EvaluateEvery = v });
-        _recipe.Add<int>("--patience", "evaluations in a row without a lower dev loss after which training ends [it does not]", (o, v) => o with { Patience = v });
-        _recipe.Add<bool>("--recompute", "compute activations again in the backward pass: less memory, a third more work", (o, v) => o with { Recompute = v });
-        _recipe.Add<int>("--max-non-finite", "steps in a row whose loss is not finite after which the run stops [10]", (o, v) => o with { MaxNonFinite = v });
+        _recipe.Add<double>(
+            "--clip", "the norm to which gradients are clipped; 0: not at all [1]", (o, v) => o with { ClipNorm = v == 0 ? null : v });
+        _recipe.Add<ClassWeighting>(
+            "--class-weights", "how classes weigh in the loss: even or balanced [even]", (o, v) => o with { ClassWeights = v });
+        _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set, each with a checkpoint [200]",
+            (o, v) => o with { EvaluateEvery = v });
+        _recipe.Add<int>("--patience", "evaluations in a row without a lower dev loss after which training ends [it does not]",
+            (o, v) => o with { Patience = v });
+        _recipe.Add<bool>("--recompute", "compute activations again in the backward pass: less memory, a third more work",
+            (o, v) => o with { Recompute = v });
+        _recipe.Add<int>("--max-non-finite", "steps in a row whose loss is not finite after which the run stops [10]",
+            (o, v) => o with { MaxNonFinite = v });
     }
 
     /// <summary>All of them.</summary>
@@ -65,7 +74,8 @@ internal sealed class FinetuneFlags
     {
         options = _recipe.Apply(parsed, options);
         string? lora = parsed.GetValue(_lora), method = parsed.GetValue(_method), init = parsed.GetValue(_init);
-        if (lora is not null && method is not (null or "lora")) throw new UsageException($"--lora {lora}: does not go with --method {method}");
+        if (lora is not null && method is not (null or "lora"))
+            throw new UsageException($"--lora {lora}: does not go with --method {method}");
         try
         {
             if (lora is not null) options = options with { Lora = LoraOptions.Parse(lora) };
@@ -99,5 +109,6 @@ internal sealed class FinetuneFlags
     }
 
     private static int Word(string option, string word, string[] words) =>
-        Array.IndexOf(words, word) is >= 0 and int index ? index : throw new UsageException($"{option} {word}: expected {string.Join(" or ", words)}");
+        Array.IndexOf(words, word) is >= 0 and int index
+            ? index : throw new UsageException($"{option} {word}: expected {string.Join(" or ", words)}");
 }

@@ -15,7 +15,8 @@ internal sealed class FinetuneReport(Terminal terminal, bool quiet, int firstSte
     public void Report(FineTuneProgress value)
     {
         if (value.Skipped) Say($"step {value.Step:N0} skipped: loss {value.Loss}, gradient norm {value.GradientNorm}");
-        if (!quiet && value.DevLoss is { } loss) Say($"step {value.Step:N0}: dev loss {loss:F4}{(value.IsBest ? ", the lowest so far" : "")}");
+        if (!quiet && value.DevLoss is { } loss)
+            Say($"step {value.Step:N0}: dev loss {loss:F4}{(value.IsBest ? ", the lowest so far" : "")}");
         else if (!quiet && value.Checkpoint is { } checkpoint) Say($"checkpoint: {checkpoint}");
         if (_line.IsDue) Show(value.Step, value.Steps, value.Loss, value.LearningRate, "");
     }
@@ -29,7 +30,8 @@ internal sealed class FinetuneReport(Terminal terminal, bool quiet, int firstSte
     public void Dispose() => _line.Dispose();
 
     private void Show(int step, int steps, double loss, double learningRate, string what) =>
-        _line.Show($"{what}step {step:N0} of {steps:N0}, loss {loss:F3}, learning rate {learningRate:G3}", step - firstStep, (double)(step - firstStep) / (steps - firstStep));
+        _line.Show($"{what}step {step:N0} of {steps:N0}, loss {loss:F3}, learning rate {learningRate:G3}", step - firstStep,
+            (double)(step - firstStep) / (steps - firstStep));
 
     private void Say(string text)
     {

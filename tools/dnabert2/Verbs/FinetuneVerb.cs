@@ -12,11 +12,13 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary><c>finetune</c>: labelled sequences in, a classifier or regression out.</summary>
 internal sealed class FinetuneVerb
 {
-    private const string Sample = "--data tools/dnabert2/samples/task", Toy = "--steps 12 --batch 8 --warmup 2 --evaluate-every 6 --lr 1e-3";
+    private const string Sample = "--data tools/dnabert2/samples/task",
+        Toy = "--steps 12 --batch 8 --warmup 2 --evaluate-every 6 --lr 1e-3";
     private readonly Terminal _terminal;
     private readonly Option<string> _data = new("--data")
     {
-        Description = "a folder with train, dev and test, each .csv or .tsv, gzipped or not: columns sequence,label or sequence1,sequence2,label; " +
+        Description =
+            "a folder with train, dev and test, each .csv or .tsv, gzipped or not: columns sequence,label or sequence1,sequence2,label; " +
             "with --task the folder that holds the task's folder",
         HelpName = "DIR",
         Required = true,
@@ -30,7 +32,8 @@ internal sealed class FinetuneVerb
         "--kind", "what a label says: one class; any number of classes, separated by ';'; or a number",
         ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
     private readonly ModelChoice _model = ModelChoice.Optional(
-        "--model", "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
+        "--model",
+        "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the folder of the run; it becomes the folder of the fine-tuned model",
@@ -61,7 +64,8 @@ internal sealed class FinetuneVerb
         _compute = new Compute(terminal, training: true);
         Command = new Verb(
             "finetune", "Fine-tunes a model on labelled sequences; without options, by the recipe of the paper.",
-            ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata {Toy}", "all of a model; the fine-tuned one is in the folder tata"),
+            ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata {Toy}",
+                "all of a model; the fine-tuned one is in the folder tata"),
             ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o tata-lora --lora r=4,targets=attention.self.Wqkv,mlp.* {Toy} && " +
                 "dnabert2 merge-lora tata-lora -o tata-merged", "low-rank additions, and a plain model made of them"),
             ($"dnabert2 finetune {Sample} --model DNABERT-2-117M -o seeds --seeds 1,2,3 --method head --resume {Toy}",
@@ -73,7 +77,8 @@ internal sealed class FinetuneVerb
             _data, _task, _kind.Option, _output, _resume, _further,
         };
         foreach (Option option in _model.Options.Concat(_flags.Options)) Command.Add(option);
-        foreach (Option option in (ReadOnlySpan<Option>)[_onEmpty.Option, _sequenceColumn, _secondColumn, _labelColumn, _quiet]) Command.Add(option);
+        foreach (Option option in (ReadOnlySpan<Option>)[_onEmpty.Option, _sequenceColumn, _secondColumn, _labelColumn, _quiet])
+            Command.Add(option);
         foreach (Option option in _compute.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -134,7 +139,8 @@ internal sealed class FinetuneVerb
         if (parsed.GetValue(_task) is { } name)
         {
             GueTask task = GueTasks.Find(name)
-                ?? throw new UsageException($"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
+                ?? throw new UsageException(
+                    $"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
             recipe = task.Apply(recipe);
             data = Path.Combine(data, name);
         }
@@ -152,8 +158,8 @@ internal sealed class FinetuneVerb
     }
 
     /// <summary>
-    /// A line for each seed and, of several, their mean and standard deviation (of a sample). A metric that is not defined on a set, such as
-    /// one of classes of which there is only one, is empty.
+    /// A line for each seed and, of several, their mean and standard deviation (of a sample). A metric that is not defined on a set, such
+    /// as one of classes of which there is only one, is empty.
     /// </summary>
     private void Print(ulong[] seeds, List<FineTuneResult> results)
     {
@@ -162,7 +168,8 @@ internal sealed class FinetuneVerb
         table.Append("seed\tsteps\tbest_step\tdev_loss\ttest_loss");
         foreach (string metric in metrics) table.Append("\ttest_").Append(metric);
         for (int i = 0; i < seeds.Length; i++)
-            table.Append(CultureInfo.InvariantCulture, $"\n{seeds[i]}\t{results[i].Steps}\t{results[i].BestStep}").Append(Values(Of(results[i])));
+            table.Append(CultureInfo.InvariantCulture, $"\n{seeds[i]}\t{results[i].Steps}\t{results[i].BestStep}")
+                .Append(Values(Of(results[i])));
         if (seeds.Length > 1)
         {
             double[][] all = [.. results.Select(r => Of(r).ToArray())];
@@ -176,6 +183,7 @@ internal sealed class FinetuneVerb
 
         IEnumerable<double> Of(FineTuneResult r) => [r.DevLoss, r.TestLoss, .. metrics.Select(m => r.Test[m])];
 
-        static string Values(IEnumerable<double> values) => string.Concat(values.Select(v => double.IsFinite(v) ? FormattableString.Invariant($"\t{v:F4}") : "\t"));
+        static string Values(IEnumerable<double> values) =>
+            string.Concat(values.Select(v => double.IsFinite(v) ? FormattableString.Invariant($"\t{v:F4}") : "\t"));
     }
 }

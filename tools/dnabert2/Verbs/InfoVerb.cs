@@ -32,7 +32,8 @@ internal sealed class InfoVerb
             "info", "Tells about the engine and this machine, and checks a model by loading it.",
             ("dnabert2 info", "the engine, the processor and its memory, and the GPUs"),
             ("dnabert2 info default", "the model that comes with the tool"),
-            ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is missing; the exit code says it, too"))
+            ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is "
+            + "missing; the exit code says it, too"))
         {
             _model.Argument, _threads,
         };
@@ -45,7 +46,8 @@ internal sealed class InfoVerb
     private int Run(ParseResult parsed)
     {
         using Backend backend = CpuBackend.Create(parsed.GetValue(_threads));
-        Print("engine", $"dnabert2 {Version}, .NET {Environment.Version}, {RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}");
+        Print("engine", $"dnabert2 {Version}, .NET {Environment.Version}, {RuntimeInformation.OSDescription}, "
+            + $"{RuntimeInformation.ProcessArchitecture}");
         Print("processor", $"{ProcessorName()}, {Shared.Count(Environment.ProcessorCount, "core")}");
         Print("backend", backend.Description);
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
@@ -112,11 +114,13 @@ internal sealed class InfoVerb
             foreach (WeightEntry entry in file.Entries) counts[entry.TypeName] = counts.GetValueOrDefault(entry.TypeName) + 1;
         }
 
-        Print("weights", $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
+        Print("weights",
+            $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
     }
 
     private static string Describe(Dnabert2Config c) =>
-        $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, {Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
+        $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, "
+            + $"{Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
         + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
 
     /// <summary>What masked language modelling takes of a device's memory.</summary>
@@ -127,17 +131,21 @@ internal sealed class InfoVerb
         {
             TrainingMemory kept = new(model.Config, type, recompute: false), recomputed = new(model.Config, type, recompute: true);
             return $"{(type == DType.F32 ? "f32" : "bf16 on a GPU")}: {Size(kept.BytesPerParameter * model.Parameters.Count)} and "
-                + $"{Size((long)kept.BytesPerToken(options.MaskProbability))} a token ({Size((long)recomputed.BytesPerToken(options.MaskProbability))} with --recompute)";
+                + $"{Size((long)kept.BytesPerToken(options.MaskProbability))} a token "
+                + $"({Size((long)recomputed.BytesPerToken(options.MaskProbability))} with --recompute)";
         });
         return string.Join("; ", types);
     }
 
     private static string Describe(BpeTokenizer tokenizer)
     {
-        int[] lengths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id)).Select(id => tokenizer.Token(id).Length)];
+        int[] lengths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))
+            .Select(id => tokenizer.Token(id).Length)];
         (string Name, int? Id)[] special =
-            [("[UNK]", tokenizer.UnknownId), ("[CLS]", tokenizer.ClsId), ("[SEP]", tokenizer.SepId), ("[PAD]", tokenizer.PadId), ("[MASK]", tokenizer.MaskId)];
-        return $"{tokenizer.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and {lengths.DefaultIfEmpty().Max()} at most, "
+            [("[UNK]", tokenizer.UnknownId), ("[CLS]", tokenizer.ClsId), ("[SEP]", tokenizer.SepId), ("[PAD]", tokenizer.PadId),
+                ("[MASK]", tokenizer.MaskId)];
+        return $"{tokenizer.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
+            + $"{lengths.DefaultIfEmpty().Max()} at most, "
             + string.Join(' ', special.Select(s => $"{s.Name} {s.Id?.ToString() ?? "none"}"));
     }
 
@@ -145,13 +153,15 @@ internal sealed class InfoVerb
     {
         (string Part, string Prefix)[] parts =
         [
-            ("embeddings", "bert.embeddings."), ("layers", "bert.encoder."), ("pooler", "bert.pooler."), ("language-model head", "cls."), ("classifier", "classifier."),
+            ("embeddings", "bert.embeddings."), ("layers", "bert.encoder."), ("pooler", "bert.pooler."), ("language-model head", "cls."),
+            ("classifier", "classifier."),
         ];
         var text = new StringBuilder($"{model.Parameters.Count:N0}");
         char before = ':';
         foreach ((string part, string prefix) in parts)
         {
-            long count = model.Parameters.Parameters.Where(p => p.TiedTo is null && p.Name.StartsWith(prefix, StringComparison.Ordinal)).Sum(p => p.Shape.Count);
+            long count = model.Parameters.Parameters.Where(p => p.TiedTo is null && p.Name.StartsWith(prefix, StringComparison.Ordinal))
+                .Sum(p => p.Shape.Count);
             if (count == 0) continue;
             text.Append($"{before} {part} {count:N0}");
             before = ',';
@@ -164,7 +174,8 @@ internal sealed class InfoVerb
     private void Print(string what, string value) =>
         _terminal.Output.Write(Encoding.UTF8.GetBytes($"{what,-12}{string.Concat(value.Select(c => char.IsControl(c) ? '?' : c))}\n"));
 
-    private static string Version => typeof(InfoVerb).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "of no version";
+    private static string Version =>
+        typeof(InfoVerb).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "of no version";
 
     private static string Size(long bytes) => bytes switch
     {
@@ -177,7 +188,9 @@ internal sealed class InfoVerb
     private static string ProcessorName()
     {
         const string linux = "/proc/cpuinfo";
-        string? line = File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
-        return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim() ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
+        string? line =
+            File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
+        return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim()
+            ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
     }
 }

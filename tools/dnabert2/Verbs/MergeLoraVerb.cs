@@ -42,7 +42,8 @@ internal sealed class MergeLoraVerb
         string output = parsed.GetRequiredValue(_output);
         ModelSource adapter = _adapter.Open(parsed, _terminal, parsed.GetValue(_quiet));
         if (!adapter.IsAdapter)
-            throw new UsageException($"{adapter.Folder}: is not an adapter: adapter_config.json is missing; 'dnabert2 convert' copies models");
+            throw new UsageException(
+                $"{adapter.Folder}: is not an adapter: adapter_config.json is missing; 'dnabert2 convert' copies models");
         adapter.SavePlain(output);
         if (!parsed.GetValue(_quiet)) _terminal.Say($"a plain model: {output}");
         return CommandLineTool.Done;

@@ -16,7 +16,8 @@ internal sealed class ModelChoice
     /// <summary>The base of an adapter.</summary>
     private Option<string?> Base { get; } = new("--base")
     {
-        Description = "the folder of the base, where the model is an adapter; 'default' is the model that comes with the tool [the one that the adapter names]",
+        Description = "the folder of the base, where the model is an adapter; 'default' is the model that comes with the tool "
+        + "[the one that the adapter names]",
         HelpName = "DIR",
     };
 

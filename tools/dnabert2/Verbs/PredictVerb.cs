@@ -23,12 +23,14 @@ internal sealed class PredictVerb
     private readonly ModelChoice _model = ModelChoice.Required(
         "--model", "a fine-tuned model, whole or a LoRA adapter: the folder that 'dnabert2 finetune', transformers or PEFT writes");
 
-    private readonly Option<int?> _maxTokens = Shared.OptionalNumber("--max-tokens", "the most tokens of a sequence, including [CLS] and [SEP]; longer ones are truncated and marked [default: as in training]", 4);
+    private readonly Option<int?> _maxTokens = Shared.OptionalNumber("--max-tokens",
+        "the most tokens of a sequence, including [CLS] and [SEP]; longer ones are truncated and marked [default: as in training]", 4);
     private readonly Choice<AmbiguousBases> _onN = new(
         "--on-n", "N and IUPAC codes: keep them as [UNK], as in training, leave the record out, or stop",
         ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error));
 
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
+    private readonly Option<int> _batchTokens =
+        Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the probability of each class, or the value,");
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: true);
@@ -40,8 +42,10 @@ internal sealed class PredictVerb
         _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "predict", "Says for each record, in the order of the input, which class a fine-tuned model sees in it, and how surely.",
-            ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv", "the columns id, label, the probability of each class, truncated"),
-            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2", "from a pipe into a pipe"))
+            ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv",
+                "the columns id, label, the probability of each class, truncated"),
+            ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 predict - --model run --max-tokens 128 | head -n 2",
+                "from a pipe into a pipe"))
         {
             _inputs, _output, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
         };
@@ -86,8 +90,12 @@ internal sealed class PredictVerb
         progress.Dispose();
         input.Report();
         if (truncated > 0)
-            _terminal.Say($"{input.Name}: {Shared.Count(truncated, "record")} longer than {predictor.MaxTokens} tokens were truncated (column 'truncated')");
-        if (!quiet) _terminal.Say($"{Shared.Count(records, "record")} in {progress.Elapsed.TotalSeconds:F1} s to {(path == "-" ? "standard output" : path)}");
+            _terminal.Say(
+                $"{input.Name}: {Shared.Count(truncated, "record")} longer than {predictor.MaxTokens} tokens were "
+                + "truncated (column 'truncated')");
+        if (!quiet)
+            _terminal.Say(
+                $"{Shared.Count(records, "record")} in {progress.Elapsed.TotalSeconds:F1} s to {(path == "-" ? "standard output" : path)}");
         return CommandLineTool.Done;
     }
 }

@@ -36,7 +36,8 @@ internal sealed class PretrainVerb
         HelpName = "FILE",
     };
     private readonly ModelChoice _from = ModelChoice.Optional(
-        "--from", "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
+        "--from",
+        "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
     private readonly Option<string> _configFile = new("--config")
     {
         Description = "a config.json with the shape of a new model [default: the 117M model]",
@@ -128,13 +129,16 @@ internal sealed class PretrainVerb
         string folder = parsed.GetRequiredValue(_output);
         if (_from.NameOf(parsed) is { } from)
         {
-            if (parsed.GetValue(_configFile) is { } file) throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");
-            if (_flags.Shapes(parsed) is { } shape) throw new UsageException($"{shape}: does not go with --from {from}, whose config.json says it");
+            if (parsed.GetValue(_configFile) is { } file)
+                throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");
+            if (_flags.Shapes(parsed) is { } shape)
+                throw new UsageException($"{shape}: does not go with --from {from}, whose config.json says it");
         }
 
         CorpusOptions cuts = _flags.Apply(parsed, new CorpusOptions());
         if (Pretrainer.LastCheckpointOf(folder) is null && recipe.WarmupSteps > recipe.Steps)
-            throw new UsageException($"--steps {recipe.Steps}: the learning rate rises over {recipe.WarmupSteps} steps and would not reach its highest; " +
+            throw new UsageException(
+                $"--steps {recipe.Steps}: the learning rate rises over {recipe.WarmupSteps} steps and would not reach its highest; " +
                 $"give --warmup, too, such as --warmup {recipe.Steps / 10}");
         if (parsed.GetValue(_baselines) && cuts.HeldOut == 0)
             throw new UsageException("--baselines: are scored on held-out windows, and --held-out 0 keeps none");
@@ -165,8 +169,8 @@ internal sealed class PretrainVerb
             if (species.Training.Windows == 0) _terminal.Say($"{species.Name}: no window to train on");
             else if (!quiet)
                 _terminal.Say($"{species.Name}: {species.Bases:N0} bases, {species.Training.Windows:N0} windows to train on, " +
-                    $"{species.HeldOut.Windows:N0} held out, {species.RepeatedWindows:N0} left out of these because they repeat one to train on, " +
-                    $"{species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
+                    $"{species.HeldOut.Windows:N0} held out, {species.RepeatedWindows:N0} left out of these because they repeat one to " +
+                    $"train on, {species.AmbiguousWindows:N0} dropped for other letters than A, C, G, T");
         }
 
         return corpus;

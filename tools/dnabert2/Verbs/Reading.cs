@@ -57,7 +57,8 @@ internal sealed class Reading(bool pairs)
     /// <summary>The column of the second sequences of pairs.</summary>
     public static Option<string?> SecondColumn() => new("--sequence2-column")
     {
-        Description = "the column of a table that holds the second sequences of pairs [default: sequence2, unless --sequence-column is given]",
+        Description = "the column of a table that holds the second sequences of pairs [default: sequence2, "
+        + "unless --sequence-column is given]",
         HelpName = "NAME",
     };
 }

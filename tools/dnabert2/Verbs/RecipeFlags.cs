@@ -71,7 +71,8 @@ internal sealed class RecipeFlags
 
     /// <summary>The options given that shape a new model, or null where none is.</summary>
     public string? Shapes(ParseResult parsed) =>
-        string.Join(", ", _config.Options.Where(option => parsed.GetResult(option) is not null).Select(option => option.Name)) is { Length: > 0 } given ? given : null;
+        string.Join(", ", _config.Options.Where(option => parsed.GetResult(option) is not null).Select(option => option.Name))
+            is { Length: > 0 } given ? given : null;
 
     /// <summary>Whether windows are to be cut in a way of their own.</summary>
     public bool CutsWindows(ParseResult parsed) => _corpus.AnyIn(parsed);

@@ -9,7 +9,8 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary>What several verbs have in common.</summary>
 internal static class Shared
 {
-    public const string InputKinds = "FASTA, FASTQ, CSV or TSV with a column 'sequence', or one sequence a line; gzipped or not; '-' is standard input";
+    public const string InputKinds =
+        "FASTA, FASTQ, CSV or TSV with a column 'sequence', or one sequence a line; gzipped or not; '-' is standard input";
 
     public static Argument<string> Input() => new("INPUT") { Description = InputKinds };
 
@@ -20,7 +21,8 @@ internal static class Shared
 
     public static Choice<AmbiguousBases> OnN(AmbiguousBases preferred)
     {
-        (string, AmbiguousBases)[] all = [("split", AmbiguousBases.Split), ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop), ("error", AmbiguousBases.Error)];
+        (string, AmbiguousBases)[] all = [("split", AmbiguousBases.Split), ("unk", AmbiguousBases.Unknown), ("drop", AmbiguousBases.Drop),
+            ("error", AmbiguousBases.Error)];
         return new Choice<AmbiguousBases>(
             "--on-n", "N and IUPAC codes: cut the record there, keep them as [UNK], leave the record out, or stop",
             [.. all.OrderByDescending(choice => choice.Item2 == preferred)]);
@@ -33,7 +35,8 @@ internal static class Shared
         Description = $"average {what} over both strands: the bases and their reverse complement; the column 'strands' says so",
     };
 
-    public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "show only warnings and errors, no progress and no summary" };
+    public static Option<bool> Quiet() =>
+        new("--quiet", "-q") { Description = "show only warnings and errors, no progress and no summary" };
 
     public static Option<int> Threads() => Number("--threads", "threads to compute with; 0: one per core", 0, 0, 1024);
 
@@ -67,7 +70,9 @@ internal static class Shared
         }
     }
 
-    /// <summary>Opens a file to read. Where it is a pipe, waiting for it, to be opened and for more, ends when the run is cancelled.</summary>
+    /// <summary>
+    /// Opens a file to read. Where it is a pipe, waiting for it, to be opened and for more, ends when the run is cancelled.
+    /// </summary>
     /// <exception cref="IOException">It is a folder, or cannot be opened.</exception>
     public static Stream OpenFile(string path, Terminal terminal)
     {
@@ -91,14 +96,16 @@ internal static class Shared
     }
 
     /// <summary>The part of the input that was read; null where its size is not known.</summary>
-    public static double? ShareOf(SequenceReader reader) => reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
+    public static double? ShareOf(SequenceReader reader) =>
+        reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
 
     /// <summary>Says what is wrong with a folder to write to, before any work is done.</summary>
     /// <exception cref="UsageException">It is a file, or lies in one.</exception>
     public static void CheckFolder(string folder)
     {
         for (string? at = Path.GetFullPath(folder); at is not null && !Directory.Exists(at); at = Path.GetDirectoryName(at))
-            if (File.Exists(at)) throw new UsageException($"-o {folder}: {(at == Path.GetFullPath(folder) ? "this" : at)} is a file; name a folder");
+            if (File.Exists(at))
+                throw new UsageException($"-o {folder}: {(at == Path.GetFullPath(folder) ? "this" : at)} is a file; name a folder");
     }
 
     /// <summary>Takes the folder of a run, before anything is read or decided.</summary>
@@ -132,8 +139,10 @@ internal static class Shared
     private static int? Parse(ArgumentResult result, string name, int least, int most)
     {
         string text = result.Tokens[0].Value;
-        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most) return value;
-        result.AddError($"{name} {text}: expected a whole number {(most == int.MaxValue ? $"of at least {least}" : $"from {least} to {most}")}");
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= least
+            && value <= most) return value;
+        result.AddError(
+            $"{name} {text}: expected a whole number {(most == int.MaxValue ? $"of at least {least}" : $"from {least} to {most}")}");
         return null;
     }
 }

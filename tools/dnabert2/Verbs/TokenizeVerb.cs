@@ -12,11 +12,18 @@ internal sealed class TokenizeVerb
 {
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = Shared.Inputs("in this order; a table has a last column 'source' then");
-    private readonly Option<string> _output = new("--output", "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a .tsv or .csv table; '-' prints lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
-    private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "a tokenizer.json, or the folder of a model, an adapter or a run [default: that of the model that comes with the tool]", HelpName = "FILE" };
+    private readonly Option<string> _output = new("--output",
+        "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a .tsv or .csv table; "
+        + "'-' prints lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
+    private readonly Option<string?> _tokenizer = new(
+        "--tokenizer") { Description = "a tokenizer.json, or the folder of a model, an adapter or a run [default: that of the "
+        + "model that comes with the tool]", HelpName = "FILE" };
     private readonly Option<bool> _tokens = new("--tokens") { Description = "print tokens, as '[CLS] TGCA A [SEP]' (the default)" };
     private readonly Option<bool> _ids = new("--ids") { Description = "print token ids, as '1 94 5 2'" };
-    private readonly Option<bool> _offsets = new("--offsets") { Description = "print the bases that each token covers, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token" };
+    private readonly Option<bool> _offsets = new("--offsets")
+    {
+        Description = "print the bases that each token covers, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token",
+    };
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -26,11 +33,12 @@ internal sealed class TokenizeVerb
         _terminal = terminal;
         Command = new Verb(
             "tokenize",
-            "Turns each sequence into a line of tokens, as Hugging Face's tokenizer does; of pairs, both on one line. As in all verbs, letters "
-            + "are read in upper case, U as T, and IUPAC codes as N.",
+            "Turns each sequence into a line of tokens, as Hugging Face's tokenizer does; of pairs, both on one line. As in all verbs, "
+            + "letters are read in upper case, U as T, and IUPAC codes as N.",
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa", "a line of tokens for each record"),
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --ids -o sample.ids", "token ids, for another program"),
-            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --offsets --on-n split --tokenizer tools/dnabert2/samples/tokenizer.json", "where each token lies, by a tokenizer of your own"))
+            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --offsets --on-n split --tokenizer tools/dnabert2/samples/tokenizer.json",
+                "where each token lies, by a tokenizer of your own"))
         {
             _inputs, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _quiet,
         };
@@ -49,7 +57,8 @@ internal sealed class TokenizeVerb
         string path = parsed.GetRequiredValue(_output);
         bool isTable = path != "-" && RowWriter.SeparatorOf(path) is not null;
         if (isTable && (ids || offsets || parsed.GetValue(_tokens)))
-            throw new UsageException($"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
+            throw new UsageException(
+                $"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
         string source = parsed.GetValue(_tokenizer) ?? Dnabert2Model.DefaultFolder;
         ResultPaths.Check(_terminal, [.. inputs, source], ("-o", path));
         BpeTokenizer tokenizer = Load(source);
@@ -57,7 +66,8 @@ internal sealed class TokenizeVerb
         using var files = new ResultFiles();
         Stream stream = path == "-" ? _terminal.Output : files.Add(path);
         ITokenOutput tokens = isTable
-            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral) : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
+            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral)
+            : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {
             long bases = 0;

@@ -13,10 +13,14 @@ internal sealed class TrainTokenizerVerb
 
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT") { Description = Shared.InputKinds, Arity = ArgumentArity.OneOrMore };
-    private readonly Option<string> _output = new("--output", "-o") { Description = "the tokenizer.json to write", HelpName = "OUT", Required = true };
-    private readonly Option<int> _vocabularySize = Shared.Number("--vocab-size", "size of the vocabulary, including five special tokens and four bases", 4096, 9, ushort.MaxValue);
-    private readonly Option<int?> _maxTokenLength = Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
-    private readonly Option<bool> _report = new("--report") { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
+    private readonly Option<string> _output =
+        new("--output", "-o") { Description = "the tokenizer.json to write", HelpName = "OUT", Required = true };
+    private readonly Option<int> _vocabularySize =
+        Shared.Number("--vocab-size", "size of the vocabulary, including five special tokens and four bases", 4096, 9, ushort.MaxValue);
+    private readonly Option<int?> _maxTokenLength =
+        Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
+    private readonly Option<bool> _report = new(
+        "--report") { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -25,8 +29,10 @@ internal sealed class TrainTokenizerVerb
         _terminal = terminal;
         Command = new Verb(
             "train-tokenizer", "Trains a byte-pair encoding on sequences. No token reaches across an N or the end of a record.",
-            ("dnabert2 train-tokenizer tools/dnabert2/samples/sample.fa -o tokenizer.json --vocab-size 256", "a small vocabulary from one file"),
-            ("dnabert2 train-tokenizer tools/dnabert2/samples/*.fa -o tokenizer.json --max-token-length 16 --report", "several files, and a table to choose the size by"))
+            ("dnabert2 train-tokenizer tools/dnabert2/samples/sample.fa -o tokenizer.json --vocab-size 256",
+                "a small vocabulary from one file"),
+            ("dnabert2 train-tokenizer tools/dnabert2/samples/*.fa -o tokenizer.json --max-token-length 16 --report",
+                "several files, and a table to choose the size by"))
         {
             _inputs, _output, _vocabularySize, _maxTokenLength, _report, _quiet,
         };
@@ -41,13 +47,18 @@ internal sealed class TrainTokenizerVerb
         string[] inputs = parsed.GetRequiredValue(_inputs);
         string path = parsed.GetRequiredValue(_output);
         bool report = parsed.GetValue(_report), quiet = parsed.GetValue(_quiet);
-        if (report && inputs.Contains("-")) throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
+        if (report && inputs.Contains("-"))
+            throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
         ResultPaths.Check(_terminal, inputs, ("-o", path));
 
         foreach (string input in inputs) Shared.CheckThere(input);
         int size = parsed.GetValue(_vocabularySize);
         var sequences = new TrainingSequences(inputs, _reading.Of(parsed, AmbiguousBases.Split), _terminal, quiet);
-        var options = new BpeTrainerOptions { VocabularySize = report ? Math.Max(size, LargestReported) : size, MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue };
+        var options = new BpeTrainerOptions
+        {
+            VocabularySize = report ? Math.Max(size, LargestReported) : size,
+            MaxTokenLength = parsed.GetValue(_maxTokenLength) ?? int.MaxValue,
+        };
         var trainer = new BpeTrainer(options);
         BpeTokenizer trained = Train(trainer, sequences, quiet);
         if (report) Print(trained, sequences);
@@ -55,7 +66,9 @@ internal sealed class TrainTokenizerVerb
         BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
         ResultFiles.Write(path, tokenizer.Save);
         if (tokenizer.VocabularySize < size)
-            _terminal.Say($"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; give more sequences for {size}");
+            _terminal.Say(
+                $"the vocabulary has only {tokenizer.VocabularySize} ids: the sequences have no more pairs to merge; "
+                + $"give more sequences for {size}");
         if (!quiet) _terminal.Say($"{tokenizer.VocabularySize} ids from {trainer.BaseCount:N0} bases to {path}");
         return CommandLineTool.Done;
     }
@@ -78,11 +91,13 @@ internal sealed class TrainTokenizerVerb
     private void Print(BpeTokenizer trained, TrainingSequences sequences)
     {
         int[] sizes = [.. Enumerable.Range(8, 8).Select(power => 1 << power).Where(size => size <= trained.VocabularySize)];
-        if (sizes.Length < 8) _terminal.Say($"sizes above {trained.VocabularySize} are left out: the sequences have no more pairs to merge");
+        if (sizes.Length < 8)
+            _terminal.Say($"sizes above {trained.VocabularySize} are left out: the sequences have no more pairs to merge");
         var table = new StringWriter();
         table.WriteLine("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops");
         foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, sequences.Pieces()))
-            table.WriteLine($"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t{row.RelativeFlops:F3}");
+            table.WriteLine(
+                $"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t{row.RelativeFlops:F3}");
         _terminal.Output.Write(System.Text.Encoding.UTF8.GetBytes(table.ToString()));
         _terminal.Output.Flush();
     }
@@ -94,7 +109,9 @@ internal sealed class TrainTokenizerVerb
 
         public void Report(BpeTrainingProgress value)
         {
-            if (_line.IsDue) _line.Show($"{value.MergesDone:N0} of {value.MergesTotal:N0} merges", value.MergesDone, (double)value.MergesDone / value.MergesTotal);
+            if (_line.IsDue)
+                _line.Show($"{value.MergesDone:N0} of {value.MergesTotal:N0} merges", value.MergesDone,
+                    (double)value.MergesDone / value.MergesTotal);
         }
 
         public void Dispose() => _line.Dispose();

@@ -61,7 +61,9 @@ internal sealed class TrainingSequences(string[] paths, SequenceOptions options,
                 yield return record;
                 records++;
                 bases += record.Length + record.SecondLength;
-                if (progress.IsDue) progress.Show($"{Shared.Count(records, "record")} {what}", bases, total > 0 ? (double)(before + reader.BytesRead) / total : null);
+                if (progress.IsDue)
+                    progress.Show(
+                        $"{Shared.Count(records, "record")} {what}", bases, total > 0 ? (double)(before + reader.BytesRead) / total : null);
             }
 
             before += reader.BytesRead;

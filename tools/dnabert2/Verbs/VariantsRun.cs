@@ -13,7 +13,8 @@ namespace Dnabert2.Tool.Verbs;
 /// <param name="stopAtMismatch">Whether a variant that contradicts the genome is an error.</param>
 /// <param name="bothStrands">Whether the scores are of both strands, which a column says.</param>
 internal sealed class VariantsRun(
-    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands) : IProgress<long>
+    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands)
+    : IProgress<long>
 {
     private const int MostSaid = 10;
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
@@ -35,7 +36,10 @@ internal sealed class VariantsRun(
             if (score.ContradictsGenome)
             {
                 string place = $"{reader.Name}: line {score.Variant.Line}: {score.Reason}";
-                if (stopAtMismatch) throw new InvalidDataException($"{place}; correct the line, give the genome that the variants refer to, or skip such lines with --on-mismatch skip");
+                if (stopAtMismatch)
+                    throw new InvalidDataException(
+                        $"{place}; correct the line, give the genome that the variants refer to, or skip such "
+                        + "lines with --on-mismatch skip");
                 if (_contradictions++ == 0) first = place;
                 if (_contradictions <= MostSaid) terminal.Say(place + "; left out");
             }
@@ -46,7 +50,9 @@ internal sealed class VariantsRun(
         }
 
         if (_contradictions > MostSaid)
-            terminal.Say($"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the column 'reason' says why for each");
+            terminal.Say(
+                $"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the "
+                + "column 'reason' says why for each");
         if (_contradictions > 0 && !_counts.ContainsKey(VariantStatus.Scored))
             throw new InvalidDataException($"no variant could be scored. {first}. Give the genome that the variants refer to");
         row.Flush();
@@ -66,7 +72,8 @@ internal sealed class VariantsRun(
     {
         long scored = _counts.GetValueOrDefault(VariantStatus.Scored);
         string leftOut = string.Join(", ", _counts.Where(c => c.Key != VariantStatus.Scored).Select(c => $"{c.Value:N0} {Name(c.Key)}"));
-        terminal.Say($"{Shared.Count(_variants, "variant")} in {_time.TotalSeconds:F1} s, {scored:N0} scored in windows of {scorer.Window} bases"
+        terminal.Say(
+            $"{Shared.Count(_variants, "variant")} in {_time.TotalSeconds:F1} s, {scored:N0} scored in windows of {scorer.Window} bases"
             + $"{(leftOut.Length > 0 ? $", left out: {leftOut}" : "")}: to {(path == "-" ? "standard output" : path)}");
     }
 

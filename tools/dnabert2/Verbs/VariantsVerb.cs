@@ -11,7 +11,8 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary><c>variants</c>: variants and a genome in, a score for each out.</summary>
 internal sealed class VariantsVerb
 {
-    private const string VariantKinds = "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzipped or not; '-' is standard input";
+    private const string VariantKinds =
+        "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzipped or not; '-' is standard input";
     private readonly Terminal _terminal;
     private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
     private readonly Option<string> _genome = new("--genome", "-g")
@@ -29,14 +30,21 @@ internal sealed class VariantsVerb
     };
 
     private readonly ModelChoice _model = ModelChoice.Optional(
-        "--model", "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained", "default");
+        "--model",
+        "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained",
+        "default");
 
     private readonly Choice<bool> _onMismatch = new(
-        "--on-mismatch", "variants that contradict the genome (another base, an unknown chromosome, a position past its end): leave them out and say so, or stop",
+        "--on-mismatch",
+        "variants that contradict the genome (another base, an unknown chromosome, a position past its end): "
+        + "leave them out and say so, or stop",
         ("skip", false), ("error", true));
 
-    private readonly Option<int?> _window = Shared.OptionalNumber("--window", "bases that the model sees around a variant [default: 512, or four times the token limit of a fine-tuned model if that is less]", 8);
-    private readonly Option<int> _batchTokens = Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
+    private readonly Option<int?> _window = Shared.OptionalNumber("--window",
+        "bases that the model sees around a variant [default: 512, or four times the token limit of a fine-tuned model if that is less]",
+        8);
+    private readonly Option<int> _batchTokens =
+        Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -47,12 +55,15 @@ internal sealed class VariantsVerb
         _compute = new Compute(terminal, training: false);
         Command = new Verb(
             "variants",
-            "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the cosine and the "
-            + "Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a masked-language-model head (of an insertion or "
-            + "deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS for the genome as it is and change_CLASS; normalized, the "
-            + "variant as 'bcftools norm' writes it, chrom:pos:ref:alt. A variant has one score however it is written: the window lies around that form.",
-            ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv", "a score for each allele, and what was left out"),
-            ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa --window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
+            "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the "
+            + "cosine and the Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a "
+            + "masked-language-model head (of an insertion or deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS "
+            + "for the genome as it is and change_CLASS; normalized, the variant as 'bcftools norm' writes it, chrom:pos:ref:alt. A "
+            + "variant has one score however it is written: the window lies around that form.",
+            ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv",
+                "a score for each allele, and what was left out"),
+            ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa "
+            + "--window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
         {
             _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
@@ -64,19 +75,27 @@ internal sealed class VariantsVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output), genomePath = parsed.GetRequiredValue(_genome);
-        if (input == "-" && genomePath == "-") throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
+        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output),
+            genomePath = parsed.GetRequiredValue(_genome);
+        if (input == "-" && genomePath == "-")
+            throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(_terminal, [input, genomePath, source.Folder, source.WeightFolder], ("-o", path));
-        var options = new VariantOptions { Window = parsed.GetValue(_window), AverageReverseComplement = parsed.GetValue(_rcAverage), BatchTokens = parsed.GetValue(_batchTokens) };
+        var options = new VariantOptions
+        {
+            Window = parsed.GetValue(_window),
+            AverageReverseComplement = parsed.GetValue(_rcAverage),
+            BatchTokens = parsed.GetValue(_batchTokens),
+        };
         using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         Genome genome = ReadGenome(genomePath, quiet);
         using var files = new ResultFiles();
-        var run = new VariantsRun(model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);
+        var run = new VariantsRun(
+            model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
@@ -88,17 +107,21 @@ internal sealed class VariantsVerb
     private VariantReader OpenVariants(string path)
     {
         if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", cancellation: _terminal.Cancellation);
-        if (!File.Exists(path) && !Directory.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
         return VariantReader.Open(Shared.OpenFile(path, _terminal), path, leaveOpen: false, _terminal.Cancellation);
     }
 
     private Genome ReadGenome(string path, bool quiet)
     {
-        using SequenceReader reader = Shared.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true }, _terminal);
+        using SequenceReader reader = Shared.Open(
+            path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true }, _terminal);
         using var line = new ProgressLine(_terminal, quiet, "bases");
         Genome genome = Genome.Read(reader, new GenomeProgress(line, reader));
         Shared.WarnOfLeftOut(reader, _terminal);
-        if (genome.Unnamed > 0) _terminal.Say($"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name left out: no variant can refer to them");
+        if (genome.Unnamed > 0)
+            _terminal.Say(
+                $"{reader.Name}: {Shared.Count(genome.Unnamed, "sequence")} without a name left out: no variant can refer to them");
         return genome;
     }
 
