@@ -96,7 +96,8 @@ public sealed class AdamW
     /// <summary>The first part of a step: gives the backend its numbers.</summary>
     /// <param name="learningRate">The step's learning rate.</param>
     public void Prepare(double learningRate) => _set.Backend.Upload<AdamWStep>(
-        [AdamWStep.Of((float)learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps + 1, _options.ClipNorm)], _numbers);
+        [AdamWStep.Of((float)learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, Steps + 1,
+            _options.ClipNorm)], _numbers);
 
     /// <summary>The second part: the update itself, without waiting for anything. It may be captured.</summary>
     /// <param name="losses">F64: sums of losses, all of which must be finite; or absent.</param>
@@ -121,7 +122,8 @@ public sealed class AdamW
     {
         bool decays = _options.WeightDecay != 0
             && (_options.DecayBiasAndNorm || p.Kind is not (ParameterKind.Bias or ParameterKind.NormWeight or ParameterKind.NormBias));
-        if (runs.Count > 0 && runs[^1] is var (start, count, before) && before == decays && p.Offset - (start + count) is >= 0 and < ParameterSet.Alignment
+        if (runs.Count > 0 && runs[^1] is var (start, count, before) && before == decays
+            && p.Offset - (start + count) is >= 0 and < ParameterSet.Alignment
             && p.Offset + p.Shape.Count - start <= int.MaxValue)
             runs[^1] = new(start, (int)(p.Offset + p.Shape.Count - start), decays);
         else runs.Add(new(p.Offset, (int)p.Shape.Count, decays));

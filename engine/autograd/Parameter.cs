@@ -81,7 +81,8 @@ public sealed class Parameter
     /// <summary>The gradient, row-major; tied parameters share it.</summary>
     /// <exception cref="InvalidOperationException">The set has no gradients.</exception>
     public Tensor Gradient => TiedTo is { } original ? original.Gradient
-        : !_gradient.IsAbsent ? _gradient : throw new InvalidOperationException($"{Name} has no gradient; call ParameterSet.AllocateGradients");
+        : !_gradient.IsAbsent
+        ? _gradient : throw new InvalidOperationException($"{Name} has no gradient; call ParameterSet.AllocateGradients");
 
     /// <summary>Whether it is trained: it has a gradient and is not frozen.</summary>
     public bool IsTrained => TiedTo is { } original ? original.IsTrained : !_gradient.IsAbsent && !IsFrozen;

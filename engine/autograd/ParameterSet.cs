@@ -59,7 +59,8 @@ public sealed class ParameterSet(Backend backend) : IDisposable
     }
 
     /// <summary>Declares a parameter; its values come with <see cref="FillPacked"/> or <see cref="FillFlat"/>.</summary>
-    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) => Add(new Parameter(name, new Shape(extents), kind, null));
+    public Parameter Declare(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>
+        Add(new Parameter(name, new Shape(extents), kind, null));
 
     /// <summary>Declares a parameter that is F32 whatever the type of activations; see <see cref="Parameter.IsF32"/>.</summary>
     internal Parameter DeclareF32(string name, ParameterKind kind, params ReadOnlySpan<int> extents) =>

@@ -153,7 +153,8 @@ public sealed class Tape
     /// <param name="y">The variable.</param>
     /// <param name="gradient">Its gradient; overwritten.</param>
     /// <exception cref="InvalidOperationException">
-    /// Nothing that is trained leads to the variable; or there was a backward pass since <see cref="Reset"/>, which has used up what was kept.
+    /// Nothing that is trained leads to the variable; or there was a backward pass since <see cref="Reset"/>, which has used up what was
+    /// kept.
     /// </exception>
     public void Backward(Variable y, Tensor gradient)
     {
@@ -268,7 +269,8 @@ public sealed class Tape
     private void ExpectInScope(Variable operand)
     {
         if (_scopes.TryPeek(out Scope scope) && operand.Id < scope.Outside && operand.Id != scope.Operand)
-            throw new NotSupportedException("a segment differentiates by its operand and its parameters alone; give it other variables as constants");
+            throw new NotSupportedException(
+                "a segment differentiates by its operand and its parameters alone; give it other variables as constants");
     }
 
     /// <summary>A segment that the backward pass has entered and not left.</summary>

@@ -6,8 +6,8 @@ using Engine.Kernels;
 namespace Engine.Runtime;
 
 /// <summary>
-/// Where tensors live and operations run: memory, copies, graph capture, and <see cref="Run"/> for every operation there is, of this engine or
-/// of somebody else. It may be called from several threads; each operation runs alone and uses all of the backend's threads.
+/// Where tensors live and operations run: memory, copies, graph capture, and <see cref="Run"/> for every operation there is, of this engine
+/// or of somebody else. It may be called from several threads; each operation runs alone and uses all of the backend's threads.
 /// </summary>
 public abstract class Backend : IStorageOwner, IDisposable
 {
@@ -166,7 +166,8 @@ public abstract class Backend : IStorageOwner, IDisposable
     {
         if (_disposed) return;
         ReleaseScratch();
-        if (LiveStorages != 0) throw new InvalidOperationException($"{LiveStorages} storages with {LiveBytes} bytes were not disposed before their backend");
+        if (LiveStorages != 0)
+            throw new InvalidOperationException($"{LiveStorages} storages with {LiveBytes} bytes were not disposed before their backend");
         _disposed = true;
         Close();
         GC.SuppressFinalize(this);

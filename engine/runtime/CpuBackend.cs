@@ -42,7 +42,8 @@ internal unsafe class CpuBackend<T> : Backend, IScratch
     /// <param name="kernels">Tiles in machine code, or null: the compiled ones. The backend owns them.</param>
     public CpuBackend(string simd, int threads, Precision precision, TileKernels? kernels)
     {
-        Description = $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
+        Description =
+            $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
         _pool = new WorkerPool(threads);
         _launcher = new CpuLauncher(_pool, this, precision, kernels);
     }

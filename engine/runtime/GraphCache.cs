@@ -2,7 +2,9 @@ using Engine.Kernels;
 
 namespace Engine.Runtime;
 
-/// <summary>Launches of a backend, captured to be replayed with one call, in the memory they were captured with. It belongs to the backend.</summary>
+/// <summary>
+/// Launches of a backend, captured to be replayed with one call, in the memory they were captured with. It belongs to the backend.
+/// </summary>
 internal abstract class CapturedGraph : IDisposable
 {
     /// <summary>How often the backend had returned memory when this was captured; it uses none that was returned since.</summary>
@@ -12,9 +14,9 @@ internal abstract class CapturedGraph : IDisposable
 }
 
 /// <summary>
-/// Runs work whose shapes repeat. The first time it runs as it is, so that memory grows and kernels are loaded; the second time its launches
-/// are captured as a graph; from then on the graph is replayed, which costs a single call. What changes between runs lies in the backend's
-/// memory. A backend that captures no graphs, or is profiled, always runs the work as it is. Not for several threads at once.
+/// Runs work whose shapes repeat. The first time it runs as it is, so that memory grows and kernels are loaded; the second time its
+/// launches are captured as a graph; from then on the graph is replayed, which costs a single call. What changes between runs lies in the
+/// backend's memory. A backend that captures no graphs, or is profiled, always runs the work as it is. Not for several threads at once.
 /// </summary>
 /// <typeparam name="TKey">The shapes: equal keys mean the same operations on the same memory.</typeparam>
 /// <param name="backend">Where the work runs.</param>

@@ -89,7 +89,16 @@ public static unsafe class MachinePeak
             new Span<uint>(left, Steps * 16).Clear();
             new Span<uint>(right, Steps * 64).Clear();
             new Span<float>(result, 16 * 64).Clear();
-            var arguments = new TileArguments { Left = left, LeftStride = Steps * sizeof(uint), Right = right, Steps = Steps, Start = result, Tile = result, Prefetch = right };
+            var arguments = new TileArguments
+            {
+                Left = left,
+                LeftStride = Steps * sizeof(uint),
+                Right = right,
+                Steps = Steps,
+                Start = result,
+                Tile = result,
+                Prefetch = right,
+            };
             for (int call = 0; call < Calls; call++) tile.Run<SimdScalar>(tile.Rows, &arguments);
         }
     }

@@ -43,9 +43,10 @@ public sealed record LoraOptions
             switch (equals < 0 ? null : item[..equals])
             {
                 case "r":
-                    options = options
-                        with { Rank = Number(item, value) is var r && r == Math.Floor(r) && r is >= 1 and <= 4096
-                            ? (int)r : throw Meant(item) };
+                    options = options with
+                    {
+                        Rank = Number(item, value) is var r && r == Math.Floor(r) && r is >= 1 and <= 4096 ? (int)r : throw Meant(item),
+                    };
                     break;
                 case "alpha":
                     options = options with { Alpha = Number(item, value) };

@@ -99,9 +99,9 @@ public sealed class Predictor
         for (int i = 0; i < waiting.Count; i++)
         {
             (string source, string id, long number, bool truncated) = waiting[i];
-            FiniteOutput.Check(logits.AsSpan(i * strands * outputs, strands * outputs), "the record's classes or value", number, id);
-            yield return Predicted(id, number, truncated, logits.AsSpan(i * strands * outputs, strands * outputs), outputs)
-                with { Source = source };
+            Span<float> own = logits.AsSpan(i * strands * outputs, strands * outputs);
+            FiniteOutput.Check(own, "the record's classes or value", number, id);
+            yield return Predicted(id, number, truncated, own, outputs) with { Source = source };
         }
     }
 

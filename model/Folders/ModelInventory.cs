@@ -73,8 +73,8 @@ public sealed class ModelInventory
     {
         AdapterConfig config = AdapterConfig.Read(Path.Combine(folder, AdapterConfig.FileName));
         string? found = baseFolder ?? AdapterBase.TryFind(folder, config);
-        var adapter = new ModelInventory(
-            FineTuner.HoldsRun(folder) ? "a LoRA adapter, of a run of fine-tuning" : "a LoRA adapter") { Adapter = config.Describe() };
+        string kind = FineTuner.HoldsRun(folder) ? "a LoRA adapter, of a run of fine-tuning" : "a LoRA adapter";
+        var adapter = new ModelInventory(kind) { Adapter = config.Describe() };
         if (LoraAdapter.FindWeights(folder) is { } weights) adapter._weights.Add(weights);
         else adapter._missing.Add($"{LoraAdapter.WeightFile} (or {LoraAdapter.TorchFile})");
         if (found is null)

@@ -38,10 +38,12 @@ public sealed class Embedding : Op
         ArgumentNullException.ThrowIfNull(tape);
         int tokens = ids.Shape[0], hidden = Word.Shape[1];
         Tensor y = tape.Rent(tokens, hidden);
-        Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default, statistics = tape.IsTraining ? tape.Rent(tokens, 2, DType.F32) : default;
+        Tensor sum = tape.IsTraining ? tape.Rent(tokens, hidden) : default,
+            statistics = tape.IsTraining ? tape.Rent(tokens, 2, DType.F32) : default;
         tape.Backend.Run(
             new EmbeddingForward(ids, typeIds, Word.ValueIn(y.DType), Type.ValueIn(y.DType), _norm.In(y.DType), sum, statistics, y));
-        if (tape.IsTraining && _dropout > 0) tape.Backend.Run(new DropoutForward(y, tape.RandomState, _site, _dropout, residual: default, y));
+        if (tape.IsTraining && _dropout > 0)
+            tape.Backend.Run(new DropoutForward(y, tape.RandomState, _site, _dropout, residual: default, y));
         return tape.Record(this, y, saved: (sum, statistics, ids, typeIds));
     }
 

@@ -28,7 +28,8 @@ public sealed class LayerNorm : Op
     public static LayerNorm Declare(ParameterSet set, string name, int width, float epsilon)
     {
         ArgumentNullException.ThrowIfNull(set);
-        return new(set.Declare(name + ".weight", ParameterKind.NormWeight, width), set.Declare(name + ".bias", ParameterKind.NormBias, width), epsilon);
+        return new(set.Declare(name + ".weight", ParameterKind.NormWeight, width),
+            set.Declare(name + ".bias", ParameterKind.NormBias, width), epsilon);
     }
 
     /// <summary>[rows, width] → [rows, width].</summary>
@@ -61,7 +62,8 @@ public sealed class LayerNorm : Op
     /// <summary>The backward pass for the operand x; dy is overwritten or passed on.</summary>
     internal void Backward(Tape tape, Variable x, Tensor dy, Tensor statistics)
     {
-        Tensor weight = Weight.ValueIn(dy.DType), dweight = IsTrained ? Weight.Gradient : default, dbias = IsTrained ? Bias.Gradient : default;
+        Tensor weight = Weight.ValueIn(dy.DType), dweight = IsTrained ? Weight.Gradient : default,
+            dbias = IsTrained ? Bias.Gradient : default;
         if (!x.IsTracked)
             tape.Backend.Run(new LayerNormBackward(x.Data, dy, weight, statistics, dweight, dbias, accumulate: false, dx: default));
         else if (tape.GradientOf(x).IsAbsent)

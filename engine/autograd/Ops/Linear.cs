@@ -44,7 +44,8 @@ public sealed class Linear : Op
     /// <param name="bias">Whether there is one.</param>
     /// <param name="dropout">The probability, in training.</param>
     public static Linear Declare(
-        ParameterSet set, string name, int inputs, int outputs, Activation activation = Activation.None, bool bias = true, float dropout = 0)
+        ParameterSet set, string name, int inputs, int outputs, Activation activation = Activation.None, bool bias = true,
+        float dropout = 0)
     {
         ArgumentNullException.ThrowIfNull(set);
         bool gated = activation == Activation.Geglu;
@@ -94,8 +95,8 @@ public sealed class Linear : Op
     public Variable Forward(Tape tape, Variable x, Variable residual = default) => Forward(tape, x, residual, place: default);
 
     /// <summary>
-    /// The same as <see cref="Forward(Tape, Variable, Variable)"/>; in inference the result takes the place of the residual, which nothing may
-    /// read afterwards, unless the residual is x or there is a low-rank addition.
+    /// The same as <see cref="Forward(Tape, Variable, Variable)"/>; in inference the result takes the place of the residual, which nothing
+    /// may read afterwards, unless the residual is x or there is a low-rank addition.
     /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable x, Variable residual) =>
         Forward(tape, x, residual, residual.Data.IsSameAs(x.Data) ? default : residual.Data);

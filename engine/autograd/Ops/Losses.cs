@@ -26,8 +26,8 @@ public sealed class CrossEntropy : Op
         Record(tape, logits, labels, scale, weights);
 
     /// <summary>
-    /// The same as <see cref="Forward"/>; the backward pass writes the gradient of the logits in their place, so no other operation may need
-    /// their values in its own backward pass, as <see cref="Tanh"/> and attention need those of their results.
+    /// The same as <see cref="Forward"/>; the backward pass writes the gradient of the logits in their place, so no other operation may
+    /// need their values in its own backward pass, as <see cref="Tanh"/> and attention need those of their results.
     /// </summary>
     public Variable ForwardInPlace(Tape tape, Variable logits, Tensor labels, Tensor scale, Tensor weights = default) =>
         (_inPlace ? this : InPlace).Record(tape, logits, labels, scale, weights);

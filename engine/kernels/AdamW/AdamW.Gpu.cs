@@ -27,7 +27,8 @@ internal static class AdamWKernels
     {
         ArrayView<float> shared = SharedMemory.Allocate<float>(8);
         Float8 sum = Float8.Broadcast(0);
-        for (long start = ((long)Grid.IdxX * Flat.PerBlock) + (Warp.Index * Warp.Chunk); start < count; start += (long)NormBlocks * Flat.PerBlock)
+        for (long start = ((long)Grid.IdxX * Flat.PerBlock) + (Warp.Index * Warp.Chunk); start < count;
+            start += (long)NormBlocks * Flat.PerBlock)
         {
             int length = count - start < Warp.Chunk ? (int)(count - start) : Warp.Chunk, whole = length & ~7;
             ArrayView<float> share = x.SubView(start, length);
@@ -59,7 +60,8 @@ internal static class AdamWKernels
     /// status = (the factor that clips the gradients to numbers[6], 1 or 0 likewise). partial: [<see cref="NormBlocks"/>]; losses: any
     /// length; numbers: see <see cref="AdamWStep"/>. Grid: 1.
     /// </summary>
-    public static void Norm(ArrayView<float> partial, ArrayView<double> losses, ArrayView<float> numbers, ArrayView<double> report, ArrayView<float> status)
+    public static void Norm(
+        ArrayView<float> partial, ArrayView<double> losses, ArrayView<float> numbers, ArrayView<double> report, ArrayView<float> status)
     {
         ArrayView<float> shared = SharedMemory.Allocate<float>(8), wrongs = SharedMemory.Allocate<float>(8);
         float wrong = 0;
@@ -83,7 +85,8 @@ internal static class AdamWKernels
     /// <paramref name="rounded"/> receives w in bf16 in the variant that keeps such a copy. Grid: elements / 2048.
     /// </summary>
     public static void Step<TRounded>(
-        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, ArrayView<uint> kinds,
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded,
+        ArrayView<uint> kinds,
         ArrayView<float> numbers, ArrayView<float> status, long count)
         where TRounded : struct, IChoice
     {
@@ -100,11 +103,13 @@ internal static class AdamWKernels
         var step = new Numbers(numbers, status[0]);
         uint kind = kinds[share.Start / Warp.Chunk];
         Float8 g = F32.Load(share.Of(gradient), 0, lane, whole, 0) * step.Clip;
-        Float8 first = F32.Load(share.Of(m), 0, lane, whole, 0), second = F32.Load(share.Of(v), 0, lane, whole, 0), weight = F32.Load(share.Of(w), 0, lane, whole, 0);
+        Float8 first = F32.Load(share.Of(m), 0, lane, whole, 0), second = F32.Load(share.Of(v), 0, lane, whole, 0),
+            weight = F32.Load(share.Of(w), 0, lane, whole, 0);
         first = Float8.Fma(Float8.Broadcast(1f - step.Beta1), g, first * step.Beta1);
         second = Float8.Fma(Float8.Broadcast(1f - step.Beta2), g * g, second * step.Beta2);
         uint low = KindOf(kind, F32.Low(0, lane)), high = KindOf(kind, F32.High(0, lane));
-        weight = new(step.Move(weight.Low * step.KeepOf(low), first.Low, second.Low), step.Move(weight.High * step.KeepOf(high), first.High, second.High));
+        weight = new(step.Move(weight.Low * step.KeepOf(low), first.Low, second.Low),
+            step.Move(weight.High * step.KeepOf(high), first.High, second.High));
         int lowEnd = low == 0 ? 0 : whole, highEnd = high == 0 ? 0 : whole;
         Store(share.Of(m), lane, lowEnd, highEnd, first);
         Store(share.Of(v), lane, lowEnd, highEnd, second);
@@ -121,7 +126,8 @@ internal static class AdamWKernels
     }
 
     private static void One<TRounded>(
-        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, Flat share, uint kinds, Numbers step)
+        ArrayView<float> w, ArrayView<float> gradient, ArrayView<float> m, ArrayView<float> v, ArrayView<ushort> rounded, Flat share,
+        uint kinds, Numbers step)
         where TRounded : struct, IChoice
     {
         int i = share.Single;
@@ -152,11 +158,13 @@ internal static class AdamWKernels
     /// <summary>The numbers of a step, read by every thread.</summary>
     private readonly struct Numbers(ArrayView<float> numbers, float clip)
     {
-        public readonly float Clip = clip, Rate = numbers[0], Keep = numbers[1], RootCorrection = numbers[2], Beta1 = numbers[3], Beta2 = numbers[4], Epsilon = numbers[5];
+        public readonly float Clip = clip, Rate = numbers[0], Keep = numbers[1], RootCorrection = numbers[2], Beta1 = numbers[3],
+            Beta2 = numbers[4], Epsilon = numbers[5];
 
         public float KeepOf(uint kind) => kind == 2 ? Keep : 1f;
 
-        public Float4 Move(Float4 w, Float4 m, Float4 v) => new(Move(w.X, m.X, v.X), Move(w.Y, m.Y, v.Y), Move(w.Z, m.Z, v.Z), Move(w.W, m.W, v.W));
+        public Float4 Move(Float4 w, Float4 m, Float4 v) =>
+            new(Move(w.X, m.X, v.X), Move(w.Y, m.Y, v.Y), Move(w.Z, m.Z, v.Z), Move(w.W, m.W, v.W));
 
         public float Move(float w, float m, float v) => w - (Rate * (m / Ptx.Fma(Ptx.Sqrt(v), RootCorrection, Epsilon)));
     }

@@ -19,7 +19,8 @@ namespace Engine.Kernels;
 /// <param name="rounded">BF16, as long as w: receives what is updated, rounded; or absent.</param>
 /// <param name="report">F64 [2]: the norm before clipping, NaN where a loss is not finite; 1 if the step was taken, or else 0.</param>
 public readonly unsafe struct AdamWUpdate(
-    Tensor numbers, AdamWRuns runs, Tensor words, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report) : IOperation
+    Tensor numbers, AdamWRuns runs, Tensor words, Tensor w, Tensor g, Tensor m, Tensor v, Tensor losses, Tensor rounded, Tensor report)
+    : IOperation
 {
     private const int NormBlocks = 1024;
 

@@ -24,7 +24,8 @@ public sealed class AdamWRuns
         foreach (AdamWRun run in _runs)
         {
             if (run.Start % Group != 0 || run.Start < 0 || run.Count < 0 || run.Start + run.Count > length)
-                throw new ArgumentException($"a run of {run.Count} elements from {run.Start} on is no part of {length}, or begins at no multiple of {Group}");
+                throw new ArgumentException(
+                    $"a run of {run.Count} elements from {run.Start} on is no part of {length}, or begins at no multiple of {Group}");
             for (long group = run.Start / Group; group * Group < run.Start + run.Count; group++)
                 _words[group / GroupsPerWord] |= (run.Decays ? 2u : 1u) << (int)(2 * (group % GroupsPerWord));
         }

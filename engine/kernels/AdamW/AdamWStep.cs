@@ -28,7 +28,9 @@ public readonly record struct AdamWStep(
     /// <param name="weightDecay">Decoupled weight decay.</param>
     /// <param name="step">The number of the step, from 1, for the bias correction.</param>
     /// <param name="clipNorm">The norm to which the gradients are clipped; null: they are not.</param>
-    public static AdamWStep Of(float learningRate, float beta1, float beta2, float epsilon, float weightDecay, int step, float? clipNorm) => new(
-        (float)(learningRate / (1 - Math.Pow(beta1, step))), 1 - (learningRate * weightDecay), (float)(1 / Math.Sqrt(1 - Math.Pow(beta2, step))),
+    public static AdamWStep Of(float learningRate, float beta1, float beta2, float epsilon, float weightDecay, int step, float? clipNorm) =>
+        new(
+        (float)(learningRate / (1 - Math.Pow(beta1, step))), 1 - (learningRate * weightDecay),
+        (float)(1 / Math.Sqrt(1 - Math.Pow(beta2, step))),
         beta1, beta2, epsilon, clipNorm ?? float.PositiveInfinity);
 }

@@ -1,8 +1,8 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// The attention of blocks of <c>2·Lanes</c> queries. Some blocks go through the keys together, so that of a long sequence a tile of keys and
-/// values is brought into L2 once for all of them.
+/// The attention of blocks of <c>2·Lanes</c> queries. Some blocks go through the keys together, so that of a long sequence a tile of keys
+/// and values is brought into L2 once for all of them.
 /// </summary>
 internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod mod, float* scratch) : IJob
     where T : unmanaged, ISimd<T>
@@ -13,8 +13,8 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
     private static int Block => 2 * T.Lanes;
 
     /// <summary>
-    /// Floats of scratch memory that each worker needs: a score tile, zeros, a tile of dropout, query panels and accumulators of the results,
-    /// and rounded keys and values.
+    /// Floats of scratch memory that each worker needs: a score tile, zeros, a tile of dropout, query panels and accumulators of the
+    /// results, and rounded keys and values.
     /// </summary>
     public static long ScratchPerWorker(in AttentionArguments a)
     {
@@ -141,10 +141,12 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
     }
 
     private void KeyTile(
-        ref QueryBlock block, int key, int keys, in TMod headMod, in AttentionFactors factors, float* scores, float* zeros, int start, int head)
+        ref QueryBlock block, int key, int keys, in TMod headMod, in AttentionFactors factors, float* scores, float* zeros,
+        int start, int head)
     {
         AttentionProduct.Run<T>(
-            a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, block.Query, a.Tile.Steps(a.HeadSize), zeros, scores);
+            a.Tile, keys, factors.Keys + (key * factors.KeyLeading), factors.KeyLeading, false, block.Query, a.Tile.Steps(a.HeadSize),
+            zeros, scores);
         (T leftShrink, T rightShrink) = block.Softmax.Apply(headMod, scores, key, keys);
         if (block.IsBegun) Rescale(block.Result, leftShrink, rightShrink);
         if (a.Dropout.IsActive) Drop(scores, zeros + Block, start, head, block.First, key, keys);
@@ -160,7 +162,8 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
         RunningSoftmax softmax = block.Softmax;
         if (!block.IsBegun) new Span<float>(block.Result, Block * a.HeadSize).Clear();
         Finish(
-            block.Result, softmax.LeftSum, softmax.RightSum, a.Result + ((long)(start + block.First) * a.Hidden) + ((long)head * a.HeadSize), block.Queries);
+            block.Result, softmax.LeftSum, softmax.RightSum,
+            a.Result + ((long)(start + block.First) * a.Hidden) + ((long)head * a.HeadSize), block.Queries);
         if (a.LogSumExp == null) return;
         float* logSumExp = a.LogSumExp + ((long)head * a.Tokens) + start + block.First;
         SaveLogSumExp(softmax.LeftMaximum, softmax.LeftSum, logSumExp, Math.Min(block.Queries, T.Lanes));

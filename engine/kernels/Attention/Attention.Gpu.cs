@@ -26,7 +26,8 @@ internal static class AttentionKernels
             mods, sinks, logSumExp, y, tokens, scale, default);
 
     /// <summary>
-    /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and step.
+    /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and
+    /// step.
     /// </summary>
     public static void ForwardDropout<TE, T, TMod>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
@@ -71,7 +72,8 @@ internal static class AttentionKernels
             AttentionTile.Fill<TE, T>(keys, rows.Keys, key, endKey, headSize, rows.KeyStride);
             AttentionTile.Fill<TE, T>(values, rows.Values, key, endKey, headSize, rows.KeyStride);
             Group.Barrier();
-            ScoreTile scores = Modified(ScoreTile.Products(queries, keys, quads), mod, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J, endKey, scale);
+            ScoreTile scores = Modified(
+                ScoreTile.Products(queries, keys, quads), mod, firstQuery + (AttentionTile.I * 4), key + AttentionTile.J, endKey, scale);
             Float4 higher = Float4.Max(maximum, scores.RowMax()), shrink = AttentionTile.Exp(maximum - higher);
             maximum = higher;
             scores.S0 = AttentionTile.Exp(scores.S0 - Float4.Broadcast(maximum.X));
@@ -89,7 +91,8 @@ internal static class AttentionKernels
         result.Scale(new(Factor(sum.X), Factor(sum.Y), Factor(sum.Z), Factor(sum.W)));
         result.Write<TE, T>(y.SubView(((long)start * hidden) + ((long)head * headSize), headSize), firstQuery, length, hidden, headSize);
         if (logSumExp.Length > 0 && AttentionTile.J == 0)
-            WriteLogSumExp(logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
+            WriteLogSumExp(
+                logSumExp.SubView(((long)head * tokens) + start, length), firstQuery + (AttentionTile.I * 4), length, maximum, sum);
     }
 
     /// <summary>Adds the kernels for a score modification, and those that drop probabilities.</summary>
@@ -98,9 +101,11 @@ internal static class AttentionKernels
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.AddFamily<TMod>(
-            "attention_{0}", AttentionTile.Threads, f32: Forward<F32, float, TMod>, anyF32: Forward<F32Any, float, TMod>, dynamicShared: shared);
+            "attention_{0}", AttentionTile.Threads, f32: Forward<F32, float, TMod>, anyF32: Forward<F32Any, float, TMod>,
+            dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_{0}_dropout", AttentionTile.Threads, f32: ForwardDropout<F32, float, TMod>, anyF32: ForwardDropout<F32Any, float, TMod>,
+            "attention_{0}_dropout", AttentionTile.Threads, f32: ForwardDropout<F32, float, TMod>,
+            anyF32: ForwardDropout<F32Any, float, TMod>,
             dynamicShared: shared);
     }
 

@@ -89,7 +89,14 @@ public readonly struct AttentionBackward<TMod>(
         HeadParameters mods = gpu.Heads(mod, heads.Queries);
         Tensor delta = gpu.Rent(logSumExp.Shape, DType.F32);
         gpu.Launch(
-            GpuKernels.AttentionDelta.For(y.DType, 2 * headSize), new() { Y = y, Dy = dy, Delta = delta, Tokens = tokens, HeadSize = headSize },
+            GpuKernels.AttentionDelta.For(y.DType, 2 * headSize), new()
+            {
+                Y = y,
+                Dy = dy,
+                Delta = delta,
+                Tokens = tokens,
+                HeadSize = headSize,
+            },
             Blocks(tokens, WarpsPerBlock), heads.Queries);
         KeysValues(gpu, mods, delta, headSize);
         Queries(gpu, mods, delta, headSize);

@@ -15,7 +15,8 @@ public readonly struct AttentionDropout
     public AttentionDropout(Tensor stream, int site, float probability)
     {
         if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
-        if (stream.IsAbsent || stream.DType != DType.I32 || stream.Shape != new Shape(3)) throw new ArgumentException($"a stream of random numbers is I32 [3], not {stream}");
+        if (stream.IsAbsent || stream.DType != DType.I32 || stream.Shape != new Shape(3))
+            throw new ArgumentException($"a stream of random numbers is I32 [3], not {stream}");
         (Stream, Site, Probability) = (stream, site, probability);
     }
 
@@ -33,8 +34,8 @@ public readonly struct AttentionDropout
         int longest = Math.Max(sequences.Queries.Longest, sequences.Keys.Longest);
         if (!IsActive || (heads <= AttentionMask.MostHeads && longest <= AttentionMask.MostTokens)) return;
         throw new NotSupportedException(
-            $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} tokens a sequence, " +
-            $"not {heads} and {longest}");
+            $"dropout of attention's probabilities is for at most {AttentionMask.MostHeads} heads and {AttentionMask.MostTokens} " +
+            $"tokens a sequence, not {heads} and {longest}");
     }
 
     /// <summary>The mask, on the processor.</summary>

@@ -138,7 +138,9 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
         }
     }
 
-    /// <summary>The block's queries and output gradients, once as columns and once as rows of a right factor, its log-sum-exp and D.</summary>
+    /// <summary>
+    /// The block's queries and output gradients, once as columns and once as rows of a right factor, its log-sum-exp and D.
+    /// </summary>
     private void PackQueries(in HeadOfSequence h, int first, int queries, in Buffers b)
     {
         float* query = a.Query(h.Sequence, h.Number) + ((long)first * a.QueryStride);

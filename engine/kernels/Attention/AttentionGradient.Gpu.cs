@@ -27,7 +27,9 @@ internal static class AttentionGradientKernels
         if (token >= tokens) return;
         long offset = ((long)token * Grid.DimY * headSize) + ((long)Grid.IdxY * headSize);
         bool inside = column < headSize;
-        float sum = Warp.Sum(Float4.Dot(TE.LoadQuad(y.SubView(offset, headSize), column, inside), TE.LoadQuad(dy.SubView(offset, headSize), column, inside)));
+        float sum = Warp.Sum(
+            Float4.Dot(
+                TE.LoadQuad(y.SubView(offset, headSize), column, inside), TE.LoadQuad(dy.SubView(offset, headSize), column, inside)));
         if (Warp.Lane == 0) delta[((long)Grid.IdxY * tokens) + token] = sum;
     }
 
@@ -65,7 +67,9 @@ internal static class AttentionGradientKernels
             queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
             keyStride, group, scale, default);
 
-    /// <summary>As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
+    /// <summary>
+    /// As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.
+    /// </summary>
     public static void KeysValuesDropout<TE, T, TMod>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
@@ -171,7 +175,8 @@ internal static class AttentionGradientKernels
         if (query >= length) return;
         int hidden = Grid.DimY * headSize, quads = (headSize + 3) >> 2, tile = AttentionTile.Rows * (quads + 1);
         ArrayView<Float4> keys = SharedMemory.GetDynamic<Float4>();
-        ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile), gradients = keys.SubView(3 * tile, tile);
+        ArrayView<Float4> values = keys.SubView(tile, tile), queries = keys.SubView(2 * tile, tile),
+            gradients = keys.SubView(3 * tile, tile);
         ArrayView<Float4> scores = keys.SubView(4 * tile, AttentionTile.Rows * AttentionTile.ScoreStride / 4);
         long statistics = ((long)head * tokens) + start;
         ArrayView<float> rowLogSumExp = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);

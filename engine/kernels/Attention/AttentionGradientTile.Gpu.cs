@@ -11,7 +11,8 @@ internal struct AttentionGradientTile<TMod>
 
     public static AttentionGradientTile<TMod> Compute<TDropout>(
         ArrayView<Float4> queries, ArrayView<Float4> keys, ArrayView<Float4> gradients, ArrayView<Float4> values, int quads, TMod mod,
-        ArrayView<float> logSumExp, ArrayView<float> delta, int firstQuery, int firstKey, int endKey, float scale, GpuAttentionDropout dropout)
+        ArrayView<float> logSumExp, ArrayView<float> delta, int firstQuery, int firstKey, int endKey, float scale,
+        GpuAttentionDropout dropout)
         where TDropout : struct, IChoice
     {
         ScoreTile s = ScoreTile.Products(queries, keys, quads), dp = ScoreTile.Products(gradients, values, quads);
@@ -70,8 +71,10 @@ internal struct AttentionGradientTile<TMod>
         bool inside = query < (int)logSumExp.Length;
         float shift = Ptx.LoadConstant(ref logSumExp[query], inside), d = Ptx.LoadConstant(ref delta[query], inside);
         Float4 p = new(
-            Probability(s.X, mod, shift, query, key, endKey, scale, inside), Probability(s.Y, mod, shift, query, key + 16, endKey, scale, inside),
-            Probability(s.Z, mod, shift, query, key + 32, endKey, scale, inside), Probability(s.W, mod, shift, query, key + 48, endKey, scale, inside));
+            Probability(s.X, mod, shift, query, key, endKey, scale, inside),
+            Probability(s.Y, mod, shift, query, key + 16, endKey, scale, inside),
+            Probability(s.Z, mod, shift, query, key + 32, endKey, scale, inside),
+            Probability(s.W, mod, shift, query, key + 48, endKey, scale, inside));
         return (p, p * (dp - Float4.Broadcast(d)));
     }
 

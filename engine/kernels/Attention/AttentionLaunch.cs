@@ -26,7 +26,8 @@ internal static class AttentionChoice<TMod>
     where TMod : unmanaged, IScoreModification<TMod>
 {
     public static GpuKernel<AttentionKernelArguments> Forward(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.Attention, GpuKernels<TMod>.Attention32, GpuKernels<TMod>.Attention64, GpuKernels<TMod>.Attention128);
+        dtype, headSize, GpuKernels<TMod>.Attention, GpuKernels<TMod>.Attention32, GpuKernels<TMod>.Attention64,
+        GpuKernels<TMod>.Attention128);
 
     public static GpuKernel<AttentionDropoutKernelArguments> ForwardDropout(DType dtype, int headSize) => For(
         dtype, headSize, GpuKernels<TMod>.AttentionDropout, GpuKernels<TMod>.AttentionDropout32, GpuKernels<TMod>.AttentionDropout64,

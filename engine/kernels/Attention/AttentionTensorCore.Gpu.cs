@@ -6,11 +6,11 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// Attention over packed sequences on tensor cores; see <see cref="Attention"/>. Operands are in bf16, scores, softmax and sums in
-/// fp32, probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head, a
-/// warp 16 of either, so that what it reads of keys and values serves both; only one where the sequence ends within the first, with heads of
-/// more than 64, whose sums would not fit the registers, and with dropout, whose words would not. It passes over the keys in tiles of 64 with
-/// a running softmax, which never leaves registers; the next tile is copied meanwhile. The running maximum is counted in units of log₂, so
-/// that an exponential is one <c>fma</c> and one <c>ex2</c>.
+/// fp32, probabilities rounded like operands before they weight the values. A block of four warps takes two tiles of 64 queries of a head,
+/// a warp 16 of either, so that what it reads of keys and values serves both; only one where the sequence ends within the first, with heads
+/// of more than 64, whose sums would not fit the registers, and with dropout, whose words would not. It passes over the keys in tiles of 64
+/// with a running softmax, which never leaves registers; the next tile is copied meanwhile. The running maximum is counted in units of
+/// log₂, so that an exponential is one <c>fma</c> and one <c>ex2</c>.
 /// </summary>
 internal static class AttentionTensorCoreKernels
 {
@@ -43,8 +43,8 @@ internal static class AttentionTensorCoreKernels
             mods, sinks, logSumExp, y, tokens, scale, default);
 
     /// <summary>
-    /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed, lower
-    /// and upper word, and step.
+    /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed,
+    /// lower and upper word, and step.
     /// </summary>
     public static void ForwardDropout<THead, TMod>(
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
@@ -88,7 +88,8 @@ internal static class AttentionTensorCoreKernels
         where TDropout : struct, IChoice
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(), tiles = queries + ((uint)QueryTiles<THead, TDropout>() * bytes), stage = 0;
+        uint queries = Ptx.SharedAddress(ref shared[0]), bytes = (uint)HeadTile.Bytes<THead>(),
+            tiles = queries + ((uint)QueryTiles<THead, TDropout>() * bytes), stage = 0;
         // Pieces are found by exchanging bits of addresses.
         if ((queries & 255) != 0) Ptx.Trap();
         int length = rows.QueryCount, headSize = rows.Size;
@@ -132,12 +133,14 @@ internal static class AttentionTensorCoreKernels
         Ptx.WaitForCopies();
         Group.Barrier();
         Finish<THead>(result.Upper, upper, shared, 0, logSumExp, y, firstQuery, length, headSize, hidden);
-        if (TTwo.Value) Finish<THead>(result.Lower, lower, shared, (int)bytes, logSumExp, y, firstQuery + HeadTile.Rows, length, headSize, hidden);
+        if (TTwo.Value)
+            Finish<THead>(result.Lower, lower, shared, (int)bytes, logSumExp, y, firstQuery + HeadTile.Rows, length, headSize, hidden);
     }
 
     /// <summary>Divides by the sums and writes a tile, and its log-sum-exp.</summary>
     private static void Finish<THead>(
-        HeadSums result, RunningSoftmax softmax, ArrayView<UInt4> shared, int tile, ArrayView<float> logSumExp, ArrayView<ushort> y, int firstQuery, int length,
+        HeadSums result, RunningSoftmax softmax, ArrayView<UInt4> shared, int tile, ArrayView<float> logSumExp, ArrayView<ushort> y,
+        int firstQuery, int length,
         int headSize, int hidden)
         where THead : struct, IHeadSize
     {
@@ -171,7 +174,8 @@ internal static class AttentionTensorCoreKernels
     private static float Factor(float sum) => sum > 0f ? Ptx.Reciprocal(sum) : 0f;
 
     // A query that sees no key has a log-sum-exp of −∞.
-    private static float LogSumExp(float maximum, float sum) => sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
+    private static float LogSumExp(float maximum, float sum) =>
+        sum > 0f ? Ptx.Fma(maximum, LogOf2, GpuMath.Log(sum)) : float.NegativeInfinity;
 
     private static void Add<THead, TDropout, TMod>(KernelList list, string family, Delegate kernel)
         where THead : struct, IHeadSize
@@ -190,7 +194,8 @@ internal static class AttentionTensorCoreKernels
         public readonly Scores Modified<TMod>(TMod mod, int query, int key, int end, float scale)
             where TMod : unmanaged, IScoreModification<TMod>
         {
-            WarpSums first = WarpScores.Modified<No, TMod>(First, mod, query, key, scale), second = WarpScores.Modified<No, TMod>(Second, mod, query, key + 32, scale);
+            WarpSums first = WarpScores.Modified<No, TMod>(First, mod, query, key, scale),
+                second = WarpScores.Modified<No, TMod>(Second, mod, query, key + 32, scale);
             // The border of the keys, which only the last tile holds.
             if (key - WarpSums.Column + HeadTile.Rows > end)
             {
@@ -219,7 +224,8 @@ internal static class AttentionTensorCoreKernels
             for (uint k = 0; k < THead.Value * 2; k += 32)
             {
                 uint at = right ^ k, step = (uint)(HeadTile.WarpRows * THead.Value * 2);
-                UInt4 b0 = Ptx.LoadMatrix(at), b1 = Ptx.LoadMatrix(at + step), b2 = Ptx.LoadMatrix(at + (2 * step)), b3 = Ptx.LoadMatrix(at + (3 * step));
+                UInt4 b0 = Ptx.LoadMatrix(at), b1 = Ptx.LoadMatrix(at + step), b2 = Ptx.LoadMatrix(at + (2 * step)),
+                    b3 = Ptx.LoadMatrix(at + (3 * step));
                 UInt4 a = Ptx.LoadMatrix(left ^ k);
                 r.Upper.First = r.Upper.First.Add(a, b0, b1);
                 r.Upper.Second = r.Upper.Second.Add(a, b2, b3);
@@ -257,7 +263,8 @@ internal static class AttentionTensorCoreKernels
             return r;
         }
 
-        private static (WarpSums Upper, WarpSums Lower) Add<THead, TTwo>(WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
+        private static (WarpSums Upper, WarpSums Lower) Add<THead, TTwo>(
+            WarpSums sums, WarpSums lowerSums, UInt4 upper, UInt4 lower, uint rows)
             where THead : struct, IHeadSize
             where TTwo : struct, IChoice
         {

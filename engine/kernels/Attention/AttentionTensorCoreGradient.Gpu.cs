@@ -45,7 +45,9 @@ internal static class AttentionTensorCoreGradientKernels
             queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
             keyStride, group, scale, default);
 
-    /// <summary>As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.</summary>
+    /// <summary>
+    /// As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.
+    /// </summary>
     public static void KeysValuesDropout<THead, TMod>(
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
@@ -187,8 +189,10 @@ internal static class AttentionTensorCoreGradientKernels
         HeadSums sums = default;
         int warpRow = Warp.Index * HeadTile.WarpRows, query = firstQuery + warpRow + WarpSums.Row;
         ArrayView<float> rowShift = logSumExp.SubView(statistics, length), rowDelta = delta.SubView(statistics, length);
-        var shift = WarpSums.OfRows(Shift(Ptx.LoadConstant(ref rowShift[query], query < length)), Shift(Ptx.LoadConstant(ref rowShift[query + 8], query + 8 < length)));
-        var d = WarpSums.OfRows(Ptx.LoadConstant(ref rowDelta[query], query < length), Ptx.LoadConstant(ref rowDelta[query + 8], query + 8 < length));
+        var shift = WarpSums.OfRows(Shift(Ptx.LoadConstant(ref rowShift[query], query < length)),
+            Shift(Ptx.LoadConstant(ref rowShift[query + 8], query + 8 < length)));
+        var d = WarpSums.OfRows(
+            Ptx.LoadConstant(ref rowDelta[query], query < length), Ptx.LoadConstant(ref rowDelta[query + 8], query + 8 < length));
         Ptx.WaitForCopies();
         Group.Barrier();
         uint lines = HeadTile.Lines<THead>(queries, warpRow), stage = 0;
@@ -302,7 +306,8 @@ internal static class AttentionTensorCoreGradientKernels
                 HeadTile.Load<THead>(Queries, tile, query, Length, HeadSize, QueryStride);
                 HeadTile.Load<THead>(Gradients, tile + (uint)HeadTile.Bytes<THead>(), query, Length, HeadSize, Hidden);
                 int row = query + (Group.IdxX & (HeadTile.Rows - 1));
-                Ptx.CopyAsyncWordPart(statistics + (uint)(Group.IdxX * sizeof(float)), ref Statistics[row < Length ? row : 0], row < Length ? 4u : 0u);
+                Ptx.CopyAsyncWordPart(
+                    statistics + (uint)(Group.IdxX * sizeof(float)), ref Statistics[row < Length ? row : 0], row < Length ? 4u : 0u);
             }
 
             Ptx.CommitCopies();

@@ -32,7 +32,8 @@ internal static class AttentionTile
         for (int i = Group.IdxX; i < Rows * quads; i += Threads)
         {
             int row = i / quads, quad = i - (row * quads);
-            target[(row * (quads + 1)) + quad] = TE.LoadQuad(source.SubView((long)(first + row) * sourceStride, headSize), quad * 4, first + row < end);
+            target[(row * (quads + 1)) + quad] = TE.LoadQuad(
+                source.SubView((long)(first + row) * sourceStride, headSize), quad * 4, first + row < end);
         }
     }
 
@@ -52,7 +53,8 @@ internal struct ScoreTile
         ScoreTile sums = default;
         for (int d = 0; d < quads; d++)
         {
-            Float4 r0 = right[r + d], r1 = right[r + (16 * stride) + d], r2 = right[r + (32 * stride) + d], r3 = right[r + (48 * stride) + d];
+            Float4 r0 = right[r + d], r1 = right[r + (16 * stride) + d], r2 = right[r + (32 * stride) + d],
+                r3 = right[r + (48 * stride) + d];
             sums.S0 += Dots(left[l + d], r0, r1, r2, r3);
             sums.S1 += Dots(left[l + stride + d], r0, r1, r2, r3);
             sums.S2 += Dots(left[l + (2 * stride) + d], r0, r1, r2, r3);
@@ -122,7 +124,8 @@ internal struct ResultTile
         bool low = AttentionTile.J < quads, high = AttentionTile.J + 16 < quads;
         for (int k = 0; k < AttentionTile.Rows / 4; k++)
         {
-            Float4 p0 = scores[at + k], p1 = scores[at + Stride + k], p2 = scores[at + (2 * Stride) + k], p3 = scores[at + (3 * Stride) + k];
+            Float4 p0 = scores[at + k], p1 = scores[at + Stride + k], p2 = scores[at + (2 * Stride) + k],
+                p3 = scores[at + (3 * Stride) + k];
             int v = (k * 4 * stride) + AttentionTile.J;
             if (low)
             {

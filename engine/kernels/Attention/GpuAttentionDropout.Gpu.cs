@@ -41,7 +41,9 @@ internal struct GpuAttentionDropout
         return s;
     }
 
-    /// <summary>A warp's probabilities, or their gradients; row is the position of the lane's low row, column the even one of its first column.</summary>
+    /// <summary>
+    /// A warp's probabilities, or their gradients; row is the position of the lane's low row, column the even one of its first column.
+    /// </summary>
     /// <typeparam name="TTransposed">Whether the rows are keys and the columns queries.</typeparam>
     public readonly WarpSums Apply<TTransposed>(WarpSums s, int row, int column)
         where TTransposed : struct, IChoice
@@ -66,8 +68,10 @@ internal struct GpuAttentionDropout
     {
         bool odd = (row & 1) != 0;
         if (TTransposed.Value)
-            return new(Keep(s.X, Select(odd, low.Z, low.X)), Keep(s.Y, Select(odd, low.W, low.Y)), Keep(s.Z, Select(odd, high.Z, high.X)), Keep(s.W, Select(odd, high.W, high.Y)));
-        return new(Keep(s.X, Select(odd, low.Y, low.X)), Keep(s.Y, Select(odd, low.W, low.Z)), Keep(s.Z, Select(odd, high.Y, high.X)), Keep(s.W, Select(odd, high.W, high.Z)));
+            return new(Keep(s.X, Select(odd, low.Z, low.X)), Keep(s.Y, Select(odd, low.W, low.Y)), Keep(s.Z, Select(odd, high.Z, high.X)),
+                Keep(s.W, Select(odd, high.W, high.Y)));
+        return new(Keep(s.X, Select(odd, low.Y, low.X)), Keep(s.Y, Select(odd, low.W, low.Z)), Keep(s.Z, Select(odd, high.Y, high.X)),
+            Keep(s.W, Select(odd, high.W, high.Z)));
     }
 
     private readonly (Float4 Even, Float4 Odd) Apply(Float4 even, Float4 odd, int query, int key)
@@ -82,8 +86,10 @@ internal struct GpuAttentionDropout
     }
 
     /// <summary>The blocks of four pairs of positions.</summary>
-    private readonly FourBlocks Blocks(int queryA, int keyA, int queryB, int keyB, int queryC, int keyC, int queryD, int keyD) => GpuPhilox.Four(
-        new(Row(queryA), Row(queryB), Row(queryC), Row(queryD)), new(Upper(keyA), Upper(keyB), Upper(keyC), Upper(keyD)), SeedLow, SeedHigh, Step, Site);
+    private readonly FourBlocks Blocks(int queryA, int keyA, int queryB, int keyB, int queryC, int keyC, int queryD, int keyD) =>
+        GpuPhilox.Four(
+        new(Row(queryA), Row(queryB), Row(queryC), Row(queryD)), new(Upper(keyA), Upper(keyB), Upper(keyC), Upper(keyD)), SeedLow, SeedHigh,
+        Step, Site);
 
     private readonly uint Row(int query) => (uint)(Start + (query & ~1));
 

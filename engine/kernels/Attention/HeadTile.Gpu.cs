@@ -39,7 +39,10 @@ internal static class HeadTile
         where THead : struct, IHeadSize
         => Rows * THead.Value * 2;
 
-    /// <summary>The address that a lane gives to <c>ldmatrix</c> for 16 rows: a left factor, or, transposed, a right one that they are the depths of.</summary>
+    /// <summary>
+    /// The address that a lane gives to <c>ldmatrix</c> for 16 rows: a left factor, or, transposed, a right one that they are the depths
+    /// of.
+    /// </summary>
     public static uint Lines<THead>(uint tile, int row)
         where THead : struct, IHeadSize
         => Piece<THead>(tile, row + (Warp.Lane & 15), Warp.Lane >> 4);
@@ -66,7 +69,8 @@ internal static class HeadTile
     /// Writes the warps' sums, rounded, to the rows that lie before <paramref name="end"/>; a tile in shared memory, which nobody else
     /// uses, puts them in order on the way.
     /// </summary>
-    public static void Write<THead>(HeadSums sums, ArrayView<UInt4> shared, int tile, ArrayView<ushort> y, int first, int end, int headSize, int stride)
+    public static void Write<THead>(
+        HeadSums sums, ArrayView<UInt4> shared, int tile, ArrayView<ushort> y, int first, int end, int headSize, int stride)
         where THead : struct, IHeadSize
     {
         ArrayView<uint> words = shared.Cast<uint>();
@@ -83,7 +87,8 @@ internal static class HeadTile
         int pieces = THead.Value / 8, piece = Group.IdxX & (pieces - 1);
         if (piece * 8 >= headSize) return;
         for (int line = Group.IdxX / pieces; line < Rows && first + line < end; line += Threads / pieces)
-            Ptx.Store(ref y.SubView((long)(first + line) * stride, headSize).Cast<UInt4>()[piece], true, shared[(int)(Piece<THead>((uint)tile, line, piece) >> 4)]);
+            Ptx.Store(ref y.SubView((long)(first + line) * stride, headSize).Cast<UInt4>()[piece], true,
+                shared[(int)(Piece<THead>((uint)tile, line, piece) >> 4)]);
     }
 
     private static void Place<THead>(ArrayView<uint> words, int tile, int row, int piece, WarpSums sums)

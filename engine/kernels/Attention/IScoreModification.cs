@@ -3,8 +3,8 @@ namespace Engine.Kernels;
 /// <summary>
 /// A modification of attention scores: <c>score' = f(score, query position, key position)</c>, where <c>score = q·k / sqrt(head
 /// size)</c>. It is a type parameter of the attention kernels, so each variant is compiled into them at no cost, and its single source
-/// serves the scalar form, every SIMD width, the GPU and the float64 reference. Positions are counted within the sequence; which sequence of
-/// the batch it is, <see cref="ForSequence"/> is told.
+/// serves the scalar form, every SIMD width, the GPU and the float64 reference. Positions are counted within the sequence; which sequence
+/// of the batch it is, <see cref="ForSequence"/> is told.
 /// </summary>
 /// <typeparam name="TSelf">The struct that implements it; its fields are the parameters.</typeparam>
 public interface IScoreModification<TSelf>
@@ -35,9 +35,9 @@ public interface IScoreModification<TSelf>
     static virtual TSelf ForSequence(in TSelf mod, int sequence) => mod;
 
     /// <summary>
-    /// The first interval [first, end) of keys at or after <paramref name="from"/> that any query of [firstQuery, endQuery) may see; one with
-    /// first ≥ end says that there is none. It is asked again from the end of each interval, so the keys of all the answers are a union of
-    /// intervals, in order, and tiles outside of it are skipped. All keys unless given. All numbers are whole.
+    /// The first interval [first, end) of keys at or after <paramref name="from"/> that any query of [firstQuery, endQuery) may see; one
+    /// with first ≥ end says that there is none. It is asked again from the end of each interval, so the keys of all the answers are a
+    /// union of intervals, in order, and tiles outside of it are skipped. All keys unless given. All numbers are whole.
     /// </summary>
     /// <param name="mod">The parameters, after <see cref="ForHead"/> and <see cref="ForSequence"/>.</param>
     /// <param name="from">Where to begin; an answer before it counts from here.</param>

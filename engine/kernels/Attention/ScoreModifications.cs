@@ -100,7 +100,8 @@ public readonly struct RelativeBias : IScoreModification<RelativeBias>
     /// <exception cref="ArgumentException">The numbers of a head are even.</exception>
     public RelativeBias(BiasTable table) => _table = table.Entries % 2 == 1
         ? table
-        : throw new ArgumentException($"a table of relative biases has an odd number of entries for each head (−R … R), this one {table.Entries}");
+        : throw new ArgumentException(
+            $"a table of relative biases has an odd number of entries for each head (−R … R), this one {table.Entries}");
 
     /// <summary>R, in tokens.</summary>
     public int Radius => _table.Entries / 2;

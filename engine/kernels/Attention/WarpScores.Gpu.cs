@@ -20,7 +20,8 @@ internal static class WarpScores
         };
 
     /// <summary>The gradients of the scores, <c>p · (dp − delta) · mod'</c>; s are the products before scaling.</summary>
-    public static WarpSums Gradients<TTransposed, TMod>(WarpSums p, WarpSums dp, WarpSums delta, WarpSums s, TMod mod, float row, float column, float scale)
+    public static WarpSums Gradients<TTransposed, TMod>(
+        WarpSums p, WarpSums dp, WarpSums delta, WarpSums s, TMod mod, float row, float column, float scale)
         where TTransposed : struct, IChoice
         where TMod : unmanaged, IScoreModification<TMod>
         => new()

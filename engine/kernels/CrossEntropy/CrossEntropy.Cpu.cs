@@ -2,7 +2,8 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// The cross-entropy of each row, <c>loss[r] = weight[r] · (log Σ exp(logits[r, c]) − logits[r, label[r]])</c>, and 0 where the label is
-/// negative. logits: [rows, classes]; weights: [rows], or null: all 1; the sum is taken in float64 over exponentials of the distance to the row's maximum.
+/// negative. logits: [rows, classes]; weights: [rows], or null: all 1; the sum is taken in float64 over exponentials of the distance to the
+/// row's maximum.
 /// </summary>
 internal readonly unsafe struct CrossEntropyJob<T>(float* logits, int* labels, float* weights, float* losses, int rows, int classes) : IJob
     where T : unmanaged, ISimd<T>

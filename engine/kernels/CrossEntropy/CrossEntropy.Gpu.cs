@@ -20,7 +20,8 @@ internal static class CrossEntropyKernels
     /// logits: [rows, classes]; labels: [rows], negative for rows that count as 0; weights: [rows], or empty: all 1; losses: [rows]. Grid:
     /// rows. A label that is no class ends the kernel with an error.
     /// </summary>
-    public static void Forward<TE, T>(ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<float> losses, int classes)
+    public static void Forward<TE, T>(
+        ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<float> losses, int classes)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
@@ -36,8 +37,8 @@ internal static class CrossEntropyKernels
     }
 
     /// <summary>
-    /// dlogits = scale · weight · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes], may
-    /// be one; labels, weights: [rows]; scale: [1]. Grid: rows.
+    /// dlogits = scale · weight · (softmax(logits) − one at the label), 0 where the label is negative. logits, dlogits: [rows, classes],
+    /// may be one; labels, weights: [rows]; scale: [1]. Grid: rows.
     /// </summary>
     public static void Gradient<TE, T>(
         ArrayView<T> logits, ArrayView<int> labels, ArrayView<float> weights, ArrayView<float> scale, ArrayView<T> dlogits, int classes)
@@ -56,7 +57,8 @@ internal static class CrossEntropyKernels
             {
                 Float8 v = TE.Load(x, chunk, Warp.Lane, classes, 0);
                 int low = label - TE.Low(chunk, Warp.Lane), high = label - TE.High(chunk, Warp.Lane);
-                TE.Store(dx, chunk, Warp.Lane, classes, new(Softmax(v.Low, logSumExp, low, factor), Softmax(v.High, logSumExp, high, factor)));
+                TE.Store(
+                    dx, chunk, Warp.Lane, classes, new(Softmax(v.Low, logSumExp, low, factor), Softmax(v.High, logSumExp, high, factor)));
             }
 
             return;
@@ -65,7 +67,9 @@ internal static class CrossEntropyKernels
         for (int i = Group.IdxX; i < classes; i += Flat.Threads) TE.Set(dx, i, Softmax(TE.Get(x, i), logSumExp, i == label, factor));
     }
 
-    /// <summary>The logarithm of the sum of exponentials of a row, in all threads. Every thread has read its part of the row by then.</summary>
+    /// <summary>
+    /// The logarithm of the sum of exponentials of a row, in all threads. Every thread has read its part of the row by then.
+    /// </summary>
     private static float LogSumExp<TE, T>(ArrayView<T> x, int classes)
         where TE : struct, IElement<T>
         where T : unmanaged

@@ -1,8 +1,8 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// The losses of predictions, element by element, <c>losses[i] = weights[i] · l(x[i], targets[i])</c>. x, targets, weights, losses: [count];
-/// weights may be null: all 1. Computed one by one in float64: a head has few outputs.
+/// The losses of predictions, element by element, <c>losses[i] = weights[i] · l(x[i], targets[i])</c>. x, targets, weights, losses:
+/// [count]; weights may be null: all 1. Computed one by one in float64: a head has few outputs.
 /// </summary>
 internal readonly unsafe struct ElementLossJob<TLoss>(float* x, float* targets, float* weights, float* losses, long count) : IJob
     where TLoss : struct, IElementLoss

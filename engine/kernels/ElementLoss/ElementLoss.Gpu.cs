@@ -36,7 +36,8 @@ internal static class ElementLossKernels
     }
 
     /// <summary>losses[i] = weights[i] · l(x[i], targets[i]).</summary>
-    public static void Forward<TLoss>(ArrayView<float> x, ArrayView<float> targets, ArrayView<float> weights, ArrayView<float> losses, int count)
+    public static void Forward<TLoss>(
+        ArrayView<float> x, ArrayView<float> targets, ArrayView<float> weights, ArrayView<float> losses, int count)
         where TLoss : struct, IElementLoss
     {
         int i = (Grid.IdxX * Flat.Threads) + Group.IdxX;

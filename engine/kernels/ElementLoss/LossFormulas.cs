@@ -12,8 +12,8 @@ internal interface IElementLoss
 }
 
 /// <summary>
-/// Binary cross-entropy of a logit, <c>−t log σ(x) − (1 − t) log(1 − σ(x))</c> = <c>max(x, 0) − x t + log(1 + exp(−|x|))</c>, which does not
-/// overflow.
+/// Binary cross-entropy of a logit, <c>−t log σ(x) − (1 − t) log(1 − σ(x))</c> = <c>max(x, 0) − x t + log(1 + exp(−|x|))</c>, which does
+/// not overflow.
 /// </summary>
 internal readonly struct BinaryCrossEntropyLoss : IElementLoss
 {

@@ -67,7 +67,8 @@ internal static class ElementwiseGradientKernels
         int index = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, row = index / chunks, chunk = index - (row * chunks);
         if (row >= rows) return;
         long gate = (long)row * 2 * width, value = gate + width;
-        Float8 a = TE.Load(g.SubView(gate, width), chunk, Warp.Lane, width, 0), b = TE.Load(g.SubView(value, width), chunk, Warp.Lane, width, 0);
+        Float8 a = TE.Load(g.SubView(gate, width), chunk, Warp.Lane, width, 0),
+            b = TE.Load(g.SubView(value, width), chunk, Warp.Lane, width, 0);
         Float8 d = TE.Load(du.SubView((long)row * width, width), chunk, Warp.Lane, width, 0);
         TE.Store(dg.SubView(gate, width), chunk, Warp.Lane, width,
             new(Apply<GpuGeluGradient>(a.Low, d.Low * b.Low), Apply<GpuGeluGradient>(a.High, d.High * b.High)));

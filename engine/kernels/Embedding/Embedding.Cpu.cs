@@ -6,7 +6,8 @@ namespace Engine.Kernels;
 /// null. Ids are checked by the caller. Without type ids, all are 0.
 /// </summary>
 internal readonly unsafe struct EmbeddingJob<T>(
-    int* ids, int* typeIds, float* word, float* type, float* weight, float* bias, float eps, float* s, float* y, float* statistics, int tokens, int width) : IJob
+    int* ids, int* typeIds, float* word, float* type, float* weight, float* bias, float eps, float* s, float* y, float* statistics,
+    int tokens, int width) : IJob
     where T : unmanaged, ISimd<T>
 {
     public void Run(int worker, int workers)

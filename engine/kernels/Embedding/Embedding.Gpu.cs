@@ -23,7 +23,8 @@ internal static class EmbeddingKernels
     /// with an error.
     /// </summary>
     public static void Forward<TE, T, TTypes>(
-        ArrayView<int> ids, ArrayView<int> typeIds, ArrayView<T> word, ArrayView<T> type, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> sum,
+        ArrayView<int> ids, ArrayView<int> typeIds, ArrayView<T> word, ArrayView<T> type, ArrayView<T> weight, ArrayView<T> bias,
+        ArrayView<T> sum,
         ArrayView<float> statistics, ArrayView<T> y, int tokens, int vocabulary, int types, int width, float eps)
         where TE : struct, IElement<T>
         where T : unmanaged

@@ -37,7 +37,8 @@ public readonly unsafe struct EmbeddingForward(
         CpuLauncher.CheckRange(ids, word.Shape[0], "token id");
         if (!typeIds.IsAbsent) CpuLauncher.CheckRange(typeIds, type.Shape[0], "token type");
         cpu.Run(new EmbeddingJob<T>(
-            ids.Pointer<int>(), typeIds.Pointer<int>(), word.Pointer<float>(), type.Pointer<float>(), norm.Weight.Pointer<float>(), norm.Bias.Pointer<float>(),
+            ids.Pointer<int>(), typeIds.Pointer<int>(), word.Pointer<float>(), type.Pointer<float>(), norm.Weight.Pointer<float>(),
+            norm.Bias.Pointer<float>(),
             norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(), y.Shape[0],
             y.Shape[1]));
     }

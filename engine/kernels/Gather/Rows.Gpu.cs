@@ -4,7 +4,9 @@ using Warp = Engine.Kernels.Gpu.Warp;
 
 namespace Engine.Kernels;
 
-/// <summary>Selections of rows on the GPU: a warp 256 columns of a row. Width is a multiple of eight; grid: count · ⌈width / 256⌉ / 8.</summary>
+/// <summary>
+/// Selections of rows on the GPU: a warp 256 columns of a row. Width is a multiple of eight; grid: count · ⌈width / 256⌉ / 8.
+/// </summary>
 internal static class RowsKernels
 {
     public static void Register(KernelList list)

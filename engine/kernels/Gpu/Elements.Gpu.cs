@@ -75,7 +75,8 @@ internal readonly struct F32 : IElement<float>
         Ptx.Store(ref quads[high >> 2], high < width, value.High);
     }
 
-    public static Float4 LoadQuad(ArrayView<float> row, int start, bool inside) => Ptx.LoadConstant(ref row.Cast<Float4>()[start >> 2], inside);
+    public static Float4 LoadQuad(ArrayView<float> row, int start, bool inside) =>
+        Ptx.LoadConstant(ref row.Cast<Float4>()[start >> 2], inside);
 
     public static void StoreQuad(ArrayView<float> row, int start, Float4 value) => row.Cast<Float4>()[start >> 2] = value;
 

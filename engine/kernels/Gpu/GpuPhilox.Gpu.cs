@@ -27,7 +27,8 @@ internal static class GpuPhilox
     /// <param name="site">The site.</param>
     public static FourBlocks Four(UInt4 low, UInt4 high, uint seedLow, uint seedHigh, uint step, uint site)
     {
-        UInt4 a = new(low.X, high.X, site, step), b = new(low.Y, high.Y, site, step), c = new(low.Z, high.Z, site, step), d = new(low.W, high.W, site, step);
+        UInt4 a = new(low.X, high.X, site, step), b = new(low.Y, high.Y, site, step), c = new(low.Z, high.Z, site, step),
+            d = new(low.W, high.W, site, step);
         uint key0 = seedLow, key1 = seedHigh;
         for (int round = 0; round < 10; round++)
         {

@@ -68,7 +68,8 @@ internal abstract unsafe class KernelLauncher : IDisposable
                 $"{kernel.Entry}: a grid of {gridX} × {gridY} × {gridZ} blocks is too large; a smaller batch needs fewer");
         if (dynamicShared < 0) dynamicShared = kernel.DynamicShared;
         if (kernel.StaticShared + dynamicShared > MaxSharedBytes)
-            throw new NotSupportedException($"{kernel.Entry} needs {kernel.StaticShared + dynamicShared} bytes of shared memory a block at this size, the GPU " +
+            throw new NotSupportedException(
+                $"{kernel.Entry} needs {kernel.StaticShared + dynamicShared} bytes of shared memory a block at this size, the GPU " +
                 $"({Description}) has {MaxSharedBytes}; run it on another GPU or on the CPU");
         Launch(kernel, _arguments, (int)gridX, gridY, gridZ, dynamicShared);
     }

@@ -24,7 +24,9 @@ internal sealed class KernelList
     public void Add(string entry, Delegate kernel, int threads, int dynamicShared = 0, int blocksPerMultiprocessor = 1) =>
         _kernels.Add(new(entry, entry, kernel.Method, threads, dynamicShared, blocksPerMultiprocessor, KernelTarget.Any));
 
-    /// <summary>Adds the forms of a kernel in its element types: entries with the ends <c>_f32</c>, <c>_any_f32</c> and <c>_bf16</c>.</summary>
+    /// <summary>
+    /// Adds the forms of a kernel in its element types: entries with the ends <c>_f32</c>, <c>_any_f32</c> and <c>_bf16</c>.
+    /// </summary>
     /// <param name="family">The name of all of them.</param>
     /// <param name="threads">The threads of a block.</param>
     /// <param name="f32">In fp32, with rows that are read 16 bytes at a time; or null.</param>
@@ -38,7 +40,9 @@ internal sealed class KernelList
         int blocksPerMultiprocessor = 1, KernelTarget target = KernelTarget.Any) =>
         AddForms(family, family, threads, f32, anyF32, bf16, dynamicShared, blocksPerMultiprocessor, target);
 
-    /// <summary>Adds the forms of a kernel of attention with a score modification, whose name stands in their names for <c>{0}</c>.</summary>
+    /// <summary>
+    /// Adds the forms of a kernel of attention with a score modification, whose name stands in their names for <c>{0}</c>.
+    /// </summary>
     /// <inheritdoc cref="AddFamily(string, int, Delegate?, Delegate?, Delegate?, int, int, KernelTarget)"/>
     public void AddFamily<TMod>(
         string family, int threads, Delegate? f32 = null, Delegate? anyF32 = null, Delegate? bf16 = null, int dynamicShared = 0,

@@ -40,7 +40,8 @@ internal enum KernelTarget
 /// <param name="Offset">Where it lies in the parameter block, in bytes.</param>
 internal sealed record KernelParameter(string Name, KernelParameterKind Kind, string? Element, int Offset)
 {
-    public int Size => Kind switch { KernelParameterKind.View => 16, KernelParameterKind.I64 => 8, KernelParameterKind.TensorMap => 128, _ => 4 };
+    public int Size =>
+        Kind switch { KernelParameterKind.View => 16, KernelParameterKind.I64 => 8, KernelParameterKind.TensorMap => 128, _ => 4 };
 }
 
 /// <summary>A kernel that was compiled ahead.</summary>
@@ -51,7 +52,8 @@ internal sealed record KernelParameter(string Name, KernelParameterKind Kind, st
 /// <param name="Parameters">The parameters, in order.</param>
 /// <param name="Target">The GPUs it is for.</param>
 internal sealed record CompiledKernel(
-    string Entry, int Threads, int StaticShared, int DynamicShared, IReadOnlyList<KernelParameter> Parameters, KernelTarget Target = KernelTarget.Any);
+    string Entry, int Threads, int StaticShared, int DynamicShared, IReadOnlyList<KernelParameter> Parameters,
+    KernelTarget Target = KernelTarget.Any);
 
 /// <summary>
 /// What the kernel compiler has produced: the list of compiled kernels. It lies beside their texts in an archive, which the build embeds in

@@ -33,7 +33,8 @@ internal static partial class Ptx
     private const string Rows = "0, 0;\n\t", RowsByColumns = "0, 1;\n\t", Columns = "1, 1;\n\t";
 
     // 16 depths are 32 bytes of a row, or 16 rows of 128 bytes; descriptors count by 16 bytes.
-    private const string Deeper = "add.s64 da, da, 2;\n\tadd.s64 db, db, 2;\n", DeeperByColumns = "add.s64 da, da, 2;\n\tadd.s64 db, db, 128;\n",
+    private const string Deeper = "add.s64 da, da, 2;\n\tadd.s64 db, db, 2;\n",
+    DeeperByColumns = "add.s64 da, da, 2;\n\tadd.s64 db, db, 128;\n",
         DeeperColumns = "add.s64 da, da, 128;\n\tadd.s64 db, db, 128;\n";
 
     /// <summary>
@@ -44,7 +45,8 @@ internal static partial class Ptx
     /// <param name="right">The descriptor of a right tile of 128 rows.</param>
     /// <param name="read">The barrier to arrive at when the tiles have been read.</param>
     /// <param name="arrives">Whether this lane does.</param>
-    [PtxInstruction(Open + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Close), IntrinsicImplementation]
+    [PtxInstruction(Open + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Deeper + Wide128 + Rows + Close),
+        IntrinsicImplementation]
     public static Sums128 Multiply(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <summary>The same with the right tile by columns.</summary>
@@ -58,7 +60,8 @@ internal static partial class Ptx
     public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <inheritdoc cref="Multiply(Sums128, ulong, ulong, uint, bool)"/>
-    [PtxInstruction(Open + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Close), IntrinsicImplementation]
+    [PtxInstruction(Open + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Deeper + Wide256 + Rows + Close),
+        IntrinsicImplementation]
     public static Sums256 Multiply(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => throw Compiled;
 
     /// <inheritdoc cref="MultiplyByColumns(Sums128, ulong, ulong, uint, bool)"/>
@@ -85,10 +88,13 @@ internal static partial class Ptx
     /// <param name="inner">The box's first element within a row.</param>
     /// <param name="outer">Its first row.</param>
     /// <param name="barrier">The barrier.</param>
-    [PtxInstruction("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$2, $3}], [$4];"), IntrinsicImplementation]
+    [PtxInstruction("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], [$1, {$2, $3}], [$4];"),
+        IntrinsicImplementation]
     public static void CopyBox(uint shared, ulong map, int inner, int outer, uint barrier) => throw Compiled;
 
-    /// <summary>Makes eight bytes of shared memory a barrier whose phases are over when so many have arrived and all bytes that were announced.</summary>
+    /// <summary>
+    /// Makes eight bytes of shared memory a barrier whose phases are over when so many have arrived and all bytes that were announced.
+    /// </summary>
     [PtxInstruction("mbarrier.init.shared::cta.b64 [$0], $1;"), IntrinsicImplementation]
     public static void InitialiseBarrier(uint barrier, uint arrivals) => throw Compiled;
 

@@ -12,8 +12,8 @@ namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// Declares a method to be an instruction of PTX. In the text <c>$r</c> stands for the register of the result, <c>$0</c>, <c>$1</c>, …
-/// for those of the arguments; a struct stands for the registers of its fields, separated by commas, <c>$1.2</c> for one field, and <c>$=0</c> for a
-/// copy of an argument to the result, field by field, which an instruction needs that adds to its result.
+/// for those of the arguments; a struct stands for the registers of its fields, separated by commas, <c>$1.2</c> for one field, and
+/// <c>$=0</c> for a copy of an argument to the result, field by field, which an instruction needs that adds to its result.
 /// The compiler puts the text in place of the call, so operands stay in registers.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
@@ -57,7 +57,8 @@ internal static class PtxInstructions
             if (text[i + 1] == '=')
             {
                 i += 2;
-                foreach ((string to, string from) in result.Zip(arguments[text[i] - '0'])) line.Append(CultureInfo.InvariantCulture, $"mov.f32 {to}, {from};\n\t");
+                foreach ((string to, string from) in result.Zip(arguments[text[i] - '0']))
+                    line.Append(CultureInfo.InvariantCulture, $"mov.f32 {to}, {from};\n\t");
                 continue;
             }
 
@@ -79,7 +80,8 @@ internal static class PtxInstructions
     private static IEnumerable<string> Names(PTXCodeGenerator generator, Register register) => register switch
     {
         PTXRegisterAllocator.CompoundRegister compound => compound.Children.SelectMany(child => Names(generator, child)),
-        PTXRegisterAllocator.PrimitiveRegister primitive => ["%" + PTXRegisterAllocator.GetStringRepresentation(generator.EnsureHardwareRegister(primitive))],
+        PTXRegisterAllocator.PrimitiveRegister primitive =>
+            ["%" + PTXRegisterAllocator.GetStringRepresentation(generator.EnsureHardwareRegister(primitive))],
         _ => throw new NotSupportedException($"{register} cannot be an operand"),
     };
 }

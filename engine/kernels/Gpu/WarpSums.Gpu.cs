@@ -65,10 +65,12 @@ internal struct WarpSums
     };
 
     /// <summary>The largest of this lane's numbers in the low row.</summary>
-    public readonly float MaxLow() => Ptx.Max(Ptx.Max(Ptx.Max(C0.X, C0.Y), Ptx.Max(C1.X, C1.Y)), Ptx.Max(Ptx.Max(C2.X, C2.Y), Ptx.Max(C3.X, C3.Y)));
+    public readonly float MaxLow() =>
+        Ptx.Max(Ptx.Max(Ptx.Max(C0.X, C0.Y), Ptx.Max(C1.X, C1.Y)), Ptx.Max(Ptx.Max(C2.X, C2.Y), Ptx.Max(C3.X, C3.Y)));
 
     /// <summary>The largest of this lane's numbers in the high row.</summary>
-    public readonly float MaxHigh() => Ptx.Max(Ptx.Max(Ptx.Max(C0.Z, C0.W), Ptx.Max(C1.Z, C1.W)), Ptx.Max(Ptx.Max(C2.Z, C2.W), Ptx.Max(C3.Z, C3.W)));
+    public readonly float MaxHigh() =>
+        Ptx.Max(Ptx.Max(Ptx.Max(C0.Z, C0.W), Ptx.Max(C1.Z, C1.W)), Ptx.Max(Ptx.Max(C2.Z, C2.W), Ptx.Max(C3.Z, C3.W)));
 
     /// <summary>The sum of this lane's numbers in the low row.</summary>
     public readonly float SumLow() => C0.X + C0.Y + (C1.X + C1.Y) + (C2.X + C2.Y + (C3.X + C3.Y));

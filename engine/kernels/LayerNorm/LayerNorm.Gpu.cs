@@ -99,7 +99,8 @@ internal static class LayerNormKernels
         where T : unmanaged
         => value - TE.Inside(chunk, Warp.Lane, width, mean);
 
-    private static void Store<TE, T>(Float8 centered, float scale, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int chunk, int width)
+    private static void Store<TE, T>(
+        Float8 centered, float scale, ArrayView<T> weight, ArrayView<T> bias, ArrayView<T> y, int chunk, int width)
         where TE : struct, IElement<T>
         where T : unmanaged
     {

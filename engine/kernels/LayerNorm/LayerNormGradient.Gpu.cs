@@ -5,9 +5,9 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// The gradients of <see cref="LayerNormRow"/> on the GPU. Those of the rows: a warp a row. Those of the parameters: a block sums 256 columns
-/// over a part of the rows, and <see cref="SumRowsKernels"/> sums the parts, so that the order is always the same. Width is a multiple of
-/// eight.
+/// The gradients of <see cref="LayerNormRow"/> on the GPU. Those of the rows: a warp a row. Those of the parameters: a block sums 256
+/// columns over a part of the rows, and <see cref="SumRowsKernels"/> sums the parts, so that the order is always the same. Width is a
+/// multiple of eight.
 /// </summary>
 internal static class LayerNormGradientKernels
 {
@@ -23,18 +23,20 @@ internal static class LayerNormGradientKernels
     }
 
     /// <summary>
-    /// dx (+)= scale · (d − mean(d) − n · mean(d · n)) with n = (x − mean) · scale, d = dy · weight. x, dy, dx: [rows, width], width at most
-    /// 1024; weight: [width]; statistics: [rows, 2]. Grid: rows / 8. dx may be dy.
+    /// dx (+)= scale · (d − mean(d) − n · mean(d · n)) with n = (x − mean) · scale, d = dy · weight. x, dy, dx: [rows, width], width at
+    /// most 1024; weight: [width]; statistics: [rows, 2]. Grid: rows / 8. dx may be dy.
     /// </summary>
     public static void Rows<TE, T>(
-        ArrayView<T> x, ArrayView<T> dy, ArrayView<T> weight, ArrayView<float> statistics, ArrayView<T> dx, int rows, int width, int accumulate)
+        ArrayView<T> x, ArrayView<T> dy, ArrayView<T> weight, ArrayView<float> statistics, ArrayView<T> dx, int rows, int width,
+        int accumulate)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
         int row = (Grid.IdxX * LayerNormKernels.RowsPerBlock) + Warp.Index;
         if (row >= rows) return;
         float mean = statistics[2 * row], scale = statistics[(2 * row) + 1];
-        ArrayView<T> xRow = x.SubView((long)row * width, width), dyRow = dy.SubView((long)row * width, width), dxRow = dx.SubView((long)row * width, width);
+        ArrayView<T> xRow = x.SubView((long)row * width, width), dyRow = dy.SubView((long)row * width, width),
+            dxRow = dx.SubView((long)row * width, width);
         Float8 d0 = Gradient<TE, T>(dyRow, weight, 0, width), n0 = Normal<TE, T>(xRow, mean, scale, 0, width);
         Float8 d1 = Gradient<TE, T>(dyRow, weight, 1, width), n1 = Normal<TE, T>(xRow, mean, scale, 1, width);
         Float8 d2 = Gradient<TE, T>(dyRow, weight, 2, width), n2 = Normal<TE, T>(xRow, mean, scale, 2, width);
@@ -49,14 +51,16 @@ internal static class LayerNormGradientKernels
 
     /// <summary>As <see cref="Rows"/>, for any width.</summary>
     public static void WideRows<TE, T>(
-        ArrayView<T> x, ArrayView<T> dy, ArrayView<T> weight, ArrayView<float> statistics, ArrayView<T> dx, int rows, int width, int accumulate)
+        ArrayView<T> x, ArrayView<T> dy, ArrayView<T> weight, ArrayView<float> statistics, ArrayView<T> dx, int rows, int width,
+        int accumulate)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
         int row = (Grid.IdxX * LayerNormKernels.RowsPerBlock) + Warp.Index;
         if (row >= rows) return;
         float mean = statistics[2 * row], scale = statistics[(2 * row) + 1];
-        ArrayView<T> xRow = x.SubView((long)row * width, width), dyRow = dy.SubView((long)row * width, width), dxRow = dx.SubView((long)row * width, width);
+        ArrayView<T> xRow = x.SubView((long)row * width, width), dyRow = dy.SubView((long)row * width, width),
+            dxRow = dx.SubView((long)row * width, width);
         int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
         Float8 sumD = Float8.Broadcast(0), sumDn = Float8.Broadcast(0);
         for (int chunk = 0; chunk < chunks; chunk++)
@@ -79,7 +83,8 @@ internal static class LayerNormGradientKernels
     /// (⌈width / 256⌉, parts).
     /// </summary>
     public static void Parameters<TE, T>(
-        ArrayView<T> x, ArrayView<T> dy, ArrayView<float> statistics, ArrayView<float> dweight, ArrayView<float> dbias, int rows, int width, int rowsPerPart)
+        ArrayView<T> x, ArrayView<T> dy, ArrayView<float> statistics, ArrayView<float> dweight, ArrayView<float> dbias, int rows, int width,
+        int rowsPerPart)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
@@ -110,7 +115,8 @@ internal static class LayerNormGradientKernels
         where T : unmanaged
         => (TE.Load(x, chunk, Warp.Lane, width, 0) - Float8.Broadcast(mean)) * scale;
 
-    private static void Store<TE, T>(ArrayView<T> dx, Float8 d, Float8 n, float meanD, float meanDn, float scale, int chunk, int width, int accumulate)
+    private static void Store<TE, T>(
+        ArrayView<T> dx, Float8 d, Float8 n, float meanD, float meanDn, float scale, int chunk, int width, int accumulate)
         where TE : struct, IElement<T>
         where T : unmanaged
     {

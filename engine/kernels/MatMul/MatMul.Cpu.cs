@@ -164,7 +164,8 @@ internal readonly unsafe struct MatMulJob<T>(MatMulArguments a, float* scratch, 
                         if (last) MatMul.PrefetchResult(a, s * a.Tile.Rows, q);
                         Tile(s, strip, left.Leading, k, depth, q, prefetch, tile, zeros);
                         if (last) MatMul.Finish<T>(a, s * a.Tile.Rows, q, tile);
-                        if (a.TransposesInBlocks) PrefetchLeft(s0, s1, last ? 0 : k + depth, ((q - p0) * (s1 - s0)) + s - s0, (p1 - p0) * (s1 - s0));
+                        if (a.TransposesInBlocks)
+                            PrefetchLeft(s0, s1, last ? 0 : k + depth, ((q - p0) * (s1 - s0)) + s - s0, (p1 - p0) * (s1 - s0));
                     }
             }
         }

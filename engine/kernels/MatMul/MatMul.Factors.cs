@@ -26,7 +26,8 @@ internal readonly unsafe struct PrepareLeftJob(MatMulArguments a, MatMulLeft tar
 }
 
 /// <summary>Packs a weight <c>[columns, depth]</c>, row-major, as the right factor of a product.</summary>
-internal readonly unsafe struct PackWeightJob(float* weight, int columns, int depth, Activation activation, MatMulTile tile, MatMulRight packed) : IJob
+internal readonly unsafe struct PackWeightJob(
+    float* weight, int columns, int depth, Activation activation, MatMulTile tile, MatMulRight packed) : IJob
 {
     private const int RowGroup = 16, WordBlock = 128;
 
@@ -52,15 +53,18 @@ internal readonly unsafe struct PackWeightJob(float* weight, int columns, int de
         int steps = tile.Steps(depth);
         if (format == WordFormat.Float)
             for (int k = 0; k < depth; k += WordBlock)
-                MatMul.Transpose((uint*)rows + k, depth, valid, Math.Min(WordBlock, depth - k), destination + ((long)k * tile.Width), tile.Width);
+                MatMul.Transpose(
+                    (uint*)rows + k, depth, valid, Math.Min(WordBlock, depth - k), destination + ((long)k * tile.Width), tile.Width);
         else
             for (int r = 0; r < valid; r += RowGroup)
-                Convert(format, rows + ((long)r * depth), Math.Min(RowGroup, valid - r), destination + r, (panel * tile.Width) + column + r);
+                Convert(format, rows + ((long)r * depth), Math.Min(RowGroup, valid - r), destination + r,
+                    (panel * tile.Width) + column + r);
 
         for (int r = valid; r < width; r++)
         {
             for (int s = 0; s < steps; s++) destination[((long)s * tile.Width) + r] = 0;
-            if (packed.Scales != null) packed.Scales[(panel * tile.Width) + column + r] = packed.Starts[(panel * tile.Width) + column + r] = 0;
+            if (packed.Scales != null)
+                packed.Scales[(panel * tile.Width) + column + r] = packed.Starts[(panel * tile.Width) + column + r] = 0;
         }
     }
 
@@ -112,7 +116,8 @@ internal readonly unsafe struct PackRightJob(float* right, int columns, int dept
                 for (int s = step; s < Math.Min(end, step + StepBlock); s++, panel += width)
                 {
                     int k = s * tile.Elements;
-                    MatMul.InterleaveRows(format, right + ((long)k * columns) + c, columns, Math.Min(tile.Elements, depth - k), count, panel);
+                    MatMul.InterleaveRows(
+                        format, right + ((long)k * columns) + c, columns, Math.Min(tile.Elements, depth - k), count, panel);
                     new Span<uint>(panel + count, width - count).Clear();
                 }
             }
@@ -141,7 +146,8 @@ internal static unsafe partial class MatMul
                 {
                     int depth = (step + k + s) * elements;
                     InterleaveRows(
-                        format, a.Left + ((long)depth * a.Rows) + row + r, a.Rows, Math.Min(elements, a.Depth - depth), height, words + (s * RowBlock));
+                        format, a.Left + ((long)depth * a.Rows) + row + r, a.Rows, Math.Min(elements, a.Depth - depth), height,
+                        words + (s * RowBlock));
                 }
 
                 Transpose(words, RowBlock, count, height, target.Words + (r * target.Leading) + k, target.Leading);

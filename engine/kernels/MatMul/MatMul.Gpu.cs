@@ -7,7 +7,9 @@ namespace Engine.Kernels;
 /// <summary>What a matrix product does to its sums before it writes them.</summary>
 internal interface IEpilogue
 {
-    /// <summary>Whether the right factor has twice the columns of the result: the first half is activated and multiplies the second.</summary>
+    /// <summary>
+    /// Whether the right factor has twice the columns of the result: the first half is activated and multiplies the second.
+    /// </summary>
     static abstract bool Gated { get; }
 
     static abstract float Apply(float x);
@@ -134,7 +136,8 @@ internal static class MatMulKernels
     /// GEGLU; ⌈rows / 128⌉).
     /// </summary>
     public static void Product<TEpilogue, TLeft, TRight>(
-        ArrayView<float> left, ArrayView<float> right, ArrayView<float> bias, ArrayView<float> residual, ArrayView<float> y, int rows, int columns, int depth)
+        ArrayView<float> left, ArrayView<float> right, ArrayView<float> bias, ArrayView<float> residual, ArrayView<float> y, int rows,
+        int columns, int depth)
         where TEpilogue : struct, IEpilogue
         where TLeft : struct, IFactorLayout
         where TRight : struct, IFactorLayout
@@ -150,7 +153,8 @@ internal static class MatMulKernels
             rightPlace += columns - (Tile / 2);
         }
 
-        Float8 a = TLeft.Load(left, leftPlace, rows, leftInside, 0, depth), b = TRight.Load(right, rightPlace, columns, rightInside, 0, depth);
+        Float8 a = TLeft.Load(left, leftPlace, rows, leftInside, 0, depth),
+            b = TRight.Load(right, rightPlace, columns, rightInside, 0, depth);
         TLeft.Place8(scalars, 0, a);
         TRight.Place8(scalars, Depth * Stride, b);
         Group.Barrier();
@@ -201,7 +205,8 @@ internal static class MatMulKernels
         if ((end & 3) == 0) return Ptx.LoadConstant(ref row.Cast<Float4>()[start >> 2], inside & (start < end));
         return new(
             Ptx.LoadConstant(ref row[start], inside & (start < end)), Ptx.LoadConstant(ref row[start + 1], inside & (start + 1 < end)),
-            Ptx.LoadConstant(ref row[start + 2], inside & (start + 2 < end)), Ptx.LoadConstant(ref row[start + 3], inside & (start + 3 < end)));
+            Ptx.LoadConstant(ref row[start + 2], inside & (start + 2 < end)),
+            Ptx.LoadConstant(ref row[start + 3], inside & (start + 3 < end)));
     }
 
     /// <summary>The 8 × 8 sums of a thread: rows 4i … 4i + 3 and 64 more, columns 4j … 4j + 3 (L) and 64 more (H).</summary>
@@ -279,7 +284,8 @@ internal static class MatMulKernels
             if (column + 3 < _columns) y[column + 3] = value.W;
         }
 
-        private static Float4 Apply(Float4 v) => new(TEpilogue.Apply(v.X), TEpilogue.Apply(v.Y), TEpilogue.Apply(v.Z), TEpilogue.Apply(v.W));
+        private static Float4 Apply(Float4 v) =>
+            new(TEpilogue.Apply(v.X), TEpilogue.Apply(v.Y), TEpilogue.Apply(v.Z), TEpilogue.Apply(v.W));
 
         private static Float4 Columns(ArrayView<float> row, int column, int columns)
         {

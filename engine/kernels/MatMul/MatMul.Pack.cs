@@ -49,7 +49,8 @@ internal static unsafe partial class MatMul
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> R0, Vector128<float> R1, Vector128<float> R2, Vector128<float> R3) TransposeFour(float* source, long leading)
+    private static (Vector128<float> R0, Vector128<float> R1, Vector128<float> R2, Vector128<float> R3) TransposeFour(
+        float* source, long leading)
     {
         Vector128<float> a = Vector128.Load(source), b = Vector128.Load(source + leading);
         Vector128<float> c = Vector128.Load(source + (2 * leading)), d = Vector128.Load(source + (3 * leading));

@@ -92,7 +92,8 @@ internal static unsafe partial class MatMul
         int i = 0;
         for (; i + 16 <= count; i += 16)
         {
-            Vector512<uint> low = Round(Vector512.Load(source + i)) >> 16, high = Round(Vector512.Load(second + i)) & Vector512.Create(keep);
+            Vector512<uint> low = Round(Vector512.Load(source + i)) >> 16,
+                high = Round(Vector512.Load(second + i)) & Vector512.Create(keep);
             (low | high).Store(words + i);
         }
 

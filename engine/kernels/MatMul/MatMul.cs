@@ -31,7 +31,9 @@ internal static partial class MatMul
     /// <summary>Steps of the reduction that are worked through at a time: a strip of 9 × 1024 words is 36 KB of the 48 KB L1.</summary>
     public const int DepthBlock = 1024;
 
-    /// <summary>Words of right panels that a thread keeps in its L2 (393 KB of 1 MB), while as many are brought in that come next.</summary>
+    /// <summary>
+    /// Words of right panels that a thread keeps in its L2 (393 KB of 1 MB), while as many are brought in that come next.
+    /// </summary>
     public const int PanelGroupWords = 96 * DepthBlock;
 
     /// <summary>Strips worked on together when the reduction is deeper than one block.</summary>

@@ -53,7 +53,8 @@ internal static class Pieces
         if ((columns & 7) == 0) return BF16.Unpack(Ptx.LoadOnce(ref row.Cast<UInt4>()[column >> 3], true, 0));
         return new(
             new(Read(row, column, columns), Read(row, column + 1, columns), Read(row, column + 2, columns), Read(row, column + 3, columns)),
-            new(Read(row, column + 4, columns), Read(row, column + 5, columns), Read(row, column + 6, columns), Read(row, column + 7, columns)));
+            new(Read(row, column + 4, columns), Read(row, column + 5, columns), Read(row, column + 6, columns),
+                Read(row, column + 7, columns)));
     }
 
     private static float Read(ArrayView<ushort> row, int column, int columns) => column < columns ? BF16.Get(row, column) : 0;

@@ -16,7 +16,9 @@ internal struct TensorMap
 /// <summary>How a factor lies in memory, for the copy engine and <c>wgmma</c>.</summary>
 internal interface IHopperFactor
 {
-    /// <summary>All of a tile's descriptor but its address: the distances between its parts, and the exchange of pieces of 128 bytes.</summary>
+    /// <summary>
+    /// All of a tile's descriptor but its address: the distances between its parts, and the exchange of pieces of 128 bytes.
+    /// </summary>
     static abstract ulong Descriptor { get; }
 
     /// <summary>Starts to copy 64 positions of 64 depths.</summary>
@@ -31,7 +33,9 @@ internal readonly struct HopperByRows : IHopperFactor
     public static void Copy(uint target, ulong map, int place, int depth, uint barrier) => Ptx.CopyBox(target, map, depth, place, barrier);
 }
 
-/// <summary>[depth, extent]: eight depths of 64 positions are followed by the next eight depths, a whole box by the next 64 positions.</summary>
+/// <summary>
+/// [depth, extent]: eight depths of 64 positions are followed by the next eight depths, a whole box by the next 64 positions.
+/// </summary>
 internal readonly struct HopperByColumns : IHopperFactor
 {
     public static ulong Descriptor => (1UL << 62) | (1024UL >> 4 << 32) | ((ulong)MatMulHopperKernels.BoxBytes >> 4 << 16);
@@ -76,7 +80,9 @@ internal static class MatMulHopperKernels
 {
     public const int Rows = 128, Depth = 64, Threads = 288, Producer = 8, BoxBytes = 64 * Depth * 2;
 
-    /// <summary>Bytes of shared memory for three tiles of 128 × 128, of which two blocks fit a multiprocessor, or four of 128 × 256.</summary>
+    /// <summary>
+    /// Bytes of shared memory for three tiles of 128 × 128, of which two blocks fit a multiprocessor, or four of 128 × 256.
+    /// </summary>
     public const int SquareBytes = (3 * 4 * BoxBytes) + BarrierBytes, WideBytes = (4 * 6 * BoxBytes) + BarrierBytes;
 
     private const int BarrierBytes = 64, LeftBoxes = Rows / 64;
@@ -101,12 +107,13 @@ internal static class MatMulHopperKernels
     }
 
     /// <summary>
-    /// y = f(left · rightᵀ + bias) + residual, as <see cref="MatMulTensorCoreKernels.Product{TEpilogue, TTile, TSums, TLeft, TRight}"/> has it. leftMap: [rows,
-    /// depth]; rightMap: [columns, depth], or [2 · columns, depth] with two parts, or [depth, columns] in the layout
+    /// y = f(left · rightᵀ + bias) + residual, as <see cref="MatMulTensorCoreKernels.Product{TEpilogue, TTile, TSums, TLeft, TRight}"/> has
+    /// it. leftMap: [rows, depth]; rightMap: [columns, depth], or [2 · columns, depth] with two parts, or [depth, columns] in the layout
     /// <see cref="HopperByColumns"/>. Grid: (⌈columns / the tile's⌉, or half of them with two parts; ⌈rows / 128⌉).
     /// </summary>
     public static void Product<TEpilogue, TTile, TSums, TRight, TProduct>(
-        TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
+        TensorMap leftMap, TensorMap rightMap, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows,
+        int columns, int depth)
         where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
@@ -116,19 +123,23 @@ internal static class MatMulHopperKernels
             new() { Bias = bias, Residual = residual, Y = y, Rows = rows, Columns = columns }, depth);
 
     /// <summary>
-    /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient{TTile, TSums, TFactor}"/> has it; share is a multiple of 64. leftMap: [depth,
-    /// rows]; rightMap: [depth, columns].
+    /// The gradient of weights, as <see cref="MatMulTensorCoreKernels.WeightGradient{TTile, TSums, TFactor}"/> has it; share is a multiple
+    /// of 64. leftMap: [depth, rows]; rightMap: [depth, columns].
     /// </summary>
-    public static void WeightGradient<TTile, TSums>(TensorMap leftMap, TensorMap rightMap, ArrayView<float> sums, int rows, int columns, int depth, int share)
+    public static void WeightGradient<TTile, TSums>(
+        TensorMap leftMap, TensorMap rightMap, ArrayView<float> sums, int rows, int columns, int depth, int share)
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
-        Multiply<TTile, TSums, HopperByColumns, HopperByColumns, ColumnsByColumns>(shared, firstRow, firstColumn, firstColumn + (TTile.Columns / 2), begin, end);
+        int firstRow = Grid.IdxY * Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share,
+            end = begin + share < depth ? begin + share : depth;
+        Multiply<TTile, TSums, HopperByColumns, HopperByColumns, ColumnsByColumns>(
+            shared, firstRow, firstColumn, firstColumn + (TTile.Columns / 2), begin, end);
         if (Warp.Index >= Producer) return;
         MatMulResults<TTile>.WriteSums(
-            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
+            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows,
+            columns, Grid.DimZ == 1);
     }
 
     private static void Run<TEpilogue, TTile, TSums, TRight, TProduct>(ResultOperands to, int depth)
@@ -145,15 +156,19 @@ internal static class MatMulHopperKernels
         if (Warp.Index < Producer) MatMulResults<TTile>.Write<TEpilogue>(shared.Cast<Float4>(), to, firstRow, firstColumn);
     }
 
-    /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.</summary>
-    private static void Multiply<TTile, TSums, TLeft, TRight, TProduct>(ArrayView<UInt4> shared, int firstRow, int firstColumn, int secondColumn, int begin, int end)
+    /// <summary>
+    /// Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.
+    /// </summary>
+    private static void Multiply<TTile, TSums, TLeft, TRight, TProduct>(
+        ArrayView<UInt4> shared, int firstRow, int firstColumn, int secondColumn, int begin, int end)
         where TTile : struct, IResultTile
         where TSums : struct, IWarpgroupSums<TSums>
         where TLeft : struct, IHopperFactor
         where TRight : struct, IHopperFactor
         where TProduct : struct, IHopperProduct
     {
-        Ring ring = Ring.Open(Ptx.SharedAddress(ref shared[0]), TTile.Columns == 256 ? 4 : 3, (LeftBoxes + (TTile.Columns / 64)) * BoxBytes);
+        Ring ring = Ring.Open(
+            Ptx.SharedAddress(ref shared[0]), TTile.Columns == 256 ? 4 : 3, (LeftBoxes + (TTile.Columns / 64)) * BoxBytes);
         int tiles = (end - begin + Depth - 1) / Depth, group = Warp.Index >> 2;
         var sums = default(TSums);
         if (Warp.Index == Producer)
@@ -171,7 +186,8 @@ internal static class MatMulHopperKernels
                 }
 
                 sums = TProduct.Multiply(
-                    sums, TLeft.Descriptor | ((tile + (uint)(group * BoxBytes)) >> 4), TRight.Descriptor | ((tile + (LeftBoxes * BoxBytes)) >> 4),
+                    sums, TLeft.Descriptor | ((tile + (uint)(group * BoxBytes)) >> 4),
+                    TRight.Descriptor | ((tile + (LeftBoxes * BoxBytes)) >> 4),
                     ring.Empty, Warp.Lane == 0);
                 ring = ring.Next();
             }

@@ -15,7 +15,9 @@ internal static class MatMulTensorCoreKernels
 {
     public const int Depth = 32, Stages = 4, Threads = 256;
 
-    /// <summary>Bytes of shared memory: of the results, which replace the tiles at the end, and of the small tiles, which are more.</summary>
+    /// <summary>
+    /// Bytes of shared memory: of the results, which replace the tiles at the end, and of the small tiles, which are more.
+    /// </summary>
     private const int SquareBytes = 128 * (128 + 8) * 4, SmallBytes = Stages * 2 * 64 * Depth * 2;
 
     public static void Register(KernelList list)
@@ -42,13 +44,14 @@ internal static class MatMulTensorCoreKernels
 
     /// <summary>
     /// y = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual. left: [rows, depth]; right: [columns, depth], or [2 · columns, depth] with
-    /// two parts, or in the layout <see cref="FactorByColumns{TExtent}"/> [depth, columns], columns being a multiple of eight; bias: a row of the
-    /// right factor's columns, or empty; y: [rows, columns]; residual: its shape, or empty. Depth is a multiple
+    /// two parts, or in the layout <see cref="FactorByColumns{TExtent}"/> [depth, columns], columns being a multiple of eight; bias: a row
+    /// of the right factor's columns, or empty; y: [rows, columns]; residual: its shape, or empty. Depth is a multiple
     /// of eight. Grid: (⌈columns / the tile's⌉, or half of them with two
     /// parts; ⌈rows / the tile's⌉).
     /// </summary>
     public static void Product<TEpilogue, TTile, TSums, TLeft, TRight>(
-        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows, int columns, int depth)
+        ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<ushort> bias, ArrayView<ushort> residual, ArrayView<ushort> y, int rows,
+        int columns, int depth)
         where TEpilogue : struct, IEpilogue
         where TTile : struct, IResultTile
         where TSums : struct, IWarpTile<TSums>
@@ -66,8 +69,10 @@ internal static class MatMulTensorCoreKernels
         where TRight : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * (TEpilogue.Gated ? TTile.Columns / 2 : TTile.Columns), columns = to.Columns;
-        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : TTile.Columns / 2), secondEnd = TEpilogue.Gated ? 2 * columns : columns;
+        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * (TEpilogue.Gated ? TTile.Columns / 2 : TTile.Columns),
+            columns = to.Columns;
+        int secondColumn = firstColumn + (TEpilogue.Gated ? columns : TTile.Columns / 2),
+            secondEnd = TEpilogue.Gated ? 2 * columns : columns;
         Multiply<TTile, TSums, TLeft, TRight>(
             shared, TLeft.Open(left, firstRow, firstRow + (TTile.Rows / 2), to.Rows, to.Rows, depth),
             TRight.Open(right, firstColumn, secondColumn, columns, secondEnd, depth), 0, depth);
@@ -77,8 +82,8 @@ internal static class MatMulTensorCoreKernels
     /// <summary>
     /// sums[s, r, c] = Σₖ left[k, r] · right[k, c] over the s-th share of the depth, in fp32; with one share the products are added to
     /// what sums holds. left: [depth, rows]; right: [depth, columns]; sums: [shares, rows, columns]; share: the positions of a share, a
-    /// multiple of 32. Rows and columns are multiples of eight. Grid: (⌈columns / the tile's⌉, ⌈rows / the tile's⌉, shares). The shares are summed by
-    /// <see cref="AddParts"/>: their order is fixed.
+    /// multiple of 32. Rows and columns are multiples of eight. Grid: (⌈columns / the tile's⌉, ⌈rows / the tile's⌉, shares). The shares are
+    /// summed by <see cref="AddParts"/>: their order is fixed.
     /// </summary>
     public static void WeightGradient<TTile, TSums, TFactor>(
         ArrayView<ushort> left, ArrayView<ushort> right, ArrayView<float> sums, int rows, int columns, int depth, int share)
@@ -87,14 +92,18 @@ internal static class MatMulTensorCoreKernels
         where TFactor : struct, ITensorCoreFactor
     {
         ArrayView<UInt4> shared = SharedMemory.GetDynamic<UInt4>();
-        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share, end = begin + share < depth ? begin + share : depth;
+        int firstRow = Grid.IdxY * TTile.Rows, firstColumn = Grid.IdxX * TTile.Columns, begin = Grid.IdxZ * share,
+            end = begin + share < depth ? begin + share : depth;
         Multiply<TTile, TSums, TFactor, TFactor>(
             shared, TFactor.Open(left, firstRow, 0, rows, 0, end), TFactor.Open(right, firstColumn, 0, columns, 0, end), begin, end);
         MatMulResults<TTile>.WriteSums(
-            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows, columns, Grid.DimZ == 1);
+            shared.Cast<Float4>(), sums.SubView((long)Grid.IdxZ * rows * columns, (long)rows * columns), firstRow, firstColumn, rows,
+            columns, Grid.DimZ == 1);
     }
 
-    /// <summary>y[i] += Σₛ parts[s, i], in the order of s. parts: [shares, count]; count is a multiple of four. Grid: count / 1024.</summary>
+    /// <summary>
+    /// y[i] += Σₛ parts[s, i], in the order of s. parts: [shares, count]; count is a multiple of four. Grid: count / 1024.
+    /// </summary>
     public static void AddParts(ArrayView<float> parts, ArrayView<float> y, long count, int shares)
     {
         long at = ((long)Grid.IdxX * Flat.Threads) + Group.IdxX, quads = count >> 2;
@@ -105,17 +114,22 @@ internal static class MatMulTensorCoreKernels
         Ptx.Store(ref target[at], true, Ptx.LoadOnce(ref target[at], true, 0) + sum);
     }
 
-    /// <summary>Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.</summary>
-    private static void Multiply<TTile, TSums, TLeft, TRight>(ArrayView<UInt4> shared, FactorSource left, FactorSource right, int begin, int end)
+    /// <summary>
+    /// Leaves the sums of a block, over the depths [begin, end), in shared memory as <see cref="MatMulResults{TTile}"/> wants them.
+    /// </summary>
+    private static void Multiply<TTile, TSums, TLeft, TRight>(
+        ArrayView<UInt4> shared, FactorSource left, FactorSource right, int begin, int end)
         where TTile : struct, IResultTile
         where TSums : struct, IWarpTile<TSums>
         where TLeft : struct, ITensorCoreFactor
         where TRight : struct, ITensorCoreFactor
     {
-        uint address = Ptx.SharedAddress(ref shared[0]), rightTile = (uint)(TTile.Rows * Depth * 2), stageBytes = (uint)((TTile.Rows + TTile.Columns) * Depth * 2);
+        uint address = Ptx.SharedAddress(ref shared[0]), rightTile = (uint)(TTile.Rows * Depth * 2),
+            stageBytes = (uint)((TTile.Rows + TTile.Columns) * Depth * 2);
         // Pieces are found by exchanging bits of addresses.
         if ((address & 255) != 0) Ptx.Trap();
-        for (int t = 0; t < Stages - 1; t++) Load<TLeft, TRight>(left, right, address + ((uint)t * stageBytes), rightTile, begin + (t * Depth), end);
+        for (int t = 0; t < Stages - 1; t++)
+            Load<TLeft, TRight>(left, right, address + ((uint)t * stageBytes), rightTile, begin + (t * Depth), end);
         int down = TTile.Rows / TSums.Rows, warpRow = (Warp.Index & (down - 1)) * TSums.Rows, warpColumn = Warp.Index / down * 32;
         uint leftAt = TLeft.Left(address, warpRow), rightAt = TRight.Right(address + rightTile, warpColumn);
         var sums = default(TSums);

@@ -69,7 +69,8 @@ internal readonly unsafe struct MatMulTile(
         where T : unmanaged, ISimd<T>
     {
         // A tile takes some microseconds and calls nothing back, so the runtime need not be told that the thread has left it.
-        if (code != null) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)(byColumns ? columnsCode : code)[rows - 1])(arguments);
+        if (code != null)
+            ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)(byColumns ? columnsCode : code)[rows - 1])(arguments);
         else MatMul.Tile<T>(rows, arguments, byColumns);
     }
 

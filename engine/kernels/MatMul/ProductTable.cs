@@ -34,9 +34,11 @@ internal sealed class ProductTable
             if (fields.Length == 0) continue;
             if (fields is not [var architecture, var kind, var rows, var columns, var depth, var form]
                 || !Version.TryParse(architecture, out Version? version) || Array.IndexOf(Kinds, kind) < 0
-                || !Size(rows, out int r) || !Size(columns, out int c) || !Size(depth, out int d) || ProductForm.All.FirstOrDefault(f => f.Name == form) is not { } found)
+                || !Size(rows, out int r) || !Size(columns, out int c) || !Size(depth, out int d)
+                || ProductForm.All.FirstOrDefault(f => f.Name == form) is not { } found)
                 throw new InvalidDataException(
-                    $"{name}, line {number}: «{line}» is not «COMPUTE-CAPABILITY {string.Join('|', Kinds)} ROWS COLUMNS DEPTH {string.Join('|', ProductForm.All.Select(f => f.Name))}»; run bench/gpu/run.sh tune");
+                    $"{name}, line {number}: «{line}» is not «COMPUTE-CAPABILITY {string.Join('|', Kinds)} ROWS COLUMNS DEPTH "
+                    + $"{string.Join('|', ProductForm.All.Select(f => f.Name))}»; run bench/gpu/run.sh tune");
             table._entries.Add(new(version, (ProductKind)Array.IndexOf(Kinds, kind), r, c, d, found));
         }
 
@@ -73,11 +75,13 @@ internal sealed class ProductTable
 
     private static double Ratio(int a, int b) => Math.Abs(Math.Log2((double)a / b));
 
-    private static bool Size(string text, out int value) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value > 0;
+    private static bool Size(string text, out int value) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value > 0;
 
     private static ProductTable ReadEmbedded()
     {
-        using Stream stream = typeof(ProductTable).Assembly.GetManifestResourceStream(Resource) ?? throw new InvalidOperationException($"{Resource} is not a resource");
+        using Stream stream = typeof(ProductTable).Assembly.GetManifestResourceStream(Resource)
+            ?? throw new InvalidOperationException($"{Resource} is not a resource");
         using var reader = new StreamReader(stream);
         return Read(reader.ReadToEnd().Split('\n'), Resource);
     }

@@ -7,7 +7,9 @@ namespace Engine.Kernels;
 /// <param name="table">What was found to be the fastest.</param>
 internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable table)
 {
-    /// <summary>Multiprocessors that a gradient of weights is divided for: those of an H200; the same everywhere, so that sums are.</summary>
+    /// <summary>
+    /// Multiprocessors that a gradient of weights is divided for: those of an H200; the same everywhere, so that sums are.
+    /// </summary>
     private const int Multiprocessors = 132;
 
     private const int AddBlock = 1024, RowsPerTile = 128;
@@ -68,7 +70,8 @@ internal sealed class TensorCoreProducts(KernelLauncher device, ProductTable tab
     public static (int Share, int Shares) Divide(ProductForm form, int rows, int outputs, int inputs)
     {
         int tiles = Blocks(outputs, form.Rows) * Blocks(inputs, form.Columns);
-        int wanted = Math.Max(1, Multiprocessors * form.BlocksPerMultiprocessor / tiles), share = Blocks(Blocks(rows, RowsPerTile), wanted) * RowsPerTile;
+        int wanted = Math.Max(1, Multiprocessors * form.BlocksPerMultiprocessor / tiles),
+            share = Blocks(Blocks(rows, RowsPerTile), wanted) * RowsPerTile;
         return (share, Blocks(rows, share));
     }
 

@@ -30,8 +30,8 @@ internal readonly struct Extent64 : IExtent
 }
 
 /// <summary>
-/// How a factor lies in memory, and its tiles of 128 × 32 or 64 × 32 in shared memory. The 16-byte pieces of a row are exchanged by the row's number,
-/// so that neither copies nor <c>ldmatrix</c> meet bank conflicts.
+/// How a factor lies in memory, and its tiles of 128 × 32 or 64 × 32 in shared memory. The 16-byte pieces of a row are exchanged by the
+/// row's number, so that neither copies nor <c>ldmatrix</c> meet bank conflicts.
 /// </summary>
 internal interface ITensorCoreFactor
 {
@@ -87,7 +87,8 @@ internal readonly struct FactorByRows<TExtent> : ITensorCoreFactor
         int k = start + source.Place, at = k < source.End ? k >> 3 : 0;
         Ptx.CopyAsyncPart(tile + source.Target, ref source.First[at], source.FirstInside & (k < source.End) ? 16u : 0u);
         if (TExtent.Positions == 128)
-            Ptx.CopyAsyncPart(tile + source.Target + (64 * RowBytes), ref source.Second[at], source.SecondInside & (k < source.End) ? 16u : 0u);
+            Ptx.CopyAsyncPart(
+                tile + source.Target + (64 * RowBytes), ref source.Second[at], source.SecondInside & (k < source.End) ? 16u : 0u);
     }
 
     // ldmatrix: lane l gives a row of tile l / 8. Left: rows 0–7 and 8–15, then the same 16 bytes further; right: as the columns lie.
@@ -103,8 +104,8 @@ internal readonly struct FactorByRows<TExtent> : ITensorCoreFactor
 }
 
 /// <summary>
-/// [depth, extent], the extent being a multiple of eight: rows of a tile are 256 or 128 bytes, a depth each, and <c>piece ^ row % 8</c> says
-/// where a piece lies.
+/// [depth, extent], the extent being a multiple of eight: rows of a tile are 256 or 128 bytes, a depth each, and <c>piece ^ row % 8</c>
+/// says where a piece lies.
 /// </summary>
 internal readonly struct FactorByColumns<TExtent> : ITensorCoreFactor
     where TExtent : struct, IExtent
@@ -131,11 +132,13 @@ internal readonly struct FactorByColumns<TExtent> : ITensorCoreFactor
         long at = k < source.End ? (long)k * source.Stride : 0, atFurther = further < source.End ? (long)further * source.Stride : 0;
         Ptx.CopyAsyncPart(tile + source.Target, ref source.First[at], source.FirstInside & (k < source.End) ? 16u : 0u);
         if (TExtent.Positions == 64) return;
-        Ptx.CopyAsyncPart(tile + source.Target + (uint)(16 * RowBytes), ref source.First[atFurther], source.FirstInside & (further < source.End) ? 16u : 0u);
+        Ptx.CopyAsyncPart(tile + source.Target + (uint)(16 * RowBytes), ref source.First[atFurther],
+            source.FirstInside & (further < source.End) ? 16u : 0u);
     }
 
     // ldmatrix, transposed: lane l gives a depth of tile l / 8, in the order of tiles that the layout by rows has.
-    public static uint Left(uint tile, int place) => Piece(tile, (Warp.Lane & 7) + ((Warp.Lane & 16) >> 1), (place >> 3) + ((Warp.Lane >> 3) & 1));
+    public static uint Left(uint tile, int place) =>
+        Piece(tile, (Warp.Lane & 7) + ((Warp.Lane & 16) >> 1), (place >> 3) + ((Warp.Lane >> 3) & 1));
 
     public static uint Right(uint tile, int place) => Piece(tile, Warp.Lane & 15, (place >> 3) + (Warp.Lane >> 4));
 

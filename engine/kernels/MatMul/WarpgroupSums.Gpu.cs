@@ -48,11 +48,14 @@ internal struct Sums128 : IWarpgroupSums<Sums128>
 
     public static int Width => 128;
 
-    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.Multiply(sums, left, right, read, arrives);
+    public static Sums128 Multiply(Sums128 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.Multiply(sums, left, right, read, arrives);
 
-    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyByColumns(sums, left, right, read, arrives);
+    public static Sums128 MultiplyByColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.MultiplyByColumns(sums, left, right, read, arrives);
 
-    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyColumns(sums, left, right, read, arrives);
+    public static Sums128 MultiplyColumns(Sums128 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.MultiplyColumns(sums, left, right, read, arrives);
 
     public static void Store(Sums128 sums, ArrayView<Float2> pairs, int at, int stride)
     {
@@ -68,11 +71,14 @@ internal struct Sums256 : IWarpgroupSums<Sums256>
 
     public static int Width => 256;
 
-    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.Multiply(sums, left, right, read, arrives);
+    public static Sums256 Multiply(Sums256 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.Multiply(sums, left, right, read, arrives);
 
-    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyByColumns(sums, left, right, read, arrives);
+    public static Sums256 MultiplyByColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.MultiplyByColumns(sums, left, right, read, arrives);
 
-    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) => Ptx.MultiplyColumns(sums, left, right, read, arrives);
+    public static Sums256 MultiplyColumns(Sums256 sums, ulong left, ulong right, uint read, bool arrives) =>
+        Ptx.MultiplyColumns(sums, left, right, read, arrives);
 
     public static void Store(Sums256 sums, ArrayView<Float2> pairs, int at, int stride)
     {

@@ -32,8 +32,8 @@ public readonly struct BiasTable
         : throw new ArgumentException($"a table for {_rows} heads serves no attention with {heads}");
 
     /// <summary>
-    /// One row as a table of its own, for <see cref="IScoreModification{TSelf}.ForSequence"/>: a row before the first is the first, one past
-    /// the last the last, so that none leads outside.
+    /// One row as a table of its own, for <see cref="IScoreModification{TSelf}.ForSequence"/>: a row before the first is the first, one
+    /// past the last the last, so that none leads outside.
     /// </summary>
     public BiasTable Row(int row)
     {

@@ -60,10 +60,13 @@ public readonly struct Philox
     /// <param name="firstBlock">The block of the first word.</param>
     public void Fill(Span<uint> words, ulong firstBlock)
     {
-        for (int i = 0; i < words.Length; i += 16, firstBlock += 4) FourBlocks(firstBlock, MemoryMarshal.Cast<uint, ulong>(words.Slice(i, 16)));
+        for (int i = 0; i < words.Length; i += 16, firstBlock += 4)
+            FourBlocks(firstBlock, MemoryMarshal.Cast<uint, ulong>(words.Slice(i, 16)));
     }
 
-    /// <summary>Fills with values uniform in [−<paramref name="bound"/>, <paramref name="bound"/>): element i is word i · 2⁻³¹ − 1, times the bound.</summary>
+    /// <summary>
+    /// Fills with values uniform in [−<paramref name="bound"/>, <paramref name="bound"/>): element i is word i · 2⁻³¹ − 1, times the bound.
+    /// </summary>
     public void FillUniform(Span<float> destination, float bound)
     {
         for (int i = 0; i < destination.Length; i++) destination[i] = (float)(((Word((ulong)i) / 2147483648.0) - 1) * bound);
@@ -97,12 +100,14 @@ public readonly struct Philox
     /// <returns>The first two words of each block, the first in the lower half, and its last two.</returns>
     internal (Vector256<ulong> Left, Vector256<ulong> Right) FourBlocks(Vector256<ulong> c0, Vector256<ulong> c1)
     {
-        Vector256<ulong> low = Vector256.Create(0xFFFFFFFFul), c2 = Vector256.Create((ulong)_counter2), c3 = Vector256.Create((ulong)_counter3);
+        Vector256<ulong> low = Vector256.Create(0xFFFFFFFFul), c2 = Vector256.Create((ulong)_counter2),
+            c3 = Vector256.Create((ulong)_counter3);
         uint k0 = _key0, k1 = _key1;
         for (int round = 0; round < 10; round++)
         {
             Vector256<ulong> p0 = Product(c0, 0xD2511F53), p1 = Product(c2, 0xCD9E8D57);
-            (c0, c1, c2, c3) = ((p1 >>> 32) ^ c1 ^ Vector256.Create((ulong)k0), p1 & low, (p0 >>> 32) ^ c3 ^ Vector256.Create((ulong)k1), p0 & low);
+            (c0, c1, c2, c3) = (
+                (p1 >>> 32) ^ c1 ^ Vector256.Create((ulong)k0), p1 & low, (p0 >>> 32) ^ c3 ^ Vector256.Create((ulong)k1), p0 & low);
             k0 += 0x9E3779B9;
             k1 += 0xBB67AE85;
         }

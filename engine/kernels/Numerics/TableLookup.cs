@@ -14,16 +14,19 @@ internal static unsafe class TableLookup
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Get(BiasTable table, Vector128<float> index)
     {
-        Vector128<int> i = Vector128.Min(Vector128.Max(Vector128.ConvertToInt32(index), Vector128<int>.Zero), Vector128.Create(table.Entries - 1));
+        Vector128<int> i = Vector128.Min(
+            Vector128.Max(Vector128.ConvertToInt32(index), Vector128<int>.Zero), Vector128.Create(table.Entries - 1));
         var values = (float*)table.Address;
-        return Avx2.IsSupported ? Avx2.GatherVector128(values, i, sizeof(float)) : Vector128.Create(values[i[0]], values[i[1]], values[i[2]], values[i[3]]);
+        return Avx2.IsSupported
+            ? Avx2.GatherVector128(values, i, sizeof(float)) : Vector128.Create(values[i[0]], values[i[1]], values[i[2]], values[i[3]]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Get(BiasTable table, Vector256<float> index)
     {
         if (!Avx2.IsSupported) return Vector256.Create(Get(table, index.GetLower()), Get(table, index.GetUpper()));
-        Vector256<int> i = Vector256.Min(Vector256.Max(Vector256.ConvertToInt32(index), Vector256<int>.Zero), Vector256.Create(table.Entries - 1));
+        Vector256<int> i = Vector256.Min(
+            Vector256.Max(Vector256.ConvertToInt32(index), Vector256<int>.Zero), Vector256.Create(table.Entries - 1));
         return Avx2.GatherVector256((float*)table.Address, i, sizeof(float));
     }
 

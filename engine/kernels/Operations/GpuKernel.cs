@@ -107,7 +107,8 @@ internal sealed class GpuKernelFamily<TArguments>(GpuKernel<TArguments> f32, Gpu
     {
         string of = name.Replace("{0}", ScoreModificationName<TMod>.Value, StringComparison.Ordinal);
         return new(
-            GpuKernel<TArguments>.Of<TMod>(of + "_f32"), GpuKernel<TArguments>.Of<TMod>(of + "_any_f32"), GpuKernel<TArguments>.Of<TMod>(of + "_bf16"));
+            GpuKernel<TArguments>.Of<TMod>(of + "_f32"), GpuKernel<TArguments>.Of<TMod>(of + "_any_f32"),
+            GpuKernel<TArguments>.Of<TMod>(of + "_bf16"));
     }
 
     /// <summary>The kernel for operands of a type.</summary>

@@ -65,7 +65,8 @@ public sealed class GpuLauncher
     {
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<TMod>(in mod));
         foreach (KnownHeads known in _heads)
-            if (known.Type == typeof(TMod) && known.Heads == heads && bytes.SequenceEqual(known.Modification)) return new(known.Values, heads);
+            if (known.Type == typeof(TMod) && known.Heads == heads && bytes.SequenceEqual(known.Modification))
+                return new(known.Values, heads);
         var perHead = new TMod[heads];
         for (int head = 0; head < heads; head++) perHead[head] = TMod.ForHead(mod, head, heads);
         Tensor values = _constants.Rent(new Shape(heads * sizeof(TMod)), DType.U8);

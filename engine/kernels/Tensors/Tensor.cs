@@ -61,7 +61,9 @@ public readonly struct Tensor
             ? new Tensor(_storage!, _offset + (element * DType.Size()), shape, DType)
             : throw new ArgumentException($"{shape} at element {element} exceeds {this}");
 
-    /// <summary>This tensor, F32 [heads, entries], as a table that score modifications look up on its backend; it must outlive them.</summary>
+    /// <summary>
+    /// This tensor, F32 [heads, entries], as a table that score modifications look up on its backend; it must outlive them.
+    /// </summary>
     /// <exception cref="ArgumentException">It is no such tensor.</exception>
     public unsafe BiasTable AsBiasTable() => !IsAbsent && DType == DType.F32 && Shape.Rank == 2 && Count > 0
         ? new BiasTable((long)Address, Shape[0], Shape[1])
@@ -72,7 +74,8 @@ public readonly struct Tensor
     internal unsafe Span<T> Span<T>()
         where T : unmanaged
     {
-        if (sizeof(T) != DType.Size() || Count > int.MaxValue) throw new InvalidOperationException($"{DType} {Shape} has no span of {typeof(T).Name}");
+        if (sizeof(T) != DType.Size() || Count > int.MaxValue)
+            throw new InvalidOperationException($"{DType} {Shape} has no span of {typeof(T).Name}");
         return new Span<T>(Address, (int)Count);
     }
 

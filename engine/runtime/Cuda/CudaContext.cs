@@ -124,7 +124,8 @@ internal sealed unsafe class CudaContext : GpuDevice
     public override void Copy(nint source, nint destination, long bytes) =>
         CheckWork(_driver.CopyDeviceToDeviceAsync(destination, source, (nuint)bytes, Stream), "cuMemcpyDtoDAsync");
 
-    public override void Clear(nint destination, long bytes) => CheckWork(_driver.SetBytesAsync(destination, 0, (nuint)bytes, Stream), "cuMemsetD8Async");
+    public override void Clear(nint destination, long bytes) =>
+        CheckWork(_driver.SetBytesAsync(destination, 0, (nuint)bytes, Stream), "cuMemsetD8Async");
 
     public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map)
     {
@@ -134,7 +135,8 @@ internal sealed unsafe class CudaContext : GpuDevice
         uint* box = stackalloc uint[] { 64, 64 }, steps = stackalloc uint[] { 1, 1 };
         fixed (byte* target = map)
             _driver.Check(
-                _driver.TensorMapEncodeTiled(target, BF16, 2, matrix, extents, stride, box, steps, NotInterleaved, Swizzle128, Promotion256, Zeros),
+                _driver.TensorMapEncodeTiled(
+                    target, BF16, 2, matrix, extents, stride, box, steps, NotInterleaved, Swizzle128, Promotion256, Zeros),
                 "cuTensorMapEncodeTiled");
     }
 
@@ -205,7 +207,8 @@ internal sealed unsafe class CudaContext : GpuDevice
     {
         Function function = Load(kernel);
         CudaResult result = _driver.LaunchKernel(
-            function.Handle, (uint)gridX, (uint)gridY, (uint)gridZ, (uint)kernel.Threads, 1, 1, (uint)dynamicShared, Stream, arguments.Pointers, null);
+            function.Handle, (uint)gridX, (uint)gridY, (uint)gridZ, (uint)kernel.Threads, 1, 1, (uint)dynamicShared, Stream,
+            arguments.Pointers, null);
         if (_captured is null) Note(kernel);
         else _captured.Add(kernel);
         CheckWork(result, kernel.Entry);
@@ -223,18 +226,22 @@ internal sealed unsafe class CudaContext : GpuDevice
     {
         0 => "No kernel was under way",
         1 => $"The kernel under way was {recent[0]}",
-        _ => $"Of the kernels under way the last were {string.Join(", ", Last(recent, launches))}; with CUDA_LAUNCH_BLOCKING=1 in the environment the message names the one that failed",
+        _ =>
+            $"Of the kernels under way the last were {string.Join(", ", Last(recent, launches))}; with CUDA_LAUNCH_BLOCKING=1 in the "
+                + "environment the message names the one that failed",
     };
 
     /// <summary>Where kernels check the indices they are given, what that may mean; else nothing.</summary>
     internal static string Checking(IReadOnlyList<string> kernels) => kernels.Count == 0
         ? ""
-        : $". {string.Join(" and ", kernels)} stop the GPU so at an index outside a table: a token id beyond the vocabulary, or a label beyond the classes";
+        : $". {string.Join(" and ", kernels)} stop the GPU so at an index outside a table: a token id beyond the vocabulary, "
+        + "or a label beyond the classes";
 
     private void Forbid(string what)
     {
         if (_captured is not null)
-            throw new InvalidOperationException($"{what} while a graph is captured: run the step once before, so that its arenas have grown, with its inputs outside");
+            throw new InvalidOperationException(
+                $"{what} while a graph is captured: run the step once before, so that its arenas have grown, with its inputs outside");
     }
 
     private string Suspects() => Suspects(_recent, _launches) + Checking(_checking);
@@ -247,7 +254,8 @@ internal sealed unsafe class CudaContext : GpuDevice
     }
 
     /// <summary>Whether a result is the failure of a kernel, after which a context is lost.</summary>
-    internal static bool IsFinal(CudaResult result) => result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
+    internal static bool IsFinal(CudaResult result) =>
+        result is CudaResult.IllegalAddress or CudaResult.LaunchTimeout or CudaResult.AssertFailed
         or CudaResult.HardwareStackError or CudaResult.IllegalInstruction or CudaResult.MisalignedAddress or CudaResult.InvalidAddressSpace
         or CudaResult.InvalidProgramCounter or CudaResult.LaunchFailed or CudaResult.EccUncorrectable or CudaResult.Unknown;
 
@@ -259,7 +267,8 @@ internal sealed unsafe class CudaContext : GpuDevice
 
         // A kernel whose need grows with a size is allowed what this GPU has; a launch that needs more is refused.
         int dynamic = Math.Min(kernel.DynamicShared, MaxSharedBytes - kernel.StaticShared);
-        if (dynamic > 0) _driver.Check(_driver.FunctionSetAttribute(function.Handle, MaxDynamicSharedAttribute, dynamic), "cuFuncSetAttribute");
+        if (dynamic > 0)
+            _driver.Check(_driver.FunctionSetAttribute(function.Handle, MaxDynamicSharedAttribute, dynamic), "cuFuncSetAttribute");
         _functions.Add(kernel.Entry, function);
         return function;
     }
@@ -277,7 +286,11 @@ internal sealed unsafe class CudaContext : GpuDevice
             values[1] = (void*)LogBytes;
             CudaResult result = _driver.ModuleLoadData(out nint module, image, 2, options, values);
             if (result != CudaResult.Success)
-                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {Marshal.PtrToStringUTF8((nint)buffer)}".TrimEnd());
+            {
+                string log = Marshal.PtrToStringUTF8((nint)buffer) ?? "";
+                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {log}".TrimEnd());
+            }
+
             _modules.Add(module);
             _driver.Check(_driver.ModuleGetFunction(out nint function, module, kernel.Entry), "cuModuleGetFunction");
             return function;

@@ -37,7 +37,8 @@ public static class CudaDevices
         CudaResult result = driver.DeviceGetCount(out int count);
         if (result != CudaResult.Success || count == 0)
         {
-            obstacle = result == CudaResult.Success ? "the NVIDIA driver finds no GPU" : "the NVIDIA driver cannot list the GPUs: " + driver.Describe(result);
+            obstacle = result == CudaResult.Success
+                ? "the NVIDIA driver finds no GPU" : "the NVIDIA driver cannot list the GPUs: " + driver.Describe(result);
             return [];
         }
 
@@ -70,10 +71,12 @@ public static class CudaDevices
 
     /// <summary>A backend on a GPU of a driver.</summary>
     internal static bool TryOpen(
-        ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle, DType activations = DType.F32,
+        ICudaDriver driver, int index, [NotNullWhen(true)] out Backend? backend, [NotNullWhen(false)] out string? obstacle,
+        DType activations = DType.F32,
         GpuKernelCompiler? compiler = null)
     {
-        if (activations is not (DType.F32 or DType.BF16)) throw new ArgumentException($"activations on a GPU are F32 or BF16, not {activations}");
+        if (activations is not (DType.F32 or DType.BF16))
+            throw new ArgumentException($"activations on a GPU are F32 or BF16, not {activations}");
         backend = null;
         IReadOnlyList<CudaDevice> devices = List(driver, out obstacle);
         if (obstacle is not null) return false;
@@ -117,7 +120,8 @@ public static class CudaDevices
         if (result == CudaResult.NoDevice) return "the NVIDIA driver finds no GPU";
         if (result != CudaResult.Success) return "the NVIDIA driver does not start: " + driver.Describe(result);
         result = driver.DriverGetVersion(out int version);
-        return result == CudaResult.Success ? DriverObstacle(version) : "the NVIDIA driver does not tell its version: " + driver.Describe(result);
+        return result == CudaResult.Success
+            ? DriverObstacle(version) : "the NVIDIA driver does not tell its version: " + driver.Describe(result);
     }
 
     private static string Text(int version) => $"{version / 1000}.{version % 1000 / 10}";
@@ -130,7 +134,8 @@ public static class CudaDevices
         driver.Check(driver.DeviceTotalMemory(out nuint bytes, device), "cuDeviceTotalMem");
         string text = Encoding.UTF8.GetString(name[..name.IndexOf((byte)0)]);
         var capability = new Version(
-            driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor), driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
+            driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor),
+            driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
         bool pools = driver.Attribute(device, CudaDeviceAttribute.MemoryPoolsSupported) != 0;
         return new CudaDevice(index, text, capability, (long)bytes, driver.Attribute(device, CudaDeviceAttribute.MultiprocessorCount))
         {

@@ -31,7 +31,8 @@ internal sealed unsafe partial class CudaDriver
 
     CudaResult ICudaDriver.MemoryPoolTrimTo(nint pool, nuint bytesToKeep) => MemoryPoolTrimTo(pool, bytesToKeep);
 
-    CudaResult ICudaDriver.MemoryAllocateAsync(out nint address, nuint bytes, nint stream) => MemoryAllocateAsync(out address, bytes, stream);
+    CudaResult ICudaDriver.MemoryAllocateAsync(out nint address, nuint bytes, nint stream) =>
+        MemoryAllocateAsync(out address, bytes, stream);
 
     CudaResult ICudaDriver.MemoryFreeAsync(nint address, nint stream) => MemoryFreeAsync(address, stream);
 
@@ -91,13 +92,16 @@ internal sealed unsafe partial class CudaDriver
 
     CudaResult ICudaDriver.ModuleGetFunction(out nint function, nint module, string name) => ModuleGetFunction(out function, module, name);
 
-    CudaResult ICudaDriver.FunctionSetAttribute(nint function, int attribute, int value) => FunctionSetAttribute(function, attribute, value);
+    CudaResult ICudaDriver.FunctionSetAttribute(nint function, int attribute, int value) =>
+        FunctionSetAttribute(function, attribute, value);
 
     CudaResult ICudaDriver.LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra) =>
+        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
+        void** parameters, void** extra) =>
         LaunchKernel(function, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes, stream, parameters, extra);
 
     CudaResult ICudaDriver.TensorMapEncodeTiled(
-        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill) =>
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle,
+        int promotion, int fill) =>
         TensorMapEncodeTiled(map, type, rank, address, extents, strides, box, steps, interleave, swizzle, promotion, fill);
 }

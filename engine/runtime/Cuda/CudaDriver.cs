@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace Engine.Runtime.Cuda;
 
-/// <summary>The part of NVIDIA's driver interface (the CUDA Driver API) that is used. Functions return a <see cref="CudaResult"/>.</summary>
+/// <summary>
+/// The part of NVIDIA's driver interface (the CUDA Driver API) that is used. Functions return a <see cref="CudaResult"/>.
+/// </summary>
 internal sealed unsafe partial class CudaDriver : ICudaDriver
 {
     /// <summary>The driver of this machine.</summary>
@@ -151,7 +153,8 @@ internal sealed unsafe partial class CudaDriver : ICudaDriver
 
     [LibraryImport(Library, EntryPoint = "cuTensorMapEncodeTiled")]
     private static partial CudaResult TensorMapEncodeTiled(
-        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill);
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle,
+        int promotion, int fill);
 
     [LibraryImport(Library, EntryPoint = "cuGetErrorName")]
     private static partial CudaResult GetErrorName(CudaResult error, out byte* name);

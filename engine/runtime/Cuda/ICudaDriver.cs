@@ -131,11 +131,13 @@ internal unsafe interface ICudaDriver
 
     /// <summary><c>cuLaunchKernel</c></summary>
     CudaResult LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra);
+        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
+        void** parameters, void** extra);
 
     /// <summary><c>cuTensorMapEncodeTiled</c>, from CUDA 12.0 on</summary>
     CudaResult TensorMapEncodeTiled(
-        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle, int promotion, int fill);
+        byte* map, int type, uint rank, nint address, ulong* extents, ulong* strides, uint* box, uint* steps, int interleave, int swizzle,
+        int promotion, int fill);
 
     /// <summary>The driver's name and description of an error.</summary>
     string Describe(CudaResult error);

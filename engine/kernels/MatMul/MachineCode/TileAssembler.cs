@@ -75,7 +75,8 @@ internal static class TileAssembler
         }
     }
 
-    // rax: panel, rcx: stride of the left factor, rdx: steps, rsi: what to prefetch, r8 to r11: every third row of the left factor, or column.
+    // rax: panel, rcx: stride of the left factor, rdx: steps, rsi: what to prefetch, r8 to r11: every third row of the left factor, or
+    // column.
     private static void LoadPointers(Assembler code, int count)
     {
         code.mov(AssemblerRegisters.rax, Field(nameof(TileArguments.Right)));
@@ -162,7 +163,8 @@ internal static class TileAssembler
         }
 
         public void Broadcast(int register, in MemoryOperand source) => code.AddInstruction(Instruction.Create(
-            avx512 ? Iced.Intel.Code.EVEX_Vbroadcastss_zmm_k1z_xmmm32 : Iced.Intel.Code.VEX_Vbroadcastss_ymm_m32, _first + register, source));
+            avx512 ? Iced.Intel.Code.EVEX_Vbroadcastss_zmm_k1z_xmmm32 : Iced.Intel.Code.VEX_Vbroadcastss_ymm_m32,
+            _first + register, source));
 
         public void MultiplyAdd(int sum, int left, int right) =>
             code.AddInstruction(Instruction.Create(MultiplyAddCode, _first + sum, _first + left, _first + right));

@@ -61,7 +61,8 @@ internal sealed unsafe class TileKernels : IDisposable
         var entries = (nint*)NativeMemory.Alloc((nuint)labels.Count, (nuint)sizeof(nint));
         for (int i = 0; i < labels.Count; i++) entries[i] = memory.Address + (nint)result.GetLabelRIP(labels[i]);
         nint* roundedEntries = rounded < 0 ? null : entries + rounded;
-        return new TileKernels(memory, entries, roundedEntries, avx512, precision, instructions switch { Precision.BF16 => 2, Precision.I8 => 4, _ => 1 });
+        return new TileKernels(
+            memory, entries, roundedEntries, avx512, precision, instructions switch { Precision.BF16 => 2, Precision.I8 => 4, _ => 1 });
     }
 
     /// <summary>The tile of products with a weight.</summary>
@@ -85,7 +86,8 @@ internal sealed unsafe class TileKernels : IDisposable
         _memory.Dispose();
     }
 
-    private static void Append(Assembler code, List<Label> labels, int most, int registers, bool avx512, Precision precision, bool byColumns)
+    private static void Append(
+        Assembler code, List<Label> labels, int most, int registers, bool avx512, Precision precision, bool byColumns)
     {
         for (int rows = 1; rows <= most; rows++)
         {
