@@ -15,8 +15,15 @@ internal static class Bits
     /// <summary>A model and batch that a PTX interpreter can run.</summary>
     public static readonly (string Name, Dnabert2Config Config, int Sequences, int Tokens) Small =
         ("small",
-            new() { VocabSize = 16, HiddenSize = 16, NumHiddenLayers = 2, NumAttentionHeads = 2, IntermediateSize = 24,
-                HiddenDropoutProb = 0.1f }, 2, 5);
+            new()
+            {
+                VocabSize = 16,
+                HiddenSize = 16,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                IntermediateSize = 24,
+                HiddenDropoutProb = 0.1f
+            }, 2, 5);
 
     /// <summary>The 117M model.</summary>
     public static readonly (string Name, Dnabert2Config Config, int Sequences, int Tokens) Full = (

@@ -139,8 +139,13 @@ public sealed class ReadBackTests : IDisposable
     {
         Skip.If(OperatingSystem.IsWindows(), "there are no pipes in folders on Windows");
         Directory.CreateDirectory(_folder["run"]);
-        string name = place switch { "log" => "train.csv", "dev losses" => "evaluation.csv", "convert" => "other.json",
-            _ => RunFolder.MarkerFile };
+        string name = place switch
+        {
+            "log" => "train.csv",
+            "dev losses" => "evaluation.csv",
+            "convert" => "other.json",
+            _ => RunFolder.MarkerFile
+        };
         string path = Path.Combine(_folder["run"], name);
         if (place == "convert") ToyModel.Write(_folder["run"]);
         if (place == "linked marker") File.CreateSymbolicLink(path, _folder["of-others"]);

@@ -40,8 +40,12 @@ public sealed class EvaluateToolTests : IDisposable
             Methods = [SuiteMethod.Full, SuiteMethod.Random],
             Seeds = [1, 2],
         };
-        var recipe = new SuiteRecipe { Steps = 8,
-            Common = new FineTuneOptions { Batch = 8, EvaluateEvery = 4, WarmupSteps = 2, LearningRate = 1e-2 }, LoraLearningRate = 1e-2 };
+        var recipe = new SuiteRecipe
+        {
+            Steps = 8,
+            Common = new FineTuneOptions { Batch = 8, EvaluateEvery = 4, WarmupSteps = 2, LearningRate = 1e-2 },
+            LoraLearningRate = 1e-2
+        };
         int steps = 0;
         var stop = new Act<FineTuneProgress>(_ =>
         {

@@ -108,8 +108,11 @@ public sealed class SuiteIdentityTests : IDisposable
         Assert.All(_said, line => Assert.Contains("the precision was f32 and is bf16", line, StringComparison.Ordinal));
         Clear();
         Run(Setup
-            with { Precision = "bf16",
-                Recipe = new SuiteRecipe { LoraLearningRate = 5e-4, Common = new FineTuneOptions { Batch = 8, MaxNonFinite = 3 } } });
+            with
+        {
+            Precision = "bf16",
+            Recipe = new SuiteRecipe { LoraLearningRate = 5e-4, Common = new FineTuneOptions { Batch = 8, MaxNonFinite = 3 } }
+        });
         Assert.Equal(6, _trained.Count);
         Assert.All(_said, line => Assert.Contains(": batch was 32 and is 8;", line, StringComparison.Ordinal));
     }

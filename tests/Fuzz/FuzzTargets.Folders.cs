@@ -112,7 +112,8 @@ public sealed partial class FuzzTargets
                 Assert.Equal(limit, ModelOrigin.MaxTokensOf(Path.Combine(written, ModelOrigin.TokenizerConfig), 4, int.MaxValue));
                 Assert.Equal(
                     SmallModels.Config, Dnabert2Config.Load(Path.Combine(written, "config.json"))
-                    with { NumLabels = SmallModels.Config.NumLabels });
+                    with
+                    { NumLabels = SmallModels.Config.NumLabels });
                 return $"{limit} {File.ReadAllText(Path.Combine(written, "config.json"))}";
             }
             finally

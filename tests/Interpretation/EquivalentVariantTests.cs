@@ -217,8 +217,13 @@ public class EquivalentVariantTests(SmallModels small) : IClassFixture<SmallMode
     {
         int start = random.Next(dna.Length - 8), length = "11237"[random.Next(5)] - '0';
         string there = dna.Substring(start, length), other = SmallModels.Dna(random.Next(1000), length);
-        return random.Next(4) switch { 0 => (start, there, other), 1 => (start, "", random.Next(2) == 0 ? there : other),
-            2 => (start, there, ""), _ => (start, there, other[1..] + "T") };
+        return random.Next(4) switch
+        {
+            0 => (start, there, other),
+            1 => (start, "", random.Next(2) == 0 ? there : other),
+            2 => (start, there, ""),
+            _ => (start, there, other[1..] + "T")
+        };
     }
 
     /// <summary>

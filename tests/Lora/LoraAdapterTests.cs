@@ -195,7 +195,8 @@ public sealed class LoraAdapterTests : IDisposable
     public void Targets_in_one_encoder_layer_alone_are_written_by_their_whole_names()
     {
         FineTuneOptions options = ToyTask.With(FineTuneMethod.Lora)
-            with { Lora = new LoraOptions { Targets = ["layer.1.mlp.wo"] }, Steps = 1 };
+            with
+        { Lora = new LoraOptions { Targets = ["layer.1.mlp.wo"] }, Steps = 1 };
         using (var run = new FineTuner(_toy.Start, _task, _toy["one"], options, _backend)) run.Run();
         Assert.Contains("\"bert.encoder.layer.1.mlp.wo\"", File.ReadAllText(_toy["one/adapter_config.json"]), StringComparison.Ordinal);
         ClassifierModel.Load(_toy["one"], _backend).Dispose();

@@ -60,8 +60,11 @@ public class KmerTokenizerTests
     public void Decoding_gives_back_every_base_a_known_kmer_covers()
     {
         Gen<string> sequences = Gen.Elements('A', 'C', 'G', 'T', 'A', 'C', 'G', 'T', 'N').ListOf().Select(c => string.Concat(c));
-        Gen<(string, int, bool)> cases = from s in sequences from k in Gen.Choose(3, 6) from o in Gen.Elements(
-            true, false) select (s, k, o);
+        Gen<(string, int, bool)> cases = from s in sequences
+                                         from k in Gen.Choose(3, 6)
+                                         from o in Gen.Elements(
+            true, false)
+                                         select (s, k, o);
         Prop.ForAll(cases.ToArbitrary(), c =>
         {
             (string sequence, int k, bool overlapping) = c;

@@ -241,10 +241,10 @@ public class TokenizerJsonTests
 
     private static void AddToken(JsonNode root, int id, string content, bool normalized) =>
         root["added_tokens"]!.AsArray().Add(new JsonObject
-    {
-        ["id"] = id,
-        ["content"] = content,
-        ["special"] = false,
-        ["normalized"] = normalized,
-    });
+        {
+            ["id"] = id,
+            ["content"] = content,
+            ["special"] = false,
+            ["normalized"] = normalized,
+        });
 }

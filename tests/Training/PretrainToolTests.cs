@@ -91,7 +91,9 @@ public sealed class PretrainToolTests : IDisposable
         Assert.Equal(["model", "species", "windows", "masked_tokens", "loss", "accuracy", "bits_per_base"], rows[0]);
         Assert.Equal(
             from model in new[] { "model", "unigram", "markov2", "unigram_of_species",
-                "markov2_of_species" } from species in new[] { "alpha", "beta", "all" } select (model, species),
+                "markov2_of_species" }
+            from species in new[] { "alpha", "beta", "all" }
+            select (model, species),
             rows.Skip(1).Select(r => (r[0], r[1])));
         Assert.Single(rows.Skip(1).Where(r => r[1] == "all").Select(r => r[3]).Distinct());
     }

@@ -80,7 +80,8 @@ public sealed class HostileWeightTests
                     byte fill = random.GetItems<byte>([0, 0x7f, 0x80, 0xff], 1)[0];
                     for (int i = 0; i < length; i++) bytes[at + i] = fill;
                     break;
-                default: bytes[at] =
+                default:
+                    bytes[at] =
                     (byte)random.GetItems<char>([.. "(.0)}]tueasbRQcqrhjXKMJNG\x85\x86\x87\x88\x89\x8a\x93\x94\x95{\",:9-"], 1)[0]; break;
             }
         }

@@ -18,7 +18,8 @@ internal unsafe struct AttentionGradientArguments
     public int LongestKeys;
 
     /// <summary>
-    /// For each table 0, or the address of zeros [sequences, heads, entries] that receive the sums of the gradients of its entries.
+    /// For each table 0, or the address of zeros [sequences, heads, entries] that receive the sums of the gradients of its entries, the last
+    /// entry first.
     /// </summary>
     public fixed long Tables[TableGradients.Most];
 }
@@ -208,9 +209,19 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
             var sums = (float*)h.Tables[table];
             if (sums == null) continue;
             int last = TMod.Table(h.Mod, table).Entries - 1;
-            T.Store(entries, TMod.Entry<T>(h.Mod, table, query, key));
-            T.Store(gradients, modified * TMod.EntryDerivative<T>(h.Mod, table, raw, query, key));
-            for (int lane = 0; lane < T.Lanes; lane++) sums[Math.Clamp((int)entries[lane], 0, last)] += gradients[lane];
+            T entry = T.Min(T.Max(TMod.Entry<T>(h.Mod, table, query, key), 0f), last);
+            T gradient = modified * TMod.EntryDerivative<T>(h.Mod, table, raw, query, key);
+            T.Store(entries, entry);
+            // Sums lie with the last entry first: distances of queries next to each other fall by one, so their sums lie next to each other.
+            float* place = sums + (last - (int)entries[0]);
+            if (T.Sum(T.Abs(entry + T.LaneIndices - entries[0])) == 0)
+            {
+                T.Store(place, T.Load(place) + gradient);
+                continue;
+            }
+
+            T.Store(gradients, gradient);
+            for (int lane = 0; lane < T.Lanes; lane++) sums[last - (int)entries[lane]] += gradients[lane];
         }
     }
 
@@ -291,15 +302,14 @@ internal readonly unsafe struct TableGradientJob<T, TMod>(AttentionGradientArgum
     {
         BiasTable whole = TMod.Table(mod, table);
         (int start, int end) = Partition.Share(whole.Entries, T.Lanes, worker, workers);
-        int vectors = start + ((end - start) / T.Lanes * T.Lanes), heads = g.Forward.Heads;
+        int last = whole.Entries - 1, heads = g.Forward.Heads;
         var sums = (float*)g.Tables[table];
         for (int sequence = 0; sequence < g.Forward.Sequences; sequence++)
             for (int head = 0; head < heads; head++, sums += whole.Entries)
             {
                 TMod of = TMod.ForSequence(TMod.ForHead(mod, head, heads), sequence);
                 float* row = gradient + ((TMod.Table(of, table).Address - whole.Address) / sizeof(float));
-                for (int entry = start; entry < vectors; entry += T.Lanes) T.Store(row + entry, T.Load(row + entry) + T.Load(sums + entry));
-                for (int entry = vectors; entry < end; entry++) row[entry] += sums[entry];
+                for (int entry = start; entry < end; entry++) row[entry] += sums[last - entry];
             }
     }
 }

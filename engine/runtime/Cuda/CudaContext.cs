@@ -287,8 +287,8 @@ internal sealed unsafe class CudaContext : GpuDevice
             CudaResult result = _driver.ModuleLoadData(out nint module, image, 2, options, values);
             if (result != CudaResult.Success)
             {
-                string log = Marshal.PtrToStringUTF8((nint)buffer) ?? "";
-                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {log}".TrimEnd());
+                string said = Marshal.PtrToStringUTF8((nint)buffer) ?? "";
+                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {said}".TrimEnd());
             }
 
             _modules.Add(module);

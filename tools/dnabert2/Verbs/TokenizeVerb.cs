@@ -13,11 +13,20 @@ internal sealed class TokenizeVerb
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = Shared.Inputs("in this order; a table has a last column 'source' then");
     private readonly Option<string> _output = new("--output",
-        "-o") { Description = "the result: a line for each record in a file of any name, a row for each token in a .tsv or .csv table; "
-        + "'-' prints lines on standard output", HelpName = "OUT", DefaultValueFactory = _ => "-" };
+        "-o")
+    {
+        Description = "the result: a line for each record in a file of any name, a row for each token in a .tsv or .csv table; "
+        + "'-' prints lines on standard output",
+        HelpName = "OUT",
+        DefaultValueFactory = _ => "-"
+    };
     private readonly Option<string?> _tokenizer = new(
-        "--tokenizer") { Description = "a tokenizer.json, or the folder of a model, an adapter or a run [default: that of the "
-        + "model that comes with the tool]", HelpName = "FILE" };
+        "--tokenizer")
+    {
+        Description = "a tokenizer.json, or the folder of a model, an adapter or a run [default: that of the "
+        + "model that comes with the tool]",
+        HelpName = "FILE"
+    };
     private readonly Option<bool> _tokens = new("--tokens") { Description = "print tokens, as '[CLS] TGCA A [SEP]' (the default)" };
     private readonly Option<bool> _ids = new("--ids") { Description = "print token ids, as '1 94 5 2'" };
     private readonly Option<bool> _offsets = new("--offsets")

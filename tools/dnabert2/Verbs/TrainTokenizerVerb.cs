@@ -20,7 +20,8 @@ internal sealed class TrainTokenizerVerb
     private readonly Option<int?> _maxTokenLength =
         Shared.OptionalNumber("--max-token-length", "the longest token to make, in bases [default: any]", 1);
     private readonly Option<bool> _report = new(
-        "--report") { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
+        "--report")
+    { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
