@@ -97,7 +97,7 @@ public sealed class EvaluateToolTests : IDisposable
     public void What_goes_wrong_is_named()
     {
         Check(1, "nowhere: no such folder; the data of GUE", null, "--data", _folder["nowhere"]);
-        Check(1, "no task has train, dev and test in it", null, "--data", _folder["data/mouse"]);
+        Check(1, "holds no task with train, dev and test", null, "--data", _folder["data/mouse"]);
         Check(2, "--tasks mouse/9: 'mouse/9' is not valid; the tasks are EMP/H3, ", null, "--data", _folder["data"], "--tasks", "mouse/9");
         Check(2, "--methods full,full: 'full' is given twice", null, "--data", _folder["data"], "--methods", "full,full");
         Check(2, "--methods cnn: 'cnn' is not valid; expected full, lora, random or kmer", null, "--data", _folder["data"],

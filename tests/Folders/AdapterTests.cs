@@ -211,8 +211,8 @@ public sealed class AdapterTests : IDisposable
     [InlineData("{0}.lora_B.bias", 72, "lora_B.bias")]
     [InlineData("bert.embeddings.word_embeddings.lora_embedding_A", 80, "lora_embedding_A")]
     [InlineData("{0}.lora_magnitude_vector", 72, "use_dora is false")]
-    [InlineData("bert.encoder.layer.7.mlp.wo.bias", 24, "bert.encoder.layer.7.mlp.wo.bias [24] is no parameter")]
-    [InlineData("bert.encoder.layer.0.mlp.gated_layers.bias", 40, "mlp.gated_layers.bias [40] is no parameter")]
+    [InlineData("bert.encoder.layer.7.mlp.wo.bias", 24, "bert.encoder.layer.7.mlp.wo.bias [24] is not a parameter")]
+    [InlineData("bert.encoder.layer.0.mlp.gated_layers.bias", 40, "mlp.gated_layers.bias [40] is not a parameter")]
     public void A_tensor_that_has_no_place_is_named(string name, int count, string what)
     {
         _adapter.Add(First, 2).Add(Second, 2).Weights.Draw(Prefix + string.Format(null, name, First), 1, 1, count);

@@ -61,13 +61,13 @@ public sealed class InputFilesTests(ToyModel toy) : IClassFixture<ToyModel>, IDi
         string twice = Write("a.fa", ">x 1\nACGT\n>y\nAC\n>x 2\nGGTT\n>x 3\nGGTT\n");
         Assert.Contains($"{twice}: 2 records with a name that occurred before, such as 'x': their rows cannot be told apart by the name",
             Embed(twice).Error);
-        Assert.Contains("2 records named", ToolRun.Of("attribute", twice, "--model", toy.Folder, "--device", "cpu", "--region", "1-2")
+        Assert.Contains("2 records with a name", ToolRun.Of("attribute", twice, "--model", toy.Folder, "--device", "cpu", "--region", "1-2")
             .Succeeds().Error);
         string once = Write("b.fa", ">x\nACGT\n>2\nAC\n>z\nACGT\n");
-        Assert.DoesNotContain("named as", Embed(once).Error);
+        Assert.DoesNotContain("a name that occurred before", Embed(once).Error);
         Assert.Contains(
             "2 files: 1 record with a name that occurred before, such as 'x'", Embed(once, Write("c.fa", ">w\nACGT\n>x\nACGT\n")).Error);
-        Assert.DoesNotContain("named as", Embed(Write("d.txt", "ACGT\nAC\n"), Write("e.txt", "ACGT\nAC\n")).Error);
+        Assert.DoesNotContain("a name that occurred before", Embed(Write("d.txt", "ACGT\nAC\n"), Write("e.txt", "ACGT\nAC\n")).Error);
         Assert.Contains("1 record with a name that occurred before, such as '2'", Embed(Write("f.fa", ">\nACGT\n>\nAC\n>2\nAC\n")).Error);
     }
 

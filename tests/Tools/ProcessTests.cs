@@ -99,6 +99,7 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
             File.Copy(path, copy);
         }
 
+        File.Copy(typeof(AttentionVariant.DistanceDecay).Assembly.Location, folder["my.dll"]);
         ToyModel.Write(folder["DNABERT-2-117M"], "pytorch_model.bin");
         ToyClassifier.Write(folder["run"], TaskKind.SingleLabel, 70, "0", "1");
         Shell(folder["."], line);

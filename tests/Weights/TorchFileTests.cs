@@ -192,8 +192,8 @@ public sealed class TorchFileTests
     [InlineData(6, long.MaxValue, new long[] { 1 }, new long[] { 1 }, "makes no sense")]
     [InlineData(6, 7, new long[] { 0 }, new long[] { 1 }, "makes no sense")]
     [InlineData(6, 0, new long[] { 2, 3 }, new long[] { 1 }, "makes no sense")]
-    [InlineData(6, 0, new long[] { -1 }, new long[] { 1 }, "no integer from 0")]
-    [InlineData(6, 5, new long[] { 6 }, new long[] { -1 }, "no integer from 0")]
+    [InlineData(6, 0, new long[] { -1 }, new long[] { 1 }, "not an integer from 0")]
+    [InlineData(6, 5, new long[] { 6 }, new long[] { -1 }, "not an integer from 0")]
     [InlineData(1L << 40, 0, new long[] { 6 }, new long[] { 1 }, "larger than the file")]
     [InlineData(-1, 0, new long[] { 6 }, new long[] { 1 }, "larger than the file")]
     [InlineData(5, 0, new long[] { 5 }, new long[] { 1 }, "should have 20")]
@@ -296,8 +296,8 @@ public sealed class TorchFileTests
             (new Pickle().Proto().Op('}').Op('(').Op('0'), "where there is none"),
             (new Pickle().Proto().Op('}').Op('(').Op('q').Raw(0), "where there is none"),
             (new Pickle().Proto().Op('}').Op('(').Text("key").Op('u'), "without a value"),
-            (new Pickle().Proto().Op(']').Op('(').Text("key").Op('N').Op('u'), "no dict"),
-            (new Pickle().Proto().Op('}').Op('N').Op('a'), "no list"),
+            (new Pickle().Proto().Op(']').Op('(').Text("key").Op('N').Op('u'), "not a dict"),
+            (new Pickle().Proto().Op('}').Op('N').Op('a'), "not a list"),
             (new Pickle().Proto().Op('h').Raw(9), "never stored"),
             (new Pickle().Proto().Op('j').U32(uint.MaxValue), "never stored"),
             (new Pickle().Proto().Op('X').U32(uint.MaxValue), "truncated"),

@@ -2,7 +2,9 @@ using Engine.Kernels;
 
 namespace AttentionVariant;
 
-/// <summary>A sequence in blocks of tokens, of which a token sees its own and the neighbours on both sides (BigBird, arXiv 2007.14062).</summary>
+/// <summary>
+/// A sequence in blocks of tokens, of which a token sees its own and the neighbours on both sides (BigBird, arXiv 2007.14062).
+/// </summary>
 /// <param name="size">The tokens of a block.</param>
 public readonly struct Blocks(int size) : IScoreModification<Blocks>
 {

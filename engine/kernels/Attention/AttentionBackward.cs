@@ -34,10 +34,10 @@ public readonly struct AttentionBackward<TMod>(
     {
         DType dtype = operands.TypeOf(qkv.First);
         int headSize = heads.SizeIn(y.Shape[1]);
-        qkv.Check(operands, dtype, sequences, heads, headSize, "");
+        qkv.Check(operands, dtype, sequences, heads, headSize, gradients: false);
         if (dqkv.IsPacked != qkv.IsPacked)
             throw new ArgumentException("the gradients of queries, keys and values are in one tensor where those are, else in one each");
-        dqkv.Check(operands, dtype, sequences, heads, headSize, "d");
+        dqkv.Check(operands, dtype, sequences, heads, headSize, gradients: true);
         operands.Expect(logSumExp, DType.F32, new Shape(heads.Queries, sequences.Queries.Tokens), "log-sum-exp");
         operands.Expect(y, dtype, new Shape(sequences.Queries.Tokens, y.Shape[1]));
         operands.Expect(dy, dtype, y.Shape);

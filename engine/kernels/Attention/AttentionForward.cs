@@ -29,7 +29,7 @@ public readonly struct AttentionForward<TMod>(
     {
         DType dtype = operands.TypeOf(qkv.First);
         int headSize = heads.SizeIn(y.Shape[1]);
-        qkv.Check(operands, dtype, sequences, heads, headSize, "");
+        qkv.Check(operands, dtype, sequences, heads, headSize, gradients: false);
         operands.Expect(y, dtype, new Shape(sequences.Queries.Tokens, y.Shape[1]));
         operands.ExpectIfPresent(logSumExp, DType.F32, new Shape(heads.Queries, sequences.Queries.Tokens), "log-sum-exp");
         operands.ExpectIfPresent(sinks, DType.F32, new Shape(heads.Queries));

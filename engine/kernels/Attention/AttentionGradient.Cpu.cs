@@ -18,8 +18,8 @@ internal unsafe struct AttentionGradientArguments
     public int LongestKeys;
 
     /// <summary>
-    /// For each table 0, or the address of zeros [sequences, heads, entries] that receive the sums of the gradients of its entries, the last
-    /// entry first.
+    /// For each table 0, or the address of zeros [sequences, heads, entries] that receive the sums of the gradients of its entries, the
+    /// last entry first.
     /// </summary>
     public fixed long Tables[TableGradients.Most];
 }
@@ -212,7 +212,7 @@ internal readonly unsafe struct AttentionGradientJob<T, TMod>(AttentionGradientA
             T entry = T.Min(T.Max(TMod.Entry<T>(h.Mod, table, query, key), 0f), last);
             T gradient = modified * TMod.EntryDerivative<T>(h.Mod, table, raw, query, key);
             T.Store(entries, entry);
-            // Sums lie with the last entry first: distances of queries next to each other fall by one, so their sums lie next to each other.
+            // The last entry comes first: distances of queries next to each other fall by one, so their sums lie next to each other.
             float* place = sums + (last - (int)entries[0]);
             if (T.Sum(T.Abs(entry + T.LaneIndices - entries[0])) == 0)
             {

@@ -107,23 +107,25 @@ public readonly struct QueryKeyValue
     /// <param name="sequences">The borders.</param>
     /// <param name="heads">The heads.</param>
     /// <param name="headSize">Their size.</param>
-    /// <param name="prefix">What the names begin with in messages.</param>
+    /// <param name="gradients">Whether these are gradients: messages name them so.</param>
     internal void Check(OperandCheck operands, DType dtype, in AttentionSequences sequences, AttentionHeads heads, int headSize,
-        string prefix)
+        bool gradients)
     {
         if (!IsPacked)
         {
-            operands.Expect(_queries, dtype, new Shape(sequences.Queries.Tokens, heads.Queries * headSize), prefix + "queries");
-            operands.Expect(_keys, dtype, new Shape(sequences.Keys.Tokens, heads.Keys * headSize), prefix + "keys");
-            operands.Expect(_values, dtype, _keys.Shape, prefix + "values");
+            operands.Expect(
+                _queries, dtype, new Shape(sequences.Queries.Tokens, heads.Queries * headSize), gradients ? "dqueries" : "queries");
+            operands.Expect(_keys, dtype, new Shape(sequences.Keys.Tokens, heads.Keys * headSize), gradients ? "dkeys" : "keys");
+            operands.Expect(_values, dtype, _keys.Shape, gradients ? "dvalues" : "values");
             return;
         }
 
         if (sequences.IsCross)
             throw new ArgumentException(
-                $"{prefix}qkv is one tensor, which keys with borders of their own do not fit; give queries, keys and values");
+                $"{(gradients ? "dqkv" : "qkv")} is one tensor, which keys with borders of their own do not fit; "
+                + "give queries, keys and values");
         operands.Expect(_queries, dtype, new Shape(sequences.Queries.Tokens, (heads.Queries + (2 * heads.Keys)) * headSize),
-            prefix + "qkv");
+            gradients ? "dqkv" : "qkv");
     }
 }
 

@@ -288,7 +288,8 @@ internal sealed unsafe class CudaContext : GpuDevice
             if (result != CudaResult.Success)
             {
                 string said = Marshal.PtrToStringUTF8((nint)buffer) ?? "";
-                throw new CudaException(result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {said}".TrimEnd());
+                throw new CudaException(
+                    result, $"the driver does not compile {kernel.Entry}: {_driver.Describe(result)}. {said}".TrimEnd());
             }
 
             _modules.Add(module);
