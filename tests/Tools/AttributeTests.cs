@@ -45,7 +45,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         ToolRun asked = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--class", "weak"]).Succeeds();
         Assert.Equal("id\tpos\tref\talt\teffect\teffect_logit\tclass", asked.Lines[0]);
         Assert.All(asked.Lines.Skip(1), line => Assert.EndsWith("\tweak", line));
-        Assert.Contains("past the 12 tokens that the model takes were not substituted", asked.Error, StringComparison.Ordinal);
+        Assert.Contains("beyond the 12 tokens that the model takes were not substituted", asked.Error, StringComparison.Ordinal);
         ToolRun predicted = ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["m"], "--region", "3-3"]).Succeeds();
         Assert.Equal(5, predicted.Lines.Length);
         Assert.Matches("\t(none|weak|strong)$", predicted.Lines[1]);
@@ -142,10 +142,10 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("attribute a --region x:1-5-6", "--region x:1-5-6")]
     [InlineData("attribute a --window 7", "--window 7: expected a whole number of at least 8")]
     [InlineData("attribute a --target probability", "--target probability: expected auto, class or likelihood")]
-    [InlineData("attribute a --picture -", "a picture goes to a file")]
+    [InlineData("attribute a --picture -", "a picture needs a file")]
     [InlineData("attribute x.tsv -o x.tsv", "-o x.tsv: this is the input")]
     [InlineData("attribute a --picture x.png", "--picture x.png: pictures are SVG; name it x.svg")]
-    [InlineData("attribute a --picture x.svg.gz", "a picture is SVG")]
+    [InlineData("attribute a --picture x.svg.gz", "--picture x.svg.gz: pictures are SVG")]
     [InlineData("attribute a --picture picture", "pictures are SVG; name it picture.svg")]
     [InlineData("variants a", "--genome")]
     [InlineData("variants - -g -", "only one of them can be standard input")]
