@@ -114,8 +114,9 @@ public sealed class AttentionTensorCoreTests : IDisposable
             int[] lengths = [130, 0, 3];
             int tokens = lengths.Sum();
             using var arena = new Arena(backend);
-            Tensor qkv = Normal(tokens, 3 * Hidden, 1), dy = Normal(tokens, Hidden, 2), y = Empty(tokens, Hidden),
-                dqkv = Empty(tokens, 3 * Hidden);
+            var t = new Activations(backend, arena);
+            Tensor qkv = t.Normal(tokens, 3 * Hidden, 1), dy = t.Normal(tokens, Hidden, 2), y = t.Empty(tokens, Hidden),
+                dqkv = t.Empty(tokens, 3 * Hidden);
             Tensor lse = arena.Rent(new Shape(Heads, tokens), DType.F32), dtable = arena.Rent(new Shape(Heads, 19), DType.F32),
                 stream = arena.Rent(new Shape(3), DType.I32);
             backend.Upload<uint>([7, 8, 9], stream);
@@ -126,40 +127,13 @@ public sealed class AttentionTensorCoreTests : IDisposable
                 var dropout = new AttentionDropout(stream, 5, 0.5f);
                 backend.Run(new AttentionForward<Alibi>(qkv, borders, Heads, default(Alibi), lse, y, dropout));
                 backend.Run(new AttentionBackward<Alibi>(qkv, borders, Heads, default(Alibi), lse, y, dy, dqkv, dropout));
-                return [Read(y), Read(dqkv)];
+                return [t.Read(y), t.Read(dqkv)];
             }
 
             RelativeBias bias = RelativeTable.Of(Heads).On(backend, arena.Rent);
             backend.Run(new AttentionForward<RelativeBias>(qkv, borders, Heads, bias, lse, y));
             backend.Run(new AttentionBackward<RelativeBias>(qkv, borders, Heads, bias, lse, y, dy, dqkv, dropout: default, dtable));
-            return [Read(y), Read(dqkv), Read(dtable)];
-
-            Tensor Empty(int rows, int width) => arena.Rent(new Shape(rows, width), backend.ActivationType);
-
-            Tensor Normal(int rows, int width, uint site)
-            {
-                Tensor tensor = Empty(rows, width);
-                var values = new float[tensor.Count];
-                new Philox(3, 0, site).FillNormal(values, 1);
-                BFloat16[] narrow = Array.ConvertAll(values, v => (BFloat16)v);
-                if (tensor.DType == DType.BF16) backend.Upload<BFloat16>(narrow, tensor);
-                else backend.Upload<float>(Array.ConvertAll(narrow, v => (float)v), tensor);
-                return tensor;
-            }
-
-            float[] Read(Tensor tensor)
-            {
-                var values = new float[tensor.Count];
-                if (tensor.DType == DType.F32)
-                {
-                    backend.Download<float>(tensor, values);
-                    return values;
-                }
-
-                var narrow = new BFloat16[tensor.Count];
-                backend.Download<BFloat16>(tensor, narrow);
-                return Array.ConvertAll(narrow, v => (float)v);
-            }
+            return [t.Read(y), t.Read(dqkv), t.Read(dtable)];
         }
     }
 

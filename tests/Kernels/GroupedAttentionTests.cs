@@ -123,11 +123,12 @@ public sealed class GroupedAttentionTests
             int[] lengths = [130, 0, 3, 5], keyLengths = [70, 2, 140, 0];
             var heads = new AttentionHeads(4, 2);
             using var arena = new Arena(backend);
+            var t = new Activations(backend, arena);
             var sequences = new AttentionSequences(arena.RentCuSeqlens(lengths), arena.RentCuSeqlens(keyLengths));
             int tokens = lengths.Sum(), keys = keyLengths.Sum(), width = heads.Queries * HeadSize, keyWidth = heads.Keys * HeadSize;
-            var qkv = new QueryKeyValue(Normal(tokens, width, 1), Normal(keys, keyWidth, 2), Normal(keys, keyWidth, 3));
-            Tensor dq = Empty(tokens, width), dk = Empty(keys, keyWidth), dv = Empty(keys, keyWidth), y = Empty(tokens, width),
-                dy = Normal(tokens, width, 4);
+            var qkv = new QueryKeyValue(t.Normal(tokens, width, 1), t.Normal(keys, keyWidth, 2), t.Normal(keys, keyWidth, 3));
+            Tensor dq = t.Empty(tokens, width), dk = t.Empty(keys, keyWidth), dv = t.Empty(keys, keyWidth), y = t.Empty(tokens, width),
+                dy = t.Normal(tokens, width, 4);
             Tensor lse = arena.Rent(new Shape(heads.Queries, tokens), DType.F32), sinks = arena.Rent(new Shape(heads.Queries), DType.F32);
             Tensor dsinks = arena.Rent(sinks.Shape, DType.F32), stream = arena.Rent(new Shape(3), DType.I32);
             backend.Upload<float>([0.5f, -1, 2, 0], sinks);
@@ -137,34 +138,7 @@ public sealed class GroupedAttentionTests
             backend.Run(new AttentionForward<Alibi>(qkv, sequences, heads, default, lse, y, dropped, sinks));
             backend.Run(new AttentionBackward<Alibi>(
                 qkv, sequences, heads, default, lse, y, dy, new(dq, dk, dv), dropped, default, sinks, dsinks));
-            return [Read(y), Read(dq), Read(dk), Read(dv), Read(lse), Read(dsinks)];
-
-            Tensor Empty(int rows, int columns) => arena.Rent(new Shape(rows, columns), backend.ActivationType);
-
-            Tensor Normal(int rows, int columns, uint site)
-            {
-                Tensor tensor = Empty(rows, columns);
-                var values = new float[tensor.Count];
-                new Philox(3, 0, site).FillNormal(values, 1);
-                BFloat16[] narrow = Array.ConvertAll(values, v => (BFloat16)v);
-                if (tensor.DType == DType.BF16) backend.Upload<BFloat16>(narrow, tensor);
-                else backend.Upload<float>(Array.ConvertAll(narrow, v => (float)v), tensor);
-                return tensor;
-            }
-
-            float[] Read(Tensor tensor)
-            {
-                var values = new float[tensor.Count];
-                if (tensor.DType == DType.F32)
-                {
-                    backend.Download<float>(tensor, values);
-                    return values;
-                }
-
-                var narrow = new BFloat16[tensor.Count];
-                backend.Download<BFloat16>(tensor, narrow);
-                return Array.ConvertAll(narrow, v => (float)v);
-            }
+            return [t.Read(y), t.Read(dq), t.Read(dk), t.Read(dv), t.Read(lse), t.Read(dsinks)];
         }
     }
 

@@ -109,9 +109,6 @@ public sealed class SequenceReader : IDisposable
     /// <summary>The record whose bases are in the buffer.</summary>
     internal SequenceRecord? Current { get; private set; }
 
-    /// <summary>The size of the base buffer, in bytes.</summary>
-    internal int BufferCapacity => _bases.Array.Length;
-
     /// <summary>The records of a file; it is opened when the enumeration starts and closed when it ends.</summary>
     /// <param name="path">The file; "-" is standard input.</param>
     /// <param name="options">Layout and policy; the defaults of <see cref="SequenceOptions"/> if null.</param>

@@ -12,24 +12,10 @@ internal static class AttentionKernels
     /// <summary>
     /// queries: [tokens, queryStride], of which a head takes headSize columns; keys, values: [keys, keyStride]; cuSeqlens, keyCuSeqlens:
     /// [sequences + 1]; mods: [heads], after ForHead; sinks: [heads] or empty; logSumExp: [heads, tokens] or empty; y: [tokens, heads ·
-    /// headSize]; group: heads that share one of keys. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
+    /// headSize]; group: heads that share one of keys; stream to site: dropout, see <see cref="GpuAttentionDropout"/>, and unread without
+    /// it. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
     /// </summary>
-    public static void Forward<TE, T, TMod>(
-        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, int queryStride,
-        int keyStride, int group, float scale)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<TE, T, TMod, No>(
-            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, default);
-
-    /// <summary>
-    /// As <see cref="Forward{TE, T, TMod}"/>, with dropout as <see cref="AttentionMask"/> says; stream: seed, lower and upper word, and
-    /// step.
-    /// </summary>
-    public static void ForwardDropout<TE, T, TMod>(
+    public static void Forward<TE, T, TMod, TDropout>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, int queryStride,
         int keyStride, int group, float scale,
@@ -37,11 +23,12 @@ internal static class AttentionKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<TE, T, TMod, Yes>(
+        where TDropout : struct, IChoice
+        => ForwardBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
 
-    private static void Forward<TE, T, TMod, TDropout>(
+    private static void ForwardBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int tokens, float scale,
         GpuAttentionDropout dropout)
         where TE : struct, IElement<T>
@@ -101,11 +88,11 @@ internal static class AttentionKernels
     {
         int shared = AttentionTile.SharedBytes(3, AttentionTile.LargestHead);
         list.AddFamily<TMod>(
-            "attention_{0}", AttentionTile.Threads, f32: Forward<F32, float, TMod>, anyF32: Forward<F32Any, float, TMod>,
+            "attention_{0}", AttentionTile.Threads, f32: Forward<F32, float, TMod, No>, anyF32: Forward<F32Any, float, TMod, No>,
             dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_{0}_dropout", AttentionTile.Threads, f32: ForwardDropout<F32, float, TMod>,
-            anyF32: ForwardDropout<F32Any, float, TMod>,
+            "attention_{0}_dropout", AttentionTile.Threads, f32: Forward<F32, float, TMod, Yes>,
+            anyF32: Forward<F32Any, float, TMod, Yes>,
             dynamicShared: shared);
     }
 

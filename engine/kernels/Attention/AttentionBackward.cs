@@ -116,37 +116,9 @@ public readonly struct AttentionBackward<TMod>(
         float scale = (float)(1 / Math.Sqrt(headSize));
         int shared = y.DType == DType.BF16 ? -1 : AttentionLaunch.Shared(4, headSize);
         long tiles = Blocks(sequences.Keys.Longest, AttentionLaunch.Tile);
-        if (!dropout.IsActive)
-        {
-            gpu.Launch(
-                AttentionChoice<TMod>.KeysValues(y.DType, headSize),
-                new()
-                {
-                    Queries = queries,
-                    Keys = keys,
-                    Values = values,
-                    CuSeqlens = sequences.Queries.Borders,
-                    KeyCuSeqlens = sequences.Keys.Borders,
-                    Mods = mods,
-                    LogSumExp = logSumExp,
-                    Delta = delta,
-                    Dy = dy,
-                    DKeys = dqkv.Part(QkvPart.Keys, heads, headSize),
-                    DValues = dqkv.Part(QkvPart.Values, heads, headSize),
-                    HeadSize = headSize,
-                    Tokens = sequences.Queries.Tokens,
-                    QueryStride = qkv.QueryStride,
-                    KeyStride = qkv.KeyStride,
-                    Group = heads.Group,
-                    Scale = scale,
-                },
-                tiles, heads.Keys, sequences.Count, shared);
-            return;
-        }
-
         var mask = new AttentionMask(default, dropout.Probability);
         gpu.Launch(
-            AttentionChoice<TMod>.KeysValuesDropout(y.DType, headSize),
+            AttentionChoice<TMod>.KeysValues(y.DType, headSize, dropout.IsActive),
             new()
             {
                 Queries = queries,
@@ -182,36 +154,9 @@ public readonly struct AttentionBackward<TMod>(
         float scale = (float)(1 / Math.Sqrt(headSize));
         int shared = y.DType == DType.BF16 ? -1 : AttentionLaunch.Shared(4, headSize);
         long tiles = Blocks(sequences.Queries.Longest, AttentionLaunch.Tile);
-        if (!dropout.IsActive)
-        {
-            gpu.Launch(
-                AttentionChoice<TMod>.Queries(y.DType, headSize),
-                new()
-                {
-                    Queries = queries,
-                    Keys = keys,
-                    Values = values,
-                    CuSeqlens = sequences.Queries.Borders,
-                    KeyCuSeqlens = sequences.Keys.Borders,
-                    Mods = mods,
-                    LogSumExp = logSumExp,
-                    Delta = delta,
-                    Dy = dy,
-                    DQueries = dqkv.Part(QkvPart.Queries, heads, headSize),
-                    HeadSize = headSize,
-                    Tokens = sequences.Queries.Tokens,
-                    QueryStride = qkv.QueryStride,
-                    KeyStride = qkv.KeyStride,
-                    Group = heads.Group,
-                    Scale = scale,
-                },
-                tiles, heads.Queries, sequences.Count, shared);
-            return;
-        }
-
         var mask = new AttentionMask(default, dropout.Probability);
         gpu.Launch(
-            AttentionChoice<TMod>.QueriesDropout(y.DType, headSize),
+            AttentionChoice<TMod>.Queries(y.DType, headSize, dropout.IsActive),
             new()
             {
                 Queries = queries,
@@ -271,38 +216,10 @@ public readonly struct AttentionBackward<TMod>(
         long tiles = Blocks(sequences.Queries.Longest, AttentionLaunch.Tile);
         // The entries of a tile take the place of its keys and values, which are as large from a head size of 32 on.
         int shared = AttentionLaunch.Shared(4, Math.Max(headSize, 32));
-        if (!dropout.IsActive)
-        {
-            gpu.Launch(
-                GpuKernels<TMod>.AttentionTableGradient.For(y.DType, 2 * headSize),
-                new()
-                {
-                    Queries = queries,
-                    Keys = keys,
-                    Values = values,
-                    CuSeqlens = sequences.Queries.Borders,
-                    KeyCuSeqlens = sequences.Keys.Borders,
-                    Mods = mods,
-                    LogSumExp = logSumExp,
-                    Delta = delta,
-                    Dy = dy,
-                    Sums = sums,
-                    Table = table,
-                    Entries = whole.Entries,
-                    HeadSize = headSize,
-                    Tokens = sequences.Queries.Tokens,
-                    QueryStride = qkv.QueryStride,
-                    KeyStride = qkv.KeyStride,
-                    Group = heads.Group,
-                    Scale = scale,
-                },
-                tiles, heads.Queries, sequences.Count, shared);
-            return;
-        }
-
         var mask = new AttentionMask(default, dropout.Probability);
         gpu.Launch(
-            GpuKernels<TMod>.AttentionTableGradientDropout.For(y.DType, 2 * headSize),
+            (dropout.IsActive ? GpuKernels<TMod>.AttentionTableGradientDropout : GpuKernels<TMod>.AttentionTableGradient).For(
+                y.DType, 2 * headSize),
             new()
             {
                 Queries = queries,

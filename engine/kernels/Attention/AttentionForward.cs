@@ -59,35 +59,9 @@ public readonly struct AttentionForward<TMod>(
         int tile = tensorCores && !dropout.IsActive && headSize <= 64 ? 2 * AttentionLaunch.Tile : AttentionLaunch.Tile;
         long blocks = Blocks(sequences.Queries.Longest, tile);
         int shared = tensorCores ? -1 : AttentionLaunch.Shared(3, headSize);
-        if (!dropout.IsActive)
-        {
-            gpu.Launch(
-                AttentionChoice<TMod>.Forward(y.DType, headSize),
-                new()
-                {
-                    Queries = queries,
-                    Keys = keys,
-                    Values = values,
-                    CuSeqlens = sequences.Queries.Borders,
-                    KeyCuSeqlens = sequences.Keys.Borders,
-                    Mods = mods,
-                    Sinks = sinks,
-                    LogSumExp = logSumExp,
-                    Y = y,
-                    HeadSize = headSize,
-                    Tokens = sequences.Queries.Tokens,
-                    QueryStride = qkv.QueryStride,
-                    KeyStride = qkv.KeyStride,
-                    Group = heads.Group,
-                    Scale = scale,
-                },
-                blocks, heads.Queries, sequences.Count, shared);
-            return;
-        }
-
         var mask = new AttentionMask(default, dropout.Probability);
         gpu.Launch(
-            AttentionChoice<TMod>.ForwardDropout(y.DType, headSize),
+            AttentionChoice<TMod>.Forward(y.DType, headSize, dropout.IsActive),
             new()
             {
                 Queries = queries,

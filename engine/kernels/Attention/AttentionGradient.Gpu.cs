@@ -56,21 +56,7 @@ internal static class AttentionGradientKernels
     /// delta: [heads, tokens]; dy: [tokens, heads · headSize]; dKeys, dValues: as keys and values. Grid: (⌈longest / 64⌉ of keys, heads of
     /// keys, sequences); shared memory for four tiles.
     /// </summary>
-    public static void KeysValues<TE, T, TMod>(
-        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
-        int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<TE, T, TMod, No>(
-            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
-            keyStride, group, scale, default);
-
-    /// <summary>
-    /// As <see cref="KeysValues{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.
-    /// </summary>
-    public static void KeysValuesDropout<TE, T, TMod>(
+    public static void KeysValues<TE, T, TMod, TDropout>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
         int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
@@ -78,19 +64,9 @@ internal static class AttentionGradientKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<TE, T, TMod, Yes>(
-            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
-            keyStride, group, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
-
-    private static void KeysValues<TE, T, TMod, TDropout>(
-        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
-        int headSize, int tokens, int queryStride, int keyStride, int group, float scale, GpuAttentionDropout dropout)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
+        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site);
         int head = Grid.IdxY * group, firstKey = Grid.IdxX * AttentionTile.Rows, quads = (headSize + 3) >> 2;
         HeadRows<T> rows = HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride, keyStride);
         if (firstKey >= rows.KeyCount) return;
@@ -138,20 +114,8 @@ internal static class AttentionGradientKernels
         valueSums.Write<TE, T>(rows.OfKey(dValues, Grid.IdxY), firstKey, rows.KeyCount, keyStride, headSize);
     }
 
-    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{TE, T, TMod}"/>.</summary>
-    public static void Queries<TE, T, TMod>(
-        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries, int headSize,
-        int tokens, int queryStride, int keyStride, int group, float scale)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<TE, T, TMod, No>(
-            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, default);
-
-    /// <summary>As <see cref="Queries{TE, T, TMod}"/>, for probabilities that were dropped.</summary>
-    public static void QueriesDropout<TE, T, TMod>(
+    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{TE, T, TMod, TDropout}"/>.</summary>
+    public static void Queries<TE, T, TMod, TDropout>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries, int headSize,
         int tokens, int queryStride, int keyStride, int group, float scale,
@@ -159,11 +123,12 @@ internal static class AttentionGradientKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<TE, T, TMod, Yes>(
+        where TDropout : struct, IChoice
+        => QueriesBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
 
-    private static void Queries<TE, T, TMod, TDropout>(
+    private static void QueriesBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries,
         int tokens, float scale, GpuAttentionDropout dropout)
         where TE : struct, IElement<T>
@@ -211,16 +176,16 @@ internal static class AttentionGradientKernels
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.AddFamily<TMod>(
-            "attention_keys_values_gradient_{0}", AttentionTile.Threads, f32: KeysValues<F32, float, TMod>,
-            anyF32: KeysValues<F32Any, float, TMod>, dynamicShared: shared);
+            "attention_keys_values_gradient_{0}", AttentionTile.Threads, f32: KeysValues<F32, float, TMod, No>,
+            anyF32: KeysValues<F32Any, float, TMod, No>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_keys_values_gradient_{0}_dropout", AttentionTile.Threads, f32: KeysValuesDropout<F32, float, TMod>,
-            anyF32: KeysValuesDropout<F32Any, float, TMod>, dynamicShared: shared);
+            "attention_keys_values_gradient_{0}_dropout", AttentionTile.Threads, f32: KeysValues<F32, float, TMod, Yes>,
+            anyF32: KeysValues<F32Any, float, TMod, Yes>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_queries_gradient_{0}", AttentionTile.Threads, f32: Queries<F32, float, TMod>,
-            anyF32: Queries<F32Any, float, TMod>, dynamicShared: shared);
+            "attention_queries_gradient_{0}", AttentionTile.Threads, f32: Queries<F32, float, TMod, No>,
+            anyF32: Queries<F32Any, float, TMod, No>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_queries_gradient_{0}_dropout", AttentionTile.Threads, f32: QueriesDropout<F32, float, TMod>,
-            anyF32: QueriesDropout<F32Any, float, TMod>, dynamicShared: shared);
+            "attention_queries_gradient_{0}_dropout", AttentionTile.Threads, f32: Queries<F32, float, TMod, Yes>,
+            anyF32: Queries<F32Any, float, TMod, Yes>, dynamicShared: shared);
     }
 }

@@ -21,41 +21,35 @@ internal static class AttentionLaunch
     }
 }
 
-/// <summary>The kernels of attention with a score modification for a type and a head size.</summary>
+/// <summary>The kernels of attention with a score modification for a type, a head size, and with dropout or without.</summary>
 internal static class AttentionChoice<TMod>
     where TMod : unmanaged, IScoreModification<TMod>
 {
-    public static GpuKernel<AttentionKernelArguments> Forward(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.Attention, GpuKernels<TMod>.Attention32, GpuKernels<TMod>.Attention64,
-        GpuKernels<TMod>.Attention128);
-
-    public static GpuKernel<AttentionDropoutKernelArguments> ForwardDropout(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.AttentionDropout, GpuKernels<TMod>.AttentionDropout32, GpuKernels<TMod>.AttentionDropout64,
-        GpuKernels<TMod>.AttentionDropout128);
+    public static GpuKernel<AttentionKernelArguments> Forward(DType dtype, int headSize, bool dropout) => dropout
+        ? For(
+            dtype, headSize, GpuKernels<TMod>.AttentionDropout, GpuKernels<TMod>.AttentionDropout32,
+            GpuKernels<TMod>.AttentionDropout64, GpuKernels<TMod>.AttentionDropout128)
+        : For(
+            dtype, headSize, GpuKernels<TMod>.Attention, GpuKernels<TMod>.Attention32, GpuKernels<TMod>.Attention64,
+            GpuKernels<TMod>.Attention128);
 
     /// <summary>The gradients of keys and values.</summary>
-    public static GpuKernel<AttentionKeysValuesGradientKernelArguments> KeysValues(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradient, GpuKernels<TMod>.AttentionKeysValuesGradient32,
-        GpuKernels<TMod>.AttentionKeysValuesGradient64,
-        GpuKernels<TMod>.AttentionKeysValuesGradient128);
-
-    /// <inheritdoc cref="KeysValues"/>
-    public static GpuKernel<AttentionKeysValuesGradientDropoutKernelArguments> KeysValuesDropout(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradientDropout, GpuKernels<TMod>.AttentionKeysValuesGradientDropout32,
-        GpuKernels<TMod>.AttentionKeysValuesGradientDropout64,
-        GpuKernels<TMod>.AttentionKeysValuesGradientDropout128);
+    public static GpuKernel<AttentionKeysValuesGradientKernelArguments> KeysValues(DType dtype, int headSize, bool dropout) => dropout
+        ? For(
+            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradientDropout, GpuKernels<TMod>.AttentionKeysValuesGradientDropout32,
+            GpuKernels<TMod>.AttentionKeysValuesGradientDropout64, GpuKernels<TMod>.AttentionKeysValuesGradientDropout128)
+        : For(
+            dtype, headSize, GpuKernels<TMod>.AttentionKeysValuesGradient, GpuKernels<TMod>.AttentionKeysValuesGradient32,
+            GpuKernels<TMod>.AttentionKeysValuesGradient64, GpuKernels<TMod>.AttentionKeysValuesGradient128);
 
     /// <summary>The gradients of queries.</summary>
-    public static GpuKernel<AttentionQueriesGradientKernelArguments> Queries(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradient, GpuKernels<TMod>.AttentionQueriesGradient32,
-        GpuKernels<TMod>.AttentionQueriesGradient64,
-        GpuKernels<TMod>.AttentionQueriesGradient128);
-
-    /// <inheritdoc cref="Queries"/>
-    public static GpuKernel<AttentionQueriesGradientDropoutKernelArguments> QueriesDropout(DType dtype, int headSize) => For(
-        dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradientDropout, GpuKernels<TMod>.AttentionQueriesGradientDropout32,
-        GpuKernels<TMod>.AttentionQueriesGradientDropout64,
-        GpuKernels<TMod>.AttentionQueriesGradientDropout128);
+    public static GpuKernel<AttentionQueriesGradientKernelArguments> Queries(DType dtype, int headSize, bool dropout) => dropout
+        ? For(
+            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradientDropout, GpuKernels<TMod>.AttentionQueriesGradientDropout32,
+            GpuKernels<TMod>.AttentionQueriesGradientDropout64, GpuKernels<TMod>.AttentionQueriesGradientDropout128)
+        : For(
+            dtype, headSize, GpuKernels<TMod>.AttentionQueriesGradient, GpuKernels<TMod>.AttentionQueriesGradient32,
+            GpuKernels<TMod>.AttentionQueriesGradient64, GpuKernels<TMod>.AttentionQueriesGradient128);
 
     /// <summary>In fp32 one kernel for heads of any size, on tensor cores one for heads up to 32, 64 and 128.</summary>
     private static GpuKernel<TArguments> For<TArguments>(

@@ -16,11 +16,11 @@ internal static class AttentionTableGradientKernels
     {
         int shared = AttentionTile.SharedBytes(4, AttentionTile.LargestHead);
         list.AddFamily<TMod>(
-            "attention_table_gradient_{0}", AttentionTile.Threads, f32: Sums<F32, float, TMod>, anyF32: Sums<F32Any, float, TMod>,
-            bf16: Sums<BF16, ushort, TMod>, dynamicShared: shared);
+            "attention_table_gradient_{0}", AttentionTile.Threads, f32: Sums<F32, float, TMod, No>, anyF32: Sums<F32Any, float, TMod, No>,
+            bf16: Sums<BF16, ushort, TMod, No>, dynamicShared: shared);
         list.AddFamily<TMod>(
-            "attention_table_gradient_{0}_dropout", AttentionTile.Threads, f32: SumsDropout<F32, float, TMod>,
-            anyF32: SumsDropout<F32Any, float, TMod>, bf16: SumsDropout<BF16, ushort, TMod>, dynamicShared: shared);
+            "attention_table_gradient_{0}_dropout", AttentionTile.Threads, f32: Sums<F32, float, TMod, Yes>,
+            anyF32: Sums<F32Any, float, TMod, Yes>, bf16: Sums<BF16, ushort, TMod, Yes>, dynamicShared: shared);
         list.AddFamily<TMod>("attention_table_total_{0}", Flat.Threads, f32: Total<TMod>);
     }
 
@@ -28,21 +28,7 @@ internal static class AttentionTableGradientKernels
     /// Operands as for <see cref="AttentionGradientKernels"/>; sums: [sequences · ⌈longest / 64⌉, heads, entries]. Grid: (⌈longest / 64⌉,
     /// heads, sequences); shared memory for four tiles of heads of at least 32.
     /// </summary>
-    public static void Sums<TE, T, TMod>(
-        ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<float> sums, int table,
-        int entries, int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
-        where TE : struct, IElement<T>
-        where T : unmanaged
-        where TMod : unmanaged, IScoreModification<TMod>
-        => Sums<TE, T, TMod, No>(
-            HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, sums, table, entries, tokens, scale, default);
-
-    /// <summary>
-    /// As <see cref="Sums{TE, T, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.
-    /// </summary>
-    public static void SumsDropout<TE, T, TMod>(
+    public static void Sums<TE, T, TMod, TDropout>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<float> sums, int table,
         int entries, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
@@ -50,11 +36,13 @@ internal static class AttentionTableGradientKernels
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
-        => Sums<TE, T, TMod, Yes>(
+        where TDropout : struct, IChoice
+        => SumsBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, sums, table, entries, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            mods, logSumExp, delta, dy, sums, table, entries, tokens, scale,
+            GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
 
-    private static void Sums<TE, T, TMod, TDropout>(
+    private static void SumsBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<float> sums,
         int table, int entries, int tokens, float scale, GpuAttentionDropout dropout)
         where TE : struct, IElement<T>

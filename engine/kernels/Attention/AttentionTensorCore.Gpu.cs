@@ -20,44 +20,31 @@ internal static class AttentionTensorCoreKernels
     public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Size32, No, TMod>(list, "attention_{0}_32", Forward<Size32, TMod>);
-        Add<Size64, No, TMod>(list, "attention_{0}_64", Forward<Size64, TMod>);
-        Add<Size128, No, TMod>(list, "attention_{0}_128", Forward<Size128, TMod>);
-        Add<Size32, Yes, TMod>(list, "attention_{0}_dropout_32", ForwardDropout<Size32, TMod>);
-        Add<Size64, Yes, TMod>(list, "attention_{0}_dropout_64", ForwardDropout<Size64, TMod>);
-        Add<Size128, Yes, TMod>(list, "attention_{0}_dropout_128", ForwardDropout<Size128, TMod>);
+        Add<Size32, No, TMod>(list, "attention_{0}_32", Forward<Size32, TMod, No>);
+        Add<Size64, No, TMod>(list, "attention_{0}_64", Forward<Size64, TMod, No>);
+        Add<Size128, No, TMod>(list, "attention_{0}_128", Forward<Size128, TMod, No>);
+        Add<Size32, Yes, TMod>(list, "attention_{0}_dropout_32", Forward<Size32, TMod, Yes>);
+        Add<Size64, Yes, TMod>(list, "attention_{0}_dropout_64", Forward<Size64, TMod, Yes>);
+        Add<Size128, Yes, TMod>(list, "attention_{0}_dropout_128", Forward<Size128, TMod, Yes>);
     }
 
     /// <summary>
     /// Operands as for <see cref="AttentionKernels"/>. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest /
-    /// 128⌉, or / 64 for heads of more than 64; heads; sequences).
+    /// 128⌉, or / 64 for heads of more than 64 and with dropout; heads; sequences).
     /// </summary>
-    public static void Forward<THead, TMod>(
-        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens,
-        int queryStride, int keyStride, int group, float scale)
-        where THead : struct, IHeadSize
-        where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<THead, TMod, No>(
-            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, default);
-
-    /// <summary>
-    /// As <see cref="Forward{THead, TMod}"/>, with a tile of queries a block and dropout as <see cref="AttentionMask"/> says; stream: seed,
-    /// lower and upper word, and step.
-    /// </summary>
-    public static void ForwardDropout<THead, TMod>(
+    public static void Forward<THead, TMod, TDropout>(
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens,
         int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => Forward<THead, TMod, Yes>(
+        where TDropout : struct, IChoice
+        => ForwardBlock<THead, TMod, TDropout>(
             HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
 
-    private static void Forward<THead, TMod, TDropout>(
+    private static void ForwardBlock<THead, TMod, TDropout>(
         HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int tokens,
         float scale, GpuAttentionDropout dropout)
         where THead : struct, IHeadSize

@@ -22,12 +22,12 @@ internal static class AttentionTensorCoreGradientKernels
     public static void Add<TMod>(KernelList list)
         where TMod : unmanaged, IScoreModification<TMod>
     {
-        Add<Size32, TMod>(list, "{0}_32", KeysValues<Size32, TMod>, Queries<Size32, TMod>);
-        Add<Size64, TMod>(list, "{0}_64", KeysValues<Size64, TMod>, Queries<Size64, TMod>);
-        Add<Size128, TMod>(list, "{0}_128", KeysValues<Size128, TMod>, Queries<Size128, TMod>);
-        Add<Size32, TMod>(list, "{0}_dropout_32", KeysValuesDropout<Size32, TMod>, QueriesDropout<Size32, TMod>);
-        Add<Size64, TMod>(list, "{0}_dropout_64", KeysValuesDropout<Size64, TMod>, QueriesDropout<Size64, TMod>);
-        Add<Size128, TMod>(list, "{0}_dropout_128", KeysValuesDropout<Size128, TMod>, QueriesDropout<Size128, TMod>);
+        Add<Size32, TMod>(list, "{0}_32", KeysValues<Size32, TMod, No>, Queries<Size32, TMod, No>);
+        Add<Size64, TMod>(list, "{0}_64", KeysValues<Size64, TMod, No>, Queries<Size64, TMod, No>);
+        Add<Size128, TMod>(list, "{0}_128", KeysValues<Size128, TMod, No>, Queries<Size128, TMod, No>);
+        Add<Size32, TMod>(list, "{0}_dropout_32", KeysValues<Size32, TMod, Yes>, Queries<Size32, TMod, Yes>);
+        Add<Size64, TMod>(list, "{0}_dropout_64", KeysValues<Size64, TMod, Yes>, Queries<Size64, TMod, Yes>);
+        Add<Size128, TMod>(list, "{0}_dropout_128", KeysValues<Size128, TMod, Yes>, Queries<Size128, TMod, Yes>);
     }
 
     /// <summary>
@@ -35,39 +35,16 @@ internal static class AttentionTensorCoreGradientKernels
     /// <see cref="AttentionGradientKernels"/>. The head size is a multiple of eight, and at most the kernel's. Grid: (⌈longest / 64⌉ of
     /// keys, heads of keys, sequences).
     /// </summary>
-    public static void KeysValues<THead, TMod>(
-        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
-        ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
-        where THead : struct, IHeadSize
-        where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<THead, TMod, No>(
-            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
-            keyStride, group, scale, default);
-
-    /// <summary>
-    /// As <see cref="KeysValues{THead, TMod}"/>, for probabilities that were dropped; stream: seed, lower and upper word, and step.
-    /// </summary>
-    public static void KeysValuesDropout<THead, TMod>(
+    public static void KeysValues<THead, TMod, TDropout>(
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
         ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => KeysValues<THead, TMod, Yes>(
-            queries, keys, values, cuSeqlens, keyCuSeqlens, mods, logSumExp, delta, dy, dKeys, dValues, headSize, tokens, queryStride,
-            keyStride, group, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
-
-    private static void KeysValues<THead, TMod, TDropout>(
-        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
-        ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
-        GpuAttentionDropout dropout)
-        where THead : struct, IHeadSize
-        where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
+        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site);
         int head = Grid.IdxY * group, firstKey = Grid.IdxX * HeadTile.Rows;
         HeadRows<ushort> rows = HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride,
         keyStride);
@@ -141,30 +118,20 @@ internal static class AttentionTensorCoreGradientKernels
         HeadTile.Write<THead>(valueSums, shared, (int)bytes, rows.OfKey(dValues, Grid.IdxY), firstKey, rows.KeyCount, headSize, keyStride);
     }
 
-    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{THead, TMod}"/>.</summary>
-    public static void Queries<THead, TMod>(
-        ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
-        ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dQueries,
-        int headSize, int tokens, int queryStride, int keyStride, int group, float scale)
-        where THead : struct, IHeadSize
-        where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<THead, TMod, No>(
-            HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, default);
-
-    /// <summary>As <see cref="Queries{THead, TMod}"/>, for probabilities that were dropped.</summary>
-    public static void QueriesDropout<THead, TMod>(
+    /// <summary>The gradients of queries; operands as for <see cref="KeysValues{THead, TMod, TDropout}"/>.</summary>
+    public static void Queries<THead, TMod, TDropout>(
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dQueries,
         int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
         ArrayView<uint> stream, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
-        => Queries<THead, TMod, Yes>(
+        where TDropout : struct, IChoice
+        => QueriesBlock<THead, TMod, TDropout>(
             HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, new GpuAttentionDropout(stream, threshold, keptScale, site));
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
 
-    private static void Queries<THead, TMod, TDropout>(
+    private static void QueriesBlock<THead, TMod, TDropout>(
         HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,
         ArrayView<ushort> dQueries, int tokens, float scale, GpuAttentionDropout dropout)
         where THead : struct, IHeadSize

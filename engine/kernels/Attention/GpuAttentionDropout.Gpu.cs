@@ -15,14 +15,20 @@ internal struct GpuAttentionDropout
 
     public int Head;
 
-    /// <param name="stream">Seed, lower and upper word, and step: from memory, so that a recorded launch draws anew.</param>
+    /// <summary>The mask of a launch; without dropout none, and nothing is read.</summary>
+    /// <typeparam name="TDropout">Whether something is dropped.</typeparam>
+    /// <param name="stream">Seed, lower and upper word, and step: from memory, so that a captured launch draws anew.</param>
     /// <param name="threshold">What a word must reach.</param>
     /// <param name="scale">What is kept is multiplied by this.</param>
     /// <param name="site">Who draws.</param>
-    public GpuAttentionDropout(ArrayView<uint> stream, uint threshold, float scale, uint site)
+    public static GpuAttentionDropout Of<TDropout>(ArrayView<uint> stream, uint threshold, float scale, uint site)
+        where TDropout : struct, IChoice
     {
-        (Threshold, Scale, SeedLow, SeedHigh, Step, Site) = (threshold, scale, stream[0], stream[1], stream[2], site);
-        (Start, Head) = (0, 0);
+        GpuAttentionDropout dropout = default;
+        if (!TDropout.Value) return dropout;
+        (dropout.SeedLow, dropout.SeedHigh, dropout.Step) = (stream[0], stream[1], stream[2]);
+        (dropout.Threshold, dropout.Scale, dropout.Site) = (threshold, scale, site);
+        return dropout;
     }
 
     /// <summary>The mask of a head of the sequence that starts at a row.</summary>

@@ -30,7 +30,7 @@ public readonly struct TableGradients(Tensor first, Tensor second = default, Ten
             if (this[table].IsAbsent) continue;
             if (table >= TMod.Tables)
                 throw new ArgumentException(
-                    $"{typeof(TMod).Name} lists {TMod.Tables} tables, so table {table} has no gradient; see its Tables");
+                    $"{typeof(TMod).Name} lists {TMod.Tables} tables, so table {table} has no gradient; leave it out");
             BiasTable whole = TMod.Table(mod, table);
             operands.Expect(this[table], DType.F32, new Shape(whole.Rows, whole.Entries), $"the gradient of table {table}");
         }

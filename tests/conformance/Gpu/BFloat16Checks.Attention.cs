@@ -73,167 +73,86 @@ internal sealed partial class BFloat16Checks
 
             int Blocks(int rows) => (lengths.Max() + rows - 1) / rows;
 
-            void Forward()
-            {
-                if (dropout == 0)
-                    device.Launch(
-                        AttentionChoice<TMod>.Forward(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            Sinks = default,
-                            LogSumExp = lse,
-                            Y = y,
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                        },
-                        Blocks(headSize <= 64 ? 128 : 64), heads, lengths.Length);
-                else
-                    device.Launch(
-                        AttentionChoice<TMod>.ForwardDropout(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            Sinks = default,
-                            LogSumExp = lse,
-                            Y = y,
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                            Stream = stream,
-                            Threshold = dropped.Threshold,
-                            KeptScale = dropped.Scale,
-                            Site = 8,
-                        },
-                        Blocks(64), heads, lengths.Length);
-            }
+            void Forward() => device.Launch(
+                AttentionChoice<TMod>.Forward(DType.BF16, headSize, dropout > 0),
+                new()
+                {
+                    Queries = Part(input, 0),
+                    Keys = Part(input, 1),
+                    Values = Part(input, 2),
+                    CuSeqlens = borders,
+                    KeyCuSeqlens = borders,
+                    Mods = mods,
+                    Sinks = default,
+                    LogSumExp = lse,
+                    Y = y,
+                    HeadSize = headSize,
+                    Tokens = tokens,
+                    QueryStride = 3 * hidden,
+                    KeyStride = 3 * hidden,
+                    Group = 1,
+                    Scale = scale,
+                    Stream = stream,
+                    Threshold = dropped.Threshold,
+                    KeptScale = dropped.Scale,
+                    Site = 8,
+                },
+                Blocks(headSize <= 64 && dropout == 0 ? 128 : 64), heads, lengths.Length);
 
-            void KeysValues()
-            {
-                if (dropout == 0)
-                    device.Launch(
-                        AttentionChoice<TMod>.KeysValues(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            LogSumExp = lse,
-                            Delta = delta,
-                            Dy = gradients,
-                            DKeys = Part(dqkv, 1),
-                            DValues = Part(dqkv, 2),
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                        },
-                        Blocks(64), heads, lengths.Length);
-                else
-                    device.Launch(
-                        AttentionChoice<TMod>.KeysValuesDropout(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            LogSumExp = lse,
-                            Delta = delta,
-                            Dy = gradients,
-                            DKeys = Part(dqkv, 1),
-                            DValues = Part(dqkv, 2),
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                            Stream = stream,
-                            Threshold = dropped.Threshold,
-                            KeptScale = dropped.Scale,
-                            Site = 8,
-                        },
-                        Blocks(64), heads, lengths.Length);
-            }
+            void KeysValues() => device.Launch(
+                AttentionChoice<TMod>.KeysValues(DType.BF16, headSize, dropout > 0),
+                new()
+                {
+                    Queries = Part(input, 0),
+                    Keys = Part(input, 1),
+                    Values = Part(input, 2),
+                    CuSeqlens = borders,
+                    KeyCuSeqlens = borders,
+                    Mods = mods,
+                    LogSumExp = lse,
+                    Delta = delta,
+                    Dy = gradients,
+                    DKeys = Part(dqkv, 1),
+                    DValues = Part(dqkv, 2),
+                    HeadSize = headSize,
+                    Tokens = tokens,
+                    QueryStride = 3 * hidden,
+                    KeyStride = 3 * hidden,
+                    Group = 1,
+                    Scale = scale,
+                    Stream = stream,
+                    Threshold = dropped.Threshold,
+                    KeptScale = dropped.Scale,
+                    Site = 8,
+                },
+                Blocks(64), heads, lengths.Length);
 
-            void Queries()
-            {
-                if (dropout == 0)
-                    device.Launch(
-                        AttentionChoice<TMod>.Queries(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            LogSumExp = lse,
-                            Delta = delta,
-                            Dy = gradients,
-                            DQueries = dqkv,
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                        },
-                        Blocks(64), heads, lengths.Length);
-                else
-                    device.Launch(
-                        AttentionChoice<TMod>.QueriesDropout(DType.BF16, headSize),
-                        new()
-                        {
-                            Queries = Part(input, 0),
-                            Keys = Part(input, 1),
-                            Values = Part(input, 2),
-                            CuSeqlens = borders,
-                            KeyCuSeqlens = borders,
-                            Mods = mods,
-                            LogSumExp = lse,
-                            Delta = delta,
-                            Dy = gradients,
-                            DQueries = dqkv,
-                            HeadSize = headSize,
-                            Tokens = tokens,
-                            QueryStride = 3 * hidden,
-                            KeyStride = 3 * hidden,
-                            Group = 1,
-                            Scale = scale,
-                            Stream = stream,
-                            Threshold = dropped.Threshold,
-                            KeptScale = dropped.Scale,
-                            Site = 8,
-                        },
-                        Blocks(64), heads, lengths.Length);
-            }
+            void Queries() => device.Launch(
+                AttentionChoice<TMod>.Queries(DType.BF16, headSize, dropout > 0),
+                new()
+                {
+                    Queries = Part(input, 0),
+                    Keys = Part(input, 1),
+                    Values = Part(input, 2),
+                    CuSeqlens = borders,
+                    KeyCuSeqlens = borders,
+                    Mods = mods,
+                    LogSumExp = lse,
+                    Delta = delta,
+                    Dy = gradients,
+                    DQueries = dqkv,
+                    HeadSize = headSize,
+                    Tokens = tokens,
+                    QueryStride = 3 * hidden,
+                    KeyStride = 3 * hidden,
+                    Group = 1,
+                    Scale = scale,
+                    Stream = stream,
+                    Threshold = dropped.Threshold,
+                    KeptScale = dropped.Scale,
+                    Site = 8,
+                },
+                Blocks(64), heads, lengths.Length);
         }
     }
 
