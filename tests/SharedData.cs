@@ -10,9 +10,11 @@ internal static class SharedData
     /// <summary>The full path of a reference file or folder; skips the running test when it is absent.</summary>
     public static string Path(string relative)
     {
-        Skip.If(Root is null, "the reference data is absent: no folder 'shared' beside the checkout, and DNABERT2_SHARED is not set");
+        Assert.SkipWhen(
+            Root is null,
+            "the reference data is absent: no folder 'shared' beside the checkout, and DNABERT2_SHARED is not set");
         string path = System.IO.Path.Combine(Root!, relative);
-        Skip.IfNot(File.Exists(path) || Directory.Exists(path), $"the reference data lacks '{relative}'");
+        Assert.SkipUnless(File.Exists(path) || Directory.Exists(path), $"the reference data lacks '{relative}'");
         return path;
     }
 

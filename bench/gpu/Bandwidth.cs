@@ -146,7 +146,7 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
             X = o.Elements(bf16, Rows, Width),
             Residual = residual ? o.Elements(bf16, Rows, Width) : default,
             Y = o.Elements(bf16, Rows, Width),
-            Stream = o.Integers(3, i => i + 1),
+            RandomState = o.Integers(3, i => i + 1),
             Count = Flat,
             Threshold = 1 << 28,
             Scale = 1.0667f,

@@ -13,14 +13,18 @@ public class GradientTests
     public static TheoryData<string, int, int, int, Activation, bool, float> LinearCases()
     {
         var cases = new TheoryData<string, int, int, int, Activation, bool, float>();
-        foreach (object[] form in (IEnumerable<object[]>)Backends.NamesWithGpu())
+        foreach (string form in Backends.FormsWithGpu())
             foreach ((int rows, int outputs, int inputs, Activation activation, bool residual, float dropout) in (
                 (int, int, int, Activation, bool, float)[])
                 [(1, 1, 1, Activation.None, false, 0f), (7, 5, 3, Activation.None, true, 0f), (13, 9, 11, Activation.Gelu, false, 0f),
                     (13, 35, 6, Activation.Geglu, false, 0f),
                  (5, 4, 3, Activation.Geglu, true, 0.25f), (9, 6, 17, Activation.None, true, 0.5f), (3, 33, 2, Activation.Gelu, true, 0f),
                  (40, 3, 2, Activation.None, false, 0.1f)])
-                cases.Add((string)form[0], rows, outputs, inputs, activation, residual, dropout);
+            {
+                var row = new TheoryDataRow<string, int, int, int, Activation, bool, float>(
+                    form, rows, outputs, inputs, activation, residual, dropout);
+                cases.Add(Backends.Row(row, form));
+            }
         return cases;
     }
 

@@ -21,7 +21,8 @@ public sealed class OperandTests
     {
         var cases = new TheoryData<string, string>();
         foreach (string form in (string[])["cpu", "gpu"])
-            foreach (OperationCase operation in AllCases()) cases.Add(form, operation.ToString());
+            foreach (OperationCase operation in AllCases())
+                cases.Add(Backends.Row(new TheoryDataRow<string, string>(form, operation.ToString()), form));
         return cases;
     }
 

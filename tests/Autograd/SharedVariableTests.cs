@@ -52,9 +52,9 @@ public sealed class SharedVariableTests
     public static TheoryData<string, string> Cases()
     {
         var cases = new TheoryData<string, string>();
-        foreach (object[] form in (IEnumerable<object[]>)Backends.NamesWithGpu())
+        foreach (string form in Backends.FormsWithGpu())
             foreach (OperationCase operation in OperationCases.All.Where(
-                c => c.HasGradient)) cases.Add((string)form[0], operation.ToString());
+                c => c.HasGradient)) cases.Add(form, operation.ToString());
         return cases;
     }
 

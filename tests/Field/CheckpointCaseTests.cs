@@ -12,7 +12,7 @@ public sealed class CheckpointCaseTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public void A_checkpoint_with_flipped_bits_or_NaN_is_not_resumed(bool nan)

@@ -9,7 +9,7 @@ public sealed class EvaluateCases
 {
     private static readonly string Sample = Path.Combine(SharedData.Checkout, "tools", "dnabert2", "samples", "task");
 
-    [SkippableFact]
+    [Fact]
     public void Results_of_former_data_are_not_given_under_the_present_name()
     {
         SharedData.Path("cases/r-13-evaluate-stale-data");

@@ -8,11 +8,11 @@ namespace Tests.Field;
 /// <summary>Folders as people have them, from reports of the field.</summary>
 public class FolderCases
 {
-    [SkippableFact]
+    [Fact]
     public void Case_08_a_tokenizer_that_was_saved_with_truncation_and_padding() =>
         Assert.Equal(Predict("08-tokenizer-truncation-padding", "clean"), Predict("08-tokenizer-truncation-padding", "finetuned"));
 
-    [SkippableFact]
+    [Fact]
     public void Case_10_an_adapter_folder_as_PEFT_saves_it()
     {
         const string name = "10-peft-folder-as-saved";
@@ -26,7 +26,7 @@ public class FolderCases
         Assert.Contains("the pooler is lost", lost.Error, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_11_an_adapter_whose_start_was_taken_off_the_base()
     {
         foreach (string[] line in (string[][])[["predict", Case("11-peft-pissa", "reads.fa"), "--model", Case("11-peft-pissa", "adapter")],
@@ -39,13 +39,13 @@ public class FolderCases
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("13-peft-dense-target")]
     [InlineData("14-peft-adapter-bin")]
     public void Cases_13_and_14_an_addition_to_the_pooler_and_an_adapter_as_a_pickle(string name) =>
         Near(Predict(name, "expected"), Predict(name, "adapter"));
 
-    [SkippableFact]
+    [Fact]
     public void Case_15_names_with_a_wrapper_in_front()
     {
         const string name = "15-dataparallel-prefix";
@@ -55,11 +55,11 @@ public class FolderCases
         string Embed(string model) => ToolRun.Of("embed", Case(name, "reads.fa"), "--model", Case(name, model)).Succeeds().Text;
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_34_a_regression_in_half_precision() =>
         Assert.Equal(Predict("34-hf-regression-f16", "single"), Predict("34-hf-regression-f16", "half"));
 
-    [SkippableFact]
+    [Fact]
     public void Case_35_the_limit_of_training_in_the_tokenizer_config()
     {
         const string name = "35-hf-model-max-length";
@@ -69,7 +69,7 @@ public class FolderCases
         Assert.Contains("cut at 20 tokens (model_max_length in ", run.Error, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_40_all_keys_of_the_base_config_come_along()
     {
         using var folder = new TempFolder();
@@ -86,7 +86,7 @@ public class FolderCases
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_r_11_a_factor_beyond_all_bounds_is_named()
     {
         using var folder = new TempFolder();

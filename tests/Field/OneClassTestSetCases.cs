@@ -23,7 +23,7 @@ public sealed class OneClassTestSetCases(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(1 / 3.0, scores[Metric.Auprc], 1e-12);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_fine_tuning_whose_test_rows_are_of_one_class_ends_with_the_metrics_of_its_predictions()
     {
         string data = SharedData.Path("cases/27-test-set-one-class");

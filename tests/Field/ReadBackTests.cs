@@ -129,15 +129,15 @@ public sealed class ReadBackTests : IDisposable
             StringComparison.Ordinal);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("marker")]
     [InlineData("linked marker")]
     [InlineData("log")]
     [InlineData("dev losses")]
     [InlineData("convert")]
-    public void A_pipe_or_a_link_among_the_files_of_a_run_or_a_model_is_refused_at_once(string place)
+    public async Task A_pipe_or_a_link_among_the_files_of_a_run_or_a_model_is_refused_at_once(string place)
     {
-        Skip.If(OperatingSystem.IsWindows(), "there are no pipes in folders on Windows");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no pipes in folders on Windows");
         Directory.CreateDirectory(_folder["run"]);
         string name = place switch
         {
@@ -150,14 +150,13 @@ public sealed class ReadBackTests : IDisposable
         if (place == "convert") ToyModel.Write(_folder["run"]);
         if (place == "linked marker") File.CreateSymbolicLink(path, _folder["of-others"]);
         else Shell.Run(_folder["."], $"mkfifo {path}");
-        string message = "";
-        Assert.True(Task.Run(() => message = place switch
+        string message = await Task.Run(() => place switch
         {
             "log" => Record.Exception(() => new RunLog(_folder["run"], default, LogLayout.FineTuning).Dispose())!.Message,
             "dev losses" => $"{path}: {LogRows.Losses(path, 3, "dev").Count} is not a regular file",
             "convert" => ToolRun.Of("convert", _folder["run"], "-o", _folder["converted"]).Error,
             _ => Record.Exception(() => RunFolder.Claim(_folder["run"], FineTuner.Kind, resume: true).Dispose())!.Message,
-        }).Wait(AtOnce), "it waits");
+        }).WaitAsync(AtOnce);
         Assert.Contains(path, message, StringComparison.Ordinal);
         Assert.Contains("not a regular file", message, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder["of-others"]));

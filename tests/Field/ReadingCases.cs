@@ -11,7 +11,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableFact]
+    [Fact]
     public void Case_01_the_name_is_the_first_word_after_the_blank_and_a_number_is_no_chromosome()
     {
         string genome = SharedData.Path("cases/01-fasta-blank-after-gt/genome.fa");
@@ -23,7 +23,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.DoesNotContain("\tscored", numbered.Text);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_02_one_empty_record_is_left_out_and_named()
     {
         string contigs = SharedData.Path("cases/02-fasta-empty-record/contigs.fa");
@@ -40,7 +40,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.Equal(1, Run("embed", contigs, "--on-empty", "error").Code);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_04_bgzip_cut_at_a_block_is_an_error()
     {
         ToolRun cut = Run("embed", SharedData.Path("cases/04-bgzf-cut-fasta/cut.fa.gz"));
@@ -50,11 +50,11 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
             Column(Embed(SharedData.Path("cases/04-bgzf-cut-fasta/whole.fa.gz"), "--on-too-long", "truncate"), "bases"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_07_gzip_padded_with_zeros_is_read() =>
         Assert.NotEmpty(Column(Embed(SharedData.Path("cases/07-gzip-zero-padding/padded.fa.gz")), "id"));
 
-    [SkippableFact]
+    [Fact]
     public void Case_25_tables_of_pandas_and_of_a_spreadsheet_with_semicolons_are_read()
     {
         string plain = Tokens("cases/25-csv-pandas-excel/plain.csv");
@@ -65,7 +65,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.Contains("It is UTF-16 text: save it as UTF-8", utf16.Error);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("bom.fa", 1), InlineData("mixed.fa", 3), InlineData("blank_inside.fa", 2), InlineData("blank_first.fa", 1)]
     [InlineData("indented.fa", 0, "A header begins its line: remove the blanks before it"), InlineData("utf16.fa", 0, "UTF-16"),
         InlineData("mac.fa", 0, "carriage return")]
@@ -77,7 +77,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         else Assert.Equal((1, true), (run.Code, run.Error.Contains(reason, StringComparison.Ordinal)));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_30_protein_spelt_with_nucleotide_codes_is_refused()
     {
         foreach (string name in new[] { "low_complexity.faa", "ordinary.faa", "aligned.fa", "stop.fa" })
@@ -91,7 +91,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.Single(Column(Embed(SharedData.Path("cases/30-protein-by-mistake/rna.fa")), "id"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_37_bytes_after_the_gzip_data_are_refused_with_a_way_out()
     {
         ToolRun run = ToolRun.Of("tokenize", SharedData.Path("cases/37-gzip-trailing-garbage/genome.fa.gz"));
@@ -99,7 +99,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
         Assert.Contains("gzip -dc", run.Error);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_39_names_that_are_not_UTF8_are_refused_with_the_way_to_convert_them()
     {
         ToolRun latin = Run("embed", SharedData.Path("cases/39-fasta-latin1-ids/samples.fa"));
@@ -110,7 +110,7 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
             Column(Embed(SharedData.Path("cases/39-fasta-latin1-ids/samples_utf8.fa")), "id"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_43_overlapping_kmers_are_the_sequences_they_were_made_from()
     {
         Assert.Equal(Tokens("cases/43-dnabert1-kmer-table/sequences.txt"), Tokens("cases/43-dnabert1-kmer-table/dev.tsv"));
@@ -118,11 +118,11 @@ public sealed class ReadingCases(ToyModel toy) : IClassFixture<ToyModel>, IDispo
             ToolRun.Of("tokenize", SharedData.Path("cases/43-dnabert1-kmer-table/dev.tsv")).Error);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_50_a_line_break_inside_a_quoted_sequence_is_layout() =>
         Assert.Equal(Tokens("cases/50-csv-quoted-crlf/plain.csv"), Tokens("cases/50-csv-quoted-crlf/cells.csv"));
 
-    [SkippableFact]
+    [Fact]
     public void Case_52_a_VCF_padded_with_zeros_is_read() =>
         Assert.NotEmpty(
             Column(Variants(

@@ -22,7 +22,7 @@ public sealed class RunFolderCaseTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableFact]
+    [Fact]
     public void A_checkpoints_folder_of_another_framework_is_left_with_all_that_is_in_it()
     {
         SharedData.Path("cases/r-01-finetune-deletes-checkpoints");
@@ -40,7 +40,7 @@ public sealed class RunFolderCaseTests : IDisposable
         Assert.Equal(before, Toy.Files(_folder["proj"]));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Training_data_are_not_overwritten_where_the_output_is_their_folder()
     {
         SharedData.Path("cases/r-02-output-in-data-folder");

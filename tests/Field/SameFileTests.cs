@@ -30,11 +30,11 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         { "genome.fa", "train-tokenizer input.tsv genome.fa -o OUT" },
     };
 
-    [SkippableTheory]
+    [Theory]
     [MemberData(nameof(Commands))]
     public void An_input_is_not_replaced_by_whatever_name_it_is_given_as_output(string input, string command)
     {
-        Skip.If(OperatingSystem.IsWindows(), Links);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), Links);
         using var folder = new TempFolder();
         Fill(folder);
         string extension = Path.GetExtension(input);
@@ -61,10 +61,10 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_link_to_the_input_is_not_written_through_of_the_case()
     {
-        Skip.If(OperatingSystem.IsWindows(), Links);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), Links);
         _ = SharedData.Path("cases/r-05-symlinked-input-overwritten");
         using var folder = new TempFolder();
         const string text = "id\tsequence\na\tACGTACGTACGT\n";
@@ -76,10 +76,10 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(text, File.ReadAllText(folder["in.tsv"]));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Standard_input_and_output_are_known_as_the_files_they_are_of()
     {
-        Skip.If(OperatingSystem.IsWindows(), Links);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), Links);
         using var folder = new TempFolder();
         folder.Write("in", "ACGT\n"u8);
         string tokenize = $"dotnet '{ToolRun.Program}' tokenize --tokenizer '{ToyModel.TokenizerPath}'";
@@ -94,10 +94,10 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Contains("standard output is appended to the input in", File.ReadAllText(folder["second"]), StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Two_outputs_of_a_command_that_are_one_file_are_refused()
     {
-        Skip.If(OperatingSystem.IsWindows(), Links);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), Links);
         using var folder = new TempFolder();
         Fill(folder);
         File.Delete(folder["x.ids.tsv"]);
@@ -116,7 +116,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_result_may_be_put_into_the_folder_of_the_model_and_replaced_there()
     {
         using var folder = new TempFolder();
@@ -126,10 +126,10 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
                 ToolRun.Of("embed", folder["input.tsv"], "--model", folder["model"], "-o", folder["model/" + name]).Succeeds();
     }
 
-    [SkippableFact]
+    [Fact]
     public void Devices_and_pipes_stay_what_they_are()
     {
-        Skip.If(OperatingSystem.IsWindows(), "pipes and devices are those of Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "pipes and devices are those of Unix");
         using var folder = new TempFolder();
         Shell.Run(folder["."], "mkfifo pipe pipe.tsv pipe.safetensors pipe.svg");
         Fill(folder);
@@ -151,12 +151,12 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_former_result_of_two_files_stays_whole_where_one_of_them_cannot_be_replaced()
     {
         _ = SharedData.Path("cases/r-04-embed-failed-commit");
         bool isRoot = OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess;
-        Skip.IfNot(isRoot, "only the administrator of Linux can make a file immutable");
+        Assert.SkipUnless(isRoot, "only the administrator of Linux can make a file immutable");
         using var folder = new TempFolder();
         Fill(folder);
         string[] embed = ["embed", folder["input.tsv"], "--model", toy.Folder, "-o", folder["x.npy"], "-q"];
@@ -167,7 +167,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         foreach (string name in (string[])["x.npy", "x.ids.tsv"])
         {
             string made = Shell.Run(folder["."], $"chattr +i {name} 2>&1 && echo made || true");
-            Skip.If(made != "made", "this disk has no immutable files");
+            Assert.SkipWhen(made != "made", "this disk has no immutable files");
             try
             {
                 Assert.Equal(1, ToolRun.Of(embed).Code);
@@ -181,10 +181,10 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void What_a_killed_process_left_is_removed_by_the_next_one_and_a_living_one_keeps_its_files()
     {
-        Skip.If(OperatingSystem.IsWindows(), "processes are killed as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "processes are killed as on Unix");
         using var folder = new TempFolder();
         Fill(folder);
         string[] before = folder.Names;

@@ -19,7 +19,7 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
         $">a\n{SmallModels.Dna(1, 33)}\n>long\n{SmallModels.Dna(2, 700)}\n"
         + $">with_n\n{SmallModels.Dna(3, 60)}NNNN{SmallModels.Dna(4, 250)}NN{SmallModels.Dna(5, 9)}\n";
 
-    [SkippableFact]
+    [Fact]
     public void Case_23_both_strands_are_the_average_of_the_vectors_of_the_two_files()
     {
         string folder = SharedData.Path("cases/23-embed-reverse-complement");
@@ -32,7 +32,7 @@ public class StrandTests(ToyModel toy) : IClassFixture<ToyModel>
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void Case_42_truncated_records_with_one_beginning_have_one_vector_on_both_strands()
     {
         string path = Path.Combine(SharedData.Path("cases/42-rc-average-truncate"), "same_beginning.fa");

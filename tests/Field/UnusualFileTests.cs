@@ -29,11 +29,11 @@ public sealed class UnusualFileTests
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [MemberData(nameof(Places))]
-    public void What_is_no_regular_file_is_refused_at_once_wherever_a_model_s_file_is_opened(string kind, string name)
+    public async Task What_is_no_regular_file_is_refused_at_once_wherever_a_model_s_file_is_opened(string kind, string name)
     {
-        Skip.If(OperatingSystem.IsWindows(), "there are no such files on Windows");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no such files on Windows");
         using var folder = new TempFolder();
         string path = folder[name];
         using Socket? socket = Make(kind, path);
@@ -45,14 +45,13 @@ public sealed class UnusualFileTests
             "corpus.json" => () => Corpus.Open(Path.GetDirectoryName(path)!).Dispose(),
             _ => () => WeightFile.Open(path).Dispose(),
         };
-        Exception? seen = null;
-        Assert.True(Task.Run(() => seen = Record.Exception(open)).Wait(AtOnce), $"opening a {kind} waits");
+        Exception? seen = await Task.Run(() => Record.Exception(open)).WaitAsync(AtOnce);
         Assert.True(seen is IOException or InvalidDataException, $"{seen}");
         Assert.Contains(path, seen.Message, StringComparison.Ordinal);
         if (kind != "folder") Assert.Contains("not a regular file", seen.Message, StringComparison.Ordinal);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("pipe", "config.json")]
     [InlineData("device", "config.json")]
     [InlineData("pipe", "tokenizer.json")]
@@ -60,17 +59,16 @@ public sealed class UnusualFileTests
     [InlineData("pipe", "model.safetensors")]
     [InlineData("device", "model.safetensors")]
     [InlineData("folder", "tokenizer.json")]
-    public void A_model_folder_with_one_is_refused_by_the_tool(string kind, string name)
+    public async Task A_model_folder_with_one_is_refused_by_the_tool(string kind, string name)
     {
-        Skip.If(OperatingSystem.IsWindows(), "there are no such files on Windows");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no such files on Windows");
         using var folder = new TempFolder();
         ToyModel.Write(folder["m"]);
         File.Delete(folder["m/" + name]);
         Make(kind, folder["m/" + name]);
-        ToolRun? run = null;
-        Assert.True(Task.Run(() => run = ToolRun.Of("embed", ToyModel.SamplePath, "--model", folder["m"], "-o", folder["x.npy"]))
-            .Wait(AtOnce), "it waits");
-        Assert.Equal(1, run!.Code);
+        ToolRun run = await Task.Run(
+            () => ToolRun.Of("embed", ToyModel.SamplePath, "--model", folder["m"], "-o", folder["x.npy"])).WaitAsync(AtOnce);
+        Assert.Equal(1, run.Code);
         Assert.Contains(folder["m/" + name], run.Error, StringComparison.Ordinal);
     }
 

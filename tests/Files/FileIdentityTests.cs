@@ -7,10 +7,10 @@ namespace Tests.Files;
 
 public class FileIdentityTests
 {
-    [SkippableFact]
+    [Fact]
     public void A_file_is_known_by_every_name_it_has()
     {
-        Skip.If(OperatingSystem.IsWindows(), "links are made as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links are made as on Unix");
         using var folder = new TempFolder();
         string file = folder.Write("file", "x"u8), other = folder.Write("other", "x"u8);
         Directory.CreateDirectory(folder["deep/er"]);
@@ -26,10 +26,10 @@ public class FileIdentityTests
         }
     }
 
-    [SkippableFact]
+    [Fact]
     public void Names_that_lead_to_nothing_yet_are_one_if_a_file_written_to_them_would_be()
     {
-        Skip.If(OperatingSystem.IsWindows(), "links are made as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links are made as on Unix");
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["deep"]);
         Directory.CreateSymbolicLink(folder["folder"], "deep");
@@ -41,10 +41,10 @@ public class FileIdentityTests
         Assert.False(FileIdentity.AreSame(folder["deep/new"], folder["deep"]));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_link_of_two_dots_in_a_linked_folder_leads_where_the_system_goes()
     {
-        Skip.If(OperatingSystem.IsWindows(), "links are made as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links are made as on Unix");
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["a/b"]);
         folder.Write("a/file", "of a"u8);
@@ -61,20 +61,20 @@ public class FileIdentityTests
         Assert.Equal(("new", "of a"), (File.ReadAllText(folder["file"]), File.ReadAllText(folder["a/file"])));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Links_in_a_circle_are_an_error_that_names_the_path()
     {
-        Skip.If(OperatingSystem.IsWindows(), "links are made as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links are made as on Unix");
         using var folder = new TempFolder();
         File.CreateSymbolicLink(folder["a"], "b");
         File.CreateSymbolicLink(folder["b"], "a");
         Assert.StartsWith(folder["a"], Assert.Throws<IOException>(() => FileIdentity.AreSame(folder["a"], folder["c"])).Message);
     }
 
-    [SkippableFact]
+    [Fact]
     public void What_the_system_says_of_a_file_is_what_the_command_stat_says()
     {
-        Skip.IfNot(OperatingSystem.IsLinux(), "'stat' is that of Linux");
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "'stat' is that of Linux");
         using var folder = new TempFolder();
         string file = folder.Write("x", "x"u8);
         Shell.Run(folder["."], "mkfifo pipe");

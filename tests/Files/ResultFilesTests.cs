@@ -17,10 +17,10 @@ public class ResultFilesTests
         Assert.Empty(folder.Names);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_pipe_or_a_device_is_refused_and_stays_what_it_is()
     {
-        Skip.If(OperatingSystem.IsWindows(), "pipes and devices are those of Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "pipes and devices are those of Unix");
         using var folder = new TempFolder();
         Shell.Run(folder["."], "mkfifo pipe");
         File.CreateSymbolicLink(folder["null"], "/dev/null");
@@ -30,10 +30,10 @@ public class ResultFilesTests
         Shell.Run(folder["."], "test -p pipe && test -c /dev/null && test -L null");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_symbolic_link_is_written_through_and_stays_even_where_it_leads_to_nothing_yet()
     {
-        Skip.If(OperatingSystem.IsWindows(), "links are made as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links are made as on Unix");
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["deep"]);
         folder.Write("deep/old", "old"u8);
@@ -51,11 +51,11 @@ public class ResultFilesTests
         Assert.Equal(["made", "old"], Directory.GetFiles(folder["deep"]).Select(Path.GetFileName).Order());
     }
 
-    [SkippableFact]
+    [Fact]
     [UnsupportedOSPlatform("windows")]
     public void A_replaced_file_keeps_its_permissions_and_owner_and_the_other_names_keep_what_they_had()
     {
-        Skip.If(OperatingSystem.IsWindows(), "permissions are those of Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "permissions are those of Unix");
         using var folder = new TempFolder();
         string path = folder.Write("x", "old"u8);
         Shell.Run(folder["."], "ln x hard");
@@ -83,11 +83,11 @@ public class ResultFilesTests
         Assert.Equal(["hard", "x"], folder.Names);
     }
 
-    [SkippableFact]
+    [Fact]
     [UnsupportedOSPlatform("windows")]
     public void A_file_that_is_protected_is_refused_before_any_work()
     {
-        Skip.If(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "nothing is protected from the administrator");
+        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "nothing is protected from the administrator");
         using var folder = new TempFolder();
         string path = folder.Write("x", "old"u8);
         File.SetUnixFileMode(path, UnixFileMode.UserRead);

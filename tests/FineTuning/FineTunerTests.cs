@@ -338,7 +338,7 @@ public sealed class FineTunerTests : IDisposable
         run.Run();
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("mouse/3", 30)]
     [InlineData("prom/prom_core_tata", 20)]
     public void Real_data_of_GUE_train_a_few_steps(string name, int maxTokens)
@@ -352,7 +352,7 @@ public sealed class FineTunerTests : IDisposable
         Assert.InRange(run.Run().Test["mcc"], -1, 1);
     }
 
-    [SkippableFact]
+    [Fact]
     public void The_tasks_have_the_paper_s_epochs_metrics_and_sizes()
     {
         var rows = File.ReadLines(SharedData.Path("paper/table12_datasets.tsv")).Where(l => !l.StartsWith('#')).Skip(1)

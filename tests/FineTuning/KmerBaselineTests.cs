@@ -87,7 +87,7 @@ public class KmerBaselineTests
         Assert.Equal((128, 2f), (counts.Width, counts.Values(0)[0]));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Real_promoters_are_told_apart()
     {
         LabelledTask task = LabelledTask.Read(SharedData.Path("gue/prom/prom_core_tata"));

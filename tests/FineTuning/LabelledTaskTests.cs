@@ -8,7 +8,7 @@ public class LabelledTaskTests
 {
     private const string Two = "ACGT,0\nGGCC,1\n";
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("prom/prom_core_tata", 4904, 613, 613)]
     [InlineData("mouse/3", 1904, 239, 239)]
     public void A_gue_task_has_the_rows_of_the_paper(string task, int train, int dev, int test)
@@ -22,7 +22,7 @@ public class LabelledTaskTests
         Assert.Equal((line[0], line[1], 8L), (Encoding.ASCII.GetString(row.First), read.Names[row.Target.Class], row.Line));
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("splice/reconstructed", 4562, 3)]
     [InlineData("EMP/H3", 1497, 2)]
     public void A_set_without_train_is_read_for_measuring_and_refused_for_training(string task, int rows, int classes)
@@ -35,7 +35,7 @@ public class LabelledTaskTests
         Assert.Contains("train.csv is missing (there is only dev.csv and test.csv); add", message, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Overlaps_of_a_real_task_are_those_that_a_plain_count_finds()
     {
         string folder = SharedData.Path("gue/mouse/4");

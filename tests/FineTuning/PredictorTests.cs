@@ -143,7 +143,7 @@ public sealed class PredictorTests : IDisposable
         Assert.Empty(_folder.Names);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_real_file_has_a_row_for_each_record()
     {
         ToyClassifier.Write(_folder["m"], TaskKind.SingleLabel, 20, "0", "1");

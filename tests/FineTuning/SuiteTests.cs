@@ -265,7 +265,7 @@ public sealed class SuiteTests : IDisposable
         Assert.Equal(["splice/reconstructed"], Suite.TasksIn(_folder["data"]).Select(task => task.Name));
     }
 
-    [SkippableFact]
+    [Fact]
     public void The_numbers_of_the_paper_are_those_of_its_tables()
     {
         string paper = SharedData.Path("paper");

@@ -14,11 +14,11 @@ namespace Tests.Gpu;
 [Trait("Category", "Slow")]
 public sealed class BFloat16ModelTests
 {
-    [SkippableFact]
+    [Fact]
     public void The_forward_pass_errs_at_most_twice_as_much_as_rounding_alone() =>
         BFloat16ModelChecks.Forward(SharedData.Golden("tiny3h"), () => new InterpretedDevice());
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("mlm")]
     [InlineData("cls")]
     public void Gradients_err_at_most_twice_as_much_as_rounding_alone(string loss) =>

@@ -8,15 +8,16 @@ using Tests.Ptx;
 namespace Tests.Gpu;
 
 /// <summary>The model on the GPU's backend, its kernels run by the PTX interpreter.</summary>
+[Trait("Category", "Slow")]
 public sealed class GpuModelTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny12h", "mlm")]
     [InlineData("tiny3h", "cls")]
     public void Loss_and_gradients_equal_the_reference(string name, string loss) =>
         GoldenTrainingChecks.Gradients(SharedData.Golden(name), loss, recompute: false, () => new CudaBackend(new InterpretedDevice()));
 
-    [SkippableFact]
+    [Fact]
     public void Kernels_that_memory_bounds_touch_no_sector_that_they_need_not()
     {
         var device = new InterpretedDevice();

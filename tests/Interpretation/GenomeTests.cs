@@ -90,7 +90,7 @@ public class GenomeTests
     public void A_file_that_is_no_genome_is_refused(string content, string message) =>
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Of(content)).Message, StringComparison.Ordinal);
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("genomes/SARS-CoV-2_MN908947.3.fasta")]
     [InlineData("genomes/human_GRCh37_chr20_30000001-40000000.fa.gz")]
     public void A_real_genome_is_held_as_it_is_in_less_than_half_a_byte_a_base(string file)

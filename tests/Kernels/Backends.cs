@@ -12,34 +12,50 @@ namespace Tests.Kernels;
 /// <summary>The CPU backend in each form that this machine, under the present switches, runs; and the GPU's, interpreted.</summary>
 internal static class Backends
 {
-    private const string MachineCode = ", machine code";
+    private const string MachineCode = ", machine code", Gpu = "gpu";
 
-    public static TheoryData<string> Names()
+    // The runtime's own switches, which .ci/run sets to run the kernels in a narrower form.
+    private static readonly bool IsNarrowed = new[] { "DOTNET_EnableAVX512", "DOTNET_EnableAVX2", "DOTNET_EnableHWIntrinsic" }
+        .Any(name => Environment.GetEnvironmentVariable(name) == "0");
+
+    /// <summary>The forms of the CPU; where the process is narrowed, the widest ones, since the others run in every process.</summary>
+    public static TheoryData<string> Names() => new(CpuForms());
+
+    /// <summary>The forms of the CPU, and the GPU's kernels in the PTX interpreter.</summary>
+    public static TheoryData<string> NamesWithGpu() =>
+        [.. FormsWithGpu().Select(form => Row(new TheoryDataRow<string>(form), form))];
+
+    /// <summary>The names of <see cref="NamesWithGpu"/>.</summary>
+    public static IEnumerable<string> FormsWithGpu() => CpuForms().Append(Gpu);
+
+    private static List<string> CpuForms()
     {
-        var names = new TheoryData<string> { "scalar" };
-        if (Vector128.IsHardwareAccelerated) names.Add("128");
+        var names = new List<string> { "scalar" };
+        if (Vector128.IsHardwareAccelerated) Add("128");
         foreach ((bool accelerated, string name) in new[] { (Vector256.IsHardwareAccelerated, "256"),
             (Vector512.IsHardwareAccelerated, "512") })
         {
             if (!accelerated) continue;
-            names.Add(name);
+            Add(name);
             if (X86Base.X64.IsSupported) names.Add(name + MachineCode);
         }
 
         return names;
+
+        void Add(string wider)
+        {
+            if (IsNarrowed) names.Clear();
+            names.Add(wider);
+        }
     }
 
-    /// <summary>The forms of the CPU, and the GPU's kernels in the PTX interpreter.</summary>
-    public static TheoryData<string> NamesWithGpu()
-    {
-        TheoryData<string> names = Names();
-        names.Add("gpu");
-        return names;
-    }
+    /// <summary>Marks a row of a theory as slow if its form runs in the PTX interpreter.</summary>
+    public static TRow Row<TRow>(TRow row, string form) where TRow : TheoryDataRowBase =>
+        form == Gpu ? row.WithTrait("Category", "Slow") : row;
 
     public static Backend Create(string name, int threads, Precision precision = Precision.F32)
     {
-        if (name == "gpu") return new CudaBackend(new InterpretedDevice());
+        if (name == Gpu) return new CudaBackend(new InterpretedDevice());
         TileKernels? kernels = null;
         if (name.EndsWith(MachineCode, StringComparison.Ordinal))
         {

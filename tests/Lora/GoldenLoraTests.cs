@@ -18,7 +18,7 @@ public class GoldenLoraTests
     /// Frozen weights W − s B A with an addition s B A are the reference's weights W: logits and loss are the reference's, and by the chain
     /// rule dA = s Bᵀ dW and dB = s dW Aᵀ, with the reference's dW.
     /// </summary>
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny12h", false)]
     [InlineData("tiny3h", false)]
     [InlineData("tiny12h", true)]
@@ -74,7 +74,7 @@ public class GoldenLoraTests
     /// weights, with t = 5000, 5001, … in the order of the file, A of amplitude 0.5 and B of 0.3: with them, and only with them, every loss
     /// of the trajectory comes out.
     /// </summary>
-    [SkippableFact]
+    [Fact]
     public void Twenty_steps_of_adapters_and_classifier_follow_the_trajectory_of_the_reference()
     {
         using var golden = new Golden(SharedData.Golden("train_cls_lora"), batched: true);

@@ -18,7 +18,7 @@ public sealed class CheckpointTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("pytorch_model.bin", 2e-5)]
     [InlineData("pytorch_model.legacy.bin", 2e-5)]
     [InlineData("pytorch_model.fp16.bin", 2e-2)]
@@ -31,7 +31,7 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(0, MaximumError(folder, golden), tolerance);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_converted_checkpoint_loads_and_gives_the_reference_outputs()
     {
         using var golden = new Golden(SharedData.Golden("tiny12h"));
@@ -41,7 +41,7 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(0, MaximumError(folder, golden), 2e-5);
     }
 
-    [SkippableFact]
+    [Fact]
     public void The_parts_that_the_weights_hold_are_found_and_need_not_all_be_loaded()
     {
         using var golden = new Golden(SharedData.Golden("tiny12h"));

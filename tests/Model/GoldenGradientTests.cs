@@ -5,7 +5,7 @@ namespace Tests.Model;
 
 public class GoldenGradientTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny12h", "mlm", false)]
     [InlineData("tiny12h", "cls", false)]
     [InlineData("tiny3h", "mlm", false)]
@@ -14,14 +14,14 @@ public class GoldenGradientTests
     public void Every_gradient_of_the_small_models_equals_the_reference(string name, string loss, bool recompute) =>
         GoldenTrainingChecks.Gradients(SharedData.Golden(name), loss, recompute, () => CpuBackend.Create());
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("full117m", "mlm")]
     [InlineData("full117m", "cls")]
     [InlineData("long1500", "mlm")]
     public void Gradient_norms_of_the_large_shapes_equal_the_reference(string name, string loss) =>
         GoldenTrainingChecks.GradientNorms(SharedData.Golden(name), loss, recompute: name == "long1500", () => CpuBackend.Create());
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("train_mlm_pretrain")]
     [InlineData("train_mlm_clip_nodecay")]
     [InlineData("train_cls_finetune")]

@@ -6,7 +6,7 @@ namespace Tests.Sequences;
 
 public class RealSequenceFileTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("MG1655-K12.fasta.gz"), InlineData("MT-human.fa.gz"), InlineData("MT-orang.fa.gz"),
         InlineData("P_falciparum_smalt_genome_1.fa.gz")]
     [InlineData("SARS-CoV-2_MN908947.3.fasta"), InlineData("S_cerevisiae.fasta.gz"), InlineData("Umaydis.fasta.gz")]
@@ -31,7 +31,7 @@ public class RealSequenceFileTests
         Assert.Equal(expected.Count, record);
     }
 
-    [SkippableFact]
+    [Fact]
     public void The_gap_of_50000_N_cuts_chromosome_20_in_two()
     {
         string path = SharedData.Path("genomes/human_GRCh37_chr20_30000001-40000000.fa.gz");
@@ -44,7 +44,7 @@ public class RealSequenceFileTests
         Assert.Equal(record.Length, fragments[1].End);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("gue/EMP/H3/dev.csv"), InlineData("gue/splice/reconstructed/test.csv"), InlineData("gue/prom/prom_300_tata/train.csv"),
         InlineData("gue/mouse/4/test.csv")]
     public void A_GUE_table_gives_every_row_with_its_label(string name)

@@ -6,7 +6,7 @@ namespace Tests.Tokenizers;
 
 public class BpeTrainerTests
 {
-    [SkippableFact]
+    [Fact]
     public void Training_finds_the_reference_merges_one_by_one()
     {
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(SharedData.Path("golden/bpe_train/tokenizer.json")));

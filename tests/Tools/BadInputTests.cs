@@ -120,7 +120,7 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
         FailsOnModel(folder, "config.json is missing", "");
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_pickle_that_calls_a_function_is_refused_and_not_run()
     {
         string malicious = SharedData.Path("golden/torch_bin/malicious.bin");

@@ -109,7 +109,7 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
         Refused(1, "my.dll: no such file", "--assembly", "my.dll");
         Refused(2, "it is no .NET assembly", "--assembly", Path.Combine(toy.Folder, "config.json"));
         Refused(2, "no type in it implements IScoreModification", "--assembly",
-            typeof(ToolRun).Assembly.Location.Replace("Tests.dll", "xunit.core.dll"));
+            typeof(ToolRun).Assembly.Location.Replace("Tests.dll", "xunit.v3.core.dll"));
         Refused(1, "HalfDerivative: against float64 its error is", "--assembly", typeof(HalfDerivative).Assembly.Location, "--variant",
             "HalfDerivative");
 

@@ -11,10 +11,10 @@ public class BrokenStreamTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string NoUnixShell = "descriptors are closed by a Unix shell";
 
-    [SkippableFact]
+    [Fact]
     public void Work_goes_on_and_ends_as_usual_where_nothing_can_be_said_about_it()
     {
-        Skip.If(OperatingSystem.IsWindows(), NoUnixShell);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), NoUnixShell);
         using var folder = new TempFolder();
         string embed = $"dnabert2 embed '{ToyModel.SamplePath}' --model '{toy.Folder}'";
         Assert.Equal(
@@ -28,10 +28,10 @@ public class BrokenStreamTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(8, folder.Names.Length);
     }
 
-    [SkippableFact]
+    [Fact]
     public void An_error_has_its_exit_code_where_it_cannot_be_said()
     {
-        Skip.If(OperatingSystem.IsWindows(), NoUnixShell);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), NoUnixShell);
         using var folder = new TempFolder();
         Assert.Equal(
             "1 1 2 1",
@@ -40,10 +40,10 @@ public class BrokenStreamTests(ToyModel toy) : IClassFixture<ToyModel>
                 "sh -c 'dotnet \"$0\" tokenize no.fa 2>&1 >/dev/null; echo $? > code' \"$program\" | true; (exit $(cat code))"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_result_that_cannot_be_printed_is_an_error_and_names_the_stream()
     {
-        Skip.If(OperatingSystem.IsWindows(), NoUnixShell);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), NoUnixShell);
         using var folder = new TempFolder();
         string tokenize = $"dnabert2 tokenize '{ToyModel.SamplePath}' --tokenizer '{ToyModel.TokenizerPath}'";
         Assert.Equal(
@@ -52,10 +52,10 @@ public class BrokenStreamTests(ToyModel toy) : IClassFixture<ToyModel>
             Assert.StartsWith("dnabert2: error: standard output", File.ReadAllText(folder[name]));
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_closed_input_is_an_error_where_it_is_to_be_read()
     {
-        Skip.If(OperatingSystem.IsWindows(), NoUnixShell);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), NoUnixShell);
         using var folder = new TempFolder();
         string tokenize = $"--tokenizer '{ToyModel.TokenizerPath}' -o x";
         string file = $"dnabert2 tokenize '{ToyModel.SamplePath}' {tokenize} <&-";

@@ -20,12 +20,12 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
             .Subcommands.Cast<Verb>().SelectMany(verb => (Verb[])[verb, .. verb.Subcommands.Cast<Verb>()])
             .SelectMany(verb => verb.Examples.Select(e => e.Line))];
 
-    [SkippableTheory]
+    [Theory]
     [InlineData(Interrupt)]
     [InlineData(Terminate)]
     public void An_interrupted_process_removes_its_files_even_while_it_waits_for_input(int signal)
     {
-        Skip.If(OperatingSystem.IsWindows(), "signals are sent as on Unix");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent as on Unix");
         using var folder = new TempFolder();
         using Process process = ToolRun.Start("embed", "-", "--model", toy.Folder, "-o", folder["x.npy"]);
         process.StandardInput.Write(">a\nACGT\n>b\n");
@@ -81,14 +81,14 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal((2, ""), (misused.ExitCode, misused.StandardOutput.ReadToEnd()));
     }
 
-    [SkippableTheory]
+    [Theory]
     [MemberData(nameof(Examples))]
     public void Every_example_of_the_help_works_as_typed(string line)
     {
-        Skip.If(OperatingSystem.IsWindows(), "the examples are lines of a Unix shell");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the examples are lines of a Unix shell");
         bool needsModel = line.Contains(" embed ", StringComparison.Ordinal) || line.EndsWith(" default", StringComparison.Ordinal)
             || (line.Contains(" tokenize ", StringComparison.Ordinal) && !line.Contains("--tokenizer", StringComparison.Ordinal));
-        Skip.If(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+        Assert.SkipWhen(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
             "the model that comes with the tool is not in this build");
         using var folder = new TempFolder();
         string samples = Path.GetDirectoryName(ToyModel.SamplePath)!;

@@ -10,7 +10,7 @@ public class TokenizeTests
 {
     private static readonly BpeTokenizer Tokenizer = BpeTokenizer.Load(ToyModel.TokenizerPath);
 
-    [SkippableFact]
+    [Fact]
     public void The_ids_of_every_gue_file_have_the_reference_hash()
     {
         string gue = SharedData.Path("gue"), tokenizer = SharedData.Path("dnabert2-117m");

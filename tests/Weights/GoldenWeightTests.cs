@@ -9,7 +9,7 @@ public sealed class GoldenWeightTests
 {
     private static WeightFile Open(string name) => WeightFile.Open(SharedData.Path("golden/" + name));
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("pytorch_model.bin", WeightFormat.TorchZip, DType.F32)]
     [InlineData("pytorch_model.fp16.bin", WeightFormat.TorchZip, DType.F16)]
     [InlineData("pytorch_model.bf16.bin", WeightFormat.TorchZip, DType.BF16)]
@@ -37,7 +37,7 @@ public sealed class GoldenWeightTests
         }
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("pytorch_model.bin")]
     [InlineData("pytorch_model.legacy.bin")]
     public void The_tied_decoder_is_listed_and_tied_to_the_word_embeddings_and_nothing_else_is_tied(string name)
@@ -48,7 +48,7 @@ public sealed class GoldenWeightTests
         Assert.Equal("bert.embeddings.word_embeddings.weight", tied.TiedTo!.Name);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_state_dict_within_a_dict_is_found_and_a_strided_offset_view_is_gathered()
     {
         string expectedJson = File.ReadAllText(SharedData.Path("golden/torch_bin/nested_strided.expect.json"));
@@ -62,7 +62,7 @@ public sealed class GoldenWeightTests
         foreach (string name in file.Names().Except(strided)) Assert.Equal(reference.Values(name), file.Values(name));
     }
 
-    [SkippableFact]
+    [Fact]
     public void The_malicious_file_is_refused_by_the_name_of_what_it_calls()
     {
         string path = SharedData.Path("golden/torch_bin/malicious.bin");
@@ -71,7 +71,7 @@ public sealed class GoldenWeightTests
         Assert.Contains("'posix.system'", message);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("torch_bin/pytorch_model.bin")]
     [InlineData("torch_bin/pytorch_model.bf16.bin")]
     [InlineData("torch_bin/pytorch_model.legacy.bin")]

@@ -31,7 +31,7 @@ public sealed class IlgpuKernelCompiler : GpuKernelCompiler
         var list = new KernelList();
         ScoreModificationKernels.Add<TMod>(list);
         return list.Kernels.FirstOrDefault(kernel => kernel.Entry == entry)
-            ?? throw new NotSupportedException($"attention has no kernel «{entry}» with {typeof(TMod).Name}");
+            ?? throw new NotSupportedException($"attention has no kernel '{entry}' with {typeof(TMod).Name}");
     });
 
     private (CompiledKernel Kernel, byte[] Text) FindOrCompile(string entry, Type[] types, Func<KernelSource> source)

@@ -12,21 +12,21 @@ internal static class AttentionKernels
     /// <summary>
     /// queries: [tokens, queryStride], of which a head takes headSize columns; keys, values: [keys, keyStride]; cuSeqlens, keyCuSeqlens:
     /// [sequences + 1]; mods: [heads], after ForHead; sinks: [heads] or empty; logSumExp: [heads, tokens] or empty; y: [tokens, heads ·
-    /// headSize]; group: heads that share one of keys; stream to site: dropout, see <see cref="GpuAttentionDropout"/>, and unread without
+    /// headSize]; group: heads that share one of keys; randomState to site: dropout, <see cref="GpuAttentionDropout"/>, unread without
     /// it. Grid: (⌈longest / 64⌉, heads, sequences); shared memory for three tiles.
     /// </summary>
     public static void Forward<TE, T, TMod, TDropout>(
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int headSize, int tokens, int queryStride,
         int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
         => ForwardBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
+            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site));
 
     private static void ForwardBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<T> y, int tokens, float scale,

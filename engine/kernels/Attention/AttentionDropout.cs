@@ -7,23 +7,23 @@ namespace Engine.Kernels;
 /// </summary>
 public readonly struct AttentionDropout
 {
-    /// <summary>Dropout with a stream of random numbers.</summary>
-    /// <param name="stream">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
+    /// <summary>Dropout that draws from a random state.</summary>
+    /// <param name="randomState">I32 [3]: the lower and the upper word of the seed, and the step; see <see cref="Philox"/>.</param>
     /// <param name="site">Who draws; the backward pass gives the same.</param>
     /// <param name="probability">p, from 0 up to but not including 1.</param>
-    /// <exception cref="ArgumentException">The probability is no such number, or the stream no such tensor.</exception>
-    public AttentionDropout(Tensor stream, int site, float probability)
+    /// <exception cref="ArgumentException">The probability is no such number, or the random state no such tensor.</exception>
+    public AttentionDropout(Tensor randomState, int site, float probability)
     {
         if (!(probability >= 0 && probability < 1)) throw new ArgumentException($"a dropout probability of {probability} is not in [0, 1)");
-        if (stream.IsAbsent || stream.DType != DType.I32 || stream.Shape != new Shape(3))
-            throw new ArgumentException($"a stream of random numbers is I32 [3], not {stream}");
-        (Stream, Site, Probability) = (stream, site, probability);
+        if (randomState.IsAbsent || randomState.DType != DType.I32 || randomState.Shape != new Shape(3))
+            throw new ArgumentException($"a randomState of random numbers is I32 [3], not {randomState}");
+        (RandomState, Site, Probability) = (randomState, site, probability);
     }
 
     /// <summary>Whether anything is dropped.</summary>
     public bool IsActive => Probability > 0;
 
-    internal Tensor Stream { get; }
+    internal Tensor RandomState { get; }
 
     internal int Site { get; }
 
@@ -42,7 +42,7 @@ public readonly struct AttentionDropout
     internal unsafe AttentionMask Mask()
     {
         if (!IsActive) return default;
-        uint* words = Stream.Pointer<uint>();
+        uint* words = RandomState.Pointer<uint>();
         return new(new Philox(words[0] | ((ulong)words[1] << 32), words[2], (uint)Site), Probability);
     }
 }

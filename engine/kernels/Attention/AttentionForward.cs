@@ -79,7 +79,7 @@ public readonly struct AttentionForward<TMod>(
                 KeyStride = qkv.KeyStride,
                 Group = heads.Group,
                 Scale = scale,
-                Stream = dropout.Stream,
+                RandomState = dropout.RandomState,
                 Threshold = mask.Threshold,
                 KeptScale = mask.Scale,
                 Site = (uint)dropout.Site,

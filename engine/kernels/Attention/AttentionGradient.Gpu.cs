@@ -60,13 +60,13 @@ internal static class AttentionGradientKernels
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dKeys, ArrayView<T> dValues,
         int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site);
+        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site);
         int head = Grid.IdxY * group, firstKey = Grid.IdxX * AttentionTile.Rows, quads = (headSize + 3) >> 2;
         HeadRows<T> rows = HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride, keyStride);
         if (firstKey >= rows.KeyCount) return;
@@ -119,14 +119,14 @@ internal static class AttentionGradientKernels
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries, int headSize,
         int tokens, int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
         => QueriesBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site));
 
     private static void QueriesBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<T> dQueries,

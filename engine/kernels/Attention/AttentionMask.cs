@@ -4,16 +4,16 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// What dropout keeps of attention's probabilities. The mask is never stored. Two queries and two keys whose positions in their sequence
-/// differ in the lowest bit share a block of the stream, number <c>head · 2⁵⁴ + (key / 2) · 2³² + row</c>, with the row of the even query
-/// in the batch; word <c>2 · (key mod 2) + query mod 2</c> is theirs, and the probability is kept if it is at least <c>p · 2³²</c>. So the
-/// mask is a function of seed, step, site, head, query and key alone, whatever the tiles, the threads and the backend.
+/// differ in the lowest bit share a block of random words, number <c>head · 2⁵⁴ + (key / 2) · 2³² + row</c>, with the row of the even
+/// query in the batch; word <c>2 · (key mod 2) + query mod 2</c> is theirs, and the probability is kept if it is at least <c>p · 2³²</c>.
+/// So the mask is a function of seed, step, site, head, query and key alone, whatever the tiles, the threads and the backend.
 /// </summary>
 internal readonly struct AttentionMask
 {
     /// <summary>The most heads, and tokens of a sequence, that have blocks of their own.</summary>
     public const int MostHeads = 1 << 10, MostTokens = 1 << 23;
 
-    /// <param name="random">The stream.</param>
+    /// <param name="random">Draws the random words.</param>
     /// <param name="probability">p.</param>
     public AttentionMask(in Philox random, float probability) =>
         (Random, Threshold, Scale) = (random, (uint)(probability * 4294967296.0), 1 / (1 - probability));

@@ -32,7 +32,7 @@ internal static class AttentionTableGradientKernels
         ArrayView<T> queries, ArrayView<T> keys, ArrayView<T> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<float> sums, int table,
         int entries, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TMod : unmanaged, IScoreModification<TMod>
@@ -40,7 +40,7 @@ internal static class AttentionTableGradientKernels
         => SumsBlock<TE, T, TMod, TDropout>(
             HeadRows<T>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
             mods, logSumExp, delta, dy, sums, table, entries, tokens, scale,
-            GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
+            GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site));
 
     private static void SumsBlock<TE, T, TMod, TDropout>(
         HeadRows<T> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<T> dy, ArrayView<float> sums,

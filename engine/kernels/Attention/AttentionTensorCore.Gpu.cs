@@ -36,13 +36,13 @@ internal static class AttentionTensorCoreKernels
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int headSize, int tokens,
         int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
         => ForwardBlock<THead, TMod, TDropout>(
             HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
+            mods, sinks, logSumExp, y, tokens, scale, GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site));
 
     private static void ForwardBlock<THead, TMod, TDropout>(
         HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> sinks, ArrayView<float> logSumExp, ArrayView<ushort> y, int tokens,

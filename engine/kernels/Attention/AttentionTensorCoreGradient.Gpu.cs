@@ -39,12 +39,12 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dKeys,
         ArrayView<ushort> dValues, int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
     {
-        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site);
+        GpuAttentionDropout dropout = GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site);
         int head = Grid.IdxY * group, firstKey = Grid.IdxX * HeadTile.Rows;
         HeadRows<ushort> rows = HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, head, group, headSize, queryStride,
         keyStride);
@@ -123,13 +123,13 @@ internal static class AttentionTensorCoreGradientKernels
         ArrayView<ushort> queries, ArrayView<ushort> keys, ArrayView<ushort> values, ArrayView<int> cuSeqlens, ArrayView<int> keyCuSeqlens,
         ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy, ArrayView<ushort> dQueries,
         int headSize, int tokens, int queryStride, int keyStride, int group, float scale,
-        ArrayView<uint> stream, uint threshold, float keptScale, uint site)
+        ArrayView<uint> randomState, uint threshold, float keptScale, uint site)
         where THead : struct, IHeadSize
         where TMod : unmanaged, IScoreModification<TMod>
         where TDropout : struct, IChoice
         => QueriesBlock<THead, TMod, TDropout>(
             HeadRows<ushort>.Of(queries, keys, values, cuSeqlens, keyCuSeqlens, Grid.IdxY, group, headSize, queryStride, keyStride),
-            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(stream, threshold, keptScale, site));
+            mods, logSumExp, delta, dy, dQueries, tokens, scale, GpuAttentionDropout.Of<TDropout>(randomState, threshold, keptScale, site));
 
     private static void QueriesBlock<THead, TMod, TDropout>(
         HeadRows<ushort> rows, ArrayView<TMod> mods, ArrayView<float> logSumExp, ArrayView<float> delta, ArrayView<ushort> dy,

@@ -17,16 +17,16 @@ internal struct GpuAttentionDropout
 
     /// <summary>The mask of a launch; without dropout none, and nothing is read.</summary>
     /// <typeparam name="TDropout">Whether something is dropped.</typeparam>
-    /// <param name="stream">Seed, lower and upper word, and step: from memory, so that a captured launch draws anew.</param>
+    /// <param name="randomState">Seed, lower and upper word, and step: from memory, so that a captured launch draws anew.</param>
     /// <param name="threshold">What a word must reach.</param>
     /// <param name="scale">What is kept is multiplied by this.</param>
     /// <param name="site">Who draws.</param>
-    public static GpuAttentionDropout Of<TDropout>(ArrayView<uint> stream, uint threshold, float scale, uint site)
+    public static GpuAttentionDropout Of<TDropout>(ArrayView<uint> randomState, uint threshold, float scale, uint site)
         where TDropout : struct, IChoice
     {
         GpuAttentionDropout dropout = default;
         if (!TDropout.Value) return dropout;
-        (dropout.SeedLow, dropout.SeedHigh, dropout.Step) = (stream[0], stream[1], stream[2]);
+        (dropout.SeedLow, dropout.SeedHigh, dropout.Step) = (randomState[0], randomState[1], randomState[2]);
         (dropout.Threshold, dropout.Scale, dropout.Site) = (threshold, scale, site);
         return dropout;
     }

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Dropout, <c>y[i] = keep[i] ? x[i] / (1 − p) : 0</c>, plus a residual where there is one. Element i is kept if word i of the stream is
+/// Dropout, <c>y[i] = keep[i] ? x[i] / (1 − p) : 0</c>, plus a residual where there is one. Element i is kept if random word i is
 /// at least <c>p · 2³²</c>; so the backward pass draws the same mask again instead of storing it, and the mask is the same on every
 /// backend and for every number of threads. x, residual, y: [count]; y may be either; residual may be null.
 /// </summary>

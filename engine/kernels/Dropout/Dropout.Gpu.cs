@@ -5,9 +5,10 @@ using Warp = Engine.Kernels.Gpu.Warp;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Dropout on the GPU, <c>y[i] = keep[i] ? x[i] · scale : 0</c> plus the residual. Element i is kept if word i of the stream of (seed,
+/// Dropout on the GPU, <c>y[i] = keep[i] ? x[i] · scale : 0</c> plus the residual. Element i is kept if random word i of (seed,
 /// step, site) is at least the threshold: the mask is never stored, the backward pass draws it again. Seed and step are read from memory
-/// (stream: seed, lower and upper word, and step), so that a recorded launch draws anew. Grid: elements / 2048. y may be x or the residual.
+/// (randomState: seed, lower and upper word, and step), so that a recorded launch draws anew. Grid: elements / 2048. y may be x or
+/// the residual.
 /// </summary>
 internal static class DropoutKernels
 {
@@ -18,14 +19,15 @@ internal static class DropoutKernels
     }
 
     public static void Forward<TE, T, TResidual>(
-        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> y, ArrayView<uint> stream, long count, uint threshold, float scale, uint site)
+        ArrayView<T> x, ArrayView<T> residual, ArrayView<T> y, ArrayView<uint> randomState, long count, uint threshold, float scale,
+        uint site)
         where TE : struct, IElement<T>
         where T : unmanaged
         where TResidual : struct, IChoice
     {
         Flat share = Flat.Share(count);
         if (share.Length <= 0) return;
-        uint seedLow = stream[0], seedHigh = stream[1], step = stream[2];
+        uint seedLow = randomState[0], seedHigh = randomState[1], step = randomState[2];
         Float8 v = TE.Load(share.Of(x), 0, Warp.Lane, share.Whole, 0);
         UInt4 low = GpuPhilox.Block((share.Start + TE.Low(0, Warp.Lane)) >> 2, seedLow, seedHigh, step, site);
         UInt4 high = GpuPhilox.Block((share.Start + TE.High(0, Warp.Lane)) >> 2, seedLow, seedHigh, step, site);

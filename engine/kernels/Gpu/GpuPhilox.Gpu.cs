@@ -3,7 +3,7 @@ namespace Engine.Kernels.Gpu;
 /// <summary>The counter-based generator of <see cref="Philox"/>, bit for bit.</summary>
 internal static class GpuPhilox
 {
-    /// <summary>Block <paramref name="index"/> of the stream of a seed at a step and a site.</summary>
+    /// <summary>Block <paramref name="index"/> of the random words of a seed at a step and a site.</summary>
     public static UInt4 Block(long index, uint seedLow, uint seedHigh, uint step, uint site)
     {
         UInt4 counter = new((uint)index, (uint)(index >> 32), site, step);

@@ -3,7 +3,7 @@ using ILGPU.IR.Intrinsics;
 namespace Engine.Kernels.Gpu;
 
 /// <summary>
-/// Instructions of PTX that C# has no expression for (NVIDIA, «PTX ISA»). Addresses are passed as <c>ref</c>; those of shared memory
+/// Instructions of PTX that C# has no expression for (NVIDIA, "PTX ISA"). Addresses are passed as <c>ref</c>; those of shared memory
 /// as the 32-bit number that <see cref="SharedAddress"/> gives. Pairs of bf16 or fp16 travel as <see cref="uint"/>, the element of
 /// lower index in the lower half.
 /// </summary>

@@ -4,7 +4,7 @@ namespace Engine.Kernels.Gpu;
 
 /// <summary>
 /// The 16 × 32 sums of a warp: C with the number of the eight columns. Of each eight, lane l holds rows l / 4 (X, Y) and l / 4 + 8 (Z, W)
-/// at columns 2 · (l % 4) and the next; «low» is said of the former row, «high» of the latter.
+/// at columns 2 · (l % 4) and the next; "low" is said of the former row, "high" of the latter.
 /// </summary>
 internal struct WarpSums
 {

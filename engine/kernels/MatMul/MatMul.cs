@@ -23,7 +23,7 @@ public enum Activation
 /// The right factor is packed into panels that a tile of registers reads front to back, <c>[n / width][K][width]</c>, zero-padded at the
 /// edge; the rows of the left one are read where they are. Orientation is a matter of packing alone, so the same loop serves <c>x·wᵀ</c>,
 /// <c>x·w</c> and, with the left factor transposed, before or block by block, <c>xᵀ·w</c>. The blocking is that of Goto and van de Geijn,
-/// «Anatomy of high-performance matrix multiplication» (2008): a strip of the left factor stays in L1, a group of right panels in L2; for
+/// "Anatomy of high-performance matrix multiplication" (2008): a strip of the left factor stays in L1, a group of right panels in L2; for
 /// <c>xᵀ·w</c> with the larger factor on the left, a group of its strips.
 /// </summary>
 internal static partial class MatMul

@@ -4,7 +4,7 @@ using Engine.Kernels.Gpu;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Which form of a product is the fastest, by GPU architecture and shape, as it was measured (<c>bench/gpu</c>, «tune»). A line an entry:
+/// Which form of a product is the fastest, by GPU architecture and shape, as it was measured (<c>bench/gpu</c>, "tune"). A line an entry:
 /// compute capability, <c>forward</c>, <c>input-gradient</c> or <c>weight-gradient</c>, rows, columns and depth, the form; <c>#</c> begins
 /// a comment. A form that failed its check on a GPU is not in the table, and what is not in it is not used: an architecture without
 /// entries has <see cref="ProductForm.Mma"/>.
@@ -37,8 +37,8 @@ internal sealed class ProductTable
                 || !Size(rows, out int r) || !Size(columns, out int c) || !Size(depth, out int d)
                 || ProductForm.All.FirstOrDefault(f => f.Name == form) is not { } found)
                 throw new InvalidDataException(
-                    $"{name}, line {number}: «{line}» is not «COMPUTE-CAPABILITY {string.Join('|', Kinds)} ROWS COLUMNS DEPTH "
-                    + $"{string.Join('|', ProductForm.All.Select(f => f.Name))}»; run bench/gpu/run.sh tune");
+                    $"{name}, line {number}: '{line}' is not 'COMPUTE-CAPABILITY {string.Join('|', Kinds)} ROWS COLUMNS DEPTH "
+                    + $"{string.Join('|', ProductForm.All.Select(f => f.Name))}'; run bench/gpu/run.sh tune");
             table._entries.Add(new(version, (ProductKind)Array.IndexOf(Kinds, kind), r, c, d, found));
         }
 

@@ -5,15 +5,15 @@ using System.Runtime.Intrinsics.X86;
 namespace Engine.Kernels;
 
 /// <summary>
-/// Philox 4×32-10 (Salmon et al., «Parallel random numbers: as easy as 1, 2, 3», 2011): a counter-based generator. Block i of a
-/// stream depends on key and counter alone, so dropout, masking, initialisation and shuffling are the same on every backend and for
+/// Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a counter-based generator. Block i of the
+/// words depends on key and counter alone, so dropout, masking, initialisation and shuffling are the same on every backend and for
 /// every number of threads, and a resumed run needs no saved state.
 /// </summary>
 public readonly struct Philox
 {
     private readonly uint _key0, _key1, _counter2, _counter3;
 
-    /// <summary>The stream of a seed at a step (of training, say) and a site (the operation that draws).</summary>
+    /// <summary>The random words of a seed at a step (of training, say) and a site (the operation that draws).</summary>
     /// <param name="seed">The run's seed.</param>
     /// <param name="step">The upper counter word: the step.</param>
     /// <param name="site">The third counter word: who draws.</param>
@@ -48,7 +48,7 @@ public readonly struct Philox
         return (c0, c1, c2, c3);
     }
 
-    /// <summary>A word of the stream: number <paramref name="index"/> mod 4 of block index / 4.</summary>
+    /// <summary>Random word number <paramref name="index"/> mod 4 of block index / 4.</summary>
     public uint Word(ulong index)
     {
         (uint x, uint y, uint z, uint w) = Block(index / 4);

@@ -67,10 +67,10 @@ public sealed class GpuKernel<TArguments>
     internal (CompiledKernel Kernel, byte[] Text) Compile(GpuKernelCompiler? compiler)
     {
         if (_compile is null)
-            throw new NotSupportedException($"no GPU kernel «{Entry}» was compiled; docs/gpu-kernels.md says how one is added");
+            throw new NotSupportedException($"no GPU kernel '{Entry}' was compiled; docs/gpu-kernels.md says how one is added");
         if (compiler is null)
             throw new NotSupportedException(
-                $"{_description} is not among the kernels that were compiled ahead for GPUs («{Entry}»): give the backend a compiler, " +
+                $"{_description} is not among the kernels that were compiled ahead for GPUs ('{Entry}'): give the backend a compiler, " +
                 "CudaDevices.Open(compiler: new IlgpuKernelCompiler()) of Engine.KernelCompiler, or use the CPU");
         return _compile(compiler, Entry);
     }

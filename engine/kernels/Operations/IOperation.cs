@@ -7,7 +7,7 @@ namespace Engine.Kernels;
 /// </summary>
 public interface IOperation
 {
-    /// <summary>What it is called in profiles and messages: «layer norm».</summary>
+    /// <summary>What it is called in profiles and messages: "layer norm".</summary>
     static abstract string Name { get; }
 
     /// <summary>What one run costs; asked only while somebody measures.</summary>

@@ -3,7 +3,7 @@ namespace Engine.Kernels;
 
 /// <summary>
 /// A contiguous, row-major view of a <see cref="Storage"/>. It owns nothing: the storage, or the arena it came from, does.
-/// The default value is «no tensor», for operands that may be absent.
+/// The default value is "no tensor", for operands that may be absent.
 /// </summary>
 public readonly struct Tensor
 {
@@ -26,7 +26,7 @@ public readonly struct Tensor
     /// <summary>Whether both view the same memory.</summary>
     internal bool IsSameAs(Tensor other) => ReferenceEquals(_storage, other._storage) && _offset == other._offset;
 
-    /// <summary>Whether this is «no tensor».</summary>
+    /// <summary>Whether this is "no tensor".</summary>
     public bool IsAbsent => _storage is null;
 
     /// <summary>The number of elements.</summary>
@@ -35,14 +35,14 @@ public readonly struct Tensor
     /// <summary>The size in bytes.</summary>
     public long Bytes => Count * DType.Size();
 
-    /// <summary>The backend whose memory it views; null for «no tensor».</summary>
+    /// <summary>The backend whose memory it views; null for "no tensor".</summary>
     internal IStorageOwner? Owner => _storage?.Owner;
 
-    /// <summary>The address of the first element in the backend's address space; null for «no tensor».</summary>
+    /// <summary>The address of the first element in the backend's address space; null for "no tensor".</summary>
     internal unsafe void* Address => _storage is null ? null : (byte*)_storage.Address + _offset;
 
     /// <summary>
-    /// The address of the first element in the address space of its backend, null for «no tensor»: for the CPU forms of operations, which
+    /// The address of the first element in the address space of its backend, null for "no tensor": for the CPU forms of operations, which
     /// alone may read it, and only while they run.
     /// </summary>
     /// <exception cref="InvalidOperationException">The elements have another size.</exception>
