@@ -30,4 +30,30 @@ public static class Initialization
                 break;
         }
     };
+
+    /// <summary>
+    /// PyTorch's defaults: embeddings from N(0, 1); weights, and biases that are declared right behind theirs, uniform in ±1 / √inputs;
+    /// factors of normalisations 1, addends 0. Drawn from the counter-based generator: the same for a seed on every machine.
+    /// </summary>
+    /// <param name="seed">Decides the values.</param>
+    /// <param name="set">The set of the parameters.</param>
+    public static ParameterSource FanIn(ulong seed, ParameterSet set) => (parameter, index, destination) =>
+    {
+        switch (parameter.Kind)
+        {
+            case ParameterKind.NormWeight:
+                destination.Fill(1);
+                break;
+            case ParameterKind.NormBias or ParameterKind.LowRankUp:
+                destination.Clear();
+                break;
+            case ParameterKind.Embedding:
+                new Philox(seed, (uint)index, Site).FillNormal(destination, 1);
+                break;
+            default:
+                Shape weight = parameter.Kind == ParameterKind.Bias ? set.Parameters[index - 1].Shape : parameter.Shape;
+                new Philox(seed, (uint)index, Site).FillUniform(destination, 1 / MathF.Sqrt(weight.Count / weight[0]));
+                break;
+        }
+    };
 }

@@ -28,6 +28,9 @@ public enum ParameterKind
 
     /// <summary>The second factor [out, rank] of a low-rank addition to a linear layer, initially 0.</summary>
     LowRankUp,
+
+    /// <summary>The weight [out, in, width] of a convolution. Initialised from a normal distribution.</summary>
+    Convolution,
 }
 
 /// <summary>A named array of a model. Its values live in the arena of its <see cref="ParameterSet"/>.</summary>

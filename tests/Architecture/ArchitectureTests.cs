@@ -138,7 +138,7 @@ public partial class ArchitectureTests
 
     /// <summary>
     /// A namespace is the root namespace of its project with its folders behind it. The exceptions are folders of parts that a program
-    /// names together: the operations, whose folders have the names of types, and the two tokenizers.
+    /// names together: the operations, whose folders have the names of types, and the tokenizers.
     /// </summary>
     private static readonly Dictionary<string, string> SharedNamespaces = new()
     {
@@ -147,6 +147,7 @@ public partial class ArchitectureTests
         ["engine/autograd/Ops"] = "Engine.Autograd",
         ["tokenizer/Bpe"] = "Dnabert2.Tokenizers",
         ["tokenizer/Kmer"] = "Dnabert2.Tokenizers",
+        ["tokenizer/Letters"] = "Dnabert2.Tokenizers",
     };
 
     [Fact]

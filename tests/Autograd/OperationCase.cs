@@ -35,7 +35,9 @@ internal sealed record OperationCase(string Method, string Setting, params (int 
     /// <summary>The operand in whose memory the backward pass may put its gradient; -1: none.</summary>
     public int GradientInPlace { get; init; } = -1;
 
-    /// <summary>Whether training draws random numbers, so that its result is another one.</summary>
+    /// <summary>
+    /// Whether its result in training is another one: it draws random numbers, or normalises with the statistics of the batch.
+    /// </summary>
     public bool Draws { get; init; }
 
     /// <summary>Whether the backward pass begins with it; its gradient is <see cref="OperationInputs.LossScale"/> then.</summary>

@@ -27,6 +27,7 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         foreach (int headSize in type == DType.F32 ? (int[])[32, 5] : [32, 64, 128])
             foreach (float dropout in (float[])[0, 0.5f]) Attention(headSize, dropout);
         Flat();
+        Convolutions();
         Losses();
         Optimizer();
     }
@@ -96,11 +97,34 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         Launch(new GeluBackward(x, y, y));
         Launch(new TanhForward(x, y));
         Launch(new TanhBackward(x, y, accumulate: false, y));
+        Launch(new ReluForward(x, y));
+        Launch(new ReluBackward(x, y, accumulate: false, y));
+        Launch(new SigmoidForward(x, y));
+        Launch(new SigmoidBackward(x, y, accumulate: false, y));
+        Launch(new GeluTanhForward(x, y));
+        Launch(new GeluTanhBackward(x, y, accumulate: false, y));
         Launch(new Add(x, y, y));
         Launch(new Scale(x, 2, y));
         Launch(new Cast(x, Floats(Rows)));
         Launch(new Cast(Floats(Rows), y));
         foreach (Tensor residual in (Tensor[])[default, x]) Launch(new DropoutForward(x, Integers(3), site: 1, 0.5f, residual, y));
+    }
+
+    private void Convolutions()
+    {
+        const int Length = 9, Width = 2, Channels = 5;
+        Tensor x = Floats(2 * Length, Channels), windows = Floats(2 * (Length - Width + 1), Channels * Width),
+            pooled = Floats(2 * (Length / Width), Channels), row = Floats(Channels), statistics = Floats(3, Channels);
+        var norm = new Norm(row, row, 1e-5f);
+        Launch(new Unfold(x, Length, Width, windows));
+        Launch(new Fold(windows, Length, Width, accumulate: false, x));
+        Launch(new MaxPoolForward(x, Length, Width, pooled));
+        Launch(new MaxPoolBackward(x, pooled, Length, Width, accumulate: false, x));
+        Launch(new BatchNormForward(x, norm, statistics, x));
+        Launch(new BatchNormInference(x, norm, row, row, x));
+        Launch(new BatchNormBackward(x, x, row, statistics, 1e-5f, row, row, accumulate: false, x));
+        Launch(new RunningStatistics(statistics, 0.1f, row, row));
+        Launch(new TransposeMatrices(x, Length, Channels, accumulate: false, Floats(2, Length * Channels)));
     }
 
     private void Losses()

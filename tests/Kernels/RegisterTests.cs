@@ -37,6 +37,13 @@ public unsafe class RegisterTests
             Near(Math.Tanh(x), TanhFunction.Apply<Float64>(x, x), 0);
             Near(3 * (1 - (Math.Tanh(x) * Math.Tanh(x))), TanhGradient.Apply<Float64>(Math.Tanh(x), 3), 1e-15);
             Near(x + 3, AddFunction.Apply<Float64>(x, 3), 0);
+            Near(Math.Max(x, 0), ReluFunction.Apply<Float64>(x, x), 0);
+            Near(x > 0 ? 3 : 0, ReluGradient.Apply<Float64>(Math.Max(x, 0), 3), 0);
+            double sigmoid = 1 / (1 + Math.Exp(-x));
+            Near(sigmoid, SigmoidFunction.Apply<Float64>(x, x), 1e-15);
+            Near(3 * sigmoid * (1 - sigmoid), SigmoidGradient.Apply<Float64>(sigmoid, 3), 1e-15);
+            Near(GeluTanh(x), GeluTanhFunction.Apply<Float64>(x, x), 1e-6);
+            Near((GeluTanh(x + Tiny) - GeluTanh(x - Tiny)) / (2 * Tiny) * 3, GeluTanhGradient.Apply<Float64>(x, 3), 1e-6);
             foreach (double t in (double[])[0, 0.25, 1])
             {
                 double p = 1 / (1 + Math.Exp(-x));
@@ -50,6 +57,8 @@ public unsafe class RegisterTests
 
         static void Near(double expected, Float64 actual, double tolerance) =>
             Assert.True(Math.Abs(expected - actual.Value) <= tolerance, $"{actual.Value:R}, expected {expected:R}");
+
+        static double GeluTanh(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
     }
 
     private static void Logarithm<T>()

@@ -4,6 +4,7 @@ using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Tests.Autograd;
+using Tests.Cnn;
 
 namespace Tests.Model;
 
@@ -25,7 +26,7 @@ internal static class ModelOperationCases
 
     private static readonly int[] Ids = [1, 5, 6, 2, 1, 9, 2], Lengths = [4, 3];
 
-    public static IReadOnlyList<OperationCase> All { get; } = [.. Parts(), .. Losses()];
+    public static IReadOnlyList<OperationCase> All { get; } = [.. Parts(), .. Losses(), .. CnnOperationCases.All];
 
     private static IEnumerable<OperationCase> Parts()
     {

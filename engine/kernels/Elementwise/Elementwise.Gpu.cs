@@ -11,6 +11,9 @@ internal static class ElementwiseKernels
     {
         list.AddFamily("gelu", Flat.Threads, f32: Map<F32, float, GeluFunction>, bf16: Map<BF16, ushort, GeluFunction>);
         list.AddFamily("tanh", Flat.Threads, f32: Map<F32, float, TanhFunction>, bf16: Map<BF16, ushort, TanhFunction>);
+        list.AddFamily("relu", Flat.Threads, f32: Map<F32, float, ReluFunction>, bf16: Map<BF16, ushort, ReluFunction>);
+        list.AddFamily("sigmoid", Flat.Threads, f32: Map<F32, float, SigmoidFunction>, bf16: Map<BF16, ushort, SigmoidFunction>);
+        list.AddFamily("gelu_tanh", Flat.Threads, f32: Map<F32, float, GeluTanhFunction>, bf16: Map<BF16, ushort, GeluTanhFunction>);
         list.AddFamily("add", Flat.Threads, f32: Add<F32, float>, bf16: Add<BF16, ushort>);
         list.AddFamily("scale", Flat.Threads, f32: Scale<F32, float>, bf16: Scale<BF16, ushort>);
         list.AddFamily("geglu", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);

@@ -33,6 +33,10 @@ internal static class ElementwiseGradientKernels
     {
         list.AddFamily("gelu_gradient", Flat.Threads, f32: Map<F32, float, GpuGeluGradient>, bf16: Map<BF16, ushort, GpuGeluGradient>);
         list.AddFamily("tanh_gradient", Flat.Threads, f32: Map<F32, float, GpuTanhGradient>, bf16: Map<BF16, ushort, GpuTanhGradient>);
+        list.AddFamily("relu_gradient", Flat.Threads, f32: Map<F32, float, ReluGradient>, bf16: Map<BF16, ushort, ReluGradient>);
+        list.AddFamily("sigmoid_gradient", Flat.Threads, f32: Map<F32, float, SigmoidGradient>, bf16: Map<BF16, ushort, SigmoidGradient>);
+        list.AddFamily(
+            "gelu_tanh_gradient", Flat.Threads, f32: Map<F32, float, GeluTanhGradient>, bf16: Map<BF16, ushort, GeluTanhGradient>);
         list.AddFamily("geglu_gradient", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);
     }
 

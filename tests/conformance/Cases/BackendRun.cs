@@ -108,7 +108,12 @@ internal static class BackendRuns
         foreach (BackendRun run in Rows(300, 24)) yield return run;
         foreach ((int rows, int outputs, int inputs) in ((int, int, int)[])[(1, 1, 1), (7, 34, 20), (129, 130, 36), (40, 8, 24)])
             foreach (BackendRun run in Products(rows, outputs, inputs)) yield return run;
-        foreach (int count in (int[])[1, 8, 255, 2056]) yield return Flat(count);
+        foreach (int count in (int[])[1, 8, 255, 2056])
+        {
+            yield return Flat(count);
+            yield return Activations(count);
+        }
+
         foreach (int[] lengths in Batches)
         {
             yield return Attention(lengths, 2, 64, default(Alibi));
@@ -211,6 +216,19 @@ internal static class BackendRuns
         i.Backend.Run(new AdamWUpdate(numbers, updated, OptimizerOperands.Words(i.Arena, updated), w, dy, m, v, sums, default, report));
         return [i.ReadDoubles(sums), i.ReadDoubles(report), i.Read(dy), i.Read(gelu), i.Read(dgelu), i.Read(tanh), i.Read(dtanh),
             i.Read(sum), i.Read(dropped), i.Read(added), i.Read(zero), i.Read(w), i.Read(m), i.Read(v)];
+    });
+
+    private static BackendRun Activations(int count) => new($"activations {count}", i =>
+    {
+        Tensor x = i.Normal(count), dy = i.Normal(count), relu = i.Empty(count), drelu = i.Normal(count), sigmoid = i.Empty(count),
+            dsigmoid = i.Normal(count), gelu = i.Empty(count), dgelu = i.Normal(count);
+        i.Backend.Run(new ReluForward(x, relu));
+        i.Backend.Run(new ReluBackward(relu, dy, true, drelu));
+        i.Backend.Run(new SigmoidForward(x, sigmoid));
+        i.Backend.Run(new SigmoidBackward(sigmoid, dy, true, dsigmoid));
+        i.Backend.Run(new GeluTanhForward(x, gelu));
+        i.Backend.Run(new GeluTanhBackward(x, dy, true, dgelu));
+        return [i.Read(relu), i.Read(drelu), i.Read(sigmoid), i.Read(dsigmoid), i.Read(gelu), i.Read(dgelu)];
     });
 
     private static BackendRun Sequences(int[] lengths, int width) => new($"sequences {string.Join("+", lengths)}×{width}", i =>
