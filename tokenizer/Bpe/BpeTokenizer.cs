@@ -12,7 +12,7 @@ namespace Dnabert2.Tokenizers;
 /// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for. Truncation and padding
 /// are no part of the tokenization but of calls of other programs, and are neither applied nor written again.
 /// </remarks>
-public sealed partial class BpeTokenizer
+public sealed partial class BpeTokenizer : ISequenceTokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly BpeModel _model;

@@ -95,7 +95,7 @@ internal sealed class EmbedVerb
         using var files = new InputFiles(
             inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal,
             givesNames: true);
-        using Dnabert2Model model = source.Load(backend, ModelParts.Encoder);
+        using Dnabert2Model model = source.Load<Dnabert2Model>(backend, ModelParts.Encoder);
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(
             model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);

@@ -88,7 +88,7 @@ internal sealed class InfoVerb
         }
 
         DescribeWeights(found.Weights);
-        using Dnabert2Model model = ModelSource.Open(folder, baseFolder).Load(backend);
+        using Dnabert2Model model = ModelSource.Open(folder, baseFolder).Load<Dnabert2Model>(backend);
         Print("parameters", Describe(model));
         Print("training", DescribeTraining(model));
         Print("missing", "nothing; all weights are there and finite");
