@@ -53,6 +53,9 @@ public sealed class Dnabert2Model : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
+    internal override SpecialTokenFrame Frame =>
+        new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") });
+
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
     /// <summary>
@@ -151,6 +154,9 @@ public sealed class Dnabert2Model : SequenceModel
         Variable pooled = Pooler.Forward(tape, x, batch.CuSeqlens);                 // [sequences, hidden]
         return Classifier.Forward(tape, pooled);                                    // [sequences, labels]
     }
+
+    private static int Special(int? id, string token) =>
+        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
 
     internal static string Existing(string folder, string name)
     {

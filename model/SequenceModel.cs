@@ -40,6 +40,10 @@ public abstract class SequenceModel : IDisposable
     /// <summary>The most tokens of a sequence, special ones included; null where there is no limit.</summary>
     public abstract int? MaxTokens { get; }
 
+    /// <summary>The special tokens around a sequence.</summary>
+    /// <exception cref="InvalidDataException">The tokenizer has none that the model wants.</exception>
+    internal abstract SpecialTokenFrame Frame { get; }
+
     /// <summary>Its linear layers that may have low-rank additions, in the order of their declaration.</summary>
     internal abstract IEnumerable<Linear> Linears { get; }
 

@@ -57,6 +57,8 @@ public sealed class DnabertModel : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
+    internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
+
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
     /// <summary>

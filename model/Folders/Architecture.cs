@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Dnabert2.Data;
 using Dnabert2.Dnabert;
@@ -32,6 +33,14 @@ internal abstract class Architecture
     public abstract SequenceModel Make(
         ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare);
 
+    /// <summary>The hyper-parameters, for people.</summary>
+    /// <exception cref="InvalidDataException">The config is damaged.</exception>
+    public abstract string DescribeConfig(string path);
+
+    /// <summary>The tokenizer, for people.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public abstract string DescribeTokenizer(string path);
+
     /// <summary>Recognises the architecture of a config.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture, which the message names.</exception>
@@ -64,11 +73,35 @@ internal abstract class Architecture
         return map.Keys.Any(key => map.KindOf(key) == JsonValueKind.String && map.Text(key).Contains(file, StringComparison.Ordinal));
     }
 
+    private static string Describe(TransformerConfig c) =>
+        $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} layers, {c.NumAttentionHeads} heads of "
+        + $"{c.HiddenSize / c.NumAttentionHeads}, feed-forward {c.IntermediateSize}, positions {c.MaxPositionEmbeddings}";
+
+    private static string Special(ISequenceTokenizer t, string unknown, string cls, string sep, string pad, string mask) =>
+        string.Join(' ', new[] { (unknown, t.UnknownId), (cls, t.ClsId), (sep, t.SepId), (pad, t.PadId), (mask, t.MaskId) }
+            .Select(s => $"{s.Item1} {s.Item2?.ToString(CultureInfo.InvariantCulture) ?? "none"}"));
+
     private sealed class OfDnabert2 : Architecture
     {
         public override string Name => "DNABERT-2";
 
         public override string TokenizerFile => ModelSource.TokenizerFile;
+
+        public override string DescribeConfig(string path)
+        {
+            var c = Dnabert2Config.Load(path);
+            return $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} {(c.NumHiddenLayers == 1 ? "layer" : "layers")}, "
+                + $"{c.NumAttentionHeads} {(c.NumAttentionHeads == 1 ? "head" : "heads")} of {c.HiddenSize / c.NumAttentionHeads}, "
+                + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
+        }
+
+        public override string DescribeTokenizer(string path)
+        {
+            BpeTokenizer t = BpeTokenizer.Load(path);
+            int[] lengths = [.. Enumerable.Range(0, t.VocabularySize).Where(id => !t.IsSpecial(id)).Select(id => t.Token(id).Length)];
+            return $"{t.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
+                + $"{lengths.DefaultIfEmpty().Max()} at most, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
+        }
 
         public override SequenceModel Make(
             ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
@@ -85,6 +118,18 @@ internal abstract class Architecture
 
         public override string TokenizerFile => ModelSource.VocabularyFile;
 
+        public override string DescribeConfig(string path)
+        {
+            DnabertConfig c = DnabertConfig.Load(path);
+            return $"{Name}, {Describe(c)}, token types {c.TypeVocabSize}";
+        }
+
+        public override string DescribeTokenizer(string path)
+        {
+            DnabertTokenizer t = DnabertTokenizer.Load(path);
+            return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
+        }
+
         public override SequenceModel Make(
             ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
         {
@@ -100,6 +145,19 @@ internal abstract class Architecture
         public override string Name => "the Nucleotide Transformer";
 
         public override string TokenizerFile => ModelSource.VocabularyFile;
+
+        public override string DescribeConfig(string path)
+        {
+            NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(path);
+            return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
+        }
+
+        public override string DescribeTokenizer(string path)
+        {
+            NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(path);
+            return $"{t.VocabularySize} ids, {t.K}-mers one after the other and single bases, "
+                + Special(t, "<unk>", "<cls>", "<eos>", "<pad>", "<mask>");
+        }
 
         public override string ClassifierWeight => "classifier.out_proj.weight";
 

@@ -51,6 +51,8 @@ public sealed class NucleotideTransformerModel : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public NucleotideTransformerClassifier? Classifier { get; }
 
+    internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
+
     internal override IEnumerable<Linear> Linears => Classifier is null ? Encoder.Linears : [.. Encoder.Linears, Classifier.Dense];
 
     /// <summary>

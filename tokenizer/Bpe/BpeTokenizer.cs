@@ -125,6 +125,9 @@ public sealed partial class BpeTokenizer : ISequenceTokenizer
         throw new ArgumentOutOfRangeException(nameof(id), id, $"ids run from 0 to {VocabularySize - 1}");
     }
 
+    /// <inheritdoc/>
+    public int LengthOf(int id) => id == UnknownId ? 1 : Token(id).Length;
+
     /// <summary>Whether the token with this id is marked special, such as [CLS]; decoding may leave it out.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
 

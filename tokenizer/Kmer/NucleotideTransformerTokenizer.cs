@@ -92,6 +92,12 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     public string Token(int id) => _vocabulary.Token(id);
 
     /// <inheritdoc/>
+    public int LengthOf(int id) => id == Unknown ? 1 : Token(id).Length;
+
+    /// <inheritdoc/>
+    public int? BasesThatDecide(int tokens) => (tokens + 1L) * K is <= int.MaxValue and long bases ? (int)bases : null;
+
+    /// <inheritdoc/>
     public void Save(Stream stream) => _vocabulary.Save(stream);
 
     /// <summary>The token that a text begins with, −1 for white space, and its length; an unknown character has the length 1.</summary>

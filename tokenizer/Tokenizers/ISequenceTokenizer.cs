@@ -38,6 +38,15 @@ public interface ISequenceTokenizer
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     string Token(int id);
 
+    /// <summary>The number of characters that a token stands for; of an unknown one, so many as it stands for at least.</summary>
+    int LengthOf(int id);
+
+    /// <summary>
+    /// How many bases from the start of a sequence decide what its first tokens are; null where the vocabulary sets no such limit.
+    /// </summary>
+    /// <param name="tokens">How many tokens.</param>
+    int? BasesThatDecide(int tokens);
+
     /// <summary>Writes the content of the file that the tokenizer is read from: the same tokenizer always gives the same bytes.</summary>
     /// <exception cref="IOException">The stream cannot be written to.</exception>
     void Save(Stream stream);
