@@ -98,7 +98,7 @@ internal sealed class Checkpoint : IDisposable
 
         foreach (ModelWeight weight in _weights.All)
         {
-            if (known.Contains(weight.Name) || (PartOf(weight.Name) & ~parts) != 0) continue;
+            if (known.Contains(weight.Name) || (PartOf(weight.Name) & ~parts) != 0 || WeightNames.IsUnused(weight.Name)) continue;
             if (weight.Name == WeightNames.HeadBias && SameValues(weight, WeightNames.DecoderBias)) continue;
             faults.Add($"extra: {weight.Entry}");
         }
@@ -124,7 +124,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The part that a parameter belongs to.</summary>
     public static ModelParts PartOf(string name) =>
         name.StartsWith("bert.pooler.", StringComparison.Ordinal) ? ModelParts.Pooler
-        : name.StartsWith("cls.predictions.", StringComparison.Ordinal) ? ModelParts.MlmHead
+        : name.StartsWith("cls.predictions.", StringComparison.Ordinal) || name.StartsWith("lm_head.", StringComparison.Ordinal)
+            ? ModelParts.MlmHead
         : name.StartsWith("classifier.", StringComparison.Ordinal) ? ModelParts.Classifier
         : ModelParts.Encoder;
 }

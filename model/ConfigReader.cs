@@ -25,14 +25,18 @@ internal readonly struct ConfigReader(JsonFields json, SelfAttention? own = null
             AttentionProbsDropoutProb = Number("attention_probs_dropout_prob") ?? 0,
             ClassifierDropout = Number("classifier_dropout"),
             Attention = json.Has("attention") ? Attention(json.Text("attention")) : SelfAttention.Alibi,
-            NumLabels = json.Has("num_labels") ? Integer("num_labels", Dnabert2Config.MostLabels)
-                : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1)
-                : 2,
+            NumLabels = NumLabels(json),
         };
         if (json.Has("hidden_act") && json.Text("hidden_act") is not "gelu" and var act)
             throw json.Fault("hidden_act", $"is \"{act}\", which is not supported; DNABERT-2 has \"gelu\"");
         return json.Checked(config, read => read.Validate());
     }
+
+    /// <summary>The outputs of a classifier: <c>num_labels</c>, or else the number of names in <c>id2label</c>, or else 2.</summary>
+    public static int NumLabels(JsonFields json) =>
+        json.Has("num_labels") ? json.Small("num_labels", 1, Dnabert2Config.MostLabels)
+        : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1)
+        : 2;
 
     private SelfAttention Attention(string name)
     {

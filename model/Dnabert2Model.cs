@@ -9,28 +9,37 @@ namespace Dnabert2;
 /// A DNABERT-2 with its weights: the encoder and whichever heads it has. For inference the linear weights are laid out for the backend.
 /// Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
 /// </summary>
-public sealed class Dnabert2Model : IDisposable
+public sealed class Dnabert2Model : SequenceModel
 {
-    private readonly Backend? _owned;
-
-    private Dnabert2Model(Dnabert2Config config, BpeTokenizer tokenizer, Backend backend, Backend? owned, ModelParts parts)
+    private Dnabert2Model(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts)
+        : base(backend)
     {
-        (Config, Tokenizer, _owned) = (config, tokenizer, owned);
-        Parameters = new ParameterSet(backend);
+        (Config, Tokenizer, Parts) = (config, tokenizer, parts);
         Encoder = new Encoder(Parameters, config);
-        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config);
-        if (parts.HasFlag(ModelParts.MlmHead)) MlmHead = new MlmHead(Parameters, config, Encoder);
-        if (parts.HasFlag(ModelParts.Classifier)) Classifier = new Classifier(Parameters, config);
+        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config.HiddenSize);
+        if (parts.HasFlag(ModelParts.MlmHead)) MlmHead = new MlmHead(Parameters, Encoder.WordEmbeddings, config.LayerNormEps);
+        if (parts.HasFlag(ModelParts.Classifier))
+            Classifier = new Classifier(
+                Parameters, config.HiddenSize, config.NumLabels, config.ClassifierDropout ?? config.HiddenDropoutProb);
     }
 
     /// <summary>The hyper-parameters.</summary>
     public Dnabert2Config Config { get; }
 
-    /// <summary>The tokenizer.</summary>
-    public BpeTokenizer Tokenizer { get; }
+    /// <inheritdoc/>
+    public override BpeTokenizer Tokenizer { get; }
 
-    /// <summary>The parameters, by their names in checkpoints.</summary>
-    public ParameterSet Parameters { get; }
+    /// <inheritdoc/>
+    public override ModelParts Parts { get; }
+
+    /// <inheritdoc/>
+    public override int HiddenSize => Config.HiddenSize;
+
+    /// <inheritdoc/>
+    public override int NumLabels => Config.NumLabels;
+
+    /// <summary>Null: there are no learned positions.</summary>
+    public override int? MaxTokens => null;
 
     /// <summary>The encoder.</summary>
     public Encoder Encoder { get; }
@@ -44,8 +53,10 @@ public sealed class Dnabert2Model : IDisposable
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
-    /// <summary>The backend it runs on.</summary>
-    public Backend Backend => Parameters.Backend;
+    internal override SpecialTokenFrame Frame =>
+        new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") });
+
+    internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
     /// <summary>
     /// What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.
@@ -74,8 +85,8 @@ public sealed class Dnabert2Model : IDisposable
     /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is
     /// listed.
     /// </exception>
-    public static Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
-        ModelSource.Open(folder).Load(backend, parts, trainable);
+    public static new Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
+        ModelSource.Open(folder).Load<Dnabert2Model>(backend, parts, trainable);
 
     /// <summary>The folder of the model that comes with this library.</summary>
     public static string DefaultFolder => Path.Combine(AppContext.BaseDirectory, "builtin");
@@ -125,27 +136,27 @@ public sealed class Dnabert2Model : IDisposable
             throw new InvalidDataException(
                 $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and "
                 + "config.json are not of one model");
-        Backend? owned = backend is null ? CpuBackend.Create() : null;
-        var model = new Dnabert2Model(config, tokenizer, backend ?? owned!, owned, parts);
-        try
-        {
-            prepare?.Invoke(model);
-            fill(model.Parameters);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        return Filled(new Dnabert2Model(config, tokenizer, backend, parts), fill, prepare);
     }
 
-    /// <summary>Returns the memory of the weights.</summary>
-    public void Dispose()
+    /// <inheritdoc/>
+    public override Variable Encode(Tape tape, in Batch batch) => Encoder.Forward(tape, batch);
+
+    /// <inheritdoc/>
+    public override Variable PredictTokens(Tape tape, Variable x) =>
+        (MlmHead ?? throw Lacks("masked-language-model head")).Forward(tape, x);
+
+    /// <inheritdoc/>
+    public override Variable Classify(Tape tape, in Batch batch)
     {
-        Parameters.Dispose();
-        _owned?.Dispose();
+        if (Pooler is null || Classifier is null) throw Lacks("pooler and classifier");
+        Variable x = Encoder.Forward(tape, batch);                                  // [tokens, hidden]
+        Variable pooled = Pooler.Forward(tape, x, batch.CuSeqlens);                 // [sequences, hidden]
+        return Classifier.Forward(tape, pooled);                                    // [sequences, labels]
     }
+
+    private static int Special(int? id, string token) =>
+        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
 
     internal static string Existing(string folder, string name)
     {

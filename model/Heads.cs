@@ -3,17 +3,18 @@ using Engine.Kernels;
 
 namespace Dnabert2;
 
-/// <summary>The masked-language-model head: a transform and a decoder tied to the word embeddings.</summary>
+/// <summary>The masked-language-model head of a BERT: a transform and a decoder tied to the word embeddings.</summary>
 public sealed class MlmHead
 {
     private readonly Linear _dense, _decoder;
     private readonly LayerNorm _norm;
 
-    internal MlmHead(ParameterSet set, Dnabert2Config config, Encoder encoder)
+    internal MlmHead(ParameterSet set, Parameter wordEmbeddings, float epsilon)
     {
-        _dense = Linear.Declare(set, "cls.predictions.transform.dense", config.HiddenSize, config.HiddenSize, Activation.Gelu);
-        _norm = LayerNorm.Declare(set, "cls.predictions.transform.LayerNorm", config.HiddenSize, config.LayerNormEps);
-        _decoder = Linear.Tie(set, "cls.predictions.decoder", encoder.WordEmbeddings);
+        int hidden = wordEmbeddings.Shape[1];
+        _dense = Linear.Declare(set, "cls.predictions.transform.dense", hidden, hidden, Activation.Gelu);
+        _norm = LayerNorm.Declare(set, "cls.predictions.transform.LayerNorm", hidden, epsilon);
+        _decoder = Linear.Tie(set, "cls.predictions.decoder", wordEmbeddings);
     }
 
     /// <summary>[tokens, hidden] → logits [tokens, vocabulary].</summary>
@@ -24,16 +25,15 @@ public sealed class MlmHead
     }
 }
 
-/// <summary>The pooler: <c>tanh(W x[CLS] + b)</c>. The published checkpoint has none; fine-tuning starts from a random one.</summary>
+/// <summary>
+/// The pooler of a BERT: <c>tanh(W x[CLS] + b)</c>. The published checkpoint of DNABERT-2 has none; fine-tuning starts from a random one.
+/// </summary>
 public sealed class Pooler
 {
     private readonly Pool _first = new(Pooling.Cls);
     private readonly Linear _dense;
 
-    internal Pooler(ParameterSet set, Dnabert2Config config)
-    {
-        _dense = Linear.Declare(set, "bert.pooler.dense", config.HiddenSize, config.HiddenSize);
-    }
+    internal Pooler(ParameterSet set, int hidden) => _dense = Linear.Declare(set, "bert.pooler.dense", hidden, hidden);
 
     /// <summary>[tokens, hidden] → [sequences, hidden].</summary>
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
@@ -49,10 +49,10 @@ public sealed class Classifier
     private readonly Dropout _dropout;
     private readonly Linear _linear;
 
-    internal Classifier(ParameterSet set, Dnabert2Config config)
+    internal Classifier(ParameterSet set, int hidden, int labels, float dropout)
     {
-        _dropout = new Dropout(set, config.ClassifierDropout ?? config.HiddenDropoutProb);
-        _linear = Linear.DeclareF32(set, "classifier", config.HiddenSize, config.NumLabels);
+        _dropout = new Dropout(set, dropout);
+        _linear = Linear.DeclareF32(set, "classifier", hidden, labels);
     }
 
     /// <summary>[sequences, hidden] → logits [sequences, labels].</summary>

@@ -13,12 +13,13 @@ internal readonly record struct PassShape(int Tokens, int Sequences, int Longest
 
 /// <summary>
 /// Packed sequences on their way to a backend. Where that records, their shapes are rounded up, so that they repeat: the tokens are filled
-/// up to whole tiles by a sequence of its own, which no other one sees and no loss looks at, and the sequences by empty ones. So nothing
+/// up to whole tiles by sequences of their own, which no other one sees and no loss looks at, and the sequences by empty ones. So nothing
 /// that is read is undefined, gradients of what was added are 0, and no result changes, not even in its last bit. Elsewhere nothing is
 /// added.
 /// </summary>
 /// <param name="backend">Where it goes.</param>
-internal sealed class RoundedBatch(Backend backend)
+/// <param name="mostTokens">The most tokens of a sequence of the model, or null.</param>
+internal sealed class RoundedBatch(Backend backend, int? mostTokens)
 {
     // Rows of a tile of matrix products, and of attention.
     private const int TokenStep = 128, LongestStep = 64, SequenceStep = 16;
@@ -38,7 +39,7 @@ internal sealed class RoundedBatch(Backend backend)
         int added = RoundUp(ids.Length, TokenStep) - ids.Length;
         CollectionsMarshal.SetCount(_ids, ids.Length + added);
         CollectionsMarshal.AsSpan(_ids)[ids.Length..].Clear();
-        if (added > 0) _lengths.Add(added);
+        for (int left = added; left > 0; left -= _lengths[^1]) _lengths.Add(Math.Min(left, mostTokens ?? left));
         int present = _lengths.Count;
         CollectionsMarshal.SetCount(_lengths, RoundUp(present, SequenceStep));
         CollectionsMarshal.AsSpan(_lengths)[present..].Clear();

@@ -24,7 +24,7 @@ public class TokenizerBenchmarks
     private byte[] _sequence = [];
     private string[] _strings = [];
     private BpeTokenizer _bpe = null!;
-    private KmerTokenizer _kmer = null!;
+    private DnabertTokenizer _kmer = null!;
 
     [GlobalSetup]
     public void Setup()
@@ -35,7 +35,7 @@ public class TokenizerBenchmarks
         _sequence = bases[^Megabase..];
         _strings =
             [.. Enumerable.Range(0, Megabase / ShortLength).Select(i => Encoding.ASCII.GetString(_sequence, i * ShortLength, ShortLength))];
-        _kmer = new KmerTokenizer(6, overlapping: true);
+        _kmer = new DnabertTokenizer(6);
         if (Environment.GetEnvironmentVariable("DNABERT2_TOKENIZER") is { } path)
         {
             _bpe = BpeTokenizer.Load(path);

@@ -53,7 +53,7 @@ internal sealed record AttentionThroughput(Dnabert2Config Config, int Sequences,
         bool bf16 = backend.ActivationType == DType.BF16;
         Tensor qkv = o.Elements(bf16, Total, 3 * Hidden), y = o.Elements(bf16, Total, Hidden), dy = o.Elements(bf16, Total, Hidden);
         Tensor dqkv = gradient ? o.Elements(bf16, Total, 3 * Hidden) : default, logSumExp = o.Floats(Heads, Total);
-        var cuSeqlens = new CuSeqlens(o.Integers(Sequences + 1, i => i * Tokens), Total, Tokens, (double)Total * Tokens);
+        var cuSeqlens = new CuSeqlens(o.Integers(Sequences + 1, i => i * Tokens), Total, Tokens, Tokens, (double)Total * Tokens);
         AttentionDropout dropped = dropout ? new(o.Integers(3, i => i), site: 1, 0.1f) : default;
         void Forward() => backend.Run(new AttentionForward<TMod>(qkv, cuSeqlens, Heads, mod, logSumExp, y, dropped));
         void Backward() => backend.Run(new AttentionBackward<TMod>(qkv, cuSeqlens, Heads, mod, logSumExp, y, dy, dqkv, dropped));

@@ -81,7 +81,7 @@ public sealed class Arena(Backend backend) : IScratch, IDisposable
 
         Tensor tensor = Rent(new Shape(borders.Length), DType.I32);
         Backend.Upload<int>(borders, tensor);
-        return new CuSeqlens(tensor, (int)total, (longest + longestStep - 1) / longestStep * longestStep, squaredLengths);
+        return new CuSeqlens(tensor, (int)total, (longest + longestStep - 1) / longestStep * longestStep, longest, squaredLengths);
     }
 
     /// <summary>The present position.</summary>

@@ -12,14 +12,14 @@ internal static class Lora
     /// <param name="model">The model.</param>
     /// <param name="options">Which layers, and how.</param>
     /// <param name="trained">The parts that are trained wholly, besides.</param>
-    /// <exception cref="ArgumentException">A target names no linear layer of the encoder.</exception>
-    public static void Attach(Dnabert2Model model, LoraOptions options, ModelParts trained)
+    /// <exception cref="ArgumentException">A target names no linear layer that may have additions.</exception>
+    public static void Attach(SequenceModel model, LoraOptions options, ModelParts trained)
     {
         options.Validate();
-        Linear[] layers = [.. model.Encoder.Linears];
+        Linear[] layers = [.. model.Linears];
         foreach (string pattern in options.Targets)
             if (!layers.Any(layer => LoraOptions.Matches(pattern, layer.Prefix)))
-                throw new ArgumentException($"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer of the encoder; it has " +
+                throw new ArgumentException($"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer that may have additions; these are " +
                     string.Join(", ", layers.Select(layer => Suffix(layer.Prefix)).Distinct()));
         foreach (Linear layer in layers)
             if (options.Targets.Any(pattern => LoraOptions.Matches(pattern, layer.Prefix)))
@@ -33,6 +33,7 @@ internal static class Lora
     /// <summary>The layer of a factor.</summary>
     public static string LayerOf(Parameter factor) => factor.Name[..factor.Name.LastIndexOf(".lora_", StringComparison.Ordinal)];
 
-    /// <summary>The name of a layer within its encoder layer.</summary>
-    public static string Suffix(string layer) => string.Join('.', layer.Split('.').Skip(4));
+    /// <summary>The name of a layer within its encoder layer, or outside of them its own.</summary>
+    public static string Suffix(string layer) =>
+        layer.Contains(".layer.", StringComparison.Ordinal) ? string.Join('.', layer.Split('.').Skip(4)) : layer;
 }

@@ -144,7 +144,7 @@ internal sealed class LoraAdapter
     /// <param name="parts">The parts in use.</param>
     /// <param name="made">The parts that begin anew, whatever the adapter holds of them.</param>
     /// <exception cref="InvalidDataException">A tensor has no place, or one is missing.</exception>
-    public void Check(Dnabert2Model model, ModelParts parts, ModelParts made = ModelParts.Encoder)
+    public void Check(SequenceModel model, ModelParts parts, ModelParts made = ModelParts.Encoder)
     {
         Dictionary<string, Parameter> known = model.Parameters.Parameters.ToDictionary(p => p.Name, StringComparer.Ordinal);
         foreach ((string layer, Addition addition) in _additions)
@@ -166,12 +166,12 @@ internal sealed class LoraAdapter
                 throw Other($"{name} differs from {original.Name}, with which this model shares it");
         }
 
-        if (model.MlmHead is not null && UntiesDecoder)
+        if (model.Parts.HasFlag(ModelParts.MlmHead) && UntiesDecoder)
             throw Unsupported(
                 "it has word embeddings of its own, but not the decoder of the language-model head, which shares them in the base");
         foreach (Parameter parameter in known.Values)
             if (parameter.TiedTo is null && (Checkpoint.PartOf(parameter.Name) & made) == 0) CheckPresent(parameter);
-        foreach (Linear layer in model.Encoder.Linears)
+        foreach (Linear layer in model.Linears)
             if (Config.Targeted(layer.Prefix) && !_additions.ContainsKey(layer.Prefix))
                 throw Other($"missing: the factors of {layer.Prefix}, which target_modules names");
     }
@@ -229,7 +229,7 @@ internal sealed class LoraAdapter
         }
 
         if (!_additions.TryGetValue(name.Target, out Addition? addition)) _additions.Add(name.Target, addition = new Addition(name.Module));
-        if (!addition.Set(name.Kind, tensor)) throw Other($"{entry.Name} appears twice, under different names");
+        if (!addition.Set(name.Kind, tensor)) throw Other($"{entry.Name} appears twice, under different names and with different values");
     }
 
     private void Check(string layer, Addition addition)
@@ -267,16 +267,20 @@ internal sealed class LoraAdapter
 
         public Tensor? Magnitude { get; private set; }
 
-        /// <summary>Gives it a tensor; false if it has one of that kind.</summary>
+        /// <summary>Gives it a tensor; false if it has another one of that kind.</summary>
         public bool Set(LoraTensorKind kind, Tensor tensor)
         {
+            Tensor? present = kind switch { LoraTensorKind.Down => Down, LoraTensorKind.Up => Up, _ => Magnitude };
+            // Of a layer in a module that is saved wholly, PEFT 0.3 writes them under two names.
+            if (present is not null) return present.Shape == tensor.Shape && present.Values.AsSpan().SequenceEqual(tensor.Values);
             switch (kind)
             {
-                case LoraTensorKind.Down when Down is null: Down = tensor; return true;
-                case LoraTensorKind.Up when Up is null: Up = tensor; return true;
-                case LoraTensorKind.Magnitude when Magnitude is null: Magnitude = tensor; return true;
-                default: return false;
+                case LoraTensorKind.Down: Down = tensor; break;
+                case LoraTensorKind.Up: Up = tensor; break;
+                default: Magnitude = tensor; break;
             }
+
+            return true;
         }
     }
 }

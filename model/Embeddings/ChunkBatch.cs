@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -9,27 +10,32 @@ namespace Dnabert2.Embeddings;
 /// <summary>Chunks of token sequences on their way through the encoder: collected up to the token budget, then run together.</summary>
 internal sealed class ChunkBatch : IDisposable
 {
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
     private readonly RoundedBatch _rounded;
     private readonly GraphCache<PassShape> _graphs;
     private readonly Func<Tensor> _pass;
     private readonly Pool? _pool;
-    private readonly int _cls, _sep;
+    private readonly SpecialTokenFrame _frame;
     private readonly List<int> _ids = [], _lengths = [];
     private Batch _batch;
 
     /// <summary>A batch whose chunks are pooled; of which, with null, the vectors of all tokens are wanted.</summary>
-    public ChunkBatch(Dnabert2Model model, Pooling? pooling)
+    public ChunkBatch(SequenceModel model, Pooling? pooling)
     {
         (_model, _arena) = (model, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
-        (_rounded, _graphs) = (new RoundedBatch(model.Backend), new GraphCache<PassShape>(model.Backend));
+        (_rounded, _graphs) = (new RoundedBatch(model.Backend, model.MaxTokens), new GraphCache<PassShape>(model.Backend));
         _pool = pooling is { } how ? new Pool(how) : null;
-        _cls = Special(model.Tokenizer.ClsId, "[CLS]");
-        _sep = Special(model.Tokenizer.SepId, "[SEP]");
+        _frame = model.Frame;
+        SpecialTokens = _frame.Before.Length + _frame.After.Length;
     }
+
+    /// <summary>The special tokens around a chunk, and those of them that precede it.</summary>
+    public int SpecialTokens { get; }
+
+    public int TokensBefore => _frame.Before.Length;
 
     /// <summary>Tokens collected, special ones included.</summary>
     public int Tokens => _ids.Count;
@@ -40,13 +46,13 @@ internal sealed class ChunkBatch : IDisposable
     /// <summary>The token ids of all chunks.</summary>
     public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
 
-    /// <summary>Adds <c>[CLS] tokens [SEP]</c>.</summary>
+    /// <summary>Adds tokens with the special ones around them: <c>[CLS] tokens [SEP]</c>, or what the model has.</summary>
     public void Add(ReadOnlySpan<int> tokens)
     {
-        _ids.Add(_cls);
+        _ids.AddRange(_frame.Before.Span);
         _ids.AddRange(tokens);
-        _ids.Add(_sep);
-        _lengths.Add(tokens.Length + 2);
+        _ids.AddRange(_frame.After.Span);
+        _lengths.Add(tokens.Length + SpecialTokens);
     }
 
     /// <summary>Runs the encoder.</summary>
@@ -86,7 +92,7 @@ internal sealed class ChunkBatch : IDisposable
 
     private Tensor Forward(Tape tape, in Batch batch)
     {
-        Variable output = _model.Encoder.Forward(tape, batch);
+        Variable output = _model.Encode(tape, batch);
         if (_pool is not null) output = _pool.Forward(tape, output, batch.CuSeqlens);
         return output.Data;
     }
@@ -100,7 +106,4 @@ internal sealed class ChunkBatch : IDisposable
         Forward(Tape.ForInference(arena), new Batch(arena, Ids[..tokens], lengths));
         return arena.HighWater;
     }
-
-    private static int Special(int? id, string token) =>
-        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
 }

@@ -14,7 +14,8 @@ internal readonly record struct Chunk(int Start, int Count, int KeepStart, int K
 
 /// <summary>The tokens of one strand of a record, cut into chunks.</summary>
 /// <param name="givesStarts">Whether <see cref="StartOf"/> is asked for: places take as much memory as tokens.</param>
-internal sealed class TokenisedRecord(bool givesStarts)
+/// <param name="special">The special tokens around a chunk.</param>
+internal sealed class TokenisedRecord(bool givesStarts, int special)
 {
     private readonly List<int> _starts = [];
     private readonly List<SequenceFragment> _used = [];
@@ -35,29 +36,35 @@ internal sealed class TokenisedRecord(bool givesStarts)
     /// <exception cref="InvalidDataException">
     /// The record holds nothing to embed, is a pair, or is too long under <see cref="TooLong.Error"/>.
     /// </exception>
-    public void Set(SequenceRecord record, BpeTokenizer tokenizer, EmbedOptions options)
+    public void Set(SequenceRecord record, ISequenceTokenizer tokenizer, EmbedOptions options)
     {
         if (record.HasSecond)
             throw Fault(record, "it is a pair of sequences, and vectors are of single ones", "give a file with one column 'sequence'");
         Clear();
         _used.Clear();
         Truncated = false;
+        bool isEmpty = true;
         List<int>? starts = givesStarts || options.OnTooLong == TooLong.Truncate ? _starts : null;
         foreach (SequenceFragment fragment in record.Fragments)
         {
+            isEmpty = false;
             int first = Ids.Count;
             tokenizer.EncodeSequence(record.Sequence.Slice(fragment.Start, fragment.Length), Ids, starts);
             for (int i = first; i < _starts.Count; i++) _starts[i] += fragment.Start;
-            int room = options.MaxTokens - 2;
+            int room = options.MaxTokens - special;
             Truncated = options.OnTooLong == TooLong.Truncate && Ids.Count - first > room;
-            _used.Add(Truncated ? fragment with { Length = _starts[first + room] - fragment.Start } : fragment);
+            if (Ids.Count == first) continue;
+            int last = first + room - 1;
+            _used.Add(Truncated ? fragment with { Length = _starts[last] + tokenizer.LengthOf(Ids[last]) - fragment.Start } : fragment);
             if (Truncated) Ids.RemoveRange(first + room, Ids.Count - first - room);
             Cut(first, record, "", options);
             if (Truncated) break;
         }
 
-        if (Chunks.Count == 0)
+        if (isEmpty)
             throw Fault(record, "it has no A, C, G or T", "take it out, or leave such records out: OnAmbiguous = Drop");
+        if (Chunks.Count == 0)
+            throw Fault(record, "it is shorter than a token of this model, or its pieces between unknown bases are", "take it out");
         Count();
     }
 
@@ -66,7 +73,7 @@ internal sealed class TokenisedRecord(bool givesStarts)
     /// <see cref="TooLong.Truncate"/> it is not cut again: it goes through the encoder whole, even with more tokens than the limit.
     /// </summary>
     /// <exception cref="InvalidDataException">This strand is too long under <see cref="TooLong.Error"/>.</exception>
-    public void SetReverseComplement(SequenceRecord record, BpeTokenizer tokenizer, EmbedOptions options)
+    public void SetReverseComplement(SequenceRecord record, ISequenceTokenizer tokenizer, EmbedOptions options)
     {
         Clear();
         for (int i = _used.Count - 1; i >= 0; i--)
@@ -92,13 +99,13 @@ internal sealed class TokenisedRecord(bool givesStarts)
     private void Count()
     {
         ChunkTokens = 0;
-        foreach (Chunk chunk in Chunks) ChunkTokens += chunk.Count + 2;
+        foreach (Chunk chunk in Chunks) ChunkTokens += chunk.Count + special;
     }
 
     /// <summary>Cuts the tokens from <paramref name="first"/> on, unless they were truncated.</summary>
     private void Cut(int first, SequenceRecord record, string strand, EmbedOptions options)
     {
-        int room = options.MaxTokens - 2, end = Ids.Count, count = end - first;
+        int room = options.MaxTokens - special, end = Ids.Count, count = end - first;
         if (count <= room || options.OnTooLong == TooLong.Truncate)
         {
             Chunks.Add(new Chunk(first, count, first, end));
@@ -106,7 +113,7 @@ internal sealed class TokenisedRecord(bool givesStarts)
         }
 
         if (options.OnTooLong == TooLong.Error)
-            throw Fault(record, $"{strand}{count + 2} tokens are more than the {options.MaxTokens} allowed",
+            throw Fault(record, $"{strand}{count + special} tokens are more than the {options.MaxTokens} allowed",
                 "raise MaxTokens, or set OnTooLong = Chunk or OnTooLong = Truncate");
         int step = room - options.Overlap;
         for (int start = first; ; start += step)

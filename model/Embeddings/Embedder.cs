@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using System.Text;
 using CommunityToolkit.HighPerformance;
 using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
 using Engine.Kernels;
 
 namespace Dnabert2.Embeddings;
@@ -12,20 +13,23 @@ namespace Dnabert2.Embeddings;
 /// </summary>
 public sealed class Embedder
 {
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly EmbedOptions _options;
 
     /// <summary>An embedder with a loaded model.</summary>
-    /// <exception cref="ArgumentException">An option is out of its range.</exception>
-    public Embedder(Dnabert2Model model, EmbedOptions? options = null)
+    /// <exception cref="ArgumentException">An option is out of its range, or the model does not take so many tokens.</exception>
+    public Embedder(SequenceModel model, EmbedOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         (_model, _options) = (model, options ?? new EmbedOptions());
         _options.Validate();
+        if (model.MaxTokens is { } most && _options.MaxTokens > most)
+            throw new ArgumentException(
+                $"{nameof(EmbedOptions.MaxTokens)} is {_options.MaxTokens}: this model has positions for {most} tokens", nameof(options));
     }
 
     /// <summary>The width of a vector.</summary>
-    public int Width => _model.Config.HiddenSize;
+    public int Width => _model.HiddenSize;
 
     /// <summary>The vectors of sequences held in memory.</summary>
     /// <param name="sequences">Bases; lower case and U are understood.</param>
@@ -72,7 +76,7 @@ public sealed class Embedder
     {
         ArgumentNullException.ThrowIfNull(records);
         using var batch = new ChunkBatch(_model, _options.Pooling);
-        var tokens = new TokenisedRecord(givesStarts: false);
+        var tokens = new TokenisedRecord(givesStarts: false, batch.SpecialTokens);
         var waiting = new Queue<Pending>();
         var owners = new List<PooledStrand>();
         float[] pooled = [];
@@ -102,7 +106,7 @@ public sealed class Embedder
             found += tokens.ChunkTokens;
             foreach (Chunk chunk in tokens.Chunks)
             {
-                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens) Flush();
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + batch.SpecialTokens > _options.BatchTokens) Flush();
                 batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
                 owners.Add(owner);
                 owner.Open++;
@@ -114,7 +118,7 @@ public sealed class Embedder
             if (owners.Count == 0) return;
             cancellation.ThrowIfCancellationRequested();
             batch.Run(ref pooled);
-            for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i]);
+            for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i], batch.SpecialTokens);
             done += batch.Tokens;
             progress?.Report(new EmbedProgress(done, found));
             owners.Clear();
@@ -144,7 +148,7 @@ public sealed class Embedder
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
         using var batch = new ChunkBatch(_model, pooling: null);
-        var tokens = new TokenisedRecord(givesStarts: true);
+        var tokens = new TokenisedRecord(givesStarts: true, batch.SpecialTokens);
         var waiting = new List<TokenPiece>();
         float[] vectors = [];
         long found = 0, done = 0;
@@ -154,10 +158,10 @@ public sealed class Embedder
             found += tokens.ChunkTokens;
             foreach (Chunk chunk in tokens.Chunks)
             {
-                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + 2 > _options.BatchTokens)
+                if (batch.Tokens > 0 && batch.Tokens + chunk.Count + batch.SpecialTokens > _options.BatchTokens)
                     foreach (TokenEmbeddings embedding in Flush()) yield return embedding;
                 batch.Add(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens.Ids).Slice(chunk.Start, chunk.Count));
-                waiting.Add(TokenPiece.Of(record, tokens, chunk, _model.Tokenizer));
+                waiting.Add(TokenPiece.Of(record, tokens, chunk, _model.Tokenizer, batch.TokensBefore));
             }
         }
 
@@ -231,12 +235,12 @@ public sealed class Embedder
         /// <summary>Tokens of the chunks, special ones not counted.</summary>
         public long Tokens { get; private set; }
 
-        public void Add(ReadOnlySpan<float> pooled, int tokens)
+        public void Add(ReadOnlySpan<float> pooled, int tokens, int special)
         {
             if (pooling == Pooling.Max && Chunks > 0) TensorPrimitives.Max(_sum, pooled, _sum);
             else TensorPrimitives.MultiplyAdd(pooled, pooling == Pooling.Max ? 1 : tokens, _sum, _sum);
             _weight += tokens;
-            Tokens += tokens - 2;
+            Tokens += tokens - special;
             Chunks++;
             Open--;
         }
@@ -252,7 +256,7 @@ public sealed class Embedder
     private readonly record struct TokenPiece(
         string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
     {
-        public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, Tokenizers.BpeTokenizer tokenizer)
+        public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, ISequenceTokenizer tokenizer, int before)
         {
             int count = chunk.KeepEnd - chunk.KeepStart;
             int[] starts = new int[count], ends = new int[count], ids = new int[count];
@@ -260,12 +264,12 @@ public sealed class Embedder
             {
                 int token = chunk.KeepStart + i;
                 (starts[i], ids[i]) = (tokens.StartOf(token), tokens.Ids[token]);
-                ends[i] = starts[i] + (ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(ids[i]).Length);
+                ends[i] = starts[i] + tokenizer.LengthOf(ids[i]);
             }
 
-            // Row 0 of a chunk is [CLS].
+            // The first rows of a chunk are of special tokens.
             return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids,
-                chunk.KeepStart - chunk.Start + 1);
+                chunk.KeepStart - chunk.Start + before);
         }
 
         public TokenEmbeddings With(ReadOnlySpan<float> rows, int width)

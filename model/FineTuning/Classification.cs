@@ -26,8 +26,8 @@ internal sealed class Classification : IDisposable
     public Classification(Dnabert2Model model, int batchTokens)
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
-        (_tape, _pass) = (Tape.ForInference(_arena), () => Objectives.Logits(_model, _tape!, _batch).Data);
-        (_rounded, _graphs) = (new RoundedBatch(model.Backend), new GraphCache<PassShape>(model.Backend));
+        (_tape, _pass) = (Tape.ForInference(_arena), () => _model.Classify(_tape!, _batch).Data);
+        (_rounded, _graphs) = (new RoundedBatch(model.Backend, model.MaxTokens), new GraphCache<PassShape>(model.Backend));
     }
 
     /// <summary>The logits of all sequences.</summary>

@@ -65,7 +65,7 @@ public sealed class ClassifierModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(source);
         CheckHead(source);
-        Dnabert2Model model = source.Load(backend, Head);
+        Dnabert2Model model = source.Load<Dnabert2Model>(backend, Head);
         try
         {
             return new ClassifierModel(model, TaskConfig.Read(source, model.Config.NumLabels));

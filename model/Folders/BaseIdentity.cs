@@ -23,7 +23,8 @@ internal static class BaseIdentity
     /// <exception cref="InvalidDataException">A file is damaged, or a tensor of the encoder is not of floating-point numbers.</exception>
     public static string Of(ModelWeights weights)
     {
-        string[] names = [.. weights.Names.Where(name => Checkpoint.PartOf(name) == ModelParts.Encoder).Order(StringComparer.Ordinal)];
+        string[] names = [.. weights.Names
+            .Where(name => Checkpoint.PartOf(name) == ModelParts.Encoder && !WeightNames.IsUnused(name)).Order(StringComparer.Ordinal)];
         string[] lines = new string[names.Length];
         try
         {

@@ -29,7 +29,7 @@ public sealed class ModelInventory
     /// <summary>The <c>config.json</c>, or null where it is missing.</summary>
     public string? Config { get; private set; }
 
-    /// <summary>The <c>tokenizer.json</c>, or null where it is missing.</summary>
+    /// <summary>The <c>tokenizer.json</c>, or of a model of k-mers the <c>vocab.txt</c>; null where it is missing.</summary>
     public string? Tokenizer { get; private set; }
 
     /// <summary>The files of weights that are there, an adapter's first.</summary>
@@ -69,6 +69,15 @@ public sealed class ModelInventory
         return run;
     }
 
+    /// <summary>Architecture and hyper-parameters, for people; null where there is no <c>config.json</c>.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, or of an architecture that is not supported.</exception>
+    public string? DescribeConfig() => Config is null ? null : Architecture.Of(Config).DescribeConfig(Config);
+
+    /// <summary>The tokenizer, for people; null where there is none, or no <c>config.json</c>.</summary>
+    /// <exception cref="InvalidDataException">One of them is damaged.</exception>
+    public string? DescribeTokenizer() =>
+        Config is null || Tokenizer is null ? null : Architecture.Of(Config).DescribeTokenizer(Tokenizer);
+
     private static ModelInventory OfAdapter(string folder, string? baseFolder)
     {
         AdapterConfig config = AdapterConfig.Read(Path.Combine(folder, AdapterConfig.FileName));
@@ -102,7 +111,7 @@ public sealed class ModelInventory
     {
         FindFiles(folders);
         if (Config is null) _missing.Add(ModelSource.ConfigFile);
-        if (Tokenizer is null) _missing.Add(ModelSource.TokenizerFile);
+        if (Tokenizer is null) _missing.Add($"{ModelSource.TokenizerFile} (or {ModelSource.VocabularyFile})");
         if (ModelWeights.Find(folders[^1]) is not { } weights)
         {
             _missing.Add($"{ModelWeights.Safetensors} (or {ModelWeights.Torch})");
@@ -117,7 +126,7 @@ public sealed class ModelInventory
     private void FindFiles(string[] folders)
     {
         Config = Find(ModelSource.ConfigFile);
-        Tokenizer = Find(ModelSource.TokenizerFile);
+        Tokenizer = Find(ModelSource.TokenizerFile) ?? Find(ModelSource.VocabularyFile);
 
         string? Find(string name) => folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
     }

@@ -16,15 +16,16 @@ namespace Dnabert2.Folders;
 /// <example>
 /// <code>
 /// ModelSource source = ModelSource.Open("adapter", baseFolder: "DNABERT-2-117M");
-/// using Dnabert2Model model = source.Load(parts: ModelParts.Encoder);
+/// using SequenceModel model = source.Load(parts: ModelParts.Encoder);
 /// </code>
 /// </example>
 public sealed class ModelSource
 {
-    internal const string ConfigFile = "config.json", TokenizerFile = "tokenizer.json";
+    internal const string ConfigFile = "config.json", TokenizerFile = "tokenizer.json", VocabularyFile = "vocab.txt";
     internal const string Kinds = "a model is a folder with config.json, tokenizer.json and model.safetensors or pytorch_model.bin";
 
     private bool _hasCheckedWeights;
+    private Architecture? _architecture;
 
     private ModelSource(string folder, string weights, LoraAdapter? adapter, SelfAttention? attention, string description) =>
         (Folder, WeightFolder, Adapter, Attention, Description) = (folder, weights, adapter, attention, description);
@@ -51,6 +52,17 @@ public sealed class ModelSource
 
     /// <summary>The file of the tokenizer: an adapter's own, where it has one.</summary>
     internal string TokenizerPath => Own(TokenizerFile) ?? Dnabert2Model.Existing(WeightFolder, TokenizerFile);
+
+    /// <summary>The file of the tokenizer of a model of k-mers: an adapter's own, where it has one.</summary>
+    internal string VocabularyPath => Own(VocabularyFile) ?? (
+        Path.Combine(WeightFolder, VocabularyFile) is var path && File.Exists(path) ? path : throw new FileNotFoundException(
+            $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {VocabularyFile} and weights"));
+
+    /// <summary>What the model is, as its <c>config.json</c> says.</summary>
+    /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>
+    internal Architecture Architecture =>
+        _architecture ??= Architecture.Of(Dnabert2Model.Existing(WeightFolder, ConfigFile));
 
     /// <summary>Whether the hyper-parameters are the model's own, rather than an adapter's base's.</summary>
     internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
@@ -101,7 +113,9 @@ public sealed class ModelSource
             $"{folder}: a run of pre-training, of which the last checkpoint, {last}, is taken; to take another, name its folder");
     }
 
-    /// <summary>Loads the model; additions are merged into the weights of the base.</summary>
+    /// <summary>
+    /// Loads the model, of whichever architecture its <c>config.json</c> says; additions are merged into the weights of the base.
+    /// </summary>
     /// <param name="backend">
     /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
     /// </param>
@@ -112,15 +126,33 @@ public sealed class ModelSource
     /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is
     /// listed. Or an adapter records what it was trained on, and the base is another one.
     /// </exception>
-    public Dnabert2Model Load(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
+    public SequenceModel Load(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
     {
+        Architecture architecture = Architecture;
         using Checkpoint checkpoint = OpenWeights();
         ModelParts wanted = parts ?? PartsOf(checkpoint);
-        Dnabert2Model model = Dnabert2Model.Make(
-            ConfigFor(checkpoint), LoadTokenizer(), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
+        SequenceModel model = architecture.Make(
+            this, LabelsIn(checkpoint), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
             model => Adapter?.Check(model, wanted));
-        if (trainable) model.Origin = ModelOrigin.Read(this);
+        if (trainable && model is Dnabert2Model dnabert2) dnabert2.Origin = ModelOrigin.Read(this);
         return model;
+    }
+
+    /// <summary>Loads a model of one architecture, such as <see cref="Dnabert2Model"/>.</summary>
+    /// <typeparam name="TModel">The class of the model.</typeparam>
+    /// <param name="backend">As for <see cref="Load(Backend?, ModelParts?, bool)"/>.</param>
+    /// <param name="parts">As there.</param>
+    /// <param name="trainable">As there.</param>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">It is of another architecture, or a file is damaged.</exception>
+    public TModel Load<TModel>(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
+        where TModel : SequenceModel
+    {
+        SequenceModel model = Load(backend, parts, trainable);
+        if (model is TModel wanted) return wanted;
+        model.Dispose();
+        throw new InvalidDataException(
+            $"{ConfigPath}: is of {Architecture.Name}, which {typeof(TModel).Name} is not; {nameof(SequenceModel)}.Load takes any model");
     }
 
     /// <summary>
@@ -141,7 +173,7 @@ public sealed class ModelSource
             throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
         using var result = new ResultFolder(folder);
         using Backend backend = CpuBackend.Create();
-        using Dnabert2Model model = Load(backend, trainable: true);
+        using Dnabert2Model model = Load<Dnabert2Model>(backend, trainable: true);
         DType type = dtype ?? (Adapter is null && AreAllBFloat16() ? DType.BF16 : DType.F32);
         ModelFolder.Save(model, result.Path, ModelOrigin.Bytes(ModelFolder.Config(model, type)), dtype: type);
         result.Commit();
@@ -161,6 +193,8 @@ public sealed class ModelSource
     /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
     internal Dnabert2Config LoadConfig()
     {
+        if (Architecture.TokenizerFile != TokenizerFile)
+            throw new InvalidDataException($"{ConfigPath}: is of {Architecture.Name}; this is for models of DNABERT-2 alone");
         Dnabert2Config config = Dnabert2Config.Load(ConfigPath, Attention);
         return Attention is null ? config : config with { Attention = Attention };
     }
@@ -178,10 +212,15 @@ public sealed class ModelSource
     internal Dnabert2Config ConfigFor(Checkpoint weights)
     {
         Dnabert2Config config = LoadConfig();
-        if (Adapter is null) return config;
-        const string classifier = "classifier.weight";
-        return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape
-            ? config with { NumLabels = shape[0] } : config;
+        return config with { NumLabels = LabelsIn(weights) ?? config.NumLabels };
+    }
+
+    /// <summary>The outputs of the classifier of an adapter's model; null where the config says it.</summary>
+    private int? LabelsIn(Checkpoint weights)
+    {
+        if (Adapter is null) return null;
+        string classifier = Architecture.ClassifierWeight;
+        return (Adapter.ShapeOf(classifier) ?? weights.ShapeOf(classifier)) is { Rank: 2 } shape ? shape[0] : null;
     }
 
     /// <summary>Whether the base is the adapter's own; null where it is not an adapter, or does not record its base.</summary>

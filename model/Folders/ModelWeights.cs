@@ -135,10 +135,10 @@ internal sealed class ModelWeights : IDisposable
         var stored = new List<(string Name, WeightFile File, WeightEntry Entry)>();
         foreach (WeightFile file in _files)
             foreach (WeightEntry entry in file.Entries) stored.Add((WeightNames.Unwrapped(entry.Name), file, entry));
-        bool bare = !stored.Exists(s => s.Name.StartsWith(WeightNames.EncoderPrefix, StringComparison.Ordinal));
+        string prefix = WeightNames.MissingPrefix([.. stored.Select(s => s.Name)]);
         foreach ((string name, WeightFile file, WeightEntry entry) in stored)
         {
-            var weight = new ModelWeight(bare ? WeightNames.InModel(name) : name, file, entry);
+            var weight = new ModelWeight(prefix.Length > 0 ? WeightNames.InModel(name, prefix) : name, file, entry);
             if (_byName.TryGetValue(weight.Name, out ModelWeight? other))
                 throw new InvalidDataException(
                     $"{Path}: holds both {other.Entry.Name} and {entry.Name}, which are one weight of the model; save it with one of them");

@@ -3,7 +3,9 @@ namespace Dnabert2.Folders;
 /// <summary>The names of weights in the model, whatever training scripts have wrapped around them.</summary>
 internal static class WeightNames
 {
-    public const string EncoderPrefix = "bert.", WordEmbeddings = "bert.embeddings.word_embeddings.weight";
+    private const string BertPrefix = "bert.", EsmPrefix = "esm.";
+
+    public const string WordEmbeddings = "bert.embeddings.word_embeddings.weight";
     public const string Decoder = "cls.predictions.decoder.weight", DecoderBias = "cls.predictions.decoder.bias",
         HeadBias = "cls.predictions.bias";
 
@@ -14,8 +16,9 @@ internal static class WeightNames
     // PEFT and Lightning hold the whole model under these.
     private static readonly string[] Fronts = ["base_model", "model"];
 
-    // What a model begins with that was saved as an encoder alone.
-    private static readonly string[] EncoderParts = ["embeddings.", "encoder.", "pooler."];
+    // What a model begins with that was saved as an encoder alone; of these the last ones are of an ESM.
+    private static readonly string[] EncoderParts = ["embeddings.", "encoder.", "pooler.", "contact_head."];
+    private static readonly string[] EsmParts = ["contact_head.", "encoder.emb_layer_norm_after."];
 
     /// <summary>A name without wrappers.</summary>
     public static string Unwrapped(string stored)
@@ -25,7 +28,25 @@ internal static class WeightNames
         return kept.Length == parts.Length || kept.Length == 0 ? stored : string.Join('.', kept);
     }
 
-    /// <summary>The name in a model of one that may be of an encoder saved alone, without <c>bert.</c></summary>
-    public static string InModel(string unwrapped) =>
-        Array.Exists(EncoderParts, part => unwrapped.StartsWith(part, StringComparison.Ordinal)) ? EncoderPrefix + unwrapped : unwrapped;
+    /// <summary>
+    /// What names begin with in the model whose encoder was saved alone, without <c>bert.</c> or <c>esm.</c>; empty where it was not.
+    /// </summary>
+    public static string MissingPrefix(IReadOnlyCollection<string> unwrapped)
+    {
+        if (unwrapped.Any(name => Begins(name, BertPrefix) || Begins(name, EsmPrefix))) return "";
+        return unwrapped.Any(name => Array.Exists(EsmParts, part => Begins(name, part))) ? EsmPrefix : BertPrefix;
+    }
+
+    /// <summary>The name in a model of one that may be of an encoder saved alone.</summary>
+    public static string InModel(string unwrapped, string prefix = BertPrefix) =>
+        Array.Exists(EncoderParts, part => Begins(unwrapped, part)) ? prefix + unwrapped : unwrapped;
+
+    /// <summary>
+    /// Whether a tensor is in files of models and in no computation: the numbers of positions, from 0 on, and the head of an ESM that predicts
+    /// the contacts of proteins.
+    /// </summary>
+    public static bool IsUnused(string name) =>
+        name.EndsWith(".embeddings.position_ids", StringComparison.Ordinal) || Begins(name, EsmPrefix + "contact_head.");
+
+    private static bool Begins(string name, string start) => name.StartsWith(start, StringComparison.Ordinal);
 }

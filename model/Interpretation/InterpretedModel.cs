@@ -56,7 +56,7 @@ public sealed class InterpretedModel : IDisposable
                 classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 
-        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load(backend, parts), null, [], null);
+        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load<Dnabert2Model>(backend, parts), null, [], null);
         throw new InvalidDataException(
             $"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a "
             + "fine-tuned or a pre-trained model");

@@ -3,7 +3,7 @@ using Engine.Kernels;
 
 namespace Dnabert2.Training;
 
-/// <summary>The losses a DNABERT-2 is trained with.</summary>
+/// <summary>The losses that models are trained with.</summary>
 public static class Objectives
 {
     /// <summary>The masked-language-model loss: the cross-entropy of each masked token.</summary>
@@ -14,32 +14,17 @@ public static class Objectives
     /// <param name="labels">I32 [masked]: their ids before masking; a negative one is ignored.</param>
     /// <param name="scale">[1], the factor of the gradient: one over the number of labels of the whole step.</param>
     /// <returns>[masked].</returns>
-    public static Variable MaskedLanguageModel(Dnabert2Model model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
+    public static Variable MaskedLanguageModel(SequenceModel model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
     {
         ArgumentNullException.ThrowIfNull(model);
-        MlmHead head = model.MlmHead ?? throw new InvalidOperationException("the model has no masked-language-model head");
-        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
+        Variable x = model.Encode(tape, batch);                                     // [tokens, hidden]
         Variable masked = GatherRows.Instance.Forward(tape, x, rows);               // [masked, hidden]
-        Variable logits = head.Forward(tape, masked);                               // [masked, vocabulary]
+        Variable logits = model.PredictTokens(tape, masked);                        // [masked, vocabulary]
         return CrossEntropy.Instance.ForwardInPlace(tape, logits, labels, scale);   // [masked]
     }
 
-    /// <summary>The outputs of a classifier.</summary>
-    /// <param name="model">A model with a pooler and a classifier.</param>
-    /// <param name="tape">The tape.</param>
-    /// <param name="batch">The sequences.</param>
-    /// <returns>[sequences, labels].</returns>
-    public static Variable Logits(Dnabert2Model model, Tape tape, in Batch batch)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        if (model.Pooler is null || model.Classifier is null) throw new InvalidOperationException("the model has no pooler and classifier");
-        Variable x = model.Encoder.Forward(tape, batch);                            // [tokens, hidden]
-        Variable pooled = model.Pooler.Forward(tape, x, batch.CuSeqlens);           // [sequences, hidden]
-        return model.Classifier.Forward(tape, pooled);                              // [sequences, labels]
-    }
-
     /// <summary>The loss of a single-label classifier: the cross-entropy of each sequence.</summary>
-    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="model">A model with a classifier.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="labels">I32 [sequences].</param>
@@ -47,11 +32,11 @@ public static class Objectives
     /// <param name="weights">[sequences], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences].</returns>
     public static Variable Classification(
-        Dnabert2Model model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
-        CrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), labels, scale, weights);
+        SequenceModel model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
+        CrossEntropy.Instance.Forward(tape, Classified(model, tape, batch), labels, scale, weights);
 
     /// <summary>The loss of a multi-label classifier: the binary cross-entropy of each label of each sequence.</summary>
-    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="model">A model with a classifier.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="targets">[sequences, labels], 0 or 1.</param>
@@ -59,11 +44,11 @@ public static class Objectives
     /// <param name="weights">[sequences, labels], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, labels].</returns>
     public static Variable MultiLabel(
-        Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
-        BinaryCrossEntropy.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
+        SequenceModel model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
+        BinaryCrossEntropy.Instance.Forward(tape, Classified(model, tape, batch), targets, scale, weights);
 
     /// <summary>The loss of a regression: the squared error of each sequence.</summary>
-    /// <param name="model">A model with a pooler and a classifier.</param>
+    /// <param name="model">A model with a classifier.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
     /// <param name="targets">[sequences, values].</param>
@@ -71,6 +56,12 @@ public static class Objectives
     /// <param name="weights">[sequences, values], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences, values].</returns>
     public static Variable Regression(
-        Dnabert2Model model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
-        SquaredError.Instance.Forward(tape, Logits(model, tape, batch), targets, scale, weights);
+        SequenceModel model, Tape tape, in Batch batch, Tensor targets, Tensor scale, Tensor weights = default) =>
+        SquaredError.Instance.Forward(tape, Classified(model, tape, batch), targets, scale, weights);
+
+    private static Variable Classified(SequenceModel model, Tape tape, in Batch batch)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return model.Classify(tape, batch);                                         // [sequences, labels]
+    }
 }

@@ -56,7 +56,7 @@ internal sealed class TrainingPasses : IDisposable
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
-        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model.Backend));
+        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model.Backend, model.MaxTokens));
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);

@@ -3,6 +3,7 @@ using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
+using Tests.Baselines;
 using Tests.Kernels;
 using Tests.Model;
 
@@ -85,7 +86,7 @@ public sealed class OperandTests
         }
     }
 
-    private static IEnumerable<OperationCase> AllCases() => [.. OperationCases.All, .. ModelOperationCases.All];
+    private static IEnumerable<OperationCase> AllCases() => [.. OperationCases.All, .. ModelOperationCases.All, .. BaselineOperationCases.All];
 
     private static void CheckBothWays(string form, OperationCase operation)
     {

@@ -14,7 +14,7 @@ public sealed class CnnGoldenTests
 {
     private const double Tolerance = 2e-5;
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("cnn_2class_len72")]
     [InlineData("cnn_3class_len402")]
     public void Outputs_losses_gradients_and_running_statistics_equal_the_reference(string name)
@@ -42,7 +42,7 @@ public sealed class CnnGoldenTests
             FilledGolden.Near(golden.Expected(statistics), run.Read(run.Find(statistics[after.Length..]).Value), Tolerance, statistics);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("cnn_2class_len72")]
     [InlineData("cnn_3class_len402")]
     public void Each_layer_in_inference_equals_the_reference(string name)
@@ -51,7 +51,7 @@ public sealed class CnnGoldenTests
         run.CheckLayers(Tolerance);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("cnn_2class_len72")]
     [InlineData("cnn_3class_len402")]
     public void Twenty_steps_of_Adam_follow_the_trajectory_of_the_reference(string name)

@@ -48,6 +48,13 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
             Launch(new EmbeddingBackward(indices, types, y, Floats(4, width), Floats(4, width)));
         }
 
+        CuSeqlens borders = _arena.RentCuSeqlens([Rows - 1, 1]);
+        Tensor positions = Numbers(Rows, width);
+        Launch(new EmbeddingForward(indices, indices, table, table, norm, x, statistics, y, positions, borders));
+        Launch(new AddPositions(x, borders, positions, y));
+        Launch(new AddPositionsBackward(y, borders, Floats(Rows, width)));
+        Launch(new ApplyTokenDropout(x, indices, borders, mask: 1, y));
+
         Launch(new GatherRowsForward(table, indices, y));
         Launch(new GatherRowsBackward(y, indices, table));
         Launch(new SumRows(x, sums));
@@ -85,9 +92,17 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         var dropped = new AttentionDropout(Integers(3), site: 1, dropout);
         Tensor qkv = Numbers(16, 3 * Heads * headSize), y = Numbers(16, Heads * headSize), logSumExp = Floats(Heads, 16);
         Tensor sinks = Floats(Heads);
-        Launch(new AttentionForward<Alibi>(qkv, borders, Heads, default, logSumExp, y, dropped, sinks));
-        Launch(new AttentionBackward<Alibi>(qkv, borders, Heads, default, logSumExp, y, y, qkv, dropped, default, sinks, sinks));
+        Of<Alibi>();
+        Of<NoModification>();
+        Of<UniformScores>();
         if (headSize % 2 == 0) Launch(new ApplyRotary(qkv, borders, Floats(9, headSize), 2 * Heads, inverse: false, qkv));
+
+        void Of<TMod>()
+            where TMod : unmanaged, IScoreModification<TMod>
+        {
+            Launch(new AttentionForward<TMod>(qkv, borders, Heads, default, logSumExp, y, dropped, sinks));
+            Launch(new AttentionBackward<TMod>(qkv, borders, Heads, default, logSumExp, y, y, qkv, dropped, default, sinks, sinks));
+        }
     }
 
     private void Flat()

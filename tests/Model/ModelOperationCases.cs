@@ -43,7 +43,9 @@ internal static class ModelOperationCases
         yield return Of(
             "Pooler.Forward", "", (model, inputs, x) => model.Pooler!.Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
         yield return Of("Classifier.Forward", "", (model, inputs, x) => model.Classifier!.Forward(inputs.Tape, x[0]), (2, 16));
-        yield return Of("Objectives.Logits", "", (model, inputs, _) => Objectives.Logits(model, inputs.Tape, Batch(inputs)));
+        yield return Of("Dnabert2Model.Encode", "", (model, inputs, _) => model.Encode(inputs.Tape, Batch(inputs)));
+        yield return Of("Dnabert2Model.PredictTokens", "", (model, inputs, x) => model.PredictTokens(inputs.Tape, x[0]), (7, 16));
+        yield return Of("Dnabert2Model.Classify", "", (model, inputs, _) => model.Classify(inputs.Tape, Batch(inputs)));
     }
 
     private static IEnumerable<OperationCase> Losses()

@@ -116,7 +116,7 @@ public sealed class SelfAttentionTests : IDisposable
         string checkpoint = toy["whole"];
         Assert.Contains("'decay:5'", Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(checkpoint, _backend)).Message,
             StringComparison.Ordinal);
-        using Dnabert2Model loaded = ModelSource.Open(checkpoint, attention: Decay).Load(_backend, trainable: true);
+        using Dnabert2Model loaded = ModelSource.Open(checkpoint, attention: Decay).Load<Dnabert2Model>(_backend, trainable: true);
         Assert.Equal(config, loaded.Config);
         Assert.Equal(whole, Toy.Weights(loaded));
         Assert.Contains(
@@ -228,7 +228,7 @@ public sealed class SelfAttentionTests : IDisposable
 
     private float[,] Embed(ModelSource source)
     {
-        using Dnabert2Model model = source.Load(_backend, ModelParts.Encoder);
+        using Dnabert2Model model = source.Load<Dnabert2Model>(_backend, ModelParts.Encoder);
         return Embed(model);
     }
 

@@ -5,7 +5,7 @@ namespace Tests.Tokenizers;
 
 public sealed class LetterVocabularyTests
 {
-    [SkippableFact]
+    [Fact]
     public void The_vocabulary_is_that_of_the_reference()
     {
         using JsonDocument cases = JsonDocument.Parse(File.ReadAllBytes(SharedData.Path("golden/baselines/tokenizer_cases.json")));

@@ -12,7 +12,7 @@ namespace Dnabert2.Tokenizers;
 /// anything else (a normalizer, a decoder, dropout, byte fallback, …) is refused by the name of what it asks for. Truncation and padding
 /// are no part of the tokenization but of calls of other programs, and are neither applied nor written again.
 /// </remarks>
-public sealed partial class BpeTokenizer
+public sealed partial class BpeTokenizer : ISequenceTokenizer
 {
     private readonly TokenizerParts _parts;
     private readonly BpeModel _model;
@@ -124,6 +124,9 @@ public sealed partial class BpeTokenizer
         if (id >= 0 && id - _model.Tokens.Length < _beyond.Length) return _beyond[id - _model.Tokens.Length].Content;
         throw new ArgumentOutOfRangeException(nameof(id), id, $"ids run from 0 to {VocabularySize - 1}");
     }
+
+    /// <inheritdoc/>
+    public int LengthOf(int id) => id == UnknownId ? 1 : Token(id).Length;
 
     /// <summary>Whether the token with this id is marked special, such as [CLS]; decoding may leave it out.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);

@@ -66,6 +66,17 @@ public sealed class Linear : Op
         return new(set, weight, set.DeclareF32(name + ".bias", ParameterKind.Bias, outputs), Activation.None, dropout: 0);
     }
 
+    /// <summary>A layer of parameters that are declared already, under whatever names.</summary>
+    /// <param name="set">Their set.</param>
+    /// <param name="weight">[out, in].</param>
+    /// <param name="bias">[out], or null.</param>
+    public static Linear Of(ParameterSet set, Parameter weight, Parameter? bias)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        ArgumentNullException.ThrowIfNull(weight);
+        return new(set, weight, bias, Activation.None, dropout: 0);
+    }
+
     /// <summary>Declares <c>NAME.weight</c>, tied to another parameter, and <c>NAME.bias</c>.</summary>
     public static Linear Tie(ParameterSet set, string name, Parameter weight)
     {

@@ -118,3 +118,28 @@ public sealed class Tanh : Op
         return tape.Record(this, y, x);
     }
 }
+
+/// <summary>Rows of two results, one after the other.</summary>
+public sealed class ConcatRows : Op
+{
+    /// <summary>The operation.</summary>
+    public static ConcatRows Instance { get; } = new();
+
+    /// <summary>x [n, width], z [m, width] → [n + m, width].</summary>
+    public Variable Forward(Tape tape, Variable x, Variable z)
+    {
+        ArgumentNullException.ThrowIfNull(tape);
+        Tensor y = tape.Rent(x.Data.Shape[0] + z.Data.Shape[0], x.Data.Shape[1], x.Data.DType);
+        tape.Backend.Copy(x.Data, y.Slice(0, x.Data.Shape));
+        tape.Backend.Copy(z.Data, y.Slice(x.Data.Count, z.Data.Shape));
+        return tape.Record(this, y, x, z);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Backward(Tape tape, in TapeEntry entry)
+    {
+        Tensor dy = tape.GradientOf(entry.Output);
+        tape.Pass(entry.A, dy.Slice(0, entry.A.Data.Shape));
+        tape.Pass(entry.B, dy.Slice(entry.A.Data.Count, entry.B.Data.Shape));
+    }
+}

@@ -10,6 +10,18 @@ public readonly struct NoModification : IScoreModification<NoModification>
 }
 
 /// <summary>
+/// All keys alike, <c>0</c>, whatever the score, whose derivative stays 1: what becomes of BERT's scores where every key is padding. The
+/// mask that is added to them, the least number of its type, swallows them in the forward pass, and is a constant in the backward pass.
+/// </summary>
+public readonly struct UniformScores : IScoreModification<UniformScores>
+{
+    /// <inheritdoc/>
+    public static T Score<T>(in UniformScores mod, T score, T query, T key)
+        where T : unmanaged, IReal<T>
+        => 0f;
+}
+
+/// <summary>
 /// Attention with linear biases, symmetric as in DNABERT-2: <c>score − slope · |query − key|</c> (Press et al., arXiv 2108.12409).
 /// </summary>
 public readonly struct Alibi : IScoreModification<Alibi>

@@ -3,7 +3,7 @@ using static Engine.Kernels.Gpu.Launches;
 
 namespace Engine.Kernels;
 
-/// <summary>The embedding layer, <c>y = LN(word[id] + type[typeId])</c>.</summary>
+/// <summary>The embedding layer, <c>y = LN(word[id] + type[typeId])</c>, or with learned positions <c>LN(… + position[p])</c>.</summary>
 /// <param name="ids">I32 [tokens], within the vocabulary.</param>
 /// <param name="typeIds">I32 [tokens], or absent: all 0.</param>
 /// <param name="word">[vocabulary, hidden].</param>
@@ -12,8 +12,11 @@ namespace Engine.Kernels;
 /// <param name="sum">[tokens, hidden]: receives what is normalised, for the backward pass; or absent.</param>
 /// <param name="statistics">[tokens, 2], as for <see cref="LayerNormForward"/>; or absent.</param>
 /// <param name="y">[tokens, hidden].</param>
+/// <param name="position">[positions, hidden]: added as by <see cref="AddPositions"/>; or absent.</param>
+/// <param name="cuSeqlens">The borders of the sequences, where there are positions.</param>
 public readonly unsafe struct EmbeddingForward(
-    Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y) : IOperation
+    Tensor ids, Tensor typeIds, Tensor word, Tensor type, Norm norm, Tensor sum, Tensor statistics, Tensor y, Tensor position = default,
+    CuSeqlens cuSeqlens = default) : IOperation
 {
     static string IOperation.Name => "embedding";
 
@@ -30,6 +33,11 @@ public readonly unsafe struct EmbeddingForward(
         operands.ExpectIfPresent(sum, word.DType, y.Shape);
         operands.ExpectIfPresent(statistics, DType.F32, new Shape(y.Shape[0], 2));
         norm.Check(operands, word.DType, hidden);
+        if (position.IsAbsent) return;
+        operands.Expect(position, word.DType, new Shape(position.Shape[0], hidden), "position embeddings");
+        if (cuSeqlens.Tokens != y.Shape[0])
+            throw new ArgumentException($"cuSeqlens is of {cuSeqlens.Tokens} tokens, expected {y.Shape[0]}", nameof(cuSeqlens));
+        PositionTable.Check(cuSeqlens, position.Shape[0]);
     }
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu)
@@ -39,16 +47,16 @@ public readonly unsafe struct EmbeddingForward(
         cpu.Run(new EmbeddingJob<T>(
             ids.Pointer<int>(), typeIds.Pointer<int>(), word.Pointer<float>(), type.Pointer<float>(), norm.Weight.Pointer<float>(),
             norm.Bias.Pointer<float>(),
-            norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(), y.Shape[0],
-            y.Shape[1]));
+            norm.Epsilon, (sum.IsAbsent ? y : sum).Pointer<float>(), y.Pointer<float>(), statistics.Pointer<float>(),
+            position.Pointer<float>(), position.IsAbsent ? null : cuSeqlens.Borders.Pointer<int>(), y.Shape[0], y.Shape[1]));
     }
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
         int tokens = y.Shape[0], width = y.Shape[1];
-        if (width > LargestRegisterRow)
+        if (width > LargestRegisterRow || !position.IsAbsent)
         {
-            Wide(gpu);
+            InSteps(gpu);
             return;
         }
 
@@ -74,8 +82,10 @@ public readonly unsafe struct EmbeddingForward(
             Blocks(tokens, WarpsPerBlock));
     }
 
-    /// <summary>Rows that no warp holds in registers: gathered, added and normalised one after the other.</summary>
-    private void Wide(GpuLauncher gpu)
+    /// <summary>
+    /// One after the other: rows that no warp holds in registers, and those with positions, for which a warp would search its sequence.
+    /// </summary>
+    private void InSteps(GpuLauncher gpu)
     {
         Tensor types = gpu.Rent(y.Shape, y.DType), ofTypes = typeIds, both = sum.IsAbsent ? y : sum;
         if (typeIds.IsAbsent)
@@ -87,6 +97,7 @@ public readonly unsafe struct EmbeddingForward(
         gpu.Run(new GatherRowsForward(word, ids, both));
         gpu.Run(new GatherRowsForward(type, ofTypes, types));
         gpu.Run(new Add(both, types, both));
+        if (!position.IsAbsent) gpu.Run(new AddPositions(both, cuSeqlens, position, both));
         gpu.Run(new LayerNormForward(both, norm, statistics, y));
     }
 }
@@ -97,8 +108,12 @@ public readonly unsafe struct EmbeddingForward(
 /// <param name="dy">[tokens, hidden].</param>
 /// <param name="dword">[vocabulary, hidden], or absent.</param>
 /// <param name="dtype">[types, hidden], or absent.</param>
-public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype) : IOperation
+/// <param name="padding">The id whose row of dword stays as it is; none unless given.</param>
+public readonly unsafe struct EmbeddingBackward(
+    Tensor ids, Tensor typeIds, Tensor dy, Tensor dword, Tensor dtype, int padding = -1) : IOperation
 {
+    private const int NoPadding = -1;
+
     static string IOperation.Name => "embedding, gradient";
 
     OperationCost IOperation.Cost => new(dy.Shape, 0, 12.0 * dy.Count);
@@ -114,22 +129,23 @@ public readonly unsafe struct EmbeddingBackward(Tensor ids, Tensor typeIds, Tens
 
     void IOperation.RunOnCpu<T>(CpuLauncher cpu) =>
         cpu.Run(new EmbeddingGradientJob<T>(
-            ids.Pointer<int>(), typeIds.Pointer<int>(), dy.Pointer<float>(), dword.Pointer<float>(), dtype.Pointer<float>(), dy.Shape[0],
-            dy.Shape[1]));
+            ids.Pointer<int>(), typeIds.Pointer<int>(), dy.Pointer<float>(), dword.Pointer<float>(), dtype.Pointer<float>(), padding,
+            dy.Shape[0], dy.Shape[1]));
 
     void IOperation.RunOnGpu(GpuLauncher gpu)
     {
-        if (!dword.IsAbsent) Rows(gpu, ids, dword);
+        if (!dword.IsAbsent) Rows(gpu, ids, dword, padding);
         if (dtype.IsAbsent) return;
         if (typeIds.IsAbsent) gpu.Run(new SumRows(dy, dtype.Slice(0, new Shape(dtype.Shape[1]))));
-        else Rows(gpu, typeIds, dtype);
+        else Rows(gpu, typeIds, dtype, NoPadding);
     }
 
-    private void Rows(GpuLauncher gpu, Tensor rows, Tensor dtable)
+    private void Rows(GpuLauncher gpu, Tensor rows, Tensor dtable, int without)
     {
         int width = dy.Shape[1];
         gpu.Launch(
             GpuKernels.EmbeddingGradient.For(dy.DType, width),
-            new() { Ids = rows, Dy = dy, Dtable = dtable, Tokens = dy.Shape[0], Width = width }, dtable.Shape[0], Chunks(width));
+            new() { Ids = rows, Dy = dy, Dtable = dtable, Tokens = dy.Shape[0], Width = width, Padding = without }, dtable.Shape[0],
+            Chunks(width));
     }
 }

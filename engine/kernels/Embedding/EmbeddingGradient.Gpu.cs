@@ -19,14 +19,15 @@ internal static class EmbeddingGradientKernels
 
     /// <summary>
     /// dtable[i] += Σ dy[t] over the tokens with id i. ids: [tokens]; dy: [tokens, width]; dtable: [vocabulary, width] in fp32. Grid:
-    /// (vocabulary, ⌈width / 256⌉).
+    /// (vocabulary, ⌈width / 256⌉). The row of the id <paramref name="padding"/> stays as it is.
     /// </summary>
-    public static void Gradient<TE, T>(ArrayView<int> ids, ArrayView<T> dy, ArrayView<float> dtable, int tokens, int width)
+    public static void Gradient<TE, T>(ArrayView<int> ids, ArrayView<T> dy, ArrayView<float> dtable, int tokens, int width, int padding)
         where TE : struct, IElement<T>
         where T : unmanaged
     {
         ArrayView<Float4> shared = SharedMemory.Allocate<Float4>(2 * Flat.Threads);
         int chunk = Grid.IdxY, id = Grid.IdxX, warps = Flat.Threads / Warp.Size;
+        if (id == padding) return;
         int share = (tokens + (warps * Warp.Size) - 1) / (warps * Warp.Size) * Warp.Size;
         int end = (Warp.Index + 1) * share;
         end = end < tokens ? end : tokens;

@@ -6,8 +6,8 @@ namespace Engine.Kernels;
 /// </summary>
 public readonly struct CuSeqlens
 {
-    internal CuSeqlens(Tensor borders, int tokens, int longest, double squaredLengths) =>
-        (Borders, Tokens, Longest, SquaredLengths) = (borders, tokens, longest, squaredLengths);
+    internal CuSeqlens(Tensor borders, int tokens, int longest, int longestSequence, double squaredLengths) =>
+        (Borders, Tokens, Longest, LongestSequence, SquaredLengths) = (borders, tokens, longest, longestSequence, squaredLengths);
 
     /// <summary>The borders, I32 [sequences + 1].</summary>
     public Tensor Borders { get; }
@@ -23,4 +23,7 @@ public readonly struct CuSeqlens
 
     /// <summary>The number of tokens of the longest sequence, or somewhat more.</summary>
     public int Longest { get; }
+
+    /// <summary>The number of tokens of the longest sequence.</summary>
+    internal int LongestSequence { get; }
 }

@@ -152,6 +152,7 @@ internal static class BackendRuns
             Tensor dy = i.Normal(rows, width), word = i.Normal(6, width), type = i.Normal(2, width), untyped = i.Normal(2, width);
             i.Backend.Run(new EmbeddingBackward(ids, types, dy, word, type));
             i.Backend.Run(new EmbeddingBackward(ids, default, dy, default, untyped));
+            i.Backend.Run(new EmbeddingBackward(ids, default, dy, word, default, padding: 2));
             return [i.Read(word), i.Read(type), i.Read(untyped)];
         });
         yield return new($"rows {rows}×{width}", i =>
@@ -241,7 +242,12 @@ internal static class BackendRuns
         i.Backend.Run(new PoolingBackward(dy, borders, Pooling.Mean, true, mean));
         i.Backend.Run(new PoolingBackward(dy, borders, Pooling.Cls, false, cls));
         i.Backend.Run(new PoolingForward(x, borders, Pooling.Mean, y));
-        return [i.Read(padded), i.Read(mean), i.Read(cls), i.Read(y)];
+        Tensor ids = i.Integers([.. Enumerable.Range(0, tokens).Select(t => t % 3)]), positions = i.Normal(lengths.Max() + 1, width);
+        Tensor dpositions = i.Normal(lengths.Max() + 1, width), scaled = i.Empty(tokens, width);
+        i.Backend.Run(new ApplyTokenDropout(x, ids, borders, mask: 1, scaled));
+        i.Backend.Run(new AddPositions(scaled, borders, positions, scaled));
+        i.Backend.Run(new AddPositionsBackward(x, borders, dpositions));
+        return [i.Read(padded), i.Read(mean), i.Read(cls), i.Read(y), i.Read(scaled), i.Read(dpositions)];
     });
 
     private static BackendRun Attention<TMod>(int[] lengths, int heads, int size, TMod mod, float dropout = 0)

@@ -19,12 +19,16 @@ public static class OpCases
             yield return new EmbeddingCase(n, 11, 6, types: n % 2 == 0);
             yield return new AttentionCase<Alibi>([n], 3, 8, default);
             yield return new PoolingCase([n], 3, (Pooling)(n % 3));
+            yield return new PositionsCase([n], 3, inPlace: n % 2 == 0);
+            yield return new TokenDropoutCase([n], 3, inPlace: n % 2 == 1);
             yield return new RotaryCase([n], rotated: 2, heads: 3, headSize: 8, inPlace: n % 2 == 0, inverse: n % 4 < 2);
             if (n == 0) continue;
             yield return new LayerNormCase(3, n, inPlace: n % 3 == 0);
             yield return new CrossEntropyCase(3, n);
             yield return new EmbeddingCase(5, 7, n, types: n % 2 == 1);
             yield return new PoolingCase([2, 0, 3], n, (Pooling)(n % 3));
+            yield return new PositionsCase([2, 0, 3], n, inPlace: n % 3 == 0);
+            yield return new TokenDropoutCase([2, 0, 3], n, inPlace: n % 3 == 1);
             yield return new RotaryCase(
                 [2, 0, 3], rotated: 2, heads: 2 + (n % 2), headSize: 2 * n, inPlace: n % 3 == 0, inverse: n % 2 == 0);
         }
@@ -68,6 +72,8 @@ public static class OpCases
                 yield return new EmbeddingCase(rows, 11, width, types: rows > 1);
                 yield return new PoolingCase([rows, 0, 3], width, (Pooling)(rows % 3));
                 yield return new CrossEntropyCase(rows, width);
+                yield return new PositionsCase([rows, 0, 3], width, inPlace: rows == 7);
+                yield return new TokenDropoutCase([rows, 0, 3], width, inPlace: rows == 9);
             }
         foreach (int classes in (int[])[1, 2, 3, 17, 300]) yield return new CrossEntropyCase(3, classes, weighted: classes % 2 == 0);
         foreach (int n in (int[])[0, 1, 5, 86, 300])
@@ -89,6 +95,7 @@ public static class OpCases
         {
             yield return new AttentionCase<Alibi>(lengths, 12, 4, default);
             yield return new AttentionCase<NoModification>(lengths, 2, 16, default);
+            yield return new AttentionCase<UniformScores>(lengths, 2, 8, default);
             yield return new AttentionCase<Causal>(lengths, 1, 8, default);
             yield return new AttentionCase<SlidingWindow>(lengths, 2, 8, new SlidingWindow(20));
             yield return new AttentionCase<SoftCap>(lengths, 2, 8, new SoftCap(1.5f));

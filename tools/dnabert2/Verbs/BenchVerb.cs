@@ -87,7 +87,7 @@ internal sealed class BenchVerb
     private Dnabert2Model Load(ParseResult parsed, Backend backend, bool training, bool quiet)
     {
         ModelParts parts = training ? ModelParts.MlmHead : ModelParts.Encoder;
-        if (_model.NameOf(parsed) != Published) return _model.Open(parsed, _terminal, quiet).Load(backend, parts, training);
+        if (_model.NameOf(parsed) != Published) return _model.Open(parsed, _terminal, quiet).Load<Dnabert2Model>(backend, parts, training);
         BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
         return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
     }

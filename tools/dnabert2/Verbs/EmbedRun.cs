@@ -4,7 +4,7 @@ using Dnabert2.Tool.Output;
 namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
-internal sealed class EmbedRun(Dnabert2Model model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal)
+internal sealed class EmbedRun(SequenceModel model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal)
     : IProgress<EmbedProgress>
 {
     private readonly Embedder _embedder = new(model, options);

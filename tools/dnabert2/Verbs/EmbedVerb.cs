@@ -95,10 +95,12 @@ internal sealed class EmbedVerb
         using var files = new InputFiles(
             inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal,
             givesNames: true);
-        using Dnabert2Model model = source.Load(backend, ModelParts.Encoder);
+        using SequenceModel model = source.Load(backend, ModelParts.Encoder);
+        if (model.MaxTokens is { } most && options.MaxTokens > most)
+            throw new UsageException($"--max-tokens {options.MaxTokens}: this model has positions for {most} tokens; give a smaller number");
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(
-            model.Config.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
+            model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, files, output, _terminal);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))

@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dnabert2.Folders;
-using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Dnabert2.Weights;
 using Engine.Autograd;
@@ -79,8 +78,8 @@ internal sealed class InfoVerb
         if (found.Base is { } named) Print("base", wasLookedAt ? $"{named}, {Describe(found.IsOwnBase)}" : named);
         string[] files = [.. new[] { found.Config, found.Tokenizer }.OfType<string>(), .. found.Weights];
         Print("files", string.Join(", ", files.Select(path => $"{Named(path, folder)} {Size(new FileInfo(path).Length)}")));
-        if (found.Config is { } config) Print("config", Describe(Dnabert2Config.Load(config)));
-        if (found.Tokenizer is { } tokenizer) Print("tokenizer", Describe(BpeTokenizer.Load(tokenizer)));
+        if (found.DescribeConfig() is { } config) Print("config", config);
+        if (found.DescribeTokenizer() is { } tokenizer) Print("tokenizer", tokenizer);
         if (found.Missing.Count > 0)
         {
             Print("missing", ParameterNames.Translate(string.Join(", ", found.Missing), Command));
@@ -88,9 +87,9 @@ internal sealed class InfoVerb
         }
 
         DescribeWeights(found.Weights);
-        using Dnabert2Model model = ModelSource.Open(folder, baseFolder).Load(backend);
+        using SequenceModel model = ModelSource.Open(folder, baseFolder).Load(backend);
         Print("parameters", Describe(model));
-        Print("training", DescribeTraining(model));
+        if (model is Dnabert2Model dnabert2) Print("training", DescribeTraining(dnabert2));
         Print("missing", "nothing; all weights are there and finite");
         return CommandLineTool.Done;
     }
@@ -118,11 +117,6 @@ internal sealed class InfoVerb
             $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
     }
 
-    private static string Describe(Dnabert2Config c) =>
-        $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {Shared.Count(c.NumHiddenLayers, "layer")}, "
-            + $"{Shared.Count(c.NumAttentionHeads, "head")} of {c.HiddenSize / c.NumAttentionHeads}, "
-        + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
-
     /// <summary>What masked language modelling takes of a device's memory.</summary>
     private static string DescribeTraining(Dnabert2Model model)
     {
@@ -137,30 +131,19 @@ internal sealed class InfoVerb
         return string.Join("; ", types);
     }
 
-    private static string Describe(BpeTokenizer tokenizer)
+    private static string Describe(SequenceModel model)
     {
-        int[] lengths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))
-            .Select(id => tokenizer.Token(id).Length)];
-        (string Name, int? Id)[] special =
-            [("[UNK]", tokenizer.UnknownId), ("[CLS]", tokenizer.ClsId), ("[SEP]", tokenizer.SepId), ("[PAD]", tokenizer.PadId),
-                ("[MASK]", tokenizer.MaskId)];
-        return $"{tokenizer.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
-            + $"{lengths.DefaultIfEmpty().Max()} at most, "
-            + string.Join(' ', special.Select(s => $"{s.Name} {s.Id?.ToString() ?? "none"}"));
-    }
-
-    private static string Describe(Dnabert2Model model)
-    {
-        (string Part, string Prefix)[] parts =
+        (string Part, string[] Prefixes)[] parts =
         [
-            ("embeddings", "bert.embeddings."), ("layers", "bert.encoder."), ("pooler", "bert.pooler."), ("language-model head", "cls."),
-            ("classifier", "classifier."),
+            ("embeddings", ["bert.embeddings.", "esm.embeddings."]), ("layers", ["bert.encoder.", "esm.encoder."]),
+            ("pooler", ["bert.pooler."]), ("language-model head", ["cls.", "lm_head."]), ("classifier", ["classifier."]),
         ];
         var text = new StringBuilder($"{model.Parameters.Count:N0}");
         char before = ':';
-        foreach ((string part, string prefix) in parts)
+        foreach ((string part, string[] prefixes) in parts)
         {
-            long count = model.Parameters.Parameters.Where(p => p.TiedTo is null && p.Name.StartsWith(prefix, StringComparison.Ordinal))
+            long count = model.Parameters.Parameters
+                .Where(p => p.TiedTo is null && prefixes.Any(prefix => p.Name.StartsWith(prefix, StringComparison.Ordinal)))
                 .Sum(p => p.Shape.Count);
             if (count == 0) continue;
             text.Append($"{before} {part} {count:N0}");

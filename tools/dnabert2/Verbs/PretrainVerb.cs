@@ -187,7 +187,7 @@ internal sealed class PretrainVerb
     private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, BpeTokenizer tokenizer, PretrainOptions recipe, Backend backend)
     {
         if (checkpoint is null && _from.NameOf(parsed) is not null)
-            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load(backend, ModelParts.MlmHead, trainable: true);
+            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load<Dnabert2Model>(backend, ModelParts.MlmHead, trainable: true);
         string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
         var config = new Dnabert2Config { VocabSize = tokenizer.VocabularySize };
         if (file is not null) config = Dnabert2Config.Load(file);

@@ -1,0 +1,102 @@
+using Engine.Autograd;
+using Engine.Kernels;
+
+namespace Dnabert2.NucleotideTransformer;
+
+/// <summary>
+/// The encoder of the Nucleotide Transformer, version 1 (Dalla-Torre et al., doi 10.1038/s41592-024-02523-z), in the form of ESM: learned
+/// positions, scaled embeddings, GELU, and normalisation before each half of a layer and after the last. Sequences are packed: every tensor
+/// is <c>[total tokens, width]</c>, without padding.
+/// </summary>
+public sealed class NucleotideTransformerEncoder
+{
+    private readonly Lookup _word;
+    private readonly TokenDropout? _tokenDropout;
+    private readonly PositionEmbedding _position;
+    private readonly Layer[] _layers;
+    private readonly LayerNorm _norm;
+
+    /// <summary>Declares the encoder's parameters under <c>esm.</c></summary>
+    internal NucleotideTransformerEncoder(ParameterSet set, NucleotideTransformerConfig c)
+    {
+        _word = Lookup.Declare(set, "esm.embeddings.word_embeddings", c.VocabSize, c.HiddenSize);
+        if (c.TokenDropout) _tokenDropout = new TokenDropout(c.MaskTokenId);
+        _position = PositionEmbedding.Declare(
+            set, "esm.embeddings.position_embeddings", c.MaxPositionEmbeddings, c.HiddenSize, c.FirstPosition);
+        _layers = new Layer[c.NumHiddenLayers];
+        for (int i = 0; i < _layers.Length; i++) _layers[i] = new Layer(set, c, $"esm.encoder.layer.{i}.");
+        _norm = LayerNorm.Declare(set, "esm.encoder.emb_layer_norm_after", c.HiddenSize, c.LayerNormEps);
+    }
+
+    /// <summary>The number of layers.</summary>
+    public int Layers => _layers.Length;
+
+    /// <summary>The most tokens of a sequence.</summary>
+    public int Positions => _position.Positions;
+
+    /// <summary>Its linear layers, in the order of their declaration.</summary>
+    internal IEnumerable<Linear> Linears => _layers.SelectMany(layer => layer.Linears);
+
+    /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
+    /// <exception cref="ArgumentException">A sequence has more tokens than there are positions.</exception>
+    public Variable Forward(Tape tape, in Batch batch)
+    {
+        Variable x = Embed(tape, batch);                                            // [tokens, hidden]
+        for (int i = 0; i < _layers.Length; i++) x = RunLayerInPlace(i, tape, x, batch.CuSeqlens);
+        return _norm.ForwardInPlace(tape, x);                                       // [tokens, hidden]
+    }
+
+    /// <summary>The embedding layer: ids → [tokens, hidden].</summary>
+    internal Variable Embed(Tape tape, in Batch batch)
+    {
+        Variable x = _word.Forward(tape, batch.Ids);                                // [tokens, hidden]
+        if (_tokenDropout is not null) x = _tokenDropout.ForwardInPlace(tape, x, batch.Ids, batch.CuSeqlens);
+        return _position.ForwardInPlace(tape, x, batch.CuSeqlens);                  // [tokens, hidden]
+    }
+
+    /// <summary>One layer: [tokens, hidden] → [tokens, hidden]; in inference the result takes the place of x.</summary>
+    internal Variable RunLayerInPlace(int layer, Tape tape, Variable x, in CuSeqlens cuSeqlens) =>
+        _layers[layer].ForwardInPlace(tape, x, cuSeqlens);
+
+    /// <summary>One layer.</summary>
+    private sealed class Layer(ParameterSet set, NucleotideTransformerConfig c, string name)
+    {
+        private readonly AttentionBlock _attention = new(
+            LayerNorm.Declare(set, name + "attention.LayerNorm", c.HiddenSize, c.LayerNormEps),
+            new MultiHeadAttention(set, name + "attention.self", c),
+            Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb));
+
+        private readonly FeedForwardBlock _feedForward = new(
+            LayerNorm.Declare(set, name + "LayerNorm", c.HiddenSize, c.LayerNormEps),
+            Linear.Declare(set, name + "intermediate.dense", c.HiddenSize, c.IntermediateSize, Activation.Gelu),
+            Linear.Declare(set, name + "output.dense", c.IntermediateSize, c.HiddenSize, dropout: c.HiddenDropoutProb));
+
+        public Linear[] Linears => [.. _attention.Attention.Linears, _attention.Output, _feedForward.Intermediate, _feedForward.Output];
+
+        public Variable ForwardInPlace(Tape tape, Variable x, in CuSeqlens cuSeqlens)
+        {
+            x = tape.RunInPlace(_attention, x, cuSeqlens);                          // [tokens, hidden]
+            return tape.RunInPlace(_feedForward, x, cuSeqlens);                     // [tokens, hidden]
+        }
+    }
+
+    private sealed record AttentionBlock(LayerNorm Norm, MultiHeadAttention Attention, Linear Output) : ISegment
+    {
+        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
+        {
+            Variable normalised = Norm.Forward(tape, x);                            // [tokens, hidden]
+            Variable context = Attention.Forward(tape, normalised, cuSeqlens);      // [tokens, hidden]
+            return Output.ForwardInPlace(tape, context, residual: x);               // [tokens, hidden]
+        }
+    }
+
+    private sealed record FeedForwardBlock(LayerNorm Norm, Linear Intermediate, Linear Output) : ISegment
+    {
+        public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
+        {
+            Variable normalised = Norm.Forward(tape, x);                            // [tokens, hidden]
+            Variable inner = Intermediate.Forward(tape, normalised);                // [tokens, intermediate]
+            return Output.ForwardInPlace(tape, inner, residual: x);                 // [tokens, hidden]
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
+using Engine.Autograd;
+using Engine.Runtime;
+
+namespace Dnabert2;
+
+/// <summary>
+/// A model of sequences with its weights, whatever its architecture: an encoder and whichever heads it has. For inference the linear weights
+/// are laid out for the backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
+/// </summary>
+public abstract class SequenceModel : IDisposable
+{
+    private readonly Backend? _owned;
+
+    private protected SequenceModel(Backend? backend)
+    {
+        _owned = backend is null ? CpuBackend.Create() : null;
+        Parameters = new ParameterSet(backend ?? _owned!);
+    }
+
+    /// <summary>The parameters, by their names in checkpoints.</summary>
+    public ParameterSet Parameters { get; }
+
+    /// <summary>The backend it runs on.</summary>
+    public Backend Backend => Parameters.Backend;
+
+    /// <summary>The tokenizer.</summary>
+    public abstract ISequenceTokenizer Tokenizer { get; }
+
+    /// <summary>What it has besides the encoder.</summary>
+    public abstract ModelParts Parts { get; }
+
+    /// <summary>The width of a token's vector.</summary>
+    public abstract int HiddenSize { get; }
+
+    /// <summary>The outputs of the classifier, where there is one.</summary>
+    public abstract int NumLabels { get; }
+
+    /// <summary>The most tokens of a sequence, special ones included; null where there is no limit.</summary>
+    public abstract int? MaxTokens { get; }
+
+    /// <summary>The special tokens around a sequence.</summary>
+    /// <exception cref="InvalidDataException">The tokenizer has none that the model wants.</exception>
+    internal abstract SpecialTokenFrame Frame { get; }
+
+    /// <summary>Its linear layers that may have low-rank additions, in the order of their declaration.</summary>
+    internal abstract IEnumerable<Linear> Linears { get; }
+
+    /// <summary>
+    /// Loads a model folder of any architecture that this library knows, which is recognised from its <c>config.json</c>; see
+    /// <see cref="ModelSource"/>.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="backend">
+    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
+    /// </param>
+    /// <param name="parts">What is needed besides the encoder; null: all that the weights hold.</param>
+    /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The folder lacks a file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A file is damaged, the architecture is another one, or the weights are not exactly those that the config describes; everything
+    /// missing, extra or mis-shaped is listed.
+    /// </exception>
+    public static SequenceModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
+        ModelSource.Open(folder).Load(backend, parts, trainable);
+
+    /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
+    /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
+    public abstract Variable Encode(Tape tape, in Batch batch);
+
+    /// <summary>The masked-language-model head: [tokens, hidden] → logits [tokens, vocabulary].</summary>
+    /// <exception cref="InvalidOperationException">The model has none.</exception>
+    public abstract Variable PredictTokens(Tape tape, Variable x);
+
+    /// <summary>Encoder and classifier: ids → logits [sequences, labels].</summary>
+    /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
+    /// <exception cref="InvalidOperationException">The model has no classifier.</exception>
+    public abstract Variable Classify(Tape tape, in Batch batch);
+
+    /// <summary>Returns the memory of the weights.</summary>
+    public void Dispose()
+    {
+        Parameters.Dispose();
+        _owned?.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Fills the parameters of a model that is declared; one that cannot be filled is disposed.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="fill">Fills the declared parameters.</param>
+    /// <param name="prepare">Adds to the declared parameters, or freezes some, before they are filled.</param>
+    private protected static TModel Filled<TModel>(TModel model, Action<ParameterSet> fill, Action<TModel>? prepare)
+        where TModel : SequenceModel
+    {
+        try
+        {
+            prepare?.Invoke(model);
+            fill(model.Parameters);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private protected static InvalidOperationException Lacks(string part) => new($"the model has no {part}");
+}
