@@ -11,7 +11,8 @@ internal static class OperationCases
     private const float Epsilon = 1e-3f;
     private static readonly int[] Lengths = [2, 0, 4];
 
-    public static IReadOnlyList<OperationCase> All { get; } = [.. Layers(), .. Positions(), .. Rows(), .. Attentions(), .. Losses(), .. Segments()];
+    public static IReadOnlyList<OperationCase> All { get; } =
+        [.. Layers(), .. Positions(), .. Rows(), .. Attentions(), .. Losses(), .. Segments()];
 
     private static IEnumerable<OperationCase> Layers()
     {
