@@ -6,8 +6,9 @@ using Engine.Runtime;
 namespace Dnabert2;
 
 /// <summary>
-/// A model of sequences with its weights, whatever its architecture: an encoder and whichever heads it has. For inference the linear weights
-/// are laid out for the backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
+/// A model of sequences with its weights, whatever its architecture: an encoder and whichever heads it has. For inference the linear
+/// weights are laid out for the backend. Immutable, so any number of threads may run it; each forward pass needs its own
+/// <see cref="Tape"/>.
 /// </summary>
 public abstract class SequenceModel : IDisposable
 {

@@ -19,7 +19,8 @@ internal static class Lora
         Linear[] layers = [.. model.Linears];
         foreach (string pattern in options.Targets)
             if (!layers.Any(layer => LoraOptions.Matches(pattern, layer.Prefix)))
-                throw new ArgumentException($"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer that may have additions; these are " +
+                throw new ArgumentException(
+                    $"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer that may have additions; these are " +
                     string.Join(", ", layers.Select(layer => Suffix(layer.Prefix)).Distinct()));
         foreach (Linear layer in layers)
             if (options.Targets.Any(pattern => LoraOptions.Matches(pattern, layer.Prefix)))

@@ -7,8 +7,8 @@ using Engine.Runtime;
 namespace Dnabert2.Dnabert;
 
 /// <summary>
-/// A DNABERT of 3- to 6-mers with its weights: the encoder and whichever heads it has. For inference the linear weights are laid out for the
-/// backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
+/// A DNABERT of 3- to 6-mers with its weights: the encoder and whichever heads it has. For inference the linear weights are laid out for
+/// the backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
 /// </summary>
 public sealed class DnabertModel : SequenceModel
 {
@@ -49,8 +49,8 @@ public sealed class DnabertModel : SequenceModel
     public Pooler? Pooler { get; }
 
     /// <summary>
-    /// The masked-language-model head, or null. It adds the output bias once, as Hugging Face's class does; DNABERT's own program, with which
-    /// the published models were pre-trained, adds it twice.
+    /// The masked-language-model head, or null. It adds the output bias once, as Hugging Face's class does; DNABERT's own program, with
+    /// which the published models were pre-trained, adds it twice.
     /// </summary>
     public MlmHead? MlmHead { get; }
 
@@ -126,8 +126,8 @@ public sealed class DnabertModel : SequenceModel
     }
 
     /// <summary>
-    /// Encoder and classifier for rows of any length, as in the published model's own class: each window runs alone, and the pooled outputs of
-    /// all windows of a row are averaged, those of windows of nothing but padding, too.
+    /// Encoder and classifier for rows of any length, as in the published model's own class: each window runs alone, and the pooled outputs
+    /// of all windows of a row are averaged, those of windows of nothing but padding, too.
     /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The rows, cut into windows of at most <see cref="MaxTokens"/>.</param>

@@ -5,8 +5,8 @@ namespace Dnabert2.Dnabert;
 
 /// <summary>
 /// Rows of any length for a DNABERT, cut into windows of as many tokens as it has positions, uploaded for a forward pass. All rows have as
-/// many windows as the longest one, as if they were padded to its length: so what a row is averaged over depends on its batch, as it does in
-/// the published model's own class. Special tokens are not repeated: only a row's first window begins with [CLS].
+/// many windows as the longest one, as if they were padded to its length: so what a row is averaged over depends on its batch, as it does
+/// in the published model's own class. Special tokens are not repeated: only a row's first window begins with [CLS].
 /// </summary>
 public sealed class WindowedBatch
 {

@@ -61,8 +61,8 @@ internal abstract class Architecture
         if (MapsTo(json, "dnabert_layer.")) return new OfDnabert();
         if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return new OfDnabert2();
         // A BERT that says no more is told by its tokenizer.
-        return !File.Exists(Path.Combine(folder, ModelSource.TokenizerFile)) && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile))
-            ? new OfDnabert() : new OfDnabert2();
+        bool hasTokenizer = File.Exists(Path.Combine(folder, ModelSource.TokenizerFile));
+        return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? new OfDnabert() : new OfDnabert2();
     }
 
     /// <summary>Whether <c>auto_map</c> names a class of a Python file.</summary>
@@ -127,7 +127,8 @@ internal abstract class Architecture
         public override string DescribeTokenizer(string path)
         {
             DnabertTokenizer t = DnabertTokenizer.Load(path);
-            return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
+            return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, "
+                + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");
         }
 
         public override SequenceModel Make(

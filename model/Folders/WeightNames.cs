@@ -42,8 +42,8 @@ internal static class WeightNames
         Array.Exists(EncoderParts, part => Begins(unwrapped, part)) ? prefix + unwrapped : unwrapped;
 
     /// <summary>
-    /// Whether a tensor is in files of models and in no computation: the numbers of positions, from 0 on, and the head of an ESM that predicts
-    /// the contacts of proteins.
+    /// Whether a tensor is in files of models and in no computation: the numbers of positions, from 0 on, and the head of an ESM that
+    /// predicts the contacts of proteins.
     /// </summary>
     public static bool IsUnused(string name) =>
         name.EndsWith(".embeddings.position_ids", StringComparison.Ordinal) || Begins(name, EsmPrefix + "contact_head.");

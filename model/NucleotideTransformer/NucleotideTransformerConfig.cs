@@ -40,7 +40,8 @@ public sealed record NucleotideTransformerConfig : TransformerConfig
     {
         // What version 2 and ESM itself have.
         if (json.Has("add_bias_fnn") && !json.Truth("add_bias_fnn"))
-            throw json.Fault("add_bias_fnn", $"is false, as in the Nucleotide Transformer v2, which is not supported; {Version} has biases");
+            throw json.Fault(
+                "add_bias_fnn", $"is false, as in the Nucleotide Transformer v2, which is not supported; {Version} has biases");
         Expect("emb_layer_norm_before", false, otherwise: false);
         Expect("is_folding_model", false, otherwise: false);
         Expect("tie_word_embeddings", false, otherwise: true);
@@ -56,7 +57,8 @@ public sealed record NucleotideTransformerConfig : TransformerConfig
         {
             bool value = json.Has(key) ? json.Truth(key) : otherwise;
             string said = json.Has(key) ? value ? "is true" : "is false" : $"is missing, which means {(value ? "true" : "false")}";
-            if (value != expected) throw json.Fault(key, $"{said}; {Version} has {(expected ? "true" : "false")}, and others are not supported");
+            if (value != expected)
+                throw json.Fault(key, $"{said}; {Version} has {(expected ? "true" : "false")}, and others are not supported");
         }
 
         int Id(string key, int otherwise) => json.Has(key) ? json.Small(key, 0, Dnabert2Config.MostTokens) : otherwise;

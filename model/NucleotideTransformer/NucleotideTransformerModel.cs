@@ -66,7 +66,7 @@ public sealed class NucleotideTransformerModel : SequenceModel
 
     /// <summary>A model with initial weights, drawn from N(0, <see cref="TransformerConfig.InitializerRange"/>).</summary>
     /// <param name="config">The hyper-parameters.</param>
-    /// <param name="tokenizer">The tokenizer, of as many entries as the model, or with the ends that the published models leave out.</param>
+    /// <param name="tokenizer">The tokenizer, of as many entries as the model, or with two ends that published models leave out.</param>
     /// <param name="seed">Decides the weights.</param>
     /// <param name="backend">Where to run; null: the CPU, on all cores.</param>
     /// <param name="parts">What it has besides the encoder; there is no pooler.</param>
@@ -95,8 +95,9 @@ public sealed class NucleotideTransformerModel : SequenceModel
         config.Validate();
         if (config.VocabSize < tokenizer.SequenceIds || config.VocabSize > tokenizer.VocabularySize)
             throw new InvalidDataException(
-                $"vocab.txt is of {tokenizer.K}-mers and has {tokenizer.VocabularySize} entries, {tokenizer.SequenceIds} of which sequences "
-                + $"are made of; config.json says vocab_size {config.VocabSize}; they are not of one model: take both from the same folder");
+                $"vocab.txt is of {tokenizer.K}-mers and has {tokenizer.VocabularySize} entries, {tokenizer.SequenceIds} of which "
+                + $"sequences are made of; config.json says vocab_size {config.VocabSize}; they are not of one model: take both from the "
+                + "same folder");
         if (config.PadTokenId != tokenizer.PadId || config.MaskTokenId != tokenizer.MaskId)
             throw new InvalidDataException(
                 $"config.json says pad_token_id {config.PadTokenId} and mask_token_id {config.MaskTokenId}, in vocab.txt they are "

@@ -86,7 +86,8 @@ public sealed class OperandTests
         }
     }
 
-    private static IEnumerable<OperationCase> AllCases() => [.. OperationCases.All, .. ModelOperationCases.All, .. BaselineOperationCases.All];
+    private static IEnumerable<OperationCase> AllCases() =>
+        [.. OperationCases.All, .. ModelOperationCases.All, .. BaselineOperationCases.All];
 
     private static void CheckBothWays(string form, OperationCase operation)
     {

@@ -82,7 +82,7 @@ public sealed class BaselineFolderTests : IDisposable
     [Theory]
     [InlineData(Bert, "model_type", "\"gpt2\"", "model_type is 'gpt2', which is not supported")]
     [InlineData(Bert, "model_type", "\"hyenadna\"", "model_type is 'hyenadna', which is not supported")]
-    [InlineData(Bert, "vocab_size", "4101", "vocab.txt is of 3-mers and has 69 entries, config.json says vocab_size 4101, which is that of 6-mers")]
+    [InlineData(Bert, "vocab_size", "4101", "is of 3-mers and has 69 entries, config.json says vocab_size 4101, which is that of 6-mers")]
     [InlineData(Bert, "vocab_size", "70", "config.json says vocab_size 70; they are not of one model")]
     [InlineData(Bert, "pad_token_id", "1", "config.json says pad_token_id 1, in vocab.txt it is 0")]
     [InlineData(Bert, "hidden_act", "\"relu\"", "hidden_act is \"relu\"")]
@@ -91,7 +91,8 @@ public sealed class BaselineFolderTests : IDisposable
     [InlineData(Bert, "num_attention_heads", "5", "num_attention_heads 5 does not divide hidden_size 48")]
     [InlineData(Bert, "hidden_size", "null", "hidden_size is missing; is this the config.json of a DNABERT?")]
     [InlineData(Bert, "num_hidden_layers", "4", "missing: bert.encoder.layer.3.attention.self.query.weight [48, 48]")]
-    [InlineData(Bert, "max_position_embeddings", "256", "mis-shaped: bert.embeddings.position_embeddings.weight F32 [512, 48], expected [256, 48]")]
+    [InlineData(Bert, "max_position_embeddings", "256",
+        "mis-shaped: bert.embeddings.position_embeddings.weight F32 [512, 48], expected [256, 48]")]
     [InlineData(Esm, "vocab_size", "72", "which sequences are made of; config.json says vocab_size 72")]
     [InlineData(Esm, "vocab_size", "76", "config.json says vocab_size 76")]
     [InlineData(Esm, "mask_token_id", "3", "config.json says pad_token_id 1 and mask_token_id 3, in vocab.txt they are 1 and 2")]
@@ -132,7 +133,8 @@ public sealed class BaselineFolderTests : IDisposable
     public void The_class_of_another_architecture_refuses_a_folder_by_its_name()
     {
         Assert.Contains("is of DNABERT, which NucleotideTransformerModel is not",
-            Assert.Throws<InvalidDataException>(() => NucleotideTransformerModel.Load(Folder(Bert), _backend)).Message, StringComparison.Ordinal);
+            Assert.Throws<InvalidDataException>(() => NucleotideTransformerModel.Load(Folder(Bert), _backend)).Message,
+            StringComparison.Ordinal);
         Assert.Contains("is of the Nucleotide Transformer",
             Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(Folder(Esm), _backend)).Message, StringComparison.Ordinal);
         Assert.Contains("is of DNABERT-2, which DnabertModel is not",
@@ -208,7 +210,8 @@ public sealed class BaselineFolderTests : IDisposable
     {
         string from = Folder(name), to = _folder[name];
         Directory.CreateDirectory(to);
-        foreach (string file in (string[])["config.json", "vocab.txt"]) File.WriteAllBytes(Path.Combine(to, file), File.ReadAllBytes(Path.Combine(from, file)));
+        foreach (string file in (string[])["config.json", "vocab.txt"])
+            File.WriteAllBytes(Path.Combine(to, file), File.ReadAllBytes(Path.Combine(from, file)));
         var tensors = new Tensors();
         using (ModelWeights weights = ModelWeights.Open(from))
             foreach (ModelWeight weight in weights.All)

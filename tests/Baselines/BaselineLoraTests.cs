@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Json;
 using Conformance.Cases;
 using Conformance.Model;
 using Dnabert2;
@@ -67,7 +67,8 @@ public sealed class BaselineLoraTests : IDisposable
         using Backend backend = CpuBackend.Create();
         Directory.CreateDirectory(_folder["base"]);
         Directory.CreateDirectory(_folder["adapter"]);
-        using (FileStream tokens = File.Create(Path.Combine(_folder["base"], "vocab.txt"))) new NucleotideTransformerTokenizer(3).Save(tokens);
+        using (FileStream tokens = File.Create(Path.Combine(_folder["base"], "vocab.txt")))
+            new NucleotideTransformerTokenizer(3).Save(tokens);
         File.WriteAllText(Path.Combine(_folder["base"], "config.json"), golden.Root.GetProperty("config").GetRawText());
         BaseWeights(golden, backend).Write(Path.Combine(_folder["base"], "model.safetensors"));
         adapter.Write(Path.Combine(_folder["adapter"], "adapter_model.safetensors"));
@@ -100,10 +101,12 @@ public sealed class BaselineLoraTests : IDisposable
     private static BaselineRun Run()
     {
         var golden = new BaselineGolden(BaselineGoldenTests.Golden(Name));
-        string[] factors = [.. golden.Root.GetProperty("lora").GetProperty("names_in_fill_order").EnumerateArray().Select(e => OwnName(e.GetString()!))];
-        int first = golden.Root.GetProperty("lora").GetProperty("first_t").GetInt32();
+        JsonElement lora = golden.Root.GetProperty("lora");
+        string[] factors = [.. lora.GetProperty("names_in_fill_order").EnumerateArray().Select(e => OwnName(e.GetString()!))];
+        int first = lora.GetProperty("first_t").GetInt32();
         return new BaselineRun(
-            golden, ModelParts.Classifier, training: true, CpuBackend.Create(), prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
+            golden, ModelParts.Classifier, training: true, CpuBackend.Create(),
+            prepare: model => Dnabert2.Adapters.Lora.Attach(model, Options, ModelParts.Classifier),
             source: (p, index, values) =>
             {
                 if (Array.IndexOf(factors, p.Name) is >= 0 and int at) golden.Fill(first + at, values);

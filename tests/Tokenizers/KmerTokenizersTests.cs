@@ -92,7 +92,8 @@ public class KmerTokenizersTests
     {
         var tokenizer = new NucleotideTransformerTokenizer();
         byte[] written = Written(tokenizer);
-        Assert.Equal("f1b544e27897936b50bbd925850fa8a08b421c33bb9c26e3711c140c061d0d4c", Convert.ToHexStringLower(SHA256.HashData(written)));
+        Assert.Equal(
+            "f1b544e27897936b50bbd925850fa8a08b421c33bb9c26e3711c140c061d0d4c", Convert.ToHexStringLower(SHA256.HashData(written)));
         Assert.Equal(28_718, written.Length);
         Assert.Equal(4107, NucleotideTransformerTokenizer.Parse(written, "vocab.txt").VocabularySize);
         Assert.Equal(4105, tokenizer.SequenceIds);
@@ -146,7 +147,8 @@ public class KmerTokenizersTests
     {
         using var folder = new TempFolder();
         string large = folder.Write("large.txt", new byte[(1 << 20) + 1]);
-        Assert.Contains("has at most", Assert.Throws<InvalidDataException>(() => DnabertTokenizer.Load(large)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "has at most", Assert.Throws<InvalidDataException>(() => DnabertTokenizer.Load(large)).Message, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => DnabertTokenizer.Parse(Written(new NucleotideTransformerTokenizer(3)), "v"));
         Assert.Throws<InvalidDataException>(() => NucleotideTransformerTokenizer.Parse(Written(new DnabertTokenizer(3)), "v"));
         Assert.Throws<ArgumentOutOfRangeException>(() => new DnabertTokenizer(9));
@@ -155,7 +157,8 @@ public class KmerTokenizersTests
         Assert.Throws<ArgumentOutOfRangeException>(() => new DnabertTokenizer(3).Token(-1));
     }
 
-    private static IEnumerable<int> Ids(JsonElement c, string name) => [.. c.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
+    private static IEnumerable<int> Ids(JsonElement c, string name) =>
+        [.. c.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
 
     private static List<int> Plain(ISequenceTokenizer tokenizer, string text)
     {

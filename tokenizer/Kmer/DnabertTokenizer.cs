@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
-using Dnabert2.Files;
 
 namespace Dnabert2.Tokenizers;
 
@@ -16,6 +15,7 @@ namespace Dnabert2.Tokenizers;
 /// </remarks>
 public sealed class DnabertTokenizer : ISequenceTokenizer
 {
+    private const string Kind = "DNABERT";
     private const int Pad = 0, Unknown = 1, Cls = 2, Sep = 3, Mask = 4;
     private static readonly string[] SpecialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     private static readonly SearchValues<byte> Breaking = SearchValues.Create(
@@ -57,14 +57,15 @@ public sealed class DnabertTokenizer : ISequenceTokenizer
     /// <summary>Reads a <c>vocab.txt</c>.</summary>
     /// <exception cref="InvalidDataException">It is no vocabulary of DNABERT; the message names file and line.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static DnabertTokenizer Load(string path) => Parse(RegularFile.Read(path, KmerVocabulary.MaxBytes), path);
+    public static DnabertTokenizer Load(string path) =>
+        new(KmerVocabulary.Load(path, SpecialTokens, [], Kind));
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>
     /// <param name="name">What messages call it.</param>
     /// <exception cref="InvalidDataException">It is no vocabulary of DNABERT; the message names file and line.</exception>
     public static DnabertTokenizer Parse(ReadOnlySpan<byte> content, string name) =>
-        new(KmerVocabulary.Read(content, name, SpecialTokens, [], "DNABERT"));
+        new(KmerVocabulary.Parse(content, name, SpecialTokens, [], Kind));
 
     /// <inheritdoc/>
     public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts = null)

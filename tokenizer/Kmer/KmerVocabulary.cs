@@ -10,7 +10,7 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 internal sealed class KmerVocabulary
 {
-    public const int MostLetters = 8, MaxBytes = 1 << 20;
+    private const int MostLetters = 8, MaxBytes = 1 << 20;
     private const string Letters = "ATCG", Remedy = "take the vocab.txt of the model's own folder";
 
     private readonly string[] _before, _after;
@@ -53,16 +53,22 @@ internal sealed class KmerVocabulary
         return new(before, k, after);
     }
 
-    /// <summary>Reads a file and holds each line against its place.</summary>
+    /// <summary>Reads a file; see <see cref="Parse"/>.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static KmerVocabulary Load(string path, string[] before, string[] after, string kind) =>
+        Parse(RegularFile.Read(path, MaxBytes), path, before, after, kind);
+
+    /// <summary>Reads the content of a file and holds each line against its place.</summary>
     /// <param name="bytes">Its content.</param>
     /// <param name="name">What messages call it.</param>
     /// <param name="before">The tokens that it begins with.</param>
     /// <param name="after">The tokens that it ends with.</param>
     /// <param name="kind">Whose vocabulary is expected, for messages.</param>
     /// <exception cref="InvalidDataException">It is another one; the message names the line.</exception>
-    public static KmerVocabulary Read(ReadOnlySpan<byte> bytes, string name, string[] before, string[] after, string kind)
+    public static KmerVocabulary Parse(ReadOnlySpan<byte> bytes, string name, string[] before, string[] after, string kind)
     {
-        if (bytes.Length > MaxBytes) throw new InvalidDataException($"{name}: has {bytes.Length} bytes; a vocabulary has at most {MaxBytes}");
+        if (bytes.Length > MaxBytes)
+            throw new InvalidDataException($"{name}: has {bytes.Length} bytes; a vocabulary has at most {MaxBytes}");
         if (!Ascii.IsValid(bytes)) throw new InvalidDataException($"{name}: is not ASCII text; {Remedy}");
         string[] lines = Encoding.ASCII.GetString(bytes).Split('\n');
         for (int i = 0; i < lines.Length; i++) lines[i] = lines[i].TrimEnd('\r');

@@ -1,5 +1,3 @@
-using Dnabert2.Files;
-
 namespace Dnabert2.Tokenizers;
 
 /// <summary>
@@ -8,12 +6,13 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 /// <remarks>
 /// Read from the left, a token is a k-mer where k bases follow, and else a single base, as at the end. N is a token of its own; white space
-/// vanishes; a run of anything else is one <c>&lt;unk&gt;</c>. After each of these the next k-mer begins. Special tokens that are written out,
-/// such as <c>&lt;mask&gt;</c>, are what they say. There is no token at the end: Hugging Face's classes are given padding for it by some
-/// programs, which the model does not see.
+/// vanishes; a run of anything else is one <c>&lt;unk&gt;</c>. After each of these the next k-mer begins. Special tokens that are written
+/// out, such as <c>&lt;mask&gt;</c>, are what they say. There is no token at the end: Hugging Face's classes are given padding for it by
+/// some programs, which the model does not see.
 /// </remarks>
 public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
 {
+    private const string Kind = "the Nucleotide Transformer";
     private const int Unknown = 0, Pad = 1, Mask = 2, Cls = 3, Singles = 5, Ends = 2;
     private static readonly string[] Before = ["<unk>", "<pad>", "<mask>", "<cls>"], After = ["A", "T", "C", "G", "N", "<eos>", "<bos>"];
     private readonly KmerVocabulary _vocabulary;
@@ -34,7 +33,9 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// <inheritdoc/>
     public int VocabularySize => _vocabulary.Size;
 
-    /// <summary>The ids that sequences are made of: without <c>&lt;eos&gt;</c> and <c>&lt;bos&gt;</c>, which the models have no rows for.</summary>
+    /// <summary>
+    /// The ids that sequences are made of: without <c>&lt;eos&gt;</c> and <c>&lt;bos&gt;</c>, which the models have no rows for.
+    /// </summary>
     public int SequenceIds => VocabularySize - Ends;
 
     /// <inheritdoc/>
@@ -53,16 +54,21 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     public int? MaskId => Mask;
 
     /// <summary>Reads a <c>vocab.txt</c>.</summary>
-    /// <exception cref="InvalidDataException">It is no vocabulary of the Nucleotide Transformer; the message names file and line.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is no vocabulary of the Nucleotide Transformer; the message names file and line.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static NucleotideTransformerTokenizer Load(string path) => Parse(RegularFile.Read(path, KmerVocabulary.MaxBytes), path);
+    public static NucleotideTransformerTokenizer Load(string path) =>
+        new(KmerVocabulary.Load(path, Before, After, Kind));
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>
     /// <param name="name">What messages call it.</param>
-    /// <exception cref="InvalidDataException">It is no vocabulary of the Nucleotide Transformer; the message names file and line.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is no vocabulary of the Nucleotide Transformer; the message names file and line.
+    /// </exception>
     public static NucleotideTransformerTokenizer Parse(ReadOnlySpan<byte> content, string name) =>
-        new(KmerVocabulary.Read(content, name, Before, After, "the Nucleotide Transformer"));
+        new(KmerVocabulary.Parse(content, name, Before, After, Kind));
 
     /// <inheritdoc/>
     public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts = null)

@@ -36,7 +36,7 @@ public readonly unsafe struct EmbeddingForward(
         if (position.IsAbsent) return;
         operands.Expect(position, word.DType, new Shape(position.Shape[0], hidden), "position embeddings");
         if (cuSeqlens.Tokens != y.Shape[0])
-            throw new ArgumentException($"cuSeqlens is of {cuSeqlens.Tokens} tokens, expected {y.Shape[0]}", nameof(cuSeqlens));
+            throw new ArgumentException($"cuSeqlens is of {cuSeqlens.Tokens} tokens, expected {y.Shape[0]}");
         PositionTable.Check(cuSeqlens, position.Shape[0]);
     }
 

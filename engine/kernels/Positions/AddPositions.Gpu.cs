@@ -9,7 +9,8 @@ internal static class AddPositionsKernels
 {
     public static void Register(KernelList list)
     {
-        list.AddFamily("add_positions", Flat.Threads, f32: Forward<F32, float>, anyF32: Forward<F32Any, float>, bf16: Forward<BF16, ushort>);
+        list.AddFamily(
+            "add_positions", Flat.Threads, f32: Forward<F32, float>, anyF32: Forward<F32Any, float>, bf16: Forward<BF16, ushort>);
         list.AddFamily(
             "add_positions_gradient", Flat.Threads, f32: Gradient<F32, float>, anyF32: Gradient<F32Any, float>,
             bf16: Gradient<BF16, ushort>);
@@ -36,8 +37,8 @@ internal static class AddPositionsKernels
     }
 
     /// <summary>
-    /// dtable[p] += Σ dy[t]. dy: [tokens, width]; dtable: [positions, width] in fp32. Each of a block's warps sums every eighth sequence, so
-    /// that the order is always the same. Grid: (positions in use, ⌈width / 256⌉).
+    /// dtable[p] += Σ dy[t]. dy: [tokens, width]; dtable: [positions, width] in fp32. Each of a block's warps sums every eighth sequence,
+    /// so that the order is always the same. Grid: (positions in use, ⌈width / 256⌉).
     /// </summary>
     public static void Gradient<TE, T>(ArrayView<T> dy, ArrayView<int> cuSeqlens, ArrayView<float> dtable, int sequences, int width)
         where TE : struct, IElement<T>

@@ -9,12 +9,13 @@ internal static class TokenDropoutKernels
 {
     public static void Register(KernelList list)
     {
-        list.AddFamily("token_dropout", Flat.Threads, f32: Forward<F32, float>, anyF32: Forward<F32Any, float>, bf16: Forward<BF16, ushort>);
+        list.AddFamily(
+            "token_dropout", Flat.Threads, f32: Forward<F32, float>, anyF32: Forward<F32Any, float>, bf16: Forward<BF16, ushort>);
     }
 
     /// <summary>
-    /// See <see cref="ApplyTokenDropout"/>. x, y: [tokens, width], which may be one; ids: [tokens]; cuSeqlens: [sequences + 1]. Each warp counts
-    /// the masks of its sequence itself. Grid: (longest / 8, sequences).
+    /// See <see cref="ApplyTokenDropout"/>. x, y: [tokens, width], which may be one; ids: [tokens]; cuSeqlens: [sequences + 1]. Each warp
+    /// counts the masks of its sequence itself. Grid: (longest / 8, sequences).
     /// </summary>
     public static void Forward<TE, T>(ArrayView<T> x, ArrayView<int> ids, ArrayView<int> cuSeqlens, ArrayView<T> y, int mask, int width)
         where TE : struct, IElement<T>

@@ -42,7 +42,8 @@ internal sealed class BaselineGolden : IDisposable
     {
         Path = path;
         _document = JsonDocument.Parse(File.ReadAllBytes(path));
-        foreach (JsonElement name in Root.GetProperty("names_in_fill_order").EnumerateArray()) _places.Add(name.GetString()!, _places.Count);
+        foreach (JsonElement name in Root.GetProperty("names_in_fill_order").EnumerateArray())
+            _places.Add(name.GetString()!, _places.Count);
         _base = [.. Golden.Flatten(Root.GetProperty("base"))];
         _amp = Root.GetProperty("amp").GetDouble();
         _offset = Root.GetProperty("fill_seed_offset").GetUInt32();
@@ -116,7 +117,8 @@ internal sealed class BaselineGolden : IDisposable
     public void Fill(Parameter parameter, int index, Span<float> destination) => Fill(NameOf(parameter), destination);
 
     /// <summary>The values of a tensor by the rule.</summary>
-    public void Fill(string name, Span<float> destination) => Golden.Fill((uint)_places[name] + _offset, _amp, _base[_places[name]], destination);
+    public void Fill(string name, Span<float> destination) =>
+        Golden.Fill((uint)_places[name] + _offset, _amp, _base[_places[name]], destination);
 
     /// <summary>The values of tensor number <paramref name="t"/>, of base 0.</summary>
     public void Fill(int t, Span<float> destination) => Golden.Fill((uint)t + _offset, _amp, 0, destination);
@@ -129,7 +131,8 @@ internal sealed class BaselineGolden : IDisposable
     public PackedRows Rows(JsonElement inputs, string name)
     {
         int[][] ids = Golden.Rows(inputs, name);
-        int[][] mask = !IsEsm ? Golden.Rows(inputs, "attention_mask") : [.. ids.Select(row => Array.ConvertAll(row, id => id != 1 ? 1 : 0))];
+        int[][] mask = !IsEsm ? Golden.Rows(inputs, "attention_mask")
+            : [.. ids.Select(row => Array.ConvertAll(row, id => id != 1 ? 1 : 0))];
         int longest = ids[0].Length;
         int[] kept = [.. Enumerable.Range(0, ids.Length * longest).Where(i => mask[i / longest][i % longest] == 1)];
         var rows = new PackedRows([], [.. mask.Select(row => row.Sum())], [], kept);

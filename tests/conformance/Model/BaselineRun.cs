@@ -42,7 +42,7 @@ internal sealed class BaselineRun : IDisposable
         return values;
     }
 
-    /// <summary>The embeddings and the output of each layer; with normalisation at the end, where there is one, in place of the last.</summary>
+    /// <summary>The embeddings and the output of each layer, the last one normalised where the model does that at its end.</summary>
     public IEnumerable<float[]> HiddenStates(Batch batch)
     {
         (DnabertEncoder? bert, NucleotideTransformerEncoder? esm) =
@@ -66,7 +66,8 @@ internal sealed class BaselineRun : IDisposable
 
     /// <summary>The mean cross-entropy of logits.</summary>
     public double Mean(Tensor logits, int[] labels) =>
-        Read(CrossEntropy.Instance.Forward(Tape, logits, Upload(labels), Tape.Number(1)).Data).Sum(l => (double)l) / labels.Count(l => l >= 0);
+        Read(CrossEntropy.Instance.Forward(Tape, logits, Upload(labels), Tape.Number(1)).Data).Sum(l => (double)l)
+            / labels.Count(l => l >= 0);
 
     /// <summary>Adds the gradients of a batch's mean loss, which it returns.</summary>
     public double Backward(JsonElement inputs, string loss)

@@ -97,7 +97,8 @@ internal sealed class EmbedVerb
             givesNames: true);
         using SequenceModel model = source.Load(backend, ModelParts.Encoder);
         if (model.MaxTokens is { } most && options.MaxTokens > most)
-            throw new UsageException($"--max-tokens {options.MaxTokens}: this model has positions for {most} tokens; give a smaller number");
+            throw new UsageException(
+                $"--max-tokens {options.MaxTokens}: this model has positions for {most} tokens; give a smaller number");
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(
             model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
