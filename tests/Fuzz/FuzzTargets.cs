@@ -32,6 +32,8 @@ public sealed partial class FuzzTargets : IDisposable
         ["variants"] = new(t => t.Variants(), "VariantReader"),
         ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader"),
         ["config.json"] = new(t => t.Config(), "ConfigReader", "JsonFields"),
+        ["config.json of a HyenaDNA"] = new(t => t.HyenaConfig(), "HyenaConfig"),
+        ["folder of a HyenaDNA by model.safetensors"] = new(t => t.HyenaFolder(), "HyenaWeights") { Inputs = Few },
         ["config.json of a task"] = new(t => t.Task(), "TaskConfig") { Inputs = Few },
         ["tokenizer_config.json"] = new(t => t.Origin("tokenizer_config.json"), "ModelOrigin") { Inputs = Few },
         ["config.json that goes along"] = new(t => t.Origin("config.json"), "Dnabert2Config") { Inputs = Few },
