@@ -31,6 +31,9 @@ public enum ParameterKind
 
     /// <summary>The weight [out, in, width] of a convolution. Initialised from a normal distribution.</summary>
     Convolution,
+
+    /// <summary>The frequencies of a sine, initially 10.</summary>
+    Frequency,
 }
 
 /// <summary>A named array of a model. Its values live in the arena of its <see cref="ParameterSet"/>.</summary>

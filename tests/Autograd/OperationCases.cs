@@ -12,7 +12,8 @@ internal static class OperationCases
     private static readonly int[] Lengths = [2, 0, 4];
 
     public static IReadOnlyList<OperationCase> All { get; } =
-        [.. Layers(), .. Positions(), .. Rows(), .. Attentions(), .. Losses(), .. Segments(), .. ConvolutionOperationCases.All];
+        [.. Layers(), .. Positions(), .. Rows(), .. Attentions(), .. Losses(), .. Segments(), .. ConvolutionOperationCases.All,
+            .. HyenaOperationCases.All];
 
     private static IEnumerable<OperationCase> Layers()
     {

@@ -36,6 +36,8 @@ public sealed partial class FuzzTargets : IDisposable
         ["config.json of the Nucleotide Transformer"] = new(t => t.NucleotideTransformerConfigs(), "NucleotideTransformerConfig"),
         ["config.json of any model"] = new(t => t.Architectures(), "Architecture") { Inputs = Few },
         ["vocab.txt"] = new(t => t.Vocabulary(), "KmerVocabulary"),
+        ["config.json of a HyenaDNA"] = new(t => t.HyenaConfig(), "HyenaConfig"),
+        ["folder of a HyenaDNA by model.safetensors"] = new(t => t.HyenaFolder(), "HyenaWeights") { Inputs = Few },
         ["config.json of a task"] = new(t => t.Task(), "TaskConfig") { Inputs = Few },
         ["tokenizer_config.json"] = new(t => t.Origin("tokenizer_config.json"), "ModelOrigin") { Inputs = Few },
         ["config.json that goes along"] = new(t => t.Origin("config.json"), "Dnabert2Config") { Inputs = Few },

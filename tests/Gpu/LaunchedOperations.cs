@@ -28,6 +28,7 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
             foreach (float dropout in (float[])[0, 0.5f]) Attention(headSize, dropout);
         Flat();
         Convolutions();
+        Causal();
         Losses();
         Optimizer();
     }
@@ -140,6 +141,24 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         Launch(new BatchNormBackward(x, x, row, statistics, 1e-5f, row, row, accumulate: false, x));
         Launch(new RunningStatistics(statistics, 0.1f, row, row));
         Launch(new TransposeMatrices(x, Length, Channels, accumulate: false, Floats(2, Length * Channels)));
+    }
+
+    private void Causal()
+    {
+        const int Channels = 5;
+        CuSeqlens borders = _arena.RentCuSeqlens([7, 9]);
+        Tensor x = Floats(16, Channels), y = Floats(16, Channels), row = Floats(Channels), weight = Floats(Channels, 1, 3),
+            filter = Floats(9, Channels);
+        Launch(new ShortConvolutionForward(x, borders, weight, row, y));
+        Launch(new ShortConvolutionBackward(x, y, borders, weight, weight, accumulate: false, x));
+        Launch(new LongConvolutionForward(x, borders, filter, row, y));
+        Launch(new LongConvolutionBackward(x, y, borders, filter, row, accumulateFilter: false, filter, row, accumulate: false, x));
+        Launch(new SineForward(x, row, y));
+        Launch(new SineBackward(x, y, row, row, accumulate: false, x));
+        Launch(new MultiplyColumns(new(x, 0), new(x, 2), 2, accumulate: false, new(y, 1)));
+        Launch(new FilterPositions(16, x));
+        Launch(new ApplyFilterDecay(x, 16, accumulate: false, y));
+        Launch(new LastRows(borders, Integers(2)));
     }
 
     private void Losses()

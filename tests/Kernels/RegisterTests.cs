@@ -61,6 +61,43 @@ public unsafe class RegisterTests
         static double GeluTanh(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
     }
 
+    [Fact]
+    public void Sine_and_cosine_are_within_four_ulp_of_one_up_to_ten_thousand()
+    {
+        Sine<SimdScalar>();
+        Sine<Simd128>();
+        Sine<Simd256>();
+        Sine<Simd512>();
+        foreach (double x in (double[])[-9000, -40, -3.3, -1e-9, 0, 0.4, 1.5707963, 2.7, 8, 4711])
+        {
+            Assert.Equal(Math.Sin(x), SineFormula.Sin<Float64>(x).Value, 1e-6);
+            Assert.Equal(Math.Cos(x), SineFormula.Cos<Float64>(x).Value, 1e-6);
+        }
+
+        foreach (float x in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity])
+        {
+            Assert.True(float.IsNaN(SineFormula.Sin<SimdScalar>(x).Value));
+            Assert.True(float.IsNaN(SineFormula.Cos<SimdScalar>(x).Value));
+        }
+    }
+
+    private static void Sine<T>()
+        where T : unmanaged, ISimd<T>
+    {
+        const double Four = 4 / 16777216.0;
+        float* x = stackalloc float[T.Lanes], sine = stackalloc float[T.Lanes], cosine = stackalloc float[T.Lanes];
+        for (int step = -20000; step < 20000; step++)
+        {
+            for (int i = 0; i < T.Lanes; i++) x[i] = (step + (i / 16f)) * (step % 2 == 0 ? 0.5f : 1e-3f);
+            T.Store(sine, SineFormula.Sin(T.Load(x)));
+            T.Store(cosine, SineFormula.Cos(T.Load(x)));
+            for (int i = 0; i < T.Lanes; i++)
+                Assert.True(
+                    Math.Abs(sine[i] - Math.Sin(x[i])) <= Four && Math.Abs(cosine[i] - Math.Cos(x[i])) <= Four,
+                    $"{typeof(T).Name}: of {x[i]:R} sine {sine[i]:R}, cosine {cosine[i]:R}");
+        }
+    }
+
     private static void Logarithm<T>()
         where T : unmanaged, ISimd<T>
     {

@@ -5,6 +5,7 @@ using Engine.Autograd;
 using Engine.Kernels;
 using Tests.Autograd;
 using Tests.Cnn;
+using Tests.Hyena;
 
 namespace Tests.Model;
 
@@ -26,7 +27,8 @@ internal static class ModelOperationCases
 
     private static readonly int[] Ids = [1, 5, 6, 2, 1, 9, 2], Lengths = [4, 3];
 
-    public static IReadOnlyList<OperationCase> All { get; } = [.. Parts(), .. Losses(), .. CnnOperationCases.All];
+    public static IReadOnlyList<OperationCase> All { get; } =
+        [.. Parts(), .. Losses(), .. CnnOperationCases.All, .. HyenaModelOperationCases.All];
 
     private static IEnumerable<OperationCase> Parts()
     {

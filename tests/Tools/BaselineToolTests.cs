@@ -11,7 +11,7 @@ public sealed class BaselineToolTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("dnabert3_tiny", "DNABERT, vocabulary 69, hidden 48, 3 layers, 6 heads of 8, feed-forward 96, positions 512, token types 2",
         "69 ids, 3-mers that begin at each base, [UNK] 1 [CLS] 2 [SEP] 3 [PAD] 0 [MASK] 4")]
     [InlineData("nt_tiny", "the Nucleotide Transformer v1, vocabulary 73, hidden 40, 3 layers, 5 heads of 8, feed-forward 80, "
@@ -26,7 +26,7 @@ public sealed class BaselineToolTests : IDisposable
         Assert.Matches(@"(?m)^missing +nothing", text);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("dnabert3_tiny", 64)]
     [InlineData("nt_tiny", 32)]
     public void Embed_writes_the_vectors_of_the_library(string name, int most)
@@ -42,7 +42,7 @@ public sealed class BaselineToolTests : IDisposable
         ToolRun.Of(["embed", records, "--model", Model(name), "--pooling", "none", "-o", _folder["tokens.npy"], .. options]).Succeeds();
     }
 
-    [SkippableFact]
+    [Fact]
     public void More_tokens_than_a_model_has_positions_for_are_refused()
     {
         string records = _folder["in.fa"];

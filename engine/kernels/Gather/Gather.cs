@@ -65,3 +65,26 @@ public readonly unsafe struct GatherRowsBackward(Tensor dy, Tensor rows, Tensor 
             Blocks((long)count * Chunks(width), WarpsPerBlock));
     }
 }
+
+/// <summary>The last row of each sequence, of which none is empty: what a causal model knows most at.</summary>
+/// <param name="cuSeqlens">The borders of the sequences.</param>
+/// <param name="rows">I32 [sequences].</param>
+public readonly unsafe struct LastRows(CuSeqlens cuSeqlens, Tensor rows) : IOperation
+{
+    static string IOperation.Name => "last rows";
+
+    OperationCost IOperation.Cost => new(rows.Shape, 0, 8.0 * rows.Count);
+
+    void IOperation.Check(OperandCheck operands) => operands.Expect(rows, DType.I32, new Shape(cuSeqlens.Sequences));
+
+    void IOperation.RunOnCpu<T>(CpuLauncher cpu)
+    {
+        int* borders = cuSeqlens.Borders.Pointer<int>(), result = rows.Pointer<int>();
+        for (int s = 0; s < cuSeqlens.Sequences; s++)
+            result[s] = borders[s + 1] > borders[s] ? borders[s + 1] - 1 : throw new ArgumentException($"sequence {s} is empty");
+    }
+
+    void IOperation.RunOnGpu(GpuLauncher gpu) => gpu.Launch(
+        GpuKernels.LastRows,
+        new() { CuSeqlens = cuSeqlens.Borders, Rows = rows, Sequences = cuSeqlens.Sequences }, Blocks(cuSeqlens.Sequences, Windows.Block));
+}

@@ -13,6 +13,7 @@ internal static class RowsKernels
     {
         list.AddFamily("gather_rows", Flat.Threads, f32: Gather<F32, float>, anyF32: Gather<F32Any, float>, bf16: Gather<BF16, ushort>);
         list.AddFamily("scatter_rows", Flat.Threads, f32: Scatter<F32, float>, anyF32: Scatter<F32Any, float>, bf16: Scatter<BF16, ushort>);
+        list.Add("last_rows", Last, Flat.Threads);
         list.AddFamily("pad", Flat.Threads, f32: Pad<F32, float>, anyF32: Pad<F32Any, float>, bf16: Pad<BF16, ushort>);
     }
 
@@ -51,6 +52,15 @@ internal static class RowsKernels
         if (i >= longest) return;
         Float8 value = TE.Load(x.SubView((long)(start + i) * width, width), chunk, Warp.Lane, i < length ? width : 0, 0);
         TE.Store(y.SubView((((long)Grid.IdxY * longest) + i) * width, width), chunk, Warp.Lane, width, value);
+    }
+
+    /// <summary>rows[s]: the last row of sequence s; an empty one ends the kernel with an error. Grid: sequences / 256.</summary>
+    public static void Last(ArrayView<int> cuSeqlens, ArrayView<int> rows, int sequences)
+    {
+        int s = (Grid.IdxX * Flat.Threads) + Group.IdxX;
+        if (s >= sequences) return;
+        if (cuSeqlens[s + 1] == cuSeqlens[s]) Ptx.Trap();
+        rows[s] = cuSeqlens[s + 1] - 1;
     }
 
     private static int Row(int width, out int chunk)

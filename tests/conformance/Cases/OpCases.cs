@@ -38,7 +38,7 @@ public static class OpCases
                 37, 70, depth, depth % 2 == 0 ? Activation.Gelu : Activation.Geglu, bias: true, residual: true, packed: depth % 2 == 1);
         yield return new LinearCase(200, 400, 800, Activation.None, bias: false, residual: false, packed: true);
         foreach (OpCase attention in Attention()) yield return attention;
-        foreach (OpCase convolution in ConvolutionCases.Small()) yield return convolution;
+        foreach (OpCase convolution in ConvolutionCases.Small().Concat(CausalCases.Small())) yield return convolution;
     }
 
     /// <summary>The operations of the 117M model on a batch of so many sequences of so many tokens.</summary>
@@ -103,7 +103,7 @@ public static class OpCases
             yield return new AttentionCase<Alibi>(lengths, 3, 8, default, dropout: 0.3f);
         }
         foreach (int headSize in (int[])[4, 32, 64, 68, 128]) yield return new AttentionCase<Alibi>([40, 9], 3, headSize, default);
-        foreach (OpCase convolution in ConvolutionCases.Gpu()) yield return convolution;
+        foreach (OpCase convolution in ConvolutionCases.Gpu().Concat(CausalCases.Gpu())) yield return convolution;
     }
 
     private static IEnumerable<OpCase> Linear(int n)
