@@ -10,7 +10,7 @@ namespace Dnabert2.NucleotideTransformer;
 /// </summary>
 public sealed class NucleotideTransformerEncoder
 {
-    private readonly Lookup _word;
+    private readonly TokenEmbedding _word;
     private readonly TokenDropout? _tokenDropout;
     private readonly PositionEmbedding _position;
     private readonly Layer[] _layers;
@@ -19,7 +19,7 @@ public sealed class NucleotideTransformerEncoder
     /// <summary>Declares the encoder's parameters under <c>esm.</c></summary>
     internal NucleotideTransformerEncoder(ParameterSet set, NucleotideTransformerConfig c)
     {
-        _word = Lookup.Declare(set, "esm.embeddings.word_embeddings", c.VocabSize, c.HiddenSize);
+        _word = TokenEmbedding.Declare(set, "esm.embeddings.word_embeddings", c.VocabSize, c.HiddenSize);
         if (c.TokenDropout) _tokenDropout = new TokenDropout(c.MaskTokenId);
         _position = PositionEmbedding.Declare(
             set, "esm.embeddings.position_embeddings", c.MaxPositionEmbeddings, c.HiddenSize, c.FirstPosition);

@@ -73,15 +73,6 @@ internal static class OperationCases
                 return Reference.LayerNorm([.. rows.Select((v, i) => v + types[i] + positions[i])], p[3], p[4], Epsilon);
             },
         };
-        yield return new OperationCase("Lookup.Forward", "repeated ids")
-        {
-            Declare = owner =>
-            {
-                Lookup lookup = Lookup.Declare(owner.Set, "word", rows: 5, width: 7);
-                return (inputs, _) => lookup.Forward(inputs.Tape, inputs.Integers(ids));
-            },
-            Reference = (_, p, _) => Picked(p[0], ids, 7),
-        };
         foreach (bool inPlace in (bool[])[false, true])
         {
             yield return new OperationCase(
