@@ -17,8 +17,8 @@ internal abstract class Architecture
     /// <summary>Its name, for people.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The file of the tokenizer.</summary>
-    public abstract string TokenizerFile { get; }
+    /// <summary>The class of its models.</summary>
+    public abstract Type Model { get; }
 
     /// <summary>The weight that has a row for each output of a classifier.</summary>
     public virtual string ClassifierWeight => "classifier.weight";
@@ -85,7 +85,7 @@ internal abstract class Architecture
     {
         public override string Name => "DNABERT-2";
 
-        public override string TokenizerFile => ModelSource.TokenizerFile;
+        public override Type Model => typeof(Dnabert2Model);
 
         public override string DescribeConfig(string path)
         {
@@ -116,7 +116,7 @@ internal abstract class Architecture
     {
         public override string Name => "DNABERT";
 
-        public override string TokenizerFile => ModelSource.VocabularyFile;
+        public override Type Model => typeof(DnabertModel);
 
         public override string DescribeConfig(string path)
         {
@@ -145,7 +145,7 @@ internal abstract class Architecture
     {
         public override string Name => "the Nucleotide Transformer";
 
-        public override string TokenizerFile => ModelSource.VocabularyFile;
+        public override Type Model => typeof(NucleotideTransformerModel);
 
         public override string DescribeConfig(string path)
         {

@@ -148,11 +148,10 @@ public sealed class ModelSource
     public TModel Load<TModel>(Backend? backend = null, ModelParts? parts = null, bool trainable = false)
         where TModel : SequenceModel
     {
-        SequenceModel model = Load(backend, parts, trainable);
-        if (model is TModel wanted) return wanted;
-        model.Dispose();
-        throw new InvalidDataException(
-            $"{ConfigPath}: is of {Architecture.Name}, which {typeof(TModel).Name} is not; {nameof(SequenceModel)}.Load takes any model");
+        return typeof(TModel).IsAssignableFrom(Architecture.Model)
+            ? (TModel)Load(backend, parts, trainable)
+            : throw new InvalidDataException(
+                $"{ConfigPath}: is of {Architecture.Name}, which {typeof(TModel).Name} is not; {nameof(SequenceModel)}.Load takes any model");
     }
 
     /// <summary>
@@ -193,7 +192,7 @@ public sealed class ModelSource
     /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
     internal Dnabert2Config LoadConfig()
     {
-        if (Architecture.TokenizerFile != TokenizerFile)
+        if (Architecture.Model != typeof(Dnabert2Model))
             throw new InvalidDataException($"{ConfigPath}: is of {Architecture.Name}; this is for models of DNABERT-2 alone");
         Dnabert2Config config = Dnabert2Config.Load(ConfigPath, Attention);
         return Attention is null ? config : config with { Attention = Attention };

@@ -140,6 +140,9 @@ public sealed class ConcatRows : Op
     {
         Tensor dy = tape.GradientOf(entry.Output);
         tape.Pass(entry.A, dy.Slice(0, entry.A.Data.Shape));
-        tape.Pass(entry.B, dy.Slice(entry.A.Data.Count, entry.B.Data.Shape));
+        // Where rows are short the second part begins at no address that kernels read from.
+        Tensor dz = tape.RentGradient(entry.B.Data.Shape, dy.DType);
+        tape.Backend.Copy(dy.Slice(entry.A.Data.Count, entry.B.Data.Shape), dz);
+        tape.Pass(entry.B, dz);
     }
 }
