@@ -11,7 +11,7 @@ namespace Tests.Gpu;
 [Trait("Category", "Slow")]
 public sealed class BaselineGpuTests
 {
-    [SkippableTheory]
+    [Theory]
     [InlineData("dnabert3_tiny", "mlm")]
     [InlineData("dnabert3_tiny", "cls")]
     [InlineData("nt_tiny", "mlm")]
@@ -19,14 +19,14 @@ public sealed class BaselineGpuTests
     public void Loss_and_gradients_equal_the_reference(string name, string loss) => BaselineChecks.Gradients(
         SharedData.Golden("baselines/" + name), loss, recompute: false, () => new CudaBackend(new InterpretedDevice()));
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("dnabert3_tiny")]
     [InlineData("nt_tiny")]
     public void Hidden_states_and_logits_equal_the_reference(string name) =>
         BaselineChecks.Forward(SharedData.Golden("baselines/" + name), () => new CudaBackend(new InterpretedDevice()));
 
     /// <summary>Batches are filled up to whole tiles, by no sequence that is longer than the positions.</summary>
-    [SkippableTheory]
+    [Theory]
     [InlineData("dnabert3_tiny")]
     [InlineData("nt_tiny")]
     public void Vectors_are_those_of_the_processor(string name)
