@@ -24,7 +24,8 @@ public sealed record EmbedOptions
 
     /// <summary>
     /// The most tokens that attend to each other, special ones included. DNABERT-2 has no limit of its own; it was trained on at most 128,
-    /// and its authors use up to 512. Other models have positions for so many (<see cref="SequenceModel.MaxTokens"/>). From 3 to 16,777,216.
+    /// and its authors use up to 512. Other models have positions for so many (<see cref="SequenceModel.MaxTokens"/>). From 3 to
+    /// 16,777,216.
     /// </summary>
     public int MaxTokens { get; init; } = 512;
 

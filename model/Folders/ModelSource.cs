@@ -151,7 +151,8 @@ public sealed class ModelSource
         return typeof(TModel).IsAssignableFrom(Architecture.Model)
             ? (TModel)Load(backend, parts, trainable)
             : throw new InvalidDataException(
-                $"{ConfigPath}: is of {Architecture.Name}, which {typeof(TModel).Name} is not; {nameof(SequenceModel)}.Load takes any model");
+                $"{ConfigPath}: is of {Architecture.Name}, which {typeof(TModel).Name} is not; {nameof(SequenceModel)}.Load takes any "
+                + "model");
     }
 
     /// <summary>
