@@ -59,9 +59,7 @@ internal sealed class HyenaRun : IDisposable
         {
             var uniform = new float[length];
             Conformance.Model.Golden.Fill((uint)(1000 + row), 4, 2, uniform);
-            int[] ids = [.. uniform.Select(u => 7 + Math.Min((int)u, 3))];
-            ids[^1] = 1;
-            return ids;
+            return uniform.Select(u => 7 + Math.Min((int)u, 3)).Append(1).ToArray();
         })];
     }
 

@@ -31,6 +31,34 @@ public class ConformanceTests
         Check.NearRelative([1.0, double.NegativeInfinity], [1.000001f, float.NegativeInfinity], 3e-6, "op");
     }
 
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void The_long_convolution_and_its_gradients_are_bit_equal_for_every_number_of_threads(string form)
+    {
+        var convolution = new LongConvolutionCase([100, 3, 100, 77], 53, 100);
+        float[]? first = null;
+        foreach (int threads in (int[])[1, 2, 5])
+        {
+            using Backend backend = Backends.Create(form, threads);
+            using var arena = new Arena(backend);
+            (Action run, Tensor[] outputs) = convolution.Prepare(backend, arena, arena.Rent);
+            run();
+            float[] result = [.. outputs.SelectMany(output => output.Span<float>().ToArray())];
+            Assert.Equal(first ??= result, result);
+        }
+    }
+
+    [Fact]
+    public void A_size_of_a_transform_is_the_smallest_of_its_kind_and_its_convolution_is_that_of_the_definition()
+    {
+        int[] sizes = [.. new[] { 1, 3, 5 }.SelectMany(odd => Enumerable.Range(0, 20).Select(a => odd << a)).Order()];
+        for (int length = 1; length <= 3000; length++)
+            Assert.Equal(sizes.First(size => size >= length), FourierTable.SizeFor(length));
+        using Backend backend = Backends.Create("scalar", 1);
+        foreach (int length in (int[])[1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 40, 48, 160, 192, 640])
+            OpCheck.Run(new LongConvolutionCase([length], 2, length), backend);
+    }
+
     private static int LiveStoragesWithoutScratch(Backend backend)
     {
         backend.Dispose();
