@@ -62,7 +62,12 @@ public sealed record Dnabert2Config
     public static Dnabert2Config Load(string path, SelfAttention? attention = null) =>
         JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
 
-    /// <summary>Writes a <c>config.json</c> that this engine and Hugging Face's classes read.</summary>
+    /// <summary>
+    /// Writes a <c>config.json</c> that this engine reads and, with <c>trust_remote_code=True</c>, Hugging Face's auto classes: their
+    /// code for DNABERT-2 is in its repository on the hub, which <c>auto_map</c> names. There is no <c>model_type</c>, as in the published
+    /// file: with one, auto classes without trust load the published BERT instead and give it random weights. Another attention than
+    /// ALiBi has no code there, so it has no <c>auto_map</c>.
+    /// </summary>
     public void Save(Stream destination)
     {
         using var json = new Utf8JsonWriter(destination, new JsonWriterOptions { Indented = true });
@@ -70,7 +75,7 @@ public sealed record Dnabert2Config
         json.WriteStartArray("architectures");
         json.WriteStringValue("BertForMaskedLM");
         json.WriteEndArray();
-        json.WriteString("model_type", "bert");
+        if (Attention.Equals(SelfAttention.Alibi)) WriteAutoMap(json);
         json.WriteString("position_embedding_type", "absolute");
         json.WriteString("hidden_act", "gelu");
         json.WriteNumber("vocab_size", VocabSize);
@@ -89,6 +94,17 @@ public sealed record Dnabert2Config
         json.WriteString("attention", Attention.Name);
         json.WriteNumber("alibi_starting_size", 512);
         json.WriteNumber("max_position_embeddings", 512);
+        json.WriteEndObject();
+    }
+
+    private static void WriteAutoMap(Utf8JsonWriter json)
+    {
+        const string code = "zhihan1996/DNABERT-2-117M--";
+        json.WriteStartObject("auto_map");
+        json.WriteString("AutoConfig", code + "configuration_bert.BertConfig");
+        json.WriteString("AutoModel", code + "bert_layers.BertModel");
+        json.WriteString("AutoModelForMaskedLM", code + "bert_layers.BertForMaskedLM");
+        json.WriteString("AutoModelForSequenceClassification", code + "bert_layers.BertForSequenceClassification");
         json.WriteEndObject();
     }
 

@@ -3,7 +3,10 @@ using Engine.Autograd;
 
 namespace Dnabert2.Adapters;
 
-/// <summary>Writes an <c>adapter_config.json</c> with the keys of the Python library PEFT.</summary>
+/// <summary>
+/// Writes an <c>adapter_config.json</c> with the keys that every version of the Python library PEFT knows: most versions refuse a key that
+/// they do not know, whatever it says. What is left out is what PEFT takes where nothing is said.
+/// </summary>
 internal static class LoraConfig
 {
     public static byte[] Write(Dnabert2Model model, LoraOptions options, string baseFolder)
@@ -12,28 +15,18 @@ internal static class LoraConfig
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
         {
             json.WriteStartObject();
-            json.WriteStartObject("alpha_pattern");
-            json.WriteEndObject();
-            json.WriteNull("auto_mapping");
             json.WriteString("base_model_name_or_path", baseFolder);
             json.WriteString("bias", "none");
             json.WriteBoolean("fan_in_fan_out", false);
             json.WriteBoolean("inference_mode", true);
             json.WriteBoolean("init_lora_weights", true);
-            json.WriteNull("layers_pattern");
-            json.WriteNull("layers_to_transform");
             json.WriteNumber("lora_alpha", options.Alpha);
             json.WriteNumber("lora_dropout", options.Dropout);
             Strings(json, "modules_to_save", ModulesToSave(model));
             json.WriteString("peft_type", "LORA");
             json.WriteNumber("r", options.Rank);
-            json.WriteStartObject("rank_pattern");
-            json.WriteEndObject();
-            json.WriteNull("revision");
             Strings(json, "target_modules", TargetModules(model));
             json.WriteString("task_type", "SEQ_CLS");
-            json.WriteBoolean("use_dora", false);
-            json.WriteBoolean("use_rslora", false);
             json.WriteEndObject();
         }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
 using Dnabert2.Files;
+using Dnabert2.Tokenizers;
 
 namespace Dnabert2.Folders;
 
@@ -18,7 +19,7 @@ internal sealed class ModelOrigin
 
     // What the library computes is the same whatever these say, so the values of the base stay.
     private static readonly string[] Kept = [
-        "model_type", "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
+        AutoMap, "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
 
     // These are of a classifier: of another one, or none, they are left out.
     private static readonly string[] OfClassifier = ["problem_type", "id2label", "label2id", "dnabert2_max_tokens"];
@@ -64,11 +65,34 @@ internal sealed class ModelOrigin
         JsonObject json = _config.DeepClone().AsObject();
         foreach ((string key, JsonNode? value) in own)
             if (!(Kept.Contains(key) && json.ContainsKey(key))) json[key] = value?.DeepClone();
+        // The code that the origin names computes its attention, not another one.
+        if (!own.ContainsKey(AutoMap)) json.Remove(AutoMap);
         foreach (string key in (string[])["torch_dtype", "dtype"])
             if (json.ContainsKey(key)) json[key] = dtype;
         if (outputs != _outputs)
             foreach (string key in OfClassifier) json.Remove(key);
         return json;
+    }
+
+    /// <summary>Whether the tokenizer has settings of its own.</summary>
+    public bool HasTokenizerConfig => _files.Exists(file => file.Name == TokenizerConfig);
+
+    /// <summary>
+    /// The <c>tokenizer_config.json</c> of a tokenizer that came without one, as of the published model. Hugging Face's auto classes find
+    /// no class for a <c>tokenizer.json</c> alone.
+    /// </summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="maxTokens">The most tokens the model was trained on; null: no limit is named.</param>
+    public static byte[] NewTokenizerConfig(BpeTokenizer tokenizer, int? maxTokens)
+    {
+        var json = new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" };
+        if (tokenizer.UnknownId is { } unknown) json["unk_token"] = tokenizer.Token(unknown);
+        if (tokenizer.ClsId is not null) json["cls_token"] = "[CLS]";
+        if (tokenizer.SepId is not null) json["sep_token"] = "[SEP]";
+        if (tokenizer.PadId is not null) json["pad_token"] = "[PAD]";
+        if (tokenizer.MaskId is not null) json["mask_token"] = "[MASK]";
+        if (maxTokens is { } most) json[MaxLength] = most;
+        return Bytes(json);
     }
 
     /// <summary>Writes the files that go along.</summary>

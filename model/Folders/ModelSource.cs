@@ -173,10 +173,21 @@ public sealed class ModelSource
             throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
         using var result = new ResultFolder(folder);
         using Backend backend = CpuBackend.Create();
-        using Dnabert2Model model = Load<Dnabert2Model>(backend, trainable: true);
+        using Dnabert2Model model = Load<Dnabert2Model>(backend, PlainParts(), trainable: true);
         DType type = dtype ?? (Adapter is null && AreAllBFloat16() ? DType.BF16 : DType.F32);
         ModelFolder.Save(model, result.Path, ModelOrigin.Bytes(ModelFolder.Config(model, type)), dtype: type);
         result.Commit();
+    }
+
+    /// <summary>
+    /// The parts of the plain model: a classifier of an adapter leaves the language-model head of its base, as fine-tuning does, since to
+    /// Hugging Face's classes it is a stranger beside a classifier.
+    /// </summary>
+    private ModelParts PlainParts()
+    {
+        using Checkpoint weights = OpenWeights();
+        ModelParts parts = PartsOf(weights);
+        return IsAdapter && parts.HasFlag(ModelParts.Classifier) ? parts & ~ModelParts.MlmHead : parts;
     }
 
     private bool AreAllBFloat16()

@@ -16,9 +16,9 @@ public static class ModelFolder
     internal static IReadOnlyList<string> AllFiles { get; } = [.. Files, .. ModelOrigin.Names];
 
     /// <summary>
-    /// Writes <c>model.safetensors</c>, <c>config.json</c> and <c>tokenizer.json</c>, each atomically. From the folder that the model was
-    /// loaded from come along all other keys of its <c>config.json</c>, such as <c>auto_map</c>, and the files beside it that its tokenizer
-    /// or <c>auto_map</c> need.
+    /// Writes <c>model.safetensors</c>, <c>config.json</c>, <c>tokenizer.json</c> and <c>tokenizer_config.json</c>, each atomically. From
+    /// the folder that the model was loaded from come along all other keys of its <c>config.json</c>, such as <c>auto_map</c>, and the
+    /// files beside it that its tokenizer or <c>auto_map</c> need.
     /// </summary>
     /// <param name="model">A model that was loaded or initialised for training.</param>
     /// <param name="folder">The folder; made if there is none.</param>
@@ -57,6 +57,9 @@ public static class ModelFolder
         ResultFiles.Write(Path.Combine(folder, "config.json"), config, disk);
         ResultFiles.Write(Path.Combine(folder, "tokenizer.json"), model.Tokenizer.Save, disk);
         model.Origin?.WriteFiles(folder, maxTokens, disk);
+        if (model.Origin is not { HasTokenizerConfig: true })
+            ResultFiles.Write(
+                Path.Combine(folder, ModelOrigin.TokenizerConfig), ModelOrigin.NewTokenizerConfig(model.Tokenizer, maxTokens), disk);
     }
 
     internal static byte[] Config(Dnabert2Config config)

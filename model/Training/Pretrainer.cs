@@ -192,13 +192,15 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
         return _evaluation.Total.Loss;
     }
 
-    void ITrainingTask.Save(string checkpoint) => ModelFolder.Save(_model, checkpoint, ModelFolder.Config(_model.Config), _folder.Disk);
+    void ITrainingTask.Save(string checkpoint) =>
+        ModelFolder.Save(_model, checkpoint, ModelOrigin.Bytes(ModelFolder.Config(_model)), _folder.Disk);
 
     void ITrainingTask.Load(string checkpoint, RunState state)
     {
         var config = Dnabert2Config.Load(Path.Combine(checkpoint, "config.json"), _model.Config.Attention);
         byte[] was = ModelFolder.Config(config), now = ModelFolder.Config(_model.Config);
-        if (JsonFields.Difference(was, now, new HashSet<string>()) is { } difference)
+        // Whose code computes the attention follows from the attention.
+        if (JsonFields.Difference(was, now, new HashSet<string> { "auto_map" }) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
         TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));

@@ -49,8 +49,9 @@ public class ConvertAndInfoTests(ToyModel toy) : IClassFixture<ToyModel>
         using var folder = new TempFolder();
         ToyModel.Write(folder["hub"], weights: "pytorch_model.bin");
         File.WriteAllText(folder["hub/pytorch_model.bin.index.json"], "{}");
+        File.WriteAllText(folder["hub/bert_layers.py"], "# the code that auto_map names");
         ToolRun.Of("convert", folder["hub"], "-o", folder["new"]).Succeeds();
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"],
+        Assert.Equal(["bert_layers.py", "config.json", "model.safetensors", "tokenizer.json"],
             Directory.GetFiles(folder["new"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(Embed(toy.Folder), Embed(folder["new"]));
 

@@ -27,7 +27,8 @@ public sealed class PackageTests
             Directory.GetFiles(folder["feed"], "*.nupkg")
             .Select(path => Path.GetFileName(path)!.Replace(".0.1.0.nupkg", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         using (ZipArchive package = ZipFile.OpenRead(folder["feed/Dnabert2.Model.0.1.0.nupkg"]))
-            foreach (string name in (string[])["builtin/model.safetensors", "builtin/config.json", "builtin/tokenizer.json", "README.md"])
+            foreach (string name in (string[])["builtin/model.safetensors", "builtin/config.json", "builtin/tokenizer.json",
+                "builtin/tokenizer_config.json", "README.md"])
                 Assert.NotNull(package.GetEntry(name));
 
         // A program that refers to a library that refers to the package.

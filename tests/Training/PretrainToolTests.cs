@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Dnabert2;
 using Dnabert2.Files;
 using Dnabert2.Tokenizers;
@@ -132,6 +133,27 @@ public sealed class PretrainToolTests : IDisposable
         using Dnabert2Model before = Dnabert2Model.Load(from, trainable: true),
             after = Dnabert2Model.Load(_toy["further/checkpoints/step-00000002"], trainable: true);
         Assert.Equal(Toy.Weights(before), Toy.Weights(after));
+    }
+
+    [Fact]
+    public void The_keys_of_the_config_that_training_continues_from_come_along_with_the_files_they_name()
+    {
+        ToolRun.Of(Arguments("first", "--steps 4")).Succeeds();
+        string from = _toy["first/checkpoints/step-00000004"], config = Path.Combine(from, "config.json");
+        JsonObject json = JsonNode.Parse(File.ReadAllText(config))!.AsObject();
+        (json["auto_map"], json["note"]) = (new JsonObject { ["AutoModel"] = "bert_layers.BertModel" }, "kept");
+        File.WriteAllText(config, json.ToJsonString());
+        File.WriteAllText(Path.Combine(from, "bert_layers.py"), "# the code");
+        ToolRun.Of("pretrain", _toy["alpha.fa"], "--from", from, "-o", _toy["further"], "--steps", "2", "--batch", "4", "--lr", "0",
+            "--warmup", "0", "--held-out", "0", "--threads", "1").Succeeds();
+        ToolRun.Of("convert", _toy["further"], "-o", _toy["plain"]).Succeeds();
+        foreach (string folder in (string[])[_toy["further/checkpoints/step-00000002"], _toy["plain"]])
+        {
+            JsonObject after = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!.AsObject();
+            Assert.True(JsonNode.DeepEquals(json["auto_map"], after["auto_map"]), $"{folder}: {after}");
+            Assert.Equal("kept", after["note"]!.GetValue<string>());
+            Assert.Equal("# the code", File.ReadAllText(Path.Combine(folder, "bert_layers.py")));
+        }
     }
 
     [Theory]

@@ -56,7 +56,8 @@ public sealed class PretrainerTests : IDisposable
         using var evaluator = new Evaluator(packed, _corpus, recipe.EvaluationWindows);
         Assert.Equal(result.Evaluation!.Total.Nats, evaluator.Run().Total.Nats, 1e-3);
         Assert.Equal(
-            ["SHA256SUMS", "config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"],
+            ["SHA256SUMS", "config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json",
+                "tokenizer_config.json"],
             Directory.GetFiles(result.Checkpoint).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Dnabert2.Data;
 using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
@@ -110,7 +111,9 @@ public sealed class RunFolderTests : IDisposable
         // Everything that may come along from the folder of the model.
         foreach (string name in ModelOrigin.Names) File.WriteAllText(Path.Combine(toy.Start, name), "{}");
         string config = Path.Combine(toy.Start, "config.json");
-        File.WriteAllText(config, "{\"auto_map\":{\"AutoModel\":\"bert_layers.BertModel\"}," + File.ReadAllText(config).TrimStart()[1..]);
+        JsonObject json = JsonNode.Parse(File.ReadAllText(config))!.AsObject();
+        json["auto_map"] = new JsonObject { ["AutoModel"] = "bert_layers.BertModel" };
+        File.WriteAllText(config, json.ToJsonString());
         var made = new SortedSet<string>(StringComparer.Ordinal);
         foreach (FineTuneMethod method in Enum.GetValues<FineTuneMethod>())
         {

@@ -19,7 +19,8 @@ internal sealed class ConvertVerb
     });
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "a .safetensors file, or a folder: model.safetensors is written there and, if INPUT is a folder, its .json files",
+        Description =
+            "a .safetensors file, or a folder: model.safetensors is written there and, if INPUT is a folder, its .json and .py files",
         HelpName = "OUT",
         Required = true,
     };
@@ -105,7 +106,8 @@ internal sealed class ConvertVerb
         using var files = new ResultFiles();
         file.SaveAsSafetensors(target, dtype, files, _terminal.Cancellation);
         if (source is not null)
-            foreach (string path in Directory.EnumerateFiles(source, "*.json")
+            // The code of the classes that auto_map in config.json names lies beside it.
+            foreach (string path in Directory.EnumerateFiles(source, "*.json").Concat(Directory.EnumerateFiles(source, "*.py"))
                 .Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal)))
                 Copy(path, Path.Combine(Path.GetDirectoryName(target)!, Path.GetFileName(path)), files);
         files.Commit();
