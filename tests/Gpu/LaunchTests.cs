@@ -36,8 +36,7 @@ public sealed class LaunchTests
     public void The_arguments_of_each_kernel_are_its_parameters_by_name_type_and_order_and_none_can_be_left_out()
     {
         var seen = new SortedSet<string>(StringComparer.Ordinal);
-        Type[] classes =
-            [typeof(GpuKernels), typeof(GpuKernels<Alibi>), typeof(GpuKernels<NoModification>), typeof(GpuKernels<UniformScores>)];
+        Type[] classes = [typeof(GpuKernels), typeof(GpuKernels<Alibi>), typeof(GpuKernels<NoModification>)];
         FieldInfo[] fields = [.. classes.SelectMany(type => type.GetFields())];
         foreach (FieldInfo field in fields)
         {
@@ -70,8 +69,7 @@ public sealed class LaunchTests
 
     private static Type TypeOf(KernelParameterKind kind, string? element) => kind switch
     {
-        KernelParameterKind.View =>
-            element is nameof(Alibi) or nameof(NoModification) or nameof(UniformScores) ? typeof(HeadParameters) : typeof(Tensor),
+        KernelParameterKind.View => element is nameof(Alibi) or nameof(NoModification) ? typeof(HeadParameters) : typeof(Tensor),
         KernelParameterKind.I32 => typeof(int),
         KernelParameterKind.U32 => typeof(uint),
         KernelParameterKind.I64 => typeof(long),

@@ -95,7 +95,6 @@ internal sealed class LaunchedOperations(Backend backend, DType type) : IDisposa
         Tensor sinks = Floats(Heads);
         Of<Alibi>();
         Of<NoModification>();
-        Of<UniformScores>();
         if (headSize % 2 == 0) Launch(new ApplyRotary(qkv, borders, Floats(9, headSize), 2 * Heads, inverse: false, qkv));
 
         void Of<TMod>()

@@ -155,10 +155,18 @@ public sealed class HyenaGoldenTests
 public sealed class LongHyenaTests
 {
     [Fact]
-    public void Sequences_of_32_thousand_bases_equal_the_reference() => HyenaShapes.Check("hyenadna_small32k_long", gradients: true);
+    public void Sequences_of_32_thousand_bases_equal_the_reference()
+    {
+        LongTests.SkipUnlessAsked();
+        HyenaShapes.Check("hyenadna_small32k_long", gradients: true);
+    }
 
     [Fact]
-    public void Sequences_of_160_thousand_bases_equal_the_reference() => HyenaShapes.Check("hyenadna_medium160k_long", gradients: false);
+    public void Sequences_of_160_thousand_bases_equal_the_reference()
+    {
+        LongTests.SkipUnlessAsked();
+        HyenaShapes.Check("hyenadna_medium160k_long", gradients: false);
+    }
 }
 
 /// <summary>Models of the published shapes beside summaries of the reference.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
@@ -27,7 +28,9 @@ internal static class Compiler
         // A compilation holds hundreds of megabytes: the pool, which adds threads while others are at work, must not start more than there
         // are cores.
         var bound = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
-        Parallel.For(0, sources.Count, bound, i => compiled[i] = Compile(sources[i]));
+        // One by one: kernels of attention, the first ones, take a hundred times what the last ones do.
+        var each = Partitioner.Create(Enumerable.Range(0, sources.Count), EnumerablePartitionerOptions.NoBuffering);
+        Parallel.ForEach(each, bound, i => compiled[i] = Compile(sources[i]));
         Array.Sort(compiled, (a, b) => string.CompareOrdinal(a.Kernel.Entry, b.Kernel.Entry));
         return compiled;
     }

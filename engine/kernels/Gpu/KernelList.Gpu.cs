@@ -76,7 +76,6 @@ internal sealed class KernelList
         var list = new KernelList();
         ScoreModificationKernels.Add<Alibi>(list);
         ScoreModificationKernels.Add<NoModification>(list);
-        ScoreModificationKernels.Add<UniformScores>(list);
         foreach (Type type in typeof(KernelList).Assembly.GetTypes().OrderBy(type => type.Name, StringComparer.Ordinal))
             type.GetMethod("Register", [typeof(KernelList)])?.Invoke(null, [list]);
         return list;
