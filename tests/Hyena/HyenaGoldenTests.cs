@@ -136,6 +136,7 @@ public sealed class HyenaGoldenTests
     }
 
     [Theory]
+    [Trait("Category", "Slow")]
     [InlineData("hyenadna_tiny1k_full")]
     [InlineData("hyenadna_medium450k_full")]
     public void The_published_shapes_equal_the_reference(string name) => HyenaShapes.Check(name, gradients: true);

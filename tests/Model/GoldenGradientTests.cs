@@ -15,6 +15,7 @@ public class GoldenGradientTests
         GoldenTrainingChecks.Gradients(SharedData.Golden(name), loss, recompute, () => CpuBackend.Create());
 
     [Theory]
+    [Trait("Category", "Slow")]
     [InlineData("full117m", "mlm")]
     [InlineData("full117m", "cls")]
     [InlineData("long1500", "mlm")]
