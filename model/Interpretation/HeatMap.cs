@@ -190,18 +190,8 @@ public sealed class HeatMap
         byte Mix(byte end) => (byte)Math.Round(255 + (share * (end - 255)));
     }
 
-    /// <summary>Text from a file as XML: what XML forbids becomes '?', and what is longer than there is room for is cut.</summary>
-    private static string Escape(string text, int most)
-    {
-        var escaped = new StringBuilder();
-        foreach (Rune rune in (text.Length > most ? text[..(most - 1)] + "…" : text).EnumerateRunes())
-        {
-            if (rune.Value is '<' or '>' or '&' or '"' or '\'') escaped.Append($"&#{rune.Value};");
-            else escaped.Append(Rune.IsControl(rune) || rune.Value is 0xFFFE or 0xFFFF ? "?" : rune.ToString());
-        }
-
-        return escaped.ToString();
-    }
+    /// <summary>Text from a file; what is longer than there is room for is cut.</summary>
+    private static string Escape(string text, int most) => XmlText.Of(text.Length > most ? text[..(most - 1)] + "…" : text);
 
     private void Append(FormattableString text) => _svg.Append(text.ToString(CultureInfo.InvariantCulture));
 

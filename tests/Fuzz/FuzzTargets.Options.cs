@@ -17,7 +17,6 @@ public sealed partial class FuzzTargets
     // Messages repeat an argument; a longer one is not typed, and would drown the message.
     private const int LongestArgument = 1000;
 
-
     /// <summary>A command line with an argument on each line; nothing is run.</summary>
     private FuzzTarget CommandLines()
     {
@@ -69,7 +68,8 @@ public sealed partial class FuzzTargets
     {
         (RecipeFlags pretrain, FinetuneFlags finetune, Compute compute) =
             (new RecipeFlags(), new FinetuneFlags(), new Compute(terminal, training: false));
-        Command command = new(verb) { TreatUnmatchedTokensAsErrors = false };
+        // Its name is none of what is typed: the first argument may be an option's.
+        Command command = new("verb") { TreatUnmatchedTokensAsErrors = false };
         IEnumerable<Option> options = verb switch { "pretrain" => pretrain.Options, "finetune" => finetune.Options, _ => compute.Options };
         foreach (Option option in options) command.Add(option);
         ParseResult parsed = command.Parse(args[1..], new ParserConfiguration { ResponseFileTokenReplacer = null });

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 using Dnabert2.Metrics;
 
@@ -22,9 +21,9 @@ internal static class SuitePage
     {
         var html = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>GUE</title><style>");
         html.Append(Style).Append("</style></head><body>\n<h1>GUE: ours beside the paper</h1>\n");
-        if (table.Model is { } model) html.Append("<p>The model: ").Append(Text(model)).Append(".</p>\n");
+        if (table.Model is { } model) html.Append("<p>The model: ").Append(XmlText.Of(model)).Append(".</p>\n");
         Table(html, table.Columns(), table.Tasks.Select(table.Row), column => column >= 2 && column < 2 + table.Methods.Count);
-        foreach (string note in table.Notes()) html.Append("<p>").Append(Text(note)).Append("</p>\n");
+        foreach (string note in table.Notes()) html.Append("<p>").Append(XmlText.Of(note)).Append("</p>\n");
         html.Append("<h2>Training</h2>\n");
         Table(html, SuiteTable.TrainingColumns, table.Cells.Select(table.TrainingRow), _ => false);
         List(html, "Otherwise than in the paper", table.Deviations());
@@ -37,13 +36,13 @@ internal static class SuitePage
     private static void Table(StringBuilder html, IEnumerable<string> columns, IEnumerable<IEnumerable<string>> rows, Func<int, bool> ours)
     {
         html.Append("<table>\n<tr>");
-        foreach (string column in columns) html.Append("<th>").Append(Text(column)).Append("</th>");
+        foreach (string column in columns) html.Append("<th>").Append(XmlText.Of(column)).Append("</th>");
         html.Append("</tr>\n");
         foreach (IEnumerable<string> row in rows)
         {
             html.Append("<tr>");
             foreach ((int i, string field) in row.Index())
-                html.Append(ours(i) ? "<td class=\"ours\">" : "<td>").Append(Text(field)).Append("</td>");
+                html.Append(ours(i) ? "<td class=\"ours\">" : "<td>").Append(XmlText.Of(field)).Append("</td>");
             html.Append("</tr>\n");
         }
 
@@ -53,8 +52,8 @@ internal static class SuitePage
     private static void List(StringBuilder html, string title, IEnumerable<string> lines)
     {
         if (!lines.Any()) return;
-        html.Append("<h2>").Append(Text(title)).Append("</h2>\n<ul>\n");
-        foreach (string line in lines) html.Append("<li>").Append(Text(line)).Append("</li>\n");
+        html.Append("<h2>").Append(XmlText.Of(title)).Append("</h2>\n<ul>\n");
+        foreach (string line in lines) html.Append("<li>").Append(XmlText.Of(line)).Append("</li>\n");
         html.Append("</ul>\n");
     }
 
@@ -63,11 +62,11 @@ internal static class SuitePage
     {
         html.Append(
             "<h2>Confusion matrices</h2>\n<p>Test rows of each method's first seed.</p>\n<table class=\"matrices\">\n<tr><th></th>");
-        foreach (SuiteMethod method in table.Methods) html.Append("<th>").Append(Text(method.Title())).Append("</th>");
+        foreach (SuiteMethod method in table.Methods) html.Append("<th>").Append(XmlText.Of(method.Title())).Append("</th>");
         html.Append("</tr>\n");
         foreach (GueTask task in table.Tasks)
         {
-            html.Append("<tr><th>").Append(Text(task.Name)).Append("</th>");
+            html.Append("<tr><th>").Append(XmlText.Of(task.Name)).Append("</th>");
             foreach (SuiteMethod method in table.Methods)
             {
                 SuiteResult? result = table.Cells.FirstOrDefault(cell => cell.Task == task && cell.Method == method)?.Results[0];
@@ -83,10 +82,11 @@ internal static class SuitePage
     private static void Plots(StringBuilder html, GueTask task, SuiteCell[] cells)
     {
         html.Append(
-            $"<h2>{Text(task.Name)}</h2>\n<p>{Text(task.Description)}. Curves are of each method's first seed, dev losses of all seeds");
+            $"<h2>{XmlText.Of(task.Name)}</h2>\n<p>{XmlText.Of(task.Description)}. Curves are of each method's first seed, ")
+            .Append("dev losses of all seeds");
         html.Append(task.Classes > 2
             ? "; the curves show the mean over each class against the others.</p>\n"
-            : $"; the curves are of class {Text(cells[0].Results[0].Names[1])}.</p>\n");
+            : $"; the curves are of class {XmlText.Of(cells[0].Results[0].Names[1])}.</p>\n");
         html.Append("<div class=\"plots\">\n");
         html.Append(
             SvgPlot.Lines(
@@ -137,6 +137,4 @@ internal static class SuitePage
 
         return y;
     }
-
-    private static string Text(string text) => WebUtility.HtmlEncode(text);
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 
 namespace Dnabert2.FineTuning.Suites;
@@ -48,9 +47,9 @@ internal static class SvgPlot
                 Invariant($"<text x=\"{PlaceX(step):F1}\" y=\"{Height - Bottom + 15}\" text-anchor=\"middle\">{step:0.##}</text>\n"));
         }
 
-        svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{Text(x)}</text>"));
+        svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 8}\" text-anchor=\"middle\">{XmlText.Of(x)}</text>"));
         svg.Append(Invariant($"<text x=\"12\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
-        svg.Append(Invariant($"transform=\"rotate(-90 12 {(Top + Height - Bottom) / 2})\">{Text(y)}</text>\n"));
+        svg.Append(Invariant($"transform=\"rotate(-90 12 {(Top + Height - Bottom) / 2})\">{XmlText.Of(y)}</text>\n"));
         if (all.Length == 0)
         {
             svg.Append(Invariant($"<text x=\"{(Left + Width - Right) / 2}\" y=\"{(Top + Height - Bottom) / 2}\" text-anchor=\"middle\" "));
@@ -73,7 +72,7 @@ internal static class SvgPlot
         {
             double row = Height + (16 * i) + 10;
             svg.Append(Invariant($"<path d=\"M{Left} {row - 4}h20\" stroke-width=\"2\" stroke=\"{Colours[legend[i].Colour]}\"/>"));
-            svg.Append(Invariant($"<text x=\"{Left + 26}\" y=\"{row}\">{Text(legend[i].Name)}</text>\n"));
+            svg.Append(Invariant($"<text x=\"{Left + 26}\" y=\"{row}\">{XmlText.Of(legend[i].Name)}</text>\n"));
         }
 
         return svg.Append("</svg>\n").ToString();
@@ -99,8 +98,9 @@ internal static class SvgPlot
             string turned = widest > upright
                 ? Invariant($"text-anchor=\"start\" transform=\"rotate(-90 {middle + 4:F1} {top - 6:F1})\" x=\"{middle + 4:F1}\"")
                 : Invariant($"text-anchor=\"middle\" x=\"{middle:F1}\"");
-            svg.Append(Invariant($"<text x=\"{left - 6:F1}\" y=\"{baseline:F1}\" text-anchor=\"end\">{Text(labels[t])}</text>"));
-            svg.Append(Invariant($"<text y=\"{top - 6:F1}\" ")).Append(turned).Append('>').Append(Text(labels[t])).Append("</text>\n");
+            svg.Append(Invariant($"<text x=\"{left - 6:F1}\" y=\"{baseline:F1}\" text-anchor=\"end\">{XmlText.Of(labels[t])}</text>"));
+            svg.Append(Invariant($"<text y=\"{top - 6:F1}\" ")).Append(turned).Append('>').Append(XmlText.Of(labels[t]))
+                .Append("</text>\n");
             for (int p = 0; p < n; p++)
             {
                 double share = row == 0 ? 0 : (double)matrix[t, p] / row;
@@ -123,7 +123,9 @@ internal static class SvgPlot
             $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" "));
         svg.Append("font-family=\"sans-serif\" font-size=\"11\">\n");
         svg.Append(Invariant($"<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>"));
-        return title.Length == 0 ? svg.Append('\n') : svg.Append($"<text x=\"8\" y=\"16\" font-weight=\"bold\">{Text(title)}</text>\n");
+        return title.Length == 0
+            ? svg.Append('\n')
+            : svg.Append($"<text x=\"8\" y=\"16\" font-weight=\"bold\">{XmlText.Of(title)}</text>\n");
     }
 
     // No more points than a screen shows; the ends stay.
@@ -133,8 +135,6 @@ internal static class SvgPlot
         for (int i = 0; i < points.Count; i++)
             if (i % every == 0 || i == points.Count - 1) yield return points[i];
     }
-
-    private static string Text(string text) => WebUtility.HtmlEncode(text);
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
