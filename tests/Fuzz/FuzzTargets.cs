@@ -24,7 +24,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["lines"] = new(t => t.Sequences(SequenceFormat.Lines, "ACGT\n\nNNacgu\r\n  GG  \n"), "LinesParser"),
         ["format by content"] = new(
             t => t.Sequences(SequenceFormat.Detect, ">a\nACGT\n", "@a\nACGT\n+\nIIII\n", "sequence,label\nACGT,1\n",
-                "sequence\tlabel\nACGT\t1\n", "ACGT\nGGTT\n"), "FormatDetection"),
+                "sequence\tlabel\nACGT\t1\n", "ACGT\nGGTT\n", "\t\n\n>a\nACGT\n"), "FormatDetection"),
         ["policies and columns"] = new(t => t.Policies()),
         ["gzip and bgzip"] = new(t => t.Compressed(), "ByteSource"),
         ["gzip and bgzip by their fields"] = new(t => t.Containers()),

@@ -7,6 +7,8 @@ internal static class FormatDetection
 {
     private const int MostBytes = 1 << 16;
 
+    private static ReadOnlySpan<byte> Blanks => " \t\r\n"u8;
+
     /// <summary>
     /// The layout of the input, and what separates the fields of a table; nothing is consumed but what is before its first line.
     /// </summary>
@@ -35,15 +37,16 @@ internal static class FormatDetection
     private static bool HoldsFirstLine(ReadOnlySpan<byte> window)
     {
         int end = window.IndexOf((byte)'\n');
-        // Quotes matter in tables only: of other layouts nothing is waited for that may come later.
-        return end >= 0
+        // Lines of blanks say nothing: what comes after them does. Quotes matter in tables only: of other layouts nothing is waited for
+        // that may come later.
+        return end >= 0 && window.ContainsAnyExcept(Blanks)
             && (window[0] is (byte)'>' or (byte)';' or (byte)'@' || !window[..end].Contains((byte)'"')
                 || TableHeader.LineLength(window) >= 0);
     }
 
     private static SequenceFormat FromContent(ReadOnlySpan<byte> head, string extension, SequenceOptions options, Faults faults)
     {
-        byte first = head.TrimStart(" \t\r\n"u8) is { IsEmpty: false } text ? text[0] : head[0];
+        byte first = head.TrimStart(Blanks) is { IsEmpty: false } text ? text[0] : head[0];
         int end = TableHeader.LineLength(head);
         ReadOnlySpan<byte> line = end < 0 ? head : head[..end];
         // A comment of FASTA, or the header of a table whose first column has no name, such as pandas' index.
