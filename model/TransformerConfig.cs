@@ -103,5 +103,4 @@ public abstract record TransformerConfig
                 $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size " +
                 $"{IntermediateSize} make {count:N0} parameters; at most {MostParameters:N0} are supported");
     }
-
 }
