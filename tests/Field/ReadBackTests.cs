@@ -168,9 +168,9 @@ public sealed class ReadBackTests : IDisposable
     [InlineData("sequence,label\nACGT,\0\n")]
     [InlineData("@a\nAC\n+\nI\0\n")]
     [InlineData("\0ACGT\n")]
-    [InlineData("\t\n\n >a\nACGT\n")]
-    [InlineData(" \n\t\n@a\nACGT\n+\nIIII\n")]
-    [InlineData(" \n \nsequence,label\nACGT,1\n")]
+    [InlineData("\t\n\n\n\n\n\n\n\n\n\n>a\nACGT\n")]
+    [InlineData(" \n\n\n\t\n\n\n\n\n\n\n@a\nACGT\n+\nIIII\n")]
+    [InlineData(" \n\n\n \n\n\n\n\n\n\nsequence,label\nACGT,1\n")]
     [InlineData("ACGT\nAC\0GT\n")]
     public void A_file_is_read_alike_whether_it_comes_at_once_or_in_pieces(string text)
     {
