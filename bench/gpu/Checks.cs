@@ -14,10 +14,10 @@ internal static class Checks
     /// <summary>All checks, in parts: ops, sizes, gradients, bf16, golden, trajectories, equal, cpu.</summary>
     public static IEnumerable<WorkItem> All()
     {
-        foreach (OpCase op in OpCases.Gpu().DistinctBy(c => c.Name)) yield return On("ops", op.Name, backend => OpCheck.Run(op, backend));
-        foreach (IGrouping<string, OpCase> group in OpCases.Small().Where(Fits).GroupBy(c => c.Name.Split(' ')[0]))
+        foreach (OpCase op in OperationSuite.AllGpuSizes.DistinctBy(c => c.Name)) yield return On("ops", op.Name, backend => OpCheck.Run(op, backend));
+        foreach (IGrouping<string, OpCase> group in OperationSuite.AllSizes.Where(Fits).GroupBy(c => c.Name.Split(' ')[0]))
             yield return On("sizes", $"{group.Key} at every size from 0 to 256", backend => All(group, backend));
-        foreach (BackendRun run in BackendRuns.All())
+        foreach (BackendRun run in OperationSuite.AllRuns)
             yield return On("gradients", run.Name, backend =>
             {
                 using Backend cpu = CpuBackend.Create();
@@ -70,8 +70,8 @@ internal static class Checks
         yield return Raw("casts back", c => c.CastBack());
         yield return Raw("the norm of the gradients", c => c.GradientNorm());
         yield return Raw("AdamW with a rounded copy", c => c.AdamW());
-        foreach (BackendRun run in BackendRuns.All()) yield return Twin(run.Name, backend => run.On(backend));
-        foreach (OpCase op in BFloat16Twin.Cases())
+        foreach (BackendRun run in OperationSuite.AllRuns) yield return Twin(run.Name, backend => run.On(backend));
+        foreach (OpCase op in OperationSuite.AllNarrowSizes)
             yield return Twin(op.Name, backend =>
             {
                 using var arena = new Arena(backend);

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Conformance.Cases;
 using Dnabert2;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -41,7 +42,7 @@ public sealed class OperandTests
             .Where(method => !method.IsSpecialName && !method.IsAbstract && IsOperation(method))
             .Select(method => $"{method.DeclaringType!.Name.Split('`')[0]}.{method.Name}").Except(NoOperations);
         Assert.Equal(operations.Distinct().Order(), AllCases().Select(c => c.Method).Distinct().Order());
-        Assert.All(OperationCases.All, c => Assert.NotNull(c.Reference));
+        Assert.All(OperationSuite.AllOnTape, c => Assert.NotNull(c.Reference));
 
         static bool IsOperation(MethodInfo method) =>
             method.ReturnType == typeof(Variable) || method.GetParameters().Any(p => p.ParameterType == typeof(Tape));
@@ -87,7 +88,7 @@ public sealed class OperandTests
     }
 
     private static IEnumerable<OperationCase> AllCases() =>
-        [.. OperationCases.All, .. ModelOperationCases.All, .. BaselineOperationCases.All];
+        [.. OperationSuite.AllOnTape, .. ModelOperationCases.All, .. BaselineOperationCases.All];
 
     private static void CheckBothWays(string form, OperationCase operation)
     {

@@ -1,3 +1,4 @@
+using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -53,7 +54,7 @@ public sealed class SharedVariableTests
     {
         var cases = new TheoryData<string, string>();
         foreach (string form in Backends.FormsWithGpu())
-            foreach (OperationCase operation in OperationCases.All.Where(
+            foreach (OperationCase operation in OperationSuite.AllOnTape.Where(
                 c => c.HasGradient)) cases.Add(form, operation.ToString());
         return cases;
     }
@@ -62,7 +63,7 @@ public sealed class SharedVariableTests
     [MemberData(nameof(Cases))]
     public void Gradients_of_variables_with_several_uses_equal_central_differences(string form, string name)
     {
-        OperationCase operation = OperationCases.All.Single(c => c.ToString() == name);
+        OperationCase operation = OperationSuite.AllOnTape.Single(c => c.ToString() == name);
         bool segment = operation.Method.StartsWith("Tape.", StringComparison.Ordinal);
         // The interpreter is slow, and which buffer a gradient is in is decided above the backends.
         foreach (Graph graph in form == "gpu" ? [Graph.AfterAnother, Graph.OperandsAreResults] : Enum.GetValues<Graph>())

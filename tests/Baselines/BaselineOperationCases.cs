@@ -1,8 +1,8 @@
+using Conformance.Cases;
 using Dnabert2;
 using Dnabert2.Dnabert;
 using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
-using Tests.Autograd;
 using Variable = Engine.Autograd.Variable;
 
 namespace Tests.Baselines;

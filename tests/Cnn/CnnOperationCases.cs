@@ -1,8 +1,8 @@
+using Conformance.Cases;
 using Dnabert2.Cnn;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
-using Tests.Autograd;
 
 namespace Tests.Cnn;
 

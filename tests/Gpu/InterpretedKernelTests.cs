@@ -13,7 +13,7 @@ public sealed class InterpretedKernelTests
     public static TheoryData<string> Names()
     {
         var data = new TheoryData<string>();
-        foreach (string name in OpCases.Gpu().Select(c => c.Name).Distinct()) data.Add(name);
+        foreach (string name in OperationSuite.AllGpuSizes.Select(c => c.Name).Distinct()) data.Add(name);
         return data;
     }
 
@@ -22,7 +22,7 @@ public sealed class InterpretedKernelTests
     public void Every_kernel_equals_the_float64_reference_in_the_interpreter(string name)
     {
         using Backend backend = new CudaBackend(new InterpretedDevice());
-        foreach (OpCase op in OpCases.Gpu().Where(c => c.Name == name)) OpCheck.Run(op, backend);
+        foreach (OpCase op in OperationSuite.AllGpuSizes.Where(c => c.Name == name)) OpCheck.Run(op, backend);
     }
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class InterpretedKernelTests
     public static TheoryData<string> Runs()
     {
         var data = new TheoryData<string>();
-        foreach (BackendRun run in BackendRuns.All()) data.Add(run.Name);
+        foreach (BackendRun run in OperationSuite.AllRuns) data.Add(run.Name);
         return data;
     }
 
@@ -50,7 +50,7 @@ public sealed class InterpretedKernelTests
     public void Every_gradient_in_the_interpreter_equals_that_of_the_CPU(string name)
     {
         using Backend cpu = CpuBackend.Create(1), gpu = new CudaBackend(new InterpretedDevice());
-        BackendRuns.All().First(run => run.Name == name).Compare(cpu, gpu);
+        OperationSuite.AllRuns.First(run => run.Name == name).Compare(cpu, gpu);
     }
 
     [Fact]
@@ -63,8 +63,8 @@ public sealed class InterpretedKernelTests
             twin.Library.Find(GpuKernels<RelativeBias>.AttentionTableGradientDropout.For(DType.BF16)).Entry,
         ];
         using Backend backend = new CudaBackend(twin);
-        foreach (BackendRun run in BackendRuns.All()) run.On(backend);
-        foreach (OpCase op in BFloat16Twin.Cases())
+        foreach (BackendRun run in OperationSuite.AllRuns) run.On(backend);
+        foreach (OpCase op in OperationSuite.AllNarrowSizes)
         {
             using var arena = new Arena(backend);
             op.Prepare(backend, arena, arena.Rent).Run();

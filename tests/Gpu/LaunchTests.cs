@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Conformance.Cases;
 using Engine.Kernels;
 using Engine.Kernels.Gpu;
 using Engine.Runtime;
@@ -84,8 +85,8 @@ public sealed class LaunchTests
         // With one entry for each product a table gives all of them that form.
         string[] lines = [.. Enum.GetValues<ProductKind>().Select(kind => ProductTable.Line(new(9, 0), kind, 128, 64, 64, form))];
         using var backend = new CudaBackend(new LaunchList(launched), type, ProductTable.Read(lines, "table"));
-        using var operations = new LaunchedOperations(backend, type);
-        operations.Run();
-        return operations.Seen;
+        using var launches = new KernelLaunches(backend, type);
+        foreach (OperationSuite suite in OperationSuite.All) suite.Launch(launches);
+        return launches.Seen;
     }
 }

@@ -1,7 +1,7 @@
+using Conformance.Cases;
 using Dnabert2;
 using Dnabert2.Hyena;
 using Engine.Autograd;
-using Tests.Autograd;
 
 namespace Tests.Hyena;
 

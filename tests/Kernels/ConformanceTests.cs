@@ -6,7 +6,7 @@ namespace Tests.Kernels;
 
 public class ConformanceTests
 {
-    private static readonly OpCase[] Ops = [.. OpCases.Small()];
+    private static readonly OpCase[] Ops = [.. OperationSuite.AllSizes];
 
     public static TheoryData<string> Forms => Backends.Names();
 

@@ -1,9 +1,9 @@
+using Conformance.Cases;
 using Conformance.Model;
 using Dnabert2;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
-using Tests.Autograd;
 using Tests.Cnn;
 using Tests.Hyena;
 

@@ -23,25 +23,6 @@ internal sealed class BFloat16Twin(GpuDevice inner) : WrappedDevice(inner)
     /// <summary>The bf16 kernels that were compared.</summary>
     public SortedSet<string> Compared { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Cases of the forward kernels.</summary>
-    public static IEnumerable<OpCase> Cases()
-    {
-        foreach (Activation f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu])
-            foreach (int rows in (int[])[1, 129])
-                yield return new LinearCase(rows, 34, 40, f, bias: rows > 1, residual: true, packed: false);
-        foreach (int width in (int[])[8, 768, 1024, 1032])
-        {
-            yield return new LayerNormCase(5, width, inPlace: false);
-            yield return new EmbeddingCase(5, 11, width, types: true);
-            yield return new EmbeddingCase(5, 11, width, types: false);
-            yield return new PoolingCase([3, 0, 2], width, Pooling.Max);
-            yield return new CrossEntropyCase(3, width);
-        }
-
-        foreach (bool inPlace in (bool[])[false, true])
-            yield return new RotaryCase([7, 0, 65], rotated: 4, heads: 6, headSize: 16, inPlace);
-    }
-
     public override string Description => Inner.Description + ", in bf16 beside fp32";
 
     protected override void Launch(CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared)

@@ -24,6 +24,12 @@ internal sealed class InfoVerb
 
     private readonly Option<int> _threads = Shared.Threads();
 
+    private readonly Option<bool> _verify = new("--verify")
+    {
+        Description = "say which published model the folder is, by the SHA-256 of its weights, and hold what this engine computes against "
+            + "what the model's own code computed",
+    };
+
     public InfoVerb(Terminal terminal)
     {
         _terminal = terminal;
@@ -32,9 +38,10 @@ internal sealed class InfoVerb
             ("dnabert2 info", "the engine, the processor and its memory, and the GPUs"),
             ("dnabert2 info default", "the model that comes with the tool"),
             ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is "
-            + "missing; the exit code says it, too"))
+            + "missing; the exit code says it, too"),
+            ("dnabert2 info DNABERT-2-117M --verify", "proves the engine on published weights"))
         {
-            _model.Argument, _threads,
+            _model.Argument, _threads, _verify,
         };
         foreach (Option option in _model.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -51,8 +58,9 @@ internal sealed class InfoVerb
         Print("backend", backend.Description);
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
         DescribeGpus();
-        if (_model.NameOf(parsed) is { } model) return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), backend);
+        if (_model.NameOf(parsed) is { } model) return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), parsed.GetValue(_verify), backend);
         if (_model.BaseOf(parsed) is { } named) throw new UsageException($"--base {named}: name the adapter");
+        if (parsed.GetValue(_verify)) throw new UsageException("--verify: name the folder of a model");
         return CommandLineTool.Done;
     }
 
@@ -69,10 +77,12 @@ internal sealed class InfoVerb
     }
 
     /// <summary>Prints what the folder has before it is loaded, so that a damaged model is described as far as it can be read.</summary>
-    private int Describe(string folder, string? baseFolder, Backend backend)
+    private int Describe(string folder, string? baseFolder, bool verify, Backend backend)
     {
         ModelInventory found = ModelInventory.Of(folder, baseFolder);
         Print("model", $"{folder}: {found.Kind}");
+        if (verify && found.Adapter is not null)
+            throw new UsageException("--verify: an adapter is not published; name the folder of a published model");
         if (found.Adapter is { } adapter) Print("adapter", adapter);
         bool wasLookedAt = found.Missing.Count == 0 || found.IsOwnBase is not null;
         if (found.Base is { } named) Print("base", wasLookedAt ? $"{named}, {Describe(found.IsOwnBase)}" : named);
@@ -91,7 +101,23 @@ internal sealed class InfoVerb
         Print("parameters", Describe(model));
         if (model is Dnabert2Model dnabert2) Print("training", DescribeTraining(dnabert2));
         Print("missing", "nothing; all weights are there and finite");
-        return CommandLineTool.Done;
+        return verify ? Verify(folder, model) : CommandLineTool.Done;
+    }
+
+    /// <summary>Prints which published model it is, and whether this engine computes what that one does.</summary>
+    private int Verify(string folder, SequenceModel model)
+    {
+        if (KnownCheckpoint.Find(ModelSource.Open(folder).WeightFolder, _terminal.Cancellation) is not { } known)
+        {
+            Print("verified", $"no: its weights are none of those on record ({string.Join(", ", KnownCheckpoint.All.Select(k => k.Name))})");
+            return CommandLineTool.Failed;
+        }
+
+        CheckpointVerification result = known.Verify(model);
+        Print("published", $"{known.Name}, revision {known.Revision}: the SHA-256 of the weights is the same");
+        Print("verified", $"{(result.Holds ? "yes" : "no")}: {Shared.Count(result.Outputs, "sequence")} compared with what its own code "
+            + $"computes, largest difference {result.LargestDifference:0.0e+0}, allowed {CheckpointVerification.Allowed:0e+0}");
+        return result.Holds ? CommandLineTool.Done : CommandLineTool.Failed;
     }
 
     private static string Describe(bool? isOwnBase) => isOwnBase switch

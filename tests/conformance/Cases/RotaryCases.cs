@@ -4,6 +4,62 @@ using Engine.Runtime;
 
 namespace Conformance.Cases;
 
+/// <summary>Rotary positions.</summary>
+internal sealed class RotaryCases : OperationSuite
+{
+    private static readonly int[] TapeLengths = [2, 0, 4];
+
+    public override IEnumerable<OpCase> Sizes
+    {
+        get
+        {
+            foreach (int n in Lengths)
+            {
+                yield return new RotaryCase([n], rotated: 2, heads: 3, headSize: 8, inPlace: n % 2 == 0, inverse: n % 4 < 2);
+                if (n > 0)
+                    yield return new RotaryCase(
+                        [2, 0, 3], rotated: 2, heads: 2 + (n % 2), headSize: 2 * n, inPlace: n % 3 == 0, inverse: n % 2 == 0);
+            }
+        }
+    }
+
+    public override IEnumerable<OpCase> GpuSizes
+    {
+        get
+        {
+            foreach (int headSize in (int[])[2, 10, 64])
+            {
+                foreach (bool inPlace in (bool[])[false, true])
+                {
+                    yield return new RotaryCase([7, 0, 65, 1], rotated: 8, heads: 12, headSize, inPlace);
+                    yield return new RotaryCase([3], rotated: 2, heads: 2, headSize, inPlace, inverse: true);
+                }
+            }
+        }
+    }
+
+    public override IEnumerable<OpCase> NarrowSizes =>
+        new[] { false, true }.Select(inPlace => new RotaryCase([7, 0, 65], rotated: 4, heads: 6, headSize: 16, inPlace));
+
+    public override IEnumerable<OperationCase> OnTape => BothPlaces(
+        "Rotary", "q and k of a packed qkv", owner =>
+        {
+            var rotary = new Rotary(Rotary.Table(owner.Own(new Arena(owner.Set.Backend)), positions: 4, headSize: 4), heads: 4);
+            return ((inputs, x) => rotary.Forward(inputs.Tape, x[0], inputs.Borders(TapeLengths)),
+                (inputs, x) => rotary.ForwardInPlace(inputs.Tape, x[0], inputs.Borders(TapeLengths)));
+        },
+        (x, _, _) => RotaryCase.Rotated(x[0], TapeLengths, rotated: 4, headSize: 4), rows: 6, width: 24);
+
+    public override void Launch(KernelLaunches on)
+    {
+        foreach (int headSize in (int[])[32, 64])
+        {
+            Tensor qkv = on.Numbers(16, 6 * headSize);
+            on.Run(new ApplyRotary(qkv, on.Borders(7, 9), on.Floats(9, headSize), 4, inverse: false, qkv));
+        }
+    }
+}
+
 /// <summary>Rotary positions of the first heads of rows of so many, into another tensor or in place.</summary>
 internal sealed class RotaryCase(int[] lengths, int rotated, int heads, int headSize, bool inPlace, bool inverse = false)
     : OpCase($"rotary {string.Join("+", lengths)} tokens, {rotated} of {heads} heads of {headSize}{(inPlace ? " in place" : "")}"

@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
-using Conformance.Cases;
 using Engine.Autograd;
 using Engine.Kernels;
 
-namespace Tests.Autograd;
+namespace Conformance.Cases;
 
 /// <summary>Runs an operation on its operands.</summary>
 internal delegate Variable RunOperation(OperationInputs inputs, Variable[] operands);

@@ -1,7 +1,60 @@
+using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Conformance.Cases;
+
+/// <summary>Losses of single predictions, and sums of losses.</summary>
+internal sealed class ElementLossCases : OperationSuite
+{
+    public override IEnumerable<OpCase> Sizes =>
+        Lengths.Select(n => new ElementLossCase(n, 3, binary: n % 4 < 2, weighted: n % 2 == 0));
+
+    public override IEnumerable<OpCase> GpuSizes =>
+        from n in (int[])[0, 1, 5, 86, 300]
+        from binary in (bool[])[true, false]
+        select new ElementLossCase(n, 3, binary, weighted: binary == (n % 2 == 0));
+
+    public override IEnumerable<BackendRun> Runs => Counts.Select(count => new BackendRun($"sum of losses {count}", i =>
+    {
+        Tensor sums = i.Doubles(0, 0, 0);
+        i.Backend.Run(new SumOfLosses(i.Normal(count), i.Integers(1), sums));
+        return [i.ReadDoubles(sums)];
+    }));
+
+    public override IEnumerable<OperationCase> OnTape
+    {
+        get
+        {
+            float[] targets = [0, 1, 0.25f, 1, 0, 1], weights = [1, 2, 0.5f, 0, 3, 1];
+            yield return new OperationCase("BinaryCrossEntropy.Forward", "weighted", (2, 3))
+            {
+                Declare = _ => (inputs, x) => BinaryCrossEntropy.Instance.Forward(
+                    inputs.Tape, x[0], inputs.Numbers([2, 3], targets), inputs.Scale(), inputs.Numbers([2, 3], weights)),
+                Reference = (x, _, _) => [.. x[0].Select((v, i) =>
+                    weights[i] * ((targets[i] * Math.Log(1 + Math.Exp(-v))) + ((1 - targets[i]) * Math.Log(1 + Math.Exp(v)))))],
+                IsLoss = true,
+            };
+            yield return new OperationCase("SquaredError.Forward", "weighted", (2, 3))
+            {
+                Declare = _ => (inputs, x) => SquaredError.Instance.Forward(
+                    inputs.Tape, x[0], inputs.Numbers([2, 3], targets), inputs.Scale(), inputs.Numbers([2, 3], weights)),
+                Reference = (x, _, _) => [.. x[0].Select((v, i) => weights[i] * Math.Pow(v - targets[i], 2))],
+                IsLoss = true,
+            };
+        }
+    }
+
+    public override void Launch(KernelLaunches on)
+    {
+        Tensor x = on.Floats(KernelLaunches.Rows), one = on.Floats(1);
+        on.Run(new BinaryCrossEntropyForward(x, x, default, x));
+        on.Run(new BinaryCrossEntropyBackward(x, x, default, one, x));
+        on.Run(new SquaredErrorForward(x, x, default, x));
+        on.Run(new SquaredErrorBackward(x, x, default, one, x));
+        on.Run(new SumOfLosses(x, on.Integers(1), on.Doubles(2)));
+    }
+}
 
 /// <summary>
 /// Element-by-element losses of predictions and targets, and beside them their gradients; a few predictions are far from 0, where an
@@ -61,24 +114,4 @@ internal sealed class ElementLossCase(int rows, int width, bool binary, bool wei
         for (int i = 0; i < count; i += 7) x[i] = i % 2 == 0 ? 100 : -100;
         return (_inputs = (x, targets, weights)).Value;
     }
-}
-
-/// <summary><c>y = factor · x</c>, in place where the length is odd.</summary>
-internal sealed class ScaleCase(int count) : OpCase($"scale {count}")
-{
-    private double[]? _x;
-
-    public override double Bytes => 8.0 * count;
-
-    public override double Tolerance => 3e-7;
-
-    public override (Action Run, Tensor[] Outputs) Prepare(Backend backend, Arena arena, Rent rent)
-    {
-        Tensor x = Upload(backend, rent, X(), count), y = count % 2 == 1 ? x : rent(x.Shape, DType.F32);
-        return (() => backend.Run(new Scale(x, 1.5f, y)), [y]);
-    }
-
-    protected override double[][] Reference() => [Array.ConvertAll(X(), v => 1.5 * v)];
-
-    private double[] X() => _x ??= Normal(count);
 }
