@@ -6,6 +6,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
 using Dnabert2.Folders;
 using Dnabert2.Metrics;
+using Dnabert2.Tokenizers;
 using Tests.Weights;
 
 namespace Tests.FineTuning;
@@ -272,24 +273,24 @@ public sealed class SuiteTests : IDisposable
     {
         string paper = SharedData.Path("paper");
         int checkedNumbers = 0;
-        foreach ((string file, string[] models) in new[]
-            { ("table6_gue_results.tsv",
-                new[] { "DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2", "DNABERT-2 (further pre-trained on GUE)" }),
-                ("table9_other_baselines.tsv", ["DNABERT-2 w/o PT", "CNN"]),
-                ("table5_gue_plus.tsv", ["DNABERT (6-mer)", "NT-2500M-multi", "DNABERT-2"]) })
+        foreach ((string file, int table) in ((string, int)[])
+            [("table6_gue_results.tsv", 6), ("table9_other_baselines.tsv", 9), ("table10_tokenizer_ablation.tsv", 10),
+                ("table5_gue_plus.tsv", 6)])
         {
             string[][] rows = [.. File.ReadLines(Path.Combine(paper, file)).Where(l => !l.StartsWith('#')).Select(l => l.Split('\t'))];
-            foreach (string[] row in rows[1..].Where(r => models.Contains(r[0])))
+            foreach (string[] row in rows[1..].Where(r => table != 6 || file.StartsWith("table6", StringComparison.Ordinal)
+                || PaperResults.Models.Contains(r[0])))
                 for (int c = 1; c < row.Length; c++)
                 {
-                    double? found = PaperResults.Find(
-                        row[0].Replace(" (further pre-trained on GUE)", ", further pre-trained on GUE"), TaskOf(rows[0][c]))?.Percent;
+                    string model = row[0].Replace(" (further pre-trained on GUE)", ", further pre-trained on GUE")
+                        .Replace("K-mer", "6-mers");
+                    double? found = PaperResults.Find(table, model, TaskOf(rows[0][c]))?.Percent;
                     Assert.Equal(row[c] == "-" ? null : double.Parse(row[c]), found);
                     checkedNumbers++;
                 }
         }
 
-        Assert.Equal((6 * 28) + (3 * 8), checkedNumbers);
+        Assert.Equal((16 * 28) + (3 * 8), checkedNumbers);
 
         static string TaskOf(string column) => column switch
         {
@@ -298,6 +299,57 @@ public sealed class SuiteTests : IDisposable
                 "GUE+/EPI/" + new[] { "GM12878", "HeLa-S3", "HUVEC", "IMR90", "K562", "NHEK" }[column[3] - '0'],
             _ => column,
         };
+    }
+
+    [Fact]
+    public void The_models_of_table_3_have_the_papers_sizes_and_the_work_of_its_formula()
+    {
+        byte[][] sequences = [new byte[500], new byte[500]];
+        foreach (byte[] sequence in sequences) new Random(5).GetItems("ACGT"u8, sequence.Length).CopyTo(sequence, 0);
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        IReadOnlyList<ModelCost> costs = ModelCosts.Of(sequences, tokenizer);
+        Assert.Equal(10, costs.Count);
+        Assert.All(costs, cost => Assert.Equal(cost.PaperParameters, Math.Round(cost.Parameters / 1e6)));
+        Assert.Equal([500.0, 499, 498, 497, 86, 86, 86, 86], costs.Take(8).Select(cost => cost.Tokens));
+        double tokens = tokenizer.Encode(Encoding.ASCII.GetString(sequences[0])).Count;
+        double[] expected =
+        [
+            Work(12, 768, 3072, 2, 500), Work(12, 768, 3072, 2, 499), Work(12, 768, 3072, 2, 498), Work(12, 768, 3072, 2, 497),
+            Work(24, 1280, 5120, 2, 86), Work(24, 1280, 5120, 2, 86), Work(32, 2560, 10240, 2, 86), Work(32, 2560, 10240, 2, 86),
+            Work(12, 768, 3072, 3, tokens), Work(12, 768, 3072, 3, tokens),
+        ];
+        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], costs[i].Flops, expected[i] * 1e-12);
+        string[] lines = Encoding.UTF8.GetString(ModelCosts.Tsv(costs)).Split('\n');
+        Assert.Equal("model\tparameters\tpaper_parameters\ttokens\tgflops\trelative_flops\tpaper_relative_flops", lines[0]);
+        Assert.Equal("1.00\t1.00", string.Join('\t', lines[9].Split('\t')[^2..]));
+
+        static double Work(double layers, double hidden, double intermediate, int matrices, double t) =>
+            2 * layers * ((t * ((4 * hidden * hidden) + (matrices * hidden * intermediate))) + (2 * t * t * hidden));
+    }
+
+    [Fact]
+    public void A_table_of_the_paper_has_its_models_beside_the_results()
+    {
+        var results = new SuiteTable(Run(), Setup);
+        foreach ((PaperTable table, string[] models, double first) in ((PaperTable, string[], double)[])
+            [(PaperTable.Gue, ["DNABERT (3-mer)", "DNABERT-2"], 42.31), (PaperTable.OtherBaselines, ["HyenaDNA", "CNN"], 35.62),
+                (PaperTable.Tokenizers, ["6-mers", "BPE"], 48.96), (PaperTable.Averages, ["DNABERT (3-mer)", "NT-2500M-multi"], 42.31)])
+        {
+            string[][] rows = [.. Encoding.UTF8.GetString(PaperTables.Tsv(table, results)).Trim().Split('\n')
+                .Select(line => line.Split('\t'))];
+            Assert.All(models, model => Assert.Contains("paper: " + model, rows[0]));
+            Assert.All(rows, row => Assert.Equal(rows[0].Length, row.Length));
+            string[] mouse = rows.Single(row => row[0] is "mouse/0" or "TF-M");
+            Assert.Equal(first, double.Parse(mouse[Array.FindIndex(rows[0], name => name.StartsWith("paper: ", StringComparison.Ordinal))]));
+            SuiteCell cell = results.Cells.First(c => c.Task.Name == "mouse/0");
+            Metric metric = table == PaperTable.OtherBaselines ? Metric.MacroF1 : Metric.Mcc;
+            int at = Array.IndexOf(rows[0], "metric");
+            Assert.Equal(metric.Name(), mouse[at]);
+            Assert.Equal(cell.Method.Name(), rows[0][at + 1]);
+            Assert.Equal(cell.Mean(metric), double.Parse(mouse[at + 1]), 0.0051);
+            Assert.Equal(cell.Deviation(metric), double.Parse(mouse[at + 2]), 0.0051);
+            Assert.Equal(cell.Seeds, mouse[at + 3]);
+        }
     }
 
     public void Dispose() => _folder.Dispose();

@@ -15,7 +15,7 @@ namespace Dnabert2.FineTuning.Suites;
 public sealed class SuiteEvaluation
 {
     internal const string ModelFolderName = "model";
-    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html";
+    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html", PaperFile = "paper-table.tsv";
     private readonly ModelSource _model;
     private readonly string _data, _folder;
     private readonly SuiteRecipe _recipe;
@@ -66,11 +66,16 @@ public sealed class SuiteEvaluation
 
     /// <summary>What an evaluation makes in its folder.</summary>
     public static RunKind Kind { get; } = new(
-        "evaluation", [SuiteRun.FolderName, TableFile, MarkdownFile, PageFile],
+        "evaluation", [SuiteRun.FolderName, TableFile, MarkdownFile, PageFile, PaperFile],
         folder => RunKind.BeginsWith(Path.Combine(folder, OlderFile), "model_sha256"), _ => false);
 
     /// <summary>Whether the fine-tuned models are kept, in the folder <c>model</c> of each run.</summary>
     public bool KeepModels { get; init; }
+
+    /// <summary>
+    /// A table of the paper that the results are written beside, as <c>paper-table.tsv</c>, which <see cref="Run"/> gives then; null: none.
+    /// </summary>
+    public PaperTable? Table { get; init; }
 
     /// <summary>The tasks in a folder of data that have train, dev and test.</summary>
     public static IReadOnlyList<GueTask> TasksIn(string data) => Suite.TasksIn(data);
@@ -80,7 +85,7 @@ public sealed class SuiteEvaluation
     /// <param name="progress">Told before and after each run.</param>
     /// <param name="steps">Told after each step of fine-tuning.</param>
     /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
-    /// <returns>The table, as in <c>table.tsv</c>.</returns>
+    /// <returns>The table, as in <c>table.tsv</c>, or with <see cref="Table"/> in <c>paper-table.tsv</c>.</returns>
     /// <exception cref="ArgumentException">An option of the recipe is out of its range.</exception>
     /// <exception cref="InvalidDataException">
     /// The model or the data of a task is at fault, found before any training; a result is damaged.
@@ -102,7 +107,8 @@ public sealed class SuiteEvaluation
             Changed = results => Write(new SuiteTable(results, setup)),
             Finished = Tidy,
         };
-        return new SuiteTable(suite.Run(options, progress, cancellation), setup).Tsv();
+        var results = new SuiteTable(suite.Run(options, progress, cancellation), setup);
+        return Table is { } table ? PaperTables.Tsv(table, results) : results.Tsv();
     }
 
     private void Tidy(string run)
@@ -124,6 +130,7 @@ public sealed class SuiteEvaluation
         ResultFiles.Write(Path.Combine(_folder, TableFile), table.Tsv());
         ResultFiles.Write(Path.Combine(_folder, MarkdownFile), table.Markdown());
         ResultFiles.Write(Path.Combine(_folder, PageFile), SuitePage.Draw(table));
+        if (Table is { } paper) ResultFiles.Write(Path.Combine(_folder, PaperFile), PaperTables.Tsv(paper, table));
     }
 
     private SuiteOutcome Train(

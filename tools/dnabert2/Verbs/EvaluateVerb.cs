@@ -5,6 +5,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
 
@@ -14,6 +15,7 @@ namespace Dnabert2.Tool.Verbs;
 internal sealed class EvaluateVerb
 {
     private const string Sample = "mkdir -p GUE/mouse && cp -r tools/dnabert2/samples/task GUE/mouse/0 && ";
+    private const int CostTable = 3, CostBases = 500;
     private readonly Terminal _terminal;
     private readonly Choice<bool> _suite = new("--suite", "the benchmark: GUE and GUE+ (arXiv 2306.15006)", ("gue", true));
     private readonly Option<string> _data = new("--data")
@@ -23,11 +25,15 @@ internal sealed class EvaluateVerb
         Required = true,
     };
 
-    private readonly Option<string> _output = new("--output", "-o")
+    private readonly Choice<int?> _table = new(
+        "--table",
+        "a table of the paper to print the results beside, in place of all figures; 3 counts parameters and FLOPs and trains "
+        + "nothing", ("none", null), ("3", CostTable), ("4", 4), ("6", 6), ("9", 9), ("10", 10));
+
+    private readonly Option<string?> _output = new("--output", "-o")
     {
         Description = "the folder of the results: table.tsv, table.md, report.html; tasks finished there are not run again",
         HelpName = "OUT",
-        Required = true,
     };
 
     private readonly Option<string> _tasks =
@@ -79,9 +85,10 @@ internal sealed class EvaluateVerb
                 "the baseline on one task, in seconds"),
             (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 "
             + "--steps 4 --batch 8 -o results",
-                "two seeds with and without pre-training, here of very few steps"))
+                "two seeds with and without pre-training, here of very few steps"),
+            ("dnabert2 evaluate --table 3 --data GUE", "parameters and FLOPs of the paper's models on sequences of 500 bases"))
         {
-            _suite.Option, _data, _output, _tasks, _methods, _seeds, _onEmpty.Option,
+            _suite.Option, _data, _table.Option, _output, _tasks, _methods, _seeds, _onEmpty.Option,
         };
         foreach (Option option in _model.Options.Concat(_recipe.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_keepModels, _quiet]) Command.Add(option);
@@ -93,7 +100,10 @@ internal sealed class EvaluateVerb
 
     private int Run(ParseResult parsed)
     {
-        string data = parsed.GetRequiredValue(_data), output = parsed.GetRequiredValue(_output);
+        string data = parsed.GetRequiredValue(_data);
+        int? paper = _table.Of(parsed);
+        if (paper == CostTable) return Count(data);
+        string output = parsed.GetValue(_output) ?? throw new UsageException("--output: name the folder of the results");
         bool quiet = parsed.GetValue(_quiet);
         SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe());
         ModelSource model = _model.Open(parsed, _terminal, quiet);
@@ -102,6 +112,7 @@ internal sealed class EvaluateVerb
         var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))
         {
             KeepModels = parsed.GetValue(_keepModels),
+            Table = (PaperTable?)paper,
         };
         var options = new SuiteOptions
         {
@@ -116,6 +127,28 @@ internal sealed class EvaluateVerb
         _terminal.Output.Write(table);
         _terminal.Output.Flush();
         if (!quiet) _terminal.Say($"the report: {Path.Combine(output, "report.html")}");
+        return CommandLineTool.Done;
+    }
+
+    /// <summary>Prints sizes and costs of the paper's models, on the test sequences of its tasks of 500 bases.</summary>
+    private int Count(string data)
+    {
+        var sequences = new List<byte[]>();
+        foreach (GueTask task in GueTasks.All.Where(task => task.Bases == CostBases && !task.Pairs))
+        {
+            string folder = Path.Combine(data, task.Name);
+            if (!Directory.Exists(folder)) continue;
+            foreach (LabelledSequence row in LabelledTask.Read(folder, needed: Splits.Test, cancellation: _terminal.Cancellation).Test!)
+                if (row.First.Length == CostBases) sequences.Add(row.First);
+        }
+
+        if (sequences.Count == 0)
+            throw new FileNotFoundException(
+                $"{data}: holds no test sequences of {CostBases} bases; the costs are those of the tasks EMP/H3, EMP/H4, …, of which one is "
+                + "needed");
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        _terminal.Output.Write(ModelCosts.Tsv(ModelCosts.Of(sequences, tokenizer)));
+        _terminal.Output.Flush();
         return CommandLineTool.Done;
     }
 
