@@ -27,7 +27,7 @@ internal sealed class Classification : IDisposable
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => _model.Classify(_tape!, _batch).Data);
-        (_rounded, _graphs) = (new RoundedBatch(model.Backend, model.MaxTokens), new GraphCache<PassShape>(model.Backend));
+        (_rounded, _graphs) = (new RoundedBatch(model), new GraphCache<PassShape>(model.Backend));
     }
 
     /// <summary>The logits of all sequences.</summary>

@@ -275,7 +275,9 @@ public sealed class ModelSource
         ModelParts made = ModelParts.Encoder)
     {
         CheckBase(weights);
-        weights.Fill(set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change);
+        weights.Fill(
+            set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change,
+            Architecture.BesidesParameters(this));
 
         bool IsMade(Parameter p) => Lora.IsFactor(p) || (Checkpoint.PartOf(p.Name) & made) != 0;
 

@@ -56,7 +56,7 @@ internal sealed class TrainingPasses : IDisposable
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
-        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model.Backend, model.MaxTokens));
+        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model));
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);
@@ -167,7 +167,7 @@ internal sealed class TrainingPasses : IDisposable
             using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
             Tape = Tape.ForTraining(activations, gradients, _recompute);
             int tokens = lengths.Take(sequences).Sum();
-            var batch = new Batch(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
+            Batch batch = _rounded.UploadPlain(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
             _objective!.UploadSample(this, sequences, tokens);
             Tape.Backward(_objective.Losses(Tape, batch));
             return activations.HighWater + gradients.HighWater;
