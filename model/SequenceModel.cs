@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -43,6 +45,12 @@ public abstract class SequenceModel : IDisposable
     /// <summary>The most tokens of a sequence, special ones included; null where there is no limit.</summary>
     public abstract int? MaxTokens { get; }
 
+    /// <summary>
+    /// Whether <see cref="Classify"/> takes rows of more tokens, cut into windows of <see cref="MaxTokens"/>; see
+    /// <see cref="Batch.Windows"/>.
+    /// </summary>
+    internal virtual bool ClassifiesWindows => false;
+
     /// <summary>The special tokens around a sequence.</summary>
     /// <exception cref="InvalidDataException">The tokenizer has none that the model wants.</exception>
     internal abstract SpecialTokenFrame Frame { get; }
@@ -55,6 +63,52 @@ public abstract class SequenceModel : IDisposable
 
     /// <summary>Its linear layers that may have low-rank additions, in the order of their declaration.</summary>
     internal abstract IEnumerable<Linear> Linears { get; }
+
+    /// <summary>What a folder's <c>config.json</c> says that such a model is.</summary>
+    internal abstract Architecture Architecture { get; }
+
+    /// <summary>
+    /// What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.
+    /// </summary>
+    internal ModelOrigin? Origin { get; set; }
+
+    /// <summary>
+    /// The identity of the folder's encoder, where additions are trained beside it; null otherwise, or where no folder holds these weights.
+    /// </summary>
+    internal string? BaseIdentity { get; set; }
+
+    /// <summary>
+    /// Whether the published Python classes compute what this model does, so that an <c>auto_map</c> to them stays in its
+    /// <c>config.json</c>.
+    /// </summary>
+    internal virtual bool IsOfPublishedCode => true;
+
+    /// <summary>Names under which Hugging Face's classes have a parameter a second time, and which their files hold, too.</summary>
+    internal virtual IEnumerable<(string Name, Parameter Parameter)> SecondNames => [];
+
+    /// <summary>New weights, as its <c>Initialize</c> draws them.</summary>
+    /// <param name="seed">Decides them.</param>
+    internal abstract ParameterSource NewWeights(ulong seed);
+
+    /// <summary>What a training step costs.</summary>
+    internal abstract TrainingCost Cost { get; }
+
+    /// <summary>
+    /// Frozen parameters that a pass in training changes all the same, by <see cref="NoteStatistics"/>: running statistics.
+    /// </summary>
+    internal virtual IReadOnlyList<Parameter> Statistics => [];
+
+    /// <summary>Notes in <see cref="Statistics"/> what the last pass in training saw.</summary>
+    internal virtual void NoteStatistics()
+    {
+    }
+
+    /// <summary>What published files of the architecture hold besides parameters, though it follows from the config.</summary>
+    /// <param name="arena">Where it is put.</param>
+    internal virtual IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena) => [];
+
+    /// <summary>The keys of a <c>config.json</c> that this library knows.</summary>
+    internal abstract JsonObject WriteConfig();
 
     /// <summary>
     /// Loads a model folder of any architecture that this library knows, which is recognised from its <c>config.json</c>; see

@@ -78,7 +78,7 @@ public sealed class ModelBenchmark : IDisposable
         var values = new float[lengths.Length * hidden];
         _model.Backend.DownloadNumbers(pooled.Data, values);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
-            flops = TrainingFlops.Of(_model.Config, ids.Length, 0, Squares(lengths)) / 3;
+            flops = TrainingFlops.Of(_model.Cost, ids.Length, 0, Squares(lengths)) / 3;
         return new BenchmarkSample(seconds, flops, CheckOf(values, hidden) / lengths.Length);
     }
 
@@ -112,7 +112,7 @@ public sealed class ModelBenchmark : IDisposable
         _tape.Backward(loss);
         _optimizer!.Step(LearningRate, out _);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Config, ids.Length, rows.Count, Squares(lengths)), losses.Average());
+        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Cost, ids.Length, rows.Count, Squares(lengths)), losses.Average());
     }
 
     private Tensor Upload(List<int> values)

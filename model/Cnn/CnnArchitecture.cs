@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
@@ -12,9 +14,46 @@ internal sealed class CnnArchitecture : Architecture
 
     public override Type Model => typeof(CnnModel);
 
-    public override string TokenizerFile => ModelSource.VocabularyFile;
-
     public override string ClassifierWeight => "dense_model.1.weight";
+
+    public override ModelParts Head => ModelParts.Classifier;
+
+    /// <summary>None: there is nothing pre-trained to add to.</summary>
+    public override IReadOnlyList<string> LoraTargets => [];
+
+    /// <summary>That of the reference, in PyTorch.</summary>
+    public override string ClassOf(ModelParts parts) => "CNN";
+
+    public override int? MostTokens(string config) => CnnConfig.Load(config).InputLength;
+
+    /// <summary>The length of all rows.</summary>
+    public override int UsualTokens(int? most) => most ?? FineTuneOptions.UsualMaxTokens;
+
+    /// <summary>A token a base and the two around them.</summary>
+    public override int TokensOf(GueTask task) => task.BasesOfRow + 2;
+
+    /// <summary>That of the reference, Adam at one rate for 10 epochs, but for the schedule, which falls in a straight line here.</summary>
+    public override FineTuneOptions Recipe => new()
+    {
+        LearningRate = 1e-3,
+        Batch = 64,
+        Epochs = 10,
+        WeightDecay = 0,
+        ClipNorm = null,
+        WarmupSteps = 0,
+    };
+
+    public override string? RefusalOf(LabelledTask task) =>
+        task.Kind != TaskKind.SingleLabel ? $"{Name} tells one class of several, and this task is of another kind"
+        : task.Pairs ? $"{Name} takes single sequences, not pairs" : null;
+
+    /// <summary>The paper does not say how large its network is.</summary>
+    public override string? OtherThanInPaper(ModelSource source) => null;
+
+    public override ISequenceTokenizer LoadTokenizer(ModelSource source) => Tokenizer(source);
+
+    /// <summary>None: the network is not of Hugging Face.</summary>
+    public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => [];
 
     public override string DescribeConfig(string path)
     {
@@ -30,11 +69,15 @@ internal sealed class CnnArchitecture : Architecture
     }
 
     public override SequenceModel Make(
-        ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
+        ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+        Action<SequenceModel>? prepare)
     {
         CnnConfig config = CnnConfig.Load(source.ConfigPath);
+        // There is no dropout to change.
         return CnnModel.Make(
-            config with { NumLabels = labels ?? config.NumLabels },
-            LetterVocabulary.Load(source.VocabularyPath, config.InputLength), backend, fill, prepare);
+            config with { NumLabels = changes.Labels ?? config.NumLabels }, Tokenizer(source), backend, fill, prepare);
     }
+
+    private static LetterVocabulary Tokenizer(ModelSource source) =>
+        LetterVocabulary.Load(source.TokenizerPath, CnnConfig.Load(source.ConfigPath).InputLength);
 }

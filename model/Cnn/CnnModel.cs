@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -53,6 +55,16 @@ public sealed class CnnModel : SequenceModel
     internal override RowPadding? Padding => new(Config.InputLength, Tokenizer.PadId);
 
     internal override IEnumerable<Linear> Linears => [];
+
+    internal override Architecture Architecture => Architecture.Cnn;
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.FanIn(seed, Parameters);
+
+    internal override TrainingCost Cost => default;
+
+    internal override IReadOnlyList<Parameter> Statistics => Network.RunningStatistics;
+
+    internal override JsonObject WriteConfig() => Config.Write();
 
     /// <summary>
     /// Loads a model folder as this library writes it: <c>config.json</c>, <c>vocab.txt</c> and <c>model.safetensors</c>, or a state dict
@@ -140,6 +152,8 @@ public sealed class CnnModel : SequenceModel
         Variable logits = _binary is null ? output : _binary.Forward(tape, output); // [sequences, labels]
         return CrossEntropy.Instance.Forward(tape, logits, labels, scale, weights); // [sequences]
     }
+
+    internal override void NoteStatistics() => Network.UpdateRunningStatistics();
 
     internal override string? RefusalOf(Pooling? pooling) => pooling switch
     {

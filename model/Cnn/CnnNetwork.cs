@@ -41,6 +41,10 @@ public sealed class CnnNetwork
         _output = Linear.Declare(set, "dense_model.1", config.HiddenSize, config.Outputs);
     }
 
+    /// <summary>The running means and variances of the normalisations.</summary>
+    internal IReadOnlyList<Parameter> RunningStatistics =>
+        [.. new[] { _firstNorm, _secondNorm, _thirdNorm }.SelectMany(norm => new[] { norm.RunningMean, norm.RunningVariance })];
+
     /// <summary>ids I32 [batch · length] → [batch, outputs]: with two classes the sigmoid of the logit, else logits.</summary>
     public Variable Forward(Tape tape, Tensor ids)
     {

@@ -10,7 +10,7 @@ using Engine.Runtime;
 namespace Dnabert2.FineTuning;
 
 /// <summary>
-/// Fine-tunes a DNABERT-2 on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
+/// Fine-tunes a model on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
 /// in the end the model of the lowest dev loss is measured on the test set and written to the folder as
 /// <see cref="ClassifierModel.Load(string, Backend?)"/> reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>,
 /// TensorBoard events and <c>loss.svg</c> beside it. A run that was interrupted, even killed, goes on from its last checkpoint to the same
@@ -37,7 +37,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     private readonly TaskData _data;
     private readonly TaskLoss _loss;
     private readonly Backend? _owned;
-    private readonly Dnabert2Model? _model;
+    private readonly SequenceModel? _model;
     private readonly FineTuningStep? _step;
     private readonly Classification? _classification;
     private readonly CheckpointStore _checkpoints;
@@ -105,10 +105,12 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             ArgumentNullException.ThrowIfNull(start);
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
-            _options.Validate();
+            if (start.Architecture.RefusalOf(task) is { } why)
+                throw new InvalidDataException($"{task.Folder}: {why}; take another model, or read the labels otherwise");
+            _options = FineTuneModel.Resolved(_options, start);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
-            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens);
+            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens!.Value);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
             _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
@@ -123,6 +125,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             if (backend is null) backend = _owned = CpuBackend.Create();
             _model = FineTuneModel.Create(start, _data.Config, _options, backend, out IReadOnlyList<string> fresh);
             NewWeights = fresh;
+            if (_model.Padding is { } padding) _data.Check(padding, _taskFolder);
             _step = new FineTuningStep(_model, _data.Train, _loss, _options);
             _classification = new Classification(_model, _options.MicroBatchTokens);
             var plan = new RunPlan(
@@ -186,7 +189,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     public IEnumerable<string> Truncation => _data.DescribeTruncation();
 
     /// <summary>The model as it is trained; for tests.</summary>
-    internal Dnabert2Model? Model => _model;
+    internal SequenceModel? Model => _model;
 
     /// <summary>Trains to the end and measures the best model.</summary>
     /// <param name="progress">Told after each step, on this thread.</param>
@@ -258,7 +261,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     void ITrainingTask.Save(string checkpoint) =>
-        TensorFile.Write(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _folder.Disk);
+        TensorFile.Write(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model), disk: _folder.Disk);
 
     void ITrainingTask.Load(string checkpoint, RunState state)
     {
@@ -268,7 +271,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     private void ReadTrained(string checkpoint) =>
-        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model));
 
     private void CheckBest(int step)
     {

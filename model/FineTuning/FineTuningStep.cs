@@ -17,20 +17,23 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     private readonly TaskLoss _loss;
     private readonly FineTuneOptions _options;
     private readonly TrainingPasses _passes;
+    private readonly int _budget;
     private readonly int[] _rows;
     private readonly Target[] _targets;
     private readonly List<int> _ids = [], _lengths = [];
     private float _scale;
     private int _first;
 
-    public FineTuningStep(Dnabert2Model model, TaskPart data, TaskLoss loss, FineTuneOptions options)
+    public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options)
     {
         (Model, _data, _loss, _options) = (model, data, loss, options);
+        // Where normalisations are of a batch, it is one.
+        _budget = model.Statistics.Count == 0 ? options.MicroBatchTokens : int.MaxValue;
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
-        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed);
+        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed, cutsRows: true);
     }
 
-    public Dnabert2Model Model { get; }
+    public SequenceModel Model { get; }
 
     public AdamW Optimizer => _passes.Optimizer;
 
@@ -87,7 +90,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         for (int i = start; i < Count; i++)
         {
             ReadOnlySpan<int> sequence = _data.Sequences[_rows[i]];
-            if (_lengths.Count > 0 && _ids.Count + sequence.Length > _options.MicroBatchTokens) return;
+            if (_lengths.Count > 0 && _ids.Count + sequence.Length > _budget) return;
             _ids.AddRange(sequence);
             _lengths.Add(sequence.Length);
         }
@@ -96,8 +99,8 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     int IObjective.Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch)
     {
         _first = micro.FirstSequence;
-        _loss.Upload(passes, _targets.AsSpan(_first, micro.Lengths.Length), batch.CuSeqlens.Sequences, _scale);
-        return batch.CuSeqlens.Sequences;
+        _loss.Upload(passes, _targets.AsSpan(_first, micro.Lengths.Length), batch.Rows, _scale);
+        return batch.Rows;
     }
 
     void IObjective.UploadSample(TrainingPasses passes, int sequences, int tokens) =>

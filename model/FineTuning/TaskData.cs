@@ -10,7 +10,7 @@ namespace Dnabert2.FineTuning;
 /// <param name="Targets">Their labels.</param>
 internal sealed record TaskPart(TokenSequences Sequences, Target[] Targets)
 {
-    public static TaskPart Of(LabelledSet set, BpeTokenizer tokenizer, int maxTokens) =>
+    public static TaskPart Of(LabelledSet set, ISequenceTokenizer tokenizer, int maxTokens) =>
         new(TokenSequences.Of(set, tokenizer, maxTokens), [.. set.Select(row => row.Target)]);
 
     public int Count => Targets.Length;
@@ -21,7 +21,7 @@ internal sealed class TaskData
 {
     /// <summary>Tokenises a task.</summary>
     /// <exception cref="ArgumentException">A part is missing.</exception>
-    public TaskData(LabelledTask task, BpeTokenizer tokenizer, int maxTokens)
+    public TaskData(LabelledTask task, ISequenceTokenizer tokenizer, int maxTokens)
     {
         Config = new TaskConfig(task.Kind, task.Names, maxTokens);
         Train = TaskPart.Of(task.Train ?? throw Missing("train"), tokenizer, maxTokens);
@@ -38,6 +38,18 @@ internal sealed class TaskData
     public TaskPart Dev { get; }
 
     public TaskPart Test { get; }
+
+    /// <summary>Finds rows that a model whose rows have one length cannot take.</summary>
+    /// <param name="padding">That length.</param>
+    /// <param name="folder">The folder of the task, for messages.</param>
+    /// <exception cref="InvalidDataException">There is one; the message names it.</exception>
+    public void Check(RowPadding padding, string folder)
+    {
+        foreach ((string name, TaskPart part) in new[] { ("train", Train), ("dev", Dev), ("test", Test) })
+            for (int i = 0; i < part.Count; i++)
+                if (padding.FaultOf(part.Sequences[i].Length) is { } fault)
+                    throw new InvalidDataException($"{folder}: {name}, row {i + 1}: the sequence has {fault}; take out such rows");
+    }
 
     /// <summary>What was truncated, a line for each part; none where nothing was.</summary>
     public IEnumerable<string> DescribeTruncation()

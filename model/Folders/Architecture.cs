@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Dnabert2.Cnn;
 using Dnabert2.Data;
 using Dnabert2.Dnabert;
+using Dnabert2.FineTuning;
 using Dnabert2.Hyena;
 using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
@@ -17,27 +19,94 @@ internal abstract class Architecture
     private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer v1, HyenaDNA or the CNN of "
         + "Genomic Benchmarks";
 
+    /// <summary>DNABERT-2.</summary>
+    public static Architecture Dnabert2 { get; } = new OfDnabert2();
+
+    /// <summary>DNABERT.</summary>
+    public static Architecture Dnabert { get; } = new OfDnabert();
+
+    /// <summary>The Nucleotide Transformer.</summary>
+    public static Architecture NucleotideTransformer { get; } = new OfNucleotideTransformer();
+
+    /// <summary>HyenaDNA.</summary>
+    public static Architecture Hyena { get; } = new HyenaArchitecture();
+
+    /// <summary>The convolutional network of Genomic Benchmarks.</summary>
+    public static Architecture Cnn { get; } = new CnnArchitecture();
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<Architecture> All { get; } = [Dnabert2, Dnabert, NucleotideTransformer, Hyena, Cnn];
+
     /// <summary>Its name, for people.</summary>
     public abstract string Name { get; }
 
     /// <summary>The class of its models.</summary>
     public abstract Type Model { get; }
 
-    /// <summary>The file that the tokenizer is read from; null: there is none, and the tokenizer is always the same.</summary>
-    public abstract string? TokenizerFile { get; }
-
     /// <summary>The weight that has a row for each output of a classifier.</summary>
     public virtual string ClassifierWeight => "classifier.weight";
 
+    /// <summary>What classifies sequences, besides the encoder.</summary>
+    public virtual ModelParts Head => ModelParts.Pooler | ModelParts.Classifier;
+
+    /// <summary>The layers that gain low-rank additions where none are named: the ends of their names.</summary>
+    public abstract IReadOnlyList<string> LoraTargets { get; }
+
+    /// <summary>The name of the file of its tokenizer; null: there is none, and the tokenizer is always the same.</summary>
+    public virtual string? TokenizerFile => ModelSource.VocabularyFile;
+
+    /// <summary>
+    /// The settings of a tokenizer that came without any, as of the published model: Hugging Face's auto classes find the class by them.
+    /// </summary>
+    public abstract JsonObject TokenizerSettings(ISequenceTokenizer tokenizer);
+
+    /// <summary>Hugging Face's class of a model of such parts.</summary>
+    public abstract string ClassOf(ModelParts parts);
+
     /// <summary>Makes a model of a folder's hyper-parameters and tokenizer.</summary>
     /// <param name="source">The folder.</param>
-    /// <param name="labels">The outputs of the classifier; null: what the config says.</param>
+    /// <param name="changes">What is otherwise than in the config.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="parts">What it has besides the encoder.</param>
     /// <param name="fill">Fills the declared parameters.</param>
     /// <param name="prepare">Adds to the declared parameters, or freezes some, before they are filled.</param>
     public abstract SequenceModel Make(
-        ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare);
+        ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+        Action<SequenceModel>? prepare);
+
+    /// <summary>A model whose weights have no values: to ask for its parameters and limits.</summary>
+    /// <exception cref="InvalidDataException">Config or tokenizer is damaged, or they are not of one model.</exception>
+    public SequenceModel Declare(ModelSource source, Backend backend, ModelParts parts, Action<SequenceModel>? prepare = null) =>
+        Make(source, default, backend, parts, _ => { }, prepare);
+
+    /// <summary>The most tokens of a row that such a model classifies, special ones included; null: any number.</summary>
+    /// <param name="config">The <c>config.json</c>.</param>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public abstract int? MostTokens(string config);
+
+    /// <summary>The most tokens of a row in fine-tuning where no limit is given, of a model that takes so many.</summary>
+    public virtual int UsualTokens(int? most) => Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue);
+
+    /// <summary>The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2.</summary>
+    public virtual int TokensOf(GueTask task) => task.MaxTokens;
+
+    /// <summary>How its models are trained where that is not as DNABERT-2; null: it is.</summary>
+    public virtual FineTuneOptions? Recipe => null;
+
+    /// <summary>Why a task is not one for its models, for people; null where it is.</summary>
+    public virtual string? RefusalOf(LabelledTask task) => null;
+
+    /// <summary>How that paper fine-tunes its models.</summary>
+    public virtual FineTuneMethod PaperMethod => FineTuneMethod.Full;
+
+    /// <summary>The sizes of its models in that paper, in words, where a folder's is another one; null: it is one of them.</summary>
+    /// <exception cref="InvalidDataException">The config is damaged.</exception>
+    public abstract string? OtherThanInPaper(ModelSource source);
+
+    /// <summary>Reads the tokenizer.</summary>
+    /// <exception cref="IOException">Its file is missing.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public abstract ISequenceTokenizer LoadTokenizer(ModelSource source);
 
     /// <summary>The hyper-parameters, for people.</summary>
     /// <exception cref="InvalidDataException">The config is damaged.</exception>
@@ -66,20 +135,20 @@ internal abstract class Architecture
         string? type = json.Has("model_type") ? json.Text("model_type") : null;
         string[] classes = json.KindOf("architectures") == JsonValueKind.Array ? json.Texts("architectures") : [];
         if (type == "esm" || (type is null && classes.Any(name => name.StartsWith("Esm", StringComparison.Ordinal))))
-            return new OfNucleotideTransformer();
-        if (type == HyenaConfig.ModelType || (type is null && (IsOriginalHyena(json) || IsHyena(classes)))) return new HyenaArchitecture();
-        if (type == CnnConfig.ModelType) return new CnnArchitecture();
+            return NucleotideTransformer;
+        if (type == HyenaConfig.ModelType || (type is null && (IsOriginalHyena(json) || IsHyena(classes)))) return Hyena;
+        if (type == CnnConfig.ModelType) return Cnn;
         if (type is not (null or "bert"))
             throw json.Refusal("model_type", $"is '{Excerpt.Of(type)}', which is not supported; {Remedy}");
         if (type is null && classes.Length > 0 && !classes.Any(name => name.Contains("Bert", StringComparison.OrdinalIgnoreCase)))
             throw json.Refusal("architectures", $"is '{Excerpt.Of(classes[0])}', which is not supported; {Remedy}");
         if (json.Has("pre_layer_norm") && json.Truth("pre_layer_norm"))
             throw json.Refusal("pre_layer_norm", $"is true, as in GENA-LM, which is not supported; {Remedy}");
-        if (MapsTo(json, "dnabert_layer.")) return new OfDnabert();
-        if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return new OfDnabert2();
+        if (MapsTo(json, "dnabert_layer.")) return Dnabert;
+        if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return Dnabert2;
         // A BERT that says no more is told by its tokenizer.
         bool hasTokenizer = File.Exists(Path.Combine(folder, ModelSource.TokenizerFile));
-        return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? new OfDnabert() : new OfDnabert2();
+        return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? Dnabert : Dnabert2;
     }
 
     private static bool IsHyena(string[] classes) => classes.Any(name => name.StartsWith("HyenaDNA", StringComparison.Ordinal));
@@ -96,6 +165,24 @@ internal abstract class Architecture
         return map.Keys.Any(key => map.KindOf(key) == JsonValueKind.String && map.Text(key).Contains(file, StringComparison.Ordinal));
     }
 
+    /// <summary>A class of transformers by the beginning of its name.</summary>
+    private static string ClassOf(string family, ModelParts parts) => family + (
+        parts.HasFlag(ModelParts.Classifier) ? "ForSequenceClassification" : parts.HasFlag(ModelParts.MlmHead) ? "ForMaskedLM" : "Model");
+
+    private protected static JsonObject Settings(string tokenizerClass, params (string Key, JsonNode Value)[] others)
+    {
+        var json = new JsonObject { ["tokenizer_class"] = tokenizerClass };
+        foreach ((string key, JsonNode value) in others) json[key] = value;
+        return json;
+    }
+
+    private static string? OtherThan(string sizes, TransformerConfig c, params (TransformerConfig Config, int[] Vocabularies)[] known) =>
+        Array.Exists(
+            known, k => k.Vocabularies.Contains(c.VocabSize)
+                && (c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize)
+                == (k.Config.HiddenSize, k.Config.NumHiddenLayers, k.Config.NumAttentionHeads, k.Config.IntermediateSize))
+            ? null : sizes;
+
     private static string Describe(TransformerConfig c) =>
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} layers, {c.NumAttentionHeads} heads of "
         + $"{c.HiddenSize / c.NumAttentionHeads}, feed-forward {c.IntermediateSize}, positions {c.MaxPositionEmbeddings}";
@@ -110,7 +197,34 @@ internal abstract class Architecture
 
         public override Type Model => typeof(Dnabert2Model);
 
+        public override IReadOnlyList<string> LoraTargets { get; } = ["attention.self.Wqkv"];
+
         public override string TokenizerFile => ModelSource.TokenizerFile;
+
+        public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
+
+        public override int? MostTokens(string config) => null;
+
+        public override string? OtherThanInPaper(ModelSource source)
+        {
+            Dnabert2Config paper = new(), c = source.LoadConfig();
+            return (c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize)
+                == (paper.VocabSize, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize)
+                ? null : "117 million";
+        }
+
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => BpeTokenizer.Load(source.TokenizerPath);
+
+        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
+        {
+            JsonObject json = Settings("PreTrainedTokenizerFast");
+            if (tokenizer.UnknownId is { } unknown) json["unk_token"] = tokenizer.Token(unknown);
+            if (tokenizer.ClsId is not null) json["cls_token"] = "[CLS]";
+            if (tokenizer.SepId is not null) json["sep_token"] = "[SEP]";
+            if (tokenizer.PadId is not null) json["pad_token"] = "[PAD]";
+            if (tokenizer.MaskId is not null) json["mask_token"] = "[MASK]";
+            return json;
+        }
 
         public override string DescribeConfig(string path)
         {
@@ -129,11 +243,13 @@ internal abstract class Architecture
         }
 
         public override SequenceModel Make(
-            ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
+            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+            Action<SequenceModel>? prepare)
         {
             Dnabert2Config config = source.LoadConfig();
-            return Dnabert2Model.Make(
-                config with { NumLabels = labels ?? config.NumLabels }, source.LoadTokenizer(), backend, parts, fill, prepare);
+            config = config with { NumLabels = changes.Labels ?? config.NumLabels };
+            if (changes.Dropout is { } dropout) config = config with { HiddenDropoutProb = dropout, ClassifierDropout = null };
+            return Dnabert2Model.Make(config, BpeTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
         }
     }
 
@@ -143,7 +259,34 @@ internal abstract class Architecture
 
         public override Type Model => typeof(DnabertModel);
 
-        public override string TokenizerFile => ModelSource.VocabularyFile;
+        public override IReadOnlyList<string> LoraTargets { get; } = ["query", "value"];
+
+        public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
+
+        /// <summary>Rows are cut into windows of as many tokens as there are positions.</summary>
+        public override int? MostTokens(string config) => null;
+
+        /// <summary>
+        /// The scripts' limits for the lengths that GUE has; in GUE+, of which they say nothing, as many as bases, which no row exceeds.
+        /// </summary>
+        public override int TokensOf(GueTask task) => task.Bases switch
+        {
+            70 => 80,
+            100 => 110,
+            300 => 310,
+            400 => 410,
+            500 => 512,
+            1000 => 1024,
+            _ => task.BasesOfRow,
+        };
+
+        public override string? OtherThanInPaper(ModelSource source) => OtherThan(
+            "86 to 89 million", DnabertConfig.Load(source.ConfigPath), (new DnabertConfig(), [69, 261, 1029, 4101]));
+
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => DnabertTokenizer.Load(source.TokenizerPath);
+
+        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) =>
+            Settings("BertTokenizer", ("do_lower_case", false), ("tokenize_chinese_chars", false));
 
         public override string DescribeConfig(string path)
         {
@@ -159,12 +302,19 @@ internal abstract class Architecture
         }
 
         public override SequenceModel Make(
-            ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
+            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+            Action<SequenceModel>? prepare)
         {
             DnabertConfig config = DnabertConfig.Load(source.ConfigPath);
-            return DnabertModel.Make(
-                config with { NumLabels = labels ?? config.NumLabels }, DnabertTokenizer.Load(source.VocabularyPath), backend, parts, fill,
-                prepare);
+            config = config with { NumLabels = changes.Labels ?? config.NumLabels };
+            if (changes.Dropout is { } dropout)
+                config = config with
+                {
+                    HiddenDropoutProb = dropout,
+                    AttentionProbsDropoutProb = config.AttentionProbsDropoutProb > 0 ? dropout : 0,
+                    ClassifierDropout = null,
+                };
+            return DnabertModel.Make(config, DnabertTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
         }
     }
 
@@ -173,8 +323,6 @@ internal abstract class Architecture
         public override string Name => "the Nucleotide Transformer";
 
         public override Type Model => typeof(NucleotideTransformerModel);
-
-        public override string TokenizerFile => ModelSource.VocabularyFile;
 
         public override string DescribeConfig(string path)
         {
@@ -191,13 +339,52 @@ internal abstract class Architecture
 
         public override string ClassifierWeight => "classifier.out_proj.weight";
 
+        public override ModelParts Head => ModelParts.Classifier;
+
+        /// <summary>
+        /// Those of the recipe of the paper of DNABERT-2 in the encoder. Its <c>dense</c> is the classifier's as well, which is trained
+        /// wholly anyway, and whose addition versions of PEFT read differently.
+        /// </summary>
+        public override IReadOnlyList<string> LoraTargets { get; } = ["query", "key", "value", "intermediate.dense", "output.dense"];
+
+        public override string ClassOf(ModelParts parts) => ClassOf("Esm", parts);
+
+        public override int? MostTokens(string config) => NucleotideTransformerConfig.Load(config).Positions;
+
+        /// <summary>Those of DNABERT-2, but for sequences of 500 bases; in GUE+ a token for four bases, as for DNABERT-2.</summary>
+        public override int TokensOf(GueTask task) => task.Bases == 500 ? 100 : task.MaxTokens;
+
+        public override FineTuneMethod PaperMethod => FineTuneMethod.Lora;
+
+        public override string? OtherThanInPaper(ModelSource source)
+        {
+            NucleotideTransformerConfig small = new(), large = small with
+            {
+                HiddenSize = 2560,
+                NumHiddenLayers = 32,
+                IntermediateSize = 10240,
+            };
+            return OtherThan(
+                "480 and 2,537 million", NucleotideTransformerConfig.Load(source.ConfigPath), (small, [small.VocabSize]),
+                (large, [large.VocabSize]));
+        }
+
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => NucleotideTransformerTokenizer.Load(source.TokenizerPath);
+
+        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => Settings("EsmTokenizer");
+
         public override SequenceModel Make(
-            ModelSource source, int? labels, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<SequenceModel>? prepare)
+            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+            Action<SequenceModel>? prepare)
         {
             NucleotideTransformerConfig config = NucleotideTransformerConfig.Load(source.ConfigPath);
+            config = config with
+            {
+                NumLabels = changes.Labels ?? config.NumLabels,
+                HiddenDropoutProb = changes.Dropout ?? config.HiddenDropoutProb,
+            };
             return NucleotideTransformerModel.Make(
-                config with { NumLabels = labels ?? config.NumLabels }, NucleotideTransformerTokenizer.Load(source.VocabularyPath), backend,
-                parts, fill, prepare);
+                config, NucleotideTransformerTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
         }
     }
 }

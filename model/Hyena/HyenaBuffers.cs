@@ -11,6 +11,8 @@ namespace Dnabert2.Hyena;
 /// <param name="config">The hyper-parameters.</param>
 internal sealed class HyenaBuffers(HyenaConfig config)
 {
+    public const string Layers = "hyena.backbone.layers.";
+
     private const string PositionsName = ".mixer.filter_fn.pos_emb.z", TimesName = ".mixer.filter_fn.pos_emb.t",
         DecaysName = ".mixer.filter_fn.modulation.deltas";
 
@@ -32,6 +34,13 @@ internal sealed class HyenaBuffers(HyenaConfig config)
     /// <summary>δ: [d].</summary>
     public float[] Decays => _decays ??= [.. Enumerable.Range(0, config.DModel).Select(Decay)];
 
+    /// <summary>All of them, by their names behind the number of a layer.</summary>
+    public IEnumerable<(string Name, Shape Shape, float[] Values)> All =>
+    [
+        (PositionsName, new Shape(1, config.MaxSeqLen, config.EmbDim), Positions), (TimesName, new Shape(1, config.MaxSeqLen, 1), Times),
+        (DecaysName, new Shape(1, 1, config.DModel), Decays),
+    ];
+
     /// <summary>Whether a tensor is of positions, decays, or frequencies that another one stands for.</summary>
     public static bool IsOne(string name) => InLayer(name, out _) is PositionsName or TimesName or DecaysName
         || OtherFrequencies.Contains(InLayer(name, out _));
@@ -46,12 +55,7 @@ internal sealed class HyenaBuffers(HyenaConfig config)
         if (OtherFrequencies.Contains(name))
             return weights.HaveSameValues(weight, weight.Name[..^name.Length] + FirstFrequency) ? null
                 : $"not shared: {weight.Entry} differs from that of the first sine, with which this model shares it";
-        (float[] expected, Shape shape) = name switch
-        {
-            PositionsName => (Positions, new Shape(1, config.MaxSeqLen, config.EmbDim)),
-            TimesName => (Times, new Shape(1, config.MaxSeqLen, 1)),
-            _ => (Decays, new Shape(1, 1, config.DModel)),
-        };
+        (_, Shape shape, float[] expected) = All.Single(buffer => buffer.Name == name);
         if (weight.Entry.Shape != shape) return $"mis-shaped: {weight.Entry}, expected {shape}";
         return IsNear(weight, expected) ? null
             : $"not as the model computes it: {weight.Entry}; is max_seq_len of config.json that of these weights?";
@@ -69,13 +73,12 @@ internal sealed class HyenaBuffers(HyenaConfig config)
     /// <summary>What stands behind the number of the layer that a name is of; null where it is of none.</summary>
     private static string? InLayer(string name, out int layer)
     {
-        const string start = "hyena.backbone.layers.";
         const int mostDigits = 4;
         layer = -1;
-        if (!name.StartsWith(start, StringComparison.Ordinal)) return null;
-        int end = name.IndexOf('.', start.Length);
-        return end > start.Length && end <= start.Length + mostDigits
-            && int.TryParse(name.AsSpan(start.Length, end - start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out layer)
+        if (!name.StartsWith(Layers, StringComparison.Ordinal)) return null;
+        int end = name.IndexOf('.', Layers.Length);
+        return end > Layers.Length && end <= Layers.Length + mostDigits
+            && int.TryParse(name.AsSpan(Layers.Length, end - Layers.Length), NumberStyles.None, CultureInfo.InvariantCulture, out layer)
             ? name[end..] : null;
     }
 

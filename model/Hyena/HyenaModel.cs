@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -59,6 +61,14 @@ public sealed class HyenaModel : SequenceModel
 
     internal override IEnumerable<Linear> Linears => Backbone.Linears;
 
+    internal override Architecture Architecture => Architecture.Hyena;
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
+
+    internal override TrainingCost Cost => TrainingCost.OfTransformer(this, layers: 0, (long)Config.DModel * Config.VocabRows);
+
+    internal override JsonObject WriteConfig() => Config.Write();
+
     /// <summary>
     /// Loads a model folder as Hugging Face has it (<c>LongSafari/hyenadna-*-hf</c>): <c>config.json</c>, and <c>model.safetensors</c> or
     /// <c>pytorch_model.bin</c>, also in several files with an index; or that of HyenaDNA's own repository, with <c>weights.ckpt</c>. The
@@ -114,6 +124,17 @@ public sealed class HyenaModel : SequenceModel
         if (Classifier is null) throw Lacks("classifier");
         Variable x = Backbone.Forward(tape, batch);                                 // [tokens, d]
         return Classifier.Forward(tape, x, batch.CuSeqlens);                        // [sequences, labels]
+    }
+
+    internal override IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena)
+    {
+        var buffers = new HyenaBuffers(Config);
+        foreach ((string name, Shape shape, float[] values) in buffers.All)
+        {
+            Tensor tensor = arena.Rent(shape, DType.F32);
+            arena.Backend.Upload<float>(values, tensor);
+            for (int i = 0; i < Config.NLayer; i++) yield return ($"{HyenaBuffers.Layers}{i}{name}", tensor);
+        }
     }
 
     internal override string? RefusalOf(Pooling? pooling) => pooling == Pooling.Cls

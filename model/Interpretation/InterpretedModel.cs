@@ -46,13 +46,14 @@ public sealed class InterpretedModel : IDisposable
     public static InterpretedModel Load(ModelSource source, Backend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(source);
+        source.LoadConfig();
         ModelParts parts;
         using (Checkpoint weights = source.OpenWeights()) parts = source.PartsOf(weights);
         if (parts.HasFlag(ModelParts.Classifier))
         {
             // It owns nothing but the model, which is disposed here.
             ClassifierModel classifier = ClassifierModel.Load(source, backend);
-            return new InterpretedModel(classifier.Model, classifier.Kind,
+            return new InterpretedModel((Dnabert2Model)classifier.Model, classifier.Kind,
                 classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 

@@ -183,7 +183,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     RunIdentity ITrainingTask.Identity => RunIdentity.Of(_corpus.Hash, _options);
 
-    IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.Files;
+    IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.FilesOf(_model.Architecture);
 
     double ITrainingTask.Evaluate(int step, RunLog log)
     {

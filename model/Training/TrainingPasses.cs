@@ -28,7 +28,7 @@ internal interface IObjective
 /// </summary>
 internal sealed class TrainingPasses : IDisposable
 {
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly bool _recompute;
     private readonly ulong _seed;
     private readonly Func<Tensor> _pass;
@@ -50,13 +50,16 @@ internal sealed class TrainingPasses : IDisposable
     /// <param name="recompute">See <see cref="Tape.Recompute"/>.</param>
     /// <param name="mostPasses">The most passes of a step.</param>
     /// <param name="seed">The seed of dropout.</param>
-    public TrainingPasses(Dnabert2Model model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed)
+    /// <param name="cutsRows">Whether rows of more tokens than the model takes are cut into windows, where it classifies these.</param>
+    public TrainingPasses(
+        SequenceModel model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed, bool cutsRows = false)
     {
         (_model, _recompute, _seed, _pass) = (model, recompute, seed, Pass);
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
-        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model));
+        _graphs = new GraphCache<PassShape>(model.Backend);
+        _rounded = new RoundedBatch(model, cutsRows);
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);
@@ -98,8 +101,7 @@ internal sealed class TrainingPasses : IDisposable
             _place = Upload<int>([_passes++], DType.I32, new Shape(1));
             _batch = _rounded.Upload(_activations, micro.Ids, micro.Lengths);
             int targets = objective.Upload(this, micro, _batch);
-            CuSeqlens c = _batch.CuSeqlens;
-            _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
+            _graphs.Run(PassShape.Of(_batch, targets, last), _pass);
         }
         catch (DeviceMemoryException fault)
         {
@@ -153,6 +155,7 @@ internal sealed class TrainingPasses : IDisposable
         Variable losses = _objective!.Losses(Tape, _batch);
         _model.Backend.Run(new SumOfLosses(losses.Data, _place, _lossSums));
         Tape.Backward(losses);
+        _model.NoteStatistics();
         if (_updates) Optimizer.Update(_lossSums);
         return losses.Data;
     }

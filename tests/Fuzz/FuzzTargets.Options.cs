@@ -106,7 +106,7 @@ public sealed partial class FuzzTargets
             }
 
             LoraOptions options = LoraOptions.Parse(value);
-            return $"{options.Rank} {options.Alpha} {options.Dropout} {string.Join('|', options.Targets)}";
+            return $"{options.Rank} {options.Alpha} {options.Dropout} {string.Join('|', options.Targets ?? [])}";
         })
     { Documented = [typeof(ArgumentException), typeof(UsageException)] };
 }

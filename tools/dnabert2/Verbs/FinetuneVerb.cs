@@ -25,7 +25,8 @@ internal sealed class FinetuneVerb
     };
     private readonly Option<string> _task = new("--task")
     {
-        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's number of epochs and token limit",
+        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's number of epochs and, for the model's tokenizer, " +
+            "token limit",
         HelpName = "NAME",
     };
     private readonly Choice<TaskKind> _kind = new(
@@ -33,7 +34,8 @@ internal sealed class FinetuneVerb
         ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
-        "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
+        "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool; 'cnn' is "
+        + "the network of Genomic Benchmarks, new, whose vocabulary and length are the training set's", "default");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the folder of the run; it becomes the folder of the fine-tuned model",
@@ -90,15 +92,20 @@ internal sealed class FinetuneVerb
         string output = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet);
         Shared.CheckFolder(output);
-        (string data, FineTuneOptions recipe) = Recipe(parsed);
+        (string data, GueTask? published) = Data(parsed);
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
-        ModelSource start = _model.Open(parsed, _terminal, quiet);
+        // A new network is made of the training set, so that there is no folder of it yet.
+        ModelSource? chosen = IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
+        FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
+        if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
+        if (chosen is null) recipe = recipe with { RandomInitialization = true };
+        string[] inputs = chosen is null ? [data] : [data, chosen.Folder, chosen.WeightFolder];
         using var claims = new RunFolders();
         foreach (string folder in folders)
-            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start.Folder, start.WeightFolder]));
+            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs));
         using Backend backend = _compute.Open(parsed);
-        FineTuner.Check(start, recipe, backend);
+        if (chosen is not null) FineTuner.Check(chosen, recipe, backend);
         var reading = new LabelledReading
         {
             SequenceColumn = parsed.GetValue(_sequenceColumn),
@@ -109,6 +116,7 @@ internal sealed class FinetuneVerb
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), reading: reading, cancellation: _terminal.Cancellation);
         foreach (string note in task.Notes) _terminal.Say(note);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
+        ModelSource start = chosen ?? NewNetwork.Write(task, Path.Combine(output, "start"));
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);
@@ -132,20 +140,17 @@ internal sealed class FinetuneVerb
         return CommandLineTool.Done;
     }
 
-    private (string Data, FineTuneOptions Recipe) Recipe(ParseResult parsed)
+    /// <summary>Whether a network is wanted that is not trained yet; a folder of that name is another one.</summary>
+    private bool IsNewNetwork(ParseResult parsed) => _model.NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
+
+    private (string Data, GueTask? Task) Data(ParseResult parsed)
     {
         string data = parsed.GetRequiredValue(_data);
-        var recipe = new FineTuneOptions();
-        if (parsed.GetValue(_task) is { } name)
-        {
-            GueTask task = GueTasks.Find(name)
-                ?? throw new UsageException(
-                    $"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
-            recipe = task.Apply(recipe);
-            data = Path.Combine(data, name);
-        }
-
-        return (data, _flags.Apply(parsed, recipe));
+        if (parsed.GetValue(_task) is not { } name) return (data, null);
+        GueTask task = GueTasks.Find(name)
+            ?? throw new UsageException(
+                $"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
+        return (Path.Combine(data, name), task);
     }
 
     private void Introduce(FineTuner run, ulong seed, Backend backend)

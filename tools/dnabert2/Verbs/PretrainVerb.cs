@@ -179,7 +179,8 @@ internal sealed class PretrainVerb
     private BpeTokenizer Tokenizer(ParseResult parsed, string corpus)
     {
         if (parsed.GetValue(_tokenizer) is { } path) return BpeTokenizer.Load(path);
-        if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer();
+        if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer() as BpeTokenizer
+            ?? throw new UsageException($"--from {_from.NameOf(parsed)}: is not a model of DNABERT-2");
         if (Path.Combine(corpus, "tokenizer.json") is var file && File.Exists(file)) return BpeTokenizer.Load(file);
         return BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
     }
