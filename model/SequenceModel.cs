@@ -107,6 +107,9 @@ public abstract class SequenceModel : IDisposable
     /// <param name="arena">Where it is put.</param>
     internal virtual IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena) => [];
 
+    /// <summary>The tensors of a pass of pre-training, by which its memory is known beforehand; null where they are not declared.</summary>
+    internal virtual PassTensors? PassTensors => null;
+
     /// <summary>The keys of a <c>config.json</c> that this library knows.</summary>
     internal abstract JsonObject WriteConfig();
 

@@ -24,6 +24,8 @@ internal sealed class CnnArchitecture : Architecture
     /// <summary>That of the reference, in PyTorch.</summary>
     public override string ClassOf(ModelParts parts) => "CNN";
 
+    public override int LabelsOf(ModelSource source) => CnnConfig.Load(source.ConfigPath).NumLabels;
+
     public override int? MostTokens(string config) => CnnConfig.Load(config).InputLength;
 
     /// <summary>The length of all rows.</summary>

@@ -73,7 +73,7 @@ internal static class FineTuneModel
     /// <summary>The hash of the model that training begins with, as far as it is of files.</summary>
     public static string HashOf(ModelSource source, FineTuneOptions options)
     {
-        ModelContent content = ModelContent.Of(source);
+        ModelContent content = ModelContent.Of(source, weights: !options.RandomInitialization);
         string files = $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
         return source.Attention is { } attention ? $"{files} {attention}" : files;
     }
@@ -96,7 +96,7 @@ internal static class FineTuneModel
     {
         using Checkpoint checkpoint = source.OpenWeights();
         ModelParts head = source.Architecture.Head, made = head & ~source.PartsOf(checkpoint);
-        int labels = source.LabelsIn(checkpoint) ?? ConfigReader.NumLabels(source.ConfigPath);
+        int labels = source.LabelsIn(checkpoint) ?? source.Architecture.LabelsOf(source);
         if (labels != task.Outputs || !IsSameTask(TaskConfig.Read(source, labels), task)) made |= ModelParts.Classifier;
         fresh = Names(made);
         ParameterSource? initial = null;

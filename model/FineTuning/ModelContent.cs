@@ -9,8 +9,10 @@ namespace Dnabert2.FineTuning;
 /// <param name="Tokenizer">Of the file of its tokenizer; empty where there is none.</param>
 internal sealed record ModelContent(string Weights, string Config, string Tokenizer)
 {
+    /// <param name="source">The model.</param>
+    /// <param name="weights">Whether the weights are looked at.</param>
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
-    public static ModelContent Of(ModelSource source) =>
-        new(source.HashOfWeights(), FileHash.OfFile(source.ConfigPath),
+    public static ModelContent Of(ModelSource source, bool weights = true) =>
+        new(weights ? source.HashOfWeights() : "", FileHash.OfFile(source.ConfigPath),
             source.Architecture.TokenizerFile is null ? "" : FileHash.OfFile(source.TokenizerPath));
 }

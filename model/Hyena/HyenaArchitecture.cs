@@ -26,6 +26,8 @@ internal sealed class HyenaArchitecture : Architecture
     public override string ClassOf(ModelParts parts) => parts.HasFlag(ModelParts.Classifier) ? "HyenaDNAForSequenceClassification"
         : parts.HasFlag(ModelParts.CausalHead) ? "HyenaDNAForCausalLM" : "HyenaDNAModel";
 
+    public override int LabelsOf(ModelSource source) => HyenaConfig.Load(source.ConfigPath).NumLabels;
+
     public override int? MostTokens(string config) => HyenaConfig.Load(config).MaxSeqLen;
 
     /// <summary>A token a base, so that no row is truncated; HyenaDNA is not in the paper's scripts.</summary>
@@ -43,12 +45,10 @@ internal sealed class HyenaArchitecture : Architecture
     public override ISequenceTokenizer LoadTokenizer(ModelSource source) =>
         new HyenaTokenizer(HyenaConfig.Load(source.ConfigPath).MaxSeqLen);
 
-    public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
-    {
-        using var stream = new MemoryStream();
-        tokenizer.Save(stream);
-        return JsonNode.Parse(stream.ToArray())!.AsObject();
-    }
+    public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => Settings(
+        "HyenaDNATokenizer", ("bos_token", "[BOS]"), ("cls_token", "[CLS]"), ("eos_token", "[SEP]"), ("mask_token", "[MASK]"),
+        ("model_max_length", ((HyenaTokenizer)tokenizer).MaxTokens), ("pad_token", "[PAD]"), ("padding_side", "left"),
+        ("sep_token", "[SEP]"), ("unk_token", "[UNK]"));
 
     public override string DescribeConfig(string path)
     {

@@ -12,8 +12,8 @@ namespace Tests.Fuzz;
 public sealed partial class FuzzTargets
 {
     private const string SmallHyena = """
-        {"model_type":"hyenadna","vocab_size":12,"pad_vocab_size_multiple":8,"d_model":4,"d_inner":6,"n_layer":1,"max_seq_len":9,"emb_dim":5,
-        "filter_order":3,
+        {"model_type":"hyenadna","vocab_size":12,"pad_vocab_size_multiple":8,"d_model":4,"d_inner":6,"n_layer":1,"max_seq_len":9,
+        "emb_dim":5,"filter_order":3,
         "short_filter_order":3,"layer_norm_epsilon":1e-05,"hyena_order":2,"num_inner_mlps":2,"use_bias":true,"tie_word_embeddings":false,
         "id2label":{"0":"a","1":"b"},"auto_map":{"x":[1]},"initializer_range":0.02}
         """;
