@@ -41,12 +41,15 @@ internal sealed class Checkpoint : IDisposable
     /// <param name="others">Gives what the file is not asked for: low-rank additions, and what <paramref name="ofOthers"/> says.</param>
     /// <param name="ofOthers">Whether a parameter comes from <paramref name="others"/>.</param>
     /// <param name="change">Changes values, wherever they come from.</param>
+    /// <param name="besides">
+    /// Says what is wrong with a weight of these parts that is no parameter; null: that it is one too many.
+    /// </param>
     /// <exception cref="InvalidDataException">The file does not hold exactly these parameters, or a value is not finite.</exception>
     public void Fill(
         ParameterSet set, ModelParts parts, bool trainable, ParameterSource? others = null, Func<Parameter, bool>? ofOthers = null,
-        ParameterSource? change = null)
+        ParameterSource? change = null, Func<ModelWeight, ModelWeights, string?>? besides = null)
     {
-        CheckNames(set, parts, IsOfOthers);
+        CheckNames(set, parts, IsOfOthers, besides);
         if (trainable) set.FillFlat(Source);
         else set.FillPacked(Source);
 
@@ -73,7 +76,8 @@ internal sealed class Checkpoint : IDisposable
                 $"{weight.File.Path}: tensor {weight.Entry.Name} holds {destination[at]} at element {at}; the weights are damaged");
     }
 
-    private void CheckNames(ParameterSet set, ModelParts parts, Func<Parameter, bool> ofOthers)
+    private void CheckNames(
+        ParameterSet set, ModelParts parts, Func<Parameter, bool> ofOthers, Func<ModelWeight, ModelWeights, string?>? besides)
     {
         if (_weights.All.FirstOrDefault(w => LoraTensorName.IsOfAddition(w.Name)) is { } addition)
             throw new InvalidDataException(
@@ -92,40 +96,32 @@ internal sealed class Checkpoint : IDisposable
             }
             else if (weight.Entry.Shape != parameter.Shape) faults.Add($"mis-shaped: {weight.Entry}, expected {parameter.Shape}");
             else if (weight.Entry.DType is null or DType.I32 or DType.U8) faults.Add($"not a floating-point tensor: {weight.Entry}");
-            else if (parameter.TiedTo is { } original && !SameValues(weight, original.Name))
+            else if (parameter.TiedTo is { } original && !_weights.HaveSameValues(weight, original.Name))
                 faults.Add($"not tied: {weight.Entry.Name} differs from {original.Name}, with which this model shares it");
         }
 
         foreach (ModelWeight weight in _weights.All)
         {
             if (known.Contains(weight.Name) || (PartOf(weight.Name) & ~parts) != 0 || WeightNames.IsUnused(weight.Name)) continue;
-            if (weight.Name == WeightNames.HeadBias && SameValues(weight, WeightNames.DecoderBias)) continue;
-            faults.Add($"extra: {weight.Entry}");
+            if (weight.Name == WeightNames.HeadBias && _weights.HaveSameValues(weight, WeightNames.DecoderBias)) continue;
+            if (besides is null) faults.Add($"extra: {weight.Entry}");
+            else if (besides(weight, _weights) is { } fault) faults.Add($"{fault}");
         }
 
         if (faults.Count > 0)
             throw new InvalidDataException($"{_weights.Path} does not hold the weights that config.json beside it describes:{faults}");
     }
 
-    /// <summary>
-    /// Whether a weight has the values of another one; true where that one is missing or of another shape, which is told apart.
-    /// </summary>
-    private bool SameValues(ModelWeight a, string other)
-    {
-        if (!_weights.TryGet(other, out ModelWeight? b) || b.Entry.Shape != a.Entry.Shape || a.Entry == b.Entry) return true;
-        if (a.Entry.TiedTo == b.Entry || b.Entry.TiedTo == a.Entry || (a.Entry.TiedTo is not null && a.Entry.TiedTo == b.Entry.TiedTo))
-            return true;
-        float[] left = new float[a.Entry.Count], right = new float[b.Entry.Count];
-        a.File.Read(a.Entry, left);
-        b.File.Read(b.Entry, right);
-        return left.AsSpan().SequenceEqual(right);
-    }
-
     /// <summary>The part that a parameter belongs to.</summary>
-    public static ModelParts PartOf(string name) =>
-        name.StartsWith("bert.pooler.", StringComparison.Ordinal) ? ModelParts.Pooler
-        : name.StartsWith("cls.predictions.", StringComparison.Ordinal) || name.StartsWith("lm_head.", StringComparison.Ordinal)
-            ? ModelParts.MlmHead
-        : name.StartsWith("classifier.", StringComparison.Ordinal) ? ModelParts.Classifier
-        : ModelParts.Encoder;
+    public static ModelParts PartOf(string name)
+    {
+        // The head of an ESM, of several layers, is one of masked tokens; that of HyenaDNA is this one matrix.
+        return name == "lm_head.weight" ? ModelParts.CausalHead
+            : Begins("bert.pooler.") ? ModelParts.Pooler
+            : Begins("cls.predictions.") || Begins("lm_head.") ? ModelParts.MlmHead
+            : Begins("classifier.") || Begins("score.") || Begins("dense_model.1.") ? ModelParts.Classifier
+            : ModelParts.Encoder;
+
+        bool Begins(string start) => name.StartsWith(start, StringComparison.Ordinal);
+    }
 }

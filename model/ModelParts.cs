@@ -13,6 +13,9 @@ public enum ModelParts
     /// <summary>The masked-language-model head, <c>cls.predictions.</c></summary>
     MlmHead = 2,
 
-    /// <summary>The sequence classifier, <c>classifier.</c>; it needs the pooler.</summary>
+    /// <summary>The sequence classifier, <c>classifier.</c>; it needs the pooler, where the architecture has one.</summary>
     Classifier = 4,
+
+    /// <summary>The head of a causal language model, which predicts the next token, <c>lm_head.</c></summary>
+    CausalHead = 8,
 }

@@ -20,21 +20,34 @@ internal readonly record struct PassShape(
         batch.IsCut ? batch.Windows.Longest : 0, targets, updates);
 }
 
+/// <summary>The length of all rows of a model.</summary>
+/// <param name="Tokens">The tokens of a row, special ones included.</param>
+/// <param name="Id">What shorter ones are filled up with; null: none are shorter.</param>
+internal readonly record struct RowPadding(int Tokens, int? Id)
+{
+    /// <summary>What is wrong with a row of so many tokens, for people; null where nothing is.</summary>
+    public string? FaultOf(int tokens) => tokens <= Tokens && (tokens == Tokens || Id is not null) ? null
+        : $"{tokens} tokens, and this model takes {(Id is null ? "exactly" : "at most")} {Tokens}, as many as in its training";
+}
+
 /// <summary>
-/// Packed sequences on their way to a backend. Where that records, their shapes are rounded up, so that they repeat: the tokens are filled
-/// up to whole tiles by sequences of their own, which no other one sees and no loss looks at, and the sequences by empty ones. So nothing
-/// that is read is undefined, gradients of what was added are 0, and no result changes, not even in its last bit. Elsewhere nothing is
-/// added.
+/// Packed sequences on their way to a backend. Where that records, their shapes are rounded up, so that they repeat: the tokens are
+/// filled up to whole tiles by sequences of their own, which no other one sees and no loss looks at, and the sequences by empty ones.
+/// So nothing that is read is undefined, gradients of what was added are 0, and no result changes, not even in its last bit. Nothing is
+/// added elsewhere, nor for a model that does not take empty sequences. Rows of a model that has them of one length are filled up to it
+/// everywhere, and others are not added: they would be part of its statistics.
 /// </summary>
-/// <param name="backend">Where it goes.</param>
-/// <param name="mostTokens">The most tokens of a sequence of the model, or null.</param>
+/// <param name="model">Whose batches they are.</param>
 /// <param name="cutsRows">
-/// Whether a row of more tokens is cut into windows of so many, as few as possible; they are the sequences then.
+/// Whether a row of more tokens than the model takes is cut into windows of so many, as few as possible, where it classifies these; they
+/// are the sequences then.
 /// </param>
-internal sealed class RoundedBatch(Backend backend, int? mostTokens, bool cutsRows = false)
+internal sealed class RoundedBatch(SequenceModel model, bool cutsRows = false)
 {
     // Rows of a tile of matrix products, and of attention.
     private const int TokenStep = 128, LongestStep = 64, SequenceStep = 16;
+    private readonly bool _rounds = model is { Padding: null, TakesEmptySequences: true, Backend.CapturesGraphs: true };
+    private readonly int _most = model.MaxTokens ?? int.MaxValue, _window = Window(model, cutsRows);
     private readonly List<int> _ids = [], _lengths = [], _windows = [];
 
     /// <summary>Uploads a batch.</summary>
@@ -43,14 +56,14 @@ internal sealed class RoundedBatch(Backend backend, int? mostTokens, bool cutsRo
     /// <param name="lengths">The number of tokens of each sequence.</param>
     public Batch Upload(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths)
     {
+        if (!_rounds) return UploadPlain(arena, ids, lengths);
         bool isCut = Cut(lengths);
-        if (!backend.CapturesGraphs) return Uploaded(arena, ids, isCut, longestStep: 1);
         _ids.Clear();
         _ids.AddRange(ids);
         int sequences = _lengths.Count, added = RoundUp(ids.Length, TokenStep) - ids.Length;
         CollectionsMarshal.SetCount(_ids, ids.Length + added);
         CollectionsMarshal.AsSpan(_ids)[ids.Length..].Clear();
-        for (int left = added; left > 0; left -= _lengths[^1]) _lengths.Add(Math.Min(left, mostTokens ?? left));
+        for (int left = added; left > 0; left -= _lengths[^1]) _lengths.Add(Math.Min(left, _most));
         int present = _lengths.Count;
         CollectionsMarshal.SetCount(_lengths, RoundUp(present, SequenceStep));
         CollectionsMarshal.AsSpan(_lengths)[present..].Clear();
@@ -58,12 +71,34 @@ internal sealed class RoundedBatch(Backend backend, int? mostTokens, bool cutsRo
         return Uploaded(arena, CollectionsMarshal.AsSpan(_ids), isCut, LongestStep);
     }
 
-    /// <summary>Uploads a batch as it is, but for the windows of its rows.</summary>
-    public Batch UploadPlain(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths) =>
-        Uploaded(arena, ids, Cut(lengths), longestStep: 1);
+    /// <summary>Uploads a batch without further tokens or sequences, but for the windows of its rows.</summary>
+    /// <inheritdoc cref="Upload"/>
+    /// <exception cref="ArgumentException">Rows have one length, and one cannot be filled up to it.</exception>
+    public Batch UploadPlain(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths)
+    {
+        if (model.Padding is not { } row) return Uploaded(arena, ids, Cut(lengths), longestStep: 1);
+        CollectionsMarshal.SetCount(_ids, lengths.Length * row.Tokens);
+        CollectionsMarshal.SetCount(_lengths, lengths.Length);
+        Span<int> padded = CollectionsMarshal.AsSpan(_ids);
+        int start = 0;
+        for (int i = 0; i < lengths.Length; i++)
+        {
+            if (row.FaultOf(lengths[i]) is { } fault) throw new ArgumentException($"a sequence has {fault}");
+            Span<int> own = padded.Slice(i * row.Tokens, row.Tokens);
+            ids.Slice(start, lengths[i]).CopyTo(own);
+            own[lengths[i]..].Fill(row.Id ?? 0);
+            start += lengths[i];
+        }
+
+        CollectionsMarshal.AsSpan(_lengths).Fill(row.Tokens);
+        return new Batch(arena, padded, CollectionsMarshal.AsSpan(_lengths));
+    }
 
     /// <summary>The number of rows for so many targets, of which the others have no loss.</summary>
-    public int Targets(int count) => backend.CapturesGraphs ? RoundUp(count, TokenStep) : count;
+    public int Targets(int count) => _rounds ? RoundUp(count, TokenStep) : count;
+
+    private static int Window(SequenceModel model, bool cutsRows) =>
+        cutsRows && model.ClassifiesWindows ? model.MaxTokens ?? int.MaxValue : int.MaxValue;
 
     private static int RoundUp(int value, int step) => (value + step - 1) / step * step;
 
@@ -78,14 +113,13 @@ internal sealed class RoundedBatch(Backend backend, int? mostTokens, bool cutsRo
     {
         _lengths.Clear();
         _windows.Clear();
-        int window = cutsRows ? mostTokens ?? int.MaxValue : int.MaxValue;
         foreach (int length in lengths)
         {
             int before = _lengths.Count;
-            for (int start = 0; start < length || start == 0; start += window)
+            for (int start = 0; start < length || start == 0; start += _window)
             {
-                _lengths.Add(Math.Min(window, length - start));
-                if (length - start <= window) break;
+                _lengths.Add(Math.Min(_window, length - start));
+                if (length - start <= _window) break;
             }
 
             _windows.Add(_lengths.Count - before);

@@ -3,6 +3,7 @@ using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2;
@@ -14,6 +15,7 @@ namespace Dnabert2;
 /// </summary>
 public abstract class SequenceModel : IDisposable
 {
+    private static readonly Pool[] Pools = [.. Enum.GetValues<Pooling>().Select(pooling => new Pool(pooling))];
     private readonly Backend? _owned;
 
     private protected SequenceModel(Backend? backend)
@@ -34,7 +36,7 @@ public abstract class SequenceModel : IDisposable
     /// <summary>What it has besides the encoder.</summary>
     public abstract ModelParts Parts { get; }
 
-    /// <summary>The width of a token's vector.</summary>
+    /// <summary>The width of a token's vector, and of a sequence's.</summary>
     public abstract int HiddenSize { get; }
 
     /// <summary>The outputs of the classifier, where there is one.</summary>
@@ -52,6 +54,12 @@ public abstract class SequenceModel : IDisposable
     /// <summary>The special tokens around a sequence.</summary>
     /// <exception cref="InvalidDataException">The tokenizer has none that the model wants.</exception>
     internal abstract SpecialTokenFrame Frame { get; }
+
+    /// <summary>What rows are filled up to, where all have one length; null: rows have any length up to <see cref="MaxTokens"/>.</summary>
+    internal virtual RowPadding? Padding => null;
+
+    /// <summary>Whether a batch may hold sequences without a token.</summary>
+    internal virtual bool TakesEmptySequences => true;
 
     /// <summary>Its linear layers that may have low-rank additions, in the order of their declaration.</summary>
     internal abstract IEnumerable<Linear> Linears { get; }
@@ -85,6 +93,20 @@ public abstract class SequenceModel : IDisposable
     /// <summary>What a training step costs.</summary>
     internal abstract TrainingCost Cost { get; }
 
+    /// <summary>
+    /// Frozen parameters that a pass in training changes all the same, by <see cref="NoteStatistics"/>: running statistics.
+    /// </summary>
+    internal virtual IReadOnlyList<Parameter> Statistics => [];
+
+    /// <summary>Notes in <see cref="Statistics"/> what the last pass in training saw.</summary>
+    internal virtual void NoteStatistics()
+    {
+    }
+
+    /// <summary>What published files of the architecture hold besides parameters, though it follows from the config.</summary>
+    /// <param name="arena">Where it is put.</param>
+    internal virtual IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena) => [];
+
     /// <summary>The tensors of a pass of pre-training, by which its memory is known beforehand; null where they are not declared.</summary>
     internal virtual PassTensors? PassTensors => null;
 
@@ -112,10 +134,28 @@ public abstract class SequenceModel : IDisposable
 
     /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
+    /// <exception cref="InvalidOperationException">The model has no vectors of tokens: the convolutional network.</exception>
     public abstract Variable Encode(Tape tape, in Batch batch);
 
+    /// <summary>The vectors of sequences: ids → [sequences, hidden].</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="pooling">How the vectors of a sequence's tokens become one.</param>
+    /// <exception cref="ArgumentException">
+    /// A sequence has more tokens than <see cref="MaxTokens"/>, or the model's vectors do not come about in that way.
+    /// </exception>
+    public virtual Variable EncodeSequences(Tape tape, in Batch batch, Pooling pooling)
+    {
+        if (RefusalOf(pooling) is { } why) throw new ArgumentException($"{nameof(pooling)} is {pooling}: {why}", nameof(pooling));
+        return Pools[(int)pooling].Forward(tape, Encode(tape, batch), batch.CuSeqlens);         // [sequences, hidden]
+    }
+
+    /// <summary>Why the model has no such vectors; null where it has.</summary>
+    /// <param name="pooling">How the vectors of a sequence's tokens become one; null: each token has one.</param>
+    internal virtual string? RefusalOf(Pooling? pooling) => null;
+
     /// <summary>The masked-language-model head: [tokens, hidden] → logits [tokens, vocabulary].</summary>
-    /// <exception cref="InvalidOperationException">The model has none.</exception>
+    /// <exception cref="InvalidOperationException">The model has none; that of a causal model predicts the next token.</exception>
     public abstract Variable PredictTokens(Tape tape, Variable x);
 
     /// <summary>Encoder and classifier: ids → logits [sequences, labels].</summary>
@@ -123,10 +163,15 @@ public abstract class SequenceModel : IDisposable
     /// <exception cref="InvalidOperationException">The model has no classifier.</exception>
     public abstract Variable Classify(Tape tape, in Batch batch);
 
+    /// <summary>The losses of a single-label classifier, for <see cref="Training.Objectives.Classification"/>.</summary>
+    internal virtual Variable ClassificationLosses(Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights) =>
+        CrossEntropy.Instance.Forward(tape, Classify(tape, batch), labels, scale, weights);     // [sequences]
+
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose()
     {
         Parameters.Dispose();
+        DisposeOthers();
         _owned?.Dispose();
         GC.SuppressFinalize(this);
     }
@@ -149,6 +194,11 @@ public abstract class SequenceModel : IDisposable
             model.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Returns what a model has besides its weights.</summary>
+    private protected virtual void DisposeOthers()
+    {
     }
 
     private protected static InvalidOperationException Lacks(string part) => new($"the model has no {part}");

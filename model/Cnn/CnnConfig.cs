@@ -1,11 +1,17 @@
+using System.Text.Json.Nodes;
+using Dnabert2.Data;
+using Dnabert2.Folders;
+
 namespace Dnabert2.Cnn;
 
 /// <summary>
 /// The hyper-parameters of the convolutional network of Genomic Benchmarks (Grešová et al. 2023, in its PyTorch form). Its three
-/// convolutions are those of the paper: 16, 8 and 4 channels, windows of 8, pools of 2.
+/// convolutions are those of the paper: 16, 8 and 4 channels, windows of 8, pools of 2. No model of it was published; its
+/// <c>config.json</c> is this library's own, and has these names in lower case.
 /// </summary>
 public sealed record CnnConfig
 {
+    internal const string ModelType = "genomic-benchmarks-cnn";
     internal const int MostTokens = 1 << 20, MostWidth = 1 << 16, MostPositions = 1 << 24, MostLabels = 1 << 16;
 
     // What the three convolutions and pools leave at least one position of.
@@ -29,16 +35,56 @@ public sealed record CnnConfig
     /// <summary>Outputs of the network.</summary>
     public int Outputs => NumLabels == 2 ? 1 : NumLabels;
 
+    /// <summary>Reads a <c>config.json</c>; keys that are not of this model are left alone.</summary>
+    /// <exception cref="InvalidDataException">
+    /// Not JSON, or a value that the network cannot have; the message names file and key.
+    /// </exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static CnnConfig Load(string path) => JsonFields.Read(path, ConfigReader.Remedy, Read);
+
+    internal static CnnConfig Read(JsonFields json)
+    {
+        var standard = new CnnConfig();
+        var config = new CnnConfig
+        {
+            VocabSize = json.Small("vocab_size", 1, MostTokens),
+            EmbeddingDim = json.Has("embedding_dim") ? json.Small("embedding_dim", 1, MostWidth) : standard.EmbeddingDim,
+            InputLength = json.Small("input_length", LeastPositions, MostPositions),
+            HiddenSize = json.Has("hidden_size") ? json.Small("hidden_size", 1, MostWidth) : standard.HiddenSize,
+            NumLabels = ConfigReader.NumLabels(json),
+        };
+        return json.Checked(config, read => read.Validate());
+    }
+
+    /// <summary>Writes a <c>config.json</c>.</summary>
+    /// <exception cref="IOException">The stream cannot be written to.</exception>
+    public void Save(Stream destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        destination.Write(ModelOrigin.Bytes(Write()));
+    }
+
+    /// <summary>The object of <see cref="Save"/>.</summary>
+    internal JsonObject Write() => new()
+    {
+        ["model_type"] = ModelType,
+        ["vocab_size"] = VocabSize,
+        ["embedding_dim"] = EmbeddingDim,
+        ["input_length"] = InputLength,
+        ["hidden_size"] = HiddenSize,
+        ["num_labels"] = NumLabels,
+    };
+
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
-        OptionRange.Check(nameof(VocabSize), VocabSize, 1, MostTokens);
-        OptionRange.Check(nameof(EmbeddingDim), EmbeddingDim, 1, MostWidth);
-        OptionRange.Check(nameof(InputLength), InputLength, LeastPositions, MostPositions);
-        OptionRange.Check(nameof(HiddenSize), HiddenSize, 1, MostWidth);
-        OptionRange.Check(nameof(NumLabels), NumLabels, 2, MostLabels);
+        OptionRange.Check("vocab_size", VocabSize, 1, MostTokens);
+        OptionRange.Check("embedding_dim", EmbeddingDim, 1, MostWidth);
+        OptionRange.Check("input_length", InputLength, LeastPositions, MostPositions);
+        OptionRange.Check("hidden_size", HiddenSize, 1, MostWidth);
+        OptionRange.Check("num_labels", NumLabels, 2, MostLabels);
         if ((long)HiddenSize * InputLength / 2 > int.MaxValue)
             throw new ArgumentException(
-                $"{nameof(HiddenSize)} {HiddenSize} and {nameof(InputLength)} {InputLength} make more weights than are supported");
+                $"hidden_size {HiddenSize} and input_length {InputLength} make more weights than are supported");
     }
 }

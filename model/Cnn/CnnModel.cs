@@ -1,5 +1,9 @@
+using System.Text.Json.Nodes;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Cnn;
@@ -9,33 +13,66 @@ namespace Dnabert2.Cnn;
 /// at a rate of 1e-3 and 64 sequences a step. In inference any number of threads may run it, each with its own <see cref="Tape"/>; a pass
 /// in training notes the statistics of its batch.
 /// </summary>
-public sealed class CnnModel : IDisposable
+/// <remarks>
+/// All rows of a batch have <see cref="CnnConfig.InputLength"/> tokens, padding included. There are no vectors of tokens; that of a
+/// sequence is what the outputs are made of.
+/// </remarks>
+public sealed class CnnModel : SequenceModel
 {
-    private readonly Backend? _owned;
+    private readonly BinaryLogits? _binary;
 
-    private CnnModel(CnnConfig config, LetterVocabulary tokenizer, Backend backend, Backend? owned)
+    private CnnModel(CnnConfig config, LetterVocabulary tokenizer, Backend? backend)
+        : base(backend)
     {
-        (Config, Tokenizer, _owned) = (config, tokenizer, owned);
-        Parameters = new ParameterSet(backend);
+        (Config, Tokenizer) = (config, tokenizer);
         Network = new CnnNetwork(Parameters, config);
+        if (config.Outputs == 1) _binary = new BinaryLogits(Backend);
     }
 
     /// <summary>The hyper-parameters.</summary>
     public CnnConfig Config { get; }
 
     /// <summary>The tokenizer, made of the training set.</summary>
-    public LetterVocabulary Tokenizer { get; }
+    public override LetterVocabulary Tokenizer { get; }
 
-    /// <summary>
-    /// The parameters, by their names in PyTorch. The running statistics of the normalisations are among them and frozen.
-    /// </summary>
-    public ParameterSet Parameters { get; }
+    /// <summary>The network is a classifier, and always whole.</summary>
+    public override ModelParts Parts => ModelParts.Classifier;
 
-    /// <summary>The network.</summary>
+    /// <inheritdoc/>
+    public override int HiddenSize => Config.HiddenSize;
+
+    /// <inheritdoc/>
+    public override int NumLabels => Config.NumLabels;
+
+    /// <summary>The tokens of every row.</summary>
+    public override int? MaxTokens => Config.InputLength;
+
+    /// <summary>The network. The running statistics of its normalisations are among the parameters and frozen.</summary>
     public CnnNetwork Network { get; }
 
-    /// <summary>The backend it runs on.</summary>
-    public Backend Backend => Parameters.Backend;
+    internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
+
+    internal override RowPadding? Padding => new(Config.InputLength, Tokenizer.PadId);
+
+    internal override IEnumerable<Linear> Linears => [];
+
+    internal override Architecture Architecture => Architecture.Cnn;
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.FanIn(seed, Parameters);
+
+    internal override TrainingCost Cost => default;
+
+    internal override IReadOnlyList<Parameter> Statistics => Network.RunningStatistics;
+
+    internal override JsonObject WriteConfig() => Config.Write();
+
+    /// <summary>
+    /// Loads a model folder as this library writes it: <c>config.json</c>, <c>vocab.txt</c> and <c>model.safetensors</c>, or a state dict
+    /// of the reference in <c>pytorch_model.bin</c>.
+    /// </summary>
+    /// <inheritdoc cref="SequenceModel.Load"/>
+    public static new CnnModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
+        ModelSource.Open(folder).Load<CnnModel>(backend, parts, trainable);
 
     /// <summary>
     /// A model with initial weights, drawn as PyTorch does: embeddings from N(0, 1), weights and biases uniform in ±1 / √inputs.
@@ -67,27 +104,92 @@ public sealed class CnnModel : IDisposable
     }
 
     /// <summary>A model whose parameters the given action fills.</summary>
-    internal static CnnModel Make(CnnConfig config, LetterVocabulary tokenizer, Backend? backend, Action<ParameterSet> fill)
+    internal static CnnModel Make(
+        CnnConfig config, LetterVocabulary tokenizer, Backend? backend, Action<ParameterSet> fill, Action<CnnModel>? prepare = null)
     {
         config.Validate();
-        Backend? owned = backend is null ? CpuBackend.Create() : null;
-        var model = new CnnModel(config, tokenizer, backend ?? owned!, owned);
-        try
-        {
-            fill(model.Parameters);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        if (tokenizer.VocabularySize != config.VocabSize)
+            throw new InvalidDataException(
+                $"vocab.txt has {tokenizer.VocabularySize} entries, config.json says vocab_size {config.VocabSize}; they are not of one "
+                + "model: take both from the same folder");
+        return Filled(new CnnModel(config, tokenizer, backend), fill, prepare);
     }
 
-    /// <summary>Returns the memory of the weights.</summary>
-    public void Dispose()
+    /// <summary>The network has no vectors of tokens.</summary>
+    /// <exception cref="InvalidOperationException">Always.</exception>
+    public override Variable Encode(Tape tape, in Batch batch) => throw Lacks("vectors of tokens; it has those of sequences");
+
+    /// <summary>The vectors of sequences, of the layer before the outputs: ids → [sequences, hidden].</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">Rows of <see cref="CnnConfig.InputLength"/> tokens.</param>
+    /// <param name="pooling">The mean, the usual one; it decides nothing, since the network pools by itself.</param>
+    /// <exception cref="ArgumentException">A row has another length, or the pooling is another one.</exception>
+    public override Variable EncodeSequences(Tape tape, in Batch batch, Pooling pooling)
     {
-        Parameters.Dispose();
-        _owned?.Dispose();
+        if (RefusalOf(pooling) is { } why) throw new ArgumentException($"{nameof(pooling)} is {pooling}: {why}", nameof(pooling));
+        return Network.Encode(tape, Rows(batch));                                   // [sequences, hidden]
+    }
+
+    /// <summary>There is no such head.</summary>
+    /// <exception cref="InvalidOperationException">Always.</exception>
+    public override Variable PredictTokens(Tape tape, Variable x) => throw Lacks("masked-language-model head: it is a classifier");
+
+    /// <summary>
+    /// The logits: ids → [sequences, labels]. With two classes, of which the network tells the probability of the second, that of the first
+    /// is 0.
+    /// </summary>
+    /// <inheritdoc/>
+    public override Variable Classify(Tape tape, in Batch batch)
+    {
+        Variable logits = Network.Score(tape, Rows(batch));                         // [sequences, outputs]
+        return _binary is null ? logits : _binary.Forward(tape, logits);            // [sequences, labels]
+    }
+
+    /// <summary>With two classes the loss takes the network's probability for a logit, as the reference does.</summary>
+    internal override Variable ClassificationLosses(Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights)
+    {
+        Variable output = Network.Forward(tape, Rows(batch));                       // [sequences, outputs]
+        Variable logits = _binary is null ? output : _binary.Forward(tape, output); // [sequences, labels]
+        return CrossEntropy.Instance.Forward(tape, logits, labels, scale, weights); // [sequences]
+    }
+
+    internal override void NoteStatistics() => Network.UpdateRunningStatistics();
+
+    internal override string? RefusalOf(Pooling? pooling) => pooling switch
+    {
+        null => "the network has no vectors of tokens, only of sequences",
+        Pooling.Mean => null,
+        _ => "the network pools by itself; leave it out",
+    };
+
+    private protected override void DisposeOthers() => _binary?.Dispose();
+
+    private Tensor Rows(in Batch batch)
+    {
+        int length = Config.InputLength;
+        if (batch.CuSeqlens.LongestSequence > length || (long)batch.CuSeqlens.Sequences * length != batch.CuSeqlens.Tokens)
+            throw new ArgumentException(
+                $"rows of this model have {length} tokens, padding included; there are {batch.CuSeqlens.Tokens} in "
+                + $"{batch.CuSeqlens.Sequences}, and {batch.CuSeqlens.LongestSequence} in the longest");
+        return batch.Ids;
+    }
+
+    /// <summary>Gives two classes a logit each: [sequences, 1] → [sequences, 2], the first 0.</summary>
+    private sealed class BinaryLogits : IDisposable
+    {
+        private readonly ParameterSet _set;
+        private readonly Linear _columns;
+
+        public BinaryLogits(Backend backend)
+        {
+            _set = new ParameterSet(backend);
+            _columns = Linear.Declare(_set, "columns", inputs: 1, outputs: 2, bias: false);
+            _columns.Weight.IsFrozen = true;
+            _set.FillFlat((_, _, weight) => (weight[0], weight[1]) = (0, 1));
+        }
+
+        public Variable Forward(Tape tape, Variable x) => _columns.Forward(tape, x);
+
+        public void Dispose() => _set.Dispose();
     }
 }

@@ -41,8 +41,22 @@ public sealed class CnnNetwork
         _output = Linear.Declare(set, "dense_model.1", config.HiddenSize, config.Outputs);
     }
 
+    /// <summary>The running means and variances of the normalisations.</summary>
+    internal IReadOnlyList<Parameter> RunningStatistics =>
+        [.. new[] { _firstNorm, _secondNorm, _thirdNorm }.SelectMany(norm => new[] { norm.RunningMean, norm.RunningVariance })];
+
     /// <summary>ids I32 [batch · length] → [batch, outputs]: with two classes the sigmoid of the logit, else logits.</summary>
     public Variable Forward(Tape tape, Tensor ids)
+    {
+        Variable x = Score(tape, ids);                                              // [batch, outputs]
+        return _endsInSigmoid ? Sigmoid.Instance.ForwardInPlace(tape, x) : x;       // [batch, outputs]
+    }
+
+    /// <summary>ids I32 [batch · length] → logits [batch, outputs].</summary>
+    internal Variable Score(Tape tape, Tensor ids) => _output.Forward(tape, Encode(tape, ids));
+
+    /// <summary>ids I32 [batch · length] → [batch, hidden], what the outputs are made of.</summary>
+    internal Variable Encode(Tape tape, Tensor ids)
     {
         ArgumentNullException.ThrowIfNull(tape);
         Variable x = _embedding.Forward(tape, ids);                                 // [batch · length, embedding]
@@ -57,9 +71,7 @@ public sealed class CnnNetwork
         x = _thirdNorm.ForwardInPlace(tape, x);                                     // [batch · (length₂ − 7), 4]
         x = _thirdPool.Forward(tape, x);                                            // [batch · length₃, 4]
         x = _flatten.Forward(tape, x);                                              // [batch, 4 · length₃], channel by channel
-        x = _hidden.Forward(tape, x);                                               // [batch, hidden]
-        x = _output.Forward(tape, x);                                               // [batch, outputs]
-        return _endsInSigmoid ? Sigmoid.Instance.ForwardInPlace(tape, x) : x;       // [batch, outputs]
+        return _hidden.Forward(tape, x);                                            // [batch, hidden]
     }
 
     /// <summary>

@@ -16,7 +16,7 @@ internal sealed class ChunkBatch : IDisposable
     private readonly RoundedBatch _rounded;
     private readonly GraphCache<PassShape> _graphs;
     private readonly Func<Tensor> _pass;
-    private readonly Pool? _pool;
+    private readonly Pooling? _pooling;
     private readonly SpecialTokenFrame _frame;
     private readonly List<int> _ids = [], _lengths = [];
     private Batch _batch;
@@ -26,8 +26,8 @@ internal sealed class ChunkBatch : IDisposable
     {
         (_model, _arena) = (model, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
-        (_rounded, _graphs) = (new RoundedBatch(model.Backend, model.MaxTokens), new GraphCache<PassShape>(model.Backend));
-        _pool = pooling is { } how ? new Pool(how) : null;
+        (_rounded, _graphs) = (new RoundedBatch(model), new GraphCache<PassShape>(model.Backend));
+        _pooling = pooling;
         _frame = model.Frame;
         SpecialTokens = _frame.Before.Length + _frame.After.Length;
     }
@@ -64,7 +64,7 @@ internal sealed class ChunkBatch : IDisposable
         {
             _batch = _rounded.Upload(_arena, Ids, Lengths);
             Tensor x = _graphs.Run(PassShape.Of(_batch), _pass);
-            x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
+            x = x.Slice(0, new Shape(_pooling is null ? Tokens : Lengths.Length, x.Shape[1]));
             if (destination.Length < x.Count) destination = new float[x.Count];
             _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
             _arena.Reset();
@@ -91,8 +91,7 @@ internal sealed class ChunkBatch : IDisposable
 
     private Tensor Forward(Tape tape, in Batch batch)
     {
-        Variable output = _model.Encode(tape, batch);
-        if (_pool is not null) output = _pool.Forward(tape, output, batch.CuSeqlens);
+        Variable output = _pooling is { } pooling ? _model.EncodeSequences(tape, batch, pooling) : _model.Encode(tape, batch);
         return output.Data;
     }
 
@@ -102,7 +101,7 @@ internal sealed class ChunkBatch : IDisposable
         ReadOnlySpan<int> lengths = Lengths[..chunks];
         int tokens = 0;
         foreach (int length in lengths) tokens += length;
-        Forward(Tape.ForInference(arena), new Batch(arena, Ids[..tokens], lengths));
+        Forward(Tape.ForInference(arena), _rounded.UploadPlain(arena, Ids[..tokens], lengths));
         return arena.HighWater;
     }
 }

@@ -15,7 +15,8 @@ internal readonly record struct Chunk(int Start, int Count, int KeepStart, int K
 /// <summary>The tokens of one strand of a record, cut into chunks.</summary>
 /// <param name="givesStarts">Whether <see cref="StartOf"/> is asked for: places take as much memory as tokens.</param>
 /// <param name="special">The special tokens around a chunk.</param>
-internal sealed class TokenisedRecord(bool givesStarts, int special)
+/// <param name="padding">See <see cref="SequenceModel.Padding"/>.</param>
+internal sealed class TokenisedRecord(bool givesStarts, int special, RowPadding? padding = null)
 {
     private readonly List<int> _starts = [];
     private readonly List<SequenceFragment> _used = [];
@@ -108,6 +109,8 @@ internal sealed class TokenisedRecord(bool givesStarts, int special)
         int room = options.MaxTokens - special, end = Ids.Count, count = end - first;
         if (count <= room || options.OnTooLong == TooLong.Truncate)
         {
+            if (padding?.FaultOf(count + special) is { } fault)
+                throw Fault(record, $"{strand}it, or a piece of it between unknown bases, has {fault}", "give sequences of that length");
             Chunks.Add(new Chunk(first, count, first, end));
             return;
         }

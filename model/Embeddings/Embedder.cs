@@ -17,7 +17,9 @@ public sealed class Embedder
     private readonly EmbedOptions _options;
 
     /// <summary>An embedder with a loaded model.</summary>
-    /// <exception cref="ArgumentException">An option is out of its range, or the model does not take so many tokens.</exception>
+    /// <exception cref="ArgumentException">
+    /// An option is out of its range, or the model does not take so many tokens, or does not pool in that way.
+    /// </exception>
     public Embedder(SequenceModel model, EmbedOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -26,6 +28,8 @@ public sealed class Embedder
         if (model.MaxTokens is { } most && _options.MaxTokens > most)
             throw new ArgumentException(
                 $"{nameof(EmbedOptions.MaxTokens)} is {_options.MaxTokens}: this model has positions for {most} tokens", nameof(options));
+        if (model.RefusalOf(_options.Pooling) is { } why)
+            throw new ArgumentException($"{nameof(EmbedOptions.Pooling)} is {_options.Pooling}: {why}", nameof(options));
     }
 
     /// <summary>The width of a vector.</summary>
@@ -76,7 +80,7 @@ public sealed class Embedder
     {
         ArgumentNullException.ThrowIfNull(records);
         using var batch = new ChunkBatch(_model, _options.Pooling);
-        var tokens = new TokenisedRecord(givesStarts: false, batch.SpecialTokens);
+        var tokens = new TokenisedRecord(givesStarts: false, batch.SpecialTokens, _model.Padding);
         var waiting = new Queue<Pending>();
         var owners = new List<PooledStrand>();
         float[] pooled = [];
@@ -134,6 +138,7 @@ public sealed class Embedder
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">The options ask for the reverse complement, whose tokens are others.</exception>
+    /// <exception cref="NotSupportedException">The model has no vectors of tokens.</exception>
     public IEnumerable<TokenEmbeddings> EmbedTokens(
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -141,6 +146,7 @@ public sealed class Embedder
         if (_options.AverageReverseComplement)
             throw new InvalidOperationException(
                 "vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
+        if (_model.RefusalOf(pooling: null) is { } why) throw new NotSupportedException(why);
         return EmbedTokensCore(records, progress, cancellation);
     }
 
@@ -148,7 +154,7 @@ public sealed class Embedder
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
         using var batch = new ChunkBatch(_model, pooling: null);
-        var tokens = new TokenisedRecord(givesStarts: true, batch.SpecialTokens);
+        var tokens = new TokenisedRecord(givesStarts: true, batch.SpecialTokens, _model.Padding);
         var waiting = new List<TokenPiece>();
         float[] vectors = [];
         long found = 0, done = 0;

@@ -27,7 +27,7 @@ internal sealed class Classification : IDisposable
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => _model.Classify(_tape!, _batch).Data);
-        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, model.ClassifiesWindows);
+        _rounded = new RoundedBatch(model, cutsRows: true);
         _graphs = new GraphCache<PassShape>(model.Backend);
     }
 

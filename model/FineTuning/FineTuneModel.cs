@@ -65,7 +65,7 @@ internal static class FineTuneModel
                 + "truncated to as many where no limit is given", nameof(options));
         return options with
         {
-            MaxTokens = options.MaxTokens ?? Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue),
+            MaxTokens = options.MaxTokens ?? architecture.UsualTokens(most),
             Lora = options.Lora with { Targets = options.Lora.Targets ?? architecture.LoraTargets },
         };
     }
@@ -73,7 +73,7 @@ internal static class FineTuneModel
     /// <summary>The hash of the model that training begins with, as far as it is of files.</summary>
     public static string HashOf(ModelSource source, FineTuneOptions options)
     {
-        ModelContent content = ModelContent.Of(source);
+        ModelContent content = ModelContent.Of(source, weights: !options.RandomInitialization);
         string files = $"{(options.RandomInitialization ? "random" : content.Weights)} {content.Config} {content.Tokenizer}";
         return source.Attention is { } attention ? $"{files} {attention}" : files;
     }

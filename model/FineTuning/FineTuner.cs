@@ -105,6 +105,8 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             ArgumentNullException.ThrowIfNull(start);
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
+            if (start.Architecture.RefusalOf(task) is { } why)
+                throw new InvalidDataException($"{task.Folder}: {why}; take another model, or read the labels otherwise");
             _options = FineTuneModel.Resolved(_options, start);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
@@ -123,6 +125,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             if (backend is null) backend = _owned = CpuBackend.Create();
             _model = FineTuneModel.Create(start, _data.Config, _options, backend, out IReadOnlyList<string> fresh);
             NewWeights = fresh;
+            if (_model.Padding is { } padding) _data.Check(padding, _taskFolder);
             _step = new FineTuningStep(_model, _data.Train, _loss, _options);
             _classification = new Classification(_model, _options.MicroBatchTokens);
             var plan = new RunPlan(
@@ -258,7 +261,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     void ITrainingTask.Save(string checkpoint) =>
-        TensorFile.Write(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters), disk: _folder.Disk);
+        TensorFile.Write(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model), disk: _folder.Disk);
 
     void ITrainingTask.Load(string checkpoint, RunState state)
     {
@@ -268,7 +271,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     private void ReadTrained(string checkpoint) =>
-        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model.Parameters));
+        TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model));
 
     private void CheckBest(int step)
     {

@@ -17,6 +17,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     private readonly TaskLoss _loss;
     private readonly FineTuneOptions _options;
     private readonly TrainingPasses _passes;
+    private readonly int _budget;
     private readonly int[] _rows;
     private readonly Target[] _targets;
     private readonly List<int> _ids = [], _lengths = [];
@@ -26,6 +27,8 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options)
     {
         (Model, _data, _loss, _options) = (model, data, loss, options);
+        // Where normalisations are of a batch, it is one.
+        _budget = model.Statistics.Count == 0 ? options.MicroBatchTokens : int.MaxValue;
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed, cutsRows: true);
     }
@@ -87,7 +90,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         for (int i = start; i < Count; i++)
         {
             ReadOnlySpan<int> sequence = _data.Sequences[_rows[i]];
-            if (_lengths.Count > 0 && _ids.Count + sequence.Length > _options.MicroBatchTokens) return;
+            if (_lengths.Count > 0 && _ids.Count + sequence.Length > _budget) return;
             _ids.AddRange(sequence);
             _lengths.Add(sequence.Length);
         }

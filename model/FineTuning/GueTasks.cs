@@ -42,8 +42,12 @@ public sealed record GueTask(
     }
 
     /// <summary>The same, for a model of an architecture that takes so many tokens.</summary>
-    internal FineTuneOptions Apply(FineTuneOptions options, Architecture architecture, int? most) =>
-        Apply(options) with { MaxTokens = Math.Min(architecture.TokensOf(this), most ?? int.MaxValue) };
+    internal FineTuneOptions Apply(FineTuneOptions options, Architecture architecture, int? most)
+    {
+        FineTuneOptions applied = Apply(options) with { MaxTokens = Math.Min(architecture.TokensOf(this), most ?? int.MaxValue) };
+        // The paper's epochs are those of DNABERT-2.
+        return architecture.Recipe is null ? applied : applied with { Epochs = options.Epochs, Steps = options.Steps };
+    }
 }
 
 /// <summary>

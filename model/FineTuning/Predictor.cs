@@ -84,6 +84,16 @@ public sealed class Predictor
             throw new InvalidDataException(
                 $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it "
                 + "out, or leave such records out: OnAmbiguous = Drop");
+        bool truncated = Tokenise(record, sequences);
+        if (_model.Model.Padding?.FaultOf(sequences[sequences.Count - 1].Length) is { } fault)
+            throw new InvalidDataException(
+                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has {fault}; give sequences of "
+                + "that length");
+        return truncated;
+    }
+
+    private bool Tokenise(SequenceRecord record, TokenSequences sequences)
+    {
         if (_bothStrands)
             return record.HasSecond
                 ? sequences.AddBothStrands(record.Sequence, record.SecondSequence) : sequences.AddBothStrands(record.Sequence);

@@ -39,6 +39,18 @@ internal sealed class TaskData
 
     public TaskPart Test { get; }
 
+    /// <summary>Finds rows that a model whose rows have one length cannot take.</summary>
+    /// <param name="padding">That length.</param>
+    /// <param name="folder">The folder of the task, for messages.</param>
+    /// <exception cref="InvalidDataException">There is one; the message names it.</exception>
+    public void Check(RowPadding padding, string folder)
+    {
+        foreach ((string name, TaskPart part) in new[] { ("train", Train), ("dev", Dev), ("test", Test) })
+            for (int i = 0; i < part.Count; i++)
+                if (padding.FaultOf(part.Sequences[i].Length) is { } fault)
+                    throw new InvalidDataException($"{folder}: {name}, row {i + 1}: the sequence has {fault}; take out such rows");
+    }
+
     /// <summary>What was truncated, a line for each part; none where nothing was.</summary>
     public IEnumerable<string> DescribeTruncation()
     {

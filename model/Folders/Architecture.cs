@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Dnabert2.Cnn;
 using Dnabert2.Data;
 using Dnabert2.Dnabert;
 using Dnabert2.FineTuning;
+using Dnabert2.Hyena;
 using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
@@ -14,7 +16,8 @@ namespace Dnabert2.Folders;
 /// <summary>What a folder's <c>config.json</c> says that its model is.</summary>
 internal abstract class Architecture
 {
-    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT or the Nucleotide Transformer v1";
+    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer v1, HyenaDNA or the CNN of "
+        + "Genomic Benchmarks";
 
     /// <summary>DNABERT-2.</summary>
     public static Architecture Dnabert2 { get; } = new OfDnabert2();
@@ -25,8 +28,14 @@ internal abstract class Architecture
     /// <summary>The Nucleotide Transformer.</summary>
     public static Architecture NucleotideTransformer { get; } = new OfNucleotideTransformer();
 
+    /// <summary>HyenaDNA.</summary>
+    public static Architecture Hyena { get; } = new HyenaArchitecture();
+
+    /// <summary>The convolutional network of Genomic Benchmarks.</summary>
+    public static Architecture Cnn { get; } = new CnnArchitecture();
+
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<Architecture> All { get; } = [Dnabert2, Dnabert, NucleotideTransformer];
+    public static IReadOnlyList<Architecture> All { get; } = [Dnabert2, Dnabert, NucleotideTransformer, Hyena, Cnn];
 
     /// <summary>Its name, for people.</summary>
     public abstract string Name { get; }
@@ -43,8 +52,8 @@ internal abstract class Architecture
     /// <summary>The layers that gain low-rank additions where none are named: the ends of their names.</summary>
     public abstract IReadOnlyList<string> LoraTargets { get; }
 
-    /// <summary>The name of the file of its tokenizer.</summary>
-    public virtual string TokenizerFile => ModelSource.VocabularyFile;
+    /// <summary>The name of the file of its tokenizer; null: there is none, and the tokenizer is always the same.</summary>
+    public virtual string? TokenizerFile => ModelSource.VocabularyFile;
 
     /// <summary>
     /// The settings of a tokenizer that came without any, as of the published model: Hugging Face's auto classes find the class by them.
@@ -79,8 +88,17 @@ internal abstract class Architecture
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public abstract int? MostTokens(string config);
 
+    /// <summary>The most tokens of a row in fine-tuning where no limit is given, of a model that takes so many.</summary>
+    public virtual int UsualTokens(int? most) => Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue);
+
     /// <summary>The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2.</summary>
     public virtual int TokensOf(GueTask task) => task.MaxTokens;
+
+    /// <summary>How its models are trained where that is not as DNABERT-2; null: it is.</summary>
+    public virtual FineTuneOptions? Recipe => null;
+
+    /// <summary>Why a task is not one for its models, for people; null where it is.</summary>
+    public virtual string? RefusalOf(LabelledTask task) => null;
 
     /// <summary>How that paper fine-tunes its models.</summary>
     public virtual FineTuneMethod PaperMethod => FineTuneMethod.Full;
@@ -90,16 +108,24 @@ internal abstract class Architecture
     public abstract string? OtherThanInPaper(ModelSource source);
 
     /// <summary>Reads the tokenizer.</summary>
+    /// <exception cref="IOException">Its file is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    public abstract ISequenceTokenizer LoadTokenizer(string path);
+    public abstract ISequenceTokenizer LoadTokenizer(ModelSource source);
 
     /// <summary>The hyper-parameters, for people.</summary>
     /// <exception cref="InvalidDataException">The config is damaged.</exception>
     public abstract string DescribeConfig(string path);
 
     /// <summary>The tokenizer, for people.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    public abstract string DescribeTokenizer(string path);
+    /// <param name="config">The <c>config.json</c>.</param>
+    /// <param name="tokenizer">The <see cref="TokenizerFile"/>, where there is one.</param>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public abstract string DescribeTokenizer(string config, string? tokenizer);
+
+    /// <summary>Says what is wrong with a weight that is no parameter, for people; null where nothing is.</summary>
+    /// <param name="source">The folder.</param>
+    public virtual Func<ModelWeight, ModelWeights, string?> BesidesParameters(ModelSource source) =>
+        (weight, _) => $"extra: {weight.Entry}";
 
     /// <summary>Recognises the architecture of a config.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
@@ -114,16 +140,26 @@ internal abstract class Architecture
         string[] classes = json.KindOf("architectures") == JsonValueKind.Array ? json.Texts("architectures") : [];
         if (type == "esm" || (type is null && classes.Any(name => name.StartsWith("Esm", StringComparison.Ordinal))))
             return NucleotideTransformer;
+        if (type == HyenaConfig.ModelType || (type is null && (IsOriginalHyena(json) || IsHyena(classes)))) return Hyena;
+        if (type == CnnConfig.ModelType) return Cnn;
         if (type is not (null or "bert"))
             throw json.Refusal("model_type", $"is '{Excerpt.Of(type)}', which is not supported; {Remedy}");
         if (type is null && classes.Length > 0 && !classes.Any(name => name.Contains("Bert", StringComparison.OrdinalIgnoreCase)))
             throw json.Refusal("architectures", $"is '{Excerpt.Of(classes[0])}', which is not supported; {Remedy}");
+        if (json.Has("pre_layer_norm") && json.Truth("pre_layer_norm"))
+            throw json.Refusal("pre_layer_norm", $"is true, as in GENA-LM, which is not supported; {Remedy}");
         if (MapsTo(json, "dnabert_layer.")) return Dnabert;
         if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return Dnabert2;
         // A BERT that says no more is told by its tokenizer.
         bool hasTokenizer = File.Exists(Path.Combine(folder, ModelSource.TokenizerFile));
         return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? Dnabert : Dnabert2;
     }
+
+    private static bool IsHyena(string[] classes) => classes.Any(name => name.StartsWith("HyenaDNA", StringComparison.Ordinal));
+
+    /// <summary>Whether it is of the form of HyenaDNA's own repository.</summary>
+    private static bool IsOriginalHyena(JsonFields json) =>
+        json.KindOf(HyenaConfig.OriginalLayer) == JsonValueKind.Object && json.Has("d_model") && json.Has("n_layer");
 
     /// <summary>Whether <c>auto_map</c> names a class of a Python file.</summary>
     private static bool MapsTo(JsonFields json, string file)
@@ -137,7 +173,7 @@ internal abstract class Architecture
     private static string ClassOf(string family, ModelParts parts) => family + (
         parts.HasFlag(ModelParts.Classifier) ? "ForSequenceClassification" : parts.HasFlag(ModelParts.MlmHead) ? "ForMaskedLM" : "Model");
 
-    private static JsonObject Settings(string tokenizerClass, params (string Key, JsonNode Value)[] others)
+    private protected static JsonObject Settings(string tokenizerClass, params (string Key, JsonNode Value)[] others)
     {
         var json = new JsonObject { ["tokenizer_class"] = tokenizerClass };
         foreach ((string key, JsonNode value) in others) json[key] = value;
@@ -155,7 +191,7 @@ internal abstract class Architecture
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} layers, {c.NumAttentionHeads} heads of "
         + $"{c.HiddenSize / c.NumAttentionHeads}, feed-forward {c.IntermediateSize}, positions {c.MaxPositionEmbeddings}";
 
-    private static string Special(ISequenceTokenizer t, string unknown, string cls, string sep, string pad, string mask) =>
+    private protected static string Special(ISequenceTokenizer t, string unknown, string cls, string sep, string pad, string mask) =>
         string.Join(' ', new[] { (unknown, t.UnknownId), (cls, t.ClsId), (sep, t.SepId), (pad, t.PadId), (mask, t.MaskId) }
             .Select(s => $"{s.Item1} {s.Item2?.ToString(CultureInfo.InvariantCulture) ?? "none"}"));
 
@@ -183,7 +219,7 @@ internal abstract class Architecture
                 ? null : "117 million";
         }
 
-        public override ISequenceTokenizer LoadTokenizer(string path) => BpeTokenizer.Load(path);
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => BpeTokenizer.Load(source.TokenizerPath);
 
         public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
         {
@@ -204,9 +240,9 @@ internal abstract class Architecture
                 + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
         }
 
-        public override string DescribeTokenizer(string path)
+        public override string DescribeTokenizer(string config, string? tokenizer)
         {
-            BpeTokenizer t = BpeTokenizer.Load(path);
+            BpeTokenizer t = BpeTokenizer.Load(tokenizer!);
             int[] lengths = [.. Enumerable.Range(0, t.VocabularySize).Where(id => !t.IsSpecial(id)).Select(id => t.Token(id).Length)];
             return $"{t.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
                 + $"{lengths.DefaultIfEmpty().Max()} at most, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
@@ -255,7 +291,7 @@ internal abstract class Architecture
         public override string? OtherThanInPaper(ModelSource source) => OtherThan(
             "86 to 89 million", DnabertConfig.Load(source.ConfigPath), (new DnabertConfig(), [69, 261, 1029, 4101]));
 
-        public override ISequenceTokenizer LoadTokenizer(string path) => DnabertTokenizer.Load(path);
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => DnabertTokenizer.Load(source.TokenizerPath);
 
         public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) =>
             Settings("BertTokenizer", ("do_lower_case", false), ("tokenize_chinese_chars", false));
@@ -266,9 +302,9 @@ internal abstract class Architecture
             return $"{Name}, {Describe(c)}, token types {c.TypeVocabSize}";
         }
 
-        public override string DescribeTokenizer(string path)
+        public override string DescribeTokenizer(string config, string? tokenizer)
         {
-            DnabertTokenizer t = DnabertTokenizer.Load(path);
+            DnabertTokenizer t = DnabertTokenizer.Load(tokenizer!);
             return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, "
                 + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");
         }
@@ -302,9 +338,9 @@ internal abstract class Architecture
             return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
         }
 
-        public override string DescribeTokenizer(string path)
+        public override string DescribeTokenizer(string config, string? tokenizer)
         {
-            NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(path);
+            NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!);
             return $"{t.VocabularySize} ids, {t.K}-mers one after the other and single bases, "
                 + Special(t, "<unk>", "<cls>", "<eos>", "<pad>", "<mask>");
         }
@@ -343,7 +379,7 @@ internal abstract class Architecture
                 (large, [large.VocabSize]));
         }
 
-        public override ISequenceTokenizer LoadTokenizer(string path) => NucleotideTransformerTokenizer.Load(path);
+        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => NucleotideTransformerTokenizer.Load(source.TokenizerPath);
 
         public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => Settings("EsmTokenizer");
 

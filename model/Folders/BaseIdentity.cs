@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Dnabert2.Data;
+using Dnabert2.Hyena;
 
 namespace Dnabert2.Folders;
 
@@ -24,7 +25,8 @@ internal static class BaseIdentity
     public static string Of(ModelWeights weights)
     {
         string[] names = [.. weights.Names
-            .Where(name => Checkpoint.PartOf(name) == ModelParts.Encoder && !WeightNames.IsUnused(name)).Order(StringComparer.Ordinal)];
+            .Where(name => Checkpoint.PartOf(name) == ModelParts.Encoder && !WeightNames.IsUnused(name) && !HyenaBuffers.IsOne(name))
+            .Order(StringComparer.Ordinal)];
         string[] lines = new string[names.Length];
         try
         {

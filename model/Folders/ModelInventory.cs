@@ -29,7 +29,10 @@ public sealed class ModelInventory
     /// <summary>The <c>config.json</c>, or null where it is missing.</summary>
     public string? Config { get; private set; }
 
-    /// <summary>The <c>tokenizer.json</c>, or of a model of k-mers the <c>vocab.txt</c>; null where it is missing.</summary>
+    /// <summary>
+    /// The file of the tokenizer: <c>tokenizer.json</c>, or of a model of k-mers or letters <c>vocab.txt</c>; null where it is missing, and
+    /// of HyenaDNA, whose tokenizer has none.
+    /// </summary>
     public string? Tokenizer { get; private set; }
 
     /// <summary>The files of weights that are there, an adapter's first.</summary>
@@ -75,8 +78,12 @@ public sealed class ModelInventory
 
     /// <summary>The tokenizer, for people; null where there is none, or no <c>config.json</c>.</summary>
     /// <exception cref="InvalidDataException">One of them is damaged.</exception>
-    public string? DescribeTokenizer() =>
-        Config is null || Tokenizer is null ? null : Architecture.Of(Config).DescribeTokenizer(Tokenizer);
+    public string? DescribeTokenizer()
+    {
+        if (Config is null) return null;
+        Architecture architecture = Architecture.Of(Config);
+        return Tokenizer is null && architecture.TokenizerFile is not null ? null : architecture.DescribeTokenizer(Config, Tokenizer);
+    }
 
     private static ModelInventory OfAdapter(string folder, string? baseFolder)
     {
@@ -112,7 +119,7 @@ public sealed class ModelInventory
     {
         FindFiles(folders);
         if (Config is null) _missing.Add(ModelSource.ConfigFile);
-        if (Tokenizer is null) _missing.Add($"{ModelSource.TokenizerFile} (or {ModelSource.VocabularyFile})");
+        if (Tokenizer is null && NeedsTokenizer()) _missing.Add($"{ModelSource.TokenizerFile} (or {ModelSource.VocabularyFile})");
         if (ModelWeights.Find(folders[^1]) is not { } weights)
         {
             _missing.Add($"{ModelWeights.Safetensors} (or {ModelWeights.Torch})");
@@ -122,6 +129,20 @@ public sealed class ModelInventory
         foreach (string file in ModelWeights.FilesOf(weights))
             if (File.Exists(file)) _weights.Add(file);
             else _missing.Add(Path.GetFileName(file));
+    }
+
+    /// <summary>Whether the model has a file of its tokenizer, as far as can be told.</summary>
+    private bool NeedsTokenizer()
+    {
+        try
+        {
+            return Config is null || Architecture.Of(Config).TokenizerFile is not null;
+        }
+        catch (InvalidDataException)
+        {
+            // Told when the config is described.
+            return true;
+        }
     }
 
     private void FindFiles(string[] folders)

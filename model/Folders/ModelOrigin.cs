@@ -28,7 +28,8 @@ internal sealed class ModelOrigin
     private static readonly string[] OfTokenizer =
         [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
     private static readonly string[] Scripts =
-        ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py", "dnabert_layer.py"];
+        ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py", "dnabert_layer.py",
+            "configuration_hyena.py", "modeling_hyena.py", "tokenization_hyena.py"];
     private readonly JsonObject _config;
     private readonly int _outputs;
     private readonly List<(string Name, byte[] Bytes)> _files = [];

@@ -1,6 +1,7 @@
 using Dnabert2.Adapters;
 using Dnabert2.Data;
 using Dnabert2.Files;
+using Dnabert2.FineTuning;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
@@ -51,11 +52,13 @@ public sealed class ModelSource
     internal string ConfigPath => Own(ConfigFile) ?? Dnabert2Model.Existing(WeightFolder, ConfigFile);
 
     /// <summary>The file of the tokenizer: an adapter's own, where it has one.</summary>
+    /// <exception cref="InvalidOperationException">The architecture has no such file.</exception>
     internal string TokenizerPath
     {
         get
         {
-            string name = Architecture.TokenizerFile, path = Own(name) ?? Path.Combine(WeightFolder, name);
+            string name = Architecture.TokenizerFile ?? throw new InvalidOperationException($"{Architecture.Name} has no such file");
+            string path = Own(name) ?? Path.Combine(WeightFolder, name);
             return File.Exists(path) ? path : throw new FileNotFoundException(
                 $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {name} and weights");
         }
@@ -66,6 +69,14 @@ public sealed class ModelSource
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>
     internal Architecture Architecture =>
         _architecture ??= Architecture.Of(Dnabert2Model.Existing(WeightFolder, ConfigFile));
+
+    /// <summary>
+    /// How models of its architecture are fine-tuned where nothing else is said: as the paper of DNABERT-2 does it, HyenaDNA and the
+    /// convolutional network of Genomic Benchmarks as their own authors do.
+    /// </summary>
+    /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>
+    public FineTuneOptions Recipe => Architecture.Recipe ?? new FineTuneOptions();
 
     /// <summary>Whether the hyper-parameters are the model's own, rather than an adapter's base's.</summary>
     internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
@@ -190,7 +201,7 @@ public sealed class ModelSource
     {
         using Checkpoint weights = OpenWeights();
         ModelParts parts = PartsOf(weights);
-        return IsAdapter && parts.HasFlag(ModelParts.Classifier) ? parts & ~ModelParts.MlmHead : parts;
+        return IsAdapter && parts.HasFlag(ModelParts.Classifier) ? parts & ~(ModelParts.MlmHead | ModelParts.CausalHead) : parts;
     }
 
     private bool AreAllBFloat16()
@@ -202,7 +213,7 @@ public sealed class ModelSource
     /// <summary>Loads the tokenizer alone.</summary>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public ISequenceTokenizer LoadTokenizer() => Architecture.LoadTokenizer(TokenizerPath);
+    public ISequenceTokenizer LoadTokenizer() => Architecture.LoadTokenizer(this);
 
     /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
     internal Dnabert2Config LoadConfig()
@@ -271,7 +282,9 @@ public sealed class ModelSource
         ModelParts made = ModelParts.Encoder)
     {
         CheckBase(weights);
-        weights.Fill(set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change);
+        weights.Fill(
+            set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change,
+            Architecture.BesidesParameters(this));
 
         bool IsMade(Parameter p) => Lora.IsFactor(p) || (Checkpoint.PartOf(p.Name) & made) != 0;
 

@@ -14,6 +14,9 @@ internal sealed record ModelWeight(string Name, WeightFile File, WeightEntry Ent
 internal sealed class ModelWeights : IDisposable
 {
     public const string Safetensors = "model.safetensors", Torch = "pytorch_model.bin", IndexSuffix = ".index.json";
+
+    // Of HyenaDNA's own repository, as PyTorch Lightning writes it.
+    public const string Lightning = "weights.ckpt";
     private const int MostShards = 1024;
     private const string IndexRemedy = "download or save the folder again, with all its files";
     private readonly List<WeightFile> _files = [];
@@ -35,11 +38,12 @@ internal sealed class ModelWeights : IDisposable
     public IReadOnlyCollection<string> Names => _byName.Keys;
 
     /// <summary>
-    /// The file or index of a folder's weights, in the order in which Hugging Face looks for them; null where there is none.
+    /// The file or index of a folder's weights, in the order in which Hugging Face looks for them, and last that of HyenaDNA's own
+    /// repository; null where there is none.
     /// </summary>
     public static string? Find(string folder)
     {
-        foreach (string name in (ReadOnlySpan<string>)[Safetensors, Safetensors + IndexSuffix, Torch, Torch + IndexSuffix])
+        foreach (string name in (ReadOnlySpan<string>)[Safetensors, Safetensors + IndexSuffix, Torch, Torch + IndexSuffix, Lightning])
             if (System.IO.Path.Combine(folder, name) is var path && File.Exists(path)) return path;
         return null;
     }
@@ -86,6 +90,20 @@ internal sealed class ModelWeights : IDisposable
 
     /// <summary>Finds the tensor of a name in the model.</summary>
     public bool TryGet(string name, [NotNullWhen(true)] out ModelWeight? weight) => _byName.TryGetValue(name, out weight);
+
+    /// <summary>
+    /// Whether a weight has the values of another one; true where that one is missing or of another shape, which is told apart.
+    /// </summary>
+    public bool HaveSameValues(ModelWeight a, string other)
+    {
+        if (!TryGet(other, out ModelWeight? b) || b.Entry.Shape != a.Entry.Shape || a.Entry == b.Entry) return true;
+        if (a.Entry.TiedTo == b.Entry || b.Entry.TiedTo == a.Entry || (a.Entry.TiedTo is not null && a.Entry.TiedTo == b.Entry.TiedTo))
+            return true;
+        float[] left = new float[a.Entry.Count], right = new float[b.Entry.Count];
+        a.File.Read(a.Entry, left);
+        b.File.Read(b.Entry, right);
+        return left.AsSpan().SequenceEqual(right);
+    }
 
     public void Dispose()
     {

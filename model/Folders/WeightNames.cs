@@ -3,7 +3,7 @@ namespace Dnabert2.Folders;
 /// <summary>The names of weights in the model, whatever training scripts have wrapped around them.</summary>
 internal static class WeightNames
 {
-    private const string BertPrefix = "bert.", EsmPrefix = "esm.";
+    private const string BertPrefix = "bert.", EsmPrefix = "esm.", HyenaPrefix = "hyena.", HyenaBackbone = "backbone.";
 
     public const string WordEmbeddings = "bert.embeddings.word_embeddings.weight";
     public const string Decoder = "cls.predictions.decoder.weight", DecoderBias = "cls.predictions.decoder.bias",
@@ -20,6 +20,9 @@ internal static class WeightNames
     private static readonly string[] EncoderParts = ["embeddings.", "encoder.", "pooler.", "contact_head."];
     private static readonly string[] EsmParts = ["contact_head.", "encoder.emb_layer_norm_after."];
 
+    // Of models that are stored under their full names.
+    private static readonly string[] Whole = [BertPrefix, EsmPrefix, HyenaPrefix, "cnn_model."];
+
     /// <summary>A name without wrappers.</summary>
     public static string Unwrapped(string stored)
     {
@@ -29,24 +32,32 @@ internal static class WeightNames
     }
 
     /// <summary>
-    /// What names begin with in the model whose encoder was saved alone, without <c>bert.</c> or <c>esm.</c>; empty where it was not.
+    /// What names begin with in the model whose encoder was saved alone, without <c>bert.</c>, <c>esm.</c> or <c>hyena.</c>; empty where it
+    /// was not.
     /// </summary>
     public static string MissingPrefix(IReadOnlyCollection<string> unwrapped)
     {
-        if (unwrapped.Any(name => Begins(name, BertPrefix) || Begins(name, EsmPrefix))) return "";
+        if (unwrapped.Any(name => Array.Exists(Whole, part => Begins(name, part)))) return "";
+        if (unwrapped.Any(name => Begins(name, HyenaBackbone))) return HyenaPrefix;
         return unwrapped.Any(name => Array.Exists(EsmParts, part => Begins(name, part))) ? EsmPrefix : BertPrefix;
     }
 
     /// <summary>The name in a model of one that may be of an encoder saved alone.</summary>
-    public static string InModel(string unwrapped, string prefix = BertPrefix) =>
-        Array.Exists(EncoderParts, part => Begins(unwrapped, part)) ? prefix + unwrapped : unwrapped;
+    public static string InModel(string unwrapped, string prefix = BertPrefix)
+    {
+        if (prefix != HyenaPrefix) return Array.Exists(EncoderParts, part => Begins(unwrapped, part)) ? prefix + unwrapped : unwrapped;
+        // HyenaDNA's own repository wraps the halves of a layer whose activations it computes again.
+        return !Begins(unwrapped, HyenaBackbone) ? unwrapped : prefix + unwrapped
+            .Replace(".mixer.layer.", ".mixer.", StringComparison.Ordinal).Replace(".mlp.layer.", ".mlp.", StringComparison.Ordinal);
+    }
 
     /// <summary>
-    /// Whether a tensor is in files of models and in no computation: the numbers of positions, from 0 on, and the head of an ESM that
-    /// predicts the contacts of proteins.
+    /// Whether a tensor is in files of models and in no computation: the numbers of positions, from 0 on, the head of an ESM that predicts
+    /// the contacts of proteins, and how many batches a normalisation has seen.
     /// </summary>
     public static bool IsUnused(string name) =>
-        name.EndsWith(".embeddings.position_ids", StringComparison.Ordinal) || Begins(name, EsmPrefix + "contact_head.");
+        name.EndsWith(".embeddings.position_ids", StringComparison.Ordinal) || Begins(name, EsmPrefix + "contact_head.")
+        || name.EndsWith(".num_batches_tracked", StringComparison.Ordinal);
 
     private static bool Begins(string name, string start) => name.StartsWith(start, StringComparison.Ordinal);
 }

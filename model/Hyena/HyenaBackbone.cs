@@ -31,12 +31,16 @@ public sealed class HyenaBackbone
     /// <summary>The layers, first to last.</summary>
     public IReadOnlyList<HyenaLayer> Layers => _layers;
 
+    /// <summary>The linear layers of all layers but those that make the filters, in the order of their declaration.</summary>
+    internal IEnumerable<Linear> Linears => _layers.SelectMany(layer => layer.Linears);
+
     /// <summary>The embeddings: ids → [tokens, d].</summary>
     /// <exception cref="ArgumentException">A sequence is longer than the model takes.</exception>
     public Variable Embed(Tape tape, in Batch batch)
     {
-        if (batch.CuSeqlens.Longest > _longest)
-            throw new ArgumentException($"a sequence has {batch.CuSeqlens.Longest} tokens, and the model takes {_longest} (max_seq_len)");
+        if (batch.CuSeqlens.LongestSequence > _longest)
+            throw new ArgumentException(
+                $"a sequence has {batch.CuSeqlens.LongestSequence} tokens, and the model takes {_longest} (max_seq_len)");
         return _embedding.Forward(tape, batch.Ids);                                 // [tokens, d]
     }
 
@@ -69,6 +73,8 @@ public sealed class HyenaLayer
     internal HyenaMixer Mixer => _mixer.Mixer;
 
     internal LayerNorm MixerNorm => _mixer.Norm;
+
+    internal IEnumerable<Linear> Linears => [.. Mixer.Linears, .. _feedForward.Linears];
 
     /// <summary>[tokens, d] → [tokens, d].</summary>
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
@@ -106,6 +112,8 @@ public sealed class HyenaLayer
         private readonly Linear _up = Linear.Declare(set, name + "mlp.fc1", c.DModel, c.DInner);
         private readonly Linear _down = Linear.Declare(set, name + "mlp.fc2", c.DInner, c.DModel);
         private readonly LayerNorm _norm = LayerNorm.Declare(set, name + "norm2", c.DModel, c.LayerNormEpsilon);
+
+        public IEnumerable<Linear> Linears => [_up, _down];
 
         public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
         {

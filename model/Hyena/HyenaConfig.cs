@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Folders;
 
 namespace Dnabert2.Hyena;
 
@@ -13,13 +16,16 @@ public enum HyenaPooling
 }
 
 /// <summary>
-/// The hyper-parameters of a HyenaDNA (arXiv 2306.15794), named as in the published <c>config.json</c>. The defaults are the published
-/// model of 160,000 bases. Fields that decide nothing here (dropouts that the published code does not apply, and what it is saved by) are
-/// ignored.
+/// The hyper-parameters of a HyenaDNA (arXiv 2306.15794), named as in the published <c>config.json</c> of Hugging Face's form. That of its
+/// own repository, with an object <c>layer</c>, is read, too. The defaults are the published model of 160,000 bases. Fields that decide
+/// nothing here (dropouts that the published code does not apply, and what it is saved by) are ignored.
 /// </summary>
 public sealed record HyenaConfig
 {
+    internal const string ModelType = "hyenadna", OriginalLayer = "layer";
     internal const string Remedy = "correct it, or fetch the file again";
+    private const string PoolingKey = "classifier_pooling";
+    private static readonly string[] PoolingNames = ["last", "mean"];
     private const int MostTokens = 1 << 20, MostWidth = 1 << 16, MostLayers = 1024, MostPositions = 1 << 24, MostLabels = 1 << 16;
 
     /// <summary>Ids that the tokenizer has, from 1 to 1,048,576.</summary>
@@ -60,7 +66,10 @@ public sealed record HyenaConfig
     /// <summary>Outputs of the classifier, where there is one, from 1 to 65,536.</summary>
     public int NumLabels { get; init; } = 2;
 
-    /// <summary>What the classifier is given; no field of the file says it.</summary>
+    /// <summary>
+    /// What the classifier is given: <c>classifier_pooling</c>, <c>last</c> or <c>mean</c>. Published files do not say it, and mean the
+    /// last token.
+    /// </summary>
     public HyenaPooling Pooling { get; init; }
 
     /// <summary>Rows of the embedding and outputs of the language model.</summary>
@@ -74,10 +83,17 @@ public sealed record HyenaConfig
 
     internal static HyenaConfig Read(JsonFields json)
     {
-        ExpectNumber(json, "hyena_order", 2);
-        ExpectNumber(json, "num_inner_mlps", 2);
+        // In the form of HyenaDNA's repository what is of the operator is in an object of its own, under other names.
+        bool isOriginal = json.KindOf(OriginalLayer) == JsonValueKind.Object;
+        JsonFields layer = isOriginal ? json.Object(OriginalLayer) : json;
+        ExpectNumber(layer, isOriginal ? "order" : "hyena_order", 2);
+        ExpectNumber(layer, "num_inner_mlps", 2);
         ExpectTruth(json, "use_bias", true);
         ExpectTruth(json, "tie_word_embeddings", false);
+        ExpectTruth(layer, "modulate", true);
+        ExpectTruth(layer, "bidirectional", false);
+        if (isOriginal && layer.Has("_name_") && layer.Text("_name_") != "hyena")
+            throw layer.Fault("_name_", $"is {layer.Shown("_name_")}, which is not supported; HyenaDNA has \"hyena\"");
         var config = new HyenaConfig
         {
             VocabSize = Integer(json, "vocab_size", 1, MostTokens),
@@ -85,17 +101,52 @@ public sealed record HyenaConfig
             DModel = Integer(json, "d_model", 1, MostWidth),
             DInner = Integer(json, "d_inner", 1, MostWidth),
             NLayer = Integer(json, "n_layer", 1, MostLayers),
-            MaxSeqLen = Integer(json, "max_seq_len", 2, MostPositions),
-            EmbDim = Integer(json, "emb_dim", 3, MostWidth),
-            FilterOrder = Integer(json, "filter_order", 1, MostWidth),
-            ShortFilterOrder = json.Has("short_filter_order") ? json.Small("short_filter_order", 1, 1024) : 3,
+            MaxSeqLen = Integer(layer, isOriginal ? "l_max" : "max_seq_len", 2, MostPositions),
+            EmbDim = Integer(layer, "emb_dim", 3, MostWidth),
+            FilterOrder = Integer(layer, "filter_order", 1, MostWidth),
+            ShortFilterOrder = layer.Has("short_filter_order") ? layer.Small("short_filter_order", 1, 1024) : 3,
             LayerNormEpsilon = json.Has("layer_norm_epsilon") ? (float)json.Number("layer_norm_epsilon", 0) : 1e-5f,
             InitializerRange = json.Has("initializer_range") ? (float)json.Number("initializer_range", 0) : 0.02f,
-            NumLabels = json.Has("num_labels") ? json.Small("num_labels", 1, MostLabels)
-                : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1)
-                : 2,
+            NumLabels = ConfigReader.NumLabels(json),
+            Pooling = json.Has(PoolingKey) ? (HyenaPooling)json.Choice(PoolingKey, PoolingNames) : HyenaPooling.LastToken,
         };
         return json.Checked(config, read => read.Validate());
+    }
+
+    /// <summary>Writes a <c>config.json</c> in Hugging Face's form.</summary>
+    /// <exception cref="IOException">The stream cannot be written to.</exception>
+    public void Save(Stream destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        destination.Write(ModelOrigin.Bytes(Write()));
+    }
+
+    /// <summary>The object of <see cref="Save"/>.</summary>
+    internal JsonObject Write()
+    {
+        var json = new JsonObject
+        {
+            ["model_type"] = ModelType,
+            ["d_inner"] = DInner,
+            ["d_model"] = DModel,
+            ["emb_dim"] = EmbDim,
+            ["filter_order"] = FilterOrder,
+            ["hyena_order"] = 2,
+            ["initializer_range"] = InitializerRange,
+            ["layer_norm_epsilon"] = LayerNormEpsilon,
+            ["max_seq_len"] = MaxSeqLen,
+            ["n_layer"] = NLayer,
+            ["num_inner_mlps"] = 2,
+            ["num_labels"] = NumLabels,
+            ["pad_token_id"] = 4,
+            ["pad_vocab_size_multiple"] = PadVocabSizeMultiple,
+            ["short_filter_order"] = ShortFilterOrder,
+            ["tie_word_embeddings"] = false,
+            ["use_bias"] = true,
+            ["vocab_size"] = VocabSize,
+        };
+        if (Pooling != HyenaPooling.LastToken) json[PoolingKey] = PoolingNames[(int)Pooling];
+        return json;
     }
 
     /// <summary>Holds all values against their ranges, before anything is allocated.</summary>

@@ -28,6 +28,8 @@ internal sealed class HyenaMixer
         _after = new ColumnProduct(0, 0, d);
     }
 
+    public IEnumerable<Linear> Linears => [_in, _out];
+
     /// <summary>What makes the filter of the long convolution.</summary>
     public HyenaFilter Filter { get; }
 

@@ -1,93 +1,82 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Hyena;
-
-/// <summary>What a model has besides its backbone.</summary>
-[Flags]
-public enum HyenaParts
-{
-    /// <summary>The backbone alone, <c>hyena.backbone.</c></summary>
-    Backbone = 0,
-
-    /// <summary>The head of the language model, <c>lm_head.</c></summary>
-    LmHead = 1,
-
-    /// <summary>The sequence classifier, <c>score.</c></summary>
-    Classifier = 2,
-}
 
 /// <summary>
 /// A HyenaDNA with its weights: the backbone and whichever heads it has. It computes in F32. Immutable, so any number of threads may run
 /// it; each forward pass needs its own <see cref="Tape"/>.
 /// </summary>
-public sealed class HyenaModel : IDisposable
+/// <remarks>
+/// Each token sees those before it alone. The backbone is the encoder of <see cref="ModelParts"/>, <c>hyena.backbone.</c>, and the
+/// classifier is <c>score.</c>.
+/// </remarks>
+public sealed class HyenaModel : SequenceModel
 {
-    private readonly Backend? _owned;
-
-    private HyenaModel(HyenaConfig config, Backend backend, Backend? owned, HyenaParts parts)
+    private HyenaModel(HyenaConfig config, Backend? backend, ModelParts parts)
+        : base(backend)
     {
-        (Config, _owned) = (config, owned);
-        Tokenizer = new HyenaTokenizer(config.MaxSeqLen);
-        Parameters = new ParameterSet(backend);
+        (Config, Parts, Tokenizer) = (config, parts, new HyenaTokenizer(config.MaxSeqLen));
         Backbone = new HyenaBackbone(Parameters, config);
-        if (parts.HasFlag(HyenaParts.LmHead)) LmHead = new HyenaLmHead(Parameters, config);
-        if (parts.HasFlag(HyenaParts.Classifier)) Classifier = new HyenaClassifier(Parameters, config);
+        if (parts.HasFlag(ModelParts.CausalHead)) LmHead = new HyenaLmHead(Parameters, config);
+        if (parts.HasFlag(ModelParts.Classifier)) Classifier = new HyenaClassifier(Parameters, config);
     }
 
     /// <summary>The hyper-parameters.</summary>
     public HyenaConfig Config { get; }
 
     /// <summary>The tokenizer, which truncates to what the model takes.</summary>
-    public HyenaTokenizer Tokenizer { get; }
+    public override HyenaTokenizer Tokenizer { get; }
 
-    /// <summary>The parameters, by their names in checkpoints.</summary>
-    public ParameterSet Parameters { get; }
+    /// <inheritdoc/>
+    public override ModelParts Parts { get; }
+
+    /// <inheritdoc/>
+    public override int HiddenSize => Config.DModel;
+
+    /// <inheritdoc/>
+    public override int NumLabels => Config.NumLabels;
+
+    /// <summary>The longest sequence that the filters are made for, [SEP] included: <c>max_seq_len</c>.</summary>
+    public override int? MaxTokens => Config.MaxSeqLen;
 
     /// <summary>The backbone.</summary>
     public HyenaBackbone Backbone { get; }
 
-    /// <summary>The head of the language model, or null.</summary>
+    /// <summary>The head of the language model, which predicts the next token, or null.</summary>
     public HyenaLmHead? LmHead { get; }
 
     /// <summary>The sequence classifier, or null.</summary>
     public HyenaClassifier? Classifier { get; }
 
-    /// <summary>The backend it runs on.</summary>
-    public Backend Backend => Parameters.Backend;
+    internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
+
+    // The classifier looks at the last token.
+    internal override bool TakesEmptySequences => false;
+
+    internal override IEnumerable<Linear> Linears => Backbone.Linears;
+
+    internal override Architecture Architecture => Architecture.Hyena;
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
+
+    internal override TrainingCost Cost => TrainingCost.OfTransformer(this, layers: 0, (long)Config.DModel * Config.VocabRows);
+
+    internal override JsonObject WriteConfig() => Config.Write();
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it (<c>LongSafari/hyenadna-*-hf</c>): <c>config.json</c>, and <c>model.safetensors</c> or
-    /// <c>pytorch_model.bin</c>, also in several files with an index. The positions and decays that the file stores are held against those
-    /// that the model computes.
+    /// <c>pytorch_model.bin</c>, also in several files with an index; or that of HyenaDNA's own repository, with <c>weights.ckpt</c>. The
+    /// positions and decays that the file stores are held against those that the model computes.
     /// </summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="backend">
-    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
-    /// </param>
-    /// <param name="parts">What is needed besides the backbone; null: all that the weights hold.</param>
-    /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
-    /// <param name="pooling">What the classifier is given.</param>
-    /// <exception cref="FileNotFoundException">The folder lacks a file, or there is none.</exception>
-    /// <exception cref="InvalidDataException">
-    /// A file is damaged, or the weights are not exactly those that the config describes; everything missing, extra or mis-shaped is
-    /// listed.
-    /// </exception>
-    public static HyenaModel Load(
-        string folder, Backend? backend = null, HyenaParts? parts = null, bool trainable = false,
-        HyenaPooling pooling = HyenaPooling.LastToken)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        string path = Path.Combine(folder, ModelSource.ConfigFile);
-        if (!File.Exists(path))
-            throw new FileNotFoundException(
-                $"{path} is missing; the folder of a HyenaDNA has config.json and model.safetensors or pytorch_model.bin");
-        HyenaConfig config = HyenaConfig.Load(path) with { Pooling = pooling };
-        using HyenaWeights weights = HyenaWeights.Open(folder);
-        return Make(config, backend, parts ?? weights.Parts, set => weights.Fill(set, config, trainable));
-    }
+    /// <inheritdoc cref="SequenceModel.Load"/>
+    public static new HyenaModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
+        ModelSource.Open(folder).Load<HyenaModel>(backend, parts, trainable);
 
     /// <summary>
     /// A model with initial weights: those from N(0, <see cref="HyenaConfig.InitializerRange"/>), biases 0, norms 1 and 0, frequencies 10.
@@ -95,12 +84,14 @@ public sealed class HyenaModel : IDisposable
     /// </summary>
     /// <param name="config">The hyper-parameters.</param>
     /// <param name="seed">Decides the weights.</param>
-    /// <param name="backend">See <see cref="Load"/>.</param>
+    /// <param name="backend">
+    /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
+    /// </param>
     /// <param name="parts">What it has besides the backbone.</param>
-    /// <param name="trainable">See <see cref="Load"/>.</param>
+    /// <param name="trainable">Whether the weights are laid out for training rather than, faster, for inference alone.</param>
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
     public static HyenaModel Initialize(
-        HyenaConfig config, ulong seed, Backend? backend = null, HyenaParts parts = HyenaParts.LmHead, bool trainable = false)
+        HyenaConfig config, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.CausalHead, bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         ParameterSource initial = Initialization.Normal(seed, config.InitializerRange);
@@ -112,27 +103,40 @@ public sealed class HyenaModel : IDisposable
     }
 
     /// <summary>A model whose parameters the given action fills.</summary>
-    internal static HyenaModel Make(HyenaConfig config, Backend? backend, HyenaParts parts, Action<ParameterSet> fill)
+    internal static HyenaModel Make(
+        HyenaConfig config, Backend? backend, ModelParts parts, Action<ParameterSet> fill, Action<HyenaModel>? prepare = null)
     {
         config.Validate();
-        Backend? owned = backend is null ? CpuBackend.Create() : null;
-        var model = new HyenaModel(config, backend ?? owned!, owned, parts);
-        try
+        return Filled(new HyenaModel(config, backend, parts & (ModelParts.CausalHead | ModelParts.Classifier)), fill, prepare);
+    }
+
+    /// <inheritdoc/>
+    public override Variable Encode(Tape tape, in Batch batch) => Backbone.Forward(tape, batch);
+
+    /// <summary>There is no such head: <see cref="LmHead"/> predicts the next token.</summary>
+    /// <exception cref="InvalidOperationException">Always.</exception>
+    public override Variable PredictTokens(Tape tape, Variable x) =>
+        throw Lacks("masked-language-model head: HyenaDNA is causal, and predicts the next token");
+
+    /// <inheritdoc/>
+    public override Variable Classify(Tape tape, in Batch batch)
+    {
+        if (Classifier is null) throw Lacks("classifier");
+        Variable x = Backbone.Forward(tape, batch);                                 // [tokens, d]
+        return Classifier.Forward(tape, x, batch.CuSeqlens);                        // [sequences, labels]
+    }
+
+    internal override IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena)
+    {
+        var buffers = new HyenaBuffers(Config);
+        foreach ((string name, Shape shape, float[] values) in buffers.All)
         {
-            fill(model.Parameters);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
+            Tensor tensor = arena.Rent(shape, DType.F32);
+            arena.Backend.Upload<float>(values, tensor);
+            for (int i = 0; i < Config.NLayer; i++) yield return ($"{HyenaBuffers.Layers}{i}{name}", tensor);
         }
     }
 
-    /// <summary>Returns the memory of the weights.</summary>
-    public void Dispose()
-    {
-        Parameters.Dispose();
-        _owned?.Dispose();
-    }
+    internal override string? RefusalOf(Pooling? pooling) => pooling == Pooling.Cls
+        ? "a causal model has no [CLS], and its first token sees nothing of the sequence; take the mean" : null;
 }

@@ -16,7 +16,7 @@ public static class ModelFolder
 
     /// <summary>The files without which there is no model of an architecture.</summary>
     internal static IReadOnlyList<string> FilesOf(Architecture architecture) =>
-        [ModelWeights.Safetensors, ModelSource.ConfigFile, architecture.TokenizerFile];
+        [ModelWeights.Safetensors, ModelSource.ConfigFile, .. architecture.TokenizerFile is { } file ? [file] : (string[])[]];
 
     /// <summary>
     /// Writes <c>model.safetensors</c>, <c>config.json</c>, the tokenizer (<c>tokenizer.json</c> or <c>vocab.txt</c>) and
@@ -54,7 +54,7 @@ public static class ModelFolder
             Path.Combine(folder, ModelWeights.Safetensors), model.Backend,
             [
                 .. TensorFile.Parameters(model.Parameters), .. model.SecondNames.Select(second => (second.Name, second.Parameter.Value)),
-                .. model.Origin?.Unused(unused) ?? [],
+                .. model.Origin?.Unused(unused) ?? [], .. dtype == DType.F32 ? model.Buffers(unused) : [],
             ],
             tied, disk, dtype);
         SaveWithoutWeights(model, folder, config, disk, maxTokens);
@@ -64,7 +64,7 @@ public static class ModelFolder
     internal static void SaveWithoutWeights(SequenceModel model, string folder, byte[] config, FileOperations? disk, int? maxTokens)
     {
         ResultFiles.Write(Path.Combine(folder, ModelSource.ConfigFile), config, disk);
-        ResultFiles.Write(Path.Combine(folder, model.Architecture.TokenizerFile), model.Tokenizer.Save, disk);
+        if (model.Architecture.TokenizerFile is { } file) ResultFiles.Write(Path.Combine(folder, file), model.Tokenizer.Save, disk);
         model.Origin?.WriteFiles(folder, maxTokens, disk);
         if (model.Origin is not { HasTokenizerConfig: true })
             ResultFiles.Write(

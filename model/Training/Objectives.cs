@@ -23,7 +23,9 @@ public static class Objectives
         return CrossEntropy.Instance.ForwardInPlace(tape, logits, labels, scale);   // [masked]
     }
 
-    /// <summary>The loss of a single-label classifier: the cross-entropy of each sequence.</summary>
+    /// <summary>
+    /// The loss of a single-label classifier: the cross-entropy of each sequence, or what the model was published with in its place.
+    /// </summary>
     /// <param name="model">A model with a classifier.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
@@ -32,8 +34,11 @@ public static class Objectives
     /// <param name="weights">[sequences], the factor of each loss, or absent: all 1.</param>
     /// <returns>[sequences].</returns>
     public static Variable Classification(
-        SequenceModel model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default) =>
-        CrossEntropy.Instance.Forward(tape, Classified(model, tape, batch), labels, scale, weights);
+        SequenceModel model, Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return model.ClassificationLosses(tape, batch, labels, scale, weights);     // [sequences]
+    }
 
     /// <summary>The loss of a multi-label classifier: the binary cross-entropy of each label of each sequence.</summary>
     /// <param name="model">A model with a classifier.</param>

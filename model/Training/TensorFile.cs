@@ -76,9 +76,11 @@ internal static class TensorFile
     public static List<(string Name, Tensor Tensor)> Parameters(ParameterSet set) =>
         [.. set.Parameters.Where(p => p.TiedTo is null).Select(p => (p.Name, p.Value))];
 
-    /// <summary>The parameters that are trained.</summary>
-    public static List<(string Name, Tensor Tensor)> Trained(ParameterSet set) =>
-        [.. set.Parameters.Where(p => p.TiedTo is null && p.IsTrained).Select(p => (p.Name, p.Value))];
+    /// <summary>The parameters that training changes.</summary>
+    public static List<(string Name, Tensor Tensor)> Trained(SequenceModel model) =>
+    [
+        .. model.Parameters.Parameters.Where(p => p.TiedTo is null && p.IsTrained).Concat(model.Statistics).Select(p => (p.Name, p.Value)),
+    ];
 
     /// <summary>The moments of an optimizer, under PyTorch's names for them.</summary>
     public static List<(string Name, Tensor Tensor)> Moments(ParameterSet set, AdamW optimizer) =>

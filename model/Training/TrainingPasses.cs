@@ -59,7 +59,7 @@ internal sealed class TrainingPasses : IDisposable
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
         _graphs = new GraphCache<PassShape>(model.Backend);
-        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, cutsRows && model.ClassifiesWindows);
+        _rounded = new RoundedBatch(model, cutsRows);
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);
@@ -155,6 +155,7 @@ internal sealed class TrainingPasses : IDisposable
         Variable losses = _objective!.Losses(Tape, _batch);
         _model.Backend.Run(new SumOfLosses(losses.Data, _place, _lossSums));
         Tape.Backward(losses);
+        _model.NoteStatistics();
         if (_updates) Optimizer.Update(_lossSums);
         return losses.Data;
     }

@@ -81,7 +81,8 @@ public sealed class BaselineFolderTests : IDisposable
 
     [Theory]
     [InlineData(Bert, "model_type", "\"gpt2\"", "model_type is 'gpt2', which is not supported")]
-    [InlineData(Bert, "model_type", "\"hyenadna\"", "model_type is 'hyenadna', which is not supported")]
+    [InlineData(Bert, "model_type", "\"caduceus\"", "model_type is 'caduceus', which is not supported")]
+    [InlineData(Bert, "model_type", "\"hyenadna\"", "d_model is missing; is this the config.json of a HyenaDNA model?")]
     [InlineData(Bert, "vocab_size", "4101", "is of 3-mers and has 69 entries, config.json says vocab_size 4101, which is that of 6-mers")]
     [InlineData(Bert, "vocab_size", "70", "config.json says vocab_size 70; they are not of one model")]
     [InlineData(Bert, "pad_token_id", "1", "config.json says pad_token_id 1, in vocab.txt it is 0")]

@@ -36,7 +36,7 @@ public sealed class RowsInWindowsTests : IDisposable
         (float[] Logits, float[] Gradients) published = Run((tape, arena, model) =>
             model.Classify(tape, new WindowedBatch(arena, ids, lengths, model.MaxTokens!.Value, model.Tokenizer.PadId!.Value)));
         (float[] Logits, float[] Gradients) own = Run((tape, arena, model) => model.Classify(
-            tape, new RoundedBatch(model.Backend, model.MaxTokens, cutsRows: true).Upload(arena, ids, lengths)));
+            tape, new RoundedBatch(model, cutsRows: true).Upload(arena, ids, lengths)));
         Assert.Equal(published.Logits, own.Logits);
         Assert.Equal(published.Gradients, own.Gradients);
         Assert.Contains(own.Gradients, g => g != 0);
@@ -89,7 +89,7 @@ public sealed class RowsInWindowsTests : IDisposable
         using SequenceModel model = TinyModels.Make(Name, _backend, Head);
         using var arena = new Arena(_backend);
         int[] lengths = [60];
-        Batch batch = new RoundedBatch(_backend, model.MaxTokens).Upload(arena, Ids(lengths), lengths);
+        Batch batch = new RoundedBatch(model).Upload(arena, Ids(lengths), lengths);
         Assert.Contains("the longest sequence has 60 tokens", Assert.Throws<ArgumentException>(
             () => model.Encode(Tape.ForInference(arena), batch)).Message, StringComparison.Ordinal);
     }

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Conformance.Model;
+using Dnabert2;
 using Dnabert2.Cnn;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -40,6 +42,27 @@ public sealed class CnnGoldenTests
         Assert.Equal(6, golden.ExpectedNames(after).Length);
         foreach (string statistics in golden.ExpectedNames(after))
             FilledGolden.Near(golden.Expected(statistics), run.Read(run.Find(statistics[after.Length..]).Value), Tolerance, statistics);
+    }
+
+    [Theory]
+    [InlineData("cnn_2class_len72")]
+    [InlineData("cnn_3class_len402")]
+    public void As_any_model_it_has_the_probabilities_the_loss_and_the_gradients_of_the_reference(string name)
+    {
+        using var run = new CnnRun(FilledGolden.Open(name));
+        (float[] logits, double loss) = run.AsAnyModel();
+        float[] expected = run.Golden.Expected("eval.output");
+        if (run.Model.Config.Outputs == 1)
+        {
+            Assert.All(logits.Where((_, i) => i % 2 == 0), logit => Assert.Equal(0, logit));
+            logits = [.. logits.Where((_, i) => i % 2 == 1).Select(logit => 1 / (1 + MathF.Exp(-logit)))];
+        }
+
+        FilledGolden.Near(expected, logits, Tolerance, "output in inference");
+        FilledGolden.Near(run.Golden.Number("train_loss"), loss, Tolerance, "loss in training");
+        foreach (string gradient in run.Golden.ExpectedNames("grad."))
+            FilledGolden.Near(
+                run.Golden.Expected(gradient), run.Read(run.Find(gradient["grad.".Length..]).Gradient), Tolerance, gradient);
     }
 
     [Theory]
@@ -107,16 +130,42 @@ internal sealed class CnnRun : IDisposable
             InputLength = golden.Root.GetProperty("input_len").GetInt32(),
             NumLabels = golden.Root.GetProperty("number_of_classes").GetInt32(),
         };
-        Model = CnnModel.Make(config, LetterVocabulary.FromSequences(["A"]), _backend, set =>
+        Model = CnnModel.Make(config, VocabularyOf(config), _backend, set =>
         {
             set.FillFlat(golden.Fill);
             set.AllocateGradients();
         });
     }
 
+    /// <summary>The vocabulary of rows of the network's length, of as many letters as it has.</summary>
+    public static LetterVocabulary VocabularyOf(CnnConfig config)
+    {
+        string letters = "ACGTN"[..(config.VocabSize - 3)];
+        return LetterVocabulary.FromSequences(
+            [string.Concat(Enumerable.Repeat(letters, config.InputLength))[..(config.InputLength - 2)]]);
+    }
+
     public FilledGolden Golden { get; }
 
     public CnnModel Model { get; }
+
+    /// <summary>The logits in inference, and the mean loss of a pass in training, as any model has them.</summary>
+    public (float[] Logits, double Loss) AsAnyModel()
+    {
+        int[] ids = [.. FilledGolden.Rows(Golden.Root.GetProperty("input_ids")).SelectMany(row => row)];
+        int[] lengths = [.. Enumerable.Repeat(Model.Config.InputLength, ids.Length / Model.Config.InputLength)];
+        int[] labels = [.. Golden.Root.GetProperty("labels").EnumerateArray().Select(e => e.GetInt32())];
+        using var arena = new Arena(_backend);
+        float[] logits = Read(Model.Classify(Tape.ForInference(arena), new Batch(arena, ids, lengths)).Data);
+        _tape.Reset();
+        Tensor classes = _activations.Rent(new Shape(labels.Length), DType.I32);
+        _backend.Upload<int>(labels, classes);
+        Variable losses = Objectives.Classification(
+            Model, _tape, new Batch(_activations, ids, lengths), classes, _tape.Number(1f / labels.Length));
+        double loss = Read(losses.Data).Average(v => (double)v);
+        _tape.Backward(losses);
+        return (logits, loss);
+    }
 
     /// <summary>The output of the last pass.</summary>
     public float[] Output { get; private set; } = [];

@@ -162,7 +162,7 @@ public sealed class EveryArchitectureTests : IDisposable
         Directory.CreateDirectory(_toy["long"]);
         foreach (string part in (string[])["train", "dev", "test"])
             File.WriteAllText(
-                _toy[$"long/{part}.csv"], $"sequence,label\n{Toy.Bases(3, 40 * most.Value)},a\n{Toy.Bases(4, 30)},b\n");
+                _toy[$"long/{part}.csv"], $"sequence,label\n{Toy.Bases(3, 40 * most.Value)},a\n{Toy.Bases(4, 12)},b\n");
         using (var run = new FineTuner(
             start, LabelledTask.Read(_toy["long"]), _toy["run"], Recipe with { Steps = 1, EvaluateEvery = 1 }, _backend))
         {

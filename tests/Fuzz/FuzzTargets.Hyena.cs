@@ -1,24 +1,64 @@
+using Dnabert2;
 using Dnabert2.Data;
 using Dnabert2.Hyena;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
 using Tests.Folders;
 
 namespace Tests.Fuzz;
 
-/// <content>Files of a HyenaDNA.</content>
+/// <content>Files of a HyenaDNA and of the CNN.</content>
 public sealed partial class FuzzTargets
 {
     private const string SmallHyena = """
-        {"vocab_size":12,"pad_vocab_size_multiple":8,"d_model":4,"d_inner":6,"n_layer":1,"max_seq_len":9,"emb_dim":5,"filter_order":3,
+        {"model_type":"hyenadna","vocab_size":12,"pad_vocab_size_multiple":8,"d_model":4,"d_inner":6,"n_layer":1,"max_seq_len":9,
+        "emb_dim":5,"filter_order":3,
         "short_filter_order":3,"layer_norm_epsilon":1e-05,"hyena_order":2,"num_inner_mlps":2,"use_bias":true,"tie_word_embeddings":false,
         "id2label":{"0":"a","1":"b"},"auto_map":{"x":[1]},"initializer_range":0.02}
         """;
 
+    private const string OriginalHyena = """
+        {"d_model":4,"n_layer":1,"d_inner":6,"vocab_size":12,"pad_vocab_size_multiple":8,"layer":{"_name_":"hyena","emb_dim":5,
+        "filter_order":3,"local_order":3,"l_max":9,"modulate":true,"w":10},"classifier_pooling":"mean"}
+        """;
+
     private FuzzTarget HyenaConfig() => new(
-        "HyenaDNA config.json", [Bytes(SmallHyena)], Mutation.OfJson,
+        "HyenaDNA config.json", [Bytes(SmallHyena), Bytes(OriginalHyena)], Mutation.OfJson,
         input => JsonFields.Read("h.json", input, Dnabert2.Hyena.HyenaConfig.Remedy, Dnabert2.Hyena.HyenaConfig.Read).ToString())
     { Named = "h.json" };
+
+    private FuzzTarget CnnConfig() => new(
+        "CNN config.json",
+        [
+            Bytes("""
+                {"model_type":"genomic-benchmarks-cnn","vocab_size":8,"embedding_dim":3,"input_length":57,"hidden_size":4,"num_labels":3}
+                """),
+        ],
+        Mutation.OfJson, input => JsonFields.Read("c.json", input, ConfigReader.Remedy, Dnabert2.Cnn.CnnConfig.Read).ToString())
+    { Named = "c.json" };
+
+    private FuzzTarget Letters()
+    {
+        return new FuzzTarget("vocab.txt", [Written("GATTA", "ACGTN"), Written("GA", "Tλ", "")], Mutation.OfText, input =>
+        {
+            LetterVocabulary vocabulary = LetterVocabulary.Parse(input, "v.txt", 9);
+            using var stream = new MemoryStream();
+            vocabulary.Save(stream);
+            Assert.Equal(vocabulary.Tokens, LetterVocabulary.Parse(stream.ToArray(), "written", 9).Tokens);
+            List<int> ids = [];
+            vocabulary.EncodeSequence("ACGTN\xff\n"u8, ids);
+            return string.Join(',', ids.Select(vocabulary.Token));
+        })
+        { Named = "v.txt" };
+
+        static byte[] Written(params string[] sequences)
+        {
+            using var stream = new MemoryStream();
+            LetterVocabulary.FromSequences(sequences).Save(stream);
+            return stream.ToArray();
+        }
+    }
 
     private FuzzTarget HyenaFolder()
     {

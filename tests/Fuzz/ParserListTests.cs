@@ -27,6 +27,7 @@ public sealed partial class ParserListTests
     {
         ["CheckpointStore"] = "knows its own folders by their names",
         ["ConvertVerb"] = "copies files beside the weights as they are",
+        ["Dnabert2Model"] = "parses what it has just written",
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
         ["InfoVerb"] = "takes the processor's name from the system",

@@ -18,7 +18,7 @@ public sealed class HyenaGoldenTests
     [InlineData(true)]
     public void Each_layer_and_the_logits_equal_the_reference(bool trainable)
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.LmHead, trainable);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.CausalHead, trainable);
         int[][] rows = run.Ids();
         Batch batch = run.Batch(rows);
         Variable x = run.Model.Backbone.Embed(run.Tape, batch);
@@ -38,7 +38,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void The_parts_of_the_first_mixer_equal_the_reference()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.LmHead, trainable: false);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.CausalHead, trainable: false);
         Batch batch = run.Batch([run.Ids()[0]]);
         HyenaLayer layer = run.Model.Backbone.Layers[0];
         Variable u = layer.MixerNorm.Forward(run.Tape, run.Model.Backbone.Embed(run.Tape, batch));
@@ -53,7 +53,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void The_positions_and_decays_equal_the_stored_ones()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.LmHead, trainable: false);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.CausalHead, trainable: false);
         var buffers = new HyenaBuffers(run.Model.Config);
         FilledGolden.Near(run.Golden.Expected("buffers.pos_emb.z"), buffers.Positions, 1e-6, "z");
         FilledGolden.Near(run.Golden.Expected("buffers.pos_emb.t"), buffers.Times, 1e-6, "t");
@@ -66,7 +66,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void The_loss_and_every_gradient_of_the_language_model_equal_the_reference()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.LmHead);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.CausalHead);
         FilledGolden.Near(run.Golden.Number("lm_loss"), run.LanguageModel(run.Ids()), Tolerance, "loss");
         CheckGradients(run, "grad_lm.", 50);
     }
@@ -74,7 +74,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void The_classifier_and_every_gradient_equal_the_reference_with_padding_on_the_right()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.Classifier);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.Classifier);
         int[][] rows = HyenaRun.WithoutPadding(run.Golden.Root.GetProperty("cls_input_ids_right_padded"));
         double loss = run.Classification(rows, run.Golden.Root.GetProperty("cls_labels"));
         FilledGolden.Near(run.Golden.Number("cls_right_loss"), loss, Tolerance, "loss");
@@ -85,7 +85,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void Padding_on_the_left_is_part_of_the_sequence_as_in_the_reference()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.Classifier);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.Classifier);
         int[][] rows = FilledGolden.Rows(run.Golden.Root.GetProperty("cls_input_ids_left_padded"));
         double loss = run.Classification(rows, run.Golden.Root.GetProperty("cls_labels"));
         FilledGolden.Near(run.Golden.Number("cls_left_loss"), loss, Tolerance, "loss");
@@ -96,7 +96,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void Padding_on_the_right_changes_no_result_up_to_rounding()
     {
-        using var run = new HyenaRun("hyena_tiny", HyenaParts.LmHead, trainable: false);
+        using var run = new HyenaRun("hyena_tiny", ModelParts.CausalHead, trainable: false);
         int[] row = run.Ids()[1], padded = [.. row, .. Enumerable.Repeat(4, 40)];
         float[] alone = run.Read(run.Model.Backbone.Forward(run.Tape, run.Batch([row])).Data),
             both = run.Read(run.Model.Backbone.Forward(run.Tape, run.Batch([padded])).Data);
@@ -106,7 +106,7 @@ public sealed class HyenaGoldenTests
     [Fact]
     public void Twenty_steps_follow_the_trajectory_of_the_reference()
     {
-        using var run = new HyenaRun("hyena_train_cls", HyenaParts.Classifier);
+        using var run = new HyenaRun("hyena_train_cls", ModelParts.Classifier);
         JsonElement o = run.Golden.Root.GetProperty("optimizer"), batches = run.Golden.Root.GetProperty("batches");
         var optimizer = new AdamW(run.Model.Parameters, new AdamWOptions
         {
@@ -177,14 +177,14 @@ internal static class HyenaShapes
 
     public static void Check(string name, bool gradients)
     {
-        using (var run = new HyenaRun(name, HyenaParts.LmHead | HyenaParts.Classifier, trainable: false)) Forward(run);
+        using (var run = new HyenaRun(name, ModelParts.CausalHead | ModelParts.Classifier, trainable: false)) Forward(run);
         if (!gradients) return;
-        using var language = new HyenaRun(name, HyenaParts.LmHead);
+        using var language = new HyenaRun(name, ModelParts.CausalHead);
         Assert.Equal(
             language.Golden.Root.GetProperty("parameters").GetProperty("causal_lm").GetInt64(), language.Model.Parameters.Count);
         FilledGolden.Near(language.Golden.Number("lm_loss"), language.LanguageModel(language.Ids()), Tolerance, "loss");
         language.CheckSummaries("grad_lm", Tolerance);
-        using var classifier = new HyenaRun(name, HyenaParts.Classifier);
+        using var classifier = new HyenaRun(name, ModelParts.Classifier);
         double loss = classifier.Classification(classifier.Ids(), classifier.Golden.Root.GetProperty("cls_labels"));
         FilledGolden.Near(classifier.Golden.Number("cls_loss"), loss, Tolerance, "loss of the classifier");
         classifier.CheckSummaries("grad_cls", Tolerance);

@@ -29,6 +29,10 @@ internal static class HyenaModelOperationCases
         Of("HyenaBackbone.NormaliseInPlace", "", (model, inputs, x) => model.Backbone.NormaliseInPlace(inputs.Tape, x[0]), (7, 12))
             with
         { InPlace = 0 },
+        Of("HyenaModel.Encode", "", (model, inputs, _) => model.Encode(inputs.Tape, Batch(inputs))),
+        Of("HyenaModel.Classify", "", (model, inputs, _) => model.Classify(inputs.Tape, Batch(inputs))),
+        Of("SequenceModel.EncodeSequences", "HyenaDNA", (model, inputs, _) => model.EncodeSequences(
+            inputs.Tape, Batch(inputs), Engine.Kernels.Pooling.Mean)),
         Of("HyenaLayer.Forward", "", (model, inputs, x) => model.Backbone.Layers[0]
             .Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 12)),
         Of("HyenaLayer.ForwardInPlace", "", (model, inputs, x) => model.Backbone.Layers[0]
@@ -62,7 +66,7 @@ internal static class HyenaModelOperationCases
             Declare = owner =>
             {
                 HyenaModel model = owner.Own(HyenaModel.Initialize(
-                    config, 3, owner.Set.Backend, HyenaParts.LmHead | HyenaParts.Classifier, owner.IsTraining));
+                    config, 3, owner.Set.Backend, ModelParts.CausalHead | ModelParts.Classifier, owner.IsTraining));
                 if (owner.IsTraining) model.Parameters.AllocateGradients();
                 return (inputs, x) => run(model, inputs, x);
             },

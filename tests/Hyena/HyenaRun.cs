@@ -16,7 +16,7 @@ internal sealed class HyenaRun : IDisposable
 {
     private readonly Arena _activations, _gradients;
 
-    public HyenaRun(string name, HyenaParts parts, bool trainable = true)
+    public HyenaRun(string name, ModelParts parts, bool trainable = true)
     {
         Golden = FilledGolden.Open(name);
         Backend = CpuBackend.Create();

@@ -17,6 +17,8 @@ public sealed class BaselineToolTests : IDisposable
     [InlineData("nt_tiny", "the Nucleotide Transformer v1, vocabulary 73, hidden 40, 3 layers, 5 heads of 8, feed-forward 80, "
         + "positions 34, token dropout on",
         "75 ids, 3-mers one after the other and single bases, <unk> 0 <cls> 3 <eos> none <pad> 1 <mask> 2")]
+    [InlineData("hyena_tiny", "HyenaDNA, vocabulary 12, width 32, 2 layers, feed-forward 64, filters of 16, at most 66 tokens",
+        "12 ids, a token a letter, [UNK] 6 [CLS] 0 [SEP] 1 [PAD] 4 [MASK] 3")]
     public void Info_describes_a_published_folder_and_finds_nothing_missing(string name, string config, string tokenizer)
     {
         string text = ToolRun.Of("info", Model(name)).Succeeds().Text;
@@ -29,6 +31,7 @@ public sealed class BaselineToolTests : IDisposable
     [Theory]
     [InlineData("dnabert3_tiny", 64)]
     [InlineData("nt_tiny", 32)]
+    [InlineData("hyena_tiny", 66)]
     public void Embed_writes_the_vectors_of_the_library(string name, int most)
     {
         string records = _folder["in.fa"];

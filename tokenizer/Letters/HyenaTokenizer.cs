@@ -1,5 +1,6 @@
-using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 
 namespace Dnabert2.Tokenizers;
 
@@ -11,36 +12,36 @@ namespace Dnabert2.Tokenizers;
 /// Ids: [CLS] [SEP] [BOS] [MASK] [PAD] [RESERVED] [UNK] = 0 to 6, A C G T N = 7 to 11. Any other letter, in lower case too, is [UNK].
 /// </remarks>
 /// <param name="maxTokens">Tokens that a sequence is truncated to, [SEP] included, from 1.</param>
-[SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "a tokenizer is used as an instance")]
-public sealed class HyenaTokenizer(int maxTokens = int.MaxValue)
+public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceTokenizer
 {
+    private const int Cls = 0, Sep = 1, Mask = 3, Pad = 4, Unknown = 6, FirstLetter = 7;
+
     private static readonly string[] AllTokens =
         ["[CLS]", "[SEP]", "[BOS]", "[MASK]", "[PAD]", "[RESERVED]", "[UNK]", "A", "C", "G", "T", "N"];
 
+    /// <inheritdoc/>
+    public int? UnknownId => Unknown;
+
     /// <summary>The id of [CLS], which is not added.</summary>
-    public const int ClsId = 0;
+    public int? ClsId => Cls;
 
-    /// <summary>The id of [SEP].</summary>
-    public const int SepId = 1;
+    /// <inheritdoc/>
+    public int? SepId => Sep;
 
-    /// <summary>The id of [MASK].</summary>
-    public const int MaskId = 3;
+    /// <inheritdoc/>
+    public int? PadId => Pad;
 
-    /// <summary>The id of [PAD].</summary>
-    public const int PadId = 4;
-
-    /// <summary>The id of [UNK].</summary>
-    public const int UnknownId = 6;
+    /// <inheritdoc/>
+    public int? MaskId => Mask;
 
     /// <summary>Tokens that a sequence is truncated to, [SEP] included.</summary>
     public int MaxTokens { get; } = maxTokens >= 1
         ? maxTokens : throw new ArgumentOutOfRangeException(nameof(maxTokens), maxTokens, "there is at least [SEP]");
 
-    /// <summary>The number of ids.</summary>
+    /// <inheritdoc/>
     public int VocabularySize => AllTokens.Length;
 
-    /// <summary>The token with an id.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    /// <inheritdoc/>
     public string Token(int id)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(id);
@@ -48,13 +49,49 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue)
         return AllTokens[id];
     }
 
-    /// <summary>Encodes a sequence, without [SEP] and not truncated.</summary>
-    /// <param name="sequence">ASCII, <c>[n]</c>; bases in upper case.</param>
-    /// <param name="ids">Receives a token id for each letter, after what it holds.</param>
-    public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids)
+    /// <summary>Encodes a sequence, a token a letter, without [SEP] and not truncated.</summary>
+    /// <inheritdoc/>
+    public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts = null)
     {
         ArgumentNullException.ThrowIfNull(ids);
-        foreach (byte letter in sequence) ids.Add(IdOf(letter));
+        int first = ids.Count;
+        CollectionsMarshal.SetCount(ids, first + sequence.Length);
+        Span<int> output = CollectionsMarshal.AsSpan(ids)[first..];
+        for (int i = 0; i < sequence.Length; i++) output[i] = IdOf(sequence[i]);
+        if (starts is null) return;
+        for (int i = 0; i < sequence.Length; i++) starts.Add(i);
+    }
+
+    /// <summary><c>… [SEP]</c>, and of a pair <c>… [SEP] … [SEP]</c>.</summary>
+    /// <inheritdoc/>
+    public SpecialTokenFrame Frame(bool pair) => new(default, pair ? new[] { Sep } : default(ReadOnlyMemory<int>), new[] { Sep });
+
+    /// <inheritdoc/>
+    public int LengthOf(int id) => id >= Unknown ? 1 : Token(id).Length;
+
+    /// <inheritdoc/>
+    public int? BasesThatDecide(int tokens) => tokens;
+
+    /// <summary>
+    /// Writes a <c>tokenizer_config.json</c>, which names the class and the tokens, as published ones do. There is no file of the
+    /// vocabulary, which is always the same.
+    /// </summary>
+    /// <inheritdoc/>
+    public void Save(Stream stream)
+    {
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
+        json.WriteStartObject();
+        json.WriteString("bos_token", AllTokens[2]);
+        json.WriteString("cls_token", AllTokens[Cls]);
+        json.WriteString("eos_token", AllTokens[Sep]);
+        json.WriteString("mask_token", AllTokens[Mask]);
+        if (MaxTokens < int.MaxValue) json.WriteNumber("model_max_length", MaxTokens);
+        json.WriteString("pad_token", AllTokens[Pad]);
+        json.WriteString("padding_side", "left");
+        json.WriteString("sep_token", AllTokens[Sep]);
+        json.WriteString("tokenizer_class", "HyenaDNATokenizer");
+        json.WriteString("unk_token", AllTokens[Unknown]);
+        json.WriteEndObject();
     }
 
     /// <summary>Encodes a sequence: its letters, of which as many are left out at the end as there are too many, and [SEP].</summary>
@@ -64,7 +101,7 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue)
         List<int> ids = [];
         Add(sequence, ids);
         if (ids.Count >= MaxTokens) ids.RemoveRange(MaxTokens - 1, ids.Count - MaxTokens + 1);
-        ids.Add(SepId);
+        ids.Add(Sep);
         return [.. ids];
     }
 
@@ -76,25 +113,25 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue)
         ArgumentNullException.ThrowIfNull(second);
         List<int> ids = [];
         Add(first, ids);
-        ids.Add(SepId);
+        ids.Add(Sep);
         Add(second, ids);
-        ids.Add(SepId);
+        ids.Add(Sep);
         return ids.Count <= MaxTokens
             ? [.. ids] : throw new ArgumentException($"the pair has {ids.Count} tokens, more than {MaxTokens}; a pair is not truncated");
     }
 
     private static void Add(string sequence, List<int> ids)
     {
-        foreach (Rune letter in sequence.EnumerateRunes()) ids.Add(letter.IsAscii ? IdOf((byte)letter.Value) : UnknownId);
+        foreach (Rune letter in sequence.EnumerateRunes()) ids.Add(letter.IsAscii ? IdOf((byte)letter.Value) : Unknown);
     }
 
     private static int IdOf(byte letter) => letter switch
     {
-        (byte)'A' => 7,
-        (byte)'C' => 8,
-        (byte)'G' => 9,
-        (byte)'T' => 10,
-        (byte)'N' => 11,
-        _ => UnknownId,
+        (byte)'A' => FirstLetter,
+        (byte)'C' => FirstLetter + 1,
+        (byte)'G' => FirstLetter + 2,
+        (byte)'T' => FirstLetter + 3,
+        (byte)'N' => FirstLetter + 4,
+        _ => Unknown,
     };
 }

@@ -1,4 +1,6 @@
 using System.Text;
+using System.Text.Unicode;
+using Dnabert2.Files;
 
 namespace Dnabert2.Tokenizers;
 
@@ -9,13 +11,16 @@ namespace Dnabert2.Tokenizers;
 /// <remarks>
 /// Ids: <c>&lt;unk&gt;</c> = 0, then the tokens in the order in which they first appear in the training set, <c>&lt;bos&gt;</c> = 1 and
 /// <c>&lt;eos&gt;</c> behind the letters of the first sequence; <c>&lt;pad&gt;</c> is the last, and only there if sequences differ in
-/// length.
+/// length. In a file, <c>vocab.txt</c>, there is a token a line, in the order of the ids.
 /// </remarks>
-public sealed class LetterVocabulary
+public sealed class LetterVocabulary : ISequenceTokenizer
 {
-    private const string Unknown = "<unk>", Begin = "<bos>", End = "<eos>", Padding = "<pad>";
-    private readonly List<string> _tokens = [Unknown];
+    private const string UnknownToken = "<unk>", Begin = "<bos>", End = "<eos>", Padding = "<pad>";
+    private const string Remedy = "take the vocab.txt of the model's own folder";
+    private const int Unknown = 0, MostBytes = 1 << 20;
+    private readonly List<string> _tokens = [UnknownToken];
     private readonly Dictionary<Rune, int> _letters = [];
+    private readonly int[] _ascii = new int[128];
     private int _begin, _end;
 
     private LetterVocabulary()
@@ -24,7 +29,7 @@ public sealed class LetterVocabulary
 
     /// <summary>The vocabulary of a training set.</summary>
     /// <param name="sequences">Its sequences, in its order.</param>
-    /// <exception cref="ArgumentException">There is no sequence.</exception>
+    /// <exception cref="ArgumentException">There is no sequence, or a control character in one.</exception>
     public static LetterVocabulary FromSequences(IEnumerable<string> sequences)
     {
         ArgumentNullException.ThrowIfNull(sequences);
@@ -36,7 +41,7 @@ public sealed class LetterVocabulary
             int length = 0;
             foreach (Rune letter in sequence.EnumerateRunes())
             {
-                if (!made._letters.ContainsKey(letter)) made._letters.Add(letter, made.Add(letter.ToString()));
+                if (!made._letters.ContainsKey(letter)) made.AddLetter(letter);
                 length++;
             }
 
@@ -46,18 +51,63 @@ public sealed class LetterVocabulary
 
         if (longest < 0) throw new ArgumentException("there is no sequence to take a vocabulary from", nameof(sequences));
         bool differ = shortest < longest;
-        if (differ) made.PaddingId = made.Add(Padding);
+        if (differ) made.PadId = made.Add(Padding);
         made.InputLength = longest + (differ ? 3 : 2);
         return made;
     }
 
-    /// <summary>The id of a letter that the training set lacks.</summary>
-    public const int UnknownId = 0;
+    /// <summary>Reads a <c>vocab.txt</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="inputLength">See <see cref="InputLength"/>, which the file does not say.</param>
+    /// <exception cref="InvalidDataException">It is no such vocabulary; the message names file and line.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static LetterVocabulary Load(string path, int inputLength) => Parse(RegularFile.Read(path, MostBytes), path, inputLength);
+
+    /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
+    /// <param name="content">The content.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="inputLength">See <see cref="InputLength"/>.</param>
+    /// <exception cref="InvalidDataException">It is no such vocabulary; the message names file and line.</exception>
+    public static LetterVocabulary Parse(ReadOnlySpan<byte> content, string name, int inputLength)
+    {
+        if (content.Length > MostBytes)
+            throw new InvalidDataException($"{name}: has {content.Length} bytes; a vocabulary has at most {MostBytes}");
+        if (!Utf8.IsValid(content)) throw new InvalidDataException($"{name}: is not text in UTF-8; {Remedy}");
+        string[] lines = Encoding.UTF8.GetString(content).Split('\n');
+        int count = lines[^1].Length == 0 ? lines.Length - 1 : lines.Length;
+        var made = new LetterVocabulary { InputLength = inputLength };
+        for (int i = 0; i < count; i++)
+        {
+            string token = lines[i].TrimEnd('\r');
+            string? expected = i == 0 ? UnknownToken : i == 1 ? Begin : null;
+            if (expected is not null && token != expected) throw Fault(i, $"expected {expected}");
+            if (i == 0) continue;
+            if (made.PadId is not null) throw Fault(i, $"{Padding} is the last token");
+            if (i == 1) made._begin = made.Add(token);
+            else if (token == End && made._end == 0) made._end = made.Add(token);
+            else if (token == Padding) made.PadId = made.Add(token);
+            else if (Rune.DecodeFromUtf16(token, out Rune letter, out int used) != System.Buffers.OperationStatus.Done
+                || used != token.Length || Rune.IsControl(letter)) throw Fault(i, "expected a letter");
+            else if (made._letters.ContainsKey(letter)) throw Fault(i, "it is on an earlier line already");
+            else made.AddLetter(letter);
+        }
+
+        if (made._end == 0) throw new InvalidDataException($"{name}: has no {End}; {Remedy}");
+        int least = made.PadId is null ? 2 : 3;
+        return inputLength >= least ? made : throw new InvalidDataException(
+            $"{name}: an input of {inputLength} tokens has no room for the special ones; {Remedy}");
+
+        InvalidDataException Fault(int line, string what)
+        {
+            string shown = lines[line].Length <= 24 ? lines[line] : lines[line][..24] + "…";
+            return new($"{name}: line {line + 1} is '{string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c))}': {what}; {Remedy}");
+        }
+    }
 
     /// <summary>The tokens, by id.</summary>
     public IReadOnlyList<string> Tokens => _tokens;
 
-    /// <summary>The number of ids.</summary>
+    /// <inheritdoc/>
     public int VocabularySize => _tokens.Count;
 
     /// <summary>
@@ -65,8 +115,20 @@ public sealed class LetterVocabulary
     /// </summary>
     public int InputLength { get; private set; }
 
+    /// <summary>The id of a letter that the training set lacks.</summary>
+    public int? UnknownId => Unknown;
+
+    /// <summary>The id of <c>&lt;bos&gt;</c>.</summary>
+    public int? ClsId => _begin;
+
+    /// <summary>The id of <c>&lt;eos&gt;</c>.</summary>
+    public int? SepId => _end;
+
     /// <summary>The id of <c>&lt;pad&gt;</c>, or null where the training set's sequences have one length.</summary>
-    public int? PaddingId { get; private set; }
+    public int? PadId { get; private set; }
+
+    /// <summary>There is none.</summary>
+    public int? MaskId => null;
 
     /// <summary>Encodes a sequence; where the vocabulary has padding, to <see cref="InputLength"/>.</summary>
     /// <param name="sequence">The letters, [n].</param>
@@ -76,15 +138,62 @@ public sealed class LetterVocabulary
     {
         ArgumentNullException.ThrowIfNull(sequence);
         List<int> ids = [_begin];
-        foreach (Rune letter in sequence.EnumerateRunes()) ids.Add(_letters.GetValueOrDefault(letter, UnknownId));
+        foreach (Rune letter in sequence.EnumerateRunes()) ids.Add(_letters.GetValueOrDefault(letter, Unknown));
         ids.Add(_end);
-        if (PaddingId is not { } padding) return [.. ids];
+        if (PadId is not { } padding) return [.. ids];
         if (ids.Count > InputLength)
             throw new ArgumentException(
                 $"the sequence has {ids.Count} tokens, the input {InputLength}: none is longer than the longest of the training set",
                 nameof(sequence));
         while (ids.Count < InputLength) ids.Add(padding);
         return [.. ids];
+    }
+
+    /// <inheritdoc/>
+    public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts = null)
+    {
+        ArgumentNullException.ThrowIfNull(ids);
+        for (int i = 0; i < sequence.Length; i++)
+        {
+            ids.Add(sequence[i] < _ascii.Length ? _ascii[sequence[i]] : Unknown);
+            starts?.Add(i);
+        }
+    }
+
+    /// <summary>
+    /// <c>&lt;bos&gt; … &lt;eos&gt;</c>; of a pair, which Genomic Benchmarks has none of, with <c>&lt;eos&gt;</c> between, too.
+    /// </summary>
+    /// <inheritdoc/>
+    public SpecialTokenFrame Frame(bool pair) =>
+        new(new[] { _begin }, pair ? new[] { _end } : default(ReadOnlyMemory<int>), new[] { _end });
+
+    /// <inheritdoc/>
+    public string Token(int id)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(id);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(id, VocabularySize);
+        return _tokens[id];
+    }
+
+    /// <inheritdoc/>
+    public int LengthOf(int id) => id == Unknown ? 1 : Token(id).Length;
+
+    /// <inheritdoc/>
+    public int? BasesThatDecide(int tokens) => tokens;
+
+    /// <inheritdoc/>
+    public void Save(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        foreach (string token in _tokens) stream.Write(Encoding.UTF8.GetBytes(token + "\n"));
+    }
+
+    private void AddLetter(Rune letter)
+    {
+        if (Rune.IsControl(letter)) throw new ArgumentException($"a sequence holds the control character {letter.Value}");
+        int id = Add(letter.ToString());
+        _letters.Add(letter, id);
+        if (letter.IsAscii) _ascii[letter.Value] = id;
     }
 
     private int Add(string token)

@@ -34,7 +34,8 @@ internal sealed class FinetuneVerb
         ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
-        "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool", "default");
+        "the model to begin with, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool; 'cnn' is "
+        + "the network of Genomic Benchmarks, new, whose vocabulary and length are the training set's", "default");
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description = "the folder of the run; it becomes the folder of the fine-tuned model",
@@ -92,16 +93,19 @@ internal sealed class FinetuneVerb
         bool quiet = parsed.GetValue(_quiet);
         Shared.CheckFolder(output);
         (string data, GueTask? published) = Data(parsed);
-        FineTuneOptions recipe = _flags.Apply(parsed, new FineTuneOptions());
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
-        ModelSource start = _model.Open(parsed, _terminal, quiet);
-        if (published is not null) recipe = _flags.Apply(parsed, published.Apply(new FineTuneOptions(), start));
+        // A new network is made of the training set, so that there is no folder of it yet.
+        ModelSource? chosen = IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
+        FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
+        if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
+        if (chosen is null) recipe = recipe with { RandomInitialization = true };
+        string[] inputs = chosen is null ? [data] : [data, chosen.Folder, chosen.WeightFolder];
         using var claims = new RunFolders();
         foreach (string folder in folders)
-            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start.Folder, start.WeightFolder]));
+            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs));
         using Backend backend = _compute.Open(parsed);
-        FineTuner.Check(start, recipe, backend);
+        if (chosen is not null) FineTuner.Check(chosen, recipe, backend);
         var reading = new LabelledReading
         {
             SequenceColumn = parsed.GetValue(_sequenceColumn),
@@ -112,6 +116,7 @@ internal sealed class FinetuneVerb
         LabelledTask task = LabelledTask.Read(data, _kind.Of(parsed), reading: reading, cancellation: _terminal.Cancellation);
         foreach (string note in task.Notes) _terminal.Say(note);
         foreach (string line in task.Overlap.Describe()) _terminal.Say(line);
+        ModelSource start = chosen ?? NewNetwork.Write(task, Path.Combine(output, "start"));
         if (parsed.GetValue(_further) is > 0 and int steps)
         {
             using var report = new FinetuneReport(_terminal, quiet, 0);
@@ -134,6 +139,9 @@ internal sealed class FinetuneVerb
         Print(seeds, results);
         return CommandLineTool.Done;
     }
+
+    /// <summary>Whether a network is wanted that is not trained yet; a folder of that name is another one.</summary>
+    private bool IsNewNetwork(ParseResult parsed) => _model.NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
 
     private (string Data, GueTask? Task) Data(ParseResult parsed)
     {

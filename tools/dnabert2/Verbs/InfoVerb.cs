@@ -163,8 +163,10 @@ internal sealed class InfoVerb
     {
         (string Part, string[] Prefixes)[] parts =
         [
-            ("embeddings", ["bert.embeddings.", "esm.embeddings."]), ("layers", ["bert.encoder.", "esm.encoder."]),
-            ("pooler", ["bert.pooler."]), ("language-model head", ["cls.", "lm_head."]), ("classifier", ["classifier."]),
+            ("embeddings", ["bert.embeddings.", "esm.embeddings.", "hyena.backbone.embeddings.", "embeddings."]),
+            ("layers", ["bert.encoder.", "esm.encoder.", "hyena.backbone.layers.", "hyena.backbone.ln_f.", "cnn_model.", "dense_model.0."]),
+            ("pooler", ["bert.pooler."]), ("language-model head", ["cls.", "lm_head."]),
+            ("classifier", ["classifier.", "score.", "dense_model.1."]),
         ];
         var text = new StringBuilder($"{model.Parameters.Count:N0}");
         char before = ':';
