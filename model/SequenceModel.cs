@@ -80,6 +80,10 @@ public abstract class SequenceModel : IDisposable
     /// <exception cref="InvalidOperationException">The model has no classifier.</exception>
     public abstract Variable Classify(Tape tape, in Batch batch);
 
+    /// <summary>The classifier on what <see cref="Encode"/> gives: [tokens, hidden] → logits [sequences, labels].</summary>
+    /// <exception cref="InvalidOperationException">The model has none.</exception>
+    internal abstract Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch);
+
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose()
     {
