@@ -32,6 +32,17 @@ public readonly struct Batch
     /// <summary>The borders of the sequences.</summary>
     public CuSeqlens CuSeqlens { get; }
 
+    /// <summary>
+    /// Of rows that were cut into windows, each of which is a sequence here, the windows of each row; absent where sequences are whole.
+    /// </summary>
+    internal CuSeqlens Windows { get; init; }
+
+    /// <summary>Whether rows were cut into windows.</summary>
+    internal bool IsCut => !Windows.Borders.IsAbsent;
+
+    /// <summary>The rows: sequences, or what their windows make.</summary>
+    internal int Rows => IsCut ? Windows.Sequences : CuSeqlens.Sequences;
+
     private static Tensor Upload(Arena arena, ReadOnlySpan<int> values)
     {
         Tensor tensor = arena.Rent(new Shape(values.Length), DType.I32);

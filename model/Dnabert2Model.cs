@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -58,15 +60,16 @@ public sealed class Dnabert2Model : SequenceModel
 
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
-    /// <summary>
-    /// What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.
-    /// </summary>
-    internal ModelOrigin? Origin { get; set; }
+    internal override Architecture Architecture => Architecture.Dnabert2;
 
-    /// <summary>
-    /// The identity of the folder's encoder, where additions are trained beside it; null otherwise, or where no folder holds these weights.
-    /// </summary>
-    internal string? BaseIdentity { get; set; }
+    /// <summary>They know ALiBi alone.</summary>
+    internal override bool IsOfPublishedCode => Config.Attention.Equals(SelfAttention.Alibi);
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
+
+    internal override TrainingCost Cost => TrainingCost.OfTransformer(this, Config.NumHiddenLayers, MlmHead?.Weights ?? 0);
+
+    internal override JsonObject WriteConfig() => JsonNode.Parse(ModelFolder.Config(Config))!.AsObject();
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it on disk (<c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or

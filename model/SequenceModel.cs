@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -41,12 +43,50 @@ public abstract class SequenceModel : IDisposable
     /// <summary>The most tokens of a sequence, special ones included; null where there is no limit.</summary>
     public abstract int? MaxTokens { get; }
 
+    /// <summary>
+    /// Whether <see cref="Classify"/> takes rows of more tokens, cut into windows of <see cref="MaxTokens"/>; see
+    /// <see cref="Batch.Windows"/>.
+    /// </summary>
+    internal virtual bool ClassifiesWindows => false;
+
     /// <summary>The special tokens around a sequence.</summary>
     /// <exception cref="InvalidDataException">The tokenizer has none that the model wants.</exception>
     internal abstract SpecialTokenFrame Frame { get; }
 
     /// <summary>Its linear layers that may have low-rank additions, in the order of their declaration.</summary>
     internal abstract IEnumerable<Linear> Linears { get; }
+
+    /// <summary>What a folder's <c>config.json</c> says that such a model is.</summary>
+    internal abstract Architecture Architecture { get; }
+
+    /// <summary>
+    /// What goes along from the folder that it was loaded from when it is written again; null where it was not loaded for training.
+    /// </summary>
+    internal ModelOrigin? Origin { get; set; }
+
+    /// <summary>
+    /// The identity of the folder's encoder, where additions are trained beside it; null otherwise, or where no folder holds these weights.
+    /// </summary>
+    internal string? BaseIdentity { get; set; }
+
+    /// <summary>
+    /// Whether the published Python classes compute what this model does, so that an <c>auto_map</c> to them stays in its
+    /// <c>config.json</c>.
+    /// </summary>
+    internal virtual bool IsOfPublishedCode => true;
+
+    /// <summary>Names under which Hugging Face's classes have a parameter a second time, and which their files hold, too.</summary>
+    internal virtual IEnumerable<(string Name, Parameter Parameter)> SecondNames => [];
+
+    /// <summary>New weights, as its <c>Initialize</c> draws them.</summary>
+    /// <param name="seed">Decides them.</param>
+    internal abstract ParameterSource NewWeights(ulong seed);
+
+    /// <summary>What a training step costs.</summary>
+    internal abstract TrainingCost Cost { get; }
+
+    /// <summary>The keys of a <c>config.json</c> that this library knows.</summary>
+    internal abstract JsonObject WriteConfig();
 
     /// <summary>
     /// Loads a model folder of any architecture that this library knows, which is recognised from its <c>config.json</c>; see
@@ -66,6 +106,29 @@ public abstract class SequenceModel : IDisposable
     /// </exception>
     public static SequenceModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load(backend, parts, trainable);
+
+    /// <summary>A model with initial weights, of the architecture that the tokenizer is of.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="seed">Decides the weights.</param>
+    /// <param name="shape">What is otherwise than in the model whose shape it takes; null: nothing.</param>
+    /// <param name="config">The <c>config.json</c> of that model; null: it is the architecture's published one, or the first of them.</param>
+    /// <param name="backend">See <see cref="Load"/>.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="trainable">See <see cref="Load"/>.</param>
+    /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The config is damaged, or not of a model that the tokenizer is of.</exception>
+    /// <exception cref="IOException">The config cannot be read.</exception>
+    public static SequenceModel Initialize(
+        ISequenceTokenizer tokenizer, ulong seed, ModelShape? shape = null, string? config = null, Backend? backend = null,
+        ModelParts parts = ModelParts.MlmHead, bool trainable = false)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        var architecture = Architecture.Of(tokenizer);
+        if (config is not null && Architecture.Of(config) is var other && other != architecture)
+            throw new InvalidDataException(
+                $"{config}: is of {other.Name}, the tokenizer of {architecture.Name}; take both from the same model");
+        return architecture.Initialize(tokenizer, config, shape ?? new ModelShape(), seed, backend, parts, trainable);
+    }
 
     /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>

@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Folders;
 
 namespace Dnabert2;
 
@@ -78,6 +80,41 @@ public abstract record TransformerConfig
 
         float Number(string key, float otherwise) => json.Has(key) ? (float)json.Number(key, 0) : otherwise;
     }
+
+    /// <summary>
+    /// Writes a <c>config.json</c> that this engine and Hugging Face's classes of the architecture read. What makes it the model's own
+    /// beside the hyper-parameters, such as the names of classes, is not in it.
+    /// </summary>
+    /// <exception cref="IOException">The stream cannot be written to.</exception>
+    public void Save(Stream destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        destination.Write(ModelOrigin.Bytes(Write()));
+    }
+
+    /// <summary>The object of <see cref="Save"/>.</summary>
+    internal abstract JsonObject Write();
+
+    /// <summary>What all of them have.</summary>
+    /// <param name="type">The kind of model in Hugging Face's words.</param>
+    /// <param name="className">The class of one with a language-model head.</param>
+    private protected JsonObject Write(string type, string className) => new()
+    {
+        ["architectures"] = new JsonArray(className),
+        ["model_type"] = type,
+        ["position_embedding_type"] = "absolute",
+        ["vocab_size"] = VocabSize,
+        ["hidden_size"] = HiddenSize,
+        ["num_hidden_layers"] = NumHiddenLayers,
+        ["num_attention_heads"] = NumAttentionHeads,
+        ["intermediate_size"] = IntermediateSize,
+        ["max_position_embeddings"] = MaxPositionEmbeddings,
+        ["layer_norm_eps"] = LayerNormEps,
+        ["initializer_range"] = InitializerRange,
+        ["hidden_dropout_prob"] = HiddenDropoutProb,
+        ["attention_probs_dropout_prob"] = AttentionProbsDropoutProb,
+        ["num_labels"] = NumLabels,
+    };
 
     /// <summary>Holds all values against their ranges, before anything is allocated.</summary>
     /// <exception cref="ArgumentException">One is out of its range; the message names it as <c>config.json</c> does.</exception>

@@ -17,13 +17,14 @@ internal static class Lora
     {
         options.Validate();
         Linear[] layers = [.. model.Linears];
-        foreach (string pattern in options.Targets)
+        IReadOnlyList<string> targets = options.Targets ?? model.Architecture.LoraTargets;
+        foreach (string pattern in targets)
             if (!layers.Any(layer => LoraOptions.Matches(pattern, layer.Prefix)))
                 throw new ArgumentException(
                     $"LoRA's target '{Excerpt.Of(pattern)}' is no linear layer that may have additions; these are " +
                     string.Join(", ", layers.Select(layer => Suffix(layer.Prefix)).Distinct()));
         foreach (Linear layer in layers)
-            if (options.Targets.Any(pattern => LoraOptions.Matches(pattern, layer.Prefix)))
+            if (targets.Any(pattern => LoraOptions.Matches(pattern, layer.Prefix)))
                 layer.Add(model.Parameters, options.Rank, options.Scale, (float)options.Dropout);
         foreach (Parameter p in model.Parameters.Parameters) p.IsFrozen = !IsFactor(p) && (Checkpoint.PartOf(p.Name) & trained) == 0;
     }
@@ -34,7 +35,11 @@ internal static class Lora
     /// <summary>The layer of a factor.</summary>
     public static string LayerOf(Parameter factor) => factor.Name[..factor.Name.LastIndexOf(".lora_", StringComparison.Ordinal)];
 
-    /// <summary>The name of a layer within its encoder layer, or outside of them its own.</summary>
-    public static string Suffix(string layer) =>
-        layer.Contains(".layer.", StringComparison.Ordinal) ? string.Join('.', layer.Split('.').Skip(4)) : layer;
+    /// <summary>The name of a linear layer within its numbered layer of the encoder, or outside of them its own.</summary>
+    public static string Suffix(string layer)
+    {
+        string[] parts = layer.Split('.');
+        int number = Array.FindIndex(parts, part => part.Length > 0 && part.All(char.IsAsciiDigit));
+        return number < 0 || number == parts.Length - 1 ? layer : string.Join('.', parts.Skip(number + 1));
+    }
 }

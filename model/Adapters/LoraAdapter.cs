@@ -185,7 +185,7 @@ internal sealed class LoraAdapter
     /// <param name="disk">On which disk.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public static void Write(
-        Dnabert2Model model, LoraOptions options, string baseFolder, string identity, string folder, FileOperations disk)
+        SequenceModel model, LoraOptions options, string baseFolder, string identity, string folder, FileOperations disk)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt", [Folders.BaseIdentity.Key] = identity };
         var tensors = model.Parameters.Parameters.Where(

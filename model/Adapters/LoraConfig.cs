@@ -9,7 +9,7 @@ namespace Dnabert2.Adapters;
 /// </summary>
 internal static class LoraConfig
 {
-    public static byte[] Write(Dnabert2Model model, LoraOptions options, string baseFolder)
+    public static byte[] Write(SequenceModel model, LoraOptions options, string baseFolder)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
@@ -40,7 +40,7 @@ internal static class LoraConfig
         json.WriteEndArray();
     }
 
-    private static IEnumerable<string> ModulesToSave(Dnabert2Model model)
+    private static IEnumerable<string> ModulesToSave(SequenceModel model)
     {
         if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Classifier))
             yield return "classifier";
@@ -48,9 +48,9 @@ internal static class LoraConfig
     }
 
     /// <summary>PEFT knows whole names and their ends: the end if it stands for all encoder layers, otherwise the whole name.</summary>
-    private static IEnumerable<string> TargetModules(Dnabert2Model model)
+    private static IEnumerable<string> TargetModules(SequenceModel model)
     {
-        foreach (IGrouping<string, Linear> group in model.Encoder.Linears.GroupBy(l => Lora.Suffix(l.Prefix)))
+        foreach (IGrouping<string, Linear> group in model.Linears.GroupBy(l => Lora.Suffix(l.Prefix)))
         {
             if (group.All(l => l.Addition is not null)) yield return group.Key;
             else foreach (Linear layer in group.Where(l => l.Addition is not null)) yield return layer.Prefix;

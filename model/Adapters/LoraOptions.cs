@@ -23,9 +23,11 @@ public sealed record LoraOptions
 
     /// <summary>
     /// Which layers: the ends of their names, at a dot, with <c>*</c> for anything: <c>attention.self.Wqkv</c>, <c>mlp.*</c>,
-    /// <c>layer.0.attention.output.dense</c>. From 1 to 10,000, none of them empty.
+    /// <c>layer.0.attention.output.dense</c>. From 1 to 10,000, none of them empty; null: the architecture's own (of DNABERT-2
+    /// <c>attention.self.Wqkv</c>, of DNABERT <c>query</c> and <c>value</c>, of the Nucleotide Transformer all linear layers of
+    /// the encoder).
     /// </summary>
-    public IReadOnlyList<string> Targets { get; init; } = ["attention.self.Wqkv"];
+    public IReadOnlyList<string>? Targets { get; init; }
 
     internal float Scale => (float)(Alpha / Rank);
 
@@ -80,6 +82,7 @@ public sealed record LoraOptions
         OptionRange.Check("LoRA's r (Rank)", Rank, 1, AdapterConfig.MostRank);
         OptionRange.Check("LoRA's alpha (Alpha)", Alpha, OptionRange.Smallest, AdapterConfig.MostAlpha);
         OptionRange.Check("LoRA's dropout (Dropout)", Dropout, 0, 0.999);
+        if (Targets is null) return;
         if (Targets.Count > MaxTargets) throw new ArgumentException($"LoRA has {Targets.Count} Targets; at most {MaxTargets} are allowed");
         if (Targets.Count == 0 || Targets.Any(string.IsNullOrWhiteSpace))
             throw new ArgumentException("LoRA has no Targets, or an empty one: name linear layers, such as attention.self.Wqkv");

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Data;
 
 namespace Dnabert2.Dnabert;
@@ -40,6 +41,16 @@ public sealed record DnabertConfig : TransformerConfig
             ClassifierDropout = json.Has("classifier_dropout") ? (float)json.Number("classifier_dropout", 0) : null,
         };
         return json.Checked(Read(json, start, "a DNABERT"), read => read.Validate());
+    }
+
+    internal override JsonObject Write()
+    {
+        JsonObject json = Write("bert", "BertForMaskedLM");
+        json["hidden_act"] = "gelu";
+        json["type_vocab_size"] = TypeVocabSize;
+        json["pad_token_id"] = PadTokenId;
+        json["classifier_dropout"] = ClassifierDropout;
+        return json;
     }
 
     internal override void Validate()

@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -12,6 +14,8 @@ namespace Dnabert2.Dnabert;
 /// </summary>
 public sealed class DnabertModel : SequenceModel
 {
+    private static readonly Pool MeanOfWindows = new(Pooling.Mean);
+
     private DnabertModel(DnabertConfig config, DnabertTokenizer tokenizer, Backend? backend, ModelParts parts)
         : base(backend)
     {
@@ -57,9 +61,23 @@ public sealed class DnabertModel : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
+    internal override bool ClassifiesWindows => true;
+
     internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
 
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
+
+    internal override Architecture Architecture => Architecture.Dnabert;
+
+    /// <summary>The bias of the language-model head, which newer versions would take for missing and set to 0.</summary>
+    internal override IEnumerable<(string Name, Parameter Parameter)> SecondNames =>
+        Parameters.Parameters.Where(p => p.Name == WeightNames.DecoderBias).Select(p => (WeightNames.HeadBias, p));
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
+
+    internal override TrainingCost Cost => TrainingCost.OfTransformer(this, Config.NumHiddenLayers, MlmHead?.Weights ?? 0);
+
+    internal override JsonObject WriteConfig() => Config.Write();
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it on disk: <c>config.json</c>, <c>vocab.txt</c>, and <c>pytorch_model.bin</c> or
@@ -127,12 +145,14 @@ public sealed class DnabertModel : SequenceModel
     {
         (Pooler pooler, Classifier classifier) = Heads;
         Variable pooled = pooler.Forward(tape, x, batch.CuSeqlens);                 // [sequences, hidden]
-        return classifier.Forward(tape, pooled);                                    // [sequences, labels]
+        if (batch.IsCut) pooled = MeanOfWindows.Forward(tape, pooled, batch.Windows);     // [rows, hidden]
+        return classifier.Forward(tape, pooled);                                    // [sequences or rows, labels]
     }
 
     /// <summary>
     /// Encoder and classifier for rows of any length, as in the published model's own class: each window runs alone, and the pooled outputs
-    /// of all windows of a row are averaged, those of windows of nothing but padding, too.
+    /// of all windows of a row are averaged, those of windows of nothing but padding, too. Fine-tuning and prediction leave these out, so
+    /// that a row's result does not depend on the others of its batch; where all rows have as many windows there are none.
     /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The rows, cut into windows of at most <see cref="MaxTokens"/>.</param>
@@ -142,7 +162,7 @@ public sealed class DnabertModel : SequenceModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         Variable pooled = PoolWindows(tape, batch);                                 // [rows · windows, hidden]
-        Variable mean = new Pool(Pooling.Mean).Forward(tape, pooled, batch.Rows);   // [rows, hidden]
+        Variable mean = MeanOfWindows.Forward(tape, pooled, batch.Rows);            // [rows, hidden]
         return Heads.Classifier.Forward(tape, mean);                                // [rows, labels]
     }
 

@@ -63,8 +63,7 @@ internal sealed class ChunkBatch : IDisposable
         try
         {
             _batch = _rounded.Upload(_arena, Ids, Lengths);
-            CuSeqlens c = _batch.CuSeqlens;
-            Tensor x = _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+            Tensor x = _graphs.Run(PassShape.Of(_batch), _pass);
             x = x.Slice(0, new Shape(_pool is null ? Tokens : Lengths.Length, x.Shape[1]));
             if (destination.Length < x.Count) destination = new float[x.Count];
             _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));

@@ -11,7 +11,7 @@ internal sealed class Classification : IDisposable
 {
     // The borders of more sequences than this would be put together on the heap.
     private const int MostSequences = 1000;
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
     private readonly RoundedBatch _rounded;
@@ -23,11 +23,12 @@ internal sealed class Classification : IDisposable
     /// <summary>Runs the model as it is at each call.</summary>
     /// <param name="model">With pooler and classifier.</param>
     /// <param name="batchTokens">The most tokens that go through the model at once, unless a single sequence has more.</param>
-    public Classification(Dnabert2Model model, int batchTokens)
+    public Classification(SequenceModel model, int batchTokens)
     {
         (_model, _budget, _arena) = (model, batchTokens, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => _model.Classify(_tape!, _batch).Data);
-        (_rounded, _graphs) = (new RoundedBatch(model.Backend, model.MaxTokens), new GraphCache<PassShape>(model.Backend));
+        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, model.ClassifiesWindows);
+        _graphs = new GraphCache<PassShape>(model.Backend);
     }
 
     /// <summary>The logits of all sequences.</summary>
@@ -36,7 +37,7 @@ internal sealed class Classification : IDisposable
     /// <returns>[sequences, labels], in the order of the sequences.</returns>
     public float[] Run(TokenSequences sequences, CancellationToken cancellation = default)
     {
-        int labels = _model.Config.NumLabels;
+        int labels = _model.NumLabels;
         if ((long)sequences.Count * labels > Array.MaxLength)
             throw new ArgumentException(
                 $"{sequences.Count} sequences of {labels} labels: their outputs do not fit one array, give fewer at once");
@@ -73,11 +74,10 @@ internal sealed class Classification : IDisposable
 
     private void Run(List<int> ids, List<int> lengths, ReadOnlySpan<int> places, float[] logits)
     {
-        int labels = _model.Config.NumLabels;
+        int labels = _model.NumLabels;
         _tape.Reset();
         _batch = _rounded.Upload(_arena, CollectionsMarshal.AsSpan(ids), CollectionsMarshal.AsSpan(lengths));
-        CuSeqlens c = _batch.CuSeqlens;
-        Tensor result = _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest), _pass);
+        Tensor result = _graphs.Run(PassShape.Of(_batch), _pass);
         result = result.Slice(0, new Shape(lengths.Count, labels));
         var values = new float[result.Count];
         _model.Backend.DownloadNumbers(result, values);

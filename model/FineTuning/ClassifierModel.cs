@@ -18,17 +18,18 @@ namespace Dnabert2.FineTuning;
 /// </example>
 public sealed class ClassifierModel : IDisposable
 {
-    internal const ModelParts Head = ModelParts.Pooler | ModelParts.Classifier;
+    private readonly int? _mostTokens;
 
-    private ClassifierModel(Dnabert2Model model, TaskConfig task)
+    private ClassifierModel(SequenceModel model, TaskConfig task, int? mostTokens)
     {
+        _mostTokens = mostTokens;
         (Model, Kind, Names, MaxTokens, MaxTokensSource) = (model, task.Kind, task.Names, task.MaxTokens, task.MaxTokensSource);
-        if (model.Config.NumLabels != task.Outputs)
-            throw new InvalidDataException($"config.json has {model.Config.NumLabels} outputs for a task of {task.Outputs}");
+        if (model.NumLabels != task.Outputs)
+            throw new InvalidDataException($"config.json has {model.NumLabels} outputs for a task of {task.Outputs}");
     }
 
-    /// <summary>The model, with pooler and classifier, laid out for inference.</summary>
-    public Dnabert2Model Model { get; }
+    /// <summary>The model, with its classifier, laid out for inference.</summary>
+    public SequenceModel Model { get; }
 
     /// <summary>What a label says.</summary>
     public TaskKind Kind { get; }
@@ -47,7 +48,7 @@ public sealed class ClassifierModel : IDisposable
 
     /// <summary>Loads a fine-tuned model.</summary>
     /// <param name="folder">
-    /// The folder: a model with pooler and classifier, or an adapter that names its base; see <see cref="ModelSource"/>.
+    /// The folder: a model with a classifier, or an adapter that names its base; see <see cref="ModelSource"/>.
     /// </param>
     /// <param name="backend">
     /// Where to run; null: the CPU, on all cores. The caller disposes a backend that it gives, after the model.
@@ -65,10 +66,11 @@ public sealed class ClassifierModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(source);
         CheckHead(source);
-        Dnabert2Model model = source.Load<Dnabert2Model>(backend, Head);
+        SequenceModel model = source.Load(backend, source.Architecture.Head);
         try
         {
-            return new ClassifierModel(model, TaskConfig.Read(source, model.Config.NumLabels));
+            return new ClassifierModel(
+                model, TaskConfig.Read(source, model.NumLabels), source.Architecture.MostTokens(source.ConfigPath));
         }
         catch
         {
@@ -79,7 +81,11 @@ public sealed class ClassifierModel : IDisposable
 
     /// <summary>Token sequences with this model's tokenizer and limit, to be filled.</summary>
     /// <param name="maxTokens">Another limit than that of training.</param>
-    public TokenSequences NewSequences(int? maxTokens = null) => new(Model.Tokenizer, maxTokens ?? MaxTokens);
+    /// <exception cref="ArgumentException">The model does not take so many tokens, or the limit leaves no room for any.</exception>
+    public TokenSequences NewSequences(int? maxTokens = null) => maxTokens > _mostTokens
+        ? throw new ArgumentException(
+            $"{nameof(maxTokens)} is {maxTokens}: this model has positions for {_mostTokens} tokens", nameof(maxTokens))
+        : new(Model.Tokenizer, maxTokens ?? MaxTokens);
 
     /// <summary>The logits of sequences, which run in packed batches of like lengths.</summary>
     /// <param name="sequences">The sequences, tokenised with the model's tokenizer.</param>
@@ -101,16 +107,16 @@ public sealed class ClassifierModel : IDisposable
 
     private static void CheckHead(ModelSource source)
     {
-        ModelParts lost;
-        using (Checkpoint weights = source.OpenWeights()) lost = Head & ~source.PartsOf(weights);
+        ModelParts head = source.Architecture.Head, lost;
+        using (Checkpoint weights = source.OpenWeights()) lost = head & ~source.PartsOf(weights);
         if (source.Adapter is { } adapter && adapter.Config.TaskType is { } type and not "SEQ_CLS" && lost == ModelParts.Encoder)
             throw new InvalidDataException(
                 $"{source.Folder}: the adapter's task_type is {type}; only adapters of sequence classifiers (SEQ_CLS) predict");
         if (lost == ModelParts.Encoder) return;
-        if (source.Adapter is null || lost == Head)
+        if (source.Adapter is null || lost == head)
             throw new InvalidDataException(
                 $"{source.Folder}: the model has no " +
-                $"{(lost == Head ? "pooler and classifier" : lost == ModelParts.Pooler ? "pooler" : "classifier")}: " +
+                $"{(lost == ModelParts.Pooler ? "pooler" : lost == ModelParts.Classifier ? "classifier" : "pooler and classifier")}: " +
                 "it was not fine-tuned; 'dnabert2 finetune' does that");
         string part = lost == ModelParts.Pooler ? "pooler" : "classifier";
         throw new InvalidDataException(

@@ -8,22 +8,23 @@ namespace Dnabert2.FineTuning;
 /// <summary>Makes the model that a fine-tuning begins with.</summary>
 internal static class FineTuneModel
 {
-    private const ModelParts Head = ModelParts.Pooler | ModelParts.Classifier;
+    private static readonly (ModelParts Part, string Name)[] PartNames =
+        [(ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier")];
 
     /// <summary>
-    /// The model with pooler and classifier, laid out for training; what is not trained is frozen. Pooler and classifier are
-    /// its own where it has them and they are of the same classes, otherwise new.
+    /// The model with classifier, and pooler where its architecture has one, laid out for training; what is not trained is frozen. They
+    /// are its own where it has them and they are of the same classes, otherwise new.
     /// </summary>
     /// <param name="source">The model.</param>
     /// <param name="task">The task.</param>
-    /// <param name="options">The recipe.</param>
+    /// <param name="options">The recipe, resolved.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="fresh">What begins with new weights, for people.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static Dnabert2Model Create(
+    public static SequenceModel Create(
         ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
-        Dnabert2Model model = options.RandomInitialization ? CreateRandom(source, task, options, backend, out fresh)
+        SequenceModel model = options.RandomInitialization ? CreateRandom(source, task, options, backend, out fresh)
             : CreateLoaded(source, task, options, backend, out fresh);
         model.Origin = ModelOrigin.Read(source);
         return model;
@@ -32,8 +33,8 @@ internal static class FineTuneModel
     /// <summary>See <see cref="FineTuner.Check(ModelSource, FineTuneOptions, Backend)"/>.</summary>
     public static void Check(ModelSource source, FineTuneOptions options, Backend backend)
     {
-        options.Validate();
-        Dnabert2Model.Make(source.LoadConfig(), source.LoadTokenizer(), backend, Head, _ => { }, model => Freeze(model, options)).Dispose();
+        options = Resolved(options, source);
+        source.Architecture.Declare(source, backend, source.Architecture.Head, model => Freeze(model, options)).Dispose();
         if (!options.RandomInitialization) source.CheckWeights();
     }
 
@@ -41,9 +42,32 @@ internal static class FineTuneModel
     public static long CountParameters(ModelSource source, Backend backend)
     {
         using Checkpoint weights = source.OpenWeights();
-        using Dnabert2Model declared = Dnabert2Model.Make(
-            source.ConfigFor(weights), source.LoadTokenizer(), backend, source.PartsOf(weights), _ => { });
+        using SequenceModel declared = source.Architecture.Make(
+            source, new ConfigChanges(source.LabelsIn(weights)), backend, source.PartsOf(weights), _ => { }, null);
         return declared.Parameters.Count;
+    }
+
+    /// <summary>
+    /// The recipe with what it leaves to the architecture: the limit of tokens, and the layers with additions.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or the model does not take so many tokens.</exception>
+    /// <exception cref="InvalidDataException">The config of the model is damaged.</exception>
+    public static FineTuneOptions Resolved(FineTuneOptions options, ModelSource source) =>
+        Resolved(options, source.Architecture, source.Architecture.MostTokens(source.ConfigPath));
+
+    /// <summary>The same, for a model of an architecture that takes so many tokens.</summary>
+    public static FineTuneOptions Resolved(FineTuneOptions options, Architecture architecture, int? most)
+    {
+        options.Validate();
+        if (options.MaxTokens > most)
+            throw new ArgumentException(
+                $"{nameof(options.MaxTokens)} is {options.MaxTokens}: this model has positions for {most} tokens; longer sequences are "
+                + "truncated to as many where no limit is given", nameof(options));
+        return options with
+        {
+            MaxTokens = options.MaxTokens ?? Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue),
+            Lora = options.Lora with { Targets = options.Lora.Targets ?? architecture.LoraTargets },
+        };
     }
 
     /// <summary>The hash of the model that training begins with, as far as it is of files.</summary>
@@ -54,50 +78,51 @@ internal static class FineTuneModel
         return source.Attention is { } attention ? $"{files} {attention}" : files;
     }
 
-    private static Dnabert2Model CreateRandom(
+    private static SequenceModel CreateRandom(
         ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
-        fresh = ["encoder", "pooler", "classifier"];
-        Dnabert2Config config = ConfigOf(source.LoadConfig(), task, options);
-        ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
-        return Dnabert2Model.Make(
-            config, source.LoadTokenizer(), backend, Head, set => set.FillFlat(initial), model => Freeze(model, options));
+        ModelParts head = source.Architecture.Head;
+        fresh = ["encoder", .. Names(head)];
+        ParameterSource? initial = null;
+        return source.Architecture.Make(source, Changes(task, options), backend, head, set => set.FillFlat(initial!), model =>
+        {
+            Freeze(model, options);
+            initial = model.NewWeights(options.Seed);
+        });
     }
 
-    private static Dnabert2Model CreateLoaded(
+    private static SequenceModel CreateLoaded(
         ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
         using Checkpoint checkpoint = source.OpenWeights();
-        Dnabert2Config config = source.ConfigFor(checkpoint);
-        ModelParts made = Head & ~source.PartsOf(checkpoint);
-        if (config.NumLabels != task.Outputs || !IsSameTask(TaskConfig.Read(source, config.NumLabels), task)) made |= ModelParts.Classifier;
-        fresh = [.. new[] { (ModelParts.Pooler, "pooler"), (ModelParts.Classifier, "classifier") }.Where(p => made.HasFlag(p.Item1))
-            .Select(p => p.Item2)];
-        config = ConfigOf(config, task, options);
-        ParameterSource initial = Initialization.Normal(options.Seed, config.InitializerRange);
-        Dnabert2Model model = Dnabert2Model.Make(
-            config, source.LoadTokenizer(), backend, Head,
-            set => source.Fill(checkpoint, set, Head, trainable: true, initial, made), model =>
+        ModelParts head = source.Architecture.Head, made = head & ~source.PartsOf(checkpoint);
+        int labels = source.LabelsIn(checkpoint) ?? ConfigReader.NumLabels(source.ConfigPath);
+        if (labels != task.Outputs || !IsSameTask(TaskConfig.Read(source, labels), task)) made |= ModelParts.Classifier;
+        fresh = Names(made);
+        ParameterSource? initial = null;
+        SequenceModel model = source.Architecture.Make(
+            source, Changes(task, options), backend, head,
+            set => source.Fill(checkpoint, set, head, trainable: true, initial, made), model =>
             {
-                source.Adapter?.Check(model, Head, made);
+                source.Adapter?.Check(model, head, made);
                 Freeze(model, options);
+                initial = model.NewWeights(options.Seed);
             });
         if (options.Method == FineTuneMethod.Lora && !source.IsAdapter) model.BaseIdentity = checkpoint.EncoderIdentity();
         return model;
     }
 
-    private static Dnabert2Config ConfigOf(Dnabert2Config config, TaskConfig task, FineTuneOptions options)
-    {
-        config = config with { NumLabels = task.Outputs };
-        return options.Dropout is { } dropout ? config with { HiddenDropoutProb = (float)dropout, ClassifierDropout = null } : config;
-    }
+    private static string[] Names(ModelParts parts) => [.. PartNames.Where(p => parts.HasFlag(p.Part)).Select(p => p.Name)];
+
+    private static ConfigChanges Changes(TaskConfig task, FineTuneOptions options) => new(task.Outputs, (float?)options.Dropout);
 
     private static bool IsSameTask(TaskConfig before, TaskConfig task) => before.Kind == task.Kind && before.Names.AreThoseOf(task.Names);
 
-    private static void Freeze(Dnabert2Model model, FineTuneOptions options)
+    private static void Freeze(SequenceModel model, FineTuneOptions options)
     {
-        if (options.Method == FineTuneMethod.Lora) Lora.Attach(model, options.Lora, trained: Head);
+        ModelParts head = model.Architecture.Head;
+        if (options.Method == FineTuneMethod.Lora) Lora.Attach(model, options.Lora, trained: head);
         if (options.Method != FineTuneMethod.Head) return;
-        foreach (Parameter p in model.Parameters.Parameters) p.IsFrozen = (Checkpoint.PartOf(p.Name) & Head) == 0;
+        foreach (Parameter p in model.Parameters.Parameters) p.IsFrozen = (Checkpoint.PartOf(p.Name) & head) == 0;
     }
 }

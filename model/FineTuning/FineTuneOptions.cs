@@ -35,6 +35,8 @@ public enum ClassWeighting
 /// </summary>
 public sealed record FineTuneOptions
 {
+    internal const int UsualMaxTokens = 512;
+
     /// <summary>What is trained.</summary>
     public FineTuneMethod Method { get; init; }
 
@@ -56,8 +58,11 @@ public sealed record FineTuneOptions
     /// <summary>Sequences of a step, from 1 to 65,536.</summary>
     public int Batch { get; init; } = 32;
 
-    /// <summary>The most tokens of a sequence or pair, special ones included, from 4 to 65,536.</summary>
-    public int MaxTokens { get; init; } = 512;
+    /// <summary>
+    /// The most tokens of a sequence or pair, special ones included, from 4 to 65,536; what is longer is truncated. Null: 512, or what the
+    /// model takes where that is less.
+    /// </summary>
+    public int? MaxTokens { get; init; }
 
     /// <summary>
     /// The most tokens that go through the model at once; the gradients of a step are added up over them. From 1 to 16,777,216.
@@ -139,7 +144,7 @@ public sealed record FineTuneOptions
         OptionRange.Check(nameof(Steps), Steps ?? 1, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(Dropout), Dropout ?? 0, 0, 0.999);
         OptionRange.Check(nameof(Batch), Batch, 1, 1 << 16);
-        OptionRange.Check(nameof(MaxTokens), MaxTokens, 4, 1 << 16);
+        OptionRange.Check(nameof(MaxTokens), MaxTokens ?? 4, 4, 1 << 16);
         OptionRange.Check(nameof(MicroBatchTokens), MicroBatchTokens, 1, OptionRange.MostTogether);
         OptionRange.Check(nameof(LearningRate), PeakLearningRate, 0, OptionRange.Largest);
         OptionRange.Check(nameof(WarmupSteps), WarmupSteps, 0, OptionRange.MostCounted);

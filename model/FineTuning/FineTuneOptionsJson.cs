@@ -20,13 +20,14 @@ internal static class FineTuneOptionsJson
         json.WriteNumber("lora_r", o.Lora.Rank);
         json.WriteNumber("lora_alpha", o.Lora.Alpha);
         json.WriteNumber("lora_dropout", o.Lora.Dropout);
-        json.WriteString("lora_targets", string.Join(',', o.Lora.Targets));
+        if (o.Lora.Targets is { } targets) json.WriteString("lora_targets", string.Join(',', targets));
+        else json.WriteNull("lora_targets");
         json.WriteBoolean("random_initialization", o.RandomInitialization);
         Optional(json, "dropout", o.Dropout);
         json.WriteNumber("epochs", o.Epochs);
         Optional(json, "steps", o.Steps);
         json.WriteNumber("batch", o.Batch);
-        json.WriteNumber("max_tokens", o.MaxTokens);
+        Optional(json, "max_tokens", o.MaxTokens);
         json.WriteNumber("micro_batch_tokens", o.MicroBatchTokens);
         json.WriteNumber("learning_rate", o.PeakLearningRate);
         json.WriteNumber("warmup_steps", o.WarmupSteps);
@@ -80,13 +81,13 @@ internal static class FineTuneOptionsJson
         "lora_r" => o with { Lora = o.Lora with { Rank = json.Small(key, 1) } },
         "lora_alpha" => o with { Lora = o.Lora with { Alpha = json.Number(key, 0) } },
         "lora_dropout" => o with { Lora = o.Lora with { Dropout = json.Number(key, 0, 1) } },
-        "lora_targets" => o with { Lora = o.Lora with { Targets = json.Text(key).Split(',') } },
+        "lora_targets" => o with { Lora = o.Lora with { Targets = json.Has(key) ? json.Text(key).Split(',') : null } },
         "random_initialization" => o with { RandomInitialization = json.Truth(key) },
         "dropout" => o with { Dropout = json.Has(key) ? json.Number(key, 0, 1) : null },
         "epochs" => o with { Epochs = json.Small(key, 1) },
         "steps" => o with { Steps = json.Has(key) ? json.Small(key, 1) : null },
         "batch" => o with { Batch = json.Small(key, 1) },
-        "max_tokens" => o with { MaxTokens = json.Small(key, 1) },
+        "max_tokens" => o with { MaxTokens = json.Has(key) ? json.Small(key, 1) : null },
         "micro_batch_tokens" => o with { MicroBatchTokens = json.Small(key, 1) },
         "learning_rate" => o with { LearningRate = json.Number(key, 0) },
         "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },

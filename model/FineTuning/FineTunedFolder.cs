@@ -20,7 +20,7 @@ internal static class FineTunedFolder
     /// <param name="task">The task.</param>
     /// <param name="run">Where to.</param>
     /// <exception cref="NotFiniteNumberException">A weight is not finite; the message names its tensor.</exception>
-    public static void Write(Dnabert2Model model, ModelSource start, FineTuneOptions options, TaskConfig task, RunFolder run)
+    public static void Write(SequenceModel model, ModelSource start, FineTuneOptions options, TaskConfig task, RunFolder run)
     {
         byte[] config = task.Write(model);
         if (options.Method != FineTuneMethod.Lora)

@@ -10,7 +10,7 @@ using Engine.Runtime;
 namespace Dnabert2.FineTuning;
 
 /// <summary>
-/// Fine-tunes a DNABERT-2 on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
+/// Fine-tunes a model on a labelled task, in a folder of its own. The dev loss is measured at intervals, each time with a checkpoint;
 /// in the end the model of the lowest dev loss is measured on the test set and written to the folder as
 /// <see cref="ClassifierModel.Load(string, Backend?)"/> reads it, with <c>finetune.json</c>, <c>train.csv</c>, <c>evaluation.csv</c>,
 /// TensorBoard events and <c>loss.svg</c> beside it. A run that was interrupted, even killed, goes on from its last checkpoint to the same
@@ -37,7 +37,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     private readonly TaskData _data;
     private readonly TaskLoss _loss;
     private readonly Backend? _owned;
-    private readonly Dnabert2Model? _model;
+    private readonly SequenceModel? _model;
     private readonly FineTuningStep? _step;
     private readonly Classification? _classification;
     private readonly CheckpointStore _checkpoints;
@@ -105,10 +105,10 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             ArgumentNullException.ThrowIfNull(start);
             ArgumentNullException.ThrowIfNull(task);
             (_start, _taskFolder) = (start, task.Folder);
-            _options.Validate();
+            _options = FineTuneModel.Resolved(_options, start);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
-            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens);
+            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens!.Value);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
             _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
@@ -186,7 +186,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     public IEnumerable<string> Truncation => _data.DescribeTruncation();
 
     /// <summary>The model as it is trained; for tests.</summary>
-    internal Dnabert2Model? Model => _model;
+    internal SequenceModel? Model => _model;
 
     /// <summary>Trains to the end and measures the best model.</summary>
     /// <param name="progress">Told after each step, on this thread.</param>

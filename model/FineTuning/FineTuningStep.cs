@@ -23,14 +23,14 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     private float _scale;
     private int _first;
 
-    public FineTuningStep(Dnabert2Model model, TaskPart data, TaskLoss loss, FineTuneOptions options)
+    public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options)
     {
         (Model, _data, _loss, _options) = (model, data, loss, options);
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
-        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed);
+        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed, cutsRows: true);
     }
 
-    public Dnabert2Model Model { get; }
+    public SequenceModel Model { get; }
 
     public AdamW Optimizer => _passes.Optimizer;
 
@@ -96,8 +96,8 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     int IObjective.Upload(TrainingPasses passes, in MicroBatch micro, in Batch batch)
     {
         _first = micro.FirstSequence;
-        _loss.Upload(passes, _targets.AsSpan(_first, micro.Lengths.Length), batch.CuSeqlens.Sequences, _scale);
-        return batch.CuSeqlens.Sequences;
+        _loss.Upload(passes, _targets.AsSpan(_first, micro.Lengths.Length), batch.Rows, _scale);
+        return batch.Rows;
     }
 
     void IObjective.UploadSample(TrainingPasses passes, int sequences, int tokens) =>

@@ -1,3 +1,4 @@
+using Dnabert2.Folders;
 using Dnabert2.Metrics;
 
 namespace Dnabert2.FineTuning;
@@ -8,7 +9,7 @@ namespace Dnabert2.FineTuning;
 /// <param name="Metric">The metric of the paper's tables.</param>
 /// <param name="Classes">Classes.</param>
 /// <param name="Bases">The length of a sequence, in bases.</param>
-/// <param name="MaxTokens">The most tokens of a sequence or pair, special ones included.</param>
+/// <param name="MaxTokens">The most tokens of a sequence or pair for DNABERT-2, special ones included.</param>
 /// <param name="Epochs">Passes over the training set, or null where <paramref name="Steps"/> are given.</param>
 /// <param name="Steps">Optimizer steps, or null.</param>
 /// <param name="Pairs">Whether a row is a pair of sequences.</param>
@@ -19,12 +20,30 @@ public sealed record GueTask(
     /// <summary>Whether it is one of GUE+, for which the paper states neither epochs nor limits of tokens.</summary>
     internal bool IsOfGuePlus => Name.StartsWith("GUE+/", StringComparison.Ordinal);
 
-    /// <summary>Options with the values of this task.</summary>
+    /// <summary>The bases of a row: of a pair, those of both sequences.</summary>
+    internal int BasesOfRow => Pairs ? 2 * Bases : Bases;
+
+    /// <summary>Options with the values of this task for DNABERT-2.</summary>
     public FineTuneOptions Apply(FineTuneOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         return options with { MaxTokens = MaxTokens, Epochs = Epochs ?? options.Epochs, Steps = Steps };
     }
+
+    /// <summary>Options with the values of this task for a model: its tokenizer decides the limit of tokens.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="model">The model.</param>
+    /// <exception cref="IOException">The folder of the model lacks its config.</exception>
+    /// <exception cref="InvalidDataException">The config is damaged.</exception>
+    public FineTuneOptions Apply(FineTuneOptions options, ModelSource model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Apply(options, model.Architecture, model.Architecture.MostTokens(model.ConfigPath));
+    }
+
+    /// <summary>The same, for a model of an architecture that takes so many tokens.</summary>
+    internal FineTuneOptions Apply(FineTuneOptions options, Architecture architecture, int? most) =>
+        Apply(options) with { MaxTokens = Math.Min(architecture.TokensOf(this), most ?? int.MaxValue) };
 }
 
 /// <summary>

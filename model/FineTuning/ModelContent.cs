@@ -6,7 +6,7 @@ namespace Dnabert2.FineTuning;
 /// <summary>What a model's folder holds, as SHA-256 of its files: models are told apart by it, wherever they lie.</summary>
 /// <param name="Weights">Of the weights.</param>
 /// <param name="Config">Of <c>config.json</c>.</param>
-/// <param name="Tokenizer">Of <c>tokenizer.json</c>.</param>
+/// <param name="Tokenizer">Of the file of its tokenizer.</param>
 internal sealed record ModelContent(string Weights, string Config, string Tokenizer)
 {
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>

@@ -28,7 +28,7 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
             DefaultMaxTokens);
 
     /// <summary>A <c>config.json</c> of this engine and Hugging Face's sequence classifiers.</summary>
-    public byte[] Write(Dnabert2Model model)
+    public byte[] Write(SequenceModel model)
     {
         JsonObject json = ModelFolder.Config(model);
         string[] names = Kind == TaskKind.Regression ? ["value"] : [.. Names];
@@ -50,6 +50,8 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
     {
         TaskConfig task = source.DescribesTask(outputs) ? ReadTask(source.ConfigPath, outputs) : Unnamed(outputs);
         (int limit, string from) = ReadLimit(source.FileFolders);
+        if (source.Architecture.MostTokens(source.ConfigPath) is { } most && limit > most)
+            (limit, from) = (most, $"the model has positions for no more; {from}, which is {limit}");
         return task with { MaxTokens = limit, MaxTokensSource = from };
     }
 

@@ -10,7 +10,7 @@ namespace Dnabert2.FineTuning;
 /// <param name="Targets">Their labels.</param>
 internal sealed record TaskPart(TokenSequences Sequences, Target[] Targets)
 {
-    public static TaskPart Of(LabelledSet set, BpeTokenizer tokenizer, int maxTokens) =>
+    public static TaskPart Of(LabelledSet set, ISequenceTokenizer tokenizer, int maxTokens) =>
         new(TokenSequences.Of(set, tokenizer, maxTokens), [.. set.Select(row => row.Target)]);
 
     public int Count => Targets.Length;
@@ -21,7 +21,7 @@ internal sealed class TaskData
 {
     /// <summary>Tokenises a task.</summary>
     /// <exception cref="ArgumentException">A part is missing.</exception>
-    public TaskData(LabelledTask task, BpeTokenizer tokenizer, int maxTokens)
+    public TaskData(LabelledTask task, ISequenceTokenizer tokenizer, int maxTokens)
     {
         Config = new TaskConfig(task.Kind, task.Names, maxTokens);
         Train = TaskPart.Of(task.Train ?? throw Missing("train"), tokenizer, maxTokens);

@@ -58,7 +58,7 @@ internal sealed class TaskLoss
     /// <param name="model">The model.</param>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
-    public Variable Forward(Dnabert2Model model, Tape tape, in Batch batch) => _kind switch
+    public Variable Forward(SequenceModel model, Tape tape, in Batch batch) => _kind switch
     {
         TaskKind.SingleLabel => Objectives.Classification(model, tape, batch, _targetTensor, _scale, _factorTensor),
         TaskKind.MultiLabel => Objectives.MultiLabel(model, tape, batch, _targetTensor, _scale, _factorTensor),

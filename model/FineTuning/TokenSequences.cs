@@ -9,7 +9,7 @@ namespace Dnabert2.FineTuning;
 /// </summary>
 public sealed class TokenSequences
 {
-    private readonly BpeTokenizer _tokenizer;
+    private readonly ISequenceTokenizer _tokenizer;
     private readonly SpecialTokenFrame _single, _pair;
     private readonly List<int> _ids = [], _ends = [], _first = [], _second = [], _firstStarts = [], _secondStarts = [];
     private readonly int _maxTokens;
@@ -18,7 +18,7 @@ public sealed class TokenSequences
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maxTokens">The most tokens of a sequence or pair, special ones included.</param>
     /// <exception cref="ArgumentException">The limit leaves no room beside the special tokens.</exception>
-    public TokenSequences(BpeTokenizer tokenizer, int maxTokens)
+    public TokenSequences(ISequenceTokenizer tokenizer, int maxTokens)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_tokenizer, _maxTokens, _single, _pair) = (tokenizer, maxTokens, tokenizer.Frame(pair: false), tokenizer.Frame(pair: true));
@@ -45,7 +45,7 @@ public sealed class TokenSequences
     }
 
     /// <summary>Tokenises labelled sequences in their order.</summary>
-    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, BpeTokenizer tokenizer, int maxTokens)
+    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens)
     {
         ArgumentNullException.ThrowIfNull(set);
         var sequences = new TokenSequences(tokenizer, maxTokens);

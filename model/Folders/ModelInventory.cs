@@ -100,7 +100,8 @@ public sealed class ModelInventory
         if (adapter._missing.Count > 0) return adapter;
         ModelSource source = ModelSource.Open(folder, adapter.Base);
         using Checkpoint opened = source.OpenWeights();
-        if ((source.PartsOf(opened) & ClassifierModel.Head) == ModelParts.Classifier)
+        ModelParts lost = source.Architecture.Head & ~source.PartsOf(opened);
+        if (lost == ModelParts.Pooler)
             adapter._missing.Add("the pooler: it is neither in the adapter nor in its base, so predictions cannot be had");
         adapter.IsOwnBase = source.HasOwnBase(opened);
         if (adapter.IsOwnBase == false) adapter._missing.Add("the adapter's own base: this one has other weights; name it as baseFolder");

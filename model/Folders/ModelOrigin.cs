@@ -2,19 +2,21 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
 using Dnabert2.Files;
-using Dnabert2.Tokenizers;
+using Dnabert2.Weights;
+using Engine.Kernels;
+using Engine.Runtime;
 
 namespace Dnabert2.Folders;
 
 /// <summary>
 /// What goes along from the folder that a model was loaded from when the model is written again: the keys of its <c>config.json</c> that
-/// this library does not know, the files of its tokenizer besides <c>tokenizer.json</c>, and the Python files of DNABERT-2 where
-/// <c>auto_map</c> names files in the folder. Kept in memory, so that a checkpoint can be written when that folder is gone.
+/// this library does not know, the files of its tokenizer besides the one that is read, weights that no computation uses, and the Python
+/// files where <c>auto_map</c> names files in the folder. Kept in memory, so that a checkpoint can be written when that folder is gone.
 /// </summary>
 internal sealed class ModelOrigin
 {
     public const string TokenizerConfig = "tokenizer_config.json";
-    private const int MostBytes = 1 << 24;
+    private const int MostBytes = 1 << 24, MostUnused = 1 << 20;
     private const string MaxLength = "model_max_length", AutoMap = "auto_map";
 
     // What the library computes is the same whatever these say, so the values of the base stay.
@@ -25,10 +27,12 @@ internal sealed class ModelOrigin
     private static readonly string[] OfClassifier = ["problem_type", "id2label", "label2id", "dnabert2_max_tokens"];
     private static readonly string[] OfTokenizer =
         [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
-    private static readonly string[] Scripts = ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py"];
+    private static readonly string[] Scripts =
+        ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py", "dnabert_layer.py"];
     private readonly JsonObject _config;
     private readonly int _outputs;
     private readonly List<(string Name, byte[] Bytes)> _files = [];
+    private readonly List<(string Name, Shape Shape, float[] Values)> _unused = [];
 
     private ModelOrigin(JsonObject config, int outputs) => (_config, _outputs) = (config, outputs);
 
@@ -38,7 +42,7 @@ internal sealed class ModelOrigin
     public static ModelOrigin Read(ModelSource source)
     {
         var origin = new ModelOrigin(
-            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), source.LoadConfig().NumLabels);
+            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), ConfigReader.NumLabels(source.ConfigPath));
         bool scripts = NamesScripts(origin._config);
         foreach (string name in OfTokenizer)
         {
@@ -50,7 +54,23 @@ internal sealed class ModelOrigin
 
         foreach (string name in Scripts)
             if (scripts && Find(source, name) is { } path) origin._files.Add((name, RegularFile.Read(path, MostBytes)));
+        if (ModelWeights.Find(source.WeightFolder) is not null) origin.ReadUnused(source.WeightFolder);
         return origin;
+    }
+
+    /// <summary>
+    /// Weights that no computation uses and that go along all the same: Hugging Face's classes would give them random values. Numbers of
+    /// positions do not: those classes make them.
+    /// </summary>
+    /// <param name="arena">Where their values are put.</param>
+    public IEnumerable<(string Name, Tensor Tensor)> Unused(Arena arena)
+    {
+        foreach ((string name, Shape shape, float[] values) in _unused)
+        {
+            Tensor tensor = arena.Rent(shape, DType.F32);
+            arena.Backend.Upload<float>(values, tensor);
+            yield return (name, tensor);
+        }
     }
 
     /// <summary>The names of all files that may go along.</summary>
@@ -60,13 +80,13 @@ internal sealed class ModelOrigin
     /// <param name="own">The keys of this library.</param>
     /// <param name="outputs">The outputs of the model's classifier; null where it has none.</param>
     /// <param name="dtype">The type of its weights, in PyTorch's words.</param>
-    public JsonObject Config(JsonObject own, int? outputs, string dtype)
+    /// <param name="keepsCode">Whether the code that the origin names computes what the model does.</param>
+    public JsonObject Config(JsonObject own, int? outputs, string dtype, bool keepsCode)
     {
         JsonObject json = _config.DeepClone().AsObject();
         foreach ((string key, JsonNode? value) in own)
             if (!(Kept.Contains(key) && json.ContainsKey(key))) json[key] = value?.DeepClone();
-        // The code that the origin names computes its attention, not another one.
-        if (!own.ContainsKey(AutoMap)) json.Remove(AutoMap);
+        if (!keepsCode) json.Remove(AutoMap);
         foreach (string key in (string[])["torch_dtype", "dtype"])
             if (json.ContainsKey(key)) json[key] = dtype;
         if (outputs != _outputs)
@@ -77,20 +97,12 @@ internal sealed class ModelOrigin
     /// <summary>Whether the tokenizer has settings of its own.</summary>
     public bool HasTokenizerConfig => _files.Exists(file => file.Name == TokenizerConfig);
 
-    /// <summary>
-    /// The <c>tokenizer_config.json</c> of a tokenizer that came without one, as of the published model. Hugging Face's auto classes find
-    /// no class for a <c>tokenizer.json</c> alone.
-    /// </summary>
-    /// <param name="tokenizer">The tokenizer.</param>
+    /// <summary>The <c>tokenizer_config.json</c> of a tokenizer that came without one.</summary>
+    /// <param name="model">Its model.</param>
     /// <param name="maxTokens">The most tokens the model was trained on; null: no limit is named.</param>
-    public static byte[] NewTokenizerConfig(BpeTokenizer tokenizer, int? maxTokens)
+    public static byte[] NewTokenizerConfig(SequenceModel model, int? maxTokens)
     {
-        var json = new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" };
-        if (tokenizer.UnknownId is { } unknown) json["unk_token"] = tokenizer.Token(unknown);
-        if (tokenizer.ClsId is not null) json["cls_token"] = "[CLS]";
-        if (tokenizer.SepId is not null) json["sep_token"] = "[SEP]";
-        if (tokenizer.PadId is not null) json["pad_token"] = "[PAD]";
-        if (tokenizer.MaskId is not null) json["mask_token"] = "[MASK]";
+        JsonObject json = model.Architecture.TokenizerSettings(model.Tokenizer);
         if (maxTokens is { } most) json[MaxLength] = most;
         return Bytes(json);
     }
@@ -139,6 +151,19 @@ internal sealed class ModelOrigin
             return number == Math.Floor(
                 number) ? (int)number : throw json.Fault(MaxLength, $"is {number}, expected a whole number from {least}");
         });
+
+    private void ReadUnused(string folder)
+    {
+        using ModelWeights weights = ModelWeights.Open(folder);
+        foreach (ModelWeight weight in weights.All)
+        {
+            if (!WeightNames.IsUnused(weight.Name) || weight.Entry.DType is null or DType.I32 or DType.U8) continue;
+            if (weight.Entry.Shape is not { } shape || weight.Entry.Count > MostUnused) continue;
+            var values = new float[weight.Entry.Count];
+            weight.File.Read(weight.Entry, values);
+            if (FloatValues.IndexOfNonFinite(values) < 0) _unused.Add((weight.Name, shape, values));
+        }
+    }
 
     private static string? Find(ModelSource source, string name) =>
         source.FileFolders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);

@@ -51,12 +51,15 @@ public sealed class ModelSource
     internal string ConfigPath => Own(ConfigFile) ?? Dnabert2Model.Existing(WeightFolder, ConfigFile);
 
     /// <summary>The file of the tokenizer: an adapter's own, where it has one.</summary>
-    internal string TokenizerPath => Own(TokenizerFile) ?? Dnabert2Model.Existing(WeightFolder, TokenizerFile);
-
-    /// <summary>The file of the tokenizer of a model of k-mers: an adapter's own, where it has one.</summary>
-    internal string VocabularyPath => Own(VocabularyFile) ?? (
-        Path.Combine(WeightFolder, VocabularyFile) is var path && File.Exists(path) ? path : throw new FileNotFoundException(
-            $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {VocabularyFile} and weights"));
+    internal string TokenizerPath
+    {
+        get
+        {
+            string name = Architecture.TokenizerFile, path = Own(name) ?? Path.Combine(WeightFolder, name);
+            return File.Exists(path) ? path : throw new FileNotFoundException(
+                $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {name} and weights");
+        }
+    }
 
     /// <summary>What the model is, as its <c>config.json</c> says.</summary>
     /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
@@ -68,7 +71,7 @@ public sealed class ModelSource
     internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
 
     /// <summary>Whether the config says what the outputs of a classifier are: it is the model's own, or a base's of as many.</summary>
-    internal bool DescribesTask(int outputs) => HasOwnConfig || LoadConfig().NumLabels == outputs;
+    internal bool DescribesTask(int outputs) => HasOwnConfig || ConfigReader.NumLabels(ConfigPath) == outputs;
 
     /// <summary>The folders in which files beside the weights are looked for, the first one first.</summary>
     internal IReadOnlyList<string> FileFolders => IsAdapter ? [Folder, WeightFolder] : [WeightFolder];
@@ -132,9 +135,9 @@ public sealed class ModelSource
         using Checkpoint checkpoint = OpenWeights();
         ModelParts wanted = parts ?? PartsOf(checkpoint);
         SequenceModel model = architecture.Make(
-            this, LabelsIn(checkpoint), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
+            this, new ConfigChanges(LabelsIn(checkpoint)), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
             model => Adapter?.Check(model, wanted));
-        if (trainable && model is Dnabert2Model dnabert2) dnabert2.Origin = ModelOrigin.Read(this);
+        if (trainable) model.Origin = ModelOrigin.Read(this);
         return model;
     }
 
@@ -173,7 +176,7 @@ public sealed class ModelSource
             throw new ArgumentException($"weights are written as F32 or BF16, not as {dtype}", nameof(dtype));
         using var result = new ResultFolder(folder);
         using Backend backend = CpuBackend.Create();
-        using Dnabert2Model model = Load<Dnabert2Model>(backend, PlainParts(), trainable: true);
+        using SequenceModel model = Load(backend, PlainParts(), trainable: true);
         DType type = dtype ?? (Adapter is null && AreAllBFloat16() ? DType.BF16 : DType.F32);
         ModelFolder.Save(model, result.Path, ModelOrigin.Bytes(ModelFolder.Config(model, type)), dtype: type);
         result.Commit();
@@ -199,7 +202,7 @@ public sealed class ModelSource
     /// <summary>Loads the tokenizer alone.</summary>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public BpeTokenizer LoadTokenizer() => BpeTokenizer.Load(TokenizerPath);
+    public ISequenceTokenizer LoadTokenizer() => Architecture.LoadTokenizer(TokenizerPath);
 
     /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
     internal Dnabert2Config LoadConfig()
@@ -219,15 +222,8 @@ public sealed class ModelSource
         return Adapter is { UntiesDecoder: true } ? all & ~ModelParts.MlmHead : all;
     }
 
-    /// <summary>The hyper-parameters. How many outputs an adapter's model has is seen from the classifier's weights.</summary>
-    internal Dnabert2Config ConfigFor(Checkpoint weights)
-    {
-        Dnabert2Config config = LoadConfig();
-        return config with { NumLabels = LabelsIn(weights) ?? config.NumLabels };
-    }
-
     /// <summary>The outputs of the classifier of an adapter's model; null where the config says it.</summary>
-    private int? LabelsIn(Checkpoint weights)
+    internal int? LabelsIn(Checkpoint weights)
     {
         if (Adapter is null) return null;
         string classifier = Architecture.ClassifierWeight;

@@ -159,7 +159,7 @@ public sealed class Attribution
         seen = window.Start + to;
         if (!_options.AverageReverseComplement || from == to) return strands;
         // The other strand is of the bases that the model sees of this one, all of them.
-        IMutagenesis other = Strand(_model.Positions);
+        IMutagenesis other = Strand(room: null);
         other.Prepare(ReverseComplement.Of(bases.AsSpan(0, length)), length - to, length - from, cancellation);
         strands.Add(other);
         return strands;

@@ -27,8 +27,9 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>Whether it gives the likelihood of masked tokens.</summary>
     public bool HasLikelihood => Model.Parts.HasFlag(ModelParts.MlmHead);
 
-    /// <summary>The most tokens of a sequence, special ones included, for which it has positions and training; null: no limit.</summary>
-    internal int? Limit => MaxTokens is { } trained ? Math.Min(trained, Model.MaxTokens ?? trained) : Model.MaxTokens;
+    /// <summary>The most tokens of a sequence that is classified, special ones included; null: no limit.</summary>
+    internal int? Limit =>
+        MaxTokens is { } trained ? Model.ClassifiesWindows ? trained : Math.Min(trained, Model.MaxTokens ?? trained) : Model.MaxTokens;
 
     /// <summary>The same without special tokens.</summary>
     internal int? Room => Limit - SpecialTokens;

@@ -16,6 +16,7 @@ internal sealed class PassBatch : IDisposable
     private readonly Tape _tape;
     private readonly Pool _mean = new(Pooling.Mean);
     private readonly SpecialTokenFrame _frame;
+    private readonly RoundedBatch _rounded;
     private readonly int _budget, _special, _before;
     private readonly List<int> _ids = [], _lengths = [];
     private readonly List<ForwardPass> _passes = [];
@@ -28,6 +29,7 @@ internal sealed class PassBatch : IDisposable
     {
         (_model, _budget, _arena) = (model, budget, new Arena(model.Backend));
         _tape = Tape.ForInference(_arena);
+        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, model.ClassifiesWindows);
         _frame = model.Frame;
         (_before, _special) = (_frame.Before.Length, _frame.Before.Length + _frame.After.Length);
     }
@@ -58,7 +60,7 @@ internal sealed class PassBatch : IDisposable
         PassOutputs wanted = 0;
         foreach (ForwardPass pass in _passes) wanted |= pass.Outputs;
         _tape.Reset();
-        var batch = new Batch(_arena, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
+        Batch batch = _rounded.UploadPlain(_arena, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
         Variable x = _model.Encode(_tape, batch);                                               // [tokens, hidden]
         if (wanted.HasFlag(PassOutputs.Embedding))
             Share(_mean.Forward(_tape, x, batch.CuSeqlens).Data, PassOutputs.Embedding, (pass, values) => pass.Embedding = values);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Data;
 
 namespace Dnabert2.NucleotideTransformer;
@@ -28,6 +29,9 @@ public sealed record NucleotideTransformerConfig : TransformerConfig
 
     /// <summary>The rows of the table of positions that no token has.</summary>
     internal int FirstPosition => PadTokenId + 1;
+
+    /// <summary>The positions that tokens have.</summary>
+    internal int Positions => MaxPositionEmbeddings - FirstPosition;
 
     /// <summary>Reads a <c>config.json</c>; keys that are not of this model are left alone.</summary>
     /// <exception cref="InvalidDataException">
@@ -62,6 +66,21 @@ public sealed record NucleotideTransformerConfig : TransformerConfig
         }
 
         int Id(string key, int otherwise) => json.Has(key) ? json.Small(key, 0, Dnabert2Config.MostTokens) : otherwise;
+    }
+
+    /// <summary>The keys of an ESM's config; without <c>hidden_act</c>, as in the published ones: there is one activation.</summary>
+    internal override JsonObject Write()
+    {
+        JsonObject json = Write("esm", "EsmForMaskedLM");
+        json["pad_token_id"] = PadTokenId;
+        json["mask_token_id"] = MaskTokenId;
+        json["token_dropout"] = TokenDropout;
+        json["emb_layer_norm_before"] = false;
+        json["is_folding_model"] = false;
+        json["tie_word_embeddings"] = false;
+        json["vocab_list"] = null;
+        json["esmfold_config"] = null;
+        return json;
     }
 
     internal override void Validate()

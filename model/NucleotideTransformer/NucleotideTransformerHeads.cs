@@ -17,6 +17,9 @@ public sealed class NucleotideTransformerMlmHead
         _decoder = Linear.Of(set, weight, set.Declare("lm_head.bias", ParameterKind.Bias, c.VocabSize));
     }
 
+    /// <summary>Elements of its matrices.</summary>
+    internal long Weights => _dense.Weight.Shape.Count + _decoder.Weight.Shape.Count;
+
     /// <summary>[tokens, hidden] → logits [tokens, vocabulary].</summary>
     public Variable Forward(Tape tape, Variable x)
     {

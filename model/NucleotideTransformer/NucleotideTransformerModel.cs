@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -54,6 +56,14 @@ public sealed class NucleotideTransformerModel : SequenceModel
     internal override SpecialTokenFrame Frame => Tokenizer.Frame(pair: false);
 
     internal override IEnumerable<Linear> Linears => Classifier is null ? Encoder.Linears : [.. Encoder.Linears, Classifier.Dense];
+
+    internal override Architecture Architecture => Architecture.NucleotideTransformer;
+
+    internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
+
+    internal override TrainingCost Cost => TrainingCost.OfTransformer(this, Config.NumHiddenLayers, MlmHead?.Weights ?? 0);
+
+    internal override JsonObject WriteConfig() => Config.Write();
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it on disk: <c>config.json</c>, <c>vocab.txt</c>, and <c>pytorch_model.bin</c> or

@@ -1,4 +1,25 @@
+using Engine.Autograd;
+
 namespace Dnabert2.Training;
+
+/// <summary>What the floating-point operations of a training step are proportional to; see <see cref="TrainingFlops"/>.</summary>
+/// <param name="TokenWeights">Weights that each token goes through.</param>
+/// <param name="SquaredWidth">The width of attention, of all layers: what the squares of the lengths are multiplied with.</param>
+/// <param name="TargetWeights">Weights that each token goes through that the loss of the language model looks at.</param>
+internal readonly record struct TrainingCost(double TokenWeights, double SquaredWidth, double TargetWeights)
+{
+    /// <summary>That of a transformer whose heads of attention together are as wide as its tokens' vectors.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="layers">Its layers.</param>
+    /// <param name="targetWeights">Weights of the head of its language model.</param>
+    public static TrainingCost OfTransformer(SequenceModel model, int layers, long targetWeights)
+    {
+        double weights = 0;
+        foreach (Linear linear in model.Linears)
+            if (Checkpoint.PartOf(linear.Weight.Name) == ModelParts.Encoder) weights += linear.Weight.Shape.Count;
+        return new TrainingCost(weights, (double)layers * model.HiddenSize, targetWeights);
+    }
+}
 
 /// <summary>
 /// The floating-point operations that a training step has to do: forward and backward, a multiplication and an addition counted as
@@ -7,19 +28,15 @@ namespace Dnabert2.Training;
 internal static class TrainingFlops
 {
     /// <summary>
-    /// <c>6 · L · (4 H² + 3 H I) · T + 12 · L · H · Σ s² + 6 · (H² + H V) · M</c>: six times each weight for each token that goes
-    /// through it (2 forward, 4 backward), of which the head sees only the masked ones, and attention's two products forward and four
-    /// backward, 2 · H · s² each, for every sequence of s tokens. L layers, hidden size H, intermediate size I, vocabulary V.
+    /// <c>6 · W · T + 12 · L · H · Σ s² + 6 · (H² + H V) · M</c>: six times each of the W weights for each token that goes through it
+    /// (2 forward, 4 backward), of which the head sees only the masked ones, and attention's two products forward and four backward,
+    /// 2 · H · s² each, for every sequence of s tokens. L layers, hidden size H, vocabulary V. Of DNABERT-2 W is L · (4 H² + 3 H I), of
+    /// the other transformers L · (4 H² + 2 H I), with the intermediate size I.
     /// </summary>
-    /// <param name="config">The model.</param>
+    /// <param name="cost">The model's.</param>
     /// <param name="tokens">T.</param>
     /// <param name="masked">M.</param>
     /// <param name="squaredLengths">Σ s².</param>
-    public static double Of(Dnabert2Config config, long tokens, long masked, long squaredLengths)
-    {
-        double layers = config.NumHiddenLayers, hidden = config.HiddenSize, intermediate = config.IntermediateSize;
-        return (6 * layers * ((4 * hidden * hidden) + (3 * hidden * intermediate)) * tokens)
-            + (12 * layers * hidden * squaredLengths)
-            + (6 * ((hidden * hidden) + (hidden * config.VocabSize)) * masked);
-    }
+    public static double Of(TrainingCost cost, long tokens, long masked, long squaredLengths) =>
+        (6 * cost.TokenWeights * tokens) + (12 * cost.SquaredWidth * squaredLengths) + (6 * cost.TargetWeights * masked);
 }

@@ -28,7 +28,7 @@ internal interface IObjective
 /// </summary>
 internal sealed class TrainingPasses : IDisposable
 {
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly bool _recompute;
     private readonly ulong _seed;
     private readonly Func<Tensor> _pass;
@@ -50,13 +50,16 @@ internal sealed class TrainingPasses : IDisposable
     /// <param name="recompute">See <see cref="Tape.Recompute"/>.</param>
     /// <param name="mostPasses">The most passes of a step.</param>
     /// <param name="seed">The seed of dropout.</param>
-    public TrainingPasses(Dnabert2Model model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed)
+    /// <param name="cutsRows">Whether rows of more tokens than the model takes are cut into windows, where it classifies these.</param>
+    public TrainingPasses(
+        SequenceModel model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed, bool cutsRows = false)
     {
         (_model, _recompute, _seed, _pass) = (model, recompute, seed, Pass);
         model.Parameters.AllocateGradients();
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
-        (_graphs, _rounded) = (new GraphCache<PassShape>(model.Backend), new RoundedBatch(model.Backend, model.MaxTokens));
+        _graphs = new GraphCache<PassShape>(model.Backend);
+        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, cutsRows && model.ClassifiesWindows);
         _lossSums = _state.Rent(new Shape(mostPasses), DType.F64);
         _losses = new double[mostPasses];
         Tape = Tape.ForTraining(_activations, _gradients, recompute);
@@ -98,8 +101,7 @@ internal sealed class TrainingPasses : IDisposable
             _place = Upload<int>([_passes++], DType.I32, new Shape(1));
             _batch = _rounded.Upload(_activations, micro.Ids, micro.Lengths);
             int targets = objective.Upload(this, micro, _batch);
-            CuSeqlens c = _batch.CuSeqlens;
-            _graphs.Run(new PassShape(c.Tokens, c.Sequences, c.Longest, targets, last), _pass);
+            _graphs.Run(PassShape.Of(_batch, targets, last), _pass);
         }
         catch (DeviceMemoryException fault)
         {
@@ -167,7 +169,7 @@ internal sealed class TrainingPasses : IDisposable
             using Arena activations = new(_model.Backend), gradients = new(_model.Backend);
             Tape = Tape.ForTraining(activations, gradients, _recompute);
             int tokens = lengths.Take(sequences).Sum();
-            var batch = new Batch(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
+            Batch batch = _rounded.UploadPlain(activations, ids.AsSpan(0, tokens), lengths.AsSpan(0, sequences));
             _objective!.UploadSample(this, sequences, tokens);
             Tape.Backward(_objective.Losses(Tape, batch));
             return activations.HighWater + gradients.HighWater;

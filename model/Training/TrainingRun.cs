@@ -9,7 +9,7 @@ namespace Dnabert2.Training;
 internal interface ITrainingStep : IDisposable
 {
     /// <summary>The model that is trained.</summary>
-    Dnabert2Model Model { get; }
+    SequenceModel Model { get; }
 
     AdamW Optimizer { get; }
 

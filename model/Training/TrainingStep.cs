@@ -27,13 +27,14 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     private readonly ushort[] _window;
     private readonly TrainingPasses _passes;
     private readonly List<int> _paddedRows = [], _paddedLabels = [];
+    private readonly TrainingCost _cost;
     private long _assembled = -1;
     private float _scale;
     private Tensor _rows, _labels, _gradientScale;
 
-    public TrainingStep(Dnabert2Model model, Corpus corpus, PretrainOptions options)
+    public TrainingStep(SequenceModel model, Corpus corpus, PretrainOptions options)
     {
-        (Model, _corpus, _options) = (model, corpus, options);
+        (Model, _corpus, _options, _cost) = (model, corpus, options, model.Cost);
         _sampler = new Sampler(corpus, options);
         Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
         _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
@@ -41,7 +42,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
     }
 
-    public Dnabert2Model Model { get; }
+    public SequenceModel Model { get; }
 
     public AdamW Optimizer => _passes.Optimizer;
 
@@ -84,7 +85,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         Assemble(first);
         _scale = 1f / Math.Max(1, _batch.Masked);
         (int passes, int tokens, int masked) = (_batch.MicroBatches, _batch.Tokens, _batch.Masked);
-        double flops = TrainingFlops.Of(Model.Config, tokens, masked, _batch.SquaredLengths);
+        double flops = TrainingFlops.Of(_cost, tokens, masked, _batch.SquaredLengths);
         _passes.Begin(learningRate, first);
         for (int i = 0; i < passes; i++)
         {

@@ -193,8 +193,8 @@ public sealed class FineTunerTests : IDisposable
 
             (StepResult, float[]) First(FineTuneOptions o)
             {
-                var data = new TaskData(task, Toy.Tokenizer, o.MaxTokens);
-                using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, o, _backend, out _);
+                var data = new TaskData(task, Toy.Tokenizer, o.MaxTokens!.Value);
+                using SequenceModel model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, o, _backend, out _);
                 using var step = new FineTuningStep(model, data.Train, new TaskLoss(data.Config, o.ClassWeights, data.Train.Targets), o);
                 StepResult result = step.Run(0, 1e-3);
                 var moment = new float[step.Optimizer.FirstMoment.Count];
@@ -213,9 +213,9 @@ public sealed class FineTunerTests : IDisposable
             foreach (ClassWeighting weights in Enum.GetValues<ClassWeighting>())
             {
                 FineTuneOptions options = ToyTask.Recipe with { Batch = 30, Dropout = 0, ClassWeights = weights };
-                var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
+                var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens!.Value);
                 var loss = new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets);
-                using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
+                using SequenceModel model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
                 using var classification = new Classification(model, 100);
                 double expected = loss.Mean(data.Train.Targets, classification.Run(data.Train.Sequences));
                 using var step = new FineTuningStep(model, data.Train, loss, options);
@@ -246,9 +246,9 @@ public sealed class FineTunerTests : IDisposable
     {
         LabelledTask task = _toy.Task(train: 20);
         FineTuneOptions options = ToyTask.Recipe with { Batch = 6, Steps = null, Epochs = 2 };
-        var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
+        var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens!.Value);
         Assert.Equal(8, options.StepsOf(20));
-        using Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
+        using SequenceModel model = FineTuneModel.Create(ModelSource.Open(_toy.Start), data.Config, options, _backend, out _);
         using var step = new FineTuningStep(
             model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options);
         int[][] epochs = [[], []];

@@ -3,6 +3,7 @@ using System.Text;
 using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Tests.Weights;
 
 namespace Tests.FineTuning;
@@ -11,7 +12,8 @@ namespace Tests.FineTuning;
 public sealed class SuiteIdentityTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new Dnabert2Config(), 1234, new ModelContent("weights", "config", "tokenizer"), new SuiteRecipe(), "f32");
+        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, null), 1234,
+        new ModelContent("weights", "config", "tokenizer"), new SuiteRecipe(), "f32");
 
     private static readonly SuiteOptions Options = new()
     {

@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using Dnabert2;
 using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
+using Dnabert2.Folders;
 using Dnabert2.Metrics;
 using Tests.Weights;
 
@@ -12,7 +13,8 @@ namespace Tests.FineTuning;
 public sealed class SuiteTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new Dnabert2Config { HiddenSize = 24 }, 1234, new ModelContent("weights", "config", "tokenizer"),
+        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, "117 million"), 1234,
+        new ModelContent("weights", "config", "tokenizer"),
         new SuiteRecipe { Steps = 4 }, "f32");
 
     private readonly TempFolder _folder = new();

@@ -107,7 +107,8 @@ public sealed partial class FuzzTargets
                 ModelOrigin origin = ModelOrigin.Read(source);
                 Directory.CreateDirectory(written);
                 JsonObject own = JsonNode.Parse(ModelFolder.Config(SmallModels.Config))!.AsObject();
-                File.WriteAllBytes(Path.Combine(written, "config.json"), ModelOrigin.Bytes(origin.Config(own, 3, "float32")));
+                File.WriteAllBytes(Path.Combine(written, "config.json"), ModelOrigin.Bytes(
+                    origin.Config(own, 3, "float32", keepsCode: true)));
                 origin.WriteFiles(written, limit, null);
                 Assert.Equal(limit, ModelOrigin.MaxTokensOf(Path.Combine(written, ModelOrigin.TokenizerConfig), 4, int.MaxValue));
                 Assert.Equal(

@@ -313,7 +313,9 @@ public sealed partial class FuzzTargets
                 if (file == "identity.json") return string.Join('|', SuiteStore.Changes(path, input, identity));
                 SuiteResult result = store.Read(run, data);
                 var table = new SuiteTable(
-                    [result], new SuiteSetup("m", new Dnabert2Config(), 1, new ModelContent("w", "c", "t"), new SuiteRecipe(), "f32"));
+                    [result], new SuiteSetup(
+                        "m", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, null), 1, new ModelContent("w", "c", "t"),
+                        new SuiteRecipe(), "f32"));
                 string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
                 Assert.DoesNotContain("NaN,", page, StringComparison.Ordinal);
                 XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..]

@@ -142,9 +142,9 @@ public sealed class CapturedPassTests : IDisposable
                 MicroBatchTokens = 100,
                 ClassWeights = weights,
             };
-            var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens);
+            var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens!.Value);
             using (backend)
-            using (Dnabert2Model model = FineTuneModel.Create(ModelSource.Open(toy.Start), data.Config, options, backend, out _))
+            using (SequenceModel model = FineTuneModel.Create(ModelSource.Open(toy.Start), data.Config, options, backend, out _))
             using (var step = new FineTuningStep(
                 model, data.Train, new TaskLoss(data.Config, options.ClassWeights, data.Train.Targets), options))
             using (var classification = new Classification(model, 40))
@@ -301,7 +301,7 @@ public sealed class CapturedPassTests : IDisposable
         storage.Dispose();
     }
 
-    private static Backend Open(FakeDriver driver, DType activations = DType.F32) =>
+    internal static Backend Open(FakeDriver driver, DType activations = DType.F32) =>
         CudaDevices.TryOpen(driver, 0, out Backend? backend, out string? obstacle, activations)
             ? backend : throw new InvalidOperationException(obstacle);
 }

@@ -65,6 +65,25 @@ public sealed class EveryModelTests : IDisposable
         }
     }
 
+    [Fact]
+    public void The_effect_on_a_class_of_more_tokens_than_a_DNABERT_has_positions_for_is_that_of_its_windows()
+    {
+        using SequenceModel model = Make("DNABERT");
+        string dna = SmallModels.Dna(8, 60), mutant = dna[..40] + (dna[40] == 'A' ? 'C' : 'A') + dna[41..];
+        var sequences = new TokenSequences(model.Tokenizer, 100);
+        sequences.Add(Encoding.ASCII.GetBytes(dna));
+        sequences.Add(Encoding.ASCII.GetBytes(mutant));
+        double[] logits;
+        using (var classification = new Classification(model, 500))
+            logits = [.. classification.Run(sequences, TestContext.Current.CancellationToken).Select(v => (double)v)];
+        SubstitutionEffects effects = Single(
+            new InterpretedModel(model, TaskKind.SingleLabel, ["no", "yes"], 100), dna,
+            new AttributionOptions { Class = "yes", Region = new(null, 40, 41) });
+        double expected = Probability(logits[2..]) - Probability(logits[..2]);
+        Assert.Equal(expected, effects.Effects.Span[dna[40] == 'A' ? 1 : 0], 1e-5);
+        Assert.True(Math.Abs(expected) > 1e-4);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_long_record_is_scored_in_windows_that_the_model_has_positions_for(string name)

@@ -80,7 +80,7 @@ public sealed class LoraAdapterTests : IDisposable
         // As in training: frozen base, additions beside it.
         LoraAdapter adapter = LoraAdapter.Read(_toy["run"]);
         FineTuneOptions options = ToyTask.With(FineTuneMethod.Lora);
-        using Dnabert2Model apart = FineTuneModel.Create(
+        using SequenceModel apart = FineTuneModel.Create(
             ModelSource.Open(_toy.Start), new TaskConfig(_task.Kind, _task.Names, 20), options, _backend, out _);
         foreach (Parameter p in apart.Parameters.Parameters.Where(p => !p.IsFrozen))
         {

@@ -158,7 +158,7 @@ public sealed class SelfAttentionTests : IDisposable
         if (isOwn) Assert.Throws<InvalidDataException>(() => ClassifierModel.Load(_toy["run"], _backend));
         using ClassifierModel classifier = ClassifierModel.Load(
             ModelSource.Open(_toy["run"], attention: isOwn ? attention : null), _backend);
-        Assert.Equal(attention, classifier.Model.Config.Attention);
+        Assert.Equal(attention, ((Dnabert2Model)classifier.Model).Config.Attention);
         float[] logits = classifier.Logits(TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, classifier.MaxTokens));
         var scores = Dnabert2.Metrics.TaskScores.Compute(TaskKind.SingleLabel, [.. task.Test!.Select(r => r.Target)], logits);
         foreach (Dnabert2.Metrics.Metric metric in scores.Metrics)

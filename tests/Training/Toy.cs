@@ -93,7 +93,7 @@ internal sealed class Toy : IDisposable
     public static Dnabert2Model Model(Backend? backend = null, Dnabert2Config? config = null) =>
         Dnabert2Model.Initialize(config ?? Config, Tokenizer, seed: 7, backend, trainable: true);
 
-    public static float[] Weights(Dnabert2Model model)
+    public static float[] Weights(SequenceModel model)
     {
         var values = new float[model.Parameters.Values.Count];
         model.Backend.Download<float>(model.Parameters.Values, values);

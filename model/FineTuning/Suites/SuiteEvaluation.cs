@@ -94,10 +94,10 @@ public sealed class SuiteEvaluation
         ArgumentNullException.ThrowIfNull(options);
         string[] inputs = [_model.Folder, _model.WeightFolder, _data];
         using RunFolder? own = _claimed is not null ? null : RunFolder.Claim(_folder, Kind, resume: true, inputs);
-        foreach (SuiteRun run in Suite.Runs(options).Where(run => run.Method != SuiteMethod.Kmer))
-            FineTuneModel.Check(_model, _recipe.OptionsOf(run), _backend);
         SuiteSetup setup = Setup();
-        var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, task, folder, steps, token))
+        foreach (SuiteRun run in Suite.Runs(options))
+            if (setup.OptionsOf(run) is { } recipe) FineTuneModel.Check(_model, recipe, _backend);
+        var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, setup, task, folder, steps, token))
         {
             Changed = results => Write(new SuiteTable(results, setup)),
             Finished = Tidy,
@@ -112,9 +112,9 @@ public sealed class SuiteEvaluation
 
     private SuiteSetup Setup()
     {
-        Dnabert2Config config = _model.LoadConfig();
         string precision = _backend.Precision.ToString().ToLowerInvariant();
-        return new SuiteSetup(Name, config, FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
+        return new SuiteSetup(
+            Name, SuiteModel.Of(_model), FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
     }
 
     private string Name => Path.GetFullPath(_model.Folder) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model.Folder;
@@ -127,20 +127,20 @@ public sealed class SuiteEvaluation
     }
 
     private SuiteOutcome Train(
-        SuiteRun run, LabelledTask task, string folder, IProgress<FineTuneProgress>? steps, CancellationToken cancellation)
+        SuiteRun run, SuiteSetup setup, LabelledTask task, string folder, IProgress<FineTuneProgress>? steps,
+        CancellationToken cancellation)
     {
-        if (run.Method == SuiteMethod.Kmer)
+        if (setup.OptionsOf(run) is not { } options)
         {
             KmerBaseline baseline = KmerBaseline.Train(task.Train!, task.Dev!, new KmerOptions { Threads = _threads }, cancellation);
             return new SuiteOutcome(baseline.Logits(task.Test!), [], baseline.DevLoss, 0, 0, "CPU");
         }
 
         string model = Path.Combine(folder, ModelFolderName);
-        FineTuneOptions options = _recipe.OptionsOf(run);
         FineTuneResult tuned;
         using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
         using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
-        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens);
+        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens!.Value);
         return new SuiteOutcome(
             classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)),
             tuned.DevLoss,

@@ -15,13 +15,23 @@ public sealed record SuiteRecipe
     /// <summary>The highest learning rate of <see cref="SuiteMethod.Lora"/>; from 0 to 1e9; null: the default of LoRA.</summary>
     public double? LoraLearningRate { get; init; }
 
-    /// <summary>The options of a run.</summary>
+    /// <summary>The options of a run with a DNABERT-2; what is left open is the model's.</summary>
     /// <exception cref="ArgumentException">The method is not one of fine-tuning.</exception>
     public FineTuneOptions OptionsOf(SuiteRun run)
     {
         ArgumentNullException.ThrowIfNull(run);
+        return OptionsOf(run, run.Task.Apply(Common));
+    }
+
+    /// <summary>The options of a run with a model, nothing of them left open.</summary>
+    /// <exception cref="ArgumentException">The method is not one of fine-tuning.</exception>
+    internal FineTuneOptions OptionsOf(SuiteRun run, SuiteModel model) => FineTuneModel.Resolved(
+        OptionsOf(run, run.Task.Apply(Common, model.Architecture, model.MostTokens)), model.Architecture, model.MostTokens);
+
+    private FineTuneOptions OptionsOf(SuiteRun run, FineTuneOptions ofTask)
+    {
         if (run.Method == SuiteMethod.Kmer) throw new ArgumentException($"{run}: nothing is fine-tuned");
-        FineTuneOptions options = run.Task.Apply(Common) with
+        FineTuneOptions options = ofTask with
         {
             Method = run.Method == SuiteMethod.Lora ? FineTuneMethod.Lora : FineTuneMethod.Full,
             RandomInitialization = run.Method == SuiteMethod.Random,

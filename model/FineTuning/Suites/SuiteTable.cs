@@ -108,8 +108,8 @@ internal sealed class SuiteTable
             List<string> notes = [.. cells[0].Results[0].Data.Notes.Distinct()];
             if (Array.Find(cells, cell => cell.Results[0].Outcome.Truncated > 0) is { } cut)
                 notes.Add(
-                    $"{cut.Results[0].Outcome.Truncated} of {cut.Results[0].Targets.Length} test rows are longer than {task.MaxTokens} "
-                    + "tokens and were truncated, as in the paper");
+                    $"{cut.Results[0].Outcome.Truncated} of {cut.Results[0].Targets.Length} test rows are longer than "
+                    + $"{_setup.OptionsOf(cut.Results[0].Run)?.MaxTokens} tokens and were truncated, as in the paper");
             if (notes.Count > 0) yield return $"{task.Name}: {string.Join("; ", notes)}";
         }
     }

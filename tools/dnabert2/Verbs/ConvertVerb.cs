@@ -11,6 +11,7 @@ namespace Dnabert2.Tool.Verbs;
 internal sealed class ConvertVerb
 {
     private const string SafetensorsName = "model.safetensors";
+    private static readonly string[] Companions = ["*.json", "*.py", "vocab.txt", "merges.txt"];
 
     private readonly Terminal _terminal;
     private readonly ModelChoice _input = ModelChoice.Of(new Argument<string?>("MODEL")
@@ -20,7 +21,8 @@ internal sealed class ConvertVerb
     private readonly Option<string> _output = new("--output", "-o")
     {
         Description =
-            "a .safetensors file, or a folder: model.safetensors is written there and, if INPUT is a folder, its .json and .py files",
+            "a .safetensors file, or a folder: model.safetensors is written there and, if INPUT is a folder, its .json and .py files and " +
+            "vocabularies",
         HelpName = "OUT",
         Required = true,
     };
@@ -107,7 +109,7 @@ internal sealed class ConvertVerb
         file.SaveAsSafetensors(target, dtype, files, _terminal.Cancellation);
         if (source is not null)
             // The code of the classes that auto_map in config.json names lies beside it.
-            foreach (string path in Directory.EnumerateFiles(source, "*.json").Concat(Directory.EnumerateFiles(source, "*.py"))
+            foreach (string path in Companions.SelectMany(pattern => Directory.EnumerateFiles(source, pattern))
                 .Where(p => !p.EndsWith(".index.json", StringComparison.Ordinal)))
                 Copy(path, Path.Combine(Path.GetDirectoryName(target)!, Path.GetFileName(path)), files);
         files.Commit();

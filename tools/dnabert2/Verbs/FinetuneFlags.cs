@@ -11,14 +11,16 @@ internal sealed class FinetuneFlags
     private readonly Setters<FineTuneOptions> _recipe = new();
     private readonly Option<string> _method = new("--method")
     {
-        Description = "what is trained; full: everything; lora: LoRA factors, pooler and classifier; head: pooler and classifier [full]",
+        Description = "what is trained; full: everything; lora: LoRA factors, and the head; head: the classifier, and the pooler of " +
+            "models with one [full]",
         HelpName = "full|lora|head",
     };
 
     private readonly Option<string> _lora = new("--lora")
     {
         Description =
-            "LoRA settings [r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv]; targets are ends of the names of linear layers, " +
+            "LoRA settings [r=8,alpha=16,dropout=0.05, and targets by the model: attention.self.Wqkv of DNABERT-2; query,value of " +
+            "DNABERT; all linear layers of the Nucleotide Transformer's encoder]; targets are ends of the names of linear layers, " +
             "* stands for anything: targets=attention.self.Wqkv,mlp.*",
         HelpName = "SETTINGS",
     };
@@ -42,7 +44,8 @@ internal sealed class FinetuneFlags
         _recipe.Add<int>("--batch", "sequences of a step [32]", (o, v) => o with { Batch = v });
         _recipe.Add<int>(
             "--max-tokens",
-            "the most tokens of a sequence, [CLS] and [SEP] included; what is longer is truncated, and said [512, or the task's]",
+            "the most tokens of a sequence, special ones included; what is longer is truncated, and said [512 or the task's, or what the " +
+            "model takes where that is less]; DNABERT takes any number, in windows",
             (o, v) => o with { MaxTokens = v });
         _recipe.Add<int>("--micro-batch-tokens", "the most tokens computed together [8192]", (o, v) => o with { MicroBatchTokens = v });
         _recipe.Add<double>("--lr", "the highest learning rate [3e-5, with LoRA 1e-4]", (o, v) => o with { LearningRate = v });

@@ -25,7 +25,8 @@ internal sealed class FinetuneVerb
     };
     private readonly Option<string> _task = new("--task")
     {
-        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's number of epochs and token limit",
+        Description = "a data set of GUE or GUE+, such as mouse/0, with the paper's number of epochs and, for the model's tokenizer, " +
+            "token limit",
         HelpName = "NAME",
     };
     private readonly Choice<TaskKind> _kind = new(
@@ -90,10 +91,12 @@ internal sealed class FinetuneVerb
         string output = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet);
         Shared.CheckFolder(output);
-        (string data, FineTuneOptions recipe) = Recipe(parsed);
+        (string data, GueTask? published) = Data(parsed);
+        FineTuneOptions recipe = _flags.Apply(parsed, new FineTuneOptions());
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
         ModelSource start = _model.Open(parsed, _terminal, quiet);
+        if (published is not null) recipe = _flags.Apply(parsed, published.Apply(new FineTuneOptions(), start));
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), [data, start.Folder, start.WeightFolder]));
@@ -132,20 +135,14 @@ internal sealed class FinetuneVerb
         return CommandLineTool.Done;
     }
 
-    private (string Data, FineTuneOptions Recipe) Recipe(ParseResult parsed)
+    private (string Data, GueTask? Task) Data(ParseResult parsed)
     {
         string data = parsed.GetRequiredValue(_data);
-        var recipe = new FineTuneOptions();
-        if (parsed.GetValue(_task) is { } name)
-        {
-            GueTask task = GueTasks.Find(name)
-                ?? throw new UsageException(
-                    $"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
-            recipe = task.Apply(recipe);
-            data = Path.Combine(data, name);
-        }
-
-        return (data, _flags.Apply(parsed, recipe));
+        if (parsed.GetValue(_task) is not { } name) return (data, null);
+        GueTask task = GueTasks.Find(name)
+            ?? throw new UsageException(
+                $"--task {name}: is not a task of GUE or GUE+; these are {string.Join(", ", GueTasks.All.Select(t => t.Name))}");
+        return (Path.Combine(data, name), task);
     }
 
     private void Introduce(FineTuner run, ulong seed, Backend backend)
