@@ -38,10 +38,6 @@ internal readonly struct ConfigReader(JsonFields json, SelfAttention? own = null
         : json.Has("id2label") ? Math.Max(json.Object("id2label").Count, 1)
         : 2;
 
-    /// <summary>The outputs of a classifier, as the file of any architecture says it.</summary>
-    /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public static int NumLabels(string path) => JsonFields.Read(path, Remedy, NumLabels);
-
     private SelfAttention Attention(string name)
     {
         if (name == own?.Name) return own;

@@ -69,6 +69,8 @@ public sealed class Dnabert2Model : SequenceModel
 
     internal override TrainingCost Cost => TrainingCost.OfTransformer(this, Config.NumHiddenLayers, MlmHead?.Weights ?? 0);
 
+    internal override PassTensors PassTensors => PassTensors.Of(Config);
+
     internal override JsonObject WriteConfig() => JsonNode.Parse(ModelFolder.Config(Config))!.AsObject();
 
     /// <summary>

@@ -85,6 +85,9 @@ public abstract class SequenceModel : IDisposable
     /// <summary>What a training step costs.</summary>
     internal abstract TrainingCost Cost { get; }
 
+    /// <summary>The tensors of a pass of pre-training, by which its memory is known beforehand; null where they are not declared.</summary>
+    internal virtual PassTensors? PassTensors => null;
+
     /// <summary>The keys of a <c>config.json</c> that this library knows.</summary>
     internal abstract JsonObject WriteConfig();
 

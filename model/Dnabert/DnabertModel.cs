@@ -77,6 +77,8 @@ public sealed class DnabertModel : SequenceModel
 
     internal override TrainingCost Cost => TrainingCost.OfTransformer(this, Config.NumHiddenLayers, MlmHead?.Weights ?? 0);
 
+    internal override PassTensors PassTensors => PassTensors.Of(Config);
+
     internal override JsonObject WriteConfig() => Config.Write();
 
     /// <summary>

@@ -96,7 +96,7 @@ internal static class FineTuneModel
     {
         using Checkpoint checkpoint = source.OpenWeights();
         ModelParts head = source.Architecture.Head, made = head & ~source.PartsOf(checkpoint);
-        int labels = source.LabelsIn(checkpoint) ?? ConfigReader.NumLabels(source.ConfigPath);
+        int labels = source.LabelsIn(checkpoint) ?? source.Architecture.LabelsOf(source);
         if (labels != task.Outputs || !IsSameTask(TaskConfig.Read(source, labels), task)) made |= ModelParts.Classifier;
         fresh = Names(made);
         ParameterSource? initial = null;

@@ -90,6 +90,10 @@ internal abstract class Architecture
     public SequenceModel Declare(ModelSource source, Backend backend, ModelParts parts, Action<SequenceModel>? prepare = null) =>
         Make(source, default, backend, parts, _ => { }, prepare);
 
+    /// <summary>The outputs of the classifier, as the config says it.</summary>
+    /// <exception cref="InvalidDataException">The config is damaged.</exception>
+    public abstract int LabelsOf(ModelSource source);
+
     /// <summary>The most tokens of a row that such a model classifies, special ones included; null: any number.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
@@ -215,6 +219,8 @@ internal abstract class Architecture
 
         public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
 
+        public override int LabelsOf(ModelSource source) => source.LoadConfig().NumLabels;
+
         public override int? MostTokens(string config) => null;
 
         public override string? OtherThanInPaper(ModelSource source)
@@ -283,6 +289,8 @@ internal abstract class Architecture
         public override IReadOnlyList<string> LoraTargets { get; } = ["query", "value"];
 
         public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
+
+        public override int LabelsOf(ModelSource source) => DnabertConfig.Load(source.ConfigPath).NumLabels;
 
         /// <summary>Rows are cut into windows of as many tokens as there are positions.</summary>
         public override int? MostTokens(string config) => null;
@@ -380,6 +388,8 @@ internal abstract class Architecture
         public override IReadOnlyList<string> LoraTargets { get; } = ["query", "key", "value", "intermediate.dense", "output.dense"];
 
         public override string ClassOf(ModelParts parts) => ClassOf("Esm", parts);
+
+        public override int LabelsOf(ModelSource source) => NucleotideTransformerConfig.Load(source.ConfigPath).NumLabels;
 
         public override int? MostTokens(string config) => NucleotideTransformerConfig.Load(config).Positions;
 

@@ -42,7 +42,7 @@ internal sealed class ModelOrigin
     public static ModelOrigin Read(ModelSource source)
     {
         var origin = new ModelOrigin(
-            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), ConfigReader.NumLabels(source.ConfigPath));
+            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), source.Architecture.LabelsOf(source));
         bool scripts = NamesScripts(origin._config);
         foreach (string name in OfTokenizer)
         {

@@ -71,7 +71,7 @@ public sealed class ModelSource
     internal bool HasOwnConfig => !IsAdapter || Own(ConfigFile) is not null;
 
     /// <summary>Whether the config says what the outputs of a classifier are: it is the model's own, or a base's of as many.</summary>
-    internal bool DescribesTask(int outputs) => HasOwnConfig || ConfigReader.NumLabels(ConfigPath) == outputs;
+    internal bool DescribesTask(int outputs) => HasOwnConfig || Architecture.LabelsOf(this) == outputs;
 
     /// <summary>The folders in which files beside the weights are looked for, the first one first.</summary>
     internal IReadOnlyList<string> FileFolders => IsAdapter ? [Folder, WeightFolder] : [WeightFolder];

@@ -3,23 +3,6 @@ using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
-/// <summary>What the rows of a tensor of a training pass are.</summary>
-internal enum PassRows
-{
-    /// <summary>The tokens.</summary>
-    Tokens,
-
-    /// <summary>The tokens that the loss looks at.</summary>
-    Targets,
-}
-
-/// <summary>A tensor of a training pass.</summary>
-/// <param name="Name">What it is.</param>
-/// <param name="Rows">Its rows.</param>
-/// <param name="Width">Elements of a row.</param>
-/// <param name="IsF32">Whether it is of 4 bytes an element, whatever the type of activations.</param>
-internal readonly record struct PassTensor(string Name, PassRows Rows, int Width, bool IsF32 = false);
-
 /// <summary>
 /// The memory that pre-training takes, declared: the activations of a pass, tensor by tensor, the gradients of activations where there are
 /// most of them, and what belongs to the parameters. Arenas hold exactly this (a test compares).
@@ -27,8 +10,8 @@ internal readonly record struct PassTensor(string Name, PassRows Rows, int Width
 public sealed class TrainingMemory
 {
     private const int Alignment = 64;
-    private readonly PassTensor[] _embedding, _attention, _feedForward, _head, _gradients, _attentionGradients, _feedForwardGradients;
-    private readonly int _layers, _size, _hidden;
+    private readonly PassTensors _tensors;
+    private readonly int _size;
     private readonly bool _recompute;
 
     /// <summary>The memory of a model's passes.</summary>
@@ -36,34 +19,21 @@ public sealed class TrainingMemory
     /// <param name="activations">The type of activations; see <see cref="Backend.ActivationType"/>.</param>
     /// <param name="recompute">See <see cref="PretrainOptions.Recompute"/>.</param>
     public TrainingMemory(Dnabert2Config config, DType activations, bool recompute)
+        : this(PassTensors.Of(config ?? throw new ArgumentNullException(nameof(config))), activations, recompute)
     {
-        ArgumentNullException.ThrowIfNull(config);
-        (int h, int i, _layers, _size, _recompute) =
-            (config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, activations.Size(), recompute);
-        _hidden = h;
-        _embedding = [Token("ids", 1, true), Token("embedding", h), Token("sum of embeddings", h), Token("its statistics", 2, true)];
-        _attention =
-        [
-            Token("queries, keys and values", 3 * h), Token("context", h), Token("log-sum-exp", config.NumAttentionHeads, true),
-            Token("projection", h), Token("normalised", h), Token("its statistics", 2, true),
-        ];
-        if (config.Attention.ExtraWidth(h) is > 0 and int extra) _attention = [.. _attention, Token("rotated queries and keys", extra)];
-        _feedForward =
-        [
-            Token("activated", i), Token("gates", 2 * i), Token("projection", h), Token("normalised", h), Token("its statistics", 2, true),
-        ];
-        _head =
-        [
-            Target("rows", 1, true), Target("labels", 1, true), Target("masked tokens", h), Target("activated", h),
-            Target("transformed", h),
-            Target("normalised", h), Target("its statistics", 2, true), Target("logits", config.VocabSize), Target("losses", 1, true),
-        ];
-        _gradients = [Target("normalised", h), Target("masked tokens", h), Token("encoder's result", h)];
+    }
 
-        // Beside the gradient that goes from layer to layer.
-        _attentionGradients = [Token("context", h), Token("queries, keys and values", 3 * h)];
-        if (config.HiddenDropoutProb > 0) _attentionGradients = [.. _attentionGradients, Token("projection, after dropout", h)];
-        _feedForwardGradients = [Token("activated", i)];
+    private TrainingMemory(PassTensors tensors, DType activations, bool recompute) =>
+        (_tensors, _size, _recompute) = (tensors, activations.Size(), recompute);
+
+    /// <summary>The memory of a model's passes; null where its architecture does not declare it.</summary>
+    /// <param name="model">The model, of any architecture; of a masked-language-model head it need not have the weights.</param>
+    /// <param name="activations">As above.</param>
+    /// <param name="recompute">As above.</param>
+    public static TrainingMemory? Of(SequenceModel model, DType activations, bool recompute)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return model.PassTensors is { } tensors ? new TrainingMemory(tensors, activations, recompute) : null;
     }
 
     /// <summary>Bytes of the activations of a pass.</summary>
@@ -73,18 +43,19 @@ public sealed class TrainingMemory
     public long Activations(int sequences, int tokens, int targets)
     {
         // The borders of the sequences, and three small tensors: the random state, the place of the loss, and its scale.
-        long bytes = Align(4L * (sequences + 1)) + (3 * Alignment) + Sum(_embedding, tokens, targets) + Sum(_head, tokens, targets);
-        long attention = Sum(_attention, tokens, targets), feedForward = Sum(_feedForward, tokens, targets);
+        int layers = _tensors.Layers;
+        long bytes = Align(4L * (sequences + 1)) + (3 * Alignment) + Sum(_tensors.Others, tokens, targets);
+        long attention = Sum(_tensors.Attention, tokens, targets), feedForward = Sum(_tensors.FeedForward, tokens, targets);
         return _recompute
-            ? bytes + (2 * _layers * Align((long)tokens * _hidden * _size)) + (_layers > 0 ? Math.Max(attention, feedForward) : 0)
-            : bytes + (_layers * (attention + feedForward));
+            ? bytes + (2 * layers * Align((long)tokens * _tensors.Hidden * _size)) + (layers > 0 ? Math.Max(attention, feedForward) : 0)
+            : bytes + (layers * (attention + feedForward));
     }
 
     /// <summary>Bytes of the gradients of activations of a pass, where there are most.</summary>
     /// <param name="tokens">Tokens.</param>
     /// <param name="targets">Tokens that the loss looks at.</param>
-    public long Gradients(int tokens, int targets) => Sum(_gradients, tokens, targets)
-        + (_layers > 0 ? Math.Max(Sum(_attentionGradients, tokens, targets), Sum(_feedForwardGradients, tokens, targets)) : 0);
+    public long Gradients(int tokens, int targets) => Sum(_tensors.HeadGradients, tokens, targets) + (_tensors.Layers > 0
+        ? Math.Max(Sum(_tensors.AttentionGradients, tokens, targets), Sum(_tensors.FeedForwardGradients, tokens, targets)) : 0);
 
     /// <summary>Bytes that a token more takes, of which a share is masked.</summary>
     public double BytesPerToken(double maskProbability)
@@ -98,10 +69,6 @@ public sealed class TrainingMemory
     /// Bytes that belong to a parameter: value, gradient and two moments, and where activations are narrower a rounded copy.
     /// </summary>
     public int BytesPerParameter => 16 + (_size < 4 ? _size : 0);
-
-    private static PassTensor Token(string name, int width, bool isF32 = false) => new(name, PassRows.Tokens, width, isF32);
-
-    private static PassTensor Target(string name, int width, bool isF32 = false) => new(name, PassRows.Targets, width, isF32);
 
     private static long Align(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
 

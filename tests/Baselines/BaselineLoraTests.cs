@@ -3,6 +3,7 @@ using Conformance.Cases;
 using Conformance.Model;
 using Dnabert2;
 using Dnabert2.Adapters;
+using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
@@ -60,6 +61,22 @@ public sealed class BaselineLoraTests : IDisposable
         using var golden = new BaselineGolden(BaselineGoldenTests.Golden(Name));
         Tensors adapter = Tensors.Read(SharedData.Path($"golden/baselines/{Name}.adapter.safetensors"));
         Check.Near([.. Golden.Flatten(golden.Root.GetProperty("cls_logits"))], MergedLogits(golden, adapter), 2e-5, "logits");
+    }
+
+    [Fact]
+    public void An_adapter_of_PEFT_is_a_classifier_that_takes_what_its_base_has_positions_for()
+    {
+        using var golden = new BaselineGolden(BaselineGoldenTests.Golden(Name));
+        float[] expected = MergedLogits(golden, Tensors.Read(SharedData.Path($"golden/baselines/{Name}.adapter.safetensors")));
+        using ClassifierModel classifier = ClassifierModel.Load(_folder["adapter"]);
+        Assert.Equal(classifier.Model.MaxTokens, classifier.MaxTokens);
+        Assert.Contains("the model has positions for no more", classifier.MaxTokensSource, StringComparison.Ordinal);
+        using var arena = new Arena(classifier.Model.Backend);
+        Tensor logits = classifier.Model.Classify(
+            Tape.ForInference(arena), golden.Rows(golden.Root, "cls_input_ids").Upload(arena)).Data;
+        var values = new float[logits.Count];
+        classifier.Model.Backend.DownloadNumbers(logits, values);
+        Assert.Equal(expected, values);
     }
 
     private float[] MergedLogits(BaselineGolden golden, Tensors adapter)

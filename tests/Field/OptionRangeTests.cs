@@ -122,7 +122,8 @@ public sealed class OptionRangeTests
         byte[] sound = kind switch
         {
             "pretrain" => PretrainOptionsJson.Write(new PretrainOptions()),
-            "finetune" => OptionsJson.Bytes(new FineTuneOptions(), FineTuneOptionsJson.Write),
+            "finetune" => OptionsJson.Bytes(
+                new FineTuneOptions { Lora = new LoraOptions { Targets = ["query"] } }, FineTuneOptionsJson.Write),
             _ => ModelFolder.Config(new Dnabert2Config()),
         };
         Action<byte[]> read = kind switch

@@ -12,34 +12,35 @@ namespace Tests.Folders;
 /// <summary>A tiny model of each architecture: what holds for all of them is tested with these.</summary>
 internal static class TinyModels
 {
-    private const int Positions = 24;
-
-    private static readonly Dictionary<ModelArchitecture, Func<Backend?, ModelParts, SequenceModel>> Makers = new()
+    private static readonly Dictionary<ModelArchitecture, Func<Tiny, SequenceModel>> Makers = new()
     {
-        [ModelArchitecture.Dnabert2] = (backend, parts) =>
-            Dnabert2Model.Initialize(Toy.Config, Toy.Tokenizer, seed: 7, backend, parts, trainable: true),
-        [ModelArchitecture.Dnabert] = (backend, parts) => DnabertModel.Initialize(
+        [ModelArchitecture.Dnabert2] = tiny => Dnabert2Model.Initialize(
+            Toy.Config with { HiddenDropoutProb = tiny.Dropout, IntermediateSize = tiny.Intermediate }, Toy.Tokenizer, seed: 7,
+            tiny.Backend, tiny.Parts, trainable: true),
+        [ModelArchitecture.Dnabert] = tiny => DnabertModel.Initialize(
             new DnabertConfig
             {
                 VocabSize = 69,
                 HiddenSize = 24,
                 NumHiddenLayers = 2,
                 NumAttentionHeads = 3,
-                IntermediateSize = 20,
-                MaxPositionEmbeddings = Positions,
+                IntermediateSize = tiny.Intermediate,
+                MaxPositionEmbeddings = tiny.Positions,
+                HiddenDropoutProb = tiny.Dropout,
             },
-            new DnabertTokenizer(3), seed: 7, backend, parts, trainable: true),
-        [ModelArchitecture.NucleotideTransformer] = (backend, parts) => NucleotideTransformerModel.Initialize(
+            new DnabertTokenizer(3), seed: 7, tiny.Backend, tiny.Parts, trainable: true),
+        [ModelArchitecture.NucleotideTransformer] = tiny => NucleotideTransformerModel.Initialize(
             new NucleotideTransformerConfig
             {
-                VocabSize = 25,
+                VocabSize = 73,
                 HiddenSize = 24,
                 NumHiddenLayers = 2,
                 NumAttentionHeads = 3,
-                IntermediateSize = 20,
-                MaxPositionEmbeddings = Positions + 2,
+                IntermediateSize = tiny.Intermediate,
+                MaxPositionEmbeddings = tiny.Positions + 2,
+                HiddenDropoutProb = tiny.Dropout,
             },
-            new NucleotideTransformerTokenizer(2), seed: 7, backend, parts, trainable: true),
+            new NucleotideTransformerTokenizer(3), seed: 7, tiny.Backend, tiny.Parts, trainable: true),
     };
 
     /// <summary>The names of all architectures that the library knows.</summary>
@@ -52,9 +53,13 @@ internal static class TinyModels
     /// <param name="name">Its architecture.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="parts">What it has besides the encoder.</param>
-    public static SequenceModel Make(string name, Backend? backend, ModelParts parts) =>
-        Makers.TryGetValue(Find(name), out Func<Backend?, ModelParts, SequenceModel>? make)
-            ? make(backend, parts)
+    /// <param name="dropout">Its dropout of activations, where it has any.</param>
+    /// <param name="intermediate">The width of its feed-forward layers, where it has any.</param>
+    /// <param name="positions">The tokens that it has positions for, where it has any.</param>
+    public static SequenceModel Make(
+        string name, Backend? backend, ModelParts parts, float dropout = 0.1f, int intermediate = 20, int positions = 24) =>
+        Makers.TryGetValue(Find(name), out Func<Tiny, SequenceModel>? make)
+            ? make(new Tiny(backend, parts, dropout, intermediate, positions))
             : throw new InvalidOperationException($"add a tiny model of {name} to {nameof(TinyModels)}");
 
     /// <summary>Writes the folder of a pre-trained one.</summary>
@@ -63,4 +68,6 @@ internal static class TinyModels
         using SequenceModel model = Make(name, backend, ModelParts.MlmHead);
         ModelFolder.Save(model, folder);
     }
+
+    private sealed record Tiny(Backend? Backend, ModelParts Parts, float Dropout, int Intermediate, int Positions);
 }

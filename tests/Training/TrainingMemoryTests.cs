@@ -5,6 +5,7 @@ using Dnabert2.Training;
 using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Cuda;
+using Tests.Folders;
 using Tests.Gpu;
 
 namespace Tests.Training;
@@ -54,6 +55,34 @@ public sealed class TrainingMemoryTests : IDisposable
         int sequences = bf16 ? 2 : 6;
         Assert.Equal((declared.Activations(sequences, result.Tokens, result.Targets), declared.Gradients(result.Tokens, result.Targets)),
             step.Memory);
+    }
+
+    public static TheoryData<string, bool, float, int> Architectures
+    {
+        get
+        {
+            var data = new TheoryData<string, bool, float, int>();
+            foreach (string name in TinyModels.Names)
+                foreach ((bool recompute, float dropout, int intermediate) in
+                    new[] { (false, 0.1f, 20), (false, 0, 200), (true, 0.1f, 200) })
+                    data.Add(name, recompute, dropout, intermediate);
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Architectures))]
+    public void It_is_declared_for_every_architecture_or_for_none_of_its_models(
+        string name, bool recompute, float dropout, int intermediate)
+    {
+        using Backend backend = CpuBackend.Create(1);
+        using SequenceModel model = TinyModels.Make(name, backend, ModelParts.MlmHead, dropout, intermediate, positions: 64);
+        if (TrainingMemory.Of(model, DType.F32, recompute) is not { } declared) return;
+        using var step = new TrainingStep(
+            model, _corpus, Toy.Recipe with { GlobalBatch = 4, MicroBatchTokens = 100_000, Recompute = recompute });
+        StepResult result = step.Run(0, 1e-3);
+        Assert.Equal(
+            (declared.Activations(4, result.Tokens, result.Targets), declared.Gradients(result.Tokens, result.Targets)), step.Memory);
     }
 
     [Fact]

@@ -89,7 +89,7 @@ internal sealed class InfoVerb
         DescribeWeights(found.Weights);
         using SequenceModel model = ModelSource.Open(folder, baseFolder).Load(backend);
         Print("parameters", Describe(model));
-        if (model is Dnabert2Model dnabert2) Print("training", DescribeTraining(dnabert2));
+        if (DescribeTraining(model) is { } training) Print("training", training);
         Print("missing", "nothing; all weights are there and finite");
         return CommandLineTool.Done;
     }
@@ -117,13 +117,15 @@ internal sealed class InfoVerb
             $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
     }
 
-    /// <summary>What masked language modelling takes of a device's memory.</summary>
-    private static string DescribeTraining(Dnabert2Model model)
+    /// <summary>What masked language modelling takes of a device's memory; null where that is not known.</summary>
+    private static string? DescribeTraining(SequenceModel model)
     {
         var options = new PretrainOptions();
+        if (TrainingMemory.Of(model, DType.F32, recompute: false) is null) return null;
         string[] types = Array.ConvertAll((DType[])[DType.F32, DType.BF16], type =>
         {
-            TrainingMemory kept = new(model.Config, type, recompute: false), recomputed = new(model.Config, type, recompute: true);
+            TrainingMemory kept = TrainingMemory.Of(model, type, recompute: false)!,
+                recomputed = TrainingMemory.Of(model, type, recompute: true)!;
             return $"{(type == DType.F32 ? "f32" : "bf16 on a GPU")}: {Size(kept.BytesPerParameter * model.Parameters.Count)} and "
                 + $"{Size((long)kept.BytesPerToken(options.MaskProbability))} a token "
                 + $"({Size((long)recomputed.BytesPerToken(options.MaskProbability))} with --recompute)";
