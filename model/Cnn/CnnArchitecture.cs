@@ -14,6 +14,8 @@ internal sealed class CnnArchitecture : Architecture
 
     public override Type Model => typeof(CnnModel);
 
+    public override Type TokenizerClass => typeof(LetterVocabulary);
+
     public override string ClassifierWeight => "dense_model.1.weight";
 
     public override ModelParts Head => ModelParts.Classifier;
@@ -69,6 +71,10 @@ internal sealed class CnnArchitecture : Architecture
         LetterVocabulary t = LetterVocabulary.Load(tokenizer!, CnnConfig.Load(config).InputLength);
         return $"{t.VocabularySize} ids, a token a letter, " + Special(t, "<unk>", "<bos>", "<eos>", "<pad>", "<mask>");
     }
+
+    public override SequenceModel Initialize(
+        ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable) =>
+        throw new ArgumentException($"{Name} is a classifier: fine-tuning makes one of a task's training set");
 
     public override SequenceModel Make(
         ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,

@@ -145,6 +145,9 @@ public sealed class CnnModel : SequenceModel
         return _binary is null ? logits : _binary.Forward(tape, logits);            // [sequences, labels]
     }
 
+    internal override Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch) =>
+        throw Lacks("vectors of tokens that its outputs are made of");
+
     /// <summary>With two classes the loss takes the network's probability for a logit, as the reference does.</summary>
     internal override Variable ClassificationLosses(Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights)
     {

@@ -14,6 +14,8 @@ internal sealed class HyenaArchitecture : Architecture
 
     public override Type Model => typeof(HyenaModel);
 
+    public override Type TokenizerClass => typeof(HyenaTokenizer);
+
     public override string? TokenizerFile => null;
 
     public override string ClassifierWeight => "score.weight";
@@ -61,6 +63,21 @@ internal sealed class HyenaArchitecture : Architecture
     {
         var t = new HyenaTokenizer();
         return $"{t.VocabularySize} ids, a token a letter, " + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");
+    }
+
+    public override SequenceModel Initialize(
+        ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
+    {
+        if (shape.AttentionHeads is not null || shape.Dropout is not null)
+            throw new ArgumentException($"{Name} has neither heads of attention nor dropout", nameof(shape));
+        HyenaConfig c = config is null ? new HyenaConfig() : HyenaConfig.Load(config);
+        c = c with
+        {
+            DModel = shape.HiddenSize ?? c.DModel,
+            NLayer = shape.Layers ?? c.NLayer,
+            DInner = shape.IntermediateSize ?? c.DInner,
+        };
+        return HyenaModel.Initialize(c, seed, backend, parts, trainable);
     }
 
     public override SequenceModel Make(

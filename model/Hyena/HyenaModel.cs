@@ -121,10 +121,12 @@ public sealed class HyenaModel : SequenceModel
     /// <inheritdoc/>
     public override Variable Classify(Tape tape, in Batch batch)
     {
-        if (Classifier is null) throw Lacks("classifier");
         Variable x = Backbone.Forward(tape, batch);                                 // [tokens, d]
-        return Classifier.Forward(tape, x, batch.CuSeqlens);                        // [sequences, labels]
+        return ClassifyEncoded(tape, x, batch);                                     // [sequences, labels]
     }
+
+    internal override Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch) =>
+        Classifier is null ? throw Lacks("classifier") : Classifier.Forward(tape, x, batch.CuSeqlens);
 
     internal override IEnumerable<(string Name, Tensor Tensor)> Buffers(Arena arena)
     {

@@ -69,8 +69,17 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
     /// <inheritdoc/>
     public int LengthOf(int id) => id >= Unknown ? 1 : Token(id).Length;
 
+    /// <summary>0: tokens are single letters.</summary>
+    public int Overlap => 0;
+
+    /// <inheritdoc/>
+    public bool IsSpecial(int id) => id >= 0 && id < FirstLetter;
+
     /// <inheritdoc/>
     public int? BasesThatDecide(int tokens) => tokens;
+
+    /// <inheritdoc/>
+    public int? BasesThatFit(int tokens) => Math.Max(tokens, 0);
 
     /// <summary>
     /// Writes a <c>tokenizer_config.json</c>, which names the class and the tokens, as published ones do. There is no file of the

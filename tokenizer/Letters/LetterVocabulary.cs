@@ -178,8 +178,17 @@ public sealed class LetterVocabulary : ISequenceTokenizer
     /// <inheritdoc/>
     public int LengthOf(int id) => id == Unknown ? 1 : Token(id).Length;
 
+    /// <summary>0: tokens are single letters.</summary>
+    public int Overlap => 0;
+
+    /// <inheritdoc/>
+    public bool IsSpecial(int id) => id == Unknown || id == _begin || id == _end || id == PadId;
+
     /// <inheritdoc/>
     public int? BasesThatDecide(int tokens) => tokens;
+
+    /// <inheritdoc/>
+    public int? BasesThatFit(int tokens) => Math.Max(tokens, 0);
 
     /// <inheritdoc/>
     public void Save(Stream stream)
