@@ -83,8 +83,7 @@ public sealed class ClassifierModel : IDisposable
     /// <param name="maxTokens">Another limit than that of training.</param>
     /// <exception cref="ArgumentException">The model does not take so many tokens, or the limit leaves no room for any.</exception>
     public TokenSequences NewSequences(int? maxTokens = null) => maxTokens > _mostTokens
-        ? throw new ArgumentException(
-            $"{nameof(maxTokens)} is {maxTokens}: this model has positions for {_mostTokens} tokens", nameof(maxTokens))
+        ? throw new ArgumentException($"{nameof(maxTokens)} is {maxTokens}: this model has positions for {_mostTokens} tokens")
         : new(Model.Tokenizer, maxTokens ?? MaxTokens);
 
     /// <summary>The logits of sequences, which run in packed batches of like lengths.</summary>

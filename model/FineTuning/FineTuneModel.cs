@@ -62,7 +62,7 @@ internal static class FineTuneModel
         if (options.MaxTokens > most)
             throw new ArgumentException(
                 $"{nameof(options.MaxTokens)} is {options.MaxTokens}: this model has positions for {most} tokens; longer sequences are "
-                + "truncated to as many where no limit is given", nameof(options));
+                + "truncated to as many where no limit is given");
         return options with
         {
             MaxTokens = options.MaxTokens ?? architecture.UsualTokens(most),
