@@ -18,8 +18,9 @@ internal static class Lora
         options.Validate();
         Linear[] layers = [.. model.Linears];
         IReadOnlyList<string> targets = options.Targets ?? model.Architecture.LoraTargets;
-        if (layers.Length == 0)
-            throw new ArgumentException($"{model.Architecture.Name} has no linear layers for low-rank additions; train all of it");
+        if (model.Statistics.Count > 0)
+            throw new ArgumentException(
+                $"{model.Architecture.Name} has running statistics, which an adapter would leave behind; train all of it");
         foreach (string pattern in targets)
             if (!layers.Any(layer => LoraOptions.Matches(pattern, layer.Prefix)))
                 throw new ArgumentException(

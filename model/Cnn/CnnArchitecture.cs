@@ -20,8 +20,8 @@ internal sealed class CnnArchitecture : Architecture
 
     public override ModelParts Head => ModelParts.Classifier;
 
-    /// <summary>None: there is nothing pre-trained to add to.</summary>
-    public override IReadOnlyList<string> LoraTargets => [];
+    /// <summary>The one there is; see <see cref="SequenceModel.Statistics"/> for why it is not used.</summary>
+    public override IReadOnlyList<string> LoraTargets { get; } = ["dense_model.0"];
 
     /// <summary>That of the reference, in PyTorch.</summary>
     public override string ClassOf(ModelParts parts) => "CNN";

@@ -54,7 +54,7 @@ public sealed class CnnModel : SequenceModel
 
     internal override RowPadding? Padding => new(Config.InputLength, Tokenizer.PadId);
 
-    internal override IEnumerable<Linear> Linears => [];
+    internal override IEnumerable<Linear> Linears => [Network.Hidden];
 
     internal override Architecture Architecture => Architecture.Cnn;
 

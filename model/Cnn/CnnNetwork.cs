@@ -41,6 +41,9 @@ public sealed class CnnNetwork
         _output = Linear.Declare(set, "dense_model.1", config.HiddenSize, config.Outputs);
     }
 
+    /// <summary>The layer before the outputs.</summary>
+    internal Linear Hidden => _hidden;
+
     /// <summary>The running means and variances of the normalisations.</summary>
     internal IReadOnlyList<Parameter> RunningStatistics =>
         [.. new[] { _firstNorm, _secondNorm, _thirdNorm }.SelectMany(norm => new[] { norm.RunningMean, norm.RunningVariance })];

@@ -31,7 +31,6 @@ public sealed partial class ParserListTests
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
         ["InfoVerb"] = "takes the processor's name from the system",
-        ["ModelFolder"] = "parses what it has just written",
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
