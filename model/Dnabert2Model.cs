@@ -71,7 +71,7 @@ public sealed class Dnabert2Model : SequenceModel
 
     internal override PassTensors PassTensors => PassTensors.Of(Config);
 
-    internal override JsonObject WriteConfig() => JsonNode.Parse(ModelFolder.Config(Config))!.AsObject();
+    internal override JsonObject WriteConfig() => ModelFolder.Keys(Config);
 
     /// <summary>
     /// Loads a model folder as Hugging Face has it on disk (<c>config.json</c>, <c>tokenizer.json</c>, and <c>model.safetensors</c> or

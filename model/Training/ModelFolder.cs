@@ -78,6 +78,9 @@ public static class ModelFolder
         return stream.ToArray();
     }
 
+    /// <summary>The same as an object.</summary>
+    internal static JsonObject Keys(Dnabert2Config config) => JsonNode.Parse(Config(config))!.AsObject();
+
     /// <summary>The <c>config.json</c> of a model: this library's keys, and those of its origin.</summary>
     internal static JsonObject Config(SequenceModel model, DType dtype = DType.F32)
     {

@@ -3,6 +3,7 @@ using Dnabert2;
 using Dnabert2.Adapters;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
 using Dnabert2.Weights;
 using Engine.Autograd;
 using Engine.Runtime;
@@ -174,6 +175,37 @@ public sealed class EveryArchitectureTests : IDisposable
         Assert.Equal(most, classifier.MaxTokens);
         Assert.Contains("this model has positions for",
             Assert.Throws<ArgumentException>(() => classifier.NewSequences(most + 1)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("DNABERT", "EMP/H3", 512)]
+    [InlineData("DNABERT", "virus/covid", 1024)]
+    [InlineData("DNABERT", "tf/0", 110)]
+    [InlineData("the Nucleotide Transformer", "EMP/H3", 100)]
+    [InlineData("the Nucleotide Transformer", "tf/0", 30)]
+    [InlineData("DNABERT-2", "EMP/H3", 128)]
+    public void A_data_set_of_GUE_has_the_limit_of_the_scripts_for_the_tokenizer(string name, string task, int limit) =>
+        Assert.Equal(limit, TinyModels.Find(name).TokensOf(GueTasks.Find(task)!));
+
+    [Fact]
+    public void No_row_of_GUE_is_truncated_by_its_limit_for_tokens_that_are_k_mers()
+    {
+        (string Name, ISequenceTokenizer Tokenizer)[] all =
+        [
+            ("DNABERT", new DnabertTokenizer(3)), ("DNABERT", new DnabertTokenizer(6)),
+            ("the Nucleotide Transformer", new NucleotideTransformerTokenizer()),
+        ];
+        foreach (GueTask task in GueTasks.All)
+            foreach ((string name, ISequenceTokenizer tokenizer) in all)
+            {
+                var sequences = new TokenSequences(tokenizer, TinyModels.Find(name).TokensOf(task));
+                byte[] bases = System.Text.Encoding.ASCII.GetBytes(Toy.Bases(1, task.Bases));
+                Assert.False(task.Pairs ? sequences.Add(bases, bases) : sequences.Add(bases), $"{name}, {task.Name}");
+            }
+
+        // But by the positions of the model.
+        ModelSource start = ModelSource.Open(Start("the Nucleotide Transformer"));
+        Assert.Equal(24, GueTasks.Find("EMP/H3")!.Apply(new FineTuneOptions(), start).MaxTokens);
     }
 
     private static float[] Logits(ClassifierModel classifier, LabelledTask task) =>

@@ -37,6 +37,17 @@ public sealed class EveryArchitectureToolTests : IDisposable
             ToolRun.Of("predict", Path.Combine(Sample, "test.csv"), "--model", _folder[model], "--threads", "1").Succeeds().Lines;
     }
 
+    [Fact]
+    public void A_limit_beyond_the_positions_of_a_model_is_refused_by_the_name_of_the_option()
+    {
+        TinyModels.Write("the Nucleotide Transformer", _folder["start"]);
+        ToolRun tuned = ToolRun.Of(
+            "finetune", "--data", Sample, "--model", _folder["start"], "-o", _folder["run"], "--max-tokens", "25", "--threads", "1");
+        Assert.Equal(2, tuned.Code);
+        Assert.Contains("--max-tokens is 25: this model has positions for 24 tokens", tuned.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["run"]));
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Evaluate_measures_it_by_all_methods(string name)
