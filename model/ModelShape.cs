@@ -7,4 +7,24 @@ namespace Dnabert2;
 /// <param name="IntermediateSize">The width of the feed-forward layers.</param>
 /// <param name="Dropout">Dropout of activations, in training.</param>
 public sealed record ModelShape(
-    int? HiddenSize = null, int? Layers = null, int? AttentionHeads = null, int? IntermediateSize = null, float? Dropout = null);
+    int? HiddenSize = null, int? Layers = null, int? AttentionHeads = null, int? IntermediateSize = null, float? Dropout = null)
+{
+    internal Dnabert2Config Of(Dnabert2Config config) => config with
+    {
+        HiddenSize = HiddenSize ?? config.HiddenSize,
+        NumHiddenLayers = Layers ?? config.NumHiddenLayers,
+        NumAttentionHeads = AttentionHeads ?? config.NumAttentionHeads,
+        IntermediateSize = IntermediateSize ?? config.IntermediateSize,
+        HiddenDropoutProb = Dropout ?? config.HiddenDropoutProb,
+    };
+
+    internal TConfig Of<TConfig>(TConfig config)
+        where TConfig : TransformerConfig => config with
+        {
+            HiddenSize = HiddenSize ?? config.HiddenSize,
+            NumHiddenLayers = Layers ?? config.NumHiddenLayers,
+            NumAttentionHeads = AttentionHeads ?? config.NumAttentionHeads,
+            IntermediateSize = IntermediateSize ?? config.IntermediateSize,
+            HiddenDropoutProb = Dropout ?? config.HiddenDropoutProb,
+        };
+}

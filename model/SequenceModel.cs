@@ -136,7 +136,7 @@ public abstract class SequenceModel : IDisposable
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="seed">Decides the weights.</param>
     /// <param name="shape">What is otherwise than in the model whose shape it takes; null: nothing.</param>
-    /// <param name="config">The <c>config.json</c> of that model; null: it is the architecture's published one, or the first of them.</param>
+    /// <param name="config">The <c>config.json</c> of that model; null: it is a published one of the architecture.</param>
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">What it has besides the encoder.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>

@@ -207,16 +207,6 @@ internal abstract class Architecture
                 == (k.Config.HiddenSize, k.Config.NumHiddenLayers, k.Config.NumAttentionHeads, k.Config.IntermediateSize))
             ? null : sizes;
 
-    private static TConfig Shaped<TConfig>(TConfig config, ModelShape shape)
-        where TConfig : TransformerConfig => config with
-        {
-            HiddenSize = shape.HiddenSize ?? config.HiddenSize,
-            NumHiddenLayers = shape.Layers ?? config.NumHiddenLayers,
-            NumAttentionHeads = shape.AttentionHeads ?? config.NumAttentionHeads,
-            IntermediateSize = shape.IntermediateSize ?? config.IntermediateSize,
-            HiddenDropoutProb = shape.Dropout ?? config.HiddenDropoutProb,
-        };
-
     private static string Describe(TransformerConfig c) =>
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} layers, {c.NumAttentionHeads} heads of "
         + $"{c.HiddenSize / c.NumAttentionHeads}, feed-forward {c.IntermediateSize}, positions {c.MaxPositionEmbeddings}";
@@ -238,15 +228,7 @@ internal abstract class Architecture
         {
             Dnabert2Config c =
                 config is null ? new Dnabert2Config { VocabSize = tokenizer.VocabularySize } : Dnabert2Config.Load(config);
-            c = c with
-            {
-                HiddenSize = shape.HiddenSize ?? c.HiddenSize,
-                NumHiddenLayers = shape.Layers ?? c.NumHiddenLayers,
-                NumAttentionHeads = shape.AttentionHeads ?? c.NumAttentionHeads,
-                IntermediateSize = shape.IntermediateSize ?? c.IntermediateSize,
-                HiddenDropoutProb = shape.Dropout ?? c.HiddenDropoutProb,
-            };
-            return Dnabert2Model.Initialize(c, (BpeTokenizer)tokenizer, seed, backend, parts, trainable);
+            return Dnabert2Model.Initialize(shape.Of(c), (BpeTokenizer)tokenizer, seed, backend, parts, trainable);
         }
 
         public override IReadOnlyList<string> LoraTargets { get; } = ["attention.self.Wqkv"];
@@ -319,7 +301,7 @@ internal abstract class Architecture
             ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
         {
             DnabertConfig c = config is null ? new DnabertConfig { VocabSize = tokenizer.VocabularySize } : DnabertConfig.Load(config);
-            return DnabertModel.Initialize(Shaped(c, shape), (DnabertTokenizer)tokenizer, seed, backend, parts, trainable);
+            return DnabertModel.Initialize(shape.Of(c), (DnabertTokenizer)tokenizer, seed, backend, parts, trainable);
         }
 
         public override IReadOnlyList<string> LoraTargets { get; } = ["query", "value"];
@@ -397,7 +379,7 @@ internal abstract class Architecture
             var own = (NucleotideTransformerTokenizer)tokenizer;
             NucleotideTransformerConfig c = config is null
                 ? new NucleotideTransformerConfig { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
-            return NucleotideTransformerModel.Initialize(Shaped(c, shape), own, seed, backend, parts, trainable);
+            return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
         }
 
         public override string DescribeConfig(string path)

@@ -51,8 +51,8 @@ internal sealed class PlainScorer(SequenceModel model)
     }
 
     /// <summary>
-    /// Hidden are the tokens that hold a base that differs, and those across the place where bases are inserted or deleted; those at the ends
-    /// of equally long sequences that have an unknown base, and so are the same, stay in sight.
+    /// Hidden are the tokens that hold a base that differs, and those across the place where bases are inserted or deleted; those at the
+    /// ends of equally long sequences that have an unknown base, and so are the same, stay in sight.
     /// </summary>
     private (double Reference, double Alternative) OfOverlapping(string reference, string alternative)
     {

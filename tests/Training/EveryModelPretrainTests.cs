@@ -74,6 +74,7 @@ public sealed class EveryModelPretrainTests : IDisposable
     [MemberData(nameof(Names))]
     public void The_command_line_trains_a_new_model_of_the_tokenizer_and_goes_on_from_a_given_one(string name)
     {
+        Make(name).Dispose();
         TinyModels.Write(name, _toy["tiny"], _backend);
         string tokenizer = TokenizerFile.Find(_toy["tiny"])!;
         string[] common = ["--steps", "2", "--warmup", "0", "--batch", "4", "--held-out", "0.2", "--min-bases", "12", "--max-bases", "40",
@@ -93,7 +94,8 @@ public sealed class EveryModelPretrainTests : IDisposable
         // Resumed with nothing but the folder: the run is at its end.
         ToolRun.Of("pretrain", "-o", _toy["further"], "--resume", "--threads", "1", "--device", "cpu").Succeeds();
         ToolRun shaped = ToolRun.Of(
-            ["pretrain", _toy["alpha.fa"], "-o", _toy["shaped"], "--tokenizer", tokenizer, "--config", _toy["tiny/config.json"], .. common]);
+            ["pretrain", _toy["alpha.fa"], "-o", _toy["shaped"], "--tokenizer", tokenizer, "--config", _toy["tiny/config.json"],
+                .. common]);
         shaped.Succeeds();
         using SequenceModel likeTiny = SequenceModel.Load(_toy["shaped"], _backend, ModelParts.MlmHead);
         Assert.Equal(before.WriteConfig().ToJsonString(), likeTiny.WriteConfig().ToJsonString());
@@ -129,7 +131,15 @@ public sealed class EveryModelPretrainTests : IDisposable
                 new DnabertTokenizer(3), seed: 1, config: _toy["apart/config.json"], backend: _backend)).Message, StringComparison.Ordinal);
     }
 
-    private SequenceModel Make(string name) => TinyModels.Make(name, _backend, ModelParts.MlmHead);
+    /// <summary>A tiny model; the test is skipped where it is not pre-trained by masked language modelling.</summary>
+    private SequenceModel Make(string name)
+    {
+        SequenceModel model = TinyModels.Make(name, _backend, ModelParts.MlmHead);
+        if (model.Parts.HasFlag(ModelParts.MlmHead)) return model;
+        model.Dispose();
+        Assert.Skip($"{name} has no masked-language-model head");
+        return model;
+    }
 
     private static float[] Weights(SequenceModel model)
     {

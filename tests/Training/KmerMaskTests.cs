@@ -68,7 +68,7 @@ public sealed class KmerMaskTests : IDisposable
         {
             int count = masker.Mask(n, window, ids, 0, rows, labels);
             Assert.Equal(tokenizer.ClsId, ids[0]);
-            Assert.All(ids[1..], id => Assert.True(id == tokenizer.MaskId || !tokenizer.IsSpecial(id)));
+            Assert.All(ids.Skip(1), id => Assert.True(id == tokenizer.MaskId || !tokenizer.IsSpecial(id)));
             chosen += count;
             last += rows[..count].Contains(window.Length) ? 1 : 0;
         }
@@ -118,7 +118,7 @@ public sealed class KmerMaskTests : IDisposable
             int masked = tokens.Masker.Mask(number, window, ids, 7 - tokens.Masker.Before, rows, labels, round);
             int[] starts = new int[window.Length];
             for (int t = 1; t < window.Length; t++) starts[t] = starts[t - 1] + tokenizer.LengthOf(window[t - 1]) - tokenizer.Overlap;
-            HashSet<int> seen = [.. Enumerable.Range(0, window.Length).Where(t => !rows[..masked].Contains(t + 7)).SelectMany(Bases)];
+            HashSet<int> seen = [.. Enumerable.Range(0, window.Length).Where(t => !rows.Take(masked).Contains(t + 7)).SelectMany(Bases)];
             for (int m = 0; m < masked; m++, compared++)
                 Assert.Equal(
                     Bases(rows[m] - 7).Count(b => !seen.Contains(b)),

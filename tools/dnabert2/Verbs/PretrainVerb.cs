@@ -41,7 +41,7 @@ internal sealed class PretrainVerb
         "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
     private readonly Option<string> _configFile = new("--config")
     {
-        Description = "a config.json with the shape of a new model [default: that of the tokenizer's published model, such as the 117M one]",
+        Description = "a config.json with the shape of a new model [default: that of the tokenizer's published model: the 117M one]",
         HelpName = "FILE",
     };
     private readonly Option<string> _recipeFile = new("--recipe")

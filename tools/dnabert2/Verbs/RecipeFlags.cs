@@ -37,7 +37,8 @@ internal sealed class RecipeFlags
         _recipe.Add<double>("--epsilon", "AdamW's epsilon [1e-6]", (o, v) => o with { Epsilon = v });
         _recipe.Add<double>("--weight-decay", "AdamW's weight decay [1e-5]", (o, v) => o with { WeightDecay = v });
         _recipe.Add<double>("--clip", "the norm to which gradients are clipped [not clipped]", (o, v) => o with { ClipNorm = v });
-        _recipe.Add<double>("--mask", "the part of the tokens that is chosen, of overlapping k-mers k in a row [0.15]", (o, v) => o with { MaskProbability = v });
+        _recipe.Add<double>("--mask", "the part of the tokens that is chosen, of overlapping k-mers k in a row [0.15]",
+            (o, v) => o with { MaskProbability = v });
         _recipe.Add<double>("--mask-share", "the part of these that becomes [MASK] [0.8]", (o, v) => o with { MaskShare = v });
         _recipe.Add<double>("--random-share", "the part of these that becomes a random token [0.1]", (o, v) => o with { RandomShare = v });
         _recipe.Add<ulong>("--seed", "decides initial weights, samples, masks and dropout [1]", (o, v) => o with { Seed = v });
