@@ -155,7 +155,12 @@ public sealed class Dnabert2Model : SequenceModel
     public override Variable Classify(Tape tape, in Batch batch)
     {
         if (Pooler is null || Classifier is null) throw Lacks("pooler and classifier");
-        Variable x = Encoder.Forward(tape, batch);                                  // [tokens, hidden]
+        return ClassifyEncoded(tape, Encoder.Forward(tape, batch), batch);          // [sequences, labels]
+    }
+
+    internal override Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch)
+    {
+        if (Pooler is null || Classifier is null) throw Lacks("pooler and classifier");
         Variable pooled = Pooler.Forward(tape, x, batch.CuSeqlens);                 // [sequences, hidden]
         return Classifier.Forward(tape, pooled);                                    // [sequences, labels]
     }

@@ -110,6 +110,29 @@ public abstract class SequenceModel : IDisposable
     public static SequenceModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load(backend, parts, trainable);
 
+    /// <summary>A model with initial weights, of the architecture that the tokenizer is of.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="seed">Decides the weights.</param>
+    /// <param name="shape">What is otherwise than in the model whose shape it takes; null: nothing.</param>
+    /// <param name="config">The <c>config.json</c> of that model; null: it is a published one of the architecture.</param>
+    /// <param name="backend">See <see cref="Load"/>.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="trainable">See <see cref="Load"/>.</param>
+    /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The config is damaged, or not of a model that the tokenizer is of.</exception>
+    /// <exception cref="IOException">The config cannot be read.</exception>
+    public static SequenceModel Initialize(
+        ISequenceTokenizer tokenizer, ulong seed, ModelShape? shape = null, string? config = null, Backend? backend = null,
+        ModelParts parts = ModelParts.MlmHead, bool trainable = false)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        var architecture = Architecture.Of(tokenizer);
+        if (config is not null && Architecture.Of(config) is var other && other != architecture)
+            throw new InvalidDataException(
+                $"{config}: is of {other.Name}, the tokenizer of {architecture.Name}; take both from the same model");
+        return architecture.Initialize(tokenizer, config, shape ?? new ModelShape(), seed, backend, parts, trainable);
+    }
+
     /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
     public abstract Variable Encode(Tape tape, in Batch batch);
@@ -122,6 +145,10 @@ public abstract class SequenceModel : IDisposable
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
     /// <exception cref="InvalidOperationException">The model has no classifier.</exception>
     public abstract Variable Classify(Tape tape, in Batch batch);
+
+    /// <summary>The classifier on what <see cref="Encode"/> gives: [tokens, hidden] → logits [sequences, labels].</summary>
+    /// <exception cref="InvalidOperationException">The model has none.</exception>
+    internal abstract Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch);
 
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose()

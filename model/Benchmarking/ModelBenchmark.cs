@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -20,13 +21,14 @@ public readonly record struct BenchmarkSample(double Seconds, double Flops, doub
 /// <summary>
 /// Times the forward pass of an encoder, or whole training steps (forward, backward, AdamW) of masked language modelling, on batches
 /// of sequences of one length. Token i of a batch is a hash of i, and in training every token i with <c>i mod 7 = 3</c> is masked, so
-/// that other programs can compute the same.
+/// that other programs can compute the same; special tokens are those of the model, and none of them is masked.
 /// </summary>
 public sealed class ModelBenchmark : IDisposable
 {
     private const double LearningRate = 1e-4;
-    private const int Cls = 1, Sep = 2, Mask = 4, Special = 5;
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
+    private readonly SpecialTokenFrame _frame;
+    private readonly int[] _ordinary;
     private readonly Arena _activations, _gradients;
     private readonly Tape _tape;
     private readonly AdamW? _optimizer;
@@ -34,10 +36,12 @@ public sealed class ModelBenchmark : IDisposable
     /// <summary>A benchmark of a model.</summary>
     /// <param name="model">The model; to be trained, it has an MLM head and its weights are laid out for training. It is trained.</param>
     /// <param name="training">Whether training steps are measured, not forward passes.</param>
-    public ModelBenchmark(Dnabert2Model model, bool training)
+    public ModelBenchmark(SequenceModel model, bool training)
     {
         ArgumentNullException.ThrowIfNull(model);
-        _model = model;
+        (_model, _frame) = (model, model.Frame);
+        ISequenceTokenizer tokenizer = model.Tokenizer;
+        _ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];
         (_activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend));
         _tape = training ? Tape.ForTraining(_activations, _gradients) : Tape.ForInference(_activations);
         if (!training) return;
@@ -48,13 +52,15 @@ public sealed class ModelBenchmark : IDisposable
 
     /// <summary>Runs a forward pass or a training step.</summary>
     /// <param name="sequences">Sequences of the batch.</param>
-    /// <param name="tokens">Tokens of each, [CLS] and [SEP] included; at least 2.</param>
+    /// <param name="tokens">Tokens of each, special ones included; at least 2.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no sequence, or it has fewer than 2 tokens.</exception>
-    /// <exception cref="ArgumentException">There is no token to mask.</exception>
+    /// <exception cref="ArgumentException">There is no token to mask, or there are more than the model takes.</exception>
     public BenchmarkSample Run(int sequences, int tokens)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 2);
+        if (tokens > _model.MaxTokens)
+            throw new ArgumentException($"{tokens} tokens: this model has positions for {_model.MaxTokens}", nameof(tokens));
         int[] ids = Ids(sequences, tokens), lengths = new int[sequences];
         Array.Fill(lengths, tokens);
         _tape.Reset();
@@ -70,10 +76,10 @@ public sealed class ModelBenchmark : IDisposable
 
     private BenchmarkSample Forward(int[] ids, int[] lengths)
     {
-        int hidden = _model.Config.HiddenSize;
+        int hidden = _model.HiddenSize;
         long start = Stopwatch.GetTimestamp();
         var batch = new Batch(_activations, ids, lengths);
-        Variable x = _model.Encoder.Forward(_tape, batch);                          // [tokens, hidden]
+        Variable x = _model.Encode(_tape, batch);                                   // [tokens, hidden]
         Variable pooled = new Pool(Pooling.Mean).Forward(_tape, x, batch.CuSeqlens); // [sequences, hidden]
         var values = new float[lengths.Length * hidden];
         _model.Backend.DownloadNumbers(pooled.Data, values);
@@ -92,15 +98,15 @@ public sealed class ModelBenchmark : IDisposable
 
     private BenchmarkSample Train(int[] ids, int[] lengths)
     {
-        int tokens = lengths[0];
+        int tokens = lengths[0], mask = _model.Tokenizer.MaskId ?? throw new ArgumentException("the tokenizer has no mask");
         var rows = new List<int>();
         var labels = new List<int>();
         for (int i = 3; i < ids.Length; i += 7)
         {
-            if (i % tokens == 0 || i % tokens == tokens - 1) continue;
+            if (Special(i % tokens, tokens) >= 0) continue;
             rows.Add(i);
             labels.Add(ids[i]);
-            ids[i] = Mask;
+            ids[i] = mask;
         }
 
         if (rows.Count == 0) throw new ArgumentException($"sequences of {tokens} tokens have none to mask; training takes at least 5");
@@ -129,11 +135,18 @@ public sealed class ModelBenchmark : IDisposable
         var ids = new int[sequences * tokens];
         for (uint i = 0; i < ids.Length; i++)
         {
-            uint position = i % (uint)tokens;
-            ids[i] = position == 0 ? Cls : position == tokens - 1 ? Sep
-                : Special + (int)(((i * 2654435761u) + 374761393u >> 8) % (uint)(_model.Config.VocabSize - Special));
+            int special = Special((int)(i % (uint)tokens), tokens);
+            ids[i] = special >= 0 ? special : _ordinary[((i * 2654435761u) + 374761393u >> 8) % (uint)_ordinary.Length];
         }
 
         return ids;
+    }
+
+    /// <summary>The special token at a place of a sequence, or -1.</summary>
+    private int Special(int position, int tokens)
+    {
+        int after = position - (tokens - _frame.After.Length);
+        if (position < _frame.Before.Length) return _frame.Before.Span[position];
+        return after >= 0 ? _frame.After.Span[after] : -1;
     }
 }

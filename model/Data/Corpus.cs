@@ -16,7 +16,7 @@ public enum Split
 
 /// <summary>How much of a species a split holds.</summary>
 /// <param name="Windows">Windows.</param>
-/// <param name="Tokens">Their tokens, without [CLS] and [SEP].</param>
+/// <param name="Tokens">Their tokens, without special ones around them.</param>
 /// <param name="Bases">Their bases.</param>
 public readonly record struct WindowCounts(long Windows, long Tokens, long Bases);
 
@@ -49,7 +49,7 @@ public sealed class Corpus : IDisposable
 {
     private readonly Shards[,] _shards;
 
-    private Corpus(string folder, CorpusIndex index, BpeTokenizer tokenizer, string hash)
+    private Corpus(string folder, CorpusIndex index, ISequenceTokenizer tokenizer, string hash)
     {
         (Folder, Index, Tokenizer, Hash) = (folder, index, tokenizer, hash);
         _shards = new Shards[2, index.Species.Length];
@@ -62,7 +62,7 @@ public sealed class Corpus : IDisposable
     public string Folder { get; }
 
     /// <summary>The tokenizer that made the tokens; it lies in the folder, too.</summary>
-    public BpeTokenizer Tokenizer { get; }
+    public ISequenceTokenizer Tokenizer { get; }
 
     /// <summary>How the windows were cut.</summary>
     public CorpusOptions Options => Index.Options;
@@ -89,10 +89,10 @@ public sealed class Corpus : IDisposable
             throw new FileNotFoundException($"{path} is missing: the folder is not a corpus; build one from sequence files");
         byte[] json = RegularFile.Read(path, CorpusIndex.MaxBytes);
         CorpusIndex index = CorpusIndex.Read(path, json);
-        string tokenizerPath = Path.Combine(folder, CorpusBuilder.TokenizerFile);
+        string tokenizerPath = TokenizerFile.Find(folder) ?? Path.Combine(folder, TokenizerFile.Names[0]);
         if (!File.Exists(tokenizerPath) || FileHash.OfFile(tokenizerPath) != index.TokenizerSha256)
             throw new InvalidDataException($"{tokenizerPath} is missing or was altered; {CorpusIndex.Remedy}");
-        var corpus = new Corpus(folder, index, BpeTokenizer.Load(tokenizerPath), FileHash.Of(json));
+        var corpus = new Corpus(folder, index, TokenizerFile.Load(tokenizerPath), FileHash.Of(json));
         try
         {
             corpus.OpenShards();
@@ -105,7 +105,7 @@ public sealed class Corpus : IDisposable
         }
     }
 
-    /// <summary>The tokens of a window, without [CLS] and [SEP].</summary>
+    /// <summary>The tokens of a window, without special ones around them.</summary>
     /// <param name="split">Training or held out.</param>
     /// <param name="species">The number of the species.</param>
     /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
@@ -113,7 +113,7 @@ public sealed class Corpus : IDisposable
     public ReadOnlySpan<ushort> Window(Split split, int species, long index) =>
         Window(split, species, index, new ushort[Options.MaxTokens]);
 
-    /// <summary>The tokens of a window in memory of the caller's, without [CLS] and [SEP].</summary>
+    /// <summary>The tokens of a window in memory of the caller's, without special ones around them.</summary>
     /// <param name="split">Training or held out.</param>
     /// <param name="species">The number of the species.</param>
     /// <param name="index">The number of the window, below <see cref="WindowCounts.Windows"/>.</param>
@@ -155,12 +155,13 @@ public sealed class Corpus : IDisposable
         {
             (_shards, _ends) = (new Shard[entries.Length], new long[entries.Length]);
             long end = 0;
+            int longest = corpus.Options.MaxTokens - WindowFrame.CountOf(corpus.Tokenizer);
             for (int i = 0; i < entries.Length; i++)
             {
                 try
                 {
                     string path = Path.Combine(corpus.Folder, entries[i].File);
-                    _shards[i] = Shard.Open(path, entries[i], corpus.Options.MaxTokens - 2, corpus.Tokenizer.VocabularySize);
+                    _shards[i] = Shard.Open(path, entries[i], longest, corpus.Tokenizer.VocabularySize);
                     _shards[i].Check();
                 }
                 catch

@@ -9,7 +9,8 @@ namespace Dnabert2.Data;
 
 /// <summary>The building of a corpus: species after species, record after record, window after window.</summary>
 internal sealed class CorpusBuild(
-    RunFolder folder, BpeTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress, CancellationToken cancellation)
+    RunFolder folder, ISequenceTokenizer tokenizer, CorpusOptions options, IProgress<CorpusProgress>? progress,
+    CancellationToken cancellation)
 {
     // By estimate, the part of the work that is reading and cutting, where windows are compared afterwards.
     private const double Cutting = 0.4;
@@ -18,6 +19,7 @@ internal sealed class CorpusBuild(
     private readonly List<int> _ids = [], _starts = [];
     private readonly OpenShard _training = new(), _heldOut = new();
     private readonly ushort[] _window = new ushort[options.MaxTokens];
+    private readonly int _room = options.MaxTokens - WindowFrame.CountOf(tokenizer);
     private readonly bool _compares = options.HeldOut > 0 && options.RepeatBases > 0;
     private long _basesRead, _bytesBefore;
     private int _files;
@@ -113,12 +115,12 @@ internal sealed class CorpusBuild(
         _ids.Clear();
         _starts.Clear();
         tokenizer.EncodeSequence(window, _ids, _starts);
-        int room = options.MaxTokens - 2, length = window.Length;
+        int length = window.Length;
         ReadOnlySpan<int> ids = CollectionsMarshal.AsSpan(_ids);
-        if (ids.Length > room)
+        if (ids.Length > _room)
         {
-            length = _starts[room];
-            ids = ids[..room];
+            length = _starts[_room] + tokenizer.Overlap;
+            ids = ids[.._room];
         }
 
         if (shard.Tokens.Count + ids.Length > options.ShardTokens) Close(shard, written);
@@ -186,14 +188,14 @@ internal sealed class CorpusBuild(
 
     private int BasesOf(ReadOnlySpan<ushort> window)
     {
-        int bases = 0;
+        int bases = -tokenizer.Overlap * (window.Length - 1);
         // One that the tokenizer does not know is one base.
         foreach (ushort token in window) bases += tokenizer.IsSpecial(token) ? 1 : tokenizer.Token(token).Length;
         return bases;
     }
 
     private Shard Open(ShardEntry entry) =>
-        Shard.Open(Path.Combine(folder.Path, entry.File), entry, options.MaxTokens - 2, tokenizer.VocabularySize);
+        Shard.Open(Path.Combine(folder.Path, entry.File), entry, _room, tokenizer.VocabularySize);
 
     private void Close(OpenShard shard, List<ShardEntry> written)
     {

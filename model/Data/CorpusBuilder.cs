@@ -23,7 +23,6 @@ public readonly record struct CorpusProgress(string Species, long Bases, double 
 /// </summary>
 public static class CorpusBuilder
 {
-    internal const string TokenizerFile = "tokenizer.json";
     private const string ShardFiles = "shard-*.bin";
     private const string OtherCorpus = "name another folder for the new corpus, or delete this one to have it built again";
 
@@ -33,7 +32,7 @@ public static class CorpusBuilder
     /// </summary>
     /// <param name="folder">The folder of the corpus; it does not exist yet, or is empty, or holds the corpus.</param>
     /// <param name="sources">The sequence files.</param>
-    /// <param name="tokenizer">With [CLS], [SEP] and [MASK], and at most 65,536 entries.</param>
+    /// <param name="tokenizer">With a mask, byte-pair encoding also with [CLS] and [SEP], and at most 65,536 entries.</param>
     /// <param name="options">How windows are cut.</param>
     /// <param name="progress">Told after each record.</param>
     /// <param name="cancellation">Ends the building; nothing is left.</param>
@@ -45,13 +44,13 @@ public static class CorpusBuilder
     /// </exception>
     /// <exception cref="ArgumentException">There is no source, or an option is out of its range.</exception>
     public static Corpus Build(
-        string folder, IReadOnlyList<CorpusSource> sources, BpeTokenizer tokenizer, CorpusOptions? options = null,
+        string folder, IReadOnlyList<CorpusSource> sources, ISequenceTokenizer tokenizer, CorpusOptions? options = null,
         IProgress<CorpusProgress>? progress = null, CancellationToken cancellation = default) =>
         BuildOn(FileOperations.OfMachine, folder, sources, tokenizer, options, progress, cancellation);
 
     /// <summary>Builds a corpus on a disk of its own.</summary>
     internal static Corpus BuildOn(
-        FileOperations disk, string folder, IReadOnlyList<CorpusSource> sources, BpeTokenizer tokenizer, CorpusOptions? options,
+        FileOperations disk, string folder, IReadOnlyList<CorpusSource> sources, ISequenceTokenizer tokenizer, CorpusOptions? options,
         IProgress<CorpusProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -61,6 +60,9 @@ public static class CorpusBuilder
         Check(folder, sources, options);
         if (tokenizer.VocabularySize > ushort.MaxValue + 1)
             throw new ArgumentException($"a corpus holds token ids of 16 bits; the tokenizer has {tokenizer.VocabularySize} entries");
+        if (options.MinBases <= tokenizer.Overlap)
+            throw new ArgumentException(
+                $"MinBases is {options.MinBases}: a token has {tokenizer.Overlap + 1} bases, and a window at least one token");
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (IsBuilt(folder) && !RunFolder.IsMarked(folder)) return Reuse(folder, sources, options, tokenizer);
         using RunFolder held = RunFolder.ClaimOn(disk, folder, Kind, resume: true);
@@ -72,7 +74,7 @@ public static class CorpusBuilder
         {
             InputEntry[] inputs = [.. sources.Select(Describe)];
             SpeciesEntry[] species = new CorpusBuild(held, tokenizer, options, progress, cancellation).Run(sources);
-            ResultFiles.Write(Path.Combine(folder, TokenizerFile), tokenizer.Save, disk);
+            ResultFiles.Write(Path.Combine(folder, TokenizerFile.NameOf(tokenizer)), tokenizer.Save, disk);
             byte[] index = new CorpusIndex(options, FileHash.Of(tokenizer), inputs, species).Write();
             ResultFiles.Write(Path.Combine(folder, CorpusIndex.FileName), index, disk);
         }
@@ -110,7 +112,7 @@ public static class CorpusBuilder
 
     /// <summary>While a corpus is built, its folder is that of a run.</summary>
     private static RunKind Kind { get; } = new(
-        "corpus", [ShardFiles, TokenizerFile, CorpusIndex.FileName], IsBuilt, IsBuilt)
+        "corpus", [ShardFiles, .. TokenizerFile.Names, CorpusIndex.FileName], IsBuilt, IsBuilt)
     {
         IsWhole = true,
     };
@@ -137,7 +139,7 @@ public static class CorpusBuilder
     private static InputEntry Describe(CorpusSource source) =>
         new(source.Species, Path.GetFileName(source.Path), new FileInfo(source.Path).Length, FileHash.OfFile(source.Path));
 
-    private static Corpus Reuse(string folder, IReadOnlyList<CorpusSource> sources, CorpusOptions options, BpeTokenizer tokenizer)
+    private static Corpus Reuse(string folder, IReadOnlyList<CorpusSource> sources, CorpusOptions options, ISequenceTokenizer tokenizer)
     {
         Corpus corpus = Corpus.Open(folder);
         if (Difference(corpus.Index, [.. sources.Select(Describe)], options, FileHash.Of(tokenizer)) is not { } difference) return corpus;

@@ -17,7 +17,7 @@ public sealed record CorpusOptions
     public int MaxBases { get; init; } = 700;
 
     /// <summary>
-    /// The most tokens of a window, [CLS] and [SEP] included. A window of more ends earlier, and the next one begins there. From 3
+    /// The most tokens of a window, special ones included. A window of more ends earlier, and the next one begins there. From 3
     /// to 65,535.
     /// </summary>
     public int MaxTokens { get; init; } = 128;

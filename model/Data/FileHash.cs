@@ -16,9 +16,9 @@ internal static class FileHash
     }
 
     /// <summary>
-    /// The hash of the <c>tokenizer.json</c> that the tokenizer is written as: one tokenizer always gives the same bytes.
+    /// The hash of the file that the tokenizer is written as: one tokenizer always gives the same bytes.
     /// </summary>
-    public static string Of(BpeTokenizer tokenizer)
+    public static string Of(ISequenceTokenizer tokenizer)
     {
         using var stream = new MemoryStream();
         tokenizer.Save(stream);

@@ -16,7 +16,7 @@ internal sealed class MaskedBatch
     /// <summary>An empty batch.</summary>
     /// <param name="masker">Masks the samples.</param>
     /// <param name="sequences">The most samples.</param>
-    /// <param name="maxTokens">The most tokens of a sample, [CLS] and [SEP] included.</param>
+    /// <param name="maxTokens">The most tokens of a sample, special ones included.</param>
     /// <param name="budget">The most tokens of a micro-batch, unless a single sample has more.</param>
     public MaskedBatch(Masker masker, int sequences, int maxTokens, int budget)
     {
@@ -51,12 +51,12 @@ internal sealed class MaskedBatch
 
     /// <summary>Adds a sample.</summary>
     /// <param name="number">Its number, which decides its masks.</param>
-    /// <param name="window">Its tokens, without [CLS] and [SEP].</param>
+    /// <param name="window">Its tokens, without special ones around them.</param>
     /// <param name="round">Which of the disjoint sets of its tokens is chosen.</param>
     public void Add(long number, ReadOnlySpan<ushort> window, int round = 0)
     {
         Part start = MicroBatches > 1 ? _ends[MicroBatches - 2] : default;
-        int length = window.Length + 2;
+        int length = window.Length + _masker.SpecialTokens;
         if (MicroBatches == 0 || _end.Tokens - start.Tokens + length > _budget || _end.Sequences - start.Sequences == MostSequences)
         {
             start = _end;

@@ -8,36 +8,53 @@ namespace Dnabert2.Data;
 /// Masks tokens for the language-model objective: each token of a window is chosen on its own with a probability; of the chosen ones a
 /// part becomes [MASK], a part a random token that is not special, and the rest stay. A pure function of seed and sample number.
 /// </summary>
+/// <remarks>
+/// Where k-mers overlap, a single one could be read off its neighbours, and k of them in a row hide a base. In training, DNABERT's own
+/// program is followed: each token is a centre with a k-th of the probability, and chosen with it are those around it, k together, as
+/// far as the window goes; each of them is masked, replaced or kept by itself. In evaluation the window is divided into stretches of k
+/// tokens, and each of these is chosen with the probability, so that rounds choose different ones.
+/// </remarks>
 internal sealed class Masker
 {
     private readonly ulong _seed, _probability, _maskShare, _randomShare;
     private readonly uint _site;
     private readonly int[] _ordinary;
-    private readonly int _mask, _cls, _sep;
+    private readonly SpecialTokenFrame _frame;
+    private readonly int _mask, _span;
+    private readonly bool _inStretches;
 
-    private Masker(BpeTokenizer tokenizer, ulong seed, uint site, double probability, double maskShare, double randomShare)
+    private Masker(
+        ISequenceTokenizer tokenizer, ulong seed, uint site, double probability, double maskShare, double randomShare, bool inStretches)
     {
-        (_seed, _site) = (seed, site);
-        (_probability, _maskShare, _randomShare) = (Threshold(probability), Threshold(maskShare), Threshold(maskShare + randomShare));
+        (_seed, _site, _span, _inStretches) = (seed, site, tokenizer.Overlap + 1, inStretches);
+        _probability = Threshold(inStretches ? probability : probability / _span);
+        (_maskShare, _randomShare) = (Threshold(maskShare), Threshold(maskShare + randomShare));
         _ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];
-        (_mask, _cls, _sep) = (Special(tokenizer.MaskId, "[MASK]"), Special(tokenizer.ClsId, "[CLS]"), Special(tokenizer.SepId, "[SEP]"));
+        (_mask, _frame) = (WindowFrame.MaskOf(tokenizer), WindowFrame.Of(tokenizer));
     }
 
+    /// <summary>The special tokens before a window.</summary>
+    public int Before => _frame.Before.Length;
+
+    /// <summary>The special tokens around a window.</summary>
+    public int SpecialTokens => _frame.Before.Length + _frame.After.Length;
+
     /// <summary>The masks of training.</summary>
-    public static Masker ForTraining(BpeTokenizer tokenizer, PretrainOptions options) =>
-        new(tokenizer, options.Seed, 0x4D41534B, options.MaskProbability, options.MaskShare, options.RandomShare);
+    public static Masker ForTraining(ISequenceTokenizer tokenizer, PretrainOptions options) =>
+        new(tokenizer, options.Seed, 0x4D41534B, options.MaskProbability, options.MaskShare, options.RandomShare, inStretches: false);
 
     /// <summary>
     /// The masks of evaluation: every chosen token becomes [MASK], so that no score is had for a token that is in sight. They depend on
     /// neither step nor seed of the run: figures of different runs compare.
     /// </summary>
-    public static Masker ForEvaluation(BpeTokenizer tokenizer, double probability) => new(tokenizer, 0, 0x4556414C, probability, 1, 0);
+    public static Masker ForEvaluation(ISequenceTokenizer tokenizer, double probability) =>
+        new(tokenizer, 0, 0x4556414C, probability, 1, 0, inStretches: true);
 
-    /// <summary>Writes <c>[CLS] tokens [SEP]</c> with masked tokens.</summary>
+    /// <summary>Writes <c>[CLS] tokens [SEP]</c>, or what the tokenizer has around them, with masked tokens.</summary>
     /// <param name="number">The number of the sample.</param>
     /// <param name="window">The tokens.</param>
-    /// <param name="ids">Receives the ids, two more than there are tokens.</param>
-    /// <param name="first">The row of [CLS] in its batch.</param>
+    /// <param name="ids">Receives the ids, with <see cref="SpecialTokens"/> more than there are tokens.</param>
+    /// <param name="first">The row of the first id in its batch.</param>
     /// <param name="rows">Receives the rows of the chosen tokens; room for all.</param>
     /// <param name="labels">Receives what they are.</param>
     /// <param name="round">Rounds 0, 1, … below 1 / probability choose disjoint sets of tokens.</param>
@@ -47,26 +64,27 @@ internal sealed class Masker
     {
         var random = new Philox(_seed, (uint)(number >> 32), _site);
         ulong place = (ulong)(uint)number << 32, from = (ulong)round * _probability;
-        int count = 0;
-        ids[0] = _cls;
+        int count = 0, before = Before, centre = int.MinValue, next = 0;
+        _frame.Before.Span.CopyTo(ids);
+        _frame.After.Span.CopyTo(ids[(before + window.Length)..]);
         for (int i = 0; i < window.Length; i++)
         {
-            ids[i + 1] = window[i];
-            (uint x, uint y, uint z, _) = random.Block(place + (uint)i);
-            if (x < from || x - from >= _probability) continue;
-            rows[count] = first + i + 1;
+            ids[before + i] = window[i];
+            // Every centre whose stretch begins no later than this token is known; the last one reaches furthest.
+            for (; !_inStretches && next < window.Length && next <= i + ((_span - 1) / 2); next++)
+                if (IsHit(random, place + (uint)next, from)) centre = next;
+            if (_inStretches ? !IsHit(random, place + (uint)(i / _span), from) : centre < i - (_span / 2)) continue;
+            (_, uint y, uint z, _) = random.Block(place + (uint)i);
+            rows[count] = first + before + i;
             labels[count++] = window[i];
-            if (y < _maskShare) ids[i + 1] = _mask;
-            else if (y < _randomShare) ids[i + 1] = _ordinary[(int)(((ulong)z * (ulong)_ordinary.Length) >> 32)];
+            if (y < _maskShare) ids[before + i] = _mask;
+            else if (y < _randomShare) ids[before + i] = _ordinary[(int)(((ulong)z * (ulong)_ordinary.Length) >> 32)];
         }
 
-        ids[window.Length + 1] = _sep;
         return count;
     }
 
-    private static ulong Threshold(double probability) => (ulong)Math.Round(probability * 4294967296.0);
+    private bool IsHit(in Philox random, ulong place, ulong from) => random.Block(place).X is var x && x >= from && x - from < _probability;
 
-    private static int Special(int? id, string token) =>
-        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which masked language modelling needs; " +
-            "train one with the usual special tokens");
+    private static ulong Threshold(double probability) => (ulong)Math.Round(probability * 4294967296.0);
 }

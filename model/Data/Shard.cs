@@ -31,7 +31,7 @@ internal sealed class Shard : IDisposable
     /// <summary>Opens a shard.</summary>
     /// <param name="path">The file.</param>
     /// <param name="entry">What the index says of it.</param>
-    /// <param name="longest">The most tokens of a window, without [CLS] and [SEP].</param>
+    /// <param name="longest">The most tokens of a window, without special ones around them.</param>
     /// <param name="vocabulary">Token ids are below it.</param>
     /// <exception cref="InvalidDataException">It is missing, or not a regular file.</exception>
     public static Shard Open(string path, ShardEntry entry, int longest, int vocabulary) =>
@@ -51,7 +51,7 @@ internal sealed class Shard : IDisposable
             throw Fault(_path, "does not hold what the index says");
     }
 
-    /// <summary>The tokens of a window, without [CLS] and [SEP].</summary>
+    /// <summary>The tokens of a window, without special ones around them.</summary>
     /// <param name="index">The number of the window.</param>
     /// <param name="buffer">Receives them: as many elements as the longest window has.</param>
     /// <returns>The part of the buffer that holds them.</returns>

@@ -14,7 +14,7 @@ internal sealed class SharedRuns
     /// <summary>The longest run: two bits a base.</summary>
     public const int Longest = 32;
 
-    private readonly int _length;
+    private readonly int _length, _overlap;
     private readonly ulong _mask;
     private readonly byte[][] _codes;
     private readonly ulong[] _heldOut;
@@ -28,12 +28,13 @@ internal sealed class SharedRuns
     /// <param name="tokenizer">Of the windows; these hold tokens of A, C, G and T, and special ones, which end a run.</param>
     /// <param name="heldOutBases">The most bases of all held-out windows.</param>
     /// <exception cref="ArgumentException">These are more than can be compared.</exception>
-    public SharedRuns(int length, BpeTokenizer tokenizer, long heldOutBases)
+    public SharedRuns(int length, ISequenceTokenizer tokenizer, long heldOutBases)
     {
         if (heldOutBases > Array.MaxLength)
             throw new ArgumentException($"{heldOutBases:N0} bases are held out, more than can be compared with those to train on; " +
                 "hold out a smaller part, or set RepeatBases = 0");
         (_length, _mask, _heldOut) = (length, ulong.MaxValue >> (64 - (2 * length)), new ulong[heldOutBases]);
+        _overlap = tokenizer.Overlap;
         _codes = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.IsSpecial(id) ? [] : Codes(tokenizer.Token(id)))];
     }
 
@@ -81,7 +82,8 @@ internal sealed class SharedRuns
 
     private ulong Hash(ulong run) => (run * 0x9E3779B97F4A7C15) >> _filterShift;
 
-    private static byte[] Codes(string token) => [.. token.Select(c => (byte)"ACGT".IndexOf(c, StringComparison.Ordinal))];
+    private static byte[] Codes(string token) =>
+        token.All("ACGT".Contains) ? [.. token.Select(c => (byte)"ACGT".IndexOf(c, StringComparison.Ordinal))] : [];
 
     private RunEnumerator Runs(ReadOnlySpan<ushort> window) => new(this, window);
 
@@ -92,6 +94,7 @@ internal sealed class SharedRuns
         private ReadOnlySpan<byte> _rest;
         private ulong _forward, _reverse;
         private int _token, _bases;
+        private bool _follows;
 
         public readonly RunEnumerator GetEnumerator() => this;
 
@@ -105,7 +108,10 @@ internal sealed class SharedRuns
                 {
                     if (_token == _window.Length) return false;
                     _rest = owner._codes[_window[_token++]];
-                    if (_rest.IsEmpty) _bases = 0;
+                    bool ends = _rest.IsEmpty;
+                    if (ends) _bases = 0;
+                    else if (_follows) _rest = _rest[owner._overlap..];
+                    _follows = !ends;
                 }
 
                 _forward = ((_forward << 2) | _rest[0]) & owner._mask;

@@ -139,8 +139,13 @@ public sealed class DnabertModel : SequenceModel
     /// <inheritdoc/>
     public override Variable Classify(Tape tape, in Batch batch)
     {
+        _ = Heads;
+        return ClassifyEncoded(tape, Encoder.Forward(tape, batch), batch);          // [sequences, labels]
+    }
+
+    internal override Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch)
+    {
         (Pooler pooler, Classifier classifier) = Heads;
-        Variable x = Encoder.Forward(tape, batch);                                  // [tokens, hidden]
         Variable pooled = pooler.Forward(tape, x, batch.CuSeqlens);                 // [sequences, hidden]
         if (batch.IsCut) pooled = MeanOfWindows.Forward(tape, pooled, batch.Windows);     // [rows, hidden]
         return classifier.Forward(tape, pooled);                                    // [sequences or rows, labels]

@@ -65,6 +65,26 @@ internal abstract class Architecture
         ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
         Action<SequenceModel>? prepare);
 
+    /// <summary>A model with initial weights.</summary>
+    /// <param name="tokenizer">Of <see cref="TokenizerClass"/>.</param>
+    /// <param name="config">The <c>config.json</c> of its shape; null: that of the published model.</param>
+    /// <param name="shape">What is otherwise than there.</param>
+    /// <param name="seed">Decides the weights.</param>
+    /// <param name="backend">Where to run.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="trainable">Whether the weights are laid out for training.</param>
+    /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The config is damaged, or the tokenizer not of such a model.</exception>
+    public abstract SequenceModel Initialize(
+        ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable);
+
+    /// <summary>The class of its tokenizer.</summary>
+    public abstract Type TokenizerClass { get; }
+
+    /// <summary>The architecture that a tokenizer is of.</summary>
+    public static Architecture Of(ISequenceTokenizer tokenizer) =>
+        All.Single(architecture => architecture.TokenizerClass == tokenizer.GetType());
+
     /// <summary>A model whose weights have no values: to ask for its parameters and limits.</summary>
     /// <exception cref="InvalidDataException">Config or tokenizer is damaged, or they are not of one model.</exception>
     public SequenceModel Declare(ModelSource source, Backend backend, ModelParts parts, Action<SequenceModel>? prepare = null) =>
@@ -165,6 +185,16 @@ internal abstract class Architecture
 
         public override Type Model => typeof(Dnabert2Model);
 
+        public override Type TokenizerClass => typeof(BpeTokenizer);
+
+        public override SequenceModel Initialize(
+            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
+        {
+            Dnabert2Config c =
+                config is null ? new Dnabert2Config { VocabSize = tokenizer.VocabularySize } : Dnabert2Config.Load(config);
+            return Dnabert2Model.Initialize(shape.Of(c), (BpeTokenizer)tokenizer, seed, backend, parts, trainable);
+        }
+
         public override IReadOnlyList<string> LoraTargets { get; } = ["attention.self.Wqkv"];
 
         public override string TokenizerFile => ModelSource.TokenizerFile;
@@ -228,6 +258,15 @@ internal abstract class Architecture
         public override string Name => "DNABERT";
 
         public override Type Model => typeof(DnabertModel);
+
+        public override Type TokenizerClass => typeof(DnabertTokenizer);
+
+        public override SequenceModel Initialize(
+            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
+        {
+            DnabertConfig c = config is null ? new DnabertConfig { VocabSize = tokenizer.VocabularySize } : DnabertConfig.Load(config);
+            return DnabertModel.Initialize(shape.Of(c), (DnabertTokenizer)tokenizer, seed, backend, parts, trainable);
+        }
 
         public override IReadOnlyList<string> LoraTargets { get; } = ["query", "value"];
 
@@ -295,6 +334,17 @@ internal abstract class Architecture
         public override string Name => "the Nucleotide Transformer";
 
         public override Type Model => typeof(NucleotideTransformerModel);
+
+        public override Type TokenizerClass => typeof(NucleotideTransformerTokenizer);
+
+        public override SequenceModel Initialize(
+            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
+        {
+            var own = (NucleotideTransformerTokenizer)tokenizer;
+            NucleotideTransformerConfig c = config is null
+                ? new NucleotideTransformerConfig { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
+            return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
+        }
 
         public override string DescribeConfig(string path)
         {

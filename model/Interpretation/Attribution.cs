@@ -15,12 +15,18 @@ namespace Dnabert2.Interpretation;
 /// where p is the model's distribution at a place when the whole stretch is replaced by as many masks as it has tokens. Both sums are of
 /// the same bases in the same visible context, no changed token is seen while another one is predicted, and substitutions that change the
 /// same stretch share their forward passes: about one a base, instead of one for each changed token of each substitution.
+///
+/// Where k-mers overlap, a base is in k tokens, each of which says it again, given its other letters, which the neighbours of the stretch
+/// show: the effect is then the mean over the tokens that hold the base, not the sum, and so in nats of one base, as with other models.
+/// Tokens with an unknown base are the same in both sequences and say nothing of it. Where k-mers lie one after the other, the stretch is
+/// the one token that holds the base.
 /// </remarks>
 public sealed class Attribution
 {
     private readonly InterpretedModel _model;
     private readonly AttributionOptions _options;
     private readonly bool _ofClass;
+    private readonly int _window;
     private readonly int? _label;
 
     /// <summary>An attribution with a loaded model.</summary>
@@ -38,7 +44,18 @@ public sealed class Attribution
         if (!_ofClass && _options.Class is not null)
             throw new ArgumentException($"class '{Excerpt.Of(_options.Class)}': the likelihood is of no class");
         if (_options.Class is { } name) _label = model.LabelOf(name);
+        // A class is of the beginning of a sequence, as in training; a likelihood can be had of all of it, in windows.
+        _window = _ofClass ? _options.Window : Math.Min(_options.Window, model.PositionedBases ?? _options.Window);
+        if (_window < AttributionOptions.LeastWindow)
+            throw new ArgumentException(
+                $"the model has positions for {_window} bases, and a window has at least {AttributionOptions.LeastWindow}");
     }
+
+    /// <summary>
+    /// The most bases that the model sees at once: <see cref="AttributionOptions.Window"/>, where the likelihood is of a model that has
+    /// positions for so many.
+    /// </summary>
+    public int Window => _window;
 
     /// <summary>Whether the effects are on a class, or on the value of a regression, rather than on the likelihood.</summary>
     public bool IsOfClass => _ofClass;
@@ -69,7 +86,7 @@ public sealed class Attribution
             last = record.Number;
             (int from, int to) = RangeOf(record);
             found += to - from;
-            foreach (AttributionWindow window in AttributionWindow.Of(record.Length, _options.Window, from, to))
+            foreach (AttributionWindow window in AttributionWindow.Of(record.Length, _window, from, to))
             {
                 byte[] bases = record.Sequence[window.Start..window.End].ToArray();
                 List<IMutagenesis> strands = Prepare(bases, window, cancellation, out int seen);
@@ -136,16 +153,18 @@ public sealed class Attribution
     private List<IMutagenesis> Prepare(byte[] bases, in AttributionWindow window, CancellationToken cancellation, out int seen)
     {
         int from = window.From - window.Start, to = window.To - window.Start;
-        List<IMutagenesis> strands = [_ofClass ? new ClassMutagenesis(_model, _model.MaxTokens) : new LikelihoodMutagenesis(_model.Model)];
+        List<IMutagenesis> strands = [Strand(_ofClass ? _model.Room : _model.Positions)];
         int length = strands[0].Prepare(bases, from, to, cancellation);
         to = Math.Clamp(length, from, to);
         seen = window.Start + to;
         if (!_options.AverageReverseComplement || from == to) return strands;
         // The other strand is of the bases that the model sees of this one, all of them.
-        IMutagenesis other = _ofClass ? new ClassMutagenesis(_model, maxTokens: null) : new LikelihoodMutagenesis(_model.Model);
+        IMutagenesis other = Strand(room: null);
         other.Prepare(ReverseComplement.Of(bases.AsSpan(0, length)), length - to, length - from, cancellation);
         strands.Add(other);
         return strands;
+
+        IMutagenesis Strand(int? room) => _ofClass ? new ClassMutagenesis(_model, room) : new LikelihoodMutagenesis(_model.Model, room);
     }
 
     private SubstitutionEffects Effects(

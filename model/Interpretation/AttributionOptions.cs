@@ -22,6 +22,8 @@ public sealed record SequenceRegion(string? Record, int Start, int End);
 /// <summary>How the effects of substitutions are computed.</summary>
 public sealed record AttributionOptions
 {
+    internal const int LeastWindow = 8;
+
     /// <summary>What the effect is measured on.</summary>
     public AttributionTarget Target { get; init; } = AttributionTarget.Auto;
 
@@ -30,7 +32,8 @@ public sealed record AttributionOptions
 
     /// <summary>
     /// The most bases that the model sees at once. A longer record is cut into windows that overlap by half, and each base is substituted
-    /// in the window in whose middle half it lies; at the ends of the record, in the first and the last one. From 8 to 16,777,216.
+    /// in the window in whose middle half it lies; at the ends of the record, in the first and the last one. From 8 to 16,777,216; for the
+    /// likelihood no more than a model has positions for.
     /// </summary>
     public int Window { get; init; } = 1000;
 
@@ -50,7 +53,7 @@ public sealed record AttributionOptions
     internal void Validate()
     {
         OptionRange.Check(nameof(Target), Target);
-        OptionRange.Check(nameof(Window), Window, 8, OptionRange.MostTogether);
+        OptionRange.Check(nameof(Window), Window, LeastWindow, OptionRange.MostTogether);
         OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);
         if (Region is { } region && (region.Start < 0 || region.End <= region.Start))
             throw new ArgumentException($"{nameof(Region)}: from base {region.Start} up to {region.End}: it holds at least one base");

@@ -6,13 +6,13 @@ namespace Dnabert2.Interpretation;
 /// The effects of substitutions on a class of a fine-tuned model, or on its value: each substituted sequence is classified.
 /// </summary>
 /// <param name="model">The model.</param>
-/// <param name="maxTokens">The most tokens of a sequence, special ones included, to which it is cut; null: no limit.</param>
-internal sealed class ClassMutagenesis(InterpretedModel model, int? maxTokens) : IMutagenesis
+/// <param name="room">The most tokens of a sequence, special ones not counted, to which it is cut; null: no limit.</param>
+internal sealed class ClassMutagenesis(InterpretedModel model, int? room) : IMutagenesis
 {
     private readonly List<int> _reference = [], _starts = [];
     private readonly ForwardPass _ofReference = new(PassOutputs.Logits);
     private readonly List<(int At, int Base, ForwardPass Pass)> _mutants = [];
-    private readonly int _room = (maxTokens ?? int.MaxValue) - 2;
+    private readonly int _room = room ?? int.MaxValue;
     private readonly TaskKind _kind = model.Task!.Value;
     private byte[] _bases = [];
     private int _from, _to;
@@ -24,7 +24,7 @@ internal sealed class ClassMutagenesis(InterpretedModel model, int? maxTokens) :
         _bases = bases;
         model.Model.Tokenizer.EncodeSequence(bases, _reference, _starts);
         // As in training, a sequence is cut to the most tokens; a substitution past them would show no effect where none was looked for.
-        int seen = _reference.Count > _room ? _starts[_room] : bases.Length;
+        int seen = SeenBases.Of(bases.Length, _starts, _room, model.Model.Tokenizer.Overlap);
         (_from, _to) = (from, Math.Clamp(seen, from, to));
         cancellation.ThrowIfCancellationRequested();
         for (int at = from; at < _to; at++)

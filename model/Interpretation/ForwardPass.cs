@@ -23,7 +23,7 @@ internal sealed class ForwardPass(PassOutputs outputs)
     /// <summary>What is wanted.</summary>
     public PassOutputs Outputs { get; } = outputs;
 
-    /// <summary>Places, [CLS] not counted, and the tokens whose probability there is wanted.</summary>
+    /// <summary>Places, the special tokens before the sequence not counted, and the tokens whose probability there is wanted.</summary>
     public IReadOnlyList<(int Row, int Token)> Questions => _questions;
 
     /// <summary>ln p of each question.</summary>

@@ -16,7 +16,7 @@ internal interface IMutagenesis
     /// <returns>How many bases of the window the model sees; those past them are not substituted.</returns>
     int Prepare(byte[] bases, int from, int to, CancellationToken cancellation);
 
-    /// <summary>A pass, and its tokens without [CLS] and [SEP].</summary>
+    /// <summary>A pass, and its tokens without special ones around them.</summary>
     ForwardPass Pass(int index, List<int> tokens);
 
     /// <summary>

@@ -9,11 +9,11 @@ namespace Dnabert2.Interpretation;
 /// </summary>
 public sealed class InterpretedModel : IDisposable
 {
-    internal InterpretedModel(Dnabert2Model model, TaskKind? task, IReadOnlyList<string> labels, int? maxTokens) =>
+    internal InterpretedModel(SequenceModel model, TaskKind? task, IReadOnlyList<string> labels, int? maxTokens) =>
         (Model, Task, Labels, MaxTokens) = (model, task, labels, maxTokens);
 
     /// <summary>The model.</summary>
-    public Dnabert2Model Model { get; }
+    public SequenceModel Model { get; }
 
     /// <summary>What it was fine-tuned for; null: it was not.</summary>
     public TaskKind? Task { get; }
@@ -21,15 +21,31 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>The names of the classes in the order of its logits; of a regression, "value"; empty where it was not fine-tuned.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>The most tokens it was fine-tuned on, [CLS] and [SEP] included, to which sequences are cut; null: no limit.</summary>
+    /// <summary>The most tokens it was fine-tuned on, special ones included, to which sequences are cut; null: no limit.</summary>
     public int? MaxTokens { get; }
 
     /// <summary>Whether it gives the likelihood of masked tokens.</summary>
-    public bool HasLikelihood => Model.MlmHead is not null;
+    public bool HasLikelihood => Model.Parts.HasFlag(ModelParts.MlmHead);
+
+    /// <summary>The most tokens of a sequence that is classified, special ones included; null: no limit.</summary>
+    internal int? Limit =>
+        MaxTokens is { } trained ? Model.ClassifiesWindows ? trained : Math.Min(trained, Model.MaxTokens ?? trained) : Model.MaxTokens;
+
+    /// <summary>The same without special tokens.</summary>
+    internal int? Room => Limit - SpecialTokens;
+
+    /// <summary>The most tokens that it has positions for, without special ones; null: no limit.</summary>
+    internal int? Positions => Model.MaxTokens - SpecialTokens;
+
+    /// <summary>The most bases, all of them known, that it always has positions for; null: no limit.</summary>
+    internal int? PositionedBases => Positions is { } tokens ? Model.Tokenizer.BasesThatFit(tokens) : null;
+
+    /// <summary>The special tokens around a sequence.</summary>
+    internal int SpecialTokens => Model.Frame.Before.Length + Model.Frame.After.Length;
 
     /// <summary>Loads a model: fine-tuned if it has a classifier or is an adapter with one, otherwise pre-trained.</summary>
     /// <param name="folder">The folder; see <see cref="ModelSource"/>.</param>
-    /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
+    /// <param name="backend">Where to run; see <see cref="SequenceModel.Load"/>.</param>
     /// <exception cref="IOException">The folder or a file in it is missing.</exception>
     /// <exception cref="InvalidDataException">
     /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
@@ -38,7 +54,7 @@ public sealed class InterpretedModel : IDisposable
 
     /// <summary>Loads a model; see <see cref="Load(string, Backend?)"/>.</summary>
     /// <param name="source">The model.</param>
-    /// <param name="backend">Where to run; see <see cref="Dnabert2Model.Load"/>.</param>
+    /// <param name="backend">Where to run; see <see cref="SequenceModel.Load"/>.</param>
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">
     /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
@@ -46,18 +62,17 @@ public sealed class InterpretedModel : IDisposable
     public static InterpretedModel Load(ModelSource source, Backend? backend = null)
     {
         ArgumentNullException.ThrowIfNull(source);
-        source.LoadConfig();
         ModelParts parts;
         using (Checkpoint weights = source.OpenWeights()) parts = source.PartsOf(weights);
         if (parts.HasFlag(ModelParts.Classifier))
         {
             // It owns nothing but the model, which is disposed here.
             ClassifierModel classifier = ClassifierModel.Load(source, backend);
-            return new InterpretedModel((Dnabert2Model)classifier.Model, classifier.Kind,
+            return new InterpretedModel(classifier.Model, classifier.Kind,
                 classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 
-        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load<Dnabert2Model>(backend, parts), null, [], null);
+        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load(backend, parts), null, [], null);
         throw new InvalidDataException(
             $"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a "
             + "fine-tuned or a pre-trained model");

@@ -3,9 +3,12 @@ using System.Runtime.InteropServices;
 namespace Dnabert2.Interpretation;
 
 /// <summary>The effects of substitutions on the likelihood of masked tokens; see <see cref="Attribution"/> for the formula.</summary>
-internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
+/// <param name="model">The model.</param>
+/// <param name="room">The most tokens that it takes, special ones not counted; null: no limit.</param>
+internal sealed class LikelihoodMutagenesis(SequenceModel model, int? room) : IMutagenesis
 {
-    private readonly List<int> _reference = [];
+    private readonly List<int> _reference = [], _starts = [];
+    private readonly int _overlap = model.Tokenizer.Overlap;
     private readonly List<(TokenDifference Difference, int Masks, ForwardPass Pass)> _passes = [];
     private readonly Dictionary<(int Prefix, int Reference, int Masks), int> _places = [];
     private readonly List<Mutant> _mutants = [];
@@ -16,8 +19,15 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
 
     public int Prepare(byte[] bases, int from, int to, CancellationToken cancellation)
     {
-        (_bases, _from, _to) = (bases, from, to);
-        model.Tokenizer.EncodeSequence(bases, _reference);
+        model.Tokenizer.EncodeSequence(bases, _reference, _starts);
+        int seen = SeenBases.Of(bases.Length, _starts, room ?? int.MaxValue, _overlap);
+        if (seen < bases.Length)
+        {
+            bases = bases[..seen];
+            _reference.RemoveRange(room!.Value, _reference.Count - room.Value);
+        }
+
+        (_bases, _from, _to) = (bases, from, to = Math.Clamp(seen, from, to));
         ReadOnlySpan<int> reference = CollectionsMarshal.AsSpan(_reference);
         var alternative = new List<int>();
         for (int at = from; at < to; at++)
@@ -55,7 +65,8 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
         foreach (Mutant mutant in _mutants)
         {
             double reference = _passes[mutant.ReferencePass].Pass.LogLikelihood(mutant.Reference);
-            effects[mutant.Place] = (float)(_passes[mutant.AlternativePass].Pass.LogLikelihood(mutant.Alternative) - reference);
+            double alternative = _passes[mutant.AlternativePass].Pass.LogLikelihood(mutant.Alternative);
+            effects[mutant.Place] = (float)((alternative - reference) / mutant.TokensOfABase);
         }
 
         return new StrandEffects(effects, []);
@@ -63,11 +74,11 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
 
     private void Add(int place, ReadOnlySpan<int> reference, ReadOnlySpan<int> alternative)
     {
-        TokenDifference difference = TokenDifference.Between(reference, alternative);
+        TokenDifference difference = TokenDifference.Between(reference, alternative, _overlap);
         int ofReference = PassOf(difference, difference.Reference), ofAlternative = PassOf(difference, difference.Alternative);
         Range here = _passes[ofReference].Pass.Ask(difference.Prefix, reference.Slice(difference.Prefix, difference.Reference));
         Range there = _passes[ofAlternative].Pass.Ask(difference.Prefix, alternative.Slice(difference.Prefix, difference.Alternative));
-        _mutants.Add(new Mutant(place, ofReference, here, ofAlternative, there));
+        _mutants.Add(new Mutant(place, ofReference, here, ofAlternative, there, difference.TokensOfABase(_overlap)));
     }
 
     /// <summary>
@@ -82,5 +93,6 @@ internal sealed class LikelihoodMutagenesis(Dnabert2Model model) : IMutagenesis
         return _passes.Count - 1;
     }
 
-    private readonly record struct Mutant(int Place, int ReferencePass, Range Reference, int AlternativePass, Range Alternative);
+    private readonly record struct Mutant(
+        int Place, int ReferencePass, Range Reference, int AlternativePass, Range Alternative, int TokensOfABase);
 }

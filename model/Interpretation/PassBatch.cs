@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -10,11 +11,13 @@ namespace Dnabert2.Interpretation;
 /// <summary>Forward passes collected up to a token budget and run together, packed. For one thread.</summary>
 internal sealed class PassBatch : IDisposable
 {
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly Arena _arena;
     private readonly Tape _tape;
     private readonly Pool _mean = new(Pooling.Mean);
-    private readonly int _budget, _cls, _sep;
+    private readonly SpecialTokenFrame _frame;
+    private readonly RoundedBatch _rounded;
+    private readonly int _budget, _special, _before;
     private readonly List<int> _ids = [], _lengths = [];
     private readonly List<ForwardPass> _passes = [];
     private float[] _values = [];
@@ -22,11 +25,13 @@ internal sealed class PassBatch : IDisposable
     /// <summary>An empty batch.</summary>
     /// <param name="model">With the heads that the passes need.</param>
     /// <param name="budget">The most tokens of a batch; a longer sequence has one to itself.</param>
-    public PassBatch(Dnabert2Model model, int budget)
+    public PassBatch(SequenceModel model, int budget)
     {
         (_model, _budget, _arena) = (model, budget, new Arena(model.Backend));
         _tape = Tape.ForInference(_arena);
-        (_cls, _sep) = (Special(model.Tokenizer.ClsId, "[CLS]"), Special(model.Tokenizer.SepId, "[SEP]"));
+        _rounded = new RoundedBatch(model.Backend, model.MaxTokens, model.ClassifiesWindows);
+        _frame = model.Frame;
+        (_before, _special) = (_frame.Before.Length, _frame.Before.Length + _frame.After.Length);
     }
 
     /// <summary>Tokens that have been computed, special ones included.</summary>
@@ -36,15 +41,15 @@ internal sealed class PassBatch : IDisposable
     public int Count => _passes.Count;
 
     /// <summary>Whether a sequence of so many tokens, special ones not counted, would go past the budget.</summary>
-    public bool WouldOverflow(int tokens) => _passes.Count > 0 && _ids.Count + tokens + 2 > _budget;
+    public bool WouldOverflow(int tokens) => _passes.Count > 0 && _ids.Count + tokens + _special > _budget;
 
-    /// <summary>Adds <c>[CLS] tokens [SEP]</c>.</summary>
+    /// <summary>Adds tokens with the special ones around them: <c>[CLS] tokens [SEP]</c>, or what the model has.</summary>
     public void Add(ReadOnlySpan<int> tokens, ForwardPass pass)
     {
-        _ids.Add(_cls);
+        _ids.AddRange(_frame.Before.Span);
         _ids.AddRange(tokens);
-        _ids.Add(_sep);
-        _lengths.Add(tokens.Length + 2);
+        _ids.AddRange(_frame.After.Span);
+        _lengths.Add(tokens.Length + _special);
         _passes.Add(pass);
     }
 
@@ -55,16 +60,12 @@ internal sealed class PassBatch : IDisposable
         PassOutputs wanted = 0;
         foreach (ForwardPass pass in _passes) wanted |= pass.Outputs;
         _tape.Reset();
-        var batch = new Batch(_arena, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
-        Variable x = _model.Encoder.Forward(_tape, batch);                                      // [tokens, hidden]
+        Batch batch = _rounded.UploadPlain(_arena, CollectionsMarshal.AsSpan(_ids), CollectionsMarshal.AsSpan(_lengths));
+        Variable x = _model.Encode(_tape, batch);                                               // [tokens, hidden]
         if (wanted.HasFlag(PassOutputs.Embedding))
             Share(_mean.Forward(_tape, x, batch.CuSeqlens).Data, PassOutputs.Embedding, (pass, values) => pass.Embedding = values);
         if (wanted.HasFlag(PassOutputs.Logits))
-        {
-            Variable pooled = _model.Pooler!.Forward(_tape, x, batch.CuSeqlens);                // [sequences, hidden]
-            Share(_model.Classifier!.Forward(_tape, pooled).Data, PassOutputs.Logits, (pass, values) => pass.Logits = values);
-        }
-
+            Share(_model.ClassifyEncoded(_tape, x, batch).Data, PassOutputs.Logits, (pass, values) => pass.Logits = values);
         if (wanted.HasFlag(PassOutputs.Likelihood)) Answer(x);
         foreach (ForwardPass pass in _passes) pass.IsDone = true;
         TokensDone += _ids.Count;
@@ -93,14 +94,14 @@ internal sealed class PassBatch : IDisposable
         for (int i = 0; i < _passes.Count; start += _lengths[i++])
         {
             foreach ((int row, _) in _passes[i].Questions)
-                if (places.TryAdd(start + 1 + row, rows.Count)) rows.Add(start + 1 + row);
+                if (places.TryAdd(start + _before + row, rows.Count)) rows.Add(start + _before + row);
         }
 
         if (rows.Count == 0) return;
         Tensor indices = _arena.Rent(new Shape(rows.Count), DType.I32);
         _model.Backend.Upload(CollectionsMarshal.AsSpan(rows), indices);
         Variable picked = GatherRows.Instance.Forward(_tape, x, indices);                       // [rows, hidden]
-        Tensor logits = _model.MlmHead!.Forward(_tape, picked).Data;                            // [rows, vocabulary]
+        Tensor logits = _model.PredictTokens(_tape, picked).Data;                               // [rows, vocabulary]
         int vocabulary = logits.Shape[1];
         Span<float> values = Read(logits);
         double[] normalisers = new double[rows.Count];
@@ -112,7 +113,7 @@ internal sealed class PassBatch : IDisposable
             double[] answers = new double[questions.Count];
             for (int q = 0; q < answers.Length; q++)
             {
-                int place = places[start + 1 + questions[q].Row];
+                int place = places[start + _before + questions[q].Row];
                 answers[q] = values[(place * vocabulary) + questions[q].Token] - normalisers[place];
             }
 
@@ -138,7 +139,4 @@ internal sealed class PassBatch : IDisposable
         _model.Backend.DownloadNumbers(tensor, values);
         return values;
     }
-
-    private static int Special(int? id, string token) =>
-        id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
 }

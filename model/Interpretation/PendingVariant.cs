@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using Dnabert2.Tokenizers;
 
 namespace Dnabert2.Interpretation;
 
@@ -70,6 +71,7 @@ internal sealed class PendingVariant(VariantScore score)
     {
         private ForwardPass? _maskedReference, _maskedAlternative;
         private Range _referenceAnswers, _alternativeAnswers;
+        private int _tokensOfABase = 1;
 
         /// <summary>The pass of the genome as it is.</summary>
         public ForwardPass Reference { get; private set; } = null!;
@@ -79,7 +81,8 @@ internal sealed class PendingVariant(VariantScore score)
 
         /// <summary>The change of the log-likelihood; NaN if it was not asked for.</summary>
         public double LikelihoodChange => _maskedReference is null ? double.NaN
-            : _maskedAlternative!.LogLikelihood(_alternativeAnswers) - _maskedReference.LogLikelihood(_referenceAnswers);
+            : (_maskedAlternative!.LogLikelihood(_alternativeAnswers) - _maskedReference.LogLikelihood(_referenceAnswers))
+                / _tokensOfABase;
 
         /// <summary>Asks for the vectors of both alleles, and for their logits.</summary>
         public void AskWhole(List<int> reference, List<int> alternative, bool classify)
@@ -92,9 +95,14 @@ internal sealed class PendingVariant(VariantScore score)
         /// <summary>
         /// Asks for the likelihoods. Where both alleles have as many tokens, one pass with these masked answers for both.
         /// </summary>
-        public void AskLikelihood(List<int> reference, List<int> alternative, int maskId)
+        /// <param name="reference">The tokens of the genome as it is.</param>
+        /// <param name="alternative">Those with the alternative allele.</param>
+        /// <param name="tokenizer">Of both.</param>
+        public void AskLikelihood(List<int> reference, List<int> alternative, ISequenceTokenizer tokenizer)
         {
-            var difference = TokenDifference.Between(CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative));
+            var difference = TokenDifference.Between(
+                CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative), tokenizer.Overlap);
+            _tokensOfABase = difference.TokensOfABase(tokenizer.Overlap);
             _maskedReference = Masked(difference.Reference);
             _maskedAlternative = difference.Reference == difference.Alternative ? _maskedReference : Masked(difference.Alternative);
             _referenceAnswers = Ask(_maskedReference, reference, difference.Reference);
@@ -103,7 +111,7 @@ internal sealed class PendingVariant(VariantScore score)
             ForwardPass Masked(int masks)
             {
                 var tokens = new List<int>();
-                difference.AppendMasked(CollectionsMarshal.AsSpan(reference), masks, maskId, tokens);
+                difference.AppendMasked(CollectionsMarshal.AsSpan(reference), masks, tokenizer.MaskId!.Value, tokens);
                 return Add(PassOutputs.Likelihood, tokens);
             }
 

@@ -8,8 +8,8 @@ public sealed record VariantOptions
 
     /// <summary>
     /// The bases of the genome that the model sees: the reference allele of the normal form in the middle, less at the end of a chromosome.
-    /// Null: 512, or four times the most tokens the model was fine-tuned on if that is less, since a token has four to five bases. From 8
-    /// to 16,777,216.
+    /// Null: 512, or what the most tokens that the model takes always hold if that is less; of byte-pair encoding, four times as many
+    /// bases as these tokens, which have four to five. From 8 to 16,777,216, and no more than a model has positions for.
     /// </summary>
     public int? Window { get; init; }
 
@@ -22,7 +22,14 @@ public sealed record VariantOptions
     /// <summary>The most tokens in a batch; memory grows with it. From 1 to 16,777,216.</summary>
     public int BatchTokens { get; init; } = 4096;
 
-    internal int WindowFor(InterpretedModel model) => Window ?? (int)Math.Min(WidestByDefault, 4L * (model.MaxTokens ?? WidestByDefault));
+    internal int WindowFor(InterpretedModel model)
+    {
+        int most = model.PositionedBases ?? int.MaxValue;
+        if (Window is { } given) return Math.Min(given, most);
+        if (model.Limit is not { } limit) return WidestByDefault;
+        long fit = model.Model.Tokenizer.BasesThatFit(model.Room!.Value) ?? 4L * limit;
+        return (int)Math.Min(Math.Min(WidestByDefault, most), fit);
+    }
 
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()

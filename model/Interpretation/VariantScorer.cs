@@ -92,14 +92,20 @@ public sealed class VariantScorer
 
     private PendingVariant Prepare(Variant variant)
     {
-        VariantWindow window = VariantWindow.Of(variant, _genome, _window);
+        VariantWindow window = VariantWindow.Of(variant, _genome, _window, _model.PositionedBases ?? int.MaxValue);
         if (window.Status != VariantStatus.Scored) return new PendingVariant(new VariantScore(variant, window.Status, window.Reason));
         EncodedAllele reference = Encode(window.Reference), alternative = Encode(window.Alternative);
-        int room = (_model.MaxTokens ?? int.MaxValue) - 2;
-        if (TokenDifference.Between(reference.Tokens, alternative.Tokens).Prefix >= room)
+        int room = _model.Room ?? int.MaxValue;
+        int most = Math.Max(reference.Ids.Count, alternative.Ids.Count);
+        // Of an unknown base, tokens have one where they have several of others.
+        if (most > _model.Positions)
             return new PendingVariant(
                 new VariantScore(variant, VariantStatus.Unseen,
-                    $"it lies past the {_model.MaxTokens} tokens that the model takes: a smaller window has it nearer to the beginning"));
+                    $"its window has {most} tokens, the model takes {_model.Positions}: a smaller window fits"));
+        if (TokenDifference.Between(reference.Tokens, alternative.Tokens, _model.Model.Tokenizer.Overlap).Prefix >= room)
+            return new PendingVariant(
+                new VariantScore(variant, VariantStatus.Unseen,
+                    $"it lies past the {_model.Limit} tokens that the model takes: a smaller window has it nearer to the beginning"));
         var pending = new PendingVariant(new VariantScore(variant, VariantStatus.Scored, "")
         {
             Normalized = window.Normalized,
@@ -119,12 +125,15 @@ public sealed class VariantScorer
         List<int> seenAlternative)
     {
         PendingVariant.Strand strand = pending.AddStrand();
-        if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer.MaskId!.Value);
+        if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer);
         strand.AskWhole(seenReference, seenAlternative, _model.Task is not null);
     }
 
-    private List<int> OtherStrand(byte[] bases, in EncodedAllele encoded, int room) =>
-        Encode(ReverseComplement.Of(bases.AsSpan(0, encoded.BasesIn(room, bases.Length)))).Ids;
+    private List<int> OtherStrand(byte[] bases, in EncodedAllele encoded, int room)
+    {
+        int seen = SeenBases.Of(bases.Length, encoded.Starts, room, _model.Model.Tokenizer.Overlap);
+        return Encode(ReverseComplement.Of(bases.AsSpan(0, seen))).Ids;
+    }
 
     private EncodedAllele Encode(byte[] bases)
     {
@@ -139,7 +148,5 @@ public sealed class VariantScorer
         public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(Ids);
 
         public List<int> Beginning(int most) => Ids.Count <= most ? Ids : Ids[..most];
-
-        public int BasesIn(int tokens, int bases) => Ids.Count <= tokens ? bases : Starts[tokens];
     }
 }

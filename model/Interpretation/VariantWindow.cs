@@ -35,7 +35,8 @@ internal readonly struct VariantWindow
     /// <param name="variant">The variant.</param>
     /// <param name="genome">The genome.</param>
     /// <param name="width">The bases of the window.</param>
-    public static VariantWindow Of(Variant variant, Genome genome, int width)
+    /// <param name="most">The most bases that the model takes, of either allele with what is around it.</param>
+    public static VariantWindow Of(Variant variant, Genome genome, int width, int most)
     {
         if (Fault(variant.Alternative) is { } fault) return fault;
         byte[] written = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
@@ -55,8 +56,10 @@ internal readonly struct VariantWindow
         if (!genome.Matches(variant.Chromosome, (int)start, written))
             return Mismatch(variant, Bases(genome, variant.Chromosome, (int)start, written.Length));
         var normalized = NormalizedVariant.Of(variant.Chromosome, (int)start + trimmed, reference, alternative, genome);
+        width = Math.Min(width, most - Math.Max(0, alternative.Length - reference.Length));
         int longest = Math.Max(reference.Length, alternative.Length) + normalized.Before + normalized.After;
-        if (longest > width) return new(VariantStatus.TooLong, $"an allele of {longest} bases does not fit into a window of {width}");
+        if (longest > width)
+            return new(VariantStatus.TooLong, $"an allele of {longest} bases does not fit into a window of {Math.Max(0, width)}");
         return Cut(variant, normalized, length, width, genome);
     }
 

@@ -128,7 +128,9 @@ public sealed class NucleotideTransformerModel : SequenceModel
     public override Variable Classify(Tape tape, in Batch batch)
     {
         if (Classifier is null) throw Lacks("classifier");
-        Variable x = Encoder.Forward(tape, batch);                                  // [tokens, hidden]
-        return Classifier.Forward(tape, x, batch.CuSeqlens);                        // [sequences, labels]
+        return ClassifyEncoded(tape, Encoder.Forward(tape, batch), batch);          // [sequences, labels]
     }
+
+    internal override Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch) =>
+        (Classifier ?? throw Lacks("classifier")).Forward(tape, x, batch.CuSeqlens);// [sequences, labels]
 }

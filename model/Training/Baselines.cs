@@ -4,8 +4,8 @@ namespace Dnabert2.Training;
 
 /// <summary>
 /// A Markov model of tokens, to compare a masked language model with. Of order 0 it knows how frequent each token is; of order 1 and 2
-/// it sees one or two tokens to the left, unmasked, [CLS] before the first. Orders are interpolated after Witten and Bell
-/// ("The zero-frequency problem", IEEE Trans. Inf. Theory 37, 1991, method C):
+/// it sees one or two tokens to the left, unmasked, [CLS] before the first; where k-mers overlap, these show all bases but the last. Orders
+/// are interpolated after Witten and Bell ("The zero-frequency problem", IEEE Trans. Inf. Theory 37, 1991, method C):
 /// <c>p(w | u v) = (n(u v w) + t(u v) · p(w | v)) / (n(u v) + t(u v))</c> with n the counts in the training windows and t the number of
 /// different tokens that followed; <c>p(w) = (n(w) + 1) / (n + vocabulary)</c> over the tokens that are not special.
 /// </summary>
@@ -42,7 +42,7 @@ public sealed class MarkovBaseline
         uint[] pairs = order >= 1 ? new uint[total] : [];
         ulong[] triples = order >= 2 ? new ulong[total] : [];
         ushort[] window = new ushort[corpus.Options.MaxTokens];
-        int cls = corpus.Tokenizer.Id("[CLS]"), n = 0;
+        int cls = Beginning(corpus), n = 0;
         for (int s = first; s < end; s++)
         {
             for (long i = 0; i < corpus.Species[s].Training.Windows; i++)
@@ -71,7 +71,7 @@ public sealed class MarkovBaseline
     public Evaluation Evaluate(Corpus corpus, int windows = 1000, double maskProbability = 0.15)
     {
         var tokens = new HeldOutTokens(corpus, windows, maskProbability);
-        int longest = corpus.Options.MaxTokens, cls = corpus.Tokenizer.Id("[CLS]");
+        int longest = corpus.Options.MaxTokens, cls = Beginning(corpus);
         int[] ids = new int[longest], rows = new int[longest], labels = new int[longest];
         var p = new double[_unigram.Length];
         return tokens.Collect(species =>
@@ -80,13 +80,14 @@ public sealed class MarkovBaseline
             for (int i = 0; i < tokens.Count(species); i++)
             {
                 ReadOnlySpan<ushort> window = tokens.Window(species, i, out long number, out int round);
-                int masked = tokens.Masker.Mask(number, window, ids, -1, rows, labels, round);
+                int masked = tokens.Masker.Mask(number, window, ids, -tokens.Masker.Before, rows, labels, round);
                 score += new Score(1, 0, 0, 0, 0);
                 for (int m = 0; m < masked; m++)
                 {
                     int at = rows[m], label = labels[m];
                     Distribution(at > 1 ? window[at - 2] : cls, at > 0 ? window[at - 1] : cls, p);
-                    score += new Score(0, 1, tokens.BasesOf[label], -Math.Log(p[label]), Array.IndexOf(p, p.Max()) == label ? 1 : 0);
+                    int bases = tokens.HiddenBases(rows.AsSpan(0, masked), m, label, 0, window.Length);
+                    score += new Score(0, 1, bases, -Math.Log(p[label]), Array.IndexOf(p, p.Max()) == label ? 1 : 0);
                 }
             }
 
@@ -128,6 +129,8 @@ public sealed class MarkovBaseline
 
         return low;
     }
+
+    private static int Beginning(Corpus corpus) => WindowFrame.Of(corpus.Tokenizer).Before.Span[^1];
 
     private static uint Pair(int v, int w) => ((uint)v << 16) | (uint)w;
 

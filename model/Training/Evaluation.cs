@@ -6,7 +6,7 @@ namespace Dnabert2.Training;
 /// </summary>
 /// <param name="Windows">Windows.</param>
 /// <param name="Tokens">Masked tokens.</param>
-/// <param name="Bases">The bases of the masked tokens.</param>
+/// <param name="Bases">The bases of the masked tokens that no token in sight shows: where k-mers do not overlap, all of them.</param>
 /// <param name="Nats">The sum of their cross-entropies, −log p of the true token.</param>
 /// <param name="Correct">How many of them were the most probable one.</param>
 public readonly record struct Score(long Windows, long Tokens, long Bases, double Nats, long Correct)
@@ -17,7 +17,7 @@ public readonly record struct Score(long Windows, long Tokens, long Bases, doubl
     /// <summary>The part of the masked tokens that was the most probable one.</summary>
     public double Accuracy => (double)Correct / Tokens;
 
-    /// <summary>Bits for a base of the masked tokens. The even guess of bases, borders not known, has 2.</summary>
+    /// <summary>Bits for a base of <see cref="Bases"/>. The even guess of bases, borders not known, has 2.</summary>
     public double BitsPerBase => Nats / Math.Log(2) / Bases;
 
     /// <summary>Both together.</summary>

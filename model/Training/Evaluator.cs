@@ -13,8 +13,7 @@ namespace Dnabert2.Training;
 /// </summary>
 public sealed class Evaluator : IDisposable
 {
-    private readonly Dnabert2Model _model;
-    private readonly MlmHead _head;
+    private readonly SequenceModel _model;
     private readonly HeldOutTokens _tokens;
     private readonly MaskedBatch _batch;
     private readonly Arena _arena;
@@ -32,15 +31,15 @@ public sealed class Evaluator : IDisposable
     /// <param name="maskProbability">The probability with which each token is masked.</param>
     /// <param name="microBatchTokens">The most tokens that go through the model at once.</param>
     /// <exception cref="ArgumentException">The model has no such head.</exception>
-    public Evaluator(Dnabert2Model model, Corpus corpus, int windows = 1000, double maskProbability = 0.15, int microBatchTokens = 4096)
+    public Evaluator(SequenceModel model, Corpus corpus, int windows = 1000, double maskProbability = 0.15, int microBatchTokens = 4096)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(corpus);
         (_model, _budget) = (model, Math.Max(microBatchTokens, corpus.Options.MaxTokens));
-        _head = model.MlmHead ?? throw new ArgumentException("the model has no masked-language-model head");
+        if (!model.Parts.HasFlag(ModelParts.MlmHead)) throw new ArgumentException("the model has no masked-language-model head");
         _tokens = new HeldOutTokens(corpus, windows, maskProbability);
-        // A window has at least three tokens with [CLS] and [SEP].
-        int sequences = Math.Min(1000, (_budget / 3) + 1);
+        // A window has at least one token besides the special ones.
+        int sequences = Math.Min(1000, (_budget / (1 + _tokens.Masker.SpecialTokens)) + 1);
         _batch = new MaskedBatch(_tokens.Masker, sequences, corpus.Options.MaxTokens, _budget);
         _arena = new Arena(model.Backend);
         _tape = Tape.ForInference(_arena);
@@ -62,7 +61,7 @@ public sealed class Evaluator : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number, out int round);
-            if (_batch.Tokens + window.Length + 2 > _budget) score += Flush();
+            if (_batch.Tokens + window.Length + _tokens.Masker.SpecialTokens > _budget) score += Flush();
             _batch.Add(number, window, round);
         }
 
@@ -83,9 +82,9 @@ public sealed class Evaluator : IDisposable
         if (masked == 0) return new Score(part.Lengths.Length, 0, 0, 0, 0);
         _tape.Reset();
         var batch = new Batch(_arena, part.Ids, part.Lengths);
-        Variable x = _model.Encoder.Forward(_tape, batch);                                  // [tokens, hidden]
+        Variable x = _model.Encode(_tape, batch);                                           // [tokens, hidden]
         Variable picked = GatherRows.Instance.Forward(_tape, x, Upload(part.Rows));         // [masked, hidden]
-        Tensor logits = _head.Forward(_tape, picked).Data;                                  // [masked, vocabulary]
+        Tensor logits = _model.PredictTokens(_tape, picked).Data;                           // [masked, vocabulary]
         Tensor losses = _arena.Rent(new Shape(masked), DType.F32);
         _model.Backend.Run(new CrossEntropyForward(logits, Upload(part.Labels), weights: default, losses));
         return Tally(part, Read(losses, ref _losses), Read(logits, ref _logits));
@@ -93,15 +92,23 @@ public sealed class Evaluator : IDisposable
 
     private Score Tally(MicroBatch part, ReadOnlySpan<float> losses, ReadOnlySpan<float> logits)
     {
-        int vocabulary = logits.Length / losses.Length;
+        int vocabulary = logits.Length / losses.Length, special = _tokens.Masker.SpecialTokens;
         double nats = 0;
         long bases = 0, correct = 0;
         for (int i = 0; i < losses.Length; i++)
         {
-            int label = part.Labels[i];
             nats += losses[i];
-            bases += _tokens.BasesOf[label];
-            if (TensorPrimitives.IndexOfMax(logits.Slice(i * vocabulary, vocabulary)) == label) correct++;
+            if (TensorPrimitives.IndexOfMax(logits.Slice(i * vocabulary, vocabulary)) == part.Labels[i]) correct++;
+        }
+
+        int start = 0, next = 0;
+        foreach (int length in part.Lengths)
+        {
+            int first = next, window = start + _tokens.Masker.Before;
+            start += length;
+            while (next < losses.Length && part.Rows[next] < start) next++;
+            ReadOnlySpan<int> rows = part.Rows[first..next];
+            for (int i = 0; i < rows.Length; i++) bases += _tokens.HiddenBases(rows, i, part.Labels[first + i], window, length - special);
         }
 
         return new Score(part.Lengths.Length, losses.Length, bases, nats, correct);

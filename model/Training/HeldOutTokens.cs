@@ -15,14 +15,34 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
     private const uint Site = 0x48454C44;
     private readonly ushort[] _window = new ushort[corpus.Options.MaxTokens];
     private readonly int _rounds = Math.Max(1, (int)(1 / maskProbability));
+    private readonly int _overlap = corpus.Tokenizer.Overlap;
+    private readonly int[] _lengths = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
+        .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
 
     public Corpus Corpus { get; } = corpus;
 
     public Masker Masker { get; } = Masker.ForEvaluation(corpus.Tokenizer, maskProbability);
 
-    /// <summary>The bases of each token; 0 for special ones.</summary>
-    public int[] BasesOf { get; } = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
-        .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
+    /// <summary>
+    /// The bases of a masked token that no token in sight shows: all of them where tokens lie one after the other; of a special one none.
+    /// </summary>
+    /// <param name="places">The places of the window's masked tokens in ascending order, each <paramref name="first"/> too high.</param>
+    /// <param name="index">Which of them.</param>
+    /// <param name="label">What it is.</param>
+    /// <param name="first">What is taken from a place.</param>
+    /// <param name="tokens">The tokens of the window.</param>
+    public int HiddenBases(ReadOnlySpan<int> places, int index, int label, int first, int tokens)
+    {
+        if (_overlap == 0) return _lengths[label];
+        int begin = index, end = index, place = places[index] - first;
+        while (begin > 0 && places[begin - 1] == places[begin] - 1) begin--;
+        while (end < places.Length - 1 && places[end + 1] == places[end] + 1) end++;
+        (begin, end) = (places[begin] - first, places[end] - first);
+        // The token before the stretch shows all but the last base of the first token in it; the one behind shows what is behind the last
+        // one's first base.
+        int from = begin == 0 ? 0 : begin + _overlap, to = end == tokens - 1 ? tokens + _overlap : end + 1;
+        return Math.Max(0, Math.Min(place + _overlap + 1, to) - Math.Max(place, from));
+    }
 
     /// <summary>How many windows of a species are evaluated, those of all rounds together.</summary>
     public int Count(int species) => (int)Math.Min(windows, _rounds * Corpus.Species[species].HeldOut.Windows);

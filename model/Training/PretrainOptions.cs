@@ -48,7 +48,11 @@ public sealed record PretrainOptions
     /// <summary>The global norm to which gradients are clipped, from 1e-30 to 1e9; null: they are not.</summary>
     public double? ClipNorm { get; init; }
 
-    /// <summary>The probability with which each token is chosen, from 1e-6 to 1.</summary>
+    /// <summary>
+    /// The probability with which each token is chosen, from 1e-6 to 1. Where k-mers overlap, a k-th of it is that of being a centre: with
+    /// it, those around are chosen, k together, so that they cannot be read off their neighbours; some lie around two centres, and a bit
+    /// less than this part of all tokens is chosen.
+    /// </summary>
     public double MaskProbability { get; init; } = 0.15;
 
     /// <summary>The part of the chosen tokens that becomes [MASK], from 0 to 1.</summary>

@@ -6,24 +6,25 @@ using Dnabert2.Folders;
 namespace Dnabert2.Training;
 
 /// <summary>
-/// Pre-trains a DNABERT-2 by masked language modelling, in a folder of its own: <c>checkpoints/step-…</c>, each a model folder with the
+/// Pre-trains a model by masked language modelling, in a folder of its own: <c>checkpoints/step-…</c>, each a model folder with the
 /// optimizer's moments and the run's state besides; <c>train.csv</c>, <c>evaluation.csv</c> and TensorBoard events; <c>loss.svg</c> at
 /// the end. A run that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same
-/// machine.
+/// machine. Models of any architecture are trained alike; which tokens are masked is for their tokenizer to say
+/// (<see cref="PretrainOptions.MaskProbability"/>).
 /// </summary>
 /// <example>
 /// <code>
 /// using Corpus corpus = CorpusBuilder.Build("corpus", [new CorpusSource("yeast", "yeast.fa.gz")], tokenizer);
-/// using Dnabert2Model model = Dnabert2Model.Initialize(new Dnabert2Config(), corpus.Tokenizer, seed: 1, trainable: true);
+/// using SequenceModel model = SequenceModel.Initialize(corpus.Tokenizer, seed: 1, trainable: true);
 /// using var run = new Pretrainer(model, corpus, "run", new PretrainOptions { Steps = 1000, WarmupSteps = 100, GlobalBatch = 64 });
 /// PretrainResult result = run.Run();
-/// using Dnabert2Model trained = Dnabert2Model.Load(result.Checkpoint);
+/// using SequenceModel trained = SequenceModel.Load(result.Checkpoint);
 /// </code>
 /// </example>
 public sealed class Pretrainer : ITrainingTask, IDisposable
 {
     private const string OptionsFile = "pretrain.json";
-    private readonly Dnabert2Model _model;
+    private readonly SequenceModel _model;
     private readonly Corpus _corpus;
     private readonly RunFolder _folder;
     private readonly bool _ownsFolder;
@@ -55,7 +56,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// </exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
     public Pretrainer(
-        Dnabert2Model model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, ModelSource? start = null)
+        SequenceModel model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, ModelSource? start = null)
         : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options, start)
     {
     }
@@ -70,12 +71,12 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// <param name="start">As above.</param>
     /// <exception cref="InvalidDataException">As above.</exception>
     /// <exception cref="ArgumentException">As above.</exception>
-    public Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, ModelSource? start = null)
+    public Pretrainer(SequenceModel model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, ModelSource? start = null)
         : this(model, corpus, folder, ownsFolder: false, options, start)
     {
     }
 
-    private Pretrainer(Dnabert2Model model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, ModelSource? start)
+    private Pretrainer(SequenceModel model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, ModelSource? start)
     {
         ArgumentNullException.ThrowIfNull(folder);
         (_model, _corpus, _folder, _ownsFolder, _options) = (model, corpus, folder, ownsFolder, options ?? new PretrainOptions());
@@ -168,17 +169,20 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
         if (_ownsFolder) _folder.Dispose();
     }
 
-    private static void Check(Dnabert2Model model, Corpus corpus, PretrainOptions options)
+    private static void Check(SequenceModel model, Corpus corpus, PretrainOptions options)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(corpus);
         options.Validate(corpus.Options, [.. corpus.Species.Select(s => s.Name)]);
-        if (model.MlmHead is null || model.Parameters.Values.IsAbsent)
+        if (!model.Parts.HasFlag(ModelParts.MlmHead) || model.Parameters.Values.IsAbsent)
             throw new ArgumentException("the model needs a masked-language-model head, " +
                 "and weights initialised or loaded with trainable: true");
         if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
             throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
-                "build it with the model's tokenizer.json");
+                "build it with the model's");
+        if (corpus.Options.MaxTokens > model.MaxTokens)
+            throw new ArgumentException($"{corpus.Folder}: its windows have up to {corpus.Options.MaxTokens} tokens, and the model has " +
+                $"positions for {model.MaxTokens}; build a corpus of shorter ones");
     }
 
     RunIdentity ITrainingTask.Identity => RunIdentity.Of(_corpus.Hash, _options);
@@ -197,13 +201,22 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     void ITrainingTask.Load(string checkpoint, RunState state)
     {
-        var config = Dnabert2Config.Load(Path.Combine(checkpoint, "config.json"), _model.Config.Attention);
-        byte[] was = ModelFolder.Config(config), now = ModelFolder.Config(_model.Config);
-        // Whose code computes the attention follows from the attention.
-        if (JsonFields.Difference(was, now, new HashSet<string> { "auto_map" }) is { } difference)
+        var source = ModelSource.Open(checkpoint, attention: (_model as Dnabert2Model)?.Config.Attention);
+        if ((source.Architecture == _model.Architecture ? Difference(source) : source.Architecture.Name) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
-        TensorFile.Read(Path.Combine(checkpoint, "model.safetensors"), _model.Backend, TensorFile.Parameters(_model.Parameters));
-        _model.Origin = ModelOrigin.Read(ModelSource.Open(checkpoint, attention: _model.Config.Attention));
+        HashSet<string> second = [.. _model.SecondNames.Select(parameter => parameter.Name)];
+        TensorFile.Read(
+            Path.Combine(checkpoint, ModelWeights.Safetensors), _model.Backend, TensorFile.Parameters(_model.Parameters),
+            besides: name => second.Contains(name) || WeightNames.IsUnused(name));
+        _model.Origin = ModelOrigin.Read(source);
+    }
+
+    private string? Difference(ModelSource checkpoint)
+    {
+        using SequenceModel declared = checkpoint.Architecture.Declare(checkpoint, _model.Backend, _model.Parts);
+        byte[] was = ModelOrigin.Bytes(declared.WriteConfig()), now = ModelOrigin.Bytes(_model.WriteConfig());
+        // Whose code computes the attention follows from the attention.
+        return JsonFields.Difference(was, now, new HashSet<string> { "auto_map" });
     }
 }

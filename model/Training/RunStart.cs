@@ -1,7 +1,6 @@
 using System.Text;
 using Dnabert2.Data;
 using Dnabert2.Files;
-using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 
 namespace Dnabert2.Training;
@@ -22,7 +21,7 @@ internal static class RunStart
     /// <exception cref="InvalidDataException">The run was begun with another model.</exception>
     public static void Check(RunFolder folder, ModelSource? start, bool begun)
     {
-        string path = Path.Combine(folder.Path, FileName), now = start is null ? New : ModelContent.Of(start).Weights;
+        string path = Path.Combine(folder.Path, FileName), now = start is null ? New : start.HashOfWeights();
         // A checksum or a word: nothing in it is to be escaped.
         if (!begun) ResultFiles.Write(path, Encoding.UTF8.GetBytes($"{{\n  \"{Weights}\": \"{now}\"\n}}\n"), folder.Disk);
         if (!begun || start is null || !File.Exists(path)) return;

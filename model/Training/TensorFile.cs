@@ -53,8 +53,13 @@ internal static class TensorFile
     }
 
     /// <summary>Reads the tensors; the file holds exactly these.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="backend">Where the tensors are.</param>
+    /// <param name="tensors">The tensors.</param>
+    /// <param name="besides">Whether one of a name may be there besides; null: none may.</param>
     /// <exception cref="InvalidDataException">A tensor is missing, extra, mis-shaped or not finite.</exception>
-    public static void Read(string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
+    public static void Read(
+        string path, Backend backend, IReadOnlyList<(string Name, Tensor Tensor)> tensors, Func<string, bool>? besides = null)
     {
         using WeightFile file = WeightFile.Open(path);
         foreach ((string name, Tensor tensor) in tensors)
@@ -69,7 +74,8 @@ internal static class TensorFile
             backend.Upload<float>(values, tensor);
         }
 
-        if (file.Entries.Count != tensors.Count) throw Other(path, $"it holds {file.Entries.Count} tensors in place of {tensors.Count}");
+        int held = file.Entries.Count(entry => besides?.Invoke(entry.Name) != true);
+        if (held != tensors.Count) throw Other(path, $"it holds {held} tensors in place of {tensors.Count}");
     }
 
     /// <summary>The distinct parameters of a model.</summary>

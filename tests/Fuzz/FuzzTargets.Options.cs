@@ -76,7 +76,7 @@ public sealed partial class FuzzTargets
         if (parsed.Errors.Count > 0) throw new UsageException(parsed.Errors[0].Message);
         if (verb == "pretrain")
             return $"{pretrain.Apply(parsed, new PretrainOptions())} {pretrain.Apply(parsed, new CorpusOptions())} "
-                + $"{pretrain.Apply(parsed, new Dnabert2Config())}";
+                + $"{pretrain.Shape(parsed)}";
         if (verb == "finetune") return $"{finetune.Apply(parsed, new FineTuneOptions())} {string.Join(',', finetune.Seeds(parsed).Seeds)}";
         if (compute.Threads(parsed) is 0 or > 1) return $"{compute.PrecisionOf(parsed)}";
         compute.Open(parsed).Dispose();

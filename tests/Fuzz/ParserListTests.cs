@@ -36,6 +36,7 @@ public sealed partial class ParserListTests
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
         ["RegularFile"] = "opens files, and knows nothing of what is in them",
         ["TemporaryName"] = "tries locks",
+        ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another",
     };
 
     [Fact]

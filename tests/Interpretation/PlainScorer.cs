@@ -9,7 +9,7 @@ using Engine.Runtime;
 namespace Tests.Interpretation;
 
 /// <summary>What a model says of one sequence at a time, in plain loops: the reference for all that is batched and shared.</summary>
-internal sealed class PlainScorer(Dnabert2Model model)
+internal sealed class PlainScorer(SequenceModel model)
 {
     /// <summary>A token and the bases it stands for.</summary>
     internal readonly record struct Token(int Id, int Start, int End);
@@ -18,26 +18,28 @@ internal sealed class PlainScorer(Dnabert2Model model)
     {
         List<int> ids = [], starts = [];
         model.Tokenizer.EncodeSequence(Encoding.ASCII.GetBytes(bases), ids, starts);
-        return [.. ids.Select((id, i) => new Token(id, starts[i], i + 1 < starts.Count ? starts[i + 1] : bases.Length))];
+        int overlap = model.Tokenizer.Overlap;
+        return [.. ids.Select((id, i) => new Token(id, starts[i], i + 1 < starts.Count ? starts[i + 1] + overlap : bases.Length))];
     }
 
     /// <summary>The classifier's logits of a sequence cut to so many tokens.</summary>
-    public double[] Logits(string bases, int maxTokens = int.MaxValue) => Run(Ids(bases, maxTokens), (tape, x, batch) =>
-        model.Classifier!.Forward(tape, model.Pooler!.Forward(tape, x, batch.CuSeqlens)))[0];
+    public double[] Logits(string bases, int maxTokens = int.MaxValue) =>
+        Run(Ids(bases, maxTokens), (tape, batch) => model.Classify(tape, batch))[0];
 
     /// <summary>The mean of the token vectors.</summary>
     public double[] Mean(string bases, int maxTokens = int.MaxValue)
     {
-        double[][] rows = Run(Ids(bases, maxTokens), (_, x, _) => x);
+        double[][] rows = Run(Ids(bases, maxTokens), (tape, batch) => model.Encode(tape, batch));
         return [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Average(row => row[c]))];
     }
 
     /// <summary>
     /// The log-likelihoods of both sequences over the tokens that differ, by coordinates: tokens that end before the first base from which
-    /// they differ, or begin behind the last one, are the same in both.
+    /// they differ, or begin behind the last one, are the same in both. Of tokens that overlap, the mean over those that hold one base.
     /// </summary>
     public (double Reference, double Alternative) LogLikelihoods(string reference, string alternative)
     {
+        if (model.Tokenizer.Overlap > 0) return OfOverlapping(reference, alternative);
         List<Token> a = Tokens(reference), b = Tokens(alternative);
         int shift = alternative.Length - reference.Length, before = 0, after = 0, least = Math.Min(a.Count, b.Count);
         while (before < least && a[before] == b[before]) before++;
@@ -48,34 +50,56 @@ internal sealed class PlainScorer(Dnabert2Model model)
         Token Shifted(Token t) => new(t.Id, t.Start + shift, t.End + shift);
     }
 
+    /// <summary>
+    /// Hidden are the tokens that hold a base that differs, and those across the place where bases are inserted or deleted; those at the
+    /// ends of equally long sequences that have an unknown base, and so are the same, stay in sight.
+    /// </summary>
+    private (double Reference, double Alternative) OfOverlapping(string reference, string alternative)
+    {
+        int least = Math.Min(reference.Length, alternative.Length), at = 0, rest = 0;
+        while (at < least && reference[at] == alternative[at]) at++;
+        while (rest < least - at && reference[^(rest + 1)] == alternative[^(rest + 1)]) rest++;
+        List<Token> a = Tokens(reference), b = Tokens(alternative);
+        int before = a.TakeWhile(t => t.End <= at).Count(), after = a.Count(t => t.Start >= reference.Length - rest);
+        while (reference.Length == alternative.Length && before < a.Count - after && a[before].Id == b[before].Id) before++;
+        while (reference.Length == alternative.Length && before < a.Count - after && a[^(after + 1)].Id == b[^(after + 1)].Id) after++;
+        int ofABase = Math.Clamp(Math.Max(a.Count, b.Count) - before - after, 1, model.Tokenizer.Overlap + 1);
+        return (Masked(a, a, before, after) / ofABase, Masked(a, b, before, after) / ofABase);
+    }
+
     /// <summary>ln p of the differing tokens of one sequence, where masks stand for all of them, between the same neighbours.</summary>
     private double Masked(List<Token> reference, List<Token> tokens, int before, int after)
     {
         int masks = tokens.Count - before - after;
+        if (masks == 0) return 0;
         int[] ids =
         [
-            model.Tokenizer.ClsId!.Value, .. reference.Take(before).Select(t => t.Id),
+            .. model.Frame.Before.Span, .. reference.Take(before).Select(t => t.Id),
             .. Enumerable.Repeat(model.Tokenizer.MaskId!.Value, masks),
-            .. reference.TakeLast(after).Select(t => t.Id), model.Tokenizer.SepId!.Value,
+            .. reference.TakeLast(after).Select(t => t.Id), .. model.Frame.After.Span,
         ];
-        double[][] logits = Run(ids, (tape, x, _) => model.MlmHead!.Forward(tape, x));
+        double[][] logits = Run(ids, (tape, batch) => model.PredictTokens(tape, model.Encode(tape, batch)));
         return Enumerable.Range(0, masks).Sum(i =>
         {
-            double[] row = logits[1 + before + i];
+            double[] row = logits[model.Frame.Before.Length + before + i];
             double highest = row.Max();
             return row[tokens[before + i].Id] - highest - Math.Log(row.Sum(z => Math.Exp(z - highest)));
         });
     }
 
     private int[] Ids(string bases, int maxTokens) =>
-        [model.Tokenizer.ClsId!.Value, .. Tokens(bases).Select(t => t.Id).Take(maxTokens - 2), model.Tokenizer.SepId!.Value];
+        [
+            .. model.Frame.Before.Span,
+            .. Tokens(bases).Select(t => t.Id).Take(maxTokens - model.Frame.Before.Length - model.Frame.After.Length),
+            .. model.Frame.After.Span,
+        ];
 
-    private double[][] Run(int[] ids, Func<Tape, Variable, Batch, Variable> head)
+    private double[][] Run(int[] ids, Func<Tape, Batch, Variable> pass)
     {
         using var arena = new Arena(model.Backend);
         Tape tape = Tape.ForInference(arena);
         var batch = new Batch(arena, ids, [ids.Length]);
-        Tensor y = head(tape, model.Encoder.Forward(tape, batch), batch).Data;
+        Tensor y = pass(tape, batch).Data;
         float[] values = new float[y.Count];
         model.Backend.Download(y, values);
         return [.. values.Chunk(y.Shape[1]).Select(row => row.Select(v => (double)v).ToArray())];

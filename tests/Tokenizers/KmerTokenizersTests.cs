@@ -157,6 +157,59 @@ public class KmerTokenizersTests
         Assert.Throws<ArgumentOutOfRangeException>(() => new DnabertTokenizer(3).Token(-1));
     }
 
+    public static TheoryData<ISequenceTokenizer> OfKmers => new(
+        new[] { 1, 2, 3, 6 }.SelectMany(k => new ISequenceTokenizer[] { new DnabertTokenizer(k), new NucleotideTransformerTokenizer(k) }));
+
+    [Theory]
+    [MemberData(nameof(OfKmers), DisableDiscoveryEnumeration = true)]
+    public void As_many_bases_fit_into_tokens_as_any_sequence_up_to_them_takes_and_no_more(ISequenceTokenizer tokenizer)
+    {
+        const string bases = "ACGGTTACGATCAGGCATTACGGACCATTGAC";
+        for (int tokens = 0; tokens < 20; tokens++)
+        {
+            int fit = tokenizer.BasesThatFit(tokens)!.Value;
+            string longest = string.Concat(Enumerable.Repeat(bases, 5))[..(fit + 1)];
+            for (int length = 0; length <= fit; length++) Assert.InRange(Plain(tokenizer, longest[..length]).Count, 0, tokens);
+            Assert.True(Plain(tokenizer, longest).Count > tokens || tokens == 0, $"{fit + 1} bases fit into {tokens} tokens");
+        }
+
+        Assert.True(tokenizer.BasesThatFit(int.MaxValue) > 1 << 30);
+    }
+
+    [Theory]
+    [MemberData(nameof(OfKmers), DisableDiscoveryEnumeration = true)]
+    public void A_token_shares_its_overlap_with_the_one_before_and_special_ones_are_those_that_are_not_bases(ISequenceTokenizer tokenizer)
+    {
+        const string bases = "ACGGTTACGATCAGGCATTACGG";
+        List<int> ids = [], starts = [];
+        tokenizer.EncodeSequence(Encoding.ASCII.GetBytes(bases), ids, starts);
+        for (int i = 1; i < ids.Count; i++)
+            Assert.Equal(tokenizer.Overlap, starts[i - 1] + tokenizer.LengthOf(ids[i - 1]) - starts[i]);
+        for (int id = 0; id < tokenizer.VocabularySize; id++)
+            Assert.Equal(!tokenizer.Token(id).All("ACGTN".Contains), tokenizer.IsSpecial(id));
+        Assert.False(tokenizer.IsSpecial(-1) || tokenizer.IsSpecial(tokenizer.VocabularySize));
+    }
+
+    [Fact]
+    public void A_file_of_any_tokenizer_is_read_as_what_it_is()
+    {
+        using var folder = new TempFolder();
+        foreach (ISequenceTokenizer tokenizer in (ISequenceTokenizer[])[
+            new DnabertTokenizer(4), new NucleotideTransformerTokenizer(2), Tests.Training.Toy.Tokenizer])
+        {
+            string name = TokenizerFile.NameOf(tokenizer), path = folder.Write(name, Written(tokenizer));
+            ISequenceTokenizer read = TokenizerFile.Load(path);
+            Assert.IsType(tokenizer.GetType(), read);
+            Assert.True(TokenizerFile.AreSame(tokenizer, read));
+            Assert.False(TokenizerFile.AreSame(new DnabertTokenizer(3), read));
+            Assert.Equal(path, TokenizerFile.Find(Path.GetDirectoryName(path)!));
+            File.Delete(path);
+        }
+
+        Assert.Null(TokenizerFile.Find(folder["."]));
+        Assert.Throws<InvalidDataException>(() => TokenizerFile.Load(folder.Write("vocab.txt", "A\nC\n"u8.ToArray())));
+    }
+
     private static IEnumerable<int> Ids(JsonElement c, string name) =>
         [.. c.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
 

@@ -28,7 +28,7 @@ public sealed class CorpusTests : IDisposable
             Assert.Equal(genome.Substring(at, bases.Length), bases);
             if (window.Length < Toy.Cuts.MaxTokens - 2)
                 Assert.Equal(
-                    corpus.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id), window.ToArray());
+                    Toy.Tokenizer.Encode(bases, addSpecialTokens: false).Ids.ToArray().Select(id => (ushort)id), window.ToArray());
             else cut = true;
             at += bases.Length;
         }

@@ -128,6 +128,13 @@ public sealed partial class BpeTokenizer : ISequenceTokenizer
     /// <inheritdoc/>
     public int LengthOf(int id) => id == UnknownId ? 1 : Token(id).Length;
 
+    /// <summary>0: tokens lie one after the other.</summary>
+    public int Overlap => 0;
+
+    /// <summary>Null: tokens differ in length.</summary>
+    /// <param name="tokens">How many tokens.</param>
+    public int? BasesThatFit(int tokens) => null;
+
     /// <summary>Whether the token with this id is marked special, such as [CLS]; decoding may leave it out.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
 

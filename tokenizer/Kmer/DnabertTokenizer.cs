@@ -131,11 +131,20 @@ public sealed class DnabertTokenizer : ISequenceTokenizer
     /// <inheritdoc/>
     public string Token(int id) => _vocabulary.Token(id);
 
+    /// <summary>All but one of a k-mer's letters.</summary>
+    public int Overlap => K - 1;
+
+    /// <inheritdoc/>
+    public bool IsSpecial(int id) => id >= 0 && id < _vocabulary.FirstKmer;
+
     /// <inheritdoc/>
     public int LengthOf(int id) => id == Unknown || id >= _vocabulary.FirstKmer ? K : Token(id).Length;
 
     /// <inheritdoc/>
     public int? BasesThatDecide(int tokens) => tokens <= Array.MaxLength - K ? tokens + K : null;
+
+    /// <inheritdoc/>
+    public int? BasesThatFit(int tokens) => tokens <= 0 ? 0 : (int)Math.Min(int.MaxValue, (long)tokens + Overlap);
 
     /// <inheritdoc/>
     public void Save(Stream stream) => _vocabulary.Save(stream);

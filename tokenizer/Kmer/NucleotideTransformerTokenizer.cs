@@ -97,11 +97,25 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// <inheritdoc/>
     public string Token(int id) => _vocabulary.Token(id);
 
+    /// <summary>0: tokens lie one after the other.</summary>
+    public int Overlap => 0;
+
+    /// <inheritdoc/>
+    public bool IsSpecial(int id) => (id >= 0 && id < _vocabulary.FirstKmer) || (id >= SequenceIds && id < VocabularySize);
+
     /// <inheritdoc/>
     public int LengthOf(int id) => id == Unknown ? 1 : Token(id).Length;
 
     /// <inheritdoc/>
     public int? BasesThatDecide(int tokens) => (tokens + 1L) * K is <= int.MaxValue and long bases ? (int)bases : null;
+
+    /// <inheritdoc/>
+    public int? BasesThatFit(int tokens)
+    {
+        // What is left of whole k-mers takes a token a base, at the worst k − 1 of them; one base more and it is a k-mer.
+        long bases = Math.Max(tokens, (K * (tokens - K + 3L)) - 2);
+        return (int)Math.Clamp(bases, 0, int.MaxValue);
+    }
 
     /// <inheritdoc/>
     public void Save(Stream stream) => _vocabulary.Save(stream);

@@ -34,6 +34,15 @@ public interface ISequenceTokenizer
     /// <param name="pair">Whether it is for a pair of sequences.</param>
     SpecialTokenFrame Frame(bool pair);
 
+    /// <summary>
+    /// How many characters a token shares with the one before it: 0 where tokens lie one after the other, k − 1 where each of them is a
+    /// k-mer that begins one character further on.
+    /// </summary>
+    int Overlap { get; }
+
+    /// <summary>Whether an id is of a special token, such as the mask: of no bases, or of unknown ones.</summary>
+    bool IsSpecial(int id);
+
     /// <summary>The token with an id.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     string Token(int id);
@@ -46,6 +55,12 @@ public interface ISequenceTokenizer
     /// </summary>
     /// <param name="tokens">How many tokens.</param>
     int? BasesThatDecide(int tokens);
+
+    /// <summary>
+    /// How many bases always fit into so many tokens, if all of them are A, C, G or T; null where that is for the bases to say.
+    /// </summary>
+    /// <param name="tokens">How many tokens, special ones not counted.</param>
+    int? BasesThatFit(int tokens);
 
     /// <summary>Writes the content of the file that the tokenizer is read from: the same tokenizer always gives the same bytes.</summary>
     /// <exception cref="IOException">The stream cannot be written to.</exception>

@@ -66,9 +66,10 @@ internal sealed class AttributeRun(
     public void Report(string path, string? picture)
     {
         input.Report();
+        int most = Math.Min(model.MaxTokens ?? int.MaxValue, model.Model.MaxTokens ?? int.MaxValue);
         if (_unseen > 0)
             terminal.Say(
-                $"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {model.MaxTokens} tokens that the model takes were not "
+                $"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {most} tokens that the model takes were not "
                 + "substituted; with a smaller --window the model sees them");
         if (_map is { BasesLeftOut: > 0 })
             terminal.Say(
@@ -127,9 +128,10 @@ internal sealed class AttributeRun(
             long bases = region is null ? record.Length : Math.Max(0, Math.Min(record.Length, region.End) - region.Start);
             if (!quiet && bases >= LongWork && (region?.Record is null || (record.HasName && region.Record == record.Id)))
             {
-                // A token has about five bases; substitutions in one token share passes where likelihoods are wanted.
+                // A token of byte-pair encoding has about five bases; substitutions in one token share passes where likelihoods are wanted.
+                double basesOfToken = model.Model.Tokenizer.BasesThatFit(1000) / 1000.0 ?? 5;
                 double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases
-                    * Math.Min(record.Length, options.Window) / 5;
+                    * Math.Min(record.Length, attribution.Window) / basesOfToken;
                 terminal.Say(
                     $"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about "
                     + $"{tokens / 1e6:N0} million tokens to compute; "

@@ -44,7 +44,9 @@ internal sealed class AttributeVerb
     };
 
     private readonly Option<int> _window = Shared.Number(
-        "--window", "the most bases that the model sees at once; longer records are cut into windows that overlap by half", 1000, 8);
+        "--window",
+        "the most bases that the model sees at once; longer records are cut into windows that overlap by half; for the likelihood, "
+        + "no more than the model has positions for", 1000, 8);
     private readonly Option<int> _batchTokens =
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");

@@ -3,6 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Dnabert2.Benchmarking;
+using Dnabert2.Dnabert;
+using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -12,16 +14,17 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary><c>bench</c>: what this machine can do, and what the engine makes of it.</summary>
 internal sealed class BenchVerb
 {
-    private const string Published = "117m";
+    private const string Published = "117m", Dnabert = "dnabert-6", NucleotideTransformer = "nt-500m";
     private readonly Terminal _terminal;
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
-        "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of the "
-        + "published model with random weights", Published);
+        "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of a published model with random "
+        + $"weights: {Published} (DNABERT-2), {Dnabert}, {NucleotideTransformer}", Published);
 
     private readonly Option<string?> _shapes = new("--shapes")
     {
-        Description = "sequences × tokens of the batches [1x128,8x128,32x128,1x512,4x512,1x2048; in training 8x128,32x128]",
+        Description = "sequences × tokens of the batches [1x128,8x128,32x128,1x512,4x512,1x2048, as far as the model has positions; "
+        + "in training 8x128,32x128]",
         HelpName = "BxT,…",
     };
 
@@ -62,7 +65,8 @@ internal sealed class BenchVerb
         if (training && _compute.PrecisionOf(parsed) == Precision.I8)
             throw new UsageException("--dtype i8: 8-bit integers are for inference; train in f32 or bf16");
         using Backend backend = _compute.Open(parsed);
-        using Dnabert2Model model = Load(parsed, backend, training, quiet: json);
+        using SequenceModel model = Load(parsed, backend, training, quiet: json);
+        if (model.MaxTokens is { } most) shapes = Fitting(shapes, most, wereGiven: parsed.GetValue(_shapes) is not null);
         using var benchmark = new ModelBenchmark(model, training);
         double peak = 0;
         if (!json)
@@ -84,12 +88,33 @@ internal sealed class BenchVerb
         return CommandLineTool.Done;
     }
 
-    private Dnabert2Model Load(ParseResult parsed, Backend backend, bool training, bool quiet)
+    private SequenceModel Load(ParseResult parsed, Backend backend, bool training, bool quiet)
     {
         ModelParts parts = training ? ModelParts.MlmHead : ModelParts.Encoder;
-        if (_model.NameOf(parsed) != Published) return _model.Open(parsed, _terminal, quiet).Load<Dnabert2Model>(backend, parts, training);
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
-        return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
+        switch (_model.NameOf(parsed))
+        {
+            case Published:
+                BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+                return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
+            case Dnabert:
+                var config = new DnabertConfig { HiddenDropoutProb = 0, AttentionProbsDropoutProb = 0 };
+                return DnabertModel.Initialize(config, new DnabertTokenizer(6), seed: 1, backend, parts, training);
+            case NucleotideTransformer:
+                return NucleotideTransformerModel.Initialize(
+                    new NucleotideTransformerConfig(), new NucleotideTransformerTokenizer(), seed: 1, backend, parts, training);
+            default:
+                return _model.Open(parsed, _terminal, quiet).Load(backend, parts, training);
+        }
+    }
+
+    /// <summary>The shapes that a model has positions for; one that was given and does not fit is an error.</summary>
+    private static (int Sequences, int Tokens)[] Fitting((int Sequences, int Tokens)[] shapes, int most, bool wereGiven)
+    {
+        (int Sequences, int Tokens)[] fitting = Array.FindAll(shapes, shape => shape.Tokens <= most);
+        if (fitting.Length == shapes.Length || (fitting.Length > 0 && !wereGiven)) return fitting;
+        return wereGiven ? throw new UsageException(
+            $"--shapes {string.Join(',', shapes.Except(fitting).Select(s => $"{s.Sequences}x{s.Tokens}"))}: this model has positions for "
+            + $"{most} tokens") : [(1, most)];
     }
 
     /// <summary>

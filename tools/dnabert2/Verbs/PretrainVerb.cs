@@ -32,7 +32,8 @@ internal sealed class PretrainVerb
     };
     private readonly Option<string> _tokenizer = new("--tokenizer")
     {
-        Description = "the tokenizer.json [default: that of --from, or of an existing corpus, otherwise the one that comes with the tool]",
+        Description = "the tokenizer.json, or the vocab.txt of a DNABERT or Nucleotide Transformer, whose model a new one then is "
+            + "[default: that of --from, or of an existing corpus, otherwise the one that comes with the tool]",
         HelpName = "FILE",
     };
     private readonly ModelChoice _from = ModelChoice.Optional(
@@ -40,7 +41,7 @@ internal sealed class PretrainVerb
         "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
     private readonly Option<string> _configFile = new("--config")
     {
-        Description = "a config.json with the shape of a new model [default: the 117M model]",
+        Description = "a config.json with the shape of a new model [default: that of the tokenizer's published model: the 117M one]",
         HelpName = "FILE",
     };
     private readonly Option<string> _recipeFile = new("--recipe")
@@ -94,12 +95,15 @@ internal sealed class PretrainVerb
         string corpusFolder = parsed.GetValue(_corpusFolder) ?? Path.Combine(folder, "corpus");
         CorpusSource[] sources = [.. (parsed.GetValue(_inputs) ?? []).Select(CorpusSource.Parse)];
         Check(parsed, corpusFolder, sources, recipe);
-        BpeTokenizer tokenizer = Tokenizer(parsed, corpusFolder);
+        ISequenceTokenizer tokenizer = Tokenizer(parsed, corpusFolder);
         using Backend backend = _compute.Open(parsed);
-        using Dnabert2Model model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
-        if (!model.Tokenizer.IsSameAs(tokenizer))
+        using SequenceModel model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
+        if (!TokenizerFile.AreSame(model.Tokenizer, tokenizer))
             throw new UsageException(
                 $"--tokenizer {parsed.GetValue(_tokenizer)}: is not the one of --from {_from.NameOf(parsed)}; leave it out");
+        int windows = _flags.Apply(parsed, new CorpusOptions()).MaxTokens;
+        if (sources.Length > 0 && windows > model.MaxTokens)
+            throw new UsageException($"--max-tokens {windows}: this model has positions for {model.MaxTokens} tokens; give fewer");
         using Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
         using var run = new Pretrainer(
             model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
@@ -155,7 +159,7 @@ internal sealed class PretrainVerb
             throw new UsageException("options that read and cut sequences need the sequence files; a corpus is used as it was built");
     }
 
-    private Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, BpeTokenizer tokenizer, bool quiet)
+    private Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, ISequenceTokenizer tokenizer, bool quiet)
     {
         if (sources.Length == 0) return Corpus.Open(folder);
         using var line = new ProgressLine(_terminal, quiet, "bases");
@@ -176,29 +180,28 @@ internal sealed class PretrainVerb
         return corpus;
     }
 
-    private BpeTokenizer Tokenizer(ParseResult parsed, string corpus)
+    private ISequenceTokenizer Tokenizer(ParseResult parsed, string corpus)
     {
-        if (parsed.GetValue(_tokenizer) is { } path) return BpeTokenizer.Load(path);
-        if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer() as BpeTokenizer
-            ?? throw new UsageException($"--from {_from.NameOf(parsed)}: is not a model of DNABERT-2");
-        if (Path.Combine(corpus, "tokenizer.json") is var file && File.Exists(file)) return BpeTokenizer.Load(file);
-        return BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        if (parsed.GetValue(_tokenizer) is { } path) return TokenizerFile.Load(path);
+        if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer();
+        return TokenizerFile.Load(TokenizerFile.Find(corpus) ?? Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
     }
 
-    private Dnabert2Model MakeModel(ParseResult parsed, string? checkpoint, BpeTokenizer tokenizer, PretrainOptions recipe, Backend backend)
+    private SequenceModel MakeModel(
+        ParseResult parsed, string? checkpoint, ISequenceTokenizer tokenizer, PretrainOptions recipe, Backend backend)
     {
         if (checkpoint is null && _from.NameOf(parsed) is not null)
-            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load<Dnabert2Model>(backend, ModelParts.MlmHead, trainable: true);
+            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load(backend, ModelParts.MlmHead, trainable: true);
         string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
-        var config = new Dnabert2Config { VocabSize = tokenizer.VocabularySize };
-        if (file is not null) config = Dnabert2Config.Load(file);
-        config = _flags.Apply(parsed, config);
-        int[] shape = [config.HiddenSize, config.NumHiddenLayers, config.NumAttentionHeads, config.IntermediateSize];
-        if (shape.Min() < 1 || config.HiddenSize % config.NumAttentionHeads != 0)
-            throw new UsageException($"--hidden {config.HiddenSize}, --layers {config.NumHiddenLayers}, " +
-                $"--heads {config.NumAttentionHeads}, --intermediate {config.IntermediateSize}: all are at least 1, " +
-                "and the heads divide the hidden size");
-        return Dnabert2Model.Initialize(config, tokenizer, recipe.Seed, backend, ModelParts.MlmHead, trainable: true);
+        try
+        {
+            return SequenceModel.Initialize(
+                tokenizer, recipe.Seed, _flags.Shape(parsed), file, backend, ModelParts.MlmHead, trainable: true);
+        }
+        catch (ArgumentException e) when (_flags.Shapes(parsed, withValues: true) is { } given)
+        {
+            throw new UsageException($"{given}: {e.Message}");
+        }
     }
 
     private void Print(Evaluation evaluation, Corpus corpus, PretrainOptions recipe, bool baselines)

@@ -11,7 +11,7 @@ internal sealed class RecipeFlags
 {
     private readonly Setters<PretrainOptions> _recipe = new();
     private readonly Setters<CorpusOptions> _corpus = new();
-    private readonly Setters<Dnabert2Config> _config = new();
+    private readonly Setters<ModelShape> _shape = new();
     private readonly Option<string[]> _weights = new("--weight")
     {
         Description = "the weight of a species in training; give it for every species [default: by --species-exponent]",
@@ -20,11 +20,11 @@ internal sealed class RecipeFlags
 
     public RecipeFlags()
     {
-        _config.Add<int>("--hidden", "hidden size [768]", (c, v) => c with { HiddenSize = v });
-        _config.Add<int>("--layers", "layers [12]", (c, v) => c with { NumHiddenLayers = v });
-        _config.Add<int>("--heads", "attention heads [12]", (c, v) => c with { NumAttentionHeads = v });
-        _config.Add<int>("--intermediate", "intermediate size [3072]", (c, v) => c with { IntermediateSize = v });
-        _config.Add<float>("--dropout", "dropout [0.1]", (c, v) => c with { HiddenDropoutProb = v });
+        _shape.Add<int>("--hidden", "hidden size [the published model's: 768]", (c, v) => c with { HiddenSize = v });
+        _shape.Add<int>("--layers", "layers [12]", (c, v) => c with { Layers = v });
+        _shape.Add<int>("--heads", "attention heads [12]", (c, v) => c with { AttentionHeads = v });
+        _shape.Add<int>("--intermediate", "intermediate size [3072]", (c, v) => c with { IntermediateSize = v });
+        _shape.Add<float>("--dropout", "dropout [0.1]", (c, v) => c with { Dropout = v });
 
         _recipe.Add<int>("--steps", "optimizer steps [500000]", (o, v) => o with { Steps = v });
         _recipe.Add<int>("--batch", "sequences of a step [4096]", (o, v) => o with { GlobalBatch = v });
@@ -37,7 +37,8 @@ internal sealed class RecipeFlags
         _recipe.Add<double>("--epsilon", "AdamW's epsilon [1e-6]", (o, v) => o with { Epsilon = v });
         _recipe.Add<double>("--weight-decay", "AdamW's weight decay [1e-5]", (o, v) => o with { WeightDecay = v });
         _recipe.Add<double>("--clip", "the norm to which gradients are clipped [not clipped]", (o, v) => o with { ClipNorm = v });
-        _recipe.Add<double>("--mask", "the part of the tokens that is chosen [0.15]", (o, v) => o with { MaskProbability = v });
+        _recipe.Add<double>("--mask", "the part of the tokens that is chosen, of overlapping k-mers k in a row [0.15]",
+            (o, v) => o with { MaskProbability = v });
         _recipe.Add<double>("--mask-share", "the part of these that becomes [MASK] [0.8]", (o, v) => o with { MaskShare = v });
         _recipe.Add<double>("--random-share", "the part of these that becomes a random token [0.1]", (o, v) => o with { RandomShare = v });
         _recipe.Add<ulong>("--seed", "decides initial weights, samples, masks and dropout [1]", (o, v) => o with { Seed = v });
@@ -57,7 +58,7 @@ internal sealed class RecipeFlags
 
         _corpus.Add<int>("--min-bases", "the shortest window, in bases [50]", (o, v) => o with { MinBases = v });
         _corpus.Add<int>("--max-bases", "the longest window, in bases [700]", (o, v) => o with { MaxBases = v });
-        _corpus.Add<int>("--max-tokens", "the most tokens of a window, [CLS] and [SEP] included [128]", (o, v) => o with { MaxTokens = v });
+        _corpus.Add<int>("--max-tokens", "the most tokens of a window, special ones included [128]", (o, v) => o with { MaxTokens = v });
         _corpus.Add<double>("--held-out", "the part of the windows kept for evaluation [0.01]", (o, v) => o with { HeldOut = v });
         _corpus.Add<int>("--repeat-bases",
             "held-out windows with so many bases in a row that a training window has, too, are left out; 0: none [32]",
@@ -67,17 +68,20 @@ internal sealed class RecipeFlags
     }
 
     /// <summary>All of them.</summary>
-    public IEnumerable<Option> Options => [.. _config.Options, .. _corpus.Options, .. _recipe.Options, _weights];
+    public IEnumerable<Option> Options => [.. _shape.Options, .. _corpus.Options, .. _recipe.Options, _weights];
 
     /// <summary>The options given that shape a new model, or null where none is.</summary>
-    public string? Shapes(ParseResult parsed) =>
-        string.Join(", ", _config.Options.Where(option => parsed.GetResult(option) is not null).Select(option => option.Name))
+    /// <param name="parsed">What was typed.</param>
+    /// <param name="withValues">Whether their values are said, too.</param>
+    public string? Shapes(ParseResult parsed, bool withValues = false) =>
+        string.Join(", ", _shape.Options.Where(option => parsed.GetResult(option) is not null).Select(
+            option => withValues ? $"{option.Name} {parsed.GetResult(option)!.Tokens[0].Value}" : option.Name))
             is { Length: > 0 } given ? given : null;
 
     /// <summary>Whether windows are to be cut in a way of their own.</summary>
     public bool CutsWindows(ParseResult parsed) => _corpus.AnyIn(parsed);
 
-    public Dnabert2Config Apply(ParseResult parsed, Dnabert2Config config) => _config.Apply(parsed, config);
+    public ModelShape Shape(ParseResult parsed) => _shape.Apply(parsed, new ModelShape());
 
     public CorpusOptions Apply(ParseResult parsed, CorpusOptions options) => _corpus.Apply(parsed, options);
 

@@ -41,7 +41,7 @@ internal sealed class VariantsVerb
         ("skip", false), ("error", true));
 
     private readonly Option<int?> _window = Shared.OptionalNumber("--window",
-        "bases that the model sees around a variant [default: 512, or four times the token limit of a fine-tuned model if that is less]",
+        "bases that the model sees around a variant [default: 512, or what the model's limit of tokens holds if that is less]",
         8);
     private readonly Option<int> _batchTokens =
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);

@@ -1,0 +1,150 @@
+using Dnabert2;
+using Dnabert2.Data;
+using Dnabert2.Files;
+using Dnabert2.Tokenizers;
+using Dnabert2.Training;
+using Engine.Runtime;
+using Tests.Folders;
+using Tests.Tools;
+
+namespace Tests.Training;
+
+/// <summary>Pre-training of a model of any architecture.</summary>
+public sealed class EveryModelPretrainTests : IDisposable
+{
+    private static readonly CorpusOptions Cuts = new() { MinBases = 12, MaxBases = 40, MaxTokens = 24, HeldOut = 0.1, RepeatBases = 0 };
+
+    private static readonly PretrainOptions Recipe = Toy.Recipe with
+    {
+        Steps = 24,
+        GlobalBatch = 8,
+        LearningRate = 1e-2,
+        WarmupSteps = 1,
+        EvaluateEvery = 12,
+        CheckpointEvery = 12,
+        EvaluationWindows = 4,
+    };
+
+    private readonly Toy _toy = new();
+    private readonly Backend _backend = CpuBackend.Create(1);
+
+    public static TheoryData<string> Names => TinyModels.Names;
+
+    public void Dispose()
+    {
+        _backend.Dispose();
+        _toy.Dispose();
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void The_loss_falls_and_a_run_that_was_interrupted_goes_on_to_the_same_bits(string name)
+    {
+        using SequenceModel whole = Make(name);
+        using Corpus corpus = CorpusBuilder.Build(_toy["corpus"], _toy.Sources, whole.Tokenizer, Cuts);
+        double before;
+        using (var evaluator = new Evaluator(whole, corpus, Recipe.EvaluationWindows)) before = evaluator.Run().Total.Loss;
+        PretrainResult result;
+        using (var run = new Pretrainer(whole, corpus, _toy["whole"], Recipe)) result = run.Run();
+        Assert.InRange(result.Evaluation!.Total.Loss, 0.1, before - 0.05);
+        Assert.InRange(result.Evaluation.Total.BitsPerBase, 0.1, 8);
+
+        using (SequenceModel first = Make(name))
+        using (var run = new Pretrainer(first, corpus, _toy["cut"], Recipe))
+        using (var source = new CancellationTokenSource())
+            Assert.Throws<OperationCanceledException>(() => run.Run(
+                new Report<PretrainProgress>(p =>
+                {
+                    if (p.Step == 11) source.Cancel();
+                }), source.Token));
+        using SequenceModel second = Make(name);
+        using (var run = new Pretrainer(second, corpus, _toy["cut"], Recipe, resume: true)) run.Run();
+        Assert.Equal(Weights(whole), Weights(second));
+        using SequenceModel loaded = SequenceModel.Load(result.Checkpoint, _backend, trainable: true);
+        Assert.IsType(whole.GetType(), loaded);
+        Assert.Equal(Weights(whole), Weights(loaded));
+        using (var evaluator = new Evaluator(loaded, corpus, Recipe.EvaluationWindows))
+            Assert.Equal(result.Evaluation.Total.Nats, evaluator.Run().Total.Nats, 1e-3);
+        Evaluation baseline = MarkovBaseline.Train(corpus, 1).Evaluate(corpus, Recipe.EvaluationWindows);
+        Assert.Equal(
+            (result.Evaluation.Total.Tokens, result.Evaluation.Total.Bases), (baseline.Total.Tokens, baseline.Total.Bases));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void The_command_line_trains_a_new_model_of_the_tokenizer_and_goes_on_from_a_given_one(string name)
+    {
+        Make(name).Dispose();
+        TinyModels.Write(name, _toy["tiny"], _backend);
+        string tokenizer = TokenizerFile.Find(_toy["tiny"])!;
+        string[] common = ["--steps", "2", "--warmup", "0", "--batch", "4", "--held-out", "0.2", "--min-bases", "12", "--max-bases", "40",
+            "--max-tokens", "24", "--threads", "1", "--evaluation-windows", "2", "--quiet", "--device", "cpu"];
+        ToolRun run = ToolRun.Of(
+            ["pretrain", _toy["alpha.fa"], "-o", _toy["new"], "--tokenizer", tokenizer, "--hidden", "24", "--layers", "1", "--heads", "2",
+                "--intermediate", "20", .. common]);
+        string[][] rows = [.. run.Succeeds().Lines.Select(line => line.Split('\t'))];
+        Assert.Equal(["model", "alpha"], rows[1][..2]);
+        using SequenceModel made = SequenceModel.Load(_toy["new"], _backend);
+        Assert.Equal((TinyModels.Find(name).Model, 24), (made.GetType(), made.HiddenSize));
+
+        ToolRun.Of(["pretrain", _toy["alpha.fa"], "-o", _toy["further"], "--from", _toy["tiny"], "--lr", "0", .. common]).Succeeds();
+        using SequenceModel before = SequenceModel.Load(_toy["tiny"], _backend, ModelParts.MlmHead, trainable: true),
+            after = SequenceModel.Load(_toy["further"], _backend, ModelParts.MlmHead, trainable: true);
+        Assert.Equal(Weights(before), Weights(after));
+        // Resumed with nothing but the folder: the run is at its end.
+        ToolRun.Of("pretrain", "-o", _toy["further"], "--resume", "--threads", "1", "--device", "cpu").Succeeds();
+        ToolRun shaped = ToolRun.Of(
+            ["pretrain", _toy["alpha.fa"], "-o", _toy["shaped"], "--tokenizer", tokenizer, "--config", _toy["tiny/config.json"],
+                .. common]);
+        shaped.Succeeds();
+        using SequenceModel likeTiny = SequenceModel.Load(_toy["shaped"], _backend, ModelParts.MlmHead);
+        Assert.Equal(before.WriteConfig().ToJsonString(), likeTiny.WriteConfig().ToJsonString());
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Windows_of_more_tokens_than_the_model_has_positions_for_are_refused(string name)
+    {
+        using SequenceModel model = Make(name);
+        if (model.MaxTokens is not { } most) return;
+        using Corpus corpus = CorpusBuilder.Build(_toy["corpus"], _toy.Sources, model.Tokenizer, Cuts with { MaxTokens = most + 1 });
+        Assert.Contains(
+            $"the model has positions for {most}",
+            Assert.Throws<ArgumentException>(() => new Pretrainer(model, corpus, _toy["run"], Recipe)).Message, StringComparison.Ordinal);
+        TinyModels.Write(name, _toy["tiny"], _backend);
+        ToolRun run = ToolRun.Of("pretrain", _toy["alpha.fa"], "-o", _toy["tool"], "--from", _toy["tiny"], "--steps", "1", "--warmup", "0",
+            "--max-tokens", $"{most + 1}", "--threads", "1", "--device", "cpu");
+        Assert.Equal(2, run.Code);
+        Assert.Contains($"--max-tokens {most + 1}: this model has positions for {most} tokens", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tokenizer_and_a_config_of_two_architectures_are_refused()
+    {
+        using (FileStream file = File.Create(_toy["config.json"])) Toy.Config.Save(file);
+        ResultFiles.Write(_toy["vocab.txt"], new DnabertTokenizer(3).Save);
+        Directory.CreateDirectory(_toy["apart"]);
+        File.Move(_toy["config.json"], _toy["apart/config.json"]);
+        Assert.Contains(
+            "is of DNABERT-2, the tokenizer of DNABERT",
+            Assert.Throws<InvalidDataException>(() => SequenceModel.Initialize(
+                new DnabertTokenizer(3), seed: 1, config: _toy["apart/config.json"], backend: _backend)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A tiny model; the test is skipped where it is not pre-trained by masked language modelling.</summary>
+    private SequenceModel Make(string name)
+    {
+        SequenceModel model = TinyModels.Make(name, _backend, ModelParts.MlmHead);
+        if (model.Parts.HasFlag(ModelParts.MlmHead)) return model;
+        model.Dispose();
+        Assert.Skip($"{name} has no masked-language-model head");
+        return model;
+    }
+
+    private static float[] Weights(SequenceModel model)
+    {
+        var values = new float[model.Parameters.Values.Count];
+        model.Backend.Download<float>(model.Parameters.Values, values);
+        return values;
+    }
+}

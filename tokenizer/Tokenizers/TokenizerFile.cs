@@ -1,0 +1,52 @@
+using Dnabert2.Files;
+
+namespace Dnabert2.Tokenizers;
+
+/// <summary>
+/// The file of a tokenizer, whichever it is: byte-pair encoding has a <c>tokenizer.json</c>, k-mers have a <c>vocab.txt</c>.
+/// </summary>
+public static class TokenizerFile
+{
+    private const string Bpe = "tokenizer.json", Vocabulary = "vocab.txt";
+
+    /// <summary>The names that such a file has.</summary>
+    public static IReadOnlyList<string> Names { get; } = [Bpe, Vocabulary];
+
+    /// <summary>The name of the file that <see cref="ISequenceTokenizer.Save"/> writes the content of.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    public static string NameOf(ISequenceTokenizer tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return tokenizer is BpeTokenizer ? Bpe : Vocabulary;
+    }
+
+    /// <summary>The file in a folder; null where there is none.</summary>
+    /// <param name="folder">The folder.</param>
+    public static string? Find(string folder) =>
+        Names.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+
+    /// <summary>Reads a file; what it begins with says whose it is.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InvalidDataException">It is of no tokenizer; the message names file and place.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static ISequenceTokenizer Load(string path)
+    {
+        byte[] content = RegularFile.Read(path, TokenizerJsonReader.MaxBytes);
+        if (content.AsSpan().StartsWith("[PAD]"u8)) return DnabertTokenizer.Parse(content, path);
+        return content.AsSpan().StartsWith("<unk>"u8) ? NucleotideTransformerTokenizer.Parse(content, path)
+            : BpeTokenizer.Parse(content, path);
+    }
+
+    /// <summary>Whether two tokenizers are the same: both are written as the same bytes.</summary>
+    /// <param name="one">A tokenizer.</param>
+    /// <param name="other">Another.</param>
+    public static bool AreSame(ISequenceTokenizer one, ISequenceTokenizer other)
+    {
+        ArgumentNullException.ThrowIfNull(one);
+        ArgumentNullException.ThrowIfNull(other);
+        using MemoryStream ofOne = new(), ofOther = new();
+        one.Save(ofOne);
+        other.Save(ofOther);
+        return ofOne.GetBuffer().AsSpan(0, (int)ofOne.Length).SequenceEqual(ofOther.GetBuffer().AsSpan(0, (int)ofOther.Length));
+    }
+}
