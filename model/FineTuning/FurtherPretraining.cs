@@ -7,7 +7,7 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// Further pre-training on the sequences of a task's training set, before fine-tuning: masked language modelling with the paper's recipe
-/// for it (batch 32, at most 128 tokens, learning rate 5e-5).
+/// for it (batch 32, at most 128 tokens, or what the model takes where that is less, learning rate 5e-5).
 /// </summary>
 public static class FurtherPretraining
 {
@@ -34,9 +34,10 @@ public static class FurtherPretraining
         ArgumentNullException.ThrowIfNull(task);
         string path = task.Train?.Path ?? throw new ArgumentException($"{task.Folder}: the task was read without train");
         using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start.Folder, start.WeightFolder]);
-        using Dnabert2Model model = start.Load<Dnabert2Model>(backend, ModelParts.MlmHead, trainable: true);
+        using SequenceModel model = start.Load(backend, ModelParts.MlmHead, trainable: true);
         // Whole sequences, but for those of more than 128 tokens; all are trained on.
         var cuts = new CorpusOptions { MinBases = 20, MaxBases = 100_000, HeldOut = 0 };
+        cuts = cuts with { MaxTokens = Math.Min(cuts.MaxTokens, model.MaxTokens ?? cuts.MaxTokens) };
         var recipe = new PretrainOptions
         {
             Steps = steps,

@@ -131,6 +131,23 @@ public sealed class EveryArchitectureTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
+    public void It_begins_with_a_model_that_was_pre_trained_further_on_the_sequences_of_the_task(string name)
+    {
+        string start = Start(name);
+        using (SequenceModel model = TinyModels.Make(name, _backend, ModelParts.MlmHead))
+            Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), $"{name} has no masked-language-model head");
+        LabelledTask task = _toy.Task();
+        string further = FurtherPretraining.Run(ModelSource.Open(start), task, _toy["further"], steps: 2, seed: 1, _backend);
+        using var run = new FineTuner(further, task, _toy["run"], Recipe with { Steps = 1, EvaluateEvery = 1 }, _backend);
+        run.Run();
+        using SequenceModel before = SequenceModel.Load(start, _backend, ModelParts.Encoder, trainable: true),
+            after = SequenceModel.Load(further, _backend, ModelParts.Encoder, trainable: true);
+        Assert.IsType(before.GetType(), after);
+        Assert.NotEqual(Toy.Weights(before), Toy.Weights(after));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
     public void The_usual_targets_of_low_rank_additions_are_layers_of_the_model_and_PEFT_finds_the_same(string name)
     {
         ModelSource start = ModelSource.Open(Start(name));
