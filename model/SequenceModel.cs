@@ -167,6 +167,10 @@ public abstract class SequenceModel : IDisposable
     internal virtual Variable ClassificationLosses(Tape tape, in Batch batch, Tensor labels, Tensor scale, Tensor weights) =>
         CrossEntropy.Instance.Forward(tape, Classify(tape, batch), labels, scale, weights);     // [sequences]
 
+    /// <summary>What the loss of <see cref="ClassificationLosses"/> takes, made of logits.</summary>
+    /// <param name="logits">[sequences, labels].</param>
+    internal virtual float[] LossInputs(float[] logits) => logits;
+
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose()
     {
