@@ -194,6 +194,10 @@ public abstract class SequenceModel : IDisposable
     /// <exception cref="InvalidOperationException">The model has none.</exception>
     internal abstract Variable ClassifyEncoded(Tape tape, Variable x, in Batch batch);
 
+    /// <summary>What the loss of <see cref="ClassificationLosses"/> takes, made of logits.</summary>
+    /// <param name="logits">[sequences, labels].</param>
+    internal virtual float[] LossInputs(float[] logits) => logits;
+
     /// <summary>Returns the memory of the weights.</summary>
     public void Dispose()
     {

@@ -156,6 +156,9 @@ public sealed class CnnModel : SequenceModel
         return CrossEntropy.Instance.Forward(tape, logits, labels, scale, weights); // [sequences]
     }
 
+    internal override float[] LossInputs(float[] logits) =>
+        _binary is null ? logits : [.. logits.Select((logit, i) => i % 2 == 0 ? logit : 1 / (1 + MathF.Exp(-logit)))];
+
     internal override void NoteStatistics() => Network.UpdateRunningStatistics();
 
     internal override string? RefusalOf(Pooling? pooling) => pooling switch

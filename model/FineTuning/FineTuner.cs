@@ -255,7 +255,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     double ITrainingTask.Evaluate(int step, RunLog log)
     {
-        double loss = _loss.Mean(_data.Dev.Targets, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
+        double loss = Mean(_data.Dev, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
         log.Add(step, _data.Dev.Count, loss);
         return loss;
     }
@@ -272,6 +272,8 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     private void ReadTrained(string checkpoint) =>
         TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model));
+
+    private double Mean(TaskPart part, float[] logits) => _loss.Mean(part.Targets, _model!.LossInputs(logits));
 
     private void CheckBest(int step)
     {
@@ -299,7 +301,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
         float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation),
             test = _classification.Run(_data.Test.Sequences, cancellation);
         var result = new FineTuneResult(
-            state.Step, state.BestStep, _loss.Mean(_data.Dev.Targets, dev), _loss.Mean(_data.Test.Targets, test),
+            state.Step, state.BestStep, Mean(_data.Dev, dev), Mean(_data.Test, test),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Test.Targets, test)), state.Seconds);
         if (!double.IsFinite(result.TestLoss))

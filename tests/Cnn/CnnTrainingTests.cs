@@ -44,7 +44,8 @@ public sealed class CnnTrainingTests : IDisposable
         Assert.Equal(63, classifier.MaxTokens);
         float[] logits = classifier.Logits(TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, classifier.MaxTokens));
         Target[] targets = [.. task.Test!.Select(row => row.Target)];
-        double loss = new TaskLoss(new TaskConfig(task.Kind, task.Names, 63), default, []).Mean(targets, logits);
+        double loss = new TaskLoss(new TaskConfig(task.Kind, task.Names, 63), default, [])
+            .Mean(targets, classifier.Model.LossInputs(logits));
         Assert.Equal(result.TestLoss, loss, 1e-5);
         int right = targets.Where((t, i) => logits.AsSpan(i * classes, classes).IndexOf(
             logits.AsSpan(i * classes, classes).ToArray().Max()) == t.Class).Count();

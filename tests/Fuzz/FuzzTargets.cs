@@ -37,7 +37,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["config.json of any model"] = new(t => t.Architectures(), "Architecture") { Inputs = Few },
         ["vocab.txt"] = new(t => t.Vocabulary(), "KmerVocabulary"),
         ["config.json of a HyenaDNA"] = new(t => t.HyenaConfig(), "HyenaConfig"),
-        ["folder of a HyenaDNA by model.safetensors"] = new(t => t.HyenaFolder(), "HyenaBuffers") { Inputs = Few },
+        ["folder of a HyenaDNA by model.safetensors"] = new(t => t.HyenaFolder()) { Inputs = Few },
         ["config.json of a CNN"] = new(t => t.CnnConfig(), "CnnConfig"),
         ["vocab.txt of letters"] = new(t => t.Letters(), "LetterVocabulary"),
         ["config.json of a task"] = new(t => t.Task(), "TaskConfig") { Inputs = Few },

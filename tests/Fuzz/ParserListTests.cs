@@ -13,6 +13,7 @@ public sealed partial class ParserListTests
     private static readonly Dictionary<string, string> WithoutRefusal = new()
     {
         ["BaseIdentity"] = "adapter_model.safetensors",
+        ["HyenaBuffers"] = "folder of a HyenaDNA by model.safetensors",
         ["JsonPlace"] = "tokenizer.json",
         ["LabelNames"] = "labelled data",
         ["LogRows"] = "train.csv of a run",
@@ -27,10 +28,10 @@ public sealed partial class ParserListTests
     {
         ["CheckpointStore"] = "knows its own folders by their names",
         ["ConvertVerb"] = "copies files beside the weights as they are",
-        ["Dnabert2Model"] = "parses what it has just written",
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
         ["InfoVerb"] = "takes the processor's name from the system",
+        ["ModelFolder"] = "parses what it has just written",
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",

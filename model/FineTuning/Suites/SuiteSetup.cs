@@ -56,7 +56,8 @@ internal sealed record SuiteSetup(
                 $"LoRA (r {options.Lora.Rank}, alpha {options.Lora.Alpha}, dropout {options.Lora.Dropout}, on "
                 + $"{string.Join(", ", options.Lora.Targets!)}) in place of full fine-tuning");
         if (task.IsOfGuePlus) yield return $"{task.Epochs} epochs and {options.MaxTokens} tokens, of which the paper says nothing for GUE+";
-        FineTuneOptions paper = task.Apply(new FineTuneOptions { Method = theirs }, Known.Architecture, Known.MostTokens);
+        FineTuneOptions paper = task.Apply(
+            (Known.Architecture.Recipe ?? new FineTuneOptions()) with { Method = theirs }, Known.Architecture, Known.MostTokens);
         if (Duration(options) != Duration(paper)) yield return $"{Duration(options)} in place of {Duration(paper)}";
         foreach ((string name, string ours, string published) in FineTuneOptionsJson.Differences(options, paper))
             if (!Considered.Contains(name)) yield return $"{name.Replace('_', ' ')} {ours} in place of {published}";

@@ -105,8 +105,8 @@ internal sealed class EvaluateVerb
         if (paper == CostTable) return Count(data);
         string output = parsed.GetValue(_output) ?? throw new UsageException("--output: name the folder of the results");
         bool quiet = parsed.GetValue(_quiet);
-        SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe());
         ModelSource model = _model.Open(parsed, _terminal, quiet);
+        SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe { Common = model.Recipe });
         using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [model.Folder, model.WeightFolder, data]);
         using Backend backend = _compute.Open(parsed);
         var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))

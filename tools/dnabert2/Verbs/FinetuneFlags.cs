@@ -20,8 +20,8 @@ internal sealed class FinetuneFlags
     {
         Description =
             "LoRA settings [r=8,alpha=16,dropout=0.05, and targets by the model: attention.self.Wqkv of DNABERT-2; query,value of " +
-            "DNABERT; all linear layers of the Nucleotide Transformer's encoder]; targets are ends of the names of linear layers, " +
-            "* stands for anything: targets=attention.self.Wqkv,mlp.*",
+            "DNABERT; all linear layers of the Nucleotide Transformer's encoder; in_proj,out_proj of HyenaDNA]; targets are ends of the " +
+            "names of linear layers, * stands for anything: targets=attention.self.Wqkv,mlp.*",
         HelpName = "SETTINGS",
     };
 
@@ -39,24 +39,28 @@ internal sealed class FinetuneFlags
 
     public FinetuneFlags()
     {
-        _recipe.Add<int>("--epochs", "passes over the training set [3, or the task's]", (o, v) => o with { Epochs = v, Steps = null });
+        _recipe.Add<int>(
+            "--epochs", "passes over the training set [3, or the task's; HyenaDNA 100, CNN 10]",
+            (o, v) => o with { Epochs = v, Steps = null });
         _recipe.Add<int>("--steps", "optimizer steps, in place of epochs", (o, v) => o with { Steps = v });
-        _recipe.Add<int>("--batch", "sequences of a step [32]", (o, v) => o with { Batch = v });
+        _recipe.Add<int>("--batch", "sequences of a step [32; HyenaDNA 128, CNN 64]", (o, v) => o with { Batch = v });
         _recipe.Add<int>(
             "--max-tokens",
             "the most tokens of a sequence, special ones included; what is longer is truncated, and said [512 or the task's, or what the " +
             "model takes where that is less]; DNABERT takes any number, in windows",
             (o, v) => o with { MaxTokens = v });
         _recipe.Add<int>("--micro-batch-tokens", "the most tokens computed together [8192]", (o, v) => o with { MicroBatchTokens = v });
-        _recipe.Add<double>("--lr", "the highest learning rate [3e-5, with LoRA 1e-4]", (o, v) => o with { LearningRate = v });
-        _recipe.Add<int>("--warmup", "steps over which the learning rate rises [50]", (o, v) => o with { WarmupSteps = v });
+        _recipe.Add<double>(
+            "--lr", "the highest learning rate [3e-5, with LoRA 1e-4; HyenaDNA 6e-4, CNN 1e-3]", (o, v) => o with { LearningRate = v });
+        _recipe.Add<int>("--warmup", "steps over which the learning rate rises [50; CNN 0]", (o, v) => o with { WarmupSteps = v });
         _recipe.Add<double>("--dropout", "dropout of the model [its own]", (o, v) => o with { Dropout = v });
         _recipe.Add<double>("--beta1", "AdamW's decay of the first moment [0.9]", (o, v) => o with { Beta1 = v });
         _recipe.Add<double>("--beta2", "AdamW's decay of the second moment [0.999]", (o, v) => o with { Beta2 = v });
         _recipe.Add<double>("--epsilon", "AdamW's epsilon [1e-8]", (o, v) => o with { Epsilon = v });
-        _recipe.Add<double>("--weight-decay", "AdamW's weight decay [0.01]", (o, v) => o with { WeightDecay = v });
+        _recipe.Add<double>("--weight-decay", "AdamW's weight decay [0.01; HyenaDNA 0.1, CNN 0]", (o, v) => o with { WeightDecay = v });
         _recipe.Add<double>(
-            "--clip", "the norm to which gradients are clipped; 0: not at all [1]", (o, v) => o with { ClipNorm = v == 0 ? null : v });
+            "--clip", "the norm to which gradients are clipped; 0: not at all [1; CNN 0]",
+            (o, v) => o with { ClipNorm = v == 0 ? null : v });
         _recipe.Add<ClassWeighting>(
             "--class-weights", "how classes weigh in the loss: even or balanced [even]", (o, v) => o with { ClassWeights = v });
         _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set, each with a checkpoint [200]",
