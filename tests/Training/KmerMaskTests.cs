@@ -70,7 +70,7 @@ public sealed class KmerMaskTests : IDisposable
             Assert.Equal(tokenizer.ClsId, ids[0]);
             Assert.All(ids.Skip(1), id => Assert.True(id == tokenizer.MaskId || !tokenizer.IsSpecial(id)));
             chosen += count;
-            last += rows[..count].Contains(window.Length) ? 1 : 0;
+            last += rows.AsSpan(0, count).Contains(window.Length) ? 1 : 0;
         }
 
         Assert.Equal(0.15, chosen / (1000.0 * window.Length), 0.01);
