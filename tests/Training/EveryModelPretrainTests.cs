@@ -16,13 +16,14 @@ public sealed class EveryModelPretrainTests : IDisposable
 
     private static readonly PretrainOptions Recipe = Toy.Recipe with
     {
-        Steps = 24,
-        GlobalBatch = 8,
-        LearningRate = 1e-2,
-        WarmupSteps = 1,
-        EvaluateEvery = 12,
-        CheckpointEvery = 12,
-        EvaluationWindows = 4,
+        Steps = 100,
+        GlobalBatch = 16,
+        MicroBatchTokens = 400,
+        LearningRate = 3e-3,
+        WarmupSteps = 10,
+        EvaluateEvery = 50,
+        CheckpointEvery = 50,
+        EvaluationWindows = 30,
     };
 
     private readonly Toy _toy = new();
@@ -55,7 +56,7 @@ public sealed class EveryModelPretrainTests : IDisposable
             Assert.Throws<OperationCanceledException>(() => run.Run(
                 new Report<PretrainProgress>(p =>
                 {
-                    if (p.Step == 11) source.Cancel();
+                    if (p.Step == 49) source.Cancel();
                 }), source.Token));
         using SequenceModel second = Make(name);
         using (var run = new Pretrainer(second, corpus, _toy["cut"], Recipe, resume: true)) run.Run();
