@@ -97,7 +97,7 @@ internal sealed class TokenizeVerb
 
     private static BpeTokenizer Load(string path)
     {
-        if (Directory.Exists(path) && !File.Exists(Path.Combine(path, "tokenizer.json"))) 
+        if (Directory.Exists(path) && !File.Exists(Path.Combine(path, "tokenizer.json")))
             return ModelSource.Open(path).LoadTokenizer() as BpeTokenizer
                 ?? throw new UsageException($"{path}: is not a model of DNABERT-2");
         if (Directory.Exists(path)) path = Path.Combine(path, "tokenizer.json");
