@@ -40,7 +40,9 @@ public static class ModelCosts
 
     private static readonly NucleotideTransformerConfig Nt2500M = Nt500M with
     {
-        HiddenSize = 2560, NumHiddenLayers = 32, IntermediateSize = 10240,
+        HiddenSize = 2560,
+        NumHiddenLayers = 32,
+        IntermediateSize = 10240,
     };
 
     /// <summary>Counts. Models are declared, not made: no memory is taken for their weights.</summary>
