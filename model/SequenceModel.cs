@@ -138,21 +138,23 @@ public abstract class SequenceModel : IDisposable
     /// <param name="shape">What is otherwise than in the model whose shape it takes; null: nothing.</param>
     /// <param name="config">The <c>config.json</c> of that model; null: it is a published one of the architecture.</param>
     /// <param name="backend">See <see cref="Load"/>.</param>
-    /// <param name="parts">What it has besides the encoder.</param>
+    /// <param name="parts">What it has besides the encoder; null: the head of its language model.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
     /// <exception cref="InvalidDataException">The config is damaged, or not of a model that the tokenizer is of.</exception>
     /// <exception cref="IOException">The config cannot be read.</exception>
     public static SequenceModel Initialize(
         ISequenceTokenizer tokenizer, ulong seed, ModelShape? shape = null, string? config = null, Backend? backend = null,
-        ModelParts parts = ModelParts.MlmHead, bool trainable = false)
+        ModelParts? parts = null, bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         var architecture = Architecture.Of(tokenizer);
         if (config is not null && Architecture.Of(config) is var other && other != architecture)
             throw new InvalidDataException(
                 $"{config}: is of {other.Name}, the tokenizer of {architecture.Name}; take both from the same model");
-        return architecture.Initialize(tokenizer, config, shape ?? new ModelShape(), seed, backend, parts, trainable);
+        return architecture.Initialize(
+            tokenizer, config, shape ?? new ModelShape(), seed, backend,
+            parts ?? architecture.LanguageModel ?? ModelParts.Encoder, trainable);
     }
 
     /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
@@ -180,6 +182,12 @@ public abstract class SequenceModel : IDisposable
     /// <summary>The masked-language-model head: [tokens, hidden] → logits [tokens, vocabulary].</summary>
     /// <exception cref="InvalidOperationException">The model has none; that of a causal model predicts the next token.</exception>
     public abstract Variable PredictTokens(Tape tape, Variable x);
+
+    /// <summary>The head of the language model, masked or causal: [tokens, hidden] → logits [tokens, vocabulary].</summary>
+    internal virtual Variable PredictTargets(Tape tape, Variable x) => PredictTokens(tape, x);
+
+    /// <summary>Whether it has the head of its language model.</summary>
+    internal bool HasLanguageModel => Architecture.LanguageModel is { } head && Parts.HasFlag(head);
 
     /// <summary>Encoder and classifier: ids → logits [sequences, labels].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>

@@ -14,7 +14,8 @@ internal static class Checks
     /// <summary>All checks, in parts: ops, sizes, gradients, bf16, golden, trajectories, equal, cpu.</summary>
     public static IEnumerable<WorkItem> All()
     {
-        foreach (OpCase op in OperationSuite.AllGpuSizes.DistinctBy(c => c.Name)) yield return On("ops", op.Name, backend => OpCheck.Run(op, backend));
+        foreach (OpCase op in OperationSuite.AllGpuSizes.DistinctBy(c => c.Name))
+            yield return On("ops", op.Name, backend => OpCheck.Run(op, backend));
         foreach (IGrouping<string, OpCase> group in OperationSuite.AllSizes.Where(Fits).GroupBy(c => c.Name.Split(' ')[0]))
             yield return On("sizes", $"{group.Key} at every size from 0 to 256", backend => All(group, backend));
         foreach (BackendRun run in OperationSuite.AllRuns)

@@ -34,7 +34,9 @@ public sealed class ModelBenchmark : IDisposable
     private readonly AdamW? _optimizer;
 
     /// <summary>A benchmark of a model.</summary>
-    /// <param name="model">The model; to be trained, it has an MLM head and its weights are laid out for training. It is trained.</param>
+    /// <param name="model">
+    /// The model; to be trained, it has the head of its language model and its weights are laid out for training. It is trained.
+    /// </param>
     /// <param name="training">Whether training steps are measured, not forward passes.</param>
     public ModelBenchmark(SequenceModel model, bool training)
     {
@@ -98,9 +100,34 @@ public sealed class ModelBenchmark : IDisposable
 
     private BenchmarkSample Train(int[] ids, int[] lengths)
     {
-        int tokens = lengths[0], mask = _model.Tokenizer.MaskId ?? throw new ArgumentException("the tokenizer has no mask");
         var rows = new List<int>();
         var labels = new List<int>();
+        if (_model.Parts.HasFlag(ModelParts.CausalHead)) AskForNext(ids, lengths[0], rows, labels);
+        else Mask(ids, lengths[0], rows, labels);
+        long start = Stopwatch.GetTimestamp();
+        var batch = new Batch(_activations, ids, lengths);
+        var losses = new float[rows.Count];
+        Variable loss = Objectives.LanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), _tape.Number(1f / rows.Count));
+        _model.Backend.Download<float>(loss.Data, losses);
+        _tape.Backward(loss);
+        _optimizer!.Step(LearningRate, out _);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Cost, ids.Length, rows.Count, Squares(lengths)), losses.Average());
+    }
+
+    private static void AskForNext(int[] ids, int tokens, List<int> rows, List<int> labels)
+    {
+        for (int i = 0; i < ids.Length; i++)
+        {
+            if (i % tokens == tokens - 1) continue;
+            rows.Add(i);
+            labels.Add(ids[i + 1]);
+        }
+    }
+
+    private void Mask(int[] ids, int tokens, List<int> rows, List<int> labels)
+    {
+        int mask = _model.Tokenizer.MaskId ?? throw new ArgumentException("the tokenizer has no mask");
         for (int i = 3; i < ids.Length; i += 7)
         {
             if (Special(i % tokens, tokens) >= 0) continue;
@@ -110,15 +137,6 @@ public sealed class ModelBenchmark : IDisposable
         }
 
         if (rows.Count == 0) throw new ArgumentException($"sequences of {tokens} tokens have none to mask; training takes at least 5");
-        long start = Stopwatch.GetTimestamp();
-        var batch = new Batch(_activations, ids, lengths);
-        var losses = new float[rows.Count];
-        Variable loss = Objectives.MaskedLanguageModel(_model, _tape, batch, Upload(rows), Upload(labels), _tape.Number(1f / rows.Count));
-        _model.Backend.Download<float>(loss.Data, losses);
-        _tape.Backward(loss);
-        _optimizer!.Step(LearningRate, out _);
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return new BenchmarkSample(seconds, TrainingFlops.Of(_model.Cost, ids.Length, rows.Count, Squares(lengths)), losses.Average());
     }
 
     private Tensor Upload(List<int> values)

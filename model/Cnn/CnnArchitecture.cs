@@ -18,6 +18,8 @@ internal sealed class CnnArchitecture : Architecture
 
     public override string ClassifierWeight => "dense_model.1.weight";
 
+    public override ModelParts? LanguageModel => null;
+
     public override ModelParts Head => ModelParts.Classifier;
 
     /// <summary>The one there is; see <see cref="SequenceModel.Statistics"/> for why it is not used.</summary>

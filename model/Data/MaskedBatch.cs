@@ -7,20 +7,20 @@ internal sealed class MaskedBatch
 {
     // The borders of more sequences than this would be put together on the heap.
     private const int MostSequences = 1000;
-    private readonly Masker _masker;
+    private readonly ITargets _targets;
     private readonly int _budget;
     private readonly int[] _ids, _rows, _labels, _lengths;
     private readonly Part[] _ends;
     private Part _end;
 
     /// <summary>An empty batch.</summary>
-    /// <param name="masker">Masks the samples.</param>
+    /// <param name="targets">What is asked of the samples.</param>
     /// <param name="sequences">The most samples.</param>
     /// <param name="maxTokens">The most tokens of a sample, special ones included.</param>
     /// <param name="budget">The most tokens of a micro-batch, unless a single sample has more.</param>
-    public MaskedBatch(Masker masker, int sequences, int maxTokens, int budget)
+    public MaskedBatch(ITargets targets, int sequences, int maxTokens, int budget)
     {
-        (_masker, _budget) = (masker, budget);
+        (_targets, _budget) = (targets, budget);
         int tokens = checked(sequences * maxTokens);
         (_ids, _rows, _labels) = (new int[tokens], new int[tokens], new int[tokens]);
         (_lengths, _ends) = (new int[sequences], new Part[sequences]);
@@ -56,14 +56,14 @@ internal sealed class MaskedBatch
     public void Add(long number, ReadOnlySpan<ushort> window, int round = 0)
     {
         Part start = MicroBatches > 1 ? _ends[MicroBatches - 2] : default;
-        int length = window.Length + _masker.SpecialTokens;
+        int length = window.Length + _targets.SpecialTokens;
         if (MicroBatches == 0 || _end.Tokens - start.Tokens + length > _budget || _end.Sequences - start.Sequences == MostSequences)
         {
             start = _end;
             MicroBatches++;
         }
 
-        int masked = _masker.Mask(
+        int masked = _targets.Choose(
             number, window, _ids.AsSpan(_end.Tokens, length), _end.Tokens - start.Tokens,
             _rows.AsSpan(_end.Masked), _labels.AsSpan(_end.Masked), round);
         _lengths[_end.Sequences] = length;

@@ -14,7 +14,7 @@ namespace Dnabert2.Data;
 /// far as the window goes; each of them is masked, replaced or kept by itself. In evaluation the window is divided into stretches of k
 /// tokens, and each of these is chosen with the probability, so that rounds choose different ones.
 /// </remarks>
-internal sealed class Masker
+internal sealed class Masker : ITargets
 {
     private readonly ulong _seed, _probability, _maskShare, _randomShare;
     private readonly uint _site;
@@ -26,18 +26,24 @@ internal sealed class Masker
     private Masker(
         ISequenceTokenizer tokenizer, ulong seed, uint site, double probability, double maskShare, double randomShare, bool inStretches)
     {
-        (_seed, _site, _span, _inStretches) = (seed, site, tokenizer.Overlap + 1, inStretches);
+        (_seed, _site, _span, _inStretches, Share) = (seed, site, tokenizer.Overlap + 1, inStretches, probability);
         _probability = Threshold(inStretches ? probability : probability / _span);
         (_maskShare, _randomShare) = (Threshold(maskShare), Threshold(maskShare + randomShare));
         _ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];
         (_mask, _frame) = (WindowFrame.MaskOf(tokenizer), WindowFrame.Of(tokenizer));
     }
 
-    /// <summary>The special tokens before a window.</summary>
+    /// <inheritdoc/>
     public int Before => _frame.Before.Length;
 
-    /// <summary>The special tokens around a window.</summary>
+    /// <inheritdoc/>
     public int SpecialTokens => _frame.Before.Length + _frame.After.Length;
+
+    /// <inheritdoc/>
+    public int Ahead => 0;
+
+    /// <inheritdoc/>
+    public double Share { get; }
 
     /// <summary>The masks of training.</summary>
     public static Masker ForTraining(ISequenceTokenizer tokenizer, PretrainOptions options) =>
@@ -50,16 +56,9 @@ internal sealed class Masker
     public static Masker ForEvaluation(ISequenceTokenizer tokenizer, double probability) =>
         new(tokenizer, 0, 0x4556414C, probability, 1, 0, inStretches: true);
 
-    /// <summary>Writes <c>[CLS] tokens [SEP]</c>, or what the tokenizer has around them, with masked tokens.</summary>
-    /// <param name="number">The number of the sample.</param>
-    /// <param name="window">The tokens.</param>
-    /// <param name="ids">Receives the ids, with <see cref="SpecialTokens"/> more than there are tokens.</param>
-    /// <param name="first">The row of the first id in its batch.</param>
-    /// <param name="rows">Receives the rows of the chosen tokens; room for all.</param>
-    /// <param name="labels">Receives what they are.</param>
-    /// <param name="round">Rounds 0, 1, … below 1 / probability choose disjoint sets of tokens.</param>
-    /// <returns>The number of chosen tokens.</returns>
-    public int Mask(
+    /// <summary>Masks tokens of a window and asks for them.</summary>
+    /// <inheritdoc/>
+    public int Choose(
         long number, ReadOnlySpan<ushort> window, Span<int> ids, int first, Span<int> rows, Span<int> labels, int round = 0)
     {
         var random = new Philox(_seed, (uint)(number >> 32), _site);

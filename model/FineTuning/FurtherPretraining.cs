@@ -34,7 +34,7 @@ public static class FurtherPretraining
         ArgumentNullException.ThrowIfNull(task);
         string path = task.Train?.Path ?? throw new ArgumentException($"{task.Folder}: the task was read without train");
         using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start.Folder, start.WeightFolder]);
-        using SequenceModel model = start.Load(backend, ModelParts.MlmHead, trainable: true);
+        using SequenceModel model = start.Load(backend, start.LanguageModel, trainable: true);
         // Whole sequences, but for those of more than 128 tokens; all are trained on.
         var cuts = new CorpusOptions { MinBases = 20, MaxBases = 100_000, HeldOut = 0 };
         cuts = cuts with { MaxTokens = Math.Min(cuts.MaxTokens, model.MaxTokens ?? cuts.MaxTokens) };

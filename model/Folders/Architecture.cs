@@ -20,13 +20,13 @@ internal abstract class Architecture
         + "Genomic Benchmarks";
 
     /// <summary>DNABERT-2.</summary>
-    public static Architecture Dnabert2 { get; } = new OfDnabert2();
+    public static Architecture Dnabert2 { get; } = new Dnabert2Architecture();
 
     /// <summary>DNABERT.</summary>
-    public static Architecture Dnabert { get; } = new OfDnabert();
+    public static Architecture Dnabert { get; } = new DnabertArchitecture();
 
     /// <summary>The Nucleotide Transformer.</summary>
-    public static Architecture NucleotideTransformer { get; } = new OfNucleotideTransformer();
+    public static Architecture NucleotideTransformer { get; } = new NucleotideTransformerArchitecture();
 
     /// <summary>HyenaDNA.</summary>
     public static Architecture Hyena { get; } = new HyenaArchitecture();
@@ -45,6 +45,9 @@ internal abstract class Architecture
 
     /// <summary>The weight that has a row for each output of a classifier.</summary>
     public virtual string ClassifierWeight => "classifier.weight";
+
+    /// <summary>The head of the language model that pre-training trains; null: there is none.</summary>
+    public virtual ModelParts? LanguageModel => ModelParts.MlmHead;
 
     /// <summary>What classifies sequences, besides the encoder.</summary>
     public virtual ModelParts Head => ModelParts.Pooler | ModelParts.Classifier;
@@ -190,7 +193,7 @@ internal abstract class Architecture
     }
 
     /// <summary>A class of transformers by the beginning of its name.</summary>
-    private static string ClassOf(string family, ModelParts parts) => family + (
+    private protected static string ClassOf(string family, ModelParts parts) => family + (
         parts.HasFlag(ModelParts.Classifier) ? "ForSequenceClassification" : parts.HasFlag(ModelParts.MlmHead) ? "ForMaskedLM" : "Model");
 
     private protected static JsonObject Settings(string tokenizerClass, params (string Key, JsonNode Value)[] others)
@@ -200,251 +203,19 @@ internal abstract class Architecture
         return json;
     }
 
-    private static string? OtherThan(string sizes, TransformerConfig c, params (TransformerConfig Config, int[] Vocabularies)[] known) =>
+    private protected static string? OtherThan(
+        string sizes, TransformerConfig c, params (TransformerConfig Config, int[] Vocabularies)[] known) =>
         Array.Exists(
             known, k => k.Vocabularies.Contains(c.VocabSize)
                 && (c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize)
                 == (k.Config.HiddenSize, k.Config.NumHiddenLayers, k.Config.NumAttentionHeads, k.Config.IntermediateSize))
             ? null : sizes;
 
-    private static string Describe(TransformerConfig c) =>
+    private protected static string Describe(TransformerConfig c) =>
         $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} layers, {c.NumAttentionHeads} heads of "
         + $"{c.HiddenSize / c.NumAttentionHeads}, feed-forward {c.IntermediateSize}, positions {c.MaxPositionEmbeddings}";
 
     private protected static string Special(ISequenceTokenizer t, string unknown, string cls, string sep, string pad, string mask) =>
         string.Join(' ', new[] { (unknown, t.UnknownId), (cls, t.ClsId), (sep, t.SepId), (pad, t.PadId), (mask, t.MaskId) }
             .Select(s => $"{s.Item1} {s.Item2?.ToString(CultureInfo.InvariantCulture) ?? "none"}"));
-
-    private sealed class OfDnabert2 : Architecture
-    {
-        public override string Name => "DNABERT-2";
-
-        public override Type Model => typeof(Dnabert2Model);
-
-        public override Type TokenizerClass => typeof(BpeTokenizer);
-
-        public override SequenceModel Initialize(
-            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
-        {
-            Dnabert2Config c =
-                config is null ? new Dnabert2Config { VocabSize = tokenizer.VocabularySize } : Dnabert2Config.Load(config);
-            return Dnabert2Model.Initialize(shape.Of(c), (BpeTokenizer)tokenizer, seed, backend, parts, trainable);
-        }
-
-        public override IReadOnlyList<string> LoraTargets { get; } = ["attention.self.Wqkv"];
-
-        public override string TokenizerFile => ModelSource.TokenizerFile;
-
-        public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
-
-        public override int LabelsOf(ModelSource source) => source.LoadConfig().NumLabels;
-
-        public override int? MostTokens(string config) => null;
-
-        public override string? OtherThanInPaper(ModelSource source)
-        {
-            Dnabert2Config paper = new(), c = source.LoadConfig();
-            return (c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize)
-                == (paper.VocabSize, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize)
-                ? null : "117 million";
-        }
-
-        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => BpeTokenizer.Load(source.TokenizerPath);
-
-        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
-        {
-            JsonObject json = Settings("PreTrainedTokenizerFast");
-            if (tokenizer.UnknownId is { } unknown) json["unk_token"] = tokenizer.Token(unknown);
-            if (tokenizer.ClsId is not null) json["cls_token"] = "[CLS]";
-            if (tokenizer.SepId is not null) json["sep_token"] = "[SEP]";
-            if (tokenizer.PadId is not null) json["pad_token"] = "[PAD]";
-            if (tokenizer.MaskId is not null) json["mask_token"] = "[MASK]";
-            return json;
-        }
-
-        public override string DescribeConfig(string path)
-        {
-            var c = Dnabert2Config.Load(path);
-            return $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} {(c.NumHiddenLayers == 1 ? "layer" : "layers")}, "
-                + $"{c.NumAttentionHeads} {(c.NumAttentionHeads == 1 ? "head" : "heads")} of {c.HiddenSize / c.NumAttentionHeads}, "
-                + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
-        }
-
-        public override string DescribeTokenizer(string config, string? tokenizer)
-        {
-            BpeTokenizer t = BpeTokenizer.Load(tokenizer!);
-            int[] lengths = [.. Enumerable.Range(0, t.VocabularySize).Where(id => !t.IsSpecial(id)).Select(id => t.Token(id).Length)];
-            return $"{t.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
-                + $"{lengths.DefaultIfEmpty().Max()} at most, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
-        }
-
-        public override SequenceModel Make(
-            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
-            Action<SequenceModel>? prepare)
-        {
-            Dnabert2Config config = source.LoadConfig();
-            config = config with { NumLabels = changes.Labels ?? config.NumLabels };
-            if (changes.Dropout is { } dropout) config = config with { HiddenDropoutProb = dropout, ClassifierDropout = null };
-            return Dnabert2Model.Make(config, BpeTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
-        }
-    }
-
-    private sealed class OfDnabert : Architecture
-    {
-        public override string Name => "DNABERT";
-
-        public override Type Model => typeof(DnabertModel);
-
-        public override Type TokenizerClass => typeof(DnabertTokenizer);
-
-        public override SequenceModel Initialize(
-            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
-        {
-            DnabertConfig c = config is null ? new DnabertConfig { VocabSize = tokenizer.VocabularySize } : DnabertConfig.Load(config);
-            return DnabertModel.Initialize(shape.Of(c), (DnabertTokenizer)tokenizer, seed, backend, parts, trainable);
-        }
-
-        public override IReadOnlyList<string> LoraTargets { get; } = ["query", "value"];
-
-        public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
-
-        public override int LabelsOf(ModelSource source) => DnabertConfig.Load(source.ConfigPath).NumLabels;
-
-        /// <summary>Rows are cut into windows of as many tokens as there are positions.</summary>
-        public override int? MostTokens(string config) => null;
-
-        /// <summary>
-        /// The scripts' limits for the lengths that GUE has; in GUE+, of which they say nothing, as many as bases, which no row exceeds.
-        /// </summary>
-        public override int TokensOf(GueTask task) => task.Bases switch
-        {
-            70 => 80,
-            100 => 110,
-            300 => 310,
-            400 => 410,
-            500 => 512,
-            1000 => 1024,
-            _ => task.BasesOfRow,
-        };
-
-        public override string? OtherThanInPaper(ModelSource source) => OtherThan(
-            "86 to 89 million", DnabertConfig.Load(source.ConfigPath), (new DnabertConfig(), [69, 261, 1029, 4101]));
-
-        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => DnabertTokenizer.Load(source.TokenizerPath);
-
-        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) =>
-            Settings("BertTokenizer", ("do_lower_case", false), ("tokenize_chinese_chars", false));
-
-        public override string DescribeConfig(string path)
-        {
-            DnabertConfig c = DnabertConfig.Load(path);
-            return $"{Name}, {Describe(c)}, token types {c.TypeVocabSize}";
-        }
-
-        public override string DescribeTokenizer(string config, string? tokenizer)
-        {
-            DnabertTokenizer t = DnabertTokenizer.Load(tokenizer!);
-            return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, "
-                + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");
-        }
-
-        public override SequenceModel Make(
-            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
-            Action<SequenceModel>? prepare)
-        {
-            DnabertConfig config = DnabertConfig.Load(source.ConfigPath);
-            config = config with { NumLabels = changes.Labels ?? config.NumLabels };
-            if (changes.Dropout is { } dropout)
-                config = config with
-                {
-                    HiddenDropoutProb = dropout,
-                    AttentionProbsDropoutProb = config.AttentionProbsDropoutProb > 0 ? dropout : 0,
-                    ClassifierDropout = null,
-                };
-            return DnabertModel.Make(config, DnabertTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
-        }
-    }
-
-    private sealed class OfNucleotideTransformer : Architecture
-    {
-        public override string Name => "the Nucleotide Transformer";
-
-        public override Type Model => typeof(NucleotideTransformerModel);
-
-        public override Type TokenizerClass => typeof(NucleotideTransformerTokenizer);
-
-        public override SequenceModel Initialize(
-            ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
-        {
-            var own = (NucleotideTransformerTokenizer)tokenizer;
-            NucleotideTransformerConfig c = config is null
-                ? new NucleotideTransformerConfig { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
-            return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
-        }
-
-        public override string DescribeConfig(string path)
-        {
-            NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(path);
-            return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
-        }
-
-        public override string DescribeTokenizer(string config, string? tokenizer)
-        {
-            NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!);
-            return $"{t.VocabularySize} ids, {t.K}-mers one after the other and single bases, "
-                + Special(t, "<unk>", "<cls>", "<eos>", "<pad>", "<mask>");
-        }
-
-        public override string ClassifierWeight => "classifier.out_proj.weight";
-
-        public override ModelParts Head => ModelParts.Classifier;
-
-        /// <summary>
-        /// Those of the recipe of the paper of DNABERT-2 in the encoder. Its <c>dense</c> is the classifier's as well, which is trained
-        /// wholly anyway, and whose addition versions of PEFT read differently.
-        /// </summary>
-        public override IReadOnlyList<string> LoraTargets { get; } = ["query", "key", "value", "intermediate.dense", "output.dense"];
-
-        public override string ClassOf(ModelParts parts) => ClassOf("Esm", parts);
-
-        public override int LabelsOf(ModelSource source) => NucleotideTransformerConfig.Load(source.ConfigPath).NumLabels;
-
-        public override int? MostTokens(string config) => NucleotideTransformerConfig.Load(config).Positions;
-
-        /// <summary>Those of DNABERT-2, but for sequences of 500 bases; in GUE+ a token for four bases, as for DNABERT-2.</summary>
-        public override int TokensOf(GueTask task) => task.Bases == 500 ? 100 : task.MaxTokens;
-
-        public override FineTuneMethod PaperMethod => FineTuneMethod.Lora;
-
-        public override string? OtherThanInPaper(ModelSource source)
-        {
-            NucleotideTransformerConfig small = new(), large = small with
-            {
-                HiddenSize = 2560,
-                NumHiddenLayers = 32,
-                IntermediateSize = 10240,
-            };
-            return OtherThan(
-                "480 and 2,537 million", NucleotideTransformerConfig.Load(source.ConfigPath), (small, [small.VocabSize]),
-                (large, [large.VocabSize]));
-        }
-
-        public override ISequenceTokenizer LoadTokenizer(ModelSource source) => NucleotideTransformerTokenizer.Load(source.TokenizerPath);
-
-        public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => Settings("EsmTokenizer");
-
-        public override SequenceModel Make(
-            ModelSource source, ConfigChanges changes, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
-            Action<SequenceModel>? prepare)
-        {
-            NucleotideTransformerConfig config = NucleotideTransformerConfig.Load(source.ConfigPath);
-            config = config with
-            {
-                NumLabels = changes.Labels ?? config.NumLabels,
-                HiddenDropoutProb = changes.Dropout ?? config.HiddenDropoutProb,
-            };
-            return NucleotideTransformerModel.Make(
-                config, NucleotideTransformerTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
-        }
-    }
 }

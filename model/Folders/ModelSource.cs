@@ -64,6 +64,12 @@ public sealed class ModelSource
         }
     }
 
+    /// <summary>The head of the language model that pre-training trains.</summary>
+    /// <exception cref="InvalidDataException">Models of that architecture have none, or the config is damaged.</exception>
+    /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
+    public ModelParts LanguageModel => Architecture.LanguageModel
+        ?? throw new InvalidDataException($"{ConfigPath}: is of {Architecture.Name}, which has no language model to pre-train");
+
     /// <summary>What the model is, as its <c>config.json</c> says.</summary>
     /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>

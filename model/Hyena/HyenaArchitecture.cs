@@ -20,6 +20,8 @@ internal sealed class HyenaArchitecture : Architecture
 
     public override string ClassifierWeight => "score.weight";
 
+    public override ModelParts? LanguageModel => ModelParts.CausalHead;
+
     public override ModelParts Head => ModelParts.Classifier;
 
     /// <summary>The projections into the operator and out of it.</summary>
@@ -70,7 +72,11 @@ internal sealed class HyenaArchitecture : Architecture
     {
         if (shape.AttentionHeads is not null || shape.Dropout is not null)
             throw new ArgumentException($"{Name} has neither heads of attention nor dropout", nameof(shape));
-        HyenaConfig c = config is null ? new HyenaConfig() : HyenaConfig.Load(config);
+        int most = ((HyenaTokenizer)tokenizer).MaxTokens;
+        HyenaConfig c = config is null ? new HyenaConfig { MaxSeqLen = most } : HyenaConfig.Load(config);
+        if (c.MaxSeqLen != most)
+            throw new InvalidDataException(
+                $"{config}: max_seq_len is {c.MaxSeqLen}, and the tokenizer's model_max_length {most}; take both from the same model");
         c = c with
         {
             DModel = shape.HiddenSize ?? c.DModel,

@@ -118,6 +118,9 @@ public sealed class HyenaModel : SequenceModel
     public override Variable PredictTokens(Tape tape, Variable x) =>
         throw Lacks("masked-language-model head: HyenaDNA is causal, and predicts the next token");
 
+    internal override Variable PredictTargets(Tape tape, Variable x) =>
+        LmHead is null ? throw Lacks("head of the language model") : LmHead.Forward(tape, x);
+
     /// <inheritdoc/>
     public override Variable Classify(Tape tape, in Batch batch)
     {

@@ -80,11 +80,11 @@ public sealed class MarkovBaseline
             for (int i = 0; i < tokens.Count(species); i++)
             {
                 ReadOnlySpan<ushort> window = tokens.Window(species, i, out long number, out int round);
-                int masked = tokens.Masker.Mask(number, window, ids, -tokens.Masker.Before, rows, labels, round);
+                int masked = tokens.Asked.Choose(number, window, ids, -tokens.Asked.Before, rows, labels, round);
                 score += new Score(1, 0, 0, 0, 0);
                 for (int m = 0; m < masked; m++)
                 {
-                    int at = rows[m], label = labels[m];
+                    int at = rows[m] + tokens.Asked.Ahead, label = labels[m];
                     Distribution(at > 1 ? window[at - 2] : cls, at > 0 ? window[at - 1] : cls, p);
                     int bases = tokens.HiddenBases(rows.AsSpan(0, masked), m, label, 0, window.Length);
                     score += new Score(0, 1, bases, -Math.Log(p[label]), Array.IndexOf(p, p.Max()) == label ? 1 : 0);
@@ -130,7 +130,9 @@ public sealed class MarkovBaseline
         return low;
     }
 
-    private static int Beginning(Corpus corpus) => WindowFrame.Of(corpus.Tokenizer).Before.Span[^1];
+    // Where nothing stands before a window, a token that is never in one stands for its beginning.
+    private static int Beginning(Corpus corpus) =>
+        WindowFrame.Of(corpus.Tokenizer).Before is { IsEmpty: false } before ? before.Span[^1] : corpus.Tokenizer.ClsId!.Value;
 
     private static uint Pair(int v, int w) => ((uint)v << 16) | (uint)w;
 

@@ -22,7 +22,7 @@ public sealed class Evaluator : IDisposable
     private float[] _logits = [], _losses = [];
 
     /// <summary>An evaluator of a model.</summary>
-    /// <param name="model">With a masked-language-model head, and the tokenizer of the corpus.</param>
+    /// <param name="model">With the head of its language model, and the tokenizer of the corpus.</param>
     /// <param name="corpus">The corpus.</param>
     /// <param name="windows">
     /// The most windows of each species. Where fewer are held out, they come again with other tokens masked, until (nearly) every token
@@ -36,11 +36,11 @@ public sealed class Evaluator : IDisposable
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(corpus);
         (_model, _budget) = (model, Math.Max(microBatchTokens, corpus.Options.MaxTokens));
-        if (!model.Parts.HasFlag(ModelParts.MlmHead)) throw new ArgumentException("the model has no masked-language-model head");
+        if (!model.HasLanguageModel) throw new ArgumentException("the model has no head of a language model");
         _tokens = new HeldOutTokens(corpus, windows, maskProbability);
         // A window has at least one token besides the special ones.
-        int sequences = Math.Min(1000, (_budget / (1 + _tokens.Masker.SpecialTokens)) + 1);
-        _batch = new MaskedBatch(_tokens.Masker, sequences, corpus.Options.MaxTokens, _budget);
+        int sequences = Math.Min(1000, (_budget / (1 + _tokens.Asked.SpecialTokens)) + 1);
+        _batch = new MaskedBatch(_tokens.Asked, sequences, corpus.Options.MaxTokens, _budget);
         _arena = new Arena(model.Backend);
         _tape = Tape.ForInference(_arena);
     }
@@ -61,7 +61,7 @@ public sealed class Evaluator : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number, out int round);
-            if (_batch.Tokens + window.Length + _tokens.Masker.SpecialTokens > _budget) score += Flush();
+            if (_batch.Tokens + window.Length + _tokens.Asked.SpecialTokens > _budget) score += Flush();
             _batch.Add(number, window, round);
         }
 
@@ -84,7 +84,7 @@ public sealed class Evaluator : IDisposable
         var batch = new Batch(_arena, part.Ids, part.Lengths);
         Variable x = _model.Encode(_tape, batch);                                           // [tokens, hidden]
         Variable picked = GatherRows.Instance.Forward(_tape, x, Upload(part.Rows));         // [masked, hidden]
-        Tensor logits = _model.PredictTokens(_tape, picked).Data;                           // [masked, vocabulary]
+        Tensor logits = _model.PredictTargets(_tape, picked).Data;                           // [masked, vocabulary]
         Tensor losses = _arena.Rent(new Shape(masked), DType.F32);
         _model.Backend.Run(new CrossEntropyForward(logits, Upload(part.Labels), weights: default, losses));
         return Tally(part, Read(losses, ref _losses), Read(logits, ref _logits));
@@ -92,7 +92,7 @@ public sealed class Evaluator : IDisposable
 
     private Score Tally(MicroBatch part, ReadOnlySpan<float> losses, ReadOnlySpan<float> logits)
     {
-        int vocabulary = logits.Length / losses.Length, special = _tokens.Masker.SpecialTokens;
+        int vocabulary = logits.Length / losses.Length, special = _tokens.Asked.SpecialTokens;
         double nats = 0;
         long bases = 0, correct = 0;
         for (int i = 0; i < losses.Length; i++)
@@ -104,7 +104,7 @@ public sealed class Evaluator : IDisposable
         int start = 0, next = 0;
         foreach (int length in part.Lengths)
         {
-            int first = next, window = start + _tokens.Masker.Before;
+            int first = next, window = start + _tokens.Asked.Before;
             start += length;
             while (next < losses.Length && part.Rows[next] < start) next++;
             ReadOnlySpan<int> rows = part.Rows[first..next];

@@ -14,14 +14,15 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
 {
     private const uint Site = 0x48454C44;
     private readonly ushort[] _window = new ushort[corpus.Options.MaxTokens];
-    private readonly int _rounds = Math.Max(1, (int)(1 / maskProbability));
+    private readonly int _rounds = Math.Max(1, (int)(1 / Targets.ForEvaluation(corpus.Tokenizer, maskProbability).Share));
     private readonly int _overlap = corpus.Tokenizer.Overlap;
     private readonly int[] _lengths = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
         .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
 
     public Corpus Corpus { get; } = corpus;
 
-    public Masker Masker { get; } = Masker.ForEvaluation(corpus.Tokenizer, maskProbability);
+    /// <summary>What is asked of a window.</summary>
+    public ITargets Asked { get; } = Targets.ForEvaluation(corpus.Tokenizer, maskProbability);
 
     /// <summary>
     /// The bases of a masked token that no token in sight shows: all of them where tokens lie one after the other; of a special one none.

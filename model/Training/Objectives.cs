@@ -17,10 +17,32 @@ public static class Objectives
     public static Variable MaskedLanguageModel(SequenceModel model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
     {
         ArgumentNullException.ThrowIfNull(model);
+        return model.Parts.HasFlag(ModelParts.CausalHead) ? throw new InvalidOperationException("a causal model predicts the next token")
+            : LanguageModel(model, tape, batch, rows, labels, scale);               // [masked]
+    }
+
+    /// <summary>The loss of a causal language model: the cross-entropy of the token behind each row.</summary>
+    /// <param name="model">A model with a causal head.</param>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The tokens.</param>
+    /// <param name="rows">I32 [rows]: from which tokens the next one is told.</param>
+    /// <param name="labels">I32 [rows]: the ids of these; a negative one is ignored.</param>
+    /// <param name="scale">[1], the factor of the gradient: one over the number of labels of the whole step.</param>
+    /// <returns>[rows].</returns>
+    public static Variable NextToken(SequenceModel model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return !model.Parts.HasFlag(ModelParts.CausalHead) ? throw new InvalidOperationException("the model has no causal head")
+            : LanguageModel(model, tape, batch, rows, labels, scale);               // [rows]
+    }
+
+    /// <summary>Either of them, as the model has a head for.</summary>
+    internal static Variable LanguageModel(SequenceModel model, Tape tape, in Batch batch, Tensor rows, Tensor labels, Tensor scale)
+    {
         Variable x = model.Encode(tape, batch);                                     // [tokens, hidden]
-        Variable masked = GatherRows.Instance.Forward(tape, x, rows);               // [masked, hidden]
-        Variable logits = model.PredictTokens(tape, masked);                        // [masked, vocabulary]
-        return CrossEntropy.Instance.ForwardInPlace(tape, logits, labels, scale);   // [masked]
+        Variable asked = GatherRows.Instance.Forward(tape, x, rows);                // [rows, hidden]
+        Variable logits = model.PredictTargets(tape, asked);                        // [rows, vocabulary]
+        return CrossEntropy.Instance.ForwardInPlace(tape, logits, labels, scale);   // [rows]
     }
 
     /// <summary>

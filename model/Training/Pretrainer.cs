@@ -2,15 +2,16 @@ using System.Diagnostics;
 using Dnabert2.Data;
 using Dnabert2.Files;
 using Dnabert2.Folders;
+using Engine.Runtime;
 
 namespace Dnabert2.Training;
 
 /// <summary>
-/// Pre-trains a model by masked language modelling, in a folder of its own: <c>checkpoints/step-…</c>, each a model folder with the
-/// optimizer's moments and the run's state besides; <c>train.csv</c>, <c>evaluation.csv</c> and TensorBoard events; <c>loss.svg</c> at
-/// the end. A run that was interrupted, even killed, goes on from its last checkpoint to the same weights, bit for bit, on the same
-/// machine. Models of any architecture are trained alike; which tokens are masked is for their tokenizer to say
-/// (<see cref="PretrainOptions.MaskProbability"/>).
+/// Pre-trains a model, by masked language modelling or, where it is causal, on the next token, in a folder of its own:
+/// <c>checkpoints/step-…</c>, each a model folder with the optimizer's moments and the run's state besides; <c>train.csv</c>,
+/// <c>evaluation.csv</c> and TensorBoard events; <c>loss.svg</c> at the end. A run that was interrupted, even killed, goes on from its
+/// last checkpoint to the same weights, bit for bit, on the same machine. Models of any architecture are trained alike; which tokens
+/// are masked is for their tokenizer to say (<see cref="PretrainOptions.MaskProbability"/>).
 /// </summary>
 /// <example>
 /// <code>
@@ -37,7 +38,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     /// <summary>Prepares a run.</summary>
     /// <param name="model">
-    /// With a masked-language-model head, initialised or loaded with <c>trainable: true</c>: new weights, or those from which training
+    /// With the head of its language model, initialised or loaded with <c>trainable: true</c>: new weights, or those from which training
     /// continues. A resumed run replaces them by those of its last checkpoint. The run trains this very model.
     /// </param>
     /// <param name="corpus">Made with the model's tokenizer.</param>
@@ -174,8 +175,8 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(corpus);
         options.Validate(corpus.Options, [.. corpus.Species.Select(s => s.Name)]);
-        if (!model.Parts.HasFlag(ModelParts.MlmHead) || model.Parameters.Values.IsAbsent)
-            throw new ArgumentException("the model needs a masked-language-model head, " +
+        if (!model.HasLanguageModel || model.Parameters.Values.IsAbsent)
+            throw new ArgumentException("the model needs the head of its language model, " +
                 "and weights initialised or loaded with trainable: true");
         if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
             throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
@@ -201,11 +202,18 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     void ITrainingTask.Load(string checkpoint, RunState state)
     {
-        var source = ModelSource.Open(checkpoint, attention: (_model as Dnabert2Model)?.Config.Attention);
-        if ((source.Architecture == _model.Architecture ? Difference(source) : source.Architecture.Name) is { } difference)
+        string config = Path.Combine(checkpoint, ModelSource.ConfigFile);
+        var architecture = Architecture.Of(config);
+        // An attention of one's own is read by its name; another one stays what the file says, and differs.
+        SelfAttention? attention = architecture == _model.Architecture && _model is Dnabert2Model own
+            ? Dnabert2Config.Load(config, own.Config.Attention).Attention : null;
+        var source = ModelSource.Open(checkpoint, attention: attention);
+        if ((architecture == _model.Architecture ? Difference(source) : architecture.Name) is { } difference)
             throw new InvalidDataException($"{checkpoint}: the checkpoint is of another architecture: {difference}; " +
                 "resume with the same one, or begin a new run in another folder");
-        HashSet<string> second = [.. _model.SecondNames.Select(parameter => parameter.Name)];
+        using var buffers = new Arena(_model.Backend);
+        HashSet<string> second =
+            [.. _model.SecondNames.Select(parameter => parameter.Name), .. _model.Buffers(buffers).Select(buffer => buffer.Name)];
         TensorFile.Read(
             Path.Combine(checkpoint, ModelWeights.Safetensors), _model.Backend, TensorFile.Parameters(_model.Parameters),
             besides: name => second.Contains(name) || WeightNames.IsUnused(name));

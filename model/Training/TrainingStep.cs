@@ -23,6 +23,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     private readonly Corpus _corpus;
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
+    private readonly ITargets _targets;
     private readonly MaskedBatch _batch;
     private readonly ushort[] _window;
     private readonly TrainingPasses _passes;
@@ -36,8 +37,8 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     {
         (Model, _corpus, _options, _cost) = (model, corpus, options, model.Cost);
         _sampler = new Sampler(corpus, options);
-        Masker masker = Masker.ForTraining(corpus.Tokenizer, options);
-        _batch = new MaskedBatch(masker, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
+        _targets = Targets.ForTraining(corpus.Tokenizer, options);
+        _batch = new MaskedBatch(_targets, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
         _window = new ushort[corpus.Options.MaxTokens];
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
     }
@@ -133,15 +134,15 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         return _paddedRows.Count;
     }
 
-    // As many tokens are masked as on average.
+    // As many tokens are asked for as on average.
     void IObjective.UploadSample(TrainingPasses passes, int sequences, int tokens)
     {
-        int masked = Math.Max(1, (int)Math.Ceiling(tokens * _options.MaskProbability));
+        int masked = Math.Max(1, (int)Math.Ceiling(tokens * _targets.Share));
         Upload([.. Enumerable.Range(0, masked)], new int[masked], 0);
     }
 
     Variable IObjective.Losses(Tape tape, in Batch batch) =>
-        Objectives.MaskedLanguageModel(Model, tape, batch, _rows, _labels, _gradientScale);
+        Objectives.LanguageModel(Model, tape, batch, _rows, _labels, _gradientScale);
 
     /// <summary>The masked tokens, and as many others without a label as the backend wants; a row comes at most once.</summary>
     private void Pad(MicroBatch part, int tokens)
@@ -152,7 +153,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         _paddedLabels.AddRange(part.Labels);
 
         // From the end, where those are that no sequence has; the masked ones are in ascending order.
-        int masked = part.Rows.Length - 1, wanted = _passes.Targets(part.Rows.Length);
+        int masked = part.Rows.Length - 1, wanted = Math.Min(tokens, _passes.Targets(part.Rows.Length));
         for (int row = tokens - 1; _paddedRows.Count < wanted; row--)
         {
             if (masked >= 0 && part.Rows[masked] == row) masked--;

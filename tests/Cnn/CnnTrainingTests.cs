@@ -55,16 +55,17 @@ public sealed class CnnTrainingTests : IDisposable
     [Fact]
     public void A_run_that_was_interrupted_goes_on_to_the_same_bits_and_running_statistics()
     {
+        FineTuneOptions recipe = Recipe with { Steps = 12, EvaluateEvery = 4 };
         LabelledTask task = Task(2);
         ModelSource start = NewNetwork.Write(task, _folder["start"]);
-        using (var whole = new FineTuner(start, task, _folder["whole"], Recipe, _backend)) whole.Run();
+        using (var whole = new FineTuner(start, task, _folder["whole"], recipe, _backend)) whole.Run();
         using (var source = new CancellationTokenSource())
-        using (var run = new FineTuner(start, task, _folder["cut"], Recipe, _backend))
+        using (var run = new FineTuner(start, task, _folder["cut"], recipe, _backend))
             Assert.Throws<OperationCanceledException>(() => run.Run(new Report<FineTuneProgress>(p =>
             {
-                if (p.Step == 10) source.Cancel();
+                if (p.Step == 5) source.Cancel();
             }), source.Token));
-        using (var run = new FineTuner(start, task, _folder["cut"], Recipe, _backend, resume: true)) run.Run();
+        using (var run = new FineTuner(start, task, _folder["cut"], recipe, _backend, resume: true)) run.Run();
         foreach (string file in (string[])["model.safetensors", "config.json", "vocab.txt", "evaluation.csv"])
             Assert.Equal(File.ReadAllBytes(_folder["whole/" + file]), File.ReadAllBytes(_folder["cut/" + file]));
         using CnnModel model = CnnModel.Load(_folder["whole"], _backend, trainable: true);

@@ -77,7 +77,7 @@ internal static class TinyModels
     /// <summary>Writes the folder of a pre-trained one.</summary>
     public static void Write(string name, string folder, Backend? backend = null)
     {
-        using SequenceModel model = Make(name, backend, ModelParts.MlmHead);
+        using SequenceModel model = Make(name, backend, Find(name).LanguageModel!.Value);
         ModelFolder.Save(model, folder);
     }
 

@@ -28,6 +28,11 @@ public sealed partial class FuzzTargets
         input => JsonFields.Read("h.json", input, Dnabert2.Hyena.HyenaConfig.Remedy, Dnabert2.Hyena.HyenaConfig.Read).ToString())
     { Named = "h.json" };
 
+    private FuzzTarget HyenaTokenizers() => new(
+        "tokenizer_config.json", [Bytes("""{"model_max_length":66,"pad_token":"[PAD]","tokenizer_class":"HyenaDNATokenizer"}""")],
+        Mutation.OfJson, input => HyenaTokenizer.Parse(input, "t.json").MaxTokens.ToString())
+    { Named = "t.json" };
+
     private FuzzTarget CnnConfig() => new(
         "CNN config.json",
         [

@@ -38,6 +38,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["vocab.txt"] = new(t => t.Vocabulary(), "KmerVocabulary"),
         ["config.json of a HyenaDNA"] = new(t => t.HyenaConfig(), "HyenaConfig"),
         ["folder of a HyenaDNA by model.safetensors"] = new(t => t.HyenaFolder()) { Inputs = Few },
+        ["tokenizer_config.json of a HyenaDNA"] = new(t => t.HyenaTokenizers(), "HyenaTokenizer"),
         ["config.json of a CNN"] = new(t => t.CnnConfig(), "CnnConfig"),
         ["vocab.txt of letters"] = new(t => t.Letters(), "LetterVocabulary"),
         ["config.json of a task"] = new(t => t.Task(), "TaskConfig") { Inputs = Few },

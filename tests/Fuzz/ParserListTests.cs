@@ -31,6 +31,7 @@ public sealed partial class ParserListTests
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
         ["InfoVerb"] = "takes the processor's name from the system",
+        ["KnownCheckpoint"] = "hashes files, and parses the record that comes with the library",
         ["ModelFolder"] = "parses what it has just written",
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",

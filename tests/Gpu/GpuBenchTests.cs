@@ -129,7 +129,7 @@ public sealed class GpuBenchTests : IDisposable
         // The next kernel's entry under this one's name: tanh is launched as GELU.
         var driver = new FakeDriver { Replaced = ("gelu_f32", "tanh_f32") };
         WorkItem[] items =
-            [.. Checks.All().Where(i => i.Part == "gradients" && i.Name.StartsWith("elementwise", StringComparison.Ordinal))];
+            [.. Checks.All().Where(i => i.Part == "gradients" && i.Name.StartsWith("gelu ", StringComparison.Ordinal))];
         Journal journal = Open();
         Assert.Equal(Runner.Bad, Runner.Run(items, journal, () => new CudaContext(driver, CudaDevices.List(driver, out _)[0])));
         Assert.All(journal.Results, line => Assert.Equal(Journal.Failed, line.Result));

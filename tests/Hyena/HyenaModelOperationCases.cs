@@ -1,6 +1,7 @@
 using Conformance.Cases;
 using Dnabert2;
 using Dnabert2.Hyena;
+using Dnabert2.Training;
 using Engine.Autograd;
 
 namespace Tests.Hyena;
@@ -44,6 +45,10 @@ internal static class HyenaModelOperationCases
             .Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 12)),
         Of("HyenaClassifier.Forward", "mean", Config with { Pooling = HyenaPooling.Mean }, (model, inputs, x) => model.Classifier!
             .Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 12)),
+        Of("Objectives.NextToken", "", (model, inputs, _) => Objectives.NextToken(
+            model, inputs.Tape, Batch(inputs), inputs.Integers(0, 1, 2, 4, 5), inputs.Integers(8, 9, 1, 10, 1), inputs.Scale()))
+            with
+        { IsLoss = true },
     ];
 
     private static Batch Batch(OperationInputs inputs)

@@ -40,7 +40,7 @@ public sealed class EvaluationTests : IDisposable
                 (long w, int round) = (n % windows, (int)(n / windows));
                 ushort[] window = _corpus.Window(Split.HeldOut, s, w).ToArray();
                 int[] ids = new int[window.Length + 2], rows = new int[window.Length], labels = new int[window.Length];
-                int masked = masker.Mask(((long)s << 40) | w, window, ids, 0, rows, labels, round);
+                int masked = masker.Choose(((long)s << 40) | w, window, ids, 0, rows, labels, round);
                 tape.Reset();
                 var batch = new Batch(arena, ids, [ids.Length]);
                 Tensor logits = model.MlmHead!.Forward(tape, model.Encoder.Forward(tape, batch)).Data;
@@ -145,7 +145,7 @@ public sealed class EvaluationTests : IDisposable
             (long w, int round) = (n % windows, (int)(n / windows));
             ReadOnlySpan<ushort> window = _corpus.Window(Split.HeldOut, 0, w);
             int[] ids = new int[window.Length + 2], rows = new int[window.Length], labels = new int[window.Length];
-            int masked = masker.Mask(w, window, ids, 0, rows, labels, round);
+            int masked = masker.Choose(w, window, ids, 0, rows, labels, round);
             int[] seen = [1, 1, .. window.ToArray().Select(t => (int)t)];
             for (int m = 0; m < masked; m++)
             {

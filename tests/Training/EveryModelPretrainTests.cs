@@ -1,6 +1,7 @@
 using Dnabert2;
 using Dnabert2.Data;
 using Dnabert2.Files;
+using Dnabert2.Hyena;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
@@ -75,22 +76,21 @@ public sealed class EveryModelPretrainTests : IDisposable
     [MemberData(nameof(Names))]
     public void The_command_line_trains_a_new_model_of_the_tokenizer_and_goes_on_from_a_given_one(string name)
     {
-        Make(name).Dispose();
         TinyModels.Write(name, _toy["tiny"], _backend);
         string tokenizer = TokenizerFile.Find(_toy["tiny"])!;
         string[] common = ["--steps", "2", "--warmup", "0", "--batch", "4", "--held-out", "0.2", "--min-bases", "12", "--max-bases", "40",
             "--max-tokens", "24", "--threads", "1", "--evaluation-windows", "2", "--quiet", "--device", "cpu"];
         ToolRun run = ToolRun.Of(
-            ["pretrain", _toy["alpha.fa"], "-o", _toy["new"], "--tokenizer", tokenizer, "--hidden", "24", "--layers", "1", "--heads", "2",
-                "--intermediate", "20", .. common]);
+            ["pretrain", _toy["alpha.fa"], "-o", _toy["new"], "--tokenizer", tokenizer, "--hidden", "24", "--layers", "1",
+                "--intermediate", "20", .. name == "HyenaDNA" ? Array.Empty<string>() : ["--heads", "2"], .. common]);
         string[][] rows = [.. run.Succeeds().Lines.Select(line => line.Split('\t'))];
         Assert.Equal(["model", "alpha"], rows[1][..2]);
         using SequenceModel made = SequenceModel.Load(_toy["new"], _backend);
         Assert.Equal((TinyModels.Find(name).Model, 24), (made.GetType(), made.HiddenSize));
 
         ToolRun.Of(["pretrain", _toy["alpha.fa"], "-o", _toy["further"], "--from", _toy["tiny"], "--lr", "0", .. common]).Succeeds();
-        using SequenceModel before = SequenceModel.Load(_toy["tiny"], _backend, ModelParts.MlmHead, trainable: true),
-            after = SequenceModel.Load(_toy["further"], _backend, ModelParts.MlmHead, trainable: true);
+        using SequenceModel before = SequenceModel.Load(_toy["tiny"], _backend, Head(name), trainable: true),
+            after = SequenceModel.Load(_toy["further"], _backend, Head(name), trainable: true);
         Assert.Equal(Weights(before), Weights(after));
         // Resumed with nothing but the folder: the run is at its end.
         ToolRun.Of("pretrain", "-o", _toy["further"], "--resume", "--threads", "1", "--device", "cpu").Succeeds();
@@ -98,7 +98,7 @@ public sealed class EveryModelPretrainTests : IDisposable
             ["pretrain", _toy["alpha.fa"], "-o", _toy["shaped"], "--tokenizer", tokenizer, "--config", _toy["tiny/config.json"],
                 .. common]);
         shaped.Succeeds();
-        using SequenceModel likeTiny = SequenceModel.Load(_toy["shaped"], _backend, ModelParts.MlmHead);
+        using SequenceModel likeTiny = SequenceModel.Load(_toy["shaped"], _backend, Head(name));
         Assert.Equal(before.WriteConfig().ToJsonString(), likeTiny.WriteConfig().ToJsonString());
     }
 
@@ -132,14 +132,25 @@ public sealed class EveryModelPretrainTests : IDisposable
                 new DnabertTokenizer(3), seed: 1, config: _toy["apart/config.json"], backend: _backend)).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>A tiny model; the test is skipped where it is not pre-trained by masked language modelling.</summary>
-    private SequenceModel Make(string name)
+    private static ModelParts Head(string name) => TinyModels.Find(name).LanguageModel!.Value;
+
+    private SequenceModel Make(string name) => TinyModels.Make(name, _backend, Head(name));
+
+    [Fact]
+    public void A_causal_model_is_asked_for_the_token_behind_each_and_in_training_for_the_end()
     {
-        SequenceModel model = TinyModels.Make(name, _backend, ModelParts.MlmHead);
-        if (model.Parts.HasFlag(ModelParts.MlmHead)) return model;
-        model.Dispose();
-        Assert.Skip($"{name} has no masked-language-model head");
-        return model;
+        var tokenizer = new HyenaTokenizer(24);
+        ushort[] window = [7, 9, 8, 10, 7];
+        foreach ((ITargets targets, int asked) in ((ITargets, int)[])
+            [(Targets.ForTraining(tokenizer, Recipe), 5), (Targets.ForEvaluation(tokenizer, 0.15), 4)])
+        {
+            int[] ids = new int[6], rows = new int[6], labels = new int[6];
+            Assert.Equal(asked, targets.Choose(3, window, ids, 10, rows, labels));
+            Assert.Equal([7, 9, 8, 10, 7, 1], ids);
+            Assert.Equal([10, 11, 12, 13, 14], rows[..5].Select((row, i) => i < asked ? row : 10 + i));
+            int[] next = HyenaLmHead.NextTokens(ids, [6]);
+            Assert.Equal(next[..asked], labels[..asked]);
+        }
     }
 
     private static float[] Weights(SequenceModel model)

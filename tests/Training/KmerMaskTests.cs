@@ -32,7 +32,7 @@ public sealed class KmerMaskTests : IDisposable
         long tokens = 0, chosen = 0, masked = 0, random = 0;
         for (uint n = 0; n < 500; n++)
         {
-            int count = masker.Mask(n, window, ids, 0, rows, labels);
+            int count = masker.Choose(n, window, ids, 0, rows, labels);
             var draws = new Philox(Toy.Recipe.Seed, 0, 0x4D41534B);
             var expected = new SortedSet<int>();
             for (int centre = 0; centre < window.Length; centre++)
@@ -66,7 +66,7 @@ public sealed class KmerMaskTests : IDisposable
         int chosen = 0, last = 0;
         for (long n = 0; n < 1000; n++)
         {
-            int count = masker.Mask(n, window, ids, 0, rows, labels);
+            int count = masker.Choose(n, window, ids, 0, rows, labels);
             Assert.Equal(tokenizer.ClsId, ids[0]);
             Assert.All(ids.Skip(1), id => Assert.True(id == tokenizer.MaskId || !tokenizer.IsSpecial(id)));
             chosen += count;
@@ -90,7 +90,7 @@ public sealed class KmerMaskTests : IDisposable
             var seen = new HashSet<int>();
             for (int round = 0; round < 6; round++)
             {
-                int count = masker.Mask(n, window, ids, -1, rows, labels, round);
+                int count = masker.Choose(n, window, ids, -1, rows, labels, round);
                 int[] hidden = rows[..count];
                 Assert.All(hidden, row => Assert.True(seen.Add(row)));
                 Assert.All(hidden, row => Assert.All(
@@ -115,7 +115,7 @@ public sealed class KmerMaskTests : IDisposable
         for (int i = 0; i < tokens.Count(0); i++)
         {
             ushort[] window = tokens.Window(0, i, out long number, out int round).ToArray();
-            int masked = tokens.Masker.Mask(number, window, ids, 7 - tokens.Masker.Before, rows, labels, round);
+            int masked = tokens.Asked.Choose(number, window, ids, 7 - tokens.Asked.Before, rows, labels, round);
             int[] starts = new int[window.Length];
             for (int t = 1; t < window.Length; t++) starts[t] = starts[t - 1] + tokenizer.LengthOf(window[t - 1]) - tokenizer.Overlap;
             HashSet<int> seen = [.. Enumerable.Range(0, window.Length).Where(t => !rows.Take(masked).Contains(t + 7)).SelectMany(Bases)];

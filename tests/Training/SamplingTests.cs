@@ -107,7 +107,7 @@ public sealed class SamplingTests
         var randoms = new int[64];
         for (long n = 0; n < 4000; n++)
         {
-            int count = masker.Mask(n * 7919, window, ids, 0, rows, labels);
+            int count = masker.Choose(n * 7919, window, ids, 0, rows, labels);
             Assert.Equal((Toy.Tokenizer.ClsId, Toy.Tokenizer.SepId), (ids[0], ids[127]));
             tokens += window.Length;
             chosen += count;
@@ -152,7 +152,7 @@ public sealed class SamplingTests
         int chosen = 0;
         for (long n = 0; n < 50; n++)
         {
-            int count = masker.Mask(n, window, ids, 0, rows, labels);
+            int count = masker.Choose(n, window, ids, 0, rows, labels);
             chosen += count;
             Assert.Equal(count, ids.Count(id => id == Toy.Tokenizer.MaskId));
         }
@@ -172,7 +172,7 @@ public sealed class SamplingTests
             var seen = new HashSet<int>();
             for (int round = 0; round < 6; round++)
             {
-                int count = masker.Mask(n, window, ids, 0, rows, labels, round);
+                int count = masker.Choose(n, window, ids, 0, rows, labels, round);
                 Assert.All(rows[..count], row => Assert.True(seen.Add(row), $"row {row} is masked in two rounds"));
             }
 

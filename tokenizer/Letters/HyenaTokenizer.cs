@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Dnabert2.Files;
 
 namespace Dnabert2.Tokenizers;
 
@@ -14,6 +15,9 @@ namespace Dnabert2.Tokenizers;
 /// <param name="maxTokens">Tokens that a sequence is truncated to, [SEP] included, from 1.</param>
 public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceTokenizer
 {
+    private const string ClassKey = "tokenizer_class", LengthKey = "model_max_length", ClassName = "HyenaDNATokenizer";
+    private const string Remedy = "take the tokenizer_config.json of a HyenaDNA's folder";
+    private const int MaxBytes = 1 << 20;
     private const int Cls = 0, Sep = 1, Mask = 3, Pad = 4, Unknown = 6, FirstLetter = 7;
 
     private static readonly string[] AllTokens =
@@ -40,6 +44,36 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
 
     /// <inheritdoc/>
     public int VocabularySize => AllTokens.Length;
+
+    /// <summary>Reads a <c>tokenizer_config.json</c>, which says to how many tokens a sequence is truncated.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InvalidDataException">It is not that of a HyenaDNA; the message names the file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static HyenaTokenizer Load(string path) => Parse(RegularFile.Read(path, MaxBytes), path);
+
+    /// <summary>Reads the content of a <c>tokenizer_config.json</c>.</summary>
+    /// <param name="utf8">The content.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="InvalidDataException">It is not that of a HyenaDNA.</exception>
+    public static HyenaTokenizer Parse(ReadOnlyMemory<byte> utf8, string name)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = 32 });
+            JsonElement root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(ClassKey, out JsonElement named)
+                || named.ValueKind != JsonValueKind.String || !named.ValueEquals(ClassName))
+                throw new InvalidDataException($"{name}: {ClassKey} is not {ClassName}; {Remedy}");
+            if (!root.TryGetProperty(LengthKey, out JsonElement length) || length.ValueKind != JsonValueKind.Number
+                || !length.TryGetInt32(out int most) || most < 2)
+                throw new InvalidDataException($"{name}: {LengthKey} is not a number of tokens, from 2; {Remedy}");
+            return new HyenaTokenizer(most);
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"{name}: is not JSON ({e.Message}); {Remedy}", e);
+        }
+    }
 
     /// <inheritdoc/>
     public string Token(int id)
@@ -94,11 +128,11 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
         json.WriteString("cls_token", AllTokens[Cls]);
         json.WriteString("eos_token", AllTokens[Sep]);
         json.WriteString("mask_token", AllTokens[Mask]);
-        if (MaxTokens < int.MaxValue) json.WriteNumber("model_max_length", MaxTokens);
+        if (MaxTokens < int.MaxValue) json.WriteNumber(LengthKey, MaxTokens);
         json.WriteString("pad_token", AllTokens[Pad]);
         json.WriteString("padding_side", "left");
         json.WriteString("sep_token", AllTokens[Sep]);
-        json.WriteString("tokenizer_class", "HyenaDNATokenizer");
+        json.WriteString(ClassKey, ClassName);
         json.WriteString("unk_token", AllTokens[Unknown]);
         json.WriteEndObject();
     }

@@ -3,21 +3,22 @@ using Dnabert2.Files;
 namespace Dnabert2.Tokenizers;
 
 /// <summary>
-/// The file of a tokenizer, whichever it is: byte-pair encoding has a <c>tokenizer.json</c>, k-mers have a <c>vocab.txt</c>.
+/// The file of a tokenizer, whichever it is: byte-pair encoding has a <c>tokenizer.json</c>, k-mers have a <c>vocab.txt</c>; HyenaDNA's,
+/// whose vocabulary is always the same, has its length in <c>tokenizer_config.json</c>.
 /// </summary>
 public static class TokenizerFile
 {
-    private const string Bpe = "tokenizer.json", Vocabulary = "vocab.txt";
+    private const string Bpe = "tokenizer.json", Vocabulary = "vocab.txt", Settings = "tokenizer_config.json";
 
     /// <summary>The names that such a file has.</summary>
-    public static IReadOnlyList<string> Names { get; } = [Bpe, Vocabulary];
+    public static IReadOnlyList<string> Names { get; } = [Bpe, Vocabulary, Settings];
 
     /// <summary>The name of the file that <see cref="ISequenceTokenizer.Save"/> writes the content of.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
     public static string NameOf(ISequenceTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        return tokenizer is BpeTokenizer ? Bpe : Vocabulary;
+        return tokenizer is BpeTokenizer ? Bpe : tokenizer is HyenaTokenizer ? Settings : Vocabulary;
     }
 
     /// <summary>The file in a folder; null where there is none.</summary>
@@ -25,12 +26,13 @@ public static class TokenizerFile
     public static string? Find(string folder) =>
         Names.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
-    /// <summary>Reads a file; what it begins with says whose it is.</summary>
+    /// <summary>Reads a file; its name, or what it begins with, says whose it is.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="InvalidDataException">It is of no tokenizer; the message names file and place.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static ISequenceTokenizer Load(string path)
     {
+        if (Path.GetFileName(path) == Settings) return HyenaTokenizer.Load(path);
         byte[] content = RegularFile.Read(path, TokenizerJsonReader.MaxBytes);
         if (content.AsSpan().StartsWith("[PAD]"u8)) return DnabertTokenizer.Parse(content, path);
         return content.AsSpan().StartsWith("<unk>"u8) ? NucleotideTransformerTokenizer.Parse(content, path)

@@ -52,7 +52,8 @@ internal static class PaperTables
         }
         else
         {
-            foreach (GueTask task in results.Tasks) Append(text.Append($"{task.Name}\t"), results, [task], MetricOf(table, task), models, number);
+            foreach (GueTask task in results.Tasks)
+                Append(text.Append($"{task.Name}\t"), results, [task], MetricOf(table, task), models, number);
         }
 
         return Encoding.UTF8.GetBytes(text.ToString());

@@ -15,7 +15,8 @@ namespace Dnabert2.FineTuning.Suites;
 public sealed class SuiteEvaluation
 {
     internal const string ModelFolderName = "model";
-    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html", PaperFile = "paper-table.tsv";
+    private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html",
+        PaperFile = "paper-table.tsv";
     private readonly ModelSource _model;
     private readonly string _data, _folder;
     private readonly SuiteRecipe _recipe;

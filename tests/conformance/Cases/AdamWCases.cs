@@ -19,12 +19,12 @@ internal sealed class AdamWCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        var runs = new AdamWRuns([new(0, KernelLaunches.Rows, true)], KernelLaunches.Rows);
-        Tensor w = on.Floats(KernelLaunches.Rows), words = on.Integers(runs.Words.Length), numbers = on.Floats(AdamWStep.Count),
+        var runs = new AdamWRuns([new(0, on.Rows, true)], on.Rows);
+        Tensor w = on.Floats(on.Rows), words = on.Integers(runs.Words.Length), numbers = on.Floats(AdamWStep.Count),
             report = on.Doubles(2);
-        Tensor rounded = on.Type == DType.BF16 ? on.Numbers(KernelLaunches.Rows) : default;
+        Tensor rounded = on.Type == DType.BF16 ? on.Numbers(on.Rows) : default;
         on.Run(new AdamWUpdate(
-            numbers, runs, words, w, on.Floats(KernelLaunches.Rows), on.Floats(KernelLaunches.Rows), on.Floats(KernelLaunches.Rows), on.Doubles(2), rounded,
+            numbers, runs, words, w, on.Floats(on.Rows), on.Floats(on.Rows), on.Floats(on.Rows), on.Doubles(2), rounded,
             report));
     }
 }

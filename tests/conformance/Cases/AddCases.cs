@@ -15,7 +15,7 @@ internal sealed class AddCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Numbers(KernelLaunches.Rows), y = on.Numbers(KernelLaunches.Rows);
+        Tensor x = on.Numbers(on.Rows), y = on.Numbers(on.Rows);
         on.Run(new Add(x, y, y));
     }
 }

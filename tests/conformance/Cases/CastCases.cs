@@ -13,7 +13,7 @@ internal sealed class CastCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        on.Run(new Cast(on.Numbers(KernelLaunches.Rows), on.Floats(KernelLaunches.Rows)));
-        on.Run(new Cast(on.Floats(KernelLaunches.Rows), on.Numbers(KernelLaunches.Rows)));
+        on.Run(new Cast(on.Numbers(on.Rows), on.Floats(on.Rows)));
+        on.Run(new Cast(on.Floats(on.Rows), on.Numbers(on.Rows)));
     }
 }

@@ -67,9 +67,9 @@ internal sealed class CrossEntropyCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), labels = on.Integers(KernelLaunches.Rows);
-            on.Run(new CrossEntropyForward(x, labels, default, on.Floats(KernelLaunches.Rows)));
-            on.Run(new CrossEntropyBackward(x, labels, default, on.Floats(1), on.Numbers(KernelLaunches.Rows, width)));
+            Tensor x = on.Numbers(on.Rows, width), labels = on.Integers(on.Rows);
+            on.Run(new CrossEntropyForward(x, labels, default, on.Floats(on.Rows)));
+            on.Run(new CrossEntropyBackward(x, labels, default, on.Floats(1), on.Numbers(on.Rows, width)));
         }
     }
 }

@@ -25,7 +25,7 @@ internal sealed class DropoutCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Numbers(KernelLaunches.Rows), y = on.Numbers(KernelLaunches.Rows);
+        Tensor x = on.Numbers(on.Rows), y = on.Numbers(on.Rows);
         foreach (Tensor residual in (Tensor[])[default, x]) on.Run(new DropoutForward(x, on.Integers(3), site: 1, 0.5f, residual, y));
     }
 }

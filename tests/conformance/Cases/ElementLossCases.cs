@@ -47,7 +47,7 @@ internal sealed class ElementLossCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Floats(KernelLaunches.Rows), one = on.Floats(1);
+        Tensor x = on.Floats(on.Rows), one = on.Floats(1);
         on.Run(new BinaryCrossEntropyForward(x, x, default, x));
         on.Run(new BinaryCrossEntropyBackward(x, x, default, one, x));
         on.Run(new SquaredErrorForward(x, x, default, x));

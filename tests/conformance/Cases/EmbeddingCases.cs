@@ -94,8 +94,8 @@ internal sealed class EmbeddingCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), y = on.Numbers(KernelLaunches.Rows, width), row = on.Numbers(width),
-                statistics = on.Floats(KernelLaunches.Rows, 2), ids = on.Integers(KernelLaunches.Rows), table = on.Numbers(4, width);
+            Tensor x = on.Numbers(on.Rows, width), y = on.Numbers(on.Rows, width), row = on.Numbers(width),
+                statistics = on.Floats(on.Rows, 2), ids = on.Integers(on.Rows), table = on.Numbers(4, width);
             var norm = new Norm(row, row, 1e-5f);
             foreach (Tensor types in (Tensor[])[ids, default])
             {
@@ -104,7 +104,7 @@ internal sealed class EmbeddingCases : OperationSuite
             }
 
             on.Run(new EmbeddingForward(
-                ids, ids, table, table, norm, x, statistics, y, on.Numbers(KernelLaunches.Rows, width), on.Borders(KernelLaunches.Rows - 1, 1)));
+                ids, ids, table, table, norm, x, statistics, y, on.Numbers(on.Rows, width), on.Borders(on.Rows - 1, 1)));
         }
     }
 

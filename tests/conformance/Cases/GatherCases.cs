@@ -40,7 +40,7 @@ internal sealed class GatherCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), table = on.Numbers(4, width), indices = on.Integers(KernelLaunches.Rows);
+            Tensor x = on.Numbers(on.Rows, width), table = on.Numbers(4, width), indices = on.Integers(on.Rows);
             on.Run(new GatherRowsForward(table, indices, x));
             on.Run(new GatherRowsBackward(x, indices, table));
             on.Run(new SumRows(x, on.Floats(width)));

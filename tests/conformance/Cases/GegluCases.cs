@@ -18,7 +18,7 @@ internal sealed class GegluCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor g = on.Numbers(KernelLaunches.Rows, 2 * width), y = on.Numbers(KernelLaunches.Rows, width);
+            Tensor g = on.Numbers(on.Rows, 2 * width), y = on.Numbers(on.Rows, width);
             on.Run(new GegluForward(g, y));
             on.Run(new GegluBackward(g, y, g));
         }

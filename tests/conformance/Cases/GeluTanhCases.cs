@@ -20,7 +20,7 @@ internal sealed class GeluTanhCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Numbers(KernelLaunches.Rows), y = on.Numbers(KernelLaunches.Rows);
+        Tensor x = on.Numbers(on.Rows), y = on.Numbers(on.Rows);
         on.Run(new GeluTanhForward(x, y));
         on.Run(new GeluTanhBackward(x, y, accumulate: false, y));
     }

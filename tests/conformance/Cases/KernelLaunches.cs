@@ -8,10 +8,10 @@ namespace Conformance.Cases;
 /// <param name="type">The type of activations.</param>
 internal sealed class KernelLaunches(Backend backend, DType type) : IDisposable
 {
-    /// <summary>Rows of matrices, and elements of vectors.</summary>
-    public const int Rows = 300;
-
     private readonly Arena _arena = new(backend);
+
+    /// <summary>Rows of matrices, and elements of vectors.</summary>
+    public int Rows => 300;
 
     /// <summary>The operations that were run.</summary>
     public HashSet<System.Type> Seen { get; } = [];

@@ -52,8 +52,8 @@ internal sealed class LayerNormCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), y = on.Numbers(KernelLaunches.Rows, width), row = on.Numbers(width),
-                statistics = on.Floats(KernelLaunches.Rows, 2);
+            Tensor x = on.Numbers(on.Rows, width), y = on.Numbers(on.Rows, width), row = on.Numbers(width),
+                statistics = on.Floats(on.Rows, 2);
             on.Run(new LayerNormForward(x, new Norm(row, row, 1e-5f), statistics, y));
             on.Run(new LayerNormBackward(x, y, row, statistics, on.Floats(width), on.Floats(width), accumulate: false, y));
         }

@@ -57,10 +57,10 @@ internal sealed class PositionCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            CuSeqlens borders = on.Borders(KernelLaunches.Rows - 1, 1);
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), y = on.Numbers(KernelLaunches.Rows, width);
-            on.Run(new AddPositions(x, borders, on.Numbers(KernelLaunches.Rows, width), y));
-            on.Run(new AddPositionsBackward(y, borders, on.Floats(KernelLaunches.Rows, width)));
+            CuSeqlens borders = on.Borders(on.Rows - 1, 1);
+            Tensor x = on.Numbers(on.Rows, width), y = on.Numbers(on.Rows, width);
+            on.Run(new AddPositions(x, borders, on.Numbers(on.Rows, width), y));
+            on.Run(new AddPositionsBackward(y, borders, on.Floats(on.Rows, width)));
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed class ReluCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Numbers(KernelLaunches.Rows), y = on.Numbers(KernelLaunches.Rows);
+        Tensor x = on.Numbers(on.Rows), y = on.Numbers(on.Rows);
         on.Run(new ReluForward(x, y));
         on.Run(new ReluBackward(x, y, accumulate: false, y));
     }

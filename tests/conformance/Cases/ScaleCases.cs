@@ -17,7 +17,7 @@ internal sealed class ScaleCases : OperationSuite
         return [i.Read(x)];
     }));
 
-    public override void Launch(KernelLaunches on) => on.Run(new Scale(on.Numbers(KernelLaunches.Rows), 2, on.Numbers(KernelLaunches.Rows)));
+    public override void Launch(KernelLaunches on) => on.Run(new Scale(on.Numbers(on.Rows), 2, on.Numbers(on.Rows)));
 }
 
 /// <summary><c>y = factor · x</c>, in place where the length is odd.</summary>

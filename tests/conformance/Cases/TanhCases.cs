@@ -24,7 +24,7 @@ internal sealed class TanhCases : OperationSuite
 
     public override void Launch(KernelLaunches on)
     {
-        Tensor x = on.Numbers(KernelLaunches.Rows), y = on.Numbers(KernelLaunches.Rows);
+        Tensor x = on.Numbers(on.Rows), y = on.Numbers(on.Rows);
         on.Run(new TanhForward(x, y));
         on.Run(new TanhBackward(x, y, accumulate: false, y));
     }

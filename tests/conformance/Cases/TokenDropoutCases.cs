@@ -50,8 +50,8 @@ internal sealed class TokenDropoutCases : OperationSuite
     {
         foreach (int width in on.Widths)
         {
-            Tensor x = on.Numbers(KernelLaunches.Rows, width), ids = on.Integers(KernelLaunches.Rows);
-            on.Run(new ApplyTokenDropout(x, ids, on.Borders(KernelLaunches.Rows - 1, 1), mask: 1, on.Numbers(KernelLaunches.Rows, width)));
+            Tensor x = on.Numbers(on.Rows, width), ids = on.Integers(on.Rows);
+            on.Run(new ApplyTokenDropout(x, ids, on.Borders(on.Rows - 1, 1), mask: 1, on.Numbers(on.Rows, width)));
         }
     }
 }

@@ -24,7 +24,8 @@ internal sealed class TransposeCases : OperationSuite
     public override void Launch(KernelLaunches on)
     {
         const int Length = 9, Channels = 5;
-        on.Run(new TransposeMatrices(on.Floats(2 * Length, Channels), Length, Channels, accumulate: false, on.Floats(2, Length * Channels)));
+        Tensor x = on.Floats(2 * Length, Channels), y = on.Floats(2, Length * Channels);
+        on.Run(new TransposeMatrices(x, Length, Channels, accumulate: false, y));
     }
 }
 

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using Dnabert2.Benchmarking;
 using Dnabert2.Dnabert;
+using Dnabert2.Folders;
 using Dnabert2.NucleotideTransformer;
 using Dnabert2.Tokenizers;
 using Engine.Kernels;
@@ -45,7 +46,7 @@ internal sealed class BenchVerb
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16",
                 "training steps with products in bfloat16"),
-            ("dnabert2 bench --model DNABERT-2-117M --dtype bf16", "a model folder at six shapes; some minutes"))
+            ("dnabert2 bench --model DNABERT-2-117M --shapes 1x512 --rounds 3 --dtype bf16", "a model folder, one sequence at a time"))
         {
             _shapes, _training, _rounds, _json,
         };
@@ -103,7 +104,8 @@ internal sealed class BenchVerb
                 return NucleotideTransformerModel.Initialize(
                     new NucleotideTransformerConfig(), new NucleotideTransformerTokenizer(), seed: 1, backend, parts, training);
             default:
-                return _model.Open(parsed, _terminal, quiet).Load(backend, parts, training);
+                ModelSource source = _model.Open(parsed, _terminal, quiet);
+                return source.Load(backend, training ? source.LanguageModel : ModelParts.Encoder, training);
         }
     }
 

@@ -85,8 +85,7 @@ internal sealed class EvaluateVerb
                 "the baseline on one task, in seconds"),
             (Sample + "dnabert2 evaluate --suite gue --data GUE --model DNABERT-2-117M --methods full,random --seeds 1,2 "
             + "--steps 4 --batch 8 -o results",
-                "two seeds with and without pre-training, here of very few steps"),
-            ("dnabert2 evaluate --table 3 --data GUE", "parameters and FLOPs of the paper's models on sequences of 500 bases"))
+                "two seeds with and without pre-training, here of very few steps"))
         {
             _suite.Option, _data, _table.Option, _output, _tasks, _methods, _seeds, _onEmpty.Option,
         };
@@ -144,8 +143,8 @@ internal sealed class EvaluateVerb
 
         if (sequences.Count == 0)
             throw new FileNotFoundException(
-                $"{data}: holds no test sequences of {CostBases} bases; the costs are those of the tasks EMP/H3, EMP/H4, …, of which one is "
-                + "needed");
+                $"{data}: holds no test sequences of {CostBases} bases; the costs are those of the tasks EMP/H3, EMP/H4, …, of which "
+                + "one is needed");
         BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
         _terminal.Output.Write(ModelCosts.Tsv(ModelCosts.Of(sequences, tokenizer)));
         _terminal.Output.Flush();

@@ -38,8 +38,7 @@ internal sealed class InfoVerb
             ("dnabert2 info", "the engine, the processor and its memory, and the GPUs"),
             ("dnabert2 info default", "the model that comes with the tool"),
             ("dnabert2 info DNABERT-2-117M", "a folder as downloaded from Hugging Face, and whether anything is "
-            + "missing; the exit code says it, too"),
-            ("dnabert2 info DNABERT-2-117M --verify", "proves the engine on published weights"))
+            + "missing; the exit code says it, too"))
         {
             _model.Argument, _threads, _verify,
         };
@@ -58,7 +57,8 @@ internal sealed class InfoVerb
         Print("backend", backend.Description);
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
         DescribeGpus();
-        if (_model.NameOf(parsed) is { } model) return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), parsed.GetValue(_verify), backend);
+        if (_model.NameOf(parsed) is { } model)
+            return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), parsed.GetValue(_verify), backend);
         if (_model.BaseOf(parsed) is { } named) throw new UsageException($"--base {named}: name the adapter");
         if (parsed.GetValue(_verify)) throw new UsageException("--verify: name the folder of a model");
         return CommandLineTool.Done;
@@ -109,7 +109,8 @@ internal sealed class InfoVerb
     {
         if (KnownCheckpoint.Find(ModelSource.Open(folder).WeightFolder, _terminal.Cancellation) is not { } known)
         {
-            Print("verified", $"no: its weights are none of those on record ({string.Join(", ", KnownCheckpoint.All.Select(k => k.Name))})");
+            string all = string.Join(", ", KnownCheckpoint.All.Select(k => k.Name));
+            Print("verified", $"no: its weights are none of those on record ({all})");
             return CommandLineTool.Failed;
         }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Dnabert2.Data;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
@@ -191,12 +192,16 @@ internal sealed class PretrainVerb
         ParseResult parsed, string? checkpoint, ISequenceTokenizer tokenizer, PretrainOptions recipe, Backend backend)
     {
         if (checkpoint is null && _from.NameOf(parsed) is not null)
-            return _from.Open(parsed, _terminal, parsed.GetValue(_quiet)).Load(backend, ModelParts.MlmHead, trainable: true);
+        {
+            ModelSource source = _from.Open(parsed, _terminal, parsed.GetValue(_quiet));
+            return source.Load(backend, source.LanguageModel, trainable: true);
+        }
+
         string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
         try
         {
             return SequenceModel.Initialize(
-                tokenizer, recipe.Seed, _flags.Shape(parsed), file, backend, ModelParts.MlmHead, trainable: true);
+                tokenizer, recipe.Seed, _flags.Shape(parsed), file, backend, trainable: true);
         }
         catch (ArgumentException e) when (_flags.Shapes(parsed, withValues: true) is { } given)
         {
