@@ -53,6 +53,9 @@ internal static class Backends
     public static TRow Row<TRow>(TRow row, string form) where TRow : TheoryDataRowBase =>
         form == Gpu ? row.WithTrait("Category", "Slow") : row;
 
+    /// <summary>Numbers of threads at which bits are compared; on a GPU, which does not depend on them, two runs.</summary>
+    public static int[] Threads(string form) => form == Gpu ? [1, 1] : [1, 2, 5, 1];
+
     public static Backend Create(string name, int threads, Precision precision = Precision.F32)
     {
         if (name == Gpu) return new CudaBackend(new InterpretedDevice());

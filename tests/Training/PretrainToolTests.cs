@@ -34,7 +34,7 @@ public sealed class PretrainToolTests : IDisposable
             using Process process = ToolRun.Start(Arguments("killed", length + " --resume"));
             process.StandardInput.Close();
             Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-            if (kills < 8)
+            if (kills < 6)
             {
                 // On this thread alone: continuations may wait for seconds where other tests keep all threads busy.
                 if (kills > 0 && kills % 2 == 0) NewCheckpoint(process);

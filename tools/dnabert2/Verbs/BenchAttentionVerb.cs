@@ -48,7 +48,8 @@ internal sealed class BenchAttentionVerb
             ("dnabert2 bench attention --shapes 8x128 --rounds 3", "all modifications, eight sequences of 128 tokens"),
             ("dnabert2 bench attention --variant alibi,window:32,relative:64 --shapes 1x256 --rounds 2 --device cpu",
                 "three of them, on the CPU"),
-            ("dnabert2 bench attention --assembly my.dll --variant alibi,DistanceDecay:50", "one of your own, beside ALiBi"))
+            ("dnabert2 bench attention --assembly my.dll --variant alibi,DistanceDecay:50 --shapes 8x128",
+                "one of your own, beside ALiBi"))
         {
             _variants, _assembly, _shapes, _heads, _headSize, _rounds, _json,
         };
