@@ -43,7 +43,7 @@ internal static class LoraConfig
     private static IEnumerable<string> ModulesToSave(SequenceModel model)
     {
         if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Classifier))
-            yield return "classifier";
+            yield return model.Architecture.ClassifierWeight.Split('.')[0];
         if (model.Parameters.Parameters.Any(p => !p.IsFrozen && Checkpoint.PartOf(p.Name) == ModelParts.Pooler)) yield return "pooler";
     }
 

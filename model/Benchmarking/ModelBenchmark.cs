@@ -38,9 +38,11 @@ public sealed class ModelBenchmark : IDisposable
     /// The model; to be trained, it has the head of its language model and its weights are laid out for training. It is trained.
     /// </param>
     /// <param name="training">Whether training steps are measured, not forward passes.</param>
+    /// <exception cref="ArgumentException">The model has no vectors of tokens.</exception>
     public ModelBenchmark(SequenceModel model, bool training)
     {
         ArgumentNullException.ThrowIfNull(model);
+        if (model.RefusalOf(pooling: null) is { } why) throw new ArgumentException($"it cannot be measured: {why}", nameof(model));
         (_model, _frame) = (model, model.Frame);
         ISequenceTokenizer tokenizer = model.Tokenizer;
         _ordinary = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsSpecial(id))];

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using CommunityToolkit.HighPerformance.Buffers;
 using Dnabert2.Files;
 using Dnabert2.Tokenizers;
 
@@ -9,10 +10,18 @@ internal static class FileHash
 {
     public static string Of(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    public static string OfFile(string path)
+    public static string OfFile(string path, CancellationToken cancellation = default)
     {
         using FileStream stream = RegularFile.Open(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using SpanOwner<byte> buffer = SpanOwner<byte>.Allocate(1 << 16);
+        for (int read; (read = stream.Read(buffer.Span)) > 0;)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            hash.AppendData(buffer.Span[..read]);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     /// <summary>

@@ -1,8 +1,9 @@
-using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
-using Dnabert2.Files;
+using Dnabert2.Data;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 
 namespace Dnabert2.Folders;
@@ -51,7 +52,7 @@ public sealed class KnownCheckpoint
         ArgumentException.ThrowIfNullOrEmpty(folder);
         string weights = ModelWeights.Find(folder)
             ?? throw new FileNotFoundException($"{folder}: there are no weights ({ModelWeights.Safetensors} or {ModelWeights.Torch})");
-        string[] hashes = [.. ModelWeights.FilesOf(weights).Select(file => HashOf(file, cancellation))];
+        string[] hashes = [.. ModelWeights.FilesOf(weights).Select(file => FileHash.OfFile(file, cancellation))];
         return all.FirstOrDefault(known => hashes.All(known._weights.Contains));
     }
 
@@ -64,15 +65,14 @@ public sealed class KnownCheckpoint
 
     /// <summary>Computes what is on record and compares.</summary>
     /// <param name="model">The model, loaded from the folder that was found to be this one.</param>
-    /// <exception cref="InvalidDataException">The model has another tokenizer, which leaves nothing of a sequence.</exception>
     public CheckpointVerification Verify(SequenceModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
         double worst = 0;
         foreach (Output output in _outputs)
         {
-            double[] mean = Mean(model, output);
-            double length = Math.Sqrt(mean.Sum(v => v * v));
+            float[] mean = Mean(model, output);
+            double length = Math.Sqrt(mean.Sum(v => (double)v * v));
             worst = Max(worst, Math.Abs((length / output.Length) - 1));
             for (int i = 0; i < output.First.Length; i++) worst = Max(worst, Math.Abs(mean[i] - output.First[i]));
         }
@@ -84,35 +84,18 @@ public sealed class KnownCheckpoint
     }
 
     /// <summary>The mean of the last hidden states over all tokens.</summary>
-    private static double[] Mean(SequenceModel model, Output output)
+    private static float[] Mean(SequenceModel model, Output output)
     {
         var ids = new List<int>();
         SpecialTokenFrame frame = output.HasSpecialTokens ? model.Frame : default;
         ids.AddRange(frame.Before.Span);
-        model.Tokenizer.EncodeSequence(System.Text.Encoding.ASCII.GetBytes(output.Sequence), ids);
+        model.Tokenizer.EncodeSequence(Encoding.ASCII.GetBytes(output.Sequence), ids);
         ids.AddRange(frame.After.Span);
-        if (ids.Count == 0) throw new InvalidDataException($"the tokenizer makes nothing of {output.Sequence}");
         using var arena = new Arena(model.Backend);
-        Variable hidden = model.Encode(Tape.ForInference(arena), new Batch(arena, [.. ids], [ids.Count]));
-        var values = new float[ids.Count * model.HiddenSize];
-        model.Backend.Download<float>(hidden.Data, values);
-        var mean = new double[model.HiddenSize];
-        for (int i = 0; i < values.Length; i++) mean[i % mean.Length] += values[i] / (double)ids.Count;
+        var batch = new Batch(arena, [.. ids], [ids.Count]);
+        var mean = new float[model.HiddenSize];
+        model.Backend.Download<float>(model.EncodeSequences(Tape.ForInference(arena), batch, Pooling.Mean).Data, mean);
         return mean;
-    }
-
-    private static string HashOf(string path, CancellationToken cancellation)
-    {
-        using FileStream stream = RegularFile.Open(path);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[1 << 20];
-        for (int read; (read = stream.Read(buffer)) > 0;)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            hash.AppendData(buffer, 0, read);
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static IReadOnlyList<KnownCheckpoint> ReadAll()

@@ -314,7 +314,8 @@ public sealed class ModelSource
         IReadOnlyList<string> files = ModelWeights.FilesOf(weights);
         if (Adapter is null && files.Count == 1) return FileHash.OfFile(files[0]);
         IEnumerable<string> own = Adapter is null ? [] : [Adapter.Config.Path, Adapter.WeightPath];
-        return FileHash.Of(System.Text.Encoding.ASCII.GetBytes(string.Join('\n', files.Concat(own).Select(FileHash.OfFile))));
+        IEnumerable<string> hashes = files.Concat(own).Select(file => FileHash.OfFile(file));
+        return FileHash.Of(System.Text.Encoding.ASCII.GetBytes(string.Join('\n', hashes)));
     }
 
     private string? Own(string name) => IsAdapter && Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;

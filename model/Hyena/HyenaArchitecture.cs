@@ -49,10 +49,14 @@ internal sealed class HyenaArchitecture : Architecture
     public override ISequenceTokenizer LoadTokenizer(ModelSource source) =>
         new HyenaTokenizer(HyenaConfig.Load(source.ConfigPath).MaxSeqLen);
 
-    public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => Settings(
-        "HyenaDNATokenizer", ("bos_token", "[BOS]"), ("cls_token", "[CLS]"), ("eos_token", "[SEP]"), ("mask_token", "[MASK]"),
-        ("model_max_length", ((HyenaTokenizer)tokenizer).MaxTokens), ("pad_token", "[PAD]"), ("padding_side", "left"),
-        ("sep_token", "[SEP]"), ("unk_token", "[UNK]"));
+    /// <summary>The file that the tokenizer is written as.</summary>
+    public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
+    {
+        using var stream = new MemoryStream();
+        tokenizer.Save(stream);
+        stream.Position = 0;
+        return JsonNode.Parse(stream)!.AsObject();
+    }
 
     public override string DescribeConfig(string path)
     {

@@ -68,6 +68,12 @@ public sealed class InterpretedModel : IDisposable
         {
             // It owns nothing but the model, which is disposed here.
             ClassifierModel classifier = ClassifierModel.Load(source, backend);
+            if (classifier.Model.RefusalOf(pooling: null) is { } why)
+            {
+                classifier.Dispose();
+                throw new InvalidDataException($"{source.Folder}: it cannot be interpreted: {why}; take another model");
+            }
+
             return new InterpretedModel(classifier.Model, classifier.Kind,
                 classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }

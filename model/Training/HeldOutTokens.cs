@@ -14,7 +14,6 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
 {
     private const uint Site = 0x48454C44;
     private readonly ushort[] _window = new ushort[corpus.Options.MaxTokens];
-    private readonly int _rounds = Math.Max(1, (int)(1 / Targets.ForEvaluation(corpus.Tokenizer, maskProbability).Share));
     private readonly int _overlap = corpus.Tokenizer.Overlap;
     private readonly int[] _lengths = [.. Enumerable.Range(0, corpus.Tokenizer.VocabularySize)
         .Select(id => corpus.Tokenizer.IsSpecial(id) ? 0 : corpus.Tokenizer.Token(id).Length)];
@@ -23,6 +22,8 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
 
     /// <summary>What is asked of a window.</summary>
     public ITargets Asked { get; } = Targets.ForEvaluation(corpus.Tokenizer, maskProbability);
+
+    private int Rounds => Math.Max(1, (int)(1 / Asked.Share));
 
     /// <summary>
     /// The bases of a masked token that no token in sight shows: all of them where tokens lie one after the other; of a special one none.
@@ -46,7 +47,7 @@ internal sealed class HeldOutTokens(Corpus corpus, int windows, double maskProba
     }
 
     /// <summary>How many windows of a species are evaluated, those of all rounds together.</summary>
-    public int Count(int species) => (int)Math.Min(windows, _rounds * Corpus.Species[species].HeldOut.Windows);
+    public int Count(int species) => (int)Math.Min(windows, Rounds * Corpus.Species[species].HeldOut.Windows);
 
     /// <summary>One of them: its tokens, until the next one is asked for, and the number and the round that decide its masks.</summary>
     public ReadOnlySpan<ushort> Window(int species, int index, out long number, out int round)

@@ -4,6 +4,7 @@ using Dnabert2.Cnn;
 using Dnabert2.Embeddings;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
+using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -24,6 +25,22 @@ public sealed class CnnFolderTests : IDisposable
     {
         _backend.Dispose();
         _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("bench", "--shapes", "1x16", "--rounds", "1")]
+    [InlineData("attribute", "in.fa", "-o", "out.tsv")]
+    [InlineData("variants", "in.vcf", "--genome", "in.fa", "-o", "out.tsv")]
+    public void Verbs_that_need_vectors_of_tokens_refuse_the_network(string verb, params string[] more)
+    {
+        using (CnnModel model = CnnModel.Initialize(LetterVocabulary.FromSequences([One]), 2, seed: 1, _backend, trainable: true))
+            ModelFolder.Save(model, _folder["model"]);
+        File.WriteAllText(_folder["in.fa"], $">a\n{One}\n");
+        File.WriteAllText(_folder["in.vcf"], "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\na\t5\t.\tT\tG\n");
+        ToolRun run = ToolRun.Of([verb, .. more.Select(m => m.Contains('.') ? _folder[m] : m), "--model", _folder["model"]]);
+        Assert.InRange(run.Code, 1, 2);
+        Assert.Contains("the network has no vectors of tokens", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("should not have happened", run.Error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -187,6 +187,33 @@ public sealed class EvaluateToolTests : IDisposable
         Assert.Contains("finished before", Evaluate("out", args).Succeeds().Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_table_of_the_paper_is_printed_and_written_and_the_third_counts_without_a_model()
+    {
+        string table = Evaluate("nine", "--table", "9", "--tasks", "mouse/0", "--methods", "kmer").Succeeds().Text;
+        string[][] rows = [.. table.Trim().Split('\n').Select(line => line.Split('\t'))];
+        Assert.Equal(
+            ["task", "metric", "kmer", "sd", "seeds", "paper: HyenaDNA", "paper: CNN", "paper: DNABERT-2 w/o PT", "paper: DNABERT-2"],
+            rows[0]);
+        Assert.Equal(("mouse/0", "f1_macro", "31.14"), (rows[1][0], rows[1][1], rows[1][6]));
+        Assert.Equal(table, File.ReadAllText(_folder["nine/paper-table.tsv"]));
+
+        Refused(2, "--output: name the folder of the results");
+        Refused(1, "holds no test sequences of 500 bases", "--table", "3");
+        Directory.CreateDirectory(_folder["data/EMP/H3"]);
+        string sequence = string.Concat(Enumerable.Repeat("ACGGT", 100));
+        File.WriteAllText(_folder["data/EMP/H3/test.csv"], $"sequence,label\n{sequence},0\n{sequence}A,1\n");
+        string[] costs = ToolRun.Of("evaluate", "--table", "3", "--data", _folder["data"]).Succeeds().Lines;
+        Assert.Equal(11, costs.Length);
+        Assert.StartsWith("DNABERT (6-mer)\t89190912\t89M\t497.0\t", costs[4], StringComparison.Ordinal);
+
+        void Refused(int code, string expected, params string[] more)
+        {
+            ToolRun run = ToolRun.Of(["evaluate", "--data", _folder["data"], .. more]);
+            Assert.True(run.Code == code && run.Error.Contains(expected, StringComparison.Ordinal), $"{run.Code}: {run.Error}");
+        }
+    }
+
     public void Dispose()
     {
         _folder.Dispose();

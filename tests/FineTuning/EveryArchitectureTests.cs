@@ -157,6 +157,12 @@ public sealed class EveryArchitectureTests : IDisposable
         Assert.NotEmpty(targeted);
         run.Run();
         JsonObject config = JsonNode.Parse(File.ReadAllText(_toy["run/adapter_config.json"]))!.AsObject();
+        string[] saved = [.. config["modules_to_save"]!.AsArray().Select(n => n!.GetValue<string>())];
+        string[] trained = [.. run.Model.Parameters.Parameters.Where(p => p.IsTrained).Select(p => p.Name)
+            .Where(parameter => !parameter.Contains(".lora_", StringComparison.Ordinal))];
+        Assert.NotEmpty(saved);
+        Assert.All(saved, module => Assert.Contains(trained, parameter => parameter.Split('.').Contains(module)));
+        Assert.All(trained, parameter => Assert.Contains(saved, module => parameter.Split('.').Contains(module)));
         string[] ends = [.. config["target_modules"]!.AsArray().Select(n => n!.GetValue<string>())];
         Assert.Equal(targeted, all.Select(l => l.Prefix).Where(module => ends.Any(end => module == end || module.EndsWith("." + end))));
     }

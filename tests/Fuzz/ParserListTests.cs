@@ -30,6 +30,7 @@ public sealed partial class ParserListTests
         ["ConvertVerb"] = "copies files beside the weights as they are",
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
+        ["HyenaArchitecture"] = "parses what it has just written",
         ["InfoVerb"] = "takes the processor's name from the system",
         ["KnownCheckpoint"] = "hashes files, and parses the record that comes with the library",
         ["ModelFolder"] = "parses what it has just written",

@@ -8,7 +8,7 @@ using Engine.Runtime;
 
 namespace Dnabert2.Tool.Verbs;
 
-/// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling.</summary>
+/// <summary><c>pretrain</c>: sequences in, a model folder out, by masked language modelling or on the next token.</summary>
 internal sealed class PretrainVerb
 {
     private const string Toy = "--hidden 32 --layers 2 --heads 2 --intermediate 64 --steps 20 --batch 8 --warmup 5 --max-bases 100 " +
