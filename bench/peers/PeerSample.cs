@@ -39,8 +39,8 @@ internal static class PeerSample
     private static void Model(string[] args, bool training)
     {
         using Backend backend = Backend(args);
-        ModelParts parts = training ? ModelParts.MlmHead : ModelParts.Encoder;
-        using Dnabert2Model model = Dnabert2Model.Load(Word(args, "--model"), backend, parts, training);
+        ModelSource source = ModelSource.Open(Word(args, "--model"));
+        using SequenceModel model = source.Load(backend, training ? source.LanguageModel : ModelParts.Encoder, training);
         using var benchmark = new ModelBenchmark(model, training);
         int[] shape = [.. Word(args, "--shape").Split('x').Select(int.Parse)];
         var checks = new List<double>();

@@ -2,7 +2,7 @@
 
   compare.py SUITE... [--rounds 5] [--shapes 8x128,1x512] [--engine NAME:GROUP:SUITE=COMMAND]...
 
-Suites: inference, training, real, start, encode, bpe. A COMMAND is run by the shell in this folder, once a
+Suites: inference, training, baselines, baselines-training, real, start, encode, bpe. A COMMAND is run by the shell in this folder, once a
 sample, and ends with one JSON line that has at least "ms"; {placeholders} of the suite are filled in (see
 README.md). Its GROUP (f32, bf16, i8, or any for the last three suites) says which peers it is compared with.
 A sample during which others used more than --max-others of the cores is discarded and taken again.
@@ -23,10 +23,14 @@ from sampling import Window
 HERE = os.path.dirname(os.path.abspath(__file__))
 INFERENCE_SHAPES = ["1x128", "8x128", "32x128", "1x512", "4x512", "1x2048"]
 TRAINING_SHAPES = ["8x128", "32x128"]
+# The lengths of the papers: 512 tokens, 70 to 1000 bases in 6-mers, the contexts of HyenaDNA.
+BASELINE_SHAPES = ["dnabert6:8x512", "nt500m:4x172", "hyena-tiny1k:8x1024", "hyena-small32k:1x32768", "hyena-medium160k:1x160000"]
+BASELINE_TRAINING_SHAPES = ["dnabert6:8x512", "nt500m:4x172", "hyena-tiny1k:8x1024", "hyena-small32k:1x8192"]
 BATCHES = [1, 4, 8, 16, 32]
 
 ORT = "node ort_peer.mjs"
 TORCH = "./torch.sh"
+BASELINES = "./root.sh python3 baselines.py"
 TOKENIZER = "node tokenizer_peer.mjs"
 # suite -> (name, group, command)
 PEERS = {
@@ -46,6 +50,10 @@ PEERS = {
         ("torch-f32", "f32", f"{TORCH} train --shape {{shape}}"),
         ("torch-bf16", "bf16", f"{TORCH} train --dtype bf16 --shape {{shape}}"),
     ],
+    "baselines": [(f"torch-{mode}", "f32", f"{BASELINES} infer {{model}} --shape {{shape}} --mode {mode}")
+                  for mode in ("eager", "compiled")],
+    "baselines-training": [(f"torch-{mode}", "f32", f"{BASELINES} train {{model}} --shape {{shape}} --mode {mode}")
+                           for mode in ("eager", "compiled")],
     "real": [],  # chosen by `best_batches`
     "start": [
         ("ort-std", "any", f"{ORT} start --graph std"),
@@ -104,7 +112,7 @@ class Comparison:
 
     def alternate(self, suite, contestants, **values):
         """`rounds` samples of each contestant in turn; the order rotates so that no one always follows the same."""
-        label = " ".join(str(value) for key, value in values.items() if key in ("shape", "data"))
+        label = " ".join(str(value) for key, value in values.items() if key in ("model", "shape", "data"))
         taken = {name: [] for name, _, _ in contestants}
         for round_ in range(self.options.rounds):
             turn = round_ % len(contestants)
@@ -128,7 +136,8 @@ class Comparison:
         peaks = self.peaks({group for _, group, _ in contestants})
         rows = []
         for shape in self.options.shapes or shapes:
-            taken = self.alternate(suite, peaks + contestants, shape=shape, threads=2)
+            model, _, size = shape.rpartition(":")
+            taken = self.alternate(suite, peaks + contestants, model=model, shape=size, threads=2)
             peak = {group: median(taken[name], "gflops") for name, group, _ in peaks}
             self.compare_checksums(shape, contestants, taken)
             rows += self.rows(shape, contestants, taken, "gflops", "GFLOP/s", peak)
@@ -214,6 +223,8 @@ class Comparison:
         with open(os.path.join(results, f"{suite}.jsonl"), "w") as self.log:
             rows = {"inference": lambda name: self.shapes(name, INFERENCE_SHAPES),
                     "training": lambda name: self.shapes(name, TRAINING_SHAPES),
+                    "baselines": lambda name: self.shapes(name, BASELINE_SHAPES),
+                    "baselines-training": lambda name: self.shapes(name, BASELINE_TRAINING_SHAPES),
                     "real": self.real, "start": self.start, "encode": self.encode, "bpe": self.bpe}[suite](suite)
         print_table(suite, rows)
 

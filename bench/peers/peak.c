@@ -31,23 +31,24 @@ static double busy_seconds(void) {
 
 /* Twelve independent accumulators cover the latency of two multiply-adds a cycle. Assembly, because a
  * compiler is free to keep an array of accumulators in memory. */
-#define ONE(operation, c) operation " %%zmm15, %%zmm15, %%zmm" #c "\n\t"
-#define LOOP(name, operation)                                                                       \
-    static void name(void) {                                                                        \
-        long count = BLOCK;                                                                         \
-        const int ones = 0x3f803f80; /* 1.0 as bf16, nearly so as fp32, no zeros as int8 */         \
-        __asm__ volatile("vpbroadcastd %1, %%zmm15\n\t"                                             \
-            "1:\n\t" ONE(operation, 0) ONE(operation, 1) ONE(operation, 2) ONE(operation, 3)        \
-            ONE(operation, 4) ONE(operation, 5) ONE(operation, 6) ONE(operation, 7)                 \
-            ONE(operation, 8) ONE(operation, 9) ONE(operation, 10) ONE(operation, 11)               \
-            "dec %0\n\tjnz 1b\n\t" : "+r"(count) : "m"(ones)                                        \
-            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",       \
-              "xmm10", "xmm11", "xmm15", "cc");                                                     \
+#define ONE(operation, r, c) operation " %%" r "15, %%" r "15, %%" r #c "\n\t"
+#define LOOP(name, operation, r)                                                                                    \
+    static void name(void) {                                                                                        \
+        long count = BLOCK;                                                                                         \
+        const int ones = 0x3f803f80; /* 1.0 as bf16, nearly so as fp32, no zeros as int8 */                         \
+        __asm__ volatile("vpbroadcastd %1, %%" r "15\n\t"                                                           \
+            "1:\n\t" ONE(operation, r, 0) ONE(operation, r, 1) ONE(operation, r, 2) ONE(operation, r, 3)            \
+            ONE(operation, r, 4) ONE(operation, r, 5) ONE(operation, r, 6) ONE(operation, r, 7)                     \
+            ONE(operation, r, 8) ONE(operation, r, 9) ONE(operation, r, 10) ONE(operation, r, 11)                   \
+            "dec %0\n\tjnz 1b\n\t" : "+r"(count) : "m"(ones)                                                        \
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",                       \
+              "xmm10", "xmm11", "xmm15", "cc");                                                                     \
     }
 
-LOOP(loop_f32, "vfmadd231ps")
-LOOP(loop_bf16, "vdpbf16ps")
-LOOP(loop_i8, "vpdpbusd")
+LOOP(loop_f32, "vfmadd231ps", "zmm")
+LOOP(loop_f32_avx2, "vfmadd231ps", "ymm")
+LOOP(loop_bf16, "vdpbf16ps", "zmm")
+LOOP(loop_i8, "vpdpbusd", "zmm")
 
 static void (*loop)(void);
 static double limit;
@@ -63,6 +64,7 @@ int main(int count, char **arguments) {
     int threads = count > 2 ? atoi(arguments[2]) : 2, lanes;
     limit = count > 3 ? atof(arguments[3]) : 0.5;
     if (!strcmp(kind, "f32") && __builtin_cpu_supports("avx512f")) loop = loop_f32, lanes = 16;
+    else if (!strcmp(kind, "f32") && __builtin_cpu_supports("fma")) loop = loop_f32_avx2, lanes = 8;
     else if (!strcmp(kind, "bf16") && __builtin_cpu_supports("avx512bf16")) loop = loop_bf16, lanes = 32;
     else if (!strcmp(kind, "i8") && __builtin_cpu_supports("avx512vnni")) loop = loop_i8, lanes = 64;
     else return fprintf(stderr, "peak: no %s on this processor\n", kind), 1;

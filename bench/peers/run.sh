@@ -18,6 +18,7 @@ install_peers() {
     fi
     mkdir -p "$work"
     # both packages carry their native library; their install scripts only fetch GPU parts
+    ./root.sh install
     npm install --no-package-lock --no-save --no-audit --no-fund --ignore-scripts --prefix "$work" \
         onnxruntime-node@1.30.0 tokenizers@0.23.2
 }
@@ -31,6 +32,9 @@ build() {
     ln -sf ../model/model.safetensors ../model/tokenizer.json "$work/model-training/"
     sed 's/\("[a-z_]*dropout[a-z_]*": *\)0\.1/\10.0/' "$work/model/config.json" > "$work/model-training/config.json"
     /usr/bin/python3 onnx_graph.py "$work/model/model.safetensors" "$work/onnx"
+    for name in dnabert6 nt500m hyena-tiny1k hyena-small32k hyena-medium160k; do
+        /usr/bin/python3 baselines.py write $name "$work/$name"
+    done
     /usr/bin/python3 prepare_data.py "$shared" "$work/data"
     { echo ">one"; head -c 650 "$work/data/yeast_1000bp.txt"; echo; } > "$work/data/one.fa"
     for name in splice mixed; do
@@ -41,7 +45,7 @@ build() {
 check() { /usr/bin/python3 check.py "$shared" "$work"; }
 
 measure() {
-    if [ $# -eq 0 ]; then set -- inference training real start encode bpe; fi
+    if [ $# -eq 0 ]; then set -- inference training baselines baselines-training real start encode bpe; fi
     dotnet build ../Bench.csproj -c Release --nologo -v quiet
     dotnet publish ../../tools/dnabert2/dnabert2.csproj -c Release -r linux-x64 --nologo -v quiet -o .work/dnabert2
     sample="dotnet ../bin/Release/net10.0/Bench.dll peer"
@@ -50,6 +54,10 @@ measure() {
     done
     for dtype in f32 bf16; do
         set -- "$@" --engine "engine-$dtype:$dtype:training=$sample train --model .work/model-training --dtype $dtype --shape {shape}"
+    done
+    for what in infer train; do
+        suite=baselines$([ $what = infer ] || echo -training)
+        set -- "$@" --engine "engine:f32:$suite=$sample $what --model .work/{model} --shape {shape}"
     done
     /usr/bin/python3 compare.py "$@" \
         --engine "engine:f32:real=$sample real --model .work/model --ids {ids} --rows {rows}" \
