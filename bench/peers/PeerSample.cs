@@ -4,6 +4,7 @@ using System.Text;
 using Dnabert2;
 using Dnabert2.Benchmarking;
 using Dnabert2.Data;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
