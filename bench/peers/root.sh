@@ -19,13 +19,17 @@ if [ "${1:-}" = install ]; then
     exit 0
 fi
 
-mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
-mountpoint -q "$root/sys" || mount --rbind /sys "$root/sys"
-mountpoint -q "$root$PWD" || mount --rbind "$PWD" "$root$PWD"
 # Some environments set these and so force older kernels on OpenBLAS.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OMP_NUM_THREADS="${PEER_THREADS:-2}" OMP_WAIT_POLICY=active OMP_PROC_BIND=close OMP_PLACES=cores
 # Memory stays in the process between steps: page faults of fresh 100-MB activations are dear.
 export MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0,thp:always
-exec chroot "$root" env LD_PRELOAD=libjemalloc.so.2 sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+# The mounts are this command's own, and end with it.
+exec unshare --mount sh -euc '
+    root=$0 here=$1
+    shift
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    mount --rbind /sys "$root/sys"
+    mount --bind "$here" "$root$here"
+    exec chroot "$root" env LD_PRELOAD=libjemalloc.so.2 sh -c '\''cd "$0" && exec "$@"'\'' "$here" "$@"' "$root" "$PWD" "$@"
