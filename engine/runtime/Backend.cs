@@ -134,7 +134,7 @@ public abstract class Backend : IStorageOwner, IDisposable
 
     /// <summary>Lays a row-major weight <c>[out, in]</c> out for this backend's matrix product.</summary>
     /// <param name="weight">The weight; it is not needed afterwards.</param>
-    /// <param name="activation">What <see cref="LinearForward"/> will apply: GEGLU interleaves the halves of the weight.</param>
+    /// <param name="activation">What <see cref="LinearForward"/> will apply: a gated one interleaves the halves of the weight.</param>
     /// <param name="arena">Where the result lives.</param>
     public Weight Pack(Tensor weight, Activation activation, Arena arena)
     {

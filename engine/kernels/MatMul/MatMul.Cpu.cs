@@ -8,7 +8,7 @@ internal unsafe struct MatMulArguments
     /// <summary>Rows of the left factor and of the result.</summary>
     public int Rows;
 
-    /// <summary>Columns of the product; the result has half as many with <see cref="Activation.Geglu"/>.</summary>
+    /// <summary>Columns of the product; the result has half as many if a gated activation follows.</summary>
     public int Columns;
 
     /// <summary>Length of the reduction.</summary>
