@@ -9,23 +9,30 @@ namespace Dnabert2;
 /// <summary>Folders of DNABERT-2.</summary>
 internal sealed class Dnabert2Architecture : Architecture
 {
+    private const int PaperKmers = 4101;
+
     public override string Name => "DNABERT-2";
 
     public override Type Model => typeof(Dnabert2Model);
 
     public override Type TokenizerClass => typeof(BpeTokenizer);
 
+    /// <summary>Its tokens may be k-mers, too: what byte-pair encoding is worth shows beside the same model on these.</summary>
+    public override bool Takes(ISequenceTokenizer tokenizer) =>
+        tokenizer is BpeTokenizer or DnabertTokenizer or NucleotideTransformerTokenizer;
+
     public override SequenceModel Initialize(
         ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
     {
-        Dnabert2Config c =
-            config is null ? new Dnabert2Config { VocabSize = tokenizer.VocabularySize } : Dnabert2Config.Load(config);
-        return Dnabert2Model.Initialize(shape.Of(c), (BpeTokenizer)tokenizer, seed, backend, parts, trainable);
+        Dnabert2Config c = config is null ? new Dnabert2Config() : Dnabert2Config.Load(config);
+        // A config says the size of the vocabulary of byte-pair encoding.
+        if (config is null || tokenizer is not BpeTokenizer) c = c with { VocabSize = tokenizer.VocabularySize };
+        return Dnabert2Model.Initialize(shape.Of(c), tokenizer, seed, backend, parts, trainable);
     }
 
     public override IReadOnlyList<string> LoraTargets { get; } = ["attention.self.Wqkv"];
 
-    public override string TokenizerFile => ModelSource.TokenizerFile;
+    public override IReadOnlyList<string> TokenizerFiles { get; } = [ModelSource.TokenizerFile, ModelSource.VocabularyFile];
 
     public override string ClassOf(ModelParts parts) => ClassOf("Bert", parts);
 
@@ -36,15 +43,18 @@ internal sealed class Dnabert2Architecture : Architecture
     public override string? OtherThanInPaper(ModelSource source)
     {
         Dnabert2Config paper = new(), c = source.LoadConfig();
+        // Of table 10, on 6-mers.
+        int vocabulary = c.VocabSize == PaperKmers ? PaperKmers : paper.VocabSize;
         return (c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize)
-            == (paper.VocabSize, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize)
+            == (vocabulary, paper.HiddenSize, paper.NumHiddenLayers, paper.NumAttentionHeads, paper.IntermediateSize)
             ? null : "117 million";
     }
 
-    public override ISequenceTokenizer LoadTokenizer(ModelSource source) => BpeTokenizer.Load(source.TokenizerPath);
+    public override ISequenceTokenizer LoadTokenizer(ModelSource source) => Tokenizer(source.TokenizerPath);
 
     public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer)
     {
+        if (tokenizer is not BpeTokenizer) return Of(tokenizer).TokenizerSettings(tokenizer);
         JsonObject json = Settings("PreTrainedTokenizerFast");
         if (tokenizer.UnknownId is { } unknown) json["unk_token"] = tokenizer.Token(unknown);
         if (tokenizer.ClsId is not null) json["cls_token"] = "[CLS]";
@@ -64,7 +74,7 @@ internal sealed class Dnabert2Architecture : Architecture
 
     public override string DescribeTokenizer(string config, string? tokenizer)
     {
-        BpeTokenizer t = BpeTokenizer.Load(tokenizer!);
+        if (Tokenizer(tokenizer!) is not BpeTokenizer t) return Of(Tokenizer(tokenizer!)).DescribeTokenizer(config, tokenizer);
         int[] lengths = [.. Enumerable.Range(0, t.VocabularySize).Where(id => !t.IsSpecial(id)).Select(id => t.Token(id).Length)];
         return $"{t.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
             + $"{lengths.DefaultIfEmpty().Max()} at most, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";
@@ -77,6 +87,9 @@ internal sealed class Dnabert2Architecture : Architecture
         Dnabert2Config config = source.LoadConfig();
         config = config with { NumLabels = changes.Labels ?? config.NumLabels };
         if (changes.Dropout is { } dropout) config = config with { HiddenDropoutProb = dropout, ClassifierDropout = null };
-        return Dnabert2Model.Make(config, BpeTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
+        return Dnabert2Model.Make(config, Tokenizer(source.TokenizerPath), backend, parts, fill, prepare);
     }
+
+    private static ISequenceTokenizer Tokenizer(string path) =>
+        Path.GetFileName(path) == ModelSource.TokenizerFile ? BpeTokenizer.Load(path) : TokenizerFile.Load(path);
 }

@@ -13,7 +13,7 @@ namespace Dnabert2;
 /// </summary>
 public sealed class Dnabert2Model : SequenceModel
 {
-    private Dnabert2Model(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts)
+    private Dnabert2Model(Dnabert2Config config, ISequenceTokenizer tokenizer, Backend? backend, ModelParts parts)
         : base(backend)
     {
         (Config, Tokenizer, Parts) = (config, tokenizer, parts);
@@ -28,8 +28,11 @@ public sealed class Dnabert2Model : SequenceModel
     /// <summary>The hyper-parameters.</summary>
     public Dnabert2Config Config { get; }
 
-    /// <inheritdoc/>
-    public override BpeTokenizer Tokenizer { get; }
+    /// <summary>
+    /// The tokenizer: byte-pair encoding in published models; the k-mers of <see cref="DnabertTokenizer"/> or
+    /// <see cref="NucleotideTransformerTokenizer"/> in those that show what it is worth.
+    /// </summary>
+    public override ISequenceTokenizer Tokenizer { get; }
 
     /// <inheritdoc/>
     public override ModelParts Parts { get; }
@@ -55,8 +58,9 @@ public sealed class Dnabert2Model : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
-    internal override SpecialTokenFrame Frame =>
-        new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") });
+    internal override SpecialTokenFrame Frame => Tokenizer is BpeTokenizer
+        ? new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") })
+        : Tokenizer.Frame(pair: false);
 
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
@@ -110,9 +114,9 @@ public sealed class Dnabert2Model : SequenceModel
     /// <param name="parts">What it has besides the encoder.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
+    /// <exception cref="InvalidDataException">The tokenizer has more entries than the model, or is of another kind.</exception>
     public static Dnabert2Model Initialize(
-        Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead,
+        Dnabert2Config config, ISequenceTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead,
         bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -133,14 +137,16 @@ public sealed class Dnabert2Model : SequenceModel
     /// <param name="fill">Fills the declared parameters.</param>
     /// <param name="prepare">Adds to the declared parameters, or freezes some, before they are filled.</param>
     internal static Dnabert2Model Make(
-        Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+        Dnabert2Config config, ISequenceTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
         Action<Dnabert2Model>? prepare = null)
     {
         config.Validate();
+        if (!Architecture.Dnabert2.Takes(tokenizer))
+            throw new InvalidDataException("the tokenizer is neither of byte-pair encoding nor of k-mers");
         if (tokenizer.VocabularySize > config.VocabSize)
             throw new InvalidDataException(
-                $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and "
-                + "config.json are not of one model");
+                $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; "
+                + $"{TokenizerFile.NameOf(tokenizer)} and config.json are not of one model");
         return Filled(new Dnabert2Model(config, tokenizer, backend, parts), fill, prepare);
     }
 

@@ -16,7 +16,7 @@ namespace Dnabert2.Folders;
 /// <summary>What a folder's <c>config.json</c> says that its model is.</summary>
 internal abstract class Architecture
 {
-    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer v1, HyenaDNA or the CNN of "
+    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer, HyenaDNA or the CNN of "
         + "Genomic Benchmarks";
 
     /// <summary>DNABERT-2.</summary>
@@ -55,8 +55,11 @@ internal abstract class Architecture
     /// <summary>The layers that gain low-rank additions where none are named: the ends of their names.</summary>
     public abstract IReadOnlyList<string> LoraTargets { get; }
 
-    /// <summary>The name of the file of its tokenizer; null: there is none, and the tokenizer is always the same.</summary>
-    public virtual string? TokenizerFile => ModelSource.VocabularyFile;
+    /// <summary>
+    /// The names that the file of its tokenizer may have, the first one found being it; none: there is no file, and the tokenizer is always
+    /// the same.
+    /// </summary>
+    public virtual IReadOnlyList<string> TokenizerFiles => [ModelSource.VocabularyFile];
 
     /// <summary>
     /// The settings of a tokenizer that came without any, as of the published model: Hugging Face's auto classes find the class by them.
@@ -90,10 +93,13 @@ internal abstract class Architecture
     public abstract SequenceModel Initialize(
         ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable);
 
-    /// <summary>The class of its tokenizer.</summary>
+    /// <summary>The class of the tokenizer of its published models.</summary>
     public abstract Type TokenizerClass { get; }
 
-    /// <summary>The architecture that a tokenizer is of.</summary>
+    /// <summary>Whether its models may have such a tokenizer.</summary>
+    public virtual bool Takes(ISequenceTokenizer tokenizer) => tokenizer.GetType() == TokenizerClass;
+
+    /// <summary>The architecture whose published models have such a tokenizer.</summary>
     public static Architecture Of(ISequenceTokenizer tokenizer) =>
         All.Single(architecture => architecture.TokenizerClass == tokenizer.GetType());
 
@@ -114,7 +120,9 @@ internal abstract class Architecture
     /// <summary>The most tokens of a row in fine-tuning where no limit is given, of a model that takes so many.</summary>
     public virtual int UsualTokens(int? most) => Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue);
 
-    /// <summary>The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2.</summary>
+    /// <summary>
+    /// The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2, for the tokenizer of the architecture.
+    /// </summary>
     public virtual int TokensOf(GueTask task) => task.MaxTokens;
 
     /// <summary>How its models are trained where that is not as DNABERT-2; null: it is.</summary>
@@ -141,7 +149,7 @@ internal abstract class Architecture
 
     /// <summary>The tokenizer, for people.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
-    /// <param name="tokenizer">The <see cref="TokenizerFile"/>, where there is one.</param>
+    /// <param name="tokenizer">One of <see cref="TokenizerFiles"/>, where there is one.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
     public abstract string DescribeTokenizer(string config, string? tokenizer);
 

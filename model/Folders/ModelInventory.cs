@@ -82,7 +82,7 @@ public sealed class ModelInventory
     {
         if (Config is null) return null;
         Architecture architecture = Architecture.Of(Config);
-        return Tokenizer is null && architecture.TokenizerFile is not null ? null : architecture.DescribeTokenizer(Config, Tokenizer);
+        return Tokenizer is null && architecture.TokenizerFiles.Count > 0 ? null : architecture.DescribeTokenizer(Config, Tokenizer);
     }
 
     private static ModelInventory OfAdapter(string folder, string? baseFolder)
@@ -136,7 +136,7 @@ public sealed class ModelInventory
     {
         try
         {
-            return Config is null || Architecture.Of(Config).TokenizerFile is not null;
+            return Config is null || Architecture.Of(Config).TokenizerFiles.Count > 0;
         }
         catch (InvalidDataException)
         {

@@ -29,7 +29,7 @@ internal sealed class ModelOrigin
         [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
     private static readonly string[] Scripts =
         ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py", "dnabert_layer.py",
-            "configuration_hyena.py", "modeling_hyena.py", "tokenization_hyena.py"];
+            "configuration_hyena.py", "modeling_hyena.py", "tokenization_hyena.py", "esm_config.py", "modeling_esm.py"];
     private readonly JsonObject _config;
     private readonly int _outputs;
     private readonly List<(string Name, byte[] Bytes)> _files = [];

@@ -57,10 +57,12 @@ public sealed class ModelSource
     {
         get
         {
-            string name = Architecture.TokenizerFile ?? throw new InvalidOperationException($"{Architecture.Name} has no such file");
-            string path = Own(name) ?? Path.Combine(WeightFolder, name);
-            return File.Exists(path) ? path : throw new FileNotFoundException(
-                $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {name} and weights");
+            IReadOnlyList<string> names = Architecture.TokenizerFiles;
+            if (names.Count == 0) throw new InvalidOperationException($"{Architecture.Name} has no such file");
+            return names.Select(name => Own(name) ?? Path.Combine(WeightFolder, name)).FirstOrDefault(File.Exists)
+                ?? throw new FileNotFoundException(
+                    $"{Path.Combine(WeightFolder, names[0])} is missing; a folder of {Architecture.Name} has {ConfigFile}, "
+                    + $"{string.Join(" or ", names)} and weights");
         }
     }
 
@@ -75,6 +77,10 @@ public sealed class ModelSource
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>
     internal Architecture Architecture =>
         _architecture ??= Architecture.Of(Dnabert2Model.Existing(WeightFolder, ConfigFile));
+
+    /// <summary>The architecture that its tokenizer is of, by which limits of tokens go: of a DNABERT-2 on k-mers another one.</summary>
+    internal Architecture TokenArchitecture => Architecture == Architecture.Dnabert2 && Path.GetFileName(TokenizerPath) == VocabularyFile
+        ? Architecture.Of(LoadTokenizer()) : Architecture;
 
     /// <summary>
     /// How models of its architecture are fine-tuned where nothing else is said: as the paper of DNABERT-2 does it, HyenaDNA and the

@@ -16,7 +16,7 @@ internal sealed class HyenaArchitecture : Architecture
 
     public override Type TokenizerClass => typeof(HyenaTokenizer);
 
-    public override string? TokenizerFile => null;
+    public override IReadOnlyList<string> TokenizerFiles => [];
 
     public override string ClassifierWeight => "score.weight";
 

@@ -20,15 +20,16 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
         ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
     {
         var own = (NucleotideTransformerTokenizer)tokenizer;
+        NucleotideTransformerConfig published = own.Version == 1 ? new NucleotideTransformerConfig() : NucleotideTransformerConfig.Version2;
         NucleotideTransformerConfig c = config is null
-            ? new NucleotideTransformerConfig { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
+            ? published with { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
         return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
     }
 
     public override string DescribeConfig(string path)
     {
         NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(path);
-        return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
+        return $"{NucleotideTransformerConfig.NameOf(c.Version)}, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
     }
 
     public override string DescribeTokenizer(string config, string? tokenizer)
@@ -89,4 +90,7 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
         return NucleotideTransformerModel.Make(
             config, NucleotideTransformerTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
     }
+
+    public override Func<ModelWeight, ModelWeights, string?> BesidesParameters(ModelSource source) =>
+        new RotaryFrequencies(NucleotideTransformerConfig.Load(source.ConfigPath)).FaultOf;
 }

@@ -14,7 +14,7 @@ namespace Tests.FineTuning;
 public sealed class SuiteTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, "117 million"), 1234,
+        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, Dnabert2.Folders.Architecture.Dnabert2, null, "117 million"), 1234,
         new ModelContent("weights", "config", "tokenizer"),
         new SuiteRecipe { Steps = 4 }, "f32");
 
@@ -351,6 +351,10 @@ public sealed class SuiteTests : IDisposable
             Assert.Equal(cell.Deviation(metric), double.Parse(mouse[at + 2]), 0.0051);
             Assert.Equal(cell.Seeds, mouse[at + 3]);
         }
+
+        // That of the long sequences has no other tasks.
+        string plus = Encoding.UTF8.GetString(PaperTables.Tsv(PaperTable.GuePlus, results)).Trim();
+        Assert.EndsWith("\tpaper: DNABERT (6-mer)\tpaper: NT-2500M-multi\tpaper: DNABERT-2", plus, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Dnabert2;
 using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
 using Tests.Tools;
@@ -87,7 +88,7 @@ public sealed class KnownCheckpointTests
     /// <summary>The mean over the tokens of the sequence, [CLS] and [SEP].</summary>
     private static double[] Mean(Dnabert2Model model)
     {
-        int[] ids = [.. model.Tokenizer.Encode(Sequence).Ids];
+        int[] ids = [.. ((BpeTokenizer)model.Tokenizer).Encode(Sequence).Ids];
         using var arena = new Arena(model.Backend);
         Variable hidden = model.Encode(Tape.ForInference(arena), new Batch(arena, ids, [ids.Length]));
         var values = new float[ids.Length * model.HiddenSize];

@@ -38,8 +38,9 @@ public sealed partial class ParserListTests
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
         ["RegularFile"] = "opens files, and knows nothing of what is in them",
+        ["RotaryFrequencies"] = "compares numbers that the parser of weights gives it",
         ["TemporaryName"] = "tries locks",
-        ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another",
+        ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another, and takes a number from a name",
     };
 
     [Fact]

@@ -57,8 +57,7 @@ public sealed class DnabertTokenizer : ISequenceTokenizer
     /// <summary>Reads a <c>vocab.txt</c>.</summary>
     /// <exception cref="InvalidDataException">It is no vocabulary of DNABERT; the message names file and line.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static DnabertTokenizer Load(string path) =>
-        new(KmerVocabulary.Load(path, SpecialTokens, [], Kind));
+    public static DnabertTokenizer Load(string path) => Parse(KmerVocabulary.Read(path), path);
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>

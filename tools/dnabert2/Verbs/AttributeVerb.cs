@@ -31,8 +31,8 @@ internal sealed class AttributeVerb
 
     private readonly Choice<AttributionTarget> _target = new(
         "--target",
-        "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: "
-        + "the class if the model has one",
+        "measure the change of a class's probability, or of the log-likelihood in nats, of masked tokens or with HyenaDNA of the "
+        + "sequence; auto: the class if the model has one",
         ("auto", AttributionTarget.Auto), ("class", AttributionTarget.Class), ("likelihood", AttributionTarget.Likelihood));
 
     private readonly Option<string?> _class =

@@ -96,7 +96,7 @@ internal sealed class FinetuneVerb
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
         // A new network is made of the training set, so that there is no folder of it yet.
-        ModelSource? chosen = IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
+        ModelSource? chosen = _model.IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
         FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
         if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
         if (chosen is null) recipe = recipe with { RandomInitialization = true };
@@ -139,9 +139,6 @@ internal sealed class FinetuneVerb
         Print(seeds, results);
         return CommandLineTool.Done;
     }
-
-    /// <summary>Whether a network is wanted that is not trained yet; a folder of that name is another one.</summary>
-    private bool IsNewNetwork(ParseResult parsed) => _model.NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
 
     private (string Data, GueTask? Task) Data(ParseResult parsed)
     {

@@ -45,6 +45,11 @@ internal sealed class ModelChoice
     /// <summary>The folder of the base that was given, or null.</summary>
     public string? BaseOf(ParseResult parsed) => parsed.GetValue(Base) is { } named ? Shared.ModelFolder(named) : null;
 
+    /// <summary>
+    /// Whether it is the network of Genomic Benchmarks, which is not trained yet; a folder of that name is another one.
+    /// </summary>
+    public bool IsNewNetwork(ParseResult parsed) => NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
+
     /// <summary>What was chosen; said where it is not what was named.</summary>
     /// <exception cref="UsageException">A base is given for what is not an adapter.</exception>
     public ModelSource Open(ParseResult parsed, Terminal terminal, bool quiet)

@@ -99,7 +99,7 @@ internal sealed class TokenizeVerb
     {
         if (Directory.Exists(path) && !File.Exists(Path.Combine(path, "tokenizer.json")))
             return ModelSource.Open(path).LoadTokenizer() as BpeTokenizer
-                ?? throw new UsageException($"{path}: is not a model of DNABERT-2");
+                ?? throw new UsageException($"{path}: its tokens are not of byte-pair encoding, which alone is shown");
         if (Directory.Exists(path)) path = Path.Combine(path, "tokenizer.json");
         if (!File.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give a tokenizer.json with --tokenizer");
         return BpeTokenizer.Load(path);
