@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
@@ -31,7 +32,7 @@ internal sealed class Dnabert2Architecture : Architecture
 
     public override int LabelsOf(ModelSource source) => source.LoadConfig().NumLabels;
 
-    public override int? MostTokens(string config) => null;
+    public override int? MostTokens(StoredFile config) => null;
 
     public override string? OtherThanInPaper(ModelSource source)
     {
@@ -54,17 +55,17 @@ internal sealed class Dnabert2Architecture : Architecture
         return json;
     }
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        var c = Dnabert2Config.Load(path);
+        var c = Dnabert2Config.Load(file, attention: null);
         return $"vocabulary {c.VocabSize}, hidden {c.HiddenSize}, {c.NumHiddenLayers} {(c.NumHiddenLayers == 1 ? "layer" : "layers")}, "
             + $"{c.NumAttentionHeads} {(c.NumAttentionHeads == 1 ? "head" : "heads")} of {c.HiddenSize / c.NumAttentionHeads}, "
             + $"feed-forward {c.IntermediateSize}, token types {c.TypeVocabSize}, attention {c.Attention}";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
-        BpeTokenizer t = BpeTokenizer.Load(tokenizer!);
+        BpeTokenizer t = BpeTokenizer.Load(tokenizer!.Value);
         int[] lengths = [.. Enumerable.Range(0, t.VocabularySize).Where(id => !t.IsSpecial(id)).Select(id => t.Token(id).Length)];
         return $"{t.VocabularySize} ids, tokens of {lengths.DefaultIfEmpty().Average():F1} bases on average and "
             + $"{lengths.DefaultIfEmpty().Max()} at most, {Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")}";

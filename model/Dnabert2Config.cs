@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dnabert2.Data;
+using Dnabert2.Files;
 
 namespace Dnabert2;
 
@@ -60,7 +61,10 @@ public sealed record Dnabert2Config
     /// <exception cref="InvalidDataException">Not JSON, or a value that no DNABERT-2 has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Dnabert2Config Load(string path, SelfAttention? attention = null) =>
-        JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
+        Load((StoredFile)path, attention);
+
+    internal static Dnabert2Config Load(StoredFile file, SelfAttention? attention) =>
+        JsonFields.Read(file, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
 
     /// <summary>
     /// Writes a <c>config.json</c> that this engine reads and, with <c>trust_remote_code=True</c>, Hugging Face's auto classes: their

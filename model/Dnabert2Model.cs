@@ -93,14 +93,15 @@ public sealed class Dnabert2Model : SequenceModel
     public static new Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load<Dnabert2Model>(backend, parts, trainable);
 
-    /// <summary>The folder of the model that comes with this library.</summary>
-    public static string DefaultFolder => Path.Combine(AppContext.BaseDirectory, "builtin");
-
-    /// <summary>Loads the model that comes with this library: a small DNABERT-2 trained by this engine on whole genomes.</summary>
+    /// <summary>
+    /// Loads the model that comes with this library, in the package <c>Dnabert2.BuiltInModel</c>: a small DNABERT-2 trained by this engine
+    /// on whole genomes, <see cref="ModelSource.BuiltIn"/>.
+    /// </summary>
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">See <see cref="Load"/>.</param>
+    /// <exception cref="FileNotFoundException">The program has no reference to that package.</exception>
     public static Dnabert2Model LoadDefault(Backend? backend = null, ModelParts? parts = null) =>
-        Load(DefaultFolder, backend, parts);
+        Load(ModelSource.BuiltIn, backend, parts);
 
     /// <summary>A model with initial weights, drawn from N(0, <see cref="Dnabert2Config.InitializerRange"/>).</summary>
     /// <param name="config">The hyper-parameters.</param>
@@ -167,13 +168,4 @@ public sealed class Dnabert2Model : SequenceModel
 
     private static int Special(int? id, string token) =>
         id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
-
-    internal static string Existing(string folder, string name)
-    {
-        string path = Path.Combine(folder, name);
-        return File.Exists(path)
-            ? path
-            : throw new FileNotFoundException(
-                $"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
-    }
 }

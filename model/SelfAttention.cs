@@ -44,7 +44,7 @@ public abstract class SelfAttention : IEquatable<SelfAttention>
     /// <typeparam name="TMod">The modification.</typeparam>
     /// <param name="name">
     /// Its name in <c>config.json</c>, which tells it from others, numbers included: <c>decay:50</c>. A folder that names it is loaded by a
-    /// program that gives the same one (<see cref="ModelSource.Open"/>).
+    /// program that gives the same one (<see cref="ModelSource.Open(string, string?, SelfAttention?)"/>).
     /// </param>
     /// <param name="mod">Its parameters.</param>
     /// <exception cref="ArgumentException">The name is empty or begins with that of a built-in one.</exception>

@@ -20,7 +20,7 @@ namespace Dnabert2.FineTuning;
 /// <code>
 /// LabelledTask task = LabelledTask.Read("GUE/mouse/0");
 /// FineTuneOptions options = GueTasks.Find("mouse/0")!.Apply(new FineTuneOptions { Method = FineTuneMethod.Lora });
-/// using var run = new FineTuner(Dnabert2Model.DefaultFolder, task, "run", options);
+/// using var run = new FineTuner(ModelSource.BuiltIn, task, "run", options);
 /// FineTuneResult result = run.Run();
 /// using ClassifierModel classifier = ClassifierModel.Load("run");
 /// </code>
@@ -244,7 +244,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     private static IEnumerable<string> Inputs(ModelSource start, LabelledTask task) =>
-        task is null || start is null ? [] : [start.Folder, start.WeightFolder, task.Folder];
+        task is null || start is null ? [] : [.. start.Folders, task.Folder];
 
     RunIdentity ITrainingTask.Identity => new(
         Format, "data_sha256", _hash, "other data or another model; resume with the same files",

@@ -1,3 +1,4 @@
+using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Metrics;
 

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Dnabert2.Cnn;
 using Dnabert2.Data;
 using Dnabert2.Dnabert;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Hyena;
 using Dnabert2.NucleotideTransformer;
@@ -109,7 +110,7 @@ internal abstract class Architecture
     /// <summary>The most tokens of a row that such a model classifies, special ones included; null: any number.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public abstract int? MostTokens(string config);
+    public abstract int? MostTokens(StoredFile config);
 
     /// <summary>The most tokens of a row in fine-tuning where no limit is given, of a model that takes so many.</summary>
     public virtual int UsualTokens(int? most) => Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue);
@@ -136,14 +137,15 @@ internal abstract class Architecture
     public abstract ISequenceTokenizer LoadTokenizer(ModelSource source);
 
     /// <summary>The hyper-parameters, for people.</summary>
+    /// <param name="file">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">The config is damaged.</exception>
-    public abstract string DescribeConfig(string path);
+    public abstract string DescribeConfig(StoredFile file);
 
     /// <summary>The tokenizer, for people.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
     /// <param name="tokenizer">The <see cref="TokenizerFile"/>, where there is one.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public abstract string DescribeTokenizer(string config, string? tokenizer);
+    public abstract string DescribeTokenizer(StoredFile config, StoredFile? tokenizer);
 
     /// <summary>Says what is wrong with a weight that is no parameter, for people; null where nothing is.</summary>
     /// <param name="source">The folder.</param>
@@ -154,10 +156,17 @@ internal abstract class Architecture
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture, which the message names.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static Architecture Of(string config) =>
-        JsonFields.Read(config, ConfigReader.Remedy, json => Of(json, Path.GetDirectoryName(Path.GetFullPath(config))!));
+    public static Architecture Of(string config) => Of(config, Path.GetDirectoryName(Path.GetFullPath(config))!);
 
-    private static Architecture Of(JsonFields json, string folder)
+    /// <summary>Recognises the architecture of a config.</summary>
+    /// <param name="config">The <c>config.json</c>.</param>
+    /// <param name="folder">The folder that it is from.</param>
+    /// <exception cref="InvalidDataException">It is damaged, or of another architecture, which the message names.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static Architecture Of(StoredFile config, StoredFolder folder) =>
+        JsonFields.Read(config, ConfigReader.Remedy, json => Of(json, folder));
+
+    private static Architecture Of(JsonFields json, StoredFolder folder)
     {
         string? type = json.Has("model_type") ? json.Text("model_type") : null;
         string[] classes = json.KindOf("architectures") == JsonValueKind.Array ? json.Texts("architectures") : [];
@@ -174,8 +183,7 @@ internal abstract class Architecture
         if (MapsTo(json, "dnabert_layer.")) return Dnabert;
         if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return Dnabert2;
         // A BERT that says no more is told by its tokenizer.
-        bool hasTokenizer = File.Exists(Path.Combine(folder, ModelSource.TokenizerFile));
-        return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? Dnabert : Dnabert2;
+        return !folder.Has(ModelSource.TokenizerFile) && folder.Has(ModelSource.VocabularyFile) ? Dnabert : Dnabert2;
     }
 
     private static bool IsHyena(string[] classes) => classes.Any(name => name.StartsWith("HyenaDNA", StringComparison.Ordinal));

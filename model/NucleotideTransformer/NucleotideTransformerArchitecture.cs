@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
@@ -25,15 +26,15 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
         return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
     }
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(path);
+        NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(file);
         return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
-        NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!);
+        NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!.Value);
         return $"{t.VocabularySize} ids, {t.K}-mers one after the other and single bases, "
             + Special(t, "<unk>", "<cls>", "<eos>", "<pad>", "<mask>");
     }
@@ -52,7 +53,7 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
 
     public override int LabelsOf(ModelSource source) => NucleotideTransformerConfig.Load(source.ConfigPath).NumLabels;
 
-    public override int? MostTokens(string config) => NucleotideTransformerConfig.Load(config).Positions;
+    public override int? MostTokens(StoredFile config) => NucleotideTransformerConfig.Load(config).Positions;
 
     /// <summary>Those of DNABERT-2, but for sequences of 500 bases; in GUE+ a token for four bases, as for DNABERT-2.</summary>
     public override int TokensOf(GueTask task) => task.Bases == 500 ? 100 : task.MaxTokens;

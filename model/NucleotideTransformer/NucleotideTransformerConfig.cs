@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Files;
 
 namespace Dnabert2.NucleotideTransformer;
 
@@ -38,7 +39,9 @@ public sealed record NucleotideTransformerConfig : TransformerConfig
     /// Not JSON, or a value that no Nucleotide Transformer v1 has; the message names file and key.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static NucleotideTransformerConfig Load(string path) => JsonFields.Read(path, ConfigReader.Remedy, Read);
+    public static NucleotideTransformerConfig Load(string path) => Load((StoredFile)path);
+
+    internal static NucleotideTransformerConfig Load(StoredFile file) => JsonFields.Read(file, ConfigReader.Remedy, Read);
 
     internal static NucleotideTransformerConfig Read(JsonFields json)
     {

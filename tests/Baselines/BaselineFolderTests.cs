@@ -139,7 +139,7 @@ public sealed class BaselineFolderTests : IDisposable
         Assert.Contains("is of the Nucleotide Transformer",
             Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(Folder(Esm), _backend)).Message, StringComparison.Ordinal);
         Assert.Contains("is of DNABERT-2, which DnabertModel is not",
-            Assert.Throws<InvalidDataException>(() => DnabertModel.Load(Dnabert2Model.DefaultFolder, _backend)).Message,
+            Assert.Throws<InvalidDataException>(() => DnabertModel.Load(SharedData.BuiltInFolder, _backend)).Message,
             StringComparison.Ordinal);
         Assert.Equal(0, _backend.LiveStorages);
     }

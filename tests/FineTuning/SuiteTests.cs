@@ -306,7 +306,7 @@ public sealed class SuiteTests : IDisposable
     {
         byte[][] sequences = [new byte[500], new byte[500]];
         foreach (byte[] sequence in sequences) new Random(5).GetItems("ACGT"u8, sequence.Length).CopyTo(sequence, 0);
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(SharedData.BuiltInFolder, "tokenizer.json"));
         IReadOnlyList<ModelCost> costs = ModelCosts.Of(sequences, tokenizer);
         Assert.Equal(10, costs.Count);
         Assert.All(costs, cost => Assert.Equal(cost.PaperParameters, Math.Round(cost.Parameters / 1e6)));

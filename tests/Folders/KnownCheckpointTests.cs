@@ -20,7 +20,7 @@ public sealed class KnownCheckpointTests
     {
         using Dnabert2Model model = Dnabert2Model.LoadDefault();
         double[] mean = Mean(model);
-        KnownCheckpoint known = KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record(mean, Hash()), default)!;
+        KnownCheckpoint known = KnownCheckpoint.Find(SharedData.BuiltInFolder, Record(mean, Hash()), default)!;
         Assert.Equal(("someone/stand-in", "1234"), (known.Name, known.Revision));
         CheckpointVerification result = known.Verify(model);
         Assert.True(result.Holds, $"{result}");
@@ -38,15 +38,15 @@ public sealed class KnownCheckpointTests
         double[] mean = Mean(model);
         mean[changed] += 1;
         CheckpointVerification result =
-            KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record(mean, Hash()), default)!.Verify(model);
+            KnownCheckpoint.Find(SharedData.BuiltInFolder, Record(mean, Hash()), default)!.Verify(model);
         Assert.False(result.Holds, $"{result}");
     }
 
     [Fact]
     public void Weights_that_are_not_on_record_are_no_published_model()
     {
-        Assert.Null(KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record([1, 2], new string('0', 64)), default));
-        Assert.Null(KnownCheckpoint.Find(Dnabert2Model.DefaultFolder));
+        Assert.Null(KnownCheckpoint.Find(SharedData.BuiltInFolder, Record([1, 2], new string('0', 64)), default));
+        Assert.Null(KnownCheckpoint.Find(SharedData.BuiltInFolder));
         ToolRun run = ToolRun.Of("info", "default", "--verify");
         Assert.Equal(1, run.Code);
         Assert.Contains("verified    no: its weights are none of those on record (zhihan1996/DNABERT-2-117M, ", run.Text,
@@ -97,7 +97,7 @@ public sealed class KnownCheckpointTests
     }
 
     private static string Hash() => Convert.ToHexStringLower(
-        SHA256.HashData(File.ReadAllBytes(Path.Combine(Dnabert2Model.DefaultFolder, "model.safetensors"))));
+        SHA256.HashData(File.ReadAllBytes(Path.Combine(SharedData.BuiltInFolder, "model.safetensors"))));
 
     private static IReadOnlyList<KnownCheckpoint> Record(double[] mean, string hash)
     {

@@ -33,11 +33,13 @@ public sealed partial class ParserListTests
         ["HyenaArchitecture"] = "parses what it has just written",
         ["InfoVerb"] = "takes the processor's name from the system",
         ["KnownCheckpoint"] = "hashes files, and parses the record that comes with the library",
+        ["ModelInventory"] = "counts the tensors of files that it leaves to their parser",
         ["ModelFolder"] = "parses what it has just written",
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
         ["RegularFile"] = "opens files, and knows nothing of what is in them",
+        ["StoredFile"] = "gives files or contents to their parsers, and knows nothing of what is in them",
         ["TemporaryName"] = "tries locks",
         ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another",
     };

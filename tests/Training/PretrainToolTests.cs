@@ -221,7 +221,7 @@ public sealed class PretrainToolTests : IDisposable
     {
         ToolRun.Of("pretrain", _toy["alpha.fa"], "-o", _toy["run"], "--hidden", "8", "--layers", "1", "--heads", "1", "--intermediate", "8",
             "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1").Succeeds();
-        string builtin = Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json");
+        string builtin = Path.Combine(SharedData.BuiltInFolder, "tokenizer.json");
         Assert.True(BpeTokenizer.Load(_toy["run/checkpoints/step-00000001/tokenizer.json"]).IsSameAs(BpeTokenizer.Load(builtin)));
         Assert.False(BpeTokenizer.Load(builtin).IsSameAs(Toy.Tokenizer));
     }
@@ -232,7 +232,7 @@ public sealed class PretrainToolTests : IDisposable
         ToolRun.Of(Arguments("first", "--steps 1")).Succeeds();
         string[] further = ["pretrain", _toy["alpha.fa"], "--from", _toy["first/checkpoints/step-00000001"], "-o", _toy["further"],
             "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1", "--tokenizer"];
-        ToolRun other = ToolRun.Of([.. further, Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json")]);
+        ToolRun other = ToolRun.Of([.. further, Path.Combine(SharedData.BuiltInFolder, "tokenizer.json")]);
         Assert.True(other.Code == 2 && other.Error.Contains("is not the one of --from", StringComparison.Ordinal), other.Error);
         Assert.False(Directory.Exists(_toy["further"]));
         ToolRun.Of([.. further, _toy["tokenizer.json"]]).Succeeds();

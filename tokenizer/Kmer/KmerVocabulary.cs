@@ -55,8 +55,8 @@ internal sealed class KmerVocabulary
 
     /// <summary>Reads a file; see <see cref="Parse"/>.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static KmerVocabulary Load(string path, string[] before, string[] after, string kind) =>
-        Parse(RegularFile.Read(path, MaxBytes), path, before, after, kind);
+    public static KmerVocabulary Load(StoredFile file, string[] before, string[] after, string kind) =>
+        Parse(file.Read(MaxBytes).Span, file.Path, before, after, kind);
 
     /// <summary>Reads the content of a file and holds each line against its place.</summary>
     /// <param name="bytes">Its content.</param>

@@ -1,3 +1,5 @@
+using Dnabert2.Files;
+
 namespace Dnabert2.Tokenizers;
 
 /// <summary>
@@ -58,8 +60,9 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// It is no vocabulary of the Nucleotide Transformer; the message names file and line.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static NucleotideTransformerTokenizer Load(string path) =>
-        new(KmerVocabulary.Load(path, Before, After, Kind));
+    public static NucleotideTransformerTokenizer Load(string path) => Load((StoredFile)path);
+
+    internal static NucleotideTransformerTokenizer Load(StoredFile file) => new(KmerVocabulary.Load(file, Before, After, Kind));
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>

@@ -40,6 +40,9 @@ internal unsafe struct MatMulArguments
     public Activation Activation;
 
     public MatMulTile Tile;
+
+    /// <summary>See <see cref="CpuLauncher.Stop"/>.</summary>
+    public int* Stop;
 }
 
 /// <summary>The left factor as the kernels read it.</summary>
@@ -152,7 +155,7 @@ internal readonly unsafe struct MatMulJob<T>(MatMulArguments a, float* scratch, 
             {
                 int end = Math.Min(p1, p + panelsTogether);
                 uint* next = end < p1 ? Panel(end, k) : last ? Panel(nextPanel, 0) : Panel(p0, k + depth);
-                for (int s = s0; s < s1; s++)
+                for (int s = s0; s < s1 && !StopFlag.IsRaised(a.Stop); s++)
                     for (int q = p; q < end; q++)
                     {
                         uint* strip = left.Words + ((s - s0) * a.Tile.Rows * left.Leading);

@@ -50,6 +50,7 @@ internal static unsafe class CpuProduct
     public static void Run<T>(CpuLauncher cpu, MatMulArguments a)
         where T : unmanaged, ISimd<T>
     {
+        a.Stop = cpu.Stop;
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
         if ((cpu.Precision != Precision.F32 || a.TransposeLeft) && !a.TransposesInBlocks) PrepareLeft(cpu, ref a);
         long perWorker = MatMulJob<T>.ScratchPerWorker(a);

@@ -98,7 +98,7 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        string[] inputs = [_model.Folder, _model.WeightFolder, _data];
+        string[] inputs = [.. _model.Folders, _data];
         using RunFolder? own = _claimed is not null ? null : RunFolder.Claim(_folder, Kind, resume: true, inputs);
         SuiteSetup setup = Setup();
         foreach (SuiteRun run in Suite.Runs(options))
@@ -124,7 +124,7 @@ public sealed class SuiteEvaluation
             Name, SuiteModel.Of(_model), FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
     }
 
-    private string Name => Path.GetFullPath(_model.Folder) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model.Folder;
+    private string Name => _model.Folder;
 
     private void Write(SuiteTable table)
     {

@@ -87,7 +87,7 @@ internal sealed class AttributeVerb
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, source.Folder, source.WeightFolder], ("-o", path), ("--picture", picture));
+        ResultPaths.Check(_terminal, [input, .. source.Folders], ("-o", path), ("--picture", picture));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),

@@ -95,7 +95,7 @@ internal sealed class BenchVerb
         switch (_model.NameOf(parsed))
         {
             case Published:
-                BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+                BpeTokenizer tokenizer = Shared.BuiltInTokenizer();
                 return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
             case Dnabert:
                 var config = new DnabertConfig { HiddenDropoutProb = 0, AttentionProbsDropoutProb = 0 };

@@ -106,7 +106,7 @@ internal sealed class EvaluateVerb
         bool quiet = parsed.GetValue(_quiet);
         ModelSource model = _model.Open(parsed, _terminal, quiet);
         SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe { Common = model.Recipe });
-        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [model.Folder, model.WeightFolder, data]);
+        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [.. model.Folders, data]);
         using Backend backend = _compute.Open(parsed);
         var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))
         {
@@ -145,7 +145,7 @@ internal sealed class EvaluateVerb
             throw new FileNotFoundException(
                 $"{data}: holds no test sequences of {CostBases} bases; the costs are those of the tasks EMP/H3, EMP/H4, …, of which "
                 + "one is needed");
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        BpeTokenizer tokenizer = Shared.BuiltInTokenizer();
         _terminal.Output.Write(ModelCosts.Tsv(ModelCosts.Of(sequences, tokenizer)));
         _terminal.Output.Flush();
         return CommandLineTool.Done;

@@ -100,7 +100,7 @@ internal sealed class FinetuneVerb
         FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
         if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
         if (chosen is null) recipe = recipe with { RandomInitialization = true };
-        string[] inputs = chosen is null ? [data] : [data, chosen.Folder, chosen.WeightFolder];
+        string[] inputs = chosen is null ? [data] : [data, .. chosen.Folders];
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs));

@@ -185,7 +185,7 @@ internal sealed class PretrainVerb
     {
         if (parsed.GetValue(_tokenizer) is { } path) return TokenizerFile.Load(path);
         if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer();
-        return TokenizerFile.Load(TokenizerFile.Find(corpus) ?? Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        return TokenizerFile.Find(corpus) is { } file ? TokenizerFile.Load(file) : Shared.BuiltInTokenizer();
     }
 
     private SequenceModel MakeModel(

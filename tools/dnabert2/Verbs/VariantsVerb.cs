@@ -82,7 +82,7 @@ internal sealed class VariantsVerb
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, genomePath, source.Folder, source.WeightFolder], ("-o", path));
+        ResultPaths.Check(_terminal, [input, genomePath, .. source.Folders], ("-o", path));
         var options = new VariantOptions
         {
             Window = parsed.GetValue(_window),
