@@ -63,7 +63,7 @@ public sealed partial class ParserListTests
 
     [GeneratedRegex(
         @"\b(ByteSource|PositionedFile|JsonFields|JsonElement|Utf8JsonReader|JsonDocument|StreamReader|RegularFile|Regex)\b"
-        + @"|JsonNode\.Parse|\bFile\.(Read|Open)\w*\(|WeightFile\.Open"
+        + @"|JsonNode\.Parse|\bfile\.Read\((Max|Most|Tokenizer)|\bFile\.(Read|Open)\w*\(|WeightFile\.Open"
         + @"|\b(int|long|ulong|double|float|Enum|BigInteger)\.(Try)?Parse\b|FileMode\.Open\b")]
     private static partial Regex Takes();
 
