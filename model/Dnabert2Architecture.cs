@@ -75,7 +75,11 @@ internal sealed class Dnabert2Architecture : Architecture
         Action<SequenceModel>? prepare)
     {
         Dnabert2Config config = source.LoadConfig();
-        config = config with { NumLabels = changes.Labels ?? config.NumLabels };
+        config = config with
+        {
+            NumLabels = changes.Labels ?? config.NumLabels,
+            ClassifierPooling = changes.Pooling ?? config.ClassifierPooling,
+        };
         if (changes.Dropout is { } dropout) config = config with { HiddenDropoutProb = dropout, ClassifierDropout = null };
         return Dnabert2Model.Make(config, BpeTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
     }

@@ -18,7 +18,7 @@ public sealed class Dnabert2Model : SequenceModel
     {
         (Config, Tokenizer, Parts) = (config, tokenizer, parts);
         Encoder = new Encoder(Parameters, config);
-        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config.HiddenSize);
+        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config.HiddenSize, config.ClassifierPooling);
         if (parts.HasFlag(ModelParts.MlmHead)) MlmHead = new MlmHead(Parameters, Encoder.WordEmbeddings, config.LayerNormEps);
         if (parts.HasFlag(ModelParts.Classifier))
             Classifier = new Classifier(
@@ -62,8 +62,8 @@ public sealed class Dnabert2Model : SequenceModel
 
     internal override Architecture Architecture => Architecture.Dnabert2;
 
-    /// <summary>They know ALiBi alone.</summary>
-    internal override bool IsOfPublishedCode => Config.Attention.Equals(SelfAttention.Alibi);
+    /// <summary>They know ALiBi, and the classification of the first token, alone.</summary>
+    internal override bool IsOfPublishedCode => Config.IsOfPublishedCode;
 
     internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
 

@@ -1,5 +1,6 @@
 using Dnabert2.Adapters;
 using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -59,6 +60,12 @@ internal static class FineTuneModel
     public static FineTuneOptions Resolved(FineTuneOptions options, Architecture architecture, int? most)
     {
         options.Validate();
+        if (options.BpeDropout > 0 && architecture.TokenizerClass != typeof(BpeTokenizer))
+            throw new ArgumentException(
+                $"{nameof(options.BpeDropout)} is {options.BpeDropout}: the tokenizer of {architecture.Name} merges nothing; leave it out");
+        if (options.ClassifierPooling is { } pooling && architecture != Architecture.Dnabert2)
+            throw new ArgumentException(
+                $"{nameof(options.ClassifierPooling)} is {pooling}: it is for DNABERT-2; {architecture.Name} classifies in its own way");
         if (options.MaxTokens > most)
             throw new ArgumentException(
                 $"{nameof(options.MaxTokens)} is {options.MaxTokens}: this model has positions for {most} tokens; longer sequences are "
@@ -114,7 +121,8 @@ internal static class FineTuneModel
 
     private static string[] Names(ModelParts parts) => [.. PartNames.Where(p => parts.HasFlag(p.Part)).Select(p => p.Name)];
 
-    private static ConfigChanges Changes(TaskConfig task, FineTuneOptions options) => new(task.Outputs, (float?)options.Dropout);
+    private static ConfigChanges Changes(TaskConfig task, FineTuneOptions options) =>
+        new(task.Outputs, (float?)options.Dropout, options.ClassifierPooling);
 
     private static bool IsSameTask(TaskConfig before, TaskConfig task) => before.Kind == task.Kind && before.Names.AreThoseOf(task.Names);
 

@@ -7,8 +7,8 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// One step of fine-tuning: the rows of a batch, forward and backward in micro-batches, and the optimizer. Every epoch takes each training
-/// row once, in an order of its own; its last batch may be smaller. What a step computes depends on the parameters, the moments and its
-/// number alone.
+/// row once, in an order of its own and as it is drawn for this epoch; its last batch may be smaller. What a step computes depends on the
+/// parameters, the moments and its number alone.
 /// </summary>
 internal sealed class FineTuningStep : ITrainingStep, IObjective
 {
@@ -80,6 +80,8 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
             _rows[i] = (int)order.At(first + i);
             _targets[i] = _data.Targets[_rows[i]];
         }
+
+        _data.Drawn?.Draw(Rows, step / steps);
     }
 
     /// <summary>Collects the rows of a micro-batch, from one of the batch on.</summary>
@@ -89,7 +91,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         _lengths.Clear();
         for (int i = start; i < Count; i++)
         {
-            ReadOnlySpan<int> sequence = _data.Sequences[_rows[i]];
+            ReadOnlySpan<int> sequence = _data.Drawn is { } drawn ? drawn[i] : _data[_rows[i]];
             if (_lengths.Count > 0 && _ids.Count + sequence.Length > _budget) return;
             _ids.AddRange(sequence);
             _lengths.Add(sequence.Length);

@@ -118,14 +118,8 @@ public sealed class Predictor
     /// <summary>What the logits of a record's strands say of it.</summary>
     private Prediction Predicted(string id, long number, bool truncated, ReadOnlySpan<float> logits, int outputs)
     {
-        double[] averages = new double[outputs], strand = new double[outputs];
-        for (int start = 0; start < logits.Length; start += outputs)
-        {
-            Probabilities.Of(_model.Kind, logits.Slice(start, outputs), strand);
-            TensorPrimitives.Add(averages, strand, averages);
-        }
-
-        TensorPrimitives.Divide(averages, logits.Length / outputs, averages);
+        double[] averages = new double[outputs];
+        Strands.Average(_model.Kind, logits, averages);
         // Of one strand the logits decide: probabilities next to 1 are equal when they are rounded.
         int likeliest = logits.Length == outputs ? Probabilities.Likeliest(logits) : TensorPrimitives.IndexOfMax<double>(averages);
         float[] row = [.. averages.Select(p => (float)p)];

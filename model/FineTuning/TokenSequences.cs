@@ -45,13 +45,20 @@ public sealed class TokenSequences
     }
 
     /// <summary>Tokenises labelled sequences in their order.</summary>
-    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens)
+    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens) =>
+        Of(set, tokenizer, maxTokens, bothStrands: false);
+
+    /// <summary>The same; on request each followed by its other strand.</summary>
+    internal static TokenSequences Of(
+        IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens, bool bothStrands)
     {
         ArgumentNullException.ThrowIfNull(set);
         var sequences = new TokenSequences(tokenizer, maxTokens);
         foreach (LabelledSequence row in set)
         {
-            if (row.Second is { } second) sequences.Add(row.First, second);
+            if (bothStrands && row.Second is { } other) sequences.AddBothStrands(row.First, other);
+            else if (bothStrands) sequences.AddBothStrands(row.First);
+            else if (row.Second is { } second) sequences.Add(row.First, second);
             else sequences.Add(row.First);
         }
 
@@ -105,6 +112,31 @@ public sealed class TokenSequences
         return truncated;
     }
 
+    /// <summary>
+    /// Adds a row as training draws it: the bases that its tokens have room for, all of them, from one strand, with merges left out.
+    /// </summary>
+    /// <param name="row">The row.</param>
+    /// <param name="otherStrand">Whether it is the other strand.</param>
+    /// <param name="dropout">The probability of leaving out a merge; above 0 for a <see cref="BpeTokenizer"/> alone.</param>
+    /// <param name="seed">Decides which are left out.</param>
+    internal void AddDrawn(LabelledSequence row, bool otherStrand, double dropout, ulong seed)
+    {
+        Encode(row.First, _first, _firstStarts);
+        if (row.Second is not { } second)
+        {
+            Cut(_first, _maxTokens - Special(_single));
+            Draw(row.First, _first, _firstStarts, otherStrand, dropout, seed);
+            AddBeginning(int.MaxValue);
+            return;
+        }
+
+        Encode(second, _second, _secondStarts);
+        CutPair(_maxTokens - Special(_pair));
+        Draw(row.First, _first, _firstStarts, otherStrand, dropout, seed);
+        Draw(second, _second, _secondStarts, otherStrand, dropout, ~seed);
+        AddBeginnings(int.MaxValue);
+    }
+
     /// <summary>Removes all sequences.</summary>
     public void Clear()
     {
@@ -125,6 +157,17 @@ public sealed class TokenSequences
         _tokenizer.EncodeSequence(sequence, tokens, starts);
     }
 
+    /// <summary>Encodes the bases that the tokens stand for anew.</summary>
+    private void Draw(ReadOnlySpan<byte> sequence, List<int> tokens, List<int> starts, bool otherStrand, double dropout, ulong seed)
+    {
+        ReadOnlySpan<byte> kept = sequence[..Kept(tokens, starts, sequence.Length)];
+        if (otherStrand) kept = ReverseComplement.Of(kept);
+        tokens.Clear();
+        starts.Clear();
+        if (dropout > 0) ((BpeTokenizer)_tokenizer).EncodeWithDropout(kept, dropout, seed, tokens, starts);
+        else _tokenizer.EncodeSequence(kept, tokens, starts);
+    }
+
     /// <summary>Cuts the sequence that was encoded to the tokens there is room for, and adds it.</summary>
     private bool AddBeginning(int room)
     {
@@ -136,6 +179,13 @@ public sealed class TokenSequences
     /// <summary>Cuts the pair that was encoded to the tokens there is room for, and adds it.</summary>
     private bool AddBeginnings(int room)
     {
+        bool tooLong = CutPair(room);
+        Append(_pair.Before.Span, _first, _pair.Between.Span, _second, _pair.After.Span);
+        return Note(tooLong);
+    }
+
+    private bool CutPair(int room)
+    {
         int a = _first.Count, b = _second.Count;
         bool tooLong = a + b > room;
         // The longer one gives way, until both are of one length.
@@ -143,8 +193,7 @@ public sealed class TokenSequences
         if (tooLong) (a, b) = a <= b ? (shorter, Math.Min(b, rest)) : (Math.Min(a, rest), shorter);
         Cut(_first, a);
         Cut(_second, b);
-        Append(_pair.Before.Span, _first, _pair.Between.Span, _second, _pair.After.Span);
-        return Note(tooLong);
+        return tooLong;
     }
 
     private static bool Cut(List<int> tokens, int room)

@@ -6,6 +6,7 @@ using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Weights;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Folders;
 using Tests.Training;
@@ -103,6 +104,20 @@ public sealed class EveryArchitectureTests : IDisposable
 
         foreach (string file in (string[])["model.safetensors", "config.json", "evaluation.csv"])
             Assert.Equal(File.ReadAllBytes(_toy["whole/" + file]), File.ReadAllBytes(_toy["cut/" + file]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void What_another_architecture_does_not_have_is_refused_by_name(string name)
+    {
+        ModelSource start = ModelSource.Open(Start(name));
+        foreach ((FineTuneOptions options, string option) in new[]
+            { (Recipe with { BpeDropout = 0.1 }, "BpeDropout"), (Recipe with { ClassifierPooling = Pooling.Mean }, "ClassifierPooling") })
+        {
+            Exception? fault = Record.Exception(() => FineTuner.Check(start, options, _backend));
+            if (start.Architecture == Architecture.Dnabert2) Assert.Null(fault);
+            else Assert.StartsWith(option + " is ", Assert.IsType<ArgumentException>(fault).Message, StringComparison.Ordinal);
+        }
     }
 
     [Theory]

@@ -3,6 +3,7 @@ using Dnabert2;
 using Dnabert2.Adapters;
 using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Engine.Kernels;
 
 namespace Tests.FineTuning;
 
@@ -27,6 +28,10 @@ public class FineTuneOptionsTests
         WeightDecay = 0.2,
         ClipNorm = null,
         ClassWeights = ClassWeighting.Balanced,
+        AugmentReverseComplement = true,
+        BpeDropout = 0.1,
+        ClassifierPooling = Pooling.Mean,
+        AverageReverseComplement = true,
         Seed = ulong.MaxValue,
         EvaluateEvery = 11,
         Patience = 12,
@@ -71,7 +76,8 @@ public class FineTuneOptionsTests
             (new() { LearningRate = double.NaN }, "LearningRate"), (new() { WeightDecay = 1 }, "WeightDecay"),
             (new() { ClipNorm = 0 }, "ClipNorm"),
             (new() { EvaluateEvery = 0 }, "EvaluateEvery"), (new() { Patience = 0 }, "Patience"), (new() { Dropout = 1 }, "Dropout"),
-            (new() { Beta2 = 1 }, "Beta2"),
+            (new() { Beta2 = 1 }, "Beta2"), (new() { BpeDropout = 1 }, "BpeDropout"),
+            (new() { ClassifierPooling = Pooling.Max }, "ClassifierPooling"),
         })
             Assert.Contains(name, Assert.Throws<ArgumentException>(options.Validate).Message, StringComparison.Ordinal);
     }

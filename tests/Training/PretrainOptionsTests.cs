@@ -39,6 +39,8 @@ public sealed class PretrainOptionsTests : IDisposable
             MaskProbability = 0.29,
             MaskShare = 0.31,
             RandomShare = 0.37,
+            AugmentReverseComplement = true,
+            BpeDropout = 0.1,
             Seed = ulong.MaxValue,
             SpeciesExponent = 0.41,
             SpeciesWeights = new Dictionary<string, double> { ["a b"] = 2, ["c"] = 0 },

@@ -148,11 +148,11 @@ public sealed class SuiteEvaluation
         FineTuneResult tuned;
         using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
         using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
-        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens!.Value);
+        var test = TaskPart.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens!.Value, options.AverageReverseComplement);
         return new SuiteOutcome(
-            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)),
-            tuned.DevLoss,
-            test.Truncated, tuned.Steps, _backend.Description);
+            test.Logits(task.Kind, classifier.Logits(test.Sequences, options.MicroBatchTokens, cancellation)),
+            DevLosses(Path.Combine(model, RunLog.EvaluationFile)), tuned.DevLoss, test.Sequences.Truncated, tuned.Steps,
+            _backend.Description);
     }
 
     /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>

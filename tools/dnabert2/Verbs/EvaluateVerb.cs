@@ -72,6 +72,7 @@ internal sealed class EvaluateVerb
         _recipe.Add<int>(
             "--warmup", "steps over which the learning rate rises [50]", (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
         _recipe.Add<double>("--dropout", "dropout of the models [their own]", (r, v) => r with { Common = r.Common with { Dropout = v } });
+        RowFlags.Add(_recipe, (recipe, change) => recipe with { Common = change(recipe.Common) });
         _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set [200]",
             (r, v) => r with { Common = r.Common with { EvaluateEvery = v } });
         _recipe.Add<int>(
