@@ -50,7 +50,7 @@ public class DrawnWindowsTests
         Toy.Tokenizer.EncodeSequence("ACGGTTTACCATGACCGATTTACAGGGTACACGGTTTACC"u8, ids);
         ushort[] window = [.. ids.Select(id => (ushort)id)];
         string bases = string.Concat(ids.Select(Toy.Tokenizer.Token));
-        DrawnWindows drawn = DrawnWindows.Of(Toy.Tokenizer, new PretrainOptions { BpeDropout = 0.5 }, ids.Count + 2)!;
+        DrawnWindows drawn = DrawnWindows.Of(Toy.Tokenizer, new PretrainOptions { BpeDropout = 0.1 }, ids.Count + 2)!;
         var lengths = new HashSet<int>();
         for (int number = 0; number < 40; number++)
         {
