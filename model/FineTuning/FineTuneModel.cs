@@ -1,6 +1,5 @@
 using Dnabert2.Adapters;
 using Dnabert2.Folders;
-using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
 
@@ -60,9 +59,6 @@ internal static class FineTuneModel
     public static FineTuneOptions Resolved(FineTuneOptions options, Architecture architecture, int? most)
     {
         options.Validate();
-        if (options.BpeDropout > 0 && architecture.TokenizerClass != typeof(BpeTokenizer))
-            throw new ArgumentException(
-                $"{nameof(options.BpeDropout)} is {options.BpeDropout}: the tokenizer of {architecture.Name} merges nothing; leave it out");
         if (options.ClassifierPooling is { } pooling && architecture != Architecture.Dnabert2)
             throw new ArgumentException(
                 $"{nameof(options.ClassifierPooling)} is {pooling}: it is for DNABERT-2; {architecture.Name} classifies in its own way");

@@ -101,13 +101,6 @@ public sealed record FineTuneOptions
     public bool AugmentReverseComplement { get; init; }
 
     /// <summary>
-    /// The probability with which each merge of the tokenizer is left out in training rows, drawn anew in each epoch (BPE-dropout;
-    /// Provilkov et al., arXiv 1910.13267): the model sees the same bases cut in many ways. From 0 to 0.999; dev and test are encoded as
-    /// usual. Needs a <see cref="Tokenizers.BpeTokenizer"/>.
-    /// </summary>
-    public double BpeDropout { get; init; }
-
-    /// <summary>
     /// How the vectors of a sequence's tokens become the one that the head classifies; null: as the model's config says, or its first
     /// token's. Needs a DNABERT-2.
     /// </summary>
@@ -119,7 +112,7 @@ public sealed record FineTuneOptions
     /// </summary>
     public bool AverageReverseComplement { get; init; }
 
-    /// <summary>Decides new weights, the order of the training set, what is drawn of its rows, and dropout. Any number.</summary>
+    /// <summary>Decides new weights, the order and the strands of the training set, and dropout. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>Steps between two evaluations on the dev set, each with a checkpoint; the end brings one, too. At least 1.</summary>
@@ -180,7 +173,6 @@ public sealed record FineTuneOptions
         OptionRange.Check(nameof(WeightDecay), WeightDecay, 0, OptionRange.BelowOne);
         OptionRange.Check(nameof(ClipNorm), ClipNorm ?? 1, OptionRange.Smallest, OptionRange.Largest);
         OptionRange.Check(nameof(ClassWeights), ClassWeights);
-        OptionRange.Check(nameof(BpeDropout), BpeDropout, 0, 0.999);
         Dnabert2Config.CheckPooling(nameof(ClassifierPooling), ClassifierPooling ?? Pooling.Cls);
         OptionRange.Check(nameof(EvaluateEvery), EvaluateEvery, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(Patience), Patience ?? 1, 1, OptionRange.MostCounted);

@@ -39,7 +39,6 @@ internal static class FineTuneOptionsJson
         Optional(json, "clip_norm", o.ClipNorm);
         json.WriteString("class_weights", Weightings[(int)o.ClassWeights]);
         json.WriteBoolean("rc_augment", o.AugmentReverseComplement);
-        json.WriteNumber("bpe_dropout", o.BpeDropout);
         if (o.ClassifierPooling is { } pooling) json.WriteString("classifier_pooling", Dnabert2Config.PoolingNames[(int)pooling]);
         else json.WriteNull("classifier_pooling");
         json.WriteBoolean("rc_average", o.AverageReverseComplement);
@@ -104,7 +103,6 @@ internal static class FineTuneOptionsJson
         "clip_norm" => o with { ClipNorm = json.Has(key) ? json.Number(key, 0) : null },
         "class_weights" => o with { ClassWeights = (ClassWeighting)json.Choice(key, Weightings) },
         "rc_augment" => o with { AugmentReverseComplement = json.Truth(key) },
-        "bpe_dropout" => o with { BpeDropout = json.Number(key, 0, 1) },
         "classifier_pooling" => o with
         {
             ClassifierPooling = json.Has(key) ? (Pooling)json.Choice(key, Dnabert2Config.PoolingNames) : null,

@@ -15,11 +15,11 @@ internal sealed record TaskPart(TokenSequences Sequences, Target[] Targets)
 
     public int Count => Targets.Length;
 
-    /// <summary>What draws the tokens of rows anew in each epoch of training; null: they stay as they are.</summary>
-    public DrawnRows? Drawn { get; init; }
-
-    /// <summary>The tokens of a row; where both strands count, of the strand that the file has.</summary>
+    /// <summary>The tokens of a row, of the strand that the file has.</summary>
     public ReadOnlySpan<int> this[int row] => Sequences[row * (Sequences.Count / Count)];
+
+    /// <summary>The tokens of the other strand, where both count.</summary>
+    public ReadOnlySpan<int> OtherStrand(int row) => Sequences[(2 * row) + 1];
 
     /// <summary>The outputs of rows from those of their sequences; see <see cref="Strands.Joined"/>.</summary>
     /// <param name="kind">The kind of task.</param>
@@ -37,8 +37,7 @@ internal sealed class TaskData
     {
         int maxTokens = options.MaxTokens!.Value;
         Config = new TaskConfig(task.Kind, task.Names, maxTokens);
-        LabelledSet train = task.Train ?? throw Missing("train");
-        Train = TaskPart.Of(train, tokenizer, maxTokens) with { Drawn = DrawnRows.Of(train, tokenizer, options) };
+        Train = TaskPart.Of(task.Train ?? throw Missing("train"), tokenizer, maxTokens, options.AugmentReverseComplement);
         Dev = TaskPart.Of(task.Dev ?? throw Missing("dev"), tokenizer, maxTokens, options.AverageReverseComplement);
         Test = TaskPart.Of(task.Test ?? throw Missing("test"), tokenizer, maxTokens, options.AverageReverseComplement);
 

@@ -112,31 +112,6 @@ public sealed class TokenSequences
         return truncated;
     }
 
-    /// <summary>
-    /// Adds a row as training draws it: the bases that its tokens have room for, all of them, from one strand, with merges left out.
-    /// </summary>
-    /// <param name="row">The row.</param>
-    /// <param name="otherStrand">Whether it is the other strand.</param>
-    /// <param name="dropout">The probability of leaving out a merge; above 0 for a <see cref="BpeTokenizer"/> alone.</param>
-    /// <param name="seed">Decides which are left out.</param>
-    internal void AddDrawn(LabelledSequence row, bool otherStrand, double dropout, ulong seed)
-    {
-        Encode(row.First, _first, _firstStarts);
-        if (row.Second is not { } second)
-        {
-            Cut(_first, _maxTokens - Special(_single));
-            Draw(row.First, _first, _firstStarts, otherStrand, dropout, seed);
-            AddBeginning(int.MaxValue);
-            return;
-        }
-
-        Encode(second, _second, _secondStarts);
-        CutPair(_maxTokens - Special(_pair));
-        Draw(row.First, _first, _firstStarts, otherStrand, dropout, seed);
-        Draw(second, _second, _secondStarts, otherStrand, dropout, ~seed);
-        AddBeginnings(int.MaxValue);
-    }
-
     /// <summary>Removes all sequences.</summary>
     public void Clear()
     {
@@ -157,17 +132,6 @@ public sealed class TokenSequences
         _tokenizer.EncodeSequence(sequence, tokens, starts);
     }
 
-    /// <summary>Encodes the bases that the tokens stand for anew.</summary>
-    private void Draw(ReadOnlySpan<byte> sequence, List<int> tokens, List<int> starts, bool otherStrand, double dropout, ulong seed)
-    {
-        ReadOnlySpan<byte> kept = sequence[..Kept(tokens, starts, sequence.Length)];
-        if (otherStrand) kept = ReverseComplement.Of(kept);
-        tokens.Clear();
-        starts.Clear();
-        if (dropout > 0) ((BpeTokenizer)_tokenizer).EncodeWithDropout(kept, dropout, seed, tokens, starts);
-        else _tokenizer.EncodeSequence(kept, tokens, starts);
-    }
-
     /// <summary>Cuts the sequence that was encoded to the tokens there is room for, and adds it.</summary>
     private bool AddBeginning(int room)
     {
@@ -179,13 +143,6 @@ public sealed class TokenSequences
     /// <summary>Cuts the pair that was encoded to the tokens there is room for, and adds it.</summary>
     private bool AddBeginnings(int room)
     {
-        bool tooLong = CutPair(room);
-        Append(_pair.Before.Span, _first, _pair.Between.Span, _second, _pair.After.Span);
-        return Note(tooLong);
-    }
-
-    private bool CutPair(int room)
-    {
         int a = _first.Count, b = _second.Count;
         bool tooLong = a + b > room;
         // The longer one gives way, until both are of one length.
@@ -193,7 +150,8 @@ public sealed class TokenSequences
         if (tooLong) (a, b) = a <= b ? (shorter, Math.Min(b, rest)) : (Math.Min(a, rest), shorter);
         Cut(_first, a);
         Cut(_second, b);
-        return tooLong;
+        Append(_pair.Before.Span, _first, _pair.Between.Span, _second, _pair.After.Span);
+        return Note(tooLong);
     }
 
     private static bool Cut(List<int> tokens, int room)

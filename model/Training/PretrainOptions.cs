@@ -64,14 +64,7 @@ public sealed record PretrainOptions
     /// <summary>Whether each window is taken from either strand, drawn anew each time: as it is or as its reverse complement.</summary>
     public bool AugmentReverseComplement { get; init; }
 
-    /// <summary>
-    /// The probability with which each merge of the tokenizer is left out in windows of training, drawn anew each time (BPE-dropout;
-    /// Provilkov et al., arXiv 1910.13267). From 0 to 0.999; held-out windows are encoded as usual. Needs a
-    /// <see cref="Tokenizers.BpeTokenizer"/>.
-    /// </summary>
-    public double BpeDropout { get; init; }
-
-    /// <summary>Decides samples, what is drawn of them, masks and dropout, and nothing else. Any number.</summary>
+    /// <summary>Decides samples, their strands, masks and dropout, and nothing else. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>A species' weight is its training bases to this power: 1 draws all bases alike, 0 all species. From -10 to 10.</summary>
@@ -160,7 +153,6 @@ public sealed record PretrainOptions
         OptionRange.Check(nameof(MaskProbability), MaskProbability, 1e-6, 1);
         OptionRange.Check(nameof(MaskShare), MaskShare, 0, 1);
         OptionRange.Check(nameof(RandomShare), RandomShare, 0, 1 - MaskShare + 1e-9);
-        OptionRange.Check(nameof(BpeDropout), BpeDropout, 0, 0.999);
         OptionRange.Check(nameof(SpeciesExponent), SpeciesExponent, -10, 10);
         foreach ((string name, double weight) in SpeciesWeights) OptionRange.Check($"the weight of {name}", weight, 0, OptionRange.Largest);
         OptionRange.Check(nameof(EvaluateEvery), EvaluateEvery, 1, OptionRange.MostCounted);

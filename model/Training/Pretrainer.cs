@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Dnabert2.Data;
 using Dnabert2.Files;
 using Dnabert2.Folders;
-using Dnabert2.Tokenizers;
 using Engine.Runtime;
 
 namespace Dnabert2.Training;
@@ -182,10 +181,6 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
         if (FileHash.Of(model.Tokenizer) != corpus.Index.TokenizerSha256)
             throw new InvalidDataException($"{corpus.Folder}: the corpus was made with another tokenizer than the model's; " +
                 "build it with the model's");
-        if (options.BpeDropout > 0 && model.Tokenizer is not BpeTokenizer)
-            throw new ArgumentException(
-                $"{nameof(options.BpeDropout)} is {options.BpeDropout}: the tokenizer of {model.Architecture.Name} merges nothing; "
-                + "leave it out");
         if (corpus.Options.MaxTokens > model.MaxTokens)
             throw new ArgumentException($"{corpus.Folder}: its windows have up to {corpus.Options.MaxTokens} tokens, and the model has " +
                 $"positions for {model.MaxTokens}; build a corpus of shorter ones");

@@ -24,7 +24,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly ITargets _targets;
-    private readonly DrawnWindows? _drawn;
+    private readonly StrandedWindows? _strands;
     private readonly MaskedBatch _batch;
     private readonly ushort[] _window;
     private readonly TrainingPasses _passes;
@@ -39,7 +39,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         (Model, _corpus, _options, _cost) = (model, corpus, options, model.Cost);
         _sampler = new Sampler(corpus, options);
         _targets = Targets.ForTraining(corpus.Tokenizer, options);
-        _drawn = DrawnWindows.Of(corpus.Tokenizer, options, corpus.Options.MaxTokens - _targets.SpecialTokens);
+        _strands = StrandedWindows.Of(corpus.Tokenizer, options, corpus.Options.MaxTokens - _targets.SpecialTokens);
         _batch = new MaskedBatch(_targets, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
         _window = new ushort[corpus.Options.MaxTokens];
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
@@ -114,7 +114,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         {
             Sample sample = _sampler.At(first + i);
             ReadOnlySpan<ushort> window = _corpus.Window(Split.Training, sample.Species, sample.Window, _window);
-            _batch.Add(first + i, _drawn is null ? window : _drawn.Draw(first + i, window));
+            _batch.Add(first + i, _strands is null ? window : _strands.Draw(first + i, window));
         }
 
         _assembled = first;

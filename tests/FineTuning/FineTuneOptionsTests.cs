@@ -29,7 +29,6 @@ public class FineTuneOptionsTests
         ClipNorm = null,
         ClassWeights = ClassWeighting.Balanced,
         AugmentReverseComplement = true,
-        BpeDropout = 0.1,
         ClassifierPooling = Pooling.Mean,
         AverageReverseComplement = true,
         Seed = ulong.MaxValue,
@@ -76,7 +75,7 @@ public class FineTuneOptionsTests
             (new() { LearningRate = double.NaN }, "LearningRate"), (new() { WeightDecay = 1 }, "WeightDecay"),
             (new() { ClipNorm = 0 }, "ClipNorm"),
             (new() { EvaluateEvery = 0 }, "EvaluateEvery"), (new() { Patience = 0 }, "Patience"), (new() { Dropout = 1 }, "Dropout"),
-            (new() { Beta2 = 1 }, "Beta2"), (new() { BpeDropout = 1 }, "BpeDropout"),
+            (new() { Beta2 = 1 }, "Beta2"),
             (new() { ClassifierPooling = Pooling.Max }, "ClassifierPooling"),
         })
             Assert.Contains(name, Assert.Throws<ArgumentException>(options.Validate).Message, StringComparison.Ordinal);

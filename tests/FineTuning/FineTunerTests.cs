@@ -112,11 +112,11 @@ public sealed class FineTunerTests : IDisposable
     [InlineData(FineTuneMethod.Lora, 7)]
     [InlineData(FineTuneMethod.Head, 9)]
     [InlineData(FineTuneMethod.Lora, 10, true)]
-    public void A_run_that_was_interrupted_goes_on_to_the_same_bits(FineTuneMethod method, int stopAfter, bool drawn = false)
+    public void A_run_that_was_interrupted_goes_on_to_the_same_bits(FineTuneMethod method, int stopAfter, bool bothStrands = false)
     {
         LabelledTask task = _toy.Task();
         FineTuneOptions recipe = ToyTask.With(method);
-        if (drawn) recipe = recipe with { AugmentReverseComplement = true, BpeDropout = 0.3, AverageReverseComplement = true };
+        if (bothStrands) recipe = recipe with { AugmentReverseComplement = true, AverageReverseComplement = true };
         using (var whole = new FineTuner(_toy.Start, task, _toy["whole"], recipe, _backend)) whole.Run();
         using (var source = new CancellationTokenSource())
         using (var run = new FineTuner(_toy.Start, task, _toy["cut"], recipe, _backend))

@@ -43,7 +43,6 @@ public sealed class FinetuneToolTests(ToyModel toy) : IClassFixture<ToyModel>, I
     [InlineData("--lr -1", "--lr is -1")]
     [InlineData("--batch 0", "--batch is 0")]
     [InlineData("--max-tokens 3", "--max-tokens is 3")]
-    [InlineData("--bpe-dropout 1", "--bpe-dropout is 1")]
     [InlineData("--lora targets=none.of.it", "none.of.it")]
     [InlineData("--device cuda:x", "--device cuda:x")]
     [InlineData("--seeds 1,x", "--seeds 1,x")]

@@ -40,7 +40,6 @@ public sealed class PretrainOptionsTests : IDisposable
             MaskShare = 0.31,
             RandomShare = 0.37,
             AugmentReverseComplement = true,
-            BpeDropout = 0.1,
             Seed = ulong.MaxValue,
             SpeciesExponent = 0.41,
             SpeciesWeights = new Dictionary<string, double> { ["a b"] = 2, ["c"] = 0 },

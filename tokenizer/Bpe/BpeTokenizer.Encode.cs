@@ -47,24 +47,6 @@ public sealed partial class BpeTokenizer
     }
 
     /// <summary>
-    /// Encodes a sequence with merges left out at random (BPE-dropout; Provilkov et al., arXiv 1910.13267), so that a model in training
-    /// sees the same bases cut in other ways: each pair of tokens that comes up for merging is left as it is with a probability, for as
-    /// long as both stay what they are. In time O(n log n); otherwise as <see cref="EncodeSequence"/>.
-    /// </summary>
-    /// <param name="sequence">The characters, <c>[n]</c>; bases in upper case.</param>
-    /// <param name="dropout">The probability, from 0, where nothing is left out, to 1, where each token is a single character.</param>
-    /// <param name="seed">Decides which merges are left out; the same one always gives the same tokens.</param>
-    /// <param name="ids">Receives the token ids, after what it holds.</param>
-    /// <param name="starts">Receives for each token the index of its first character; may be null.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The probability is not one.</exception>
-    public void EncodeWithDropout(ReadOnlySpan<byte> sequence, double dropout, ulong seed, List<int> ids, List<int>? starts = null)
-    {
-        ArgumentNullException.ThrowIfNull(ids);
-        if (dropout is not (>= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "expected 0 to 1");
-        EncodeUnusual(sequence, ids, starts, new MergeDropout(dropout, seed));
-    }
-
-    /// <summary>
     /// How many bases from the start of a sequence decide what its first tokens are: those of the tokens, and those over which the end of a
     /// text reaches back, at most a token for each rule. Null where the vocabulary sets no such limit.
     /// </summary>
@@ -96,11 +78,11 @@ public sealed partial class BpeTokenizer
         }
     }
 
-    private void EncodeUnusual(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts, MergeDropout dropout = default)
+    private void EncodeUnusual(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts)
     {
         char[] text = ArrayPool<char>.Shared.Rent(sequence.Length);
         for (int i = 0; i < sequence.Length; i++) text[i] = sequence[i] < 128 ? (char)sequence[i] : '\uFFFD';
-        var encoder = new TextEncoder(_parts, ids, starts, null, dropout);
+        var encoder = new TextEncoder(_parts, ids, starts, null);
         encoder.Encode(text.AsSpan(0, sequence.Length));
         encoder.Return();
         ArrayPool<char>.Shared.Return(text);

@@ -16,18 +16,6 @@ internal static class MergeLoop
     /// <returns>The number of tokens.</returns>
     public static int Run(BpeModel model, Span<int> symbols, Span<int> lengths, out int lastRank)
     {
-        MergeDropout none = default;
-        return Run(model, symbols, lengths, out lastRank, ref none);
-    }
-
-    /// <summary>The same, with merges left out.</summary>
-    /// <param name="model">As above.</param>
-    /// <param name="symbols">As above.</param>
-    /// <param name="lengths">As above.</param>
-    /// <param name="lastRank">As above.</param>
-    /// <param name="dropout">Which are.</param>
-    public static int Run(BpeModel model, Span<int> symbols, Span<int> lengths, out int lastRank, ref MergeDropout dropout)
-    {
         int n = symbols.Length;
         int[] next = ArrayPool<int>.Shared.Rent(n);
         int[] previous = ArrayPool<int>.Shared.Rent(n);
@@ -47,7 +35,6 @@ internal static class MergeLoop
             // An entry is stale once either side has changed; a rule that makes the same token may still stand.
             int rank = model.Rank(symbols[at], symbols[right]);
             if (rank < 0 || model.Merges[rank].Product != model.Merges[queuedRank].Product) continue;
-            if (dropout.LeavesOut()) continue;
             lastRank = rank;
             symbols[at] = model.Merges[rank].Product;
             lengths[at] += lengths[right];

@@ -7,10 +7,8 @@ namespace Dnabert2.Tokenizers;
 /// Encodes any text by the definition, step by step: added tokens are cut out, the rest is split into words, and each word is merged
 /// by <see cref="MergeLoop"/>. Offsets are in code points.
 /// </summary>
-internal ref struct TextEncoder(
-    TokenizerParts parts, List<int> ids, List<int>? starts, List<int>? ends, MergeDropout dropout = default)
+internal ref struct TextEncoder(TokenizerParts parts, List<int> ids, List<int>? starts, List<int>? ends)
 {
-    private MergeDropout _dropout = dropout;
     private int[] _symbols = ArrayPool<int>.Shared.Rent(256);
     private int[] _positions = ArrayPool<int>.Shared.Rent(256);
     private int[] _lengths = ArrayPool<int>.Shared.Rent(256);
@@ -86,7 +84,7 @@ internal ref struct TextEncoder(
             ArrayPool<int>.Shared.Return(_lengths);
             _lengths = ArrayPool<int>.Shared.Rent(_count);
         }
-        int tokens = MergeLoop.Run(parts.Model, _symbols.AsSpan(0, _count), _lengths.AsSpan(0, _count), out _, ref _dropout);
+        int tokens = MergeLoop.Run(parts.Model, _symbols.AsSpan(0, _count), _lengths.AsSpan(0, _count), out _);
         for (int i = 0, first = 0; i < tokens; first += _lengths[i++])
             Add(_symbols[i], _positions[first], _positions[first + _lengths[i] - 1] + 1);
         _count = 0;

@@ -17,10 +17,6 @@ internal static class RowFlags
         setters.Add<bool>(
             "--rc-average", "average the probabilities, or the values, of both strands on dev and test",
             (r, v) => change(r, o => o with { AverageReverseComplement = v }));
-        setters.Add<double>(
-            "--bpe-dropout",
-            "the probability with which a merge of the tokenizer is left out in training rows, drawn anew in each epoch [0]",
-            (r, v) => change(r, o => o with { BpeDropout = v }));
         setters.Add<Pooling>(
             "--classifier-pooling", "which vector of a row a DNABERT-2 classifies: cls, the first token's, or mean [the model's own: cls]",
             (r, v) => change(r, o => o with { ClassifierPooling = v }));
