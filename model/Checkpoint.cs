@@ -25,7 +25,7 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Opens the weights of a model folder; see <see cref="ModelWeights"/>.</summary>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static Checkpoint Open(string folder) => new(ModelWeights.Open(folder));
+    public static Checkpoint Open(StoredFolder folder) => new(ModelWeights.Open(folder));
 
     /// <summary>The identity of the encoder as the base of adapters.</summary>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>

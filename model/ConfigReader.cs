@@ -1,4 +1,5 @@
 using Dnabert2.Data;
+using Engine.Kernels;
 
 namespace Dnabert2;
 
@@ -26,6 +27,8 @@ internal readonly struct ConfigReader(JsonFields json, SelfAttention? own = null
             ClassifierDropout = Number("classifier_dropout"),
             Attention = json.Has("attention") ? Attention(json.Text("attention")) : SelfAttention.Alibi,
             NumLabels = NumLabels(json),
+            ClassifierPooling = json.Has(Dnabert2Config.PoolingKey)
+                ? (Pooling)json.Choice(Dnabert2Config.PoolingKey, Dnabert2Config.PoolingNames) : Pooling.Cls,
         };
         if (json.Has("hidden_act") && json.Text("hidden_act") is not "gelu" and var act)
             throw json.Fault("hidden_act", $"is \"{act}\", which is not supported; DNABERT-2 has \"gelu\"");

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Dnabert2.Data;
+using Dnabert2.Files;
+using Engine.Kernels;
 
 namespace Dnabert2;
 
@@ -10,6 +12,8 @@ namespace Dnabert2;
 public sealed record Dnabert2Config
 {
     internal const int MostTokens = 1 << 20, MostHidden = 1 << 16, MostLayers = 1024, MostHeads = 1024, MostIntermediate = 1 << 18;
+    internal const string PoolingKey = "classifier_pooling";
+    internal static readonly string[] PoolingNames = ["mean", "cls"];
     internal const int MostTypes = 1024, MostLabels = 1 << 16;
 
     /// <summary>Entries of the vocabulary, from 1 to 1,048,576.</summary>
@@ -45,6 +49,12 @@ public sealed record Dnabert2Config
     /// <summary>Dropout before the classifier, from 0 to 0.999; null: <see cref="HiddenDropoutProb"/>.</summary>
     public float? ClassifierDropout { get; init; }
 
+    /// <summary>
+    /// How the vectors of a sequence's tokens become the one that the pooler is given, <c>classifier_pooling</c> in <c>config.json</c>:
+    /// <c>cls</c>, the first one, unless given, or <c>mean</c>. Hugging Face's classes know the first one alone.
+    /// </summary>
+    public Pooling ClassifierPooling { get; init; } = Pooling.Cls;
+
     /// <summary>Outputs of the classifier, where there is one, from 1 to 65,536.</summary>
     public int NumLabels { get; init; } = 2;
 
@@ -60,7 +70,10 @@ public sealed record Dnabert2Config
     /// <exception cref="InvalidDataException">Not JSON, or a value that no DNABERT-2 has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Dnabert2Config Load(string path, SelfAttention? attention = null) =>
-        JsonFields.Read(path, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
+        Load((StoredFile)path, attention);
+
+    internal static Dnabert2Config Load(StoredFile file, SelfAttention? attention) =>
+        JsonFields.Read(file, ConfigReader.Remedy, json => new ConfigReader(json, attention).Read());
 
     /// <summary>
     /// Writes a <c>config.json</c> that this engine reads and, with <c>trust_remote_code=True</c>, Hugging Face's auto classes: their
@@ -75,7 +88,7 @@ public sealed record Dnabert2Config
         json.WriteStartArray("architectures");
         json.WriteStringValue("BertForMaskedLM");
         json.WriteEndArray();
-        if (Attention.Equals(SelfAttention.Alibi)) WriteAutoMap(json);
+        if (IsOfPublishedCode) WriteAutoMap(json);
         json.WriteString("position_embedding_type", "absolute");
         json.WriteString("hidden_act", "gelu");
         json.WriteNumber("vocab_size", VocabSize);
@@ -91,11 +104,23 @@ public sealed record Dnabert2Config
         if (ClassifierDropout is { } dropout) json.WriteNumber("classifier_dropout", dropout);
         else json.WriteNull("classifier_dropout");
         json.WriteNumber("num_labels", NumLabels);
+        if (ClassifierPooling != Pooling.Cls) json.WriteString(PoolingKey, PoolingNames[(int)ClassifierPooling]);
         json.WriteString("attention", Attention.Name);
         json.WriteNumber("alibi_starting_size", 512);
         json.WriteNumber("max_position_embeddings", 512);
         json.WriteEndObject();
     }
+
+    /// <summary>Refuses what cannot be trained.</summary>
+    /// <exception cref="ArgumentException">It is neither the mean nor the first token.</exception>
+    internal static void CheckPooling(string name, Pooling pooling)
+    {
+        if (pooling is not (Pooling.Mean or Pooling.Cls))
+            throw new ArgumentException($"{name} is {pooling}: the head classifies the mean of all tokens or the first one, Mean or Cls");
+    }
+
+    /// <summary>Whether Hugging Face's classes compute such a model.</summary>
+    internal bool IsOfPublishedCode => Attention.Equals(SelfAttention.Alibi) && ClassifierPooling == Pooling.Cls;
 
     private static void WriteAutoMap(Utf8JsonWriter json)
     {
@@ -124,6 +149,7 @@ public sealed record Dnabert2Config
         OptionRange.Check("hidden_dropout_prob", HiddenDropoutProb, 0, 0.999f);
         OptionRange.Check("attention_probs_dropout_prob", AttentionProbsDropoutProb, 0, 0.999f);
         OptionRange.Check("classifier_dropout", ClassifierDropout ?? 0, 0, 0.999f);
+        CheckPooling(PoolingKey, ClassifierPooling);
         if (HiddenSize % NumAttentionHeads != 0)
             throw new ArgumentException($"num_attention_heads {NumAttentionHeads} does not divide hidden_size {HiddenSize}");
         Attention.Check(this);

@@ -13,12 +13,12 @@ namespace Dnabert2;
 /// </summary>
 public sealed class Dnabert2Model : SequenceModel
 {
-    private Dnabert2Model(Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts)
+    private Dnabert2Model(Dnabert2Config config, ISequenceTokenizer tokenizer, Backend? backend, ModelParts parts)
         : base(backend)
     {
         (Config, Tokenizer, Parts) = (config, tokenizer, parts);
         Encoder = new Encoder(Parameters, config);
-        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config.HiddenSize);
+        if (parts.HasFlag(ModelParts.Pooler)) Pooler = new Pooler(Parameters, config.HiddenSize, config.ClassifierPooling);
         if (parts.HasFlag(ModelParts.MlmHead)) MlmHead = new MlmHead(Parameters, Encoder.WordEmbeddings, config.LayerNormEps);
         if (parts.HasFlag(ModelParts.Classifier))
             Classifier = new Classifier(
@@ -28,8 +28,11 @@ public sealed class Dnabert2Model : SequenceModel
     /// <summary>The hyper-parameters.</summary>
     public Dnabert2Config Config { get; }
 
-    /// <inheritdoc/>
-    public override BpeTokenizer Tokenizer { get; }
+    /// <summary>
+    /// The tokenizer: byte-pair encoding in published models; the k-mers of <see cref="DnabertTokenizer"/> or
+    /// <see cref="NucleotideTransformerTokenizer"/> in those that show what it is worth.
+    /// </summary>
+    public override ISequenceTokenizer Tokenizer { get; }
 
     /// <inheritdoc/>
     public override ModelParts Parts { get; }
@@ -55,15 +58,16 @@ public sealed class Dnabert2Model : SequenceModel
     /// <summary>The sequence classifier, or null.</summary>
     public Classifier? Classifier { get; }
 
-    internal override SpecialTokenFrame Frame =>
-        new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") });
+    internal override SpecialTokenFrame Frame => Tokenizer is BpeTokenizer
+        ? new(new[] { Special(Tokenizer.ClsId, "[CLS]") }, default, new[] { Special(Tokenizer.SepId, "[SEP]") })
+        : Tokenizer.Frame(pair: false);
 
     internal override IEnumerable<Linear> Linears => Encoder.Linears;
 
     internal override Architecture Architecture => Architecture.Dnabert2;
 
-    /// <summary>They know ALiBi alone.</summary>
-    internal override bool IsOfPublishedCode => Config.Attention.Equals(SelfAttention.Alibi);
+    /// <summary>They know ALiBi, and the classification of the first token, alone.</summary>
+    internal override bool IsOfPublishedCode => Config.IsOfPublishedCode;
 
     internal override ParameterSource NewWeights(ulong seed) => Initialization.Normal(seed, Config.InitializerRange);
 
@@ -93,14 +97,15 @@ public sealed class Dnabert2Model : SequenceModel
     public static new Dnabert2Model Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load<Dnabert2Model>(backend, parts, trainable);
 
-    /// <summary>The folder of the model that comes with this library.</summary>
-    public static string DefaultFolder => Path.Combine(AppContext.BaseDirectory, "builtin");
-
-    /// <summary>Loads the model that comes with this library: a small DNABERT-2 trained by this engine on whole genomes.</summary>
+    /// <summary>
+    /// Loads the model that comes with this library, in the package <c>Dnabert2.BuiltInModel</c>: a small DNABERT-2 trained by this engine
+    /// on whole genomes, <see cref="ModelSource.BuiltIn"/>.
+    /// </summary>
     /// <param name="backend">See <see cref="Load"/>.</param>
     /// <param name="parts">See <see cref="Load"/>.</param>
+    /// <exception cref="FileNotFoundException">The program has no reference to that package.</exception>
     public static Dnabert2Model LoadDefault(Backend? backend = null, ModelParts? parts = null) =>
-        Load(DefaultFolder, backend, parts);
+        Load(ModelSource.BuiltIn, backend, parts);
 
     /// <summary>A model with initial weights, drawn from N(0, <see cref="Dnabert2Config.InitializerRange"/>).</summary>
     /// <param name="config">The hyper-parameters.</param>
@@ -110,9 +115,9 @@ public sealed class Dnabert2Model : SequenceModel
     /// <param name="parts">What it has besides the encoder.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The tokenizer has more entries than the model.</exception>
+    /// <exception cref="InvalidDataException">The tokenizer has more entries than the model, or is of another kind.</exception>
     public static Dnabert2Model Initialize(
-        Dnabert2Config config, BpeTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead,
+        Dnabert2Config config, ISequenceTokenizer tokenizer, ulong seed, Backend? backend = null, ModelParts parts = ModelParts.MlmHead,
         bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -133,14 +138,16 @@ public sealed class Dnabert2Model : SequenceModel
     /// <param name="fill">Fills the declared parameters.</param>
     /// <param name="prepare">Adds to the declared parameters, or freezes some, before they are filled.</param>
     internal static Dnabert2Model Make(
-        Dnabert2Config config, BpeTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
+        Dnabert2Config config, ISequenceTokenizer tokenizer, Backend? backend, ModelParts parts, Action<ParameterSet> fill,
         Action<Dnabert2Model>? prepare = null)
     {
         config.Validate();
+        if (!Architecture.Dnabert2.Takes(tokenizer))
+            throw new InvalidDataException("the tokenizer is neither of byte-pair encoding nor of k-mers");
         if (tokenizer.VocabularySize > config.VocabSize)
             throw new InvalidDataException(
-                $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; tokenizer.json and "
-                + "config.json are not of one model");
+                $"the tokenizer has {tokenizer.VocabularySize} entries, the model's vocab_size is {config.VocabSize}; "
+                + $"{TokenizerFile.NameOf(tokenizer)} and config.json are not of one model");
         return Filled(new Dnabert2Model(config, tokenizer, backend, parts), fill, prepare);
     }
 
@@ -167,13 +174,4 @@ public sealed class Dnabert2Model : SequenceModel
 
     private static int Special(int? id, string token) =>
         id ?? throw new InvalidDataException($"the tokenizer has no {token}, which sequences of this model begin or end with");
-
-    internal static string Existing(string folder, string name)
-    {
-        string path = Path.Combine(folder, name);
-        return File.Exists(path)
-            ? path
-            : throw new FileNotFoundException(
-                $"{path} is missing; a model folder has config.json, tokenizer.json and model.safetensors or pytorch_model.bin");
-    }
 }

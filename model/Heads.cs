@@ -29,20 +29,22 @@ public sealed class MlmHead
 }
 
 /// <summary>
-/// The pooler of a BERT: <c>tanh(W x[CLS] + b)</c>. The published checkpoint of DNABERT-2 has none; fine-tuning starts from a random one.
+/// The pooler of a BERT: <c>tanh(W x[CLS] + b)</c>, or of the mean of all tokens in place of [CLS]. The published checkpoint of
+/// DNABERT-2 has none; fine-tuning starts from a random one.
 /// </summary>
 public sealed class Pooler
 {
-    private readonly Pool _first = new(Pooling.Cls);
+    private readonly Pool _pool;
     private readonly Linear _dense;
 
-    internal Pooler(ParameterSet set, int hidden) => _dense = Linear.Declare(set, "bert.pooler.dense", hidden, hidden);
+    internal Pooler(ParameterSet set, int hidden, Pooling pooling = Pooling.Cls) =>
+        (_pool, _dense) = (new Pool(pooling), Linear.Declare(set, "bert.pooler.dense", hidden, hidden));
 
     /// <summary>[tokens, hidden] → [sequences, hidden].</summary>
     public Variable Forward(Tape tape, Variable x, in CuSeqlens cuSeqlens)
     {
-        Variable first = _first.Forward(tape, x, cuSeqlens);                        // [sequences, hidden]
-        return Tanh.Instance.ForwardInPlace(tape, _dense.Forward(tape, first));     // [sequences, hidden]
+        Variable pooled = _pool.Forward(tape, x, cuSeqlens);                        // [sequences, hidden]
+        return Tanh.Instance.ForwardInPlace(tape, _dense.Forward(tape, pooled));    // [sequences, hidden]
     }
 }
 

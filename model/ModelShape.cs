@@ -9,7 +9,9 @@ namespace Dnabert2;
 public sealed record ModelShape(
     int? HiddenSize = null, int? Layers = null, int? AttentionHeads = null, int? IntermediateSize = null, float? Dropout = null)
 {
-    internal Dnabert2Config Of(Dnabert2Config config) => config with
+    /// <summary>The hyper-parameters of a DNABERT-2 with what is otherwise.</summary>
+    /// <param name="config">Those of the model whose shape it takes.</param>
+    public Dnabert2Config Of(Dnabert2Config config) => config with
     {
         HiddenSize = HiddenSize ?? config.HiddenSize,
         NumHiddenLayers = Layers ?? config.NumHiddenLayers,

@@ -44,7 +44,7 @@ public abstract class SelfAttention : IEquatable<SelfAttention>
     /// <typeparam name="TMod">The modification.</typeparam>
     /// <param name="name">
     /// Its name in <c>config.json</c>, which tells it from others, numbers included: <c>decay:50</c>. A folder that names it is loaded by a
-    /// program that gives the same one (<see cref="ModelSource.Open"/>).
+    /// program that gives the same one (<see cref="ModelSource.Open(string, string?, SelfAttention?)"/>).
     /// </param>
     /// <param name="mod">Its parameters.</param>
     /// <exception cref="ArgumentException">The name is empty or begins with that of a built-in one.</exception>
@@ -168,15 +168,19 @@ internal sealed class RotaryPositions(int positions) : SelfAttention($"rotary:{p
 
     internal override int ExtraWidth(int hidden) => 3 * hidden;
 
-    internal override void Check(Dnabert2Config config)
+    internal override void Check(Dnabert2Config config) =>
+        Check($"attention {Name}", positions, config.HiddenSize, config.NumAttentionHeads);
+
+    /// <summary>Refuses a table of angles that cannot be made.</summary>
+    /// <exception cref="ArgumentException">It cannot; the message names the key of <c>config.json</c>.</exception>
+    internal static void Check(string name, int positions, int hidden, int heads)
     {
-        int headSize = config.HiddenSize / config.NumAttentionHeads;
+        int headSize = hidden / heads;
         if (headSize % 2 != 0)
-            throw new ArgumentException(
-                $"num_attention_heads {config.NumAttentionHeads} makes heads of {headSize}: attention {Name} needs an even size");
+            throw new ArgumentException($"num_attention_heads {heads} makes heads of {headSize}: {name} needs an even size");
         if (positions * (long)headSize > MostTableElements)
             throw new ArgumentException(
-                $"attention is {Name}: its table for heads of {headSize} may have {MostTableElements / headSize} positions at most");
+                $"{name}: its table for heads of {headSize} may have {MostTableElements / headSize} positions at most");
     }
 
     internal override Func<string, ISelfAttention> Declare(ParameterSet set, Dnabert2Config config)

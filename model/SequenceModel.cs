@@ -132,7 +132,10 @@ public abstract class SequenceModel : IDisposable
     public static SequenceModel Load(string folder, Backend? backend = null, ModelParts? parts = null, bool trainable = false) =>
         ModelSource.Open(folder).Load(backend, parts, trainable);
 
-    /// <summary>A model with initial weights, of the architecture that the tokenizer is of.</summary>
+    /// <summary>
+    /// A model with initial weights, of the architecture of the config or, without one, of that whose published models have such a
+    /// tokenizer.
+    /// </summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="seed">Decides the weights.</param>
     /// <param name="shape">What is otherwise than in the model whose shape it takes; null: nothing.</param>
@@ -141,17 +144,17 @@ public abstract class SequenceModel : IDisposable
     /// <param name="parts">What it has besides the encoder; null: the head of its language model.</param>
     /// <param name="trainable">See <see cref="Load"/>.</param>
     /// <exception cref="ArgumentException">A hyper-parameter is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The config is damaged, or not of a model that the tokenizer is of.</exception>
+    /// <exception cref="InvalidDataException">The config is damaged, or not of a model that has such a tokenizer.</exception>
     /// <exception cref="IOException">The config cannot be read.</exception>
     public static SequenceModel Initialize(
         ISequenceTokenizer tokenizer, ulong seed, ModelShape? shape = null, string? config = null, Backend? backend = null,
         ModelParts? parts = null, bool trainable = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        var architecture = Architecture.Of(tokenizer);
-        if (config is not null && Architecture.Of(config) is var other && other != architecture)
+        Architecture ofTokenizer = Architecture.Of(tokenizer), architecture = config is null ? ofTokenizer : Architecture.Of(config);
+        if (!architecture.Takes(tokenizer))
             throw new InvalidDataException(
-                $"{config}: is of {other.Name}, the tokenizer of {architecture.Name}; take both from the same model");
+                $"{config}: is of {architecture.Name}, the tokenizer of {ofTokenizer.Name}; take both from the same model");
         return architecture.Initialize(
             tokenizer, config, shape ?? new ModelShape(), seed, backend,
             parts ?? architecture.LanguageModel ?? ModelParts.Encoder, trainable);
@@ -188,6 +191,9 @@ public abstract class SequenceModel : IDisposable
 
     /// <summary>Whether it has the head of its language model.</summary>
     internal bool HasLanguageModel => Architecture.LanguageModel is { } head && Parts.HasFlag(head);
+
+    /// <summary>Whether that head is of the next token, so that the likelihood of a whole sequence can be had of it.</summary>
+    internal bool IsCausal => Architecture.LanguageModel == ModelParts.CausalHead;
 
     /// <summary>Encoder and classifier: ids → logits [sequences, labels].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>

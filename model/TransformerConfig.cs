@@ -51,13 +51,18 @@ public abstract record TransformerConfig
 
     /// <summary>Takes what a <c>config.json</c> says over the values of <paramref name="start"/>.</summary>
     /// <exception cref="InvalidDataException">A value is missing, or none that such a model has.</exception>
-    private protected static TConfig Read<TConfig>(JsonFields json, TConfig start, string kind)
+    /// <param name="json">The object of the file.</param>
+    /// <param name="start">The values of what it does not say.</param>
+    /// <param name="kind">The model, for messages.</param>
+    /// <param name="positions">The kind of positions that it has, in the file's words.</param>
+    private protected static TConfig Read<TConfig>(JsonFields json, TConfig start, string kind, string positions = "absolute")
         where TConfig : TransformerConfig
     {
         if (json.Has("hidden_act") && json.Text("hidden_act") is not "gelu" and var act)
             throw json.Fault("hidden_act", $"is \"{act}\", which is not supported; {kind} has \"gelu\"");
-        if (json.Has("position_embedding_type") && json.Text("position_embedding_type") is not "absolute" and var positions)
-            throw json.Fault("position_embedding_type", $"is \"{positions}\", which is not supported; {kind} has \"absolute\"");
+        string found = json.Has("position_embedding_type") ? json.Text("position_embedding_type") : "absolute";
+        if (found != positions)
+            throw json.Fault("position_embedding_type", $"is \"{found}\", which is not supported; {kind} has \"{positions}\"");
         if (json.Has("is_decoder") && json.Truth("is_decoder"))
             throw json.Fault("is_decoder", $"is true, which is not supported; {kind} is an encoder");
         return start with
@@ -116,6 +121,9 @@ public abstract record TransformerConfig
         ["num_labels"] = NumLabels,
     };
 
+    /// <summary>The matrices of a feed-forward layer.</summary>
+    private protected virtual int FeedForwardMatrices => 2;
+
     /// <summary>Holds all values against their ranges, before anything is allocated.</summary>
     /// <exception cref="ArgumentException">One is out of its range; the message names it as <c>config.json</c> does.</exception>
     internal virtual void Validate()
@@ -134,7 +142,7 @@ public abstract record TransformerConfig
         if (HiddenSize % NumAttentionHeads != 0)
             throw new ArgumentException($"num_attention_heads {NumAttentionHeads} does not divide hidden_size {HiddenSize}");
         long hidden = HiddenSize, rows = VocabSize + (long)MaxPositionEmbeddings + NumLabels;
-        long count = (hidden * rows) + (NumHiddenLayers * ((4 * hidden * hidden) + (2 * hidden * IntermediateSize)));
+        long count = (hidden * rows) + (NumHiddenLayers * ((4 * hidden * hidden) + (FeedForwardMatrices * hidden * IntermediateSize)));
         if (count > MostParameters)
             throw new ArgumentException(
                 $"vocab_size {VocabSize}, hidden_size {HiddenSize}, num_hidden_layers {NumHiddenLayers} and intermediate_size " +

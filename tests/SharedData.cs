@@ -24,6 +24,9 @@ internal static class SharedData
     /// <summary>The root of this checkout, the folder that holds Engine.sln.</summary>
     public static string Checkout { get; } = FindCheckout();
 
+    /// <summary>The folder of the model that comes with the library.</summary>
+    public static string BuiltInFolder { get; } = System.IO.Path.Combine(Checkout, "model", "builtin");
+
     private static string FindCheckout()
     {
         for (string? dir = AppContext.BaseDirectory; dir is not null; dir = System.IO.Path.GetDirectoryName(dir))

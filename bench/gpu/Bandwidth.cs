@@ -58,8 +58,9 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         yield return ("tanh", s => 2 * Flat * s, (o, h) => Map(o, GpuKernels.Tanh.For(Type(h)), h, h));
         yield return ("gelu_gradient", s => 3 * Flat * s, (o, h) => MapGradient(o, GpuKernels.GeluGradient, h));
         yield return ("tanh_gradient", s => 3 * Flat * s, (o, h) => MapGradient(o, GpuKernels.TanhGradient, h));
-        yield return ("geglu", s => 3L * GateRows * Gate * s, Geglu);
+        yield return ("geglu", s => 3L * GateRows * Gate * s, (o, h) => Gated(o, GpuKernels.Geglu, h));
         yield return ("geglu_gradient", s => 5L * GateRows * Gate * s, GegluGradient);
+        yield return ("swiglu", s => 3L * GateRows * Gate * s, (o, h) => Gated(o, GpuKernels.Swiglu, h));
         yield return ("dropout", s => 2 * Flat * s, (o, h) => Dropout(o, h, residual: false));
         yield return ("dropout_residual", s => 3 * Flat * s, (o, h) => Dropout(o, h, residual: true));
         yield return ("embedding", s => (Flat * s) + (4L * Rows) + ((long)Vocabulary * Width * s), Embedding);
@@ -122,8 +123,8 @@ internal sealed record Bandwidth(int Rows, int Calls = 10)
         },
         FlatBlocks);
 
-    private Action Geglu(Operands o, bool bf16) => Launch(
-        o, GpuKernels.Geglu.For(Type(bf16)),
+    private Action Gated(Operands o, GpuKernelFamily<GegluKernelArguments> kernel, bool bf16) => Launch(
+        o, kernel.For(Type(bf16)),
         new() { G = o.Elements(bf16, GateRows, 2 * Gate), Y = o.Elements(bf16, GateRows, Gate), Rows = GateRows, Width = Gate },
         Blocks((long)GateRows * (Gate / Chunk), WarpsPerBlock));
 

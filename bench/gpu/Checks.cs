@@ -35,7 +35,7 @@ internal static class Checks
             [(ProductKernel.Linear, (1, 2, 8), false, false), (ProductKernel.Linear, (129, 136, 40), true, true),
              (ProductKernel.Linear, (70, 200, 264), true, false), (ProductKernel.Linear, (5, 131, 24), true, true),
              (ProductKernel.Gelu, (127, 128, 64), true, false), (ProductKernel.Geglu, (130, 72, 96), false, true),
-             (ProductKernel.Geglu, (3, 65, 128), true, false)];
+             (ProductKernel.Geglu, (3, 65, 128), true, false), (ProductKernel.Swiglu, (130, 72, 96), true, false)];
         foreach ((ProductKernel product, (int, int, int) shape, bool bias, bool residual) in products)
             yield return Raw($"{product.Name} {shape}", c => c.Product(product, ProductForm.Mma, shape, bias, residual));
         foreach ((int rows, int width) in ((int, int)[])[(1, 8), (9, 768), (3, 1024), (3, 1048)])

@@ -11,7 +11,9 @@ public enum ParameterKind
     /// <summary>The weight [out, in] of a linear layer. Initialised from a normal distribution.</summary>
     Linear,
 
-    /// <summary>The weight [2 · out, in] of a linear layer followed by GEGLU. Initialised from a normal distribution.</summary>
+    /// <summary>
+    /// The weight [2 · out, in] of a linear layer followed by a gated activation. Initialised from a normal distribution.
+    /// </summary>
     GatedLinear,
 
     /// <summary>A bias, initially 0.</summary>
@@ -101,6 +103,7 @@ public sealed class Parameter
 
     internal bool IsLinear => Kind is ParameterKind.Linear or ParameterKind.GatedLinear;
 
+    /// <summary>What its packed form is for: all gated activations have one.</summary>
     internal Activation Activation => Kind == ParameterKind.GatedLinear ? Activation.Geglu : Activation.None;
 
     internal void Place(long offset) => _offset = offset;

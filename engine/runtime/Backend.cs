@@ -13,6 +13,7 @@ public abstract class Backend : IStorageOwner, IDisposable
 {
     private long _liveBytes, _releases;
     private int _liveStorages;
+    private readonly ThreadLocal<CancellableWork?> _work = new();
     private bool _disposed;
 
     /// <summary>What runs the operations, to be shown: "CPU, AVX-512, 2 threads".</summary>
@@ -40,6 +41,13 @@ public abstract class Backend : IStorageOwner, IDisposable
         long start = Stopwatch.GetTimestamp();
         work();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    /// <summary>What the calling thread does here that may be cancelled; null: nothing.</summary>
+    internal CancellableWork? WorkOfThread
+    {
+        get => _work.Value;
+        set => _work.Value = value;
     }
 
     /// <summary>Whether tensors lie in the memory of this process.</summary>
@@ -134,7 +142,7 @@ public abstract class Backend : IStorageOwner, IDisposable
 
     /// <summary>Lays a row-major weight <c>[out, in]</c> out for this backend's matrix product.</summary>
     /// <param name="weight">The weight; it is not needed afterwards.</param>
-    /// <param name="activation">What <see cref="LinearForward"/> will apply: GEGLU interleaves the halves of the weight.</param>
+    /// <param name="activation">What <see cref="LinearForward"/> will apply: a gated one interleaves the halves of the weight.</param>
     /// <param name="arena">Where the result lives.</param>
     public Weight Pack(Tensor weight, Activation activation, Arena arena)
     {
@@ -154,8 +162,12 @@ public abstract class Backend : IStorageOwner, IDisposable
         where TOperation : struct, IOperation
     {
         operation.Check(new OperandCheck(ActivationType));
+        CancellationToken cancellation = WorkOfThread?.Cancellation ?? default;
+        cancellation.ThrowIfCancellationRequested();
         using var timer = new OperationTimer(Profile, TOperation.Name, Profile is null ? default : operation.Cost);
         RunCore(operation);
+        // It may have left off before its end.
+        cancellation.ThrowIfCancellationRequested();
     }
 
     /// <summary>
@@ -170,6 +182,7 @@ public abstract class Backend : IStorageOwner, IDisposable
             throw new InvalidOperationException($"{LiveStorages} storages with {LiveBytes} bytes were not disposed before their backend");
         _disposed = true;
         Close();
+        _work.Dispose();
         GC.SuppressFinalize(this);
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Engine.Kernels;
 
 namespace Engine.Runtime;
@@ -24,6 +25,19 @@ public static class CpuBackend
             return new CpuBackend<Simd256>("AVX2", threads, precision, TileKernels.TryCreate(precision, avx512: false));
         if (Vector128.IsHardwareAccelerated) return new CpuBackend<Simd128>("128-bit SIMD", threads, precision, null);
         return new CpuBackend<SimdScalar>("no SIMD", threads, precision, null);
+    }
+
+    /// <summary>
+    /// The wider SIMD form that the processor has and <see cref="Create"/> does not use, "AVX-512" or "AVX2"; null where it uses the
+    /// widest. A program that was compiled ahead of time uses no wider one than it was compiled for, and .NET's own switches turn them off.
+    /// </summary>
+    public static string? UnusedSimd()
+    {
+        const int savesRegisters = 1 << 27, avx2 = 1 << 5, avx512 = 1 << 16;
+        if (!X86Base.IsSupported || Vector512.IsHardwareAccelerated || X86Base.CpuId(0, 0).Eax < 7) return null;
+        if ((X86Base.CpuId(1, 0).Ecx & savesRegisters) == 0) return null;
+        int features = X86Base.CpuId(7, 0).Ebx;
+        return (features & avx512) != 0 ? "AVX-512" : (features & avx2) != 0 && !Vector256.IsHardwareAccelerated ? "AVX2" : null;
     }
 }
 
@@ -66,10 +80,12 @@ internal unsafe class CpuBackend<T> : Backend, IScratch
         {
             try
             {
+                _launcher.Stop = WorkOfThread is { } work ? work.Stop : null;
                 operation.RunOnCpu<T>(_launcher);
             }
             finally
             {
+                _launcher.Stop = null;
                 _scratch?.Reset();
             }
         }

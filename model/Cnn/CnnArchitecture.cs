@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
@@ -30,7 +31,7 @@ internal sealed class CnnArchitecture : Architecture
 
     public override int LabelsOf(ModelSource source) => CnnConfig.Load(source.ConfigPath).NumLabels;
 
-    public override int? MostTokens(string config) => CnnConfig.Load(config).InputLength;
+    public override int? MostTokens(StoredFile config) => CnnConfig.Load(config).InputLength;
 
     /// <summary>The length of all rows.</summary>
     public override int UsualTokens(int? most) => most ?? FineTuneOptions.UsualMaxTokens;
@@ -61,16 +62,16 @@ internal sealed class CnnArchitecture : Architecture
     /// <summary>None: the network is not of Hugging Face.</summary>
     public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) => [];
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        CnnConfig c = CnnConfig.Load(path);
+        CnnConfig c = CnnConfig.Load(file);
         return $"{Name}, vocabulary {c.VocabSize}, embeddings {c.EmbeddingDim}, rows of {c.InputLength} tokens, hidden {c.HiddenSize}, "
             + $"{c.NumLabels} classes";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
-        LetterVocabulary t = LetterVocabulary.Load(tokenizer!, CnnConfig.Load(config).InputLength);
+        LetterVocabulary t = LetterVocabulary.Load(tokenizer!.Value, CnnConfig.Load(config).InputLength);
         return $"{t.VocabularySize} ids, a token a letter, " + Special(t, "<unk>", "<bos>", "<eos>", "<pad>", "<mask>");
     }
 

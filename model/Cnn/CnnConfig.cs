@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Folders;
 
 namespace Dnabert2.Cnn;
@@ -40,7 +41,9 @@ public sealed record CnnConfig
     /// Not JSON, or a value that the network cannot have; the message names file and key.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static CnnConfig Load(string path) => JsonFields.Read(path, ConfigReader.Remedy, Read);
+    public static CnnConfig Load(string path) => Load((StoredFile)path);
+
+    internal static CnnConfig Load(StoredFile file) => JsonFields.Read(file, ConfigReader.Remedy, Read);
 
     internal static CnnConfig Read(JsonFields json)
     {

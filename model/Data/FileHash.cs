@@ -10,9 +10,10 @@ internal static class FileHash
 {
     public static string Of(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    public static string OfFile(string path, CancellationToken cancellation = default)
+    public static string OfFile(StoredFile file, CancellationToken cancellation = default)
     {
-        using FileStream stream = RegularFile.Open(path);
+        if (file.Content is { } content) return Of(content.Span);
+        using FileStream stream = RegularFile.Open(file.Path);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using SpanOwner<byte> buffer = SpanOwner<byte>.Allocate(1 << 16);
         for (int read; (read = stream.Read(buffer.Span)) > 0;)

@@ -35,12 +35,13 @@ internal sealed class JsonFields
     public int Count => _values.Count;
 
     /// <summary>Reads a JSON file.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="file">The file.</param>
     /// <param name="remedy">What to do when it is damaged.</param>
     /// <param name="read">Takes what it needs from the outermost object.</param>
     /// <exception cref="InvalidDataException">It is damaged, too large or not a regular file.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static T Read<T>(string path, string remedy, Func<JsonFields, T> read) => Read(path, Bytes(path), remedy, read);
+    public static T Read<T>(StoredFile file, string remedy, Func<JsonFields, T> read) =>
+        Read(file.Path, file.Read(MaxBytes), remedy, read);
 
     /// <summary>The bytes of a JSON file. Its errors are those of reading one.</summary>
     public static byte[] Bytes(string path) => RegularFile.Read(path, MaxBytes);

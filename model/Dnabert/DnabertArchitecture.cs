@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
@@ -30,7 +31,7 @@ internal sealed class DnabertArchitecture : Architecture
     public override int LabelsOf(ModelSource source) => DnabertConfig.Load(source.ConfigPath).NumLabels;
 
     /// <summary>Rows are cut into windows of as many tokens as there are positions.</summary>
-    public override int? MostTokens(string config) => null;
+    public override int? MostTokens(StoredFile config) => null;
 
     /// <summary>
     /// The scripts' limits for the lengths that GUE has; in GUE+, of which they say nothing, as many as bases, which no row exceeds.
@@ -54,15 +55,15 @@ internal sealed class DnabertArchitecture : Architecture
     public override JsonObject TokenizerSettings(ISequenceTokenizer tokenizer) =>
         Settings("BertTokenizer", ("do_lower_case", false), ("tokenize_chinese_chars", false));
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        DnabertConfig c = DnabertConfig.Load(path);
+        DnabertConfig c = DnabertConfig.Load(file);
         return $"{Name}, {Describe(c)}, token types {c.TypeVocabSize}";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
-        DnabertTokenizer t = DnabertTokenizer.Load(tokenizer!);
+        DnabertTokenizer t = DnabertTokenizer.Load(tokenizer!.Value);
         return $"{t.VocabularySize} ids, {t.K}-mers that begin at each base, "
             + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");
     }

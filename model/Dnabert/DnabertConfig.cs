@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Files;
 
 namespace Dnabert2.Dnabert;
 
@@ -30,7 +31,9 @@ public sealed record DnabertConfig : TransformerConfig
     /// <summary>Reads a <c>config.json</c>; keys that are not of this model are left alone.</summary>
     /// <exception cref="InvalidDataException">Not JSON, or a value that no DNABERT has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static DnabertConfig Load(string path) => JsonFields.Read(path, ConfigReader.Remedy, Read);
+    public static DnabertConfig Load(string path) => Load((StoredFile)path);
+
+    internal static DnabertConfig Load(StoredFile file) => JsonFields.Read(file, ConfigReader.Remedy, Read);
 
     internal static DnabertConfig Read(JsonFields json)
     {

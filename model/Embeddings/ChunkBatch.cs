@@ -57,9 +57,13 @@ internal sealed class ChunkBatch : IDisposable
 
     /// <summary>Runs the encoder.</summary>
     /// <param name="destination">Receives [chunks, hidden], or [tokens, hidden]; it grows as needed.</param>
+    /// <param name="cancellation">Ends the run, after which this can only be disposed.</param>
     /// <exception cref="DeviceMemoryException">The batch does not fit the GPU; the message says what would.</exception>
-    public void Run(ref float[] destination)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public void Run(ref float[] destination, CancellationToken cancellation = default)
     {
+        using var measured = new MeasuredBatch(_model, Tokens, Lengths.Length);
+        using CancellableWork? work = cancellation.CanBeCanceled ? new(_model.Backend, cancellation) : null;
         try
         {
             _batch = _rounded.Upload(_arena, Ids, Lengths);
@@ -68,6 +72,7 @@ internal sealed class ChunkBatch : IDisposable
             if (destination.Length < x.Count) destination = new float[x.Count];
             _model.Backend.DownloadNumbers(x, destination.AsSpan(0, (int)x.Count));
             _arena.Reset();
+            measured.Complete();
         }
         catch (DeviceMemoryException fault)
         {

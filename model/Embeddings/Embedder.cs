@@ -1,5 +1,5 @@
 using System.Numerics.Tensors;
-using System.Text;
+using System.Runtime.CompilerServices;
 using CommunityToolkit.HighPerformance;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
@@ -13,6 +13,9 @@ namespace Dnabert2.Embeddings;
 /// </summary>
 public sealed class Embedder
 {
+    /// <summary>The name of the <c>ActivitySource</c> and of the <c>Meter</c> that tell of batches.</summary>
+    public const string TelemetryName = "Dnabert2";
+
     private readonly SequenceModel _model;
     private readonly EmbedOptions _options;
 
@@ -37,41 +40,66 @@ public sealed class Embedder
 
     /// <summary>The vectors of sequences held in memory.</summary>
     /// <param name="sequences">Bases; lower case and U are understood.</param>
+    /// <param name="cancellation">Ends the embedding, also within a batch.</param>
     /// <returns>[sequences, hidden]: row i is the vector of sequence i.</returns>
     /// <exception cref="InvalidDataException">
     /// A sequence is empty or holds a letter that is not a nucleotide; the message names it.
     /// </exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
-    public ReadOnlyMemory2D<float> Embed(IReadOnlyList<string> sequences)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public ReadOnlyMemory2D<float> Embed(IReadOnlyList<string> sequences, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(sequences);
         var vectors = new float[sequences.Count, Width];
-        if (sequences.Count == 0) return vectors;
-        var lines = new StringBuilder();
-        for (int i = 0; i < sequences.Count; i++)
-        {
-            if (string.IsNullOrWhiteSpace(sequences[i]) || sequences[i].AsSpan().ContainsAny('\r', '\n'))
-                throw new InvalidDataException($"sequence {i} is empty or has a line break in it");
-            lines.Append(sequences[i]).Append('\n');
-        }
-
-        using var stream = new MemoryStream(Encoding.Latin1.GetBytes(lines.ToString()));
-        var reading = new SequenceOptions
-        {
-            Format = SequenceFormat.Lines,
-            OnAmbiguous = _options.OnAmbiguous,
-            OnEmpty = EmptyRecords.Error,
-        };
-        foreach (SequenceEmbedding embedding in Embed(SequenceReader.Read(stream, "sequences", reading)))
+        foreach (SequenceEmbedding embedding in EmbedEach(sequences, cancellation))
             embedding.Vector.Span.CopyTo(vectors.GetRowSpan((int)embedding.Number - 1));
-
         return vectors;
+    }
+
+    /// <summary>One vector for each sequence held in memory, in order, with its numbers of tokens.</summary>
+    private IEnumerable<SequenceEmbedding> EmbedEach(IReadOnlyList<string> sequences, CancellationToken cancellation) =>
+        Embed(SequencesInMemory.Read(sequences, _options.OnAmbiguous, cancellation), cancellation: cancellation);
+
+    /// <summary>The same, computed on threads of the pool as they are asked for.</summary>
+    internal async IAsyncEnumerable<SequenceEmbedding> EmbedEachAsync(
+        IReadOnlyList<string> sequences, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using IEnumerator<SequenceEmbedding> embeddings = EmbedEach(sequences, cancellation).GetEnumerator();
+        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
+    }
+
+    /// <summary>The same on a thread of the pool.</summary>
+    /// <param name="sequences">As above; it must not change meanwhile.</param>
+    /// <param name="cancellation">As above.</param>
+    /// <returns>[sequences, hidden].</returns>
+    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <exception cref="NotFiniteNumberException">As above.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Task<ReadOnlyMemory2D<float>> EmbedAsync(IReadOnlyList<string> sequences, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        return Task.Run(() => Embed(sequences, cancellation), cancellation);
+    }
+
+    /// <summary>One vector for each record, in order, computed on threads of the pool as they are asked for.</summary>
+    /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord}, IProgress{EmbedProgress}?, CancellationToken)"/>.</param>
+    /// <param name="progress">Told after each batch, on a thread of the pool.</param>
+    /// <param name="cancellation">Ends the embedding, also within a batch; as does the token of the enumeration.</param>
+    /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<SequenceEmbedding> EmbedAsync(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        using IEnumerator<SequenceEmbedding> embeddings = Embed(records, progress, cancellation).GetEnumerator();
+        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
     }
 
     /// <summary>One vector for each record, in order.</summary>
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
     /// <param name="progress">Told after each batch, on this thread.</param>
-    /// <param name="cancellation">Ends the embedding between two batches.</param>
+    /// <param name="cancellation">Ends the embedding, on the CPU also within a batch.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -121,7 +149,7 @@ public sealed class Embedder
         {
             if (owners.Count == 0) return;
             cancellation.ThrowIfCancellationRequested();
-            batch.Run(ref pooled);
+            batch.Run(ref pooled, cancellation);
             for (int i = 0; i < owners.Count; i++) owners[i].Add(pooled.AsSpan(i * Width, Width), batch.Lengths[i], batch.SpecialTokens);
             done += batch.Tokens;
             progress?.Report(new EmbedProgress(done, found));
@@ -133,7 +161,7 @@ public sealed class Embedder
     /// <summary>The vectors of all tokens of each record, with their places in it, in order.</summary>
     /// <param name="records">As for <see cref="Embed(IEnumerable{SequenceRecord}, IProgress{EmbedProgress}?, CancellationToken)"/>.</param>
     /// <param name="progress">Told after each batch, on this thread.</param>
-    /// <param name="cancellation">Ends the embedding between two batches.</param>
+    /// <param name="cancellation">Ends the embedding, on the CPU also within a batch.</param>
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -148,6 +176,23 @@ public sealed class Embedder
                 "vectors of tokens cannot be averaged with those of the reverse complement, whose tokens are others");
         if (_model.RefusalOf(pooling: null) is { } why) throw new NotSupportedException(why);
         return EmbedTokensCore(records, progress, cancellation);
+    }
+
+    /// <summary>The same, computed on threads of the pool as they are asked for.</summary>
+    /// <param name="records">As above.</param>
+    /// <param name="progress">Told after each batch, on a thread of the pool.</param>
+    /// <param name="cancellation">Ends the embedding, also within a batch; as does the token of the enumeration.</param>
+    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <exception cref="NotFiniteNumberException">As above.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">As above.</exception>
+    /// <exception cref="NotSupportedException">As above.</exception>
+    public async IAsyncEnumerable<TokenEmbeddings> EmbedTokensAsync(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        using IEnumerator<TokenEmbeddings> embeddings = EmbedTokens(records, progress, cancellation).GetEnumerator();
+        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
     }
 
     private IEnumerable<TokenEmbeddings> EmbedTokensCore(
@@ -178,7 +223,7 @@ public sealed class Embedder
             var finished = new List<TokenEmbeddings>(waiting.Count);
             if (waiting.Count == 0) return finished;
             cancellation.ThrowIfCancellationRequested();
-            batch.Run(ref vectors);
+            batch.Run(ref vectors, cancellation);
             int row = 0;
             for (int i = 0; i < waiting.Count; i++)
             {

@@ -22,7 +22,10 @@ internal static class TemporaryName
     /// <summary>A new name for what becomes a file or folder, in the same folder.</summary>
     public static string Of(string final)
     {
-        string random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RandomBytes));
+        // Of no use to an adversary, and those of cryptography would want OpenSSL, which a native program can do without.
+        Span<byte> bytes = stackalloc byte[RandomBytes];
+        Random.Shared.NextBytes(bytes);
+        string random = Convert.ToHexStringLower(bytes);
         return Path.Combine(Path.GetDirectoryName(final)!, Start(final) + random + End);
     }
 

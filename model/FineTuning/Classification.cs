@@ -33,7 +33,7 @@ internal sealed class Classification : IDisposable
 
     /// <summary>The logits of all sequences.</summary>
     /// <param name="sequences">The sequences.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="cancellation">Ends the work, on the CPU also within a batch; this can then only be disposed.</param>
     /// <returns>[sequences, labels], in the order of the sequences.</returns>
     public float[] Run(TokenSequences sequences, CancellationToken cancellation = default)
     {
@@ -42,6 +42,7 @@ internal sealed class Classification : IDisposable
             throw new ArgumentException(
                 $"{sequences.Count} sequences of {labels} labels: their outputs do not fit one array, give fewer at once");
         var logits = new float[sequences.Count * labels];
+        using CancellableWork? work = cancellation.CanBeCanceled ? new(_model.Backend, cancellation) : null;
         // Like lengths together: attention is then well divided among the threads, and batches are of one size.
         int[] order = [.. Enumerable.Range(0, sequences.Count).OrderByDescending(i => sequences[i].Length).ThenBy(i => i)];
         var ids = new List<int>();

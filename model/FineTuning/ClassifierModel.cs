@@ -91,7 +91,7 @@ public sealed class ClassifierModel : IDisposable
     /// <param name="batchTokens">
     /// The most tokens that go through the model at once, unless a single sequence has more; to 16,777,216.
     /// </param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="cancellation">Ends the work, on the CPU also within a batch.</param>
     /// <returns>[sequences, labels], in the order of the sequences; in regression the values.</returns>
     public float[] Logits(TokenSequences sequences, int batchTokens = 8192, CancellationToken cancellation = default)
     {

@@ -59,6 +59,9 @@ internal static class FineTuneModel
     public static FineTuneOptions Resolved(FineTuneOptions options, Architecture architecture, int? most)
     {
         options.Validate();
+        if (options.ClassifierPooling is { } pooling && architecture != Architecture.Dnabert2)
+            throw new ArgumentException(
+                $"{nameof(options.ClassifierPooling)} is {pooling}: it is for DNABERT-2; {architecture.Name} classifies in its own way");
         if (options.MaxTokens > most)
             throw new ArgumentException(
                 $"{nameof(options.MaxTokens)} is {options.MaxTokens}: this model has positions for {most} tokens; longer sequences are "
@@ -114,7 +117,8 @@ internal static class FineTuneModel
 
     private static string[] Names(ModelParts parts) => [.. PartNames.Where(p => parts.HasFlag(p.Part)).Select(p => p.Name)];
 
-    private static ConfigChanges Changes(TaskConfig task, FineTuneOptions options) => new(task.Outputs, (float?)options.Dropout);
+    private static ConfigChanges Changes(TaskConfig task, FineTuneOptions options) =>
+        new(task.Outputs, (float?)options.Dropout, options.ClassifierPooling);
 
     private static bool IsSameTask(TaskConfig before, TaskConfig task) => before.Kind == task.Kind && before.Names.AreThoseOf(task.Names);
 

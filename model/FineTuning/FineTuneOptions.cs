@@ -1,5 +1,6 @@
 using Dnabert2.Adapters;
 using Engine.Autograd;
+using Engine.Kernels;
 
 namespace Dnabert2.FineTuning;
 
@@ -93,7 +94,25 @@ public sealed record FineTuneOptions
     /// <summary>How classes weigh in the loss.</summary>
     public ClassWeighting ClassWeights { get; init; }
 
-    /// <summary>Decides new weights, the order of the training set and dropout. Any number.</summary>
+    /// <summary>
+    /// Whether each training row is taken from either strand, drawn anew in each epoch: as it is or as its reverse complement. Of a pair,
+    /// both sequences are turned around where they stand. For labels that do not depend on the strand.
+    /// </summary>
+    public bool AugmentReverseComplement { get; init; }
+
+    /// <summary>
+    /// How the vectors of a sequence's tokens become the one that the head classifies; null: as the model's config says, or its first
+    /// token's. Needs a DNABERT-2.
+    /// </summary>
+    public Pooling? ClassifierPooling { get; init; }
+
+    /// <summary>
+    /// Whether rows of dev and test are measured on both strands: each output is the average of those of the two, of probabilities or of
+    /// values, as a <see cref="Predictor"/> does it.
+    /// </summary>
+    public bool AverageReverseComplement { get; init; }
+
+    /// <summary>Decides new weights, the order and the strands of the training set, and dropout. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>Steps between two evaluations on the dev set, each with a checkpoint; the end brings one, too. At least 1.</summary>
@@ -154,6 +173,7 @@ public sealed record FineTuneOptions
         OptionRange.Check(nameof(WeightDecay), WeightDecay, 0, OptionRange.BelowOne);
         OptionRange.Check(nameof(ClipNorm), ClipNorm ?? 1, OptionRange.Smallest, OptionRange.Largest);
         OptionRange.Check(nameof(ClassWeights), ClassWeights);
+        Dnabert2Config.CheckPooling(nameof(ClassifierPooling), ClassifierPooling ?? Pooling.Cls);
         OptionRange.Check(nameof(EvaluateEvery), EvaluateEvery, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(Patience), Patience ?? 1, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(MaxNonFinite), MaxNonFinite, 1, OptionRange.MostCounted);

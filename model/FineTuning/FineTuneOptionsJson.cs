@@ -2,6 +2,7 @@ using System.Text.Json;
 using Dnabert2.Adapters;
 using Dnabert2.Data;
 using Dnabert2.Training;
+using Engine.Kernels;
 
 namespace Dnabert2.FineTuning;
 
@@ -37,6 +38,10 @@ internal static class FineTuneOptionsJson
         json.WriteNumber("weight_decay", o.WeightDecay);
         Optional(json, "clip_norm", o.ClipNorm);
         json.WriteString("class_weights", Weightings[(int)o.ClassWeights]);
+        json.WriteBoolean("rc_augment", o.AugmentReverseComplement);
+        if (o.ClassifierPooling is { } pooling) json.WriteString("classifier_pooling", Dnabert2Config.PoolingNames[(int)pooling]);
+        else json.WriteNull("classifier_pooling");
+        json.WriteBoolean("rc_average", o.AverageReverseComplement);
         json.WriteNumber("seed", o.Seed);
         json.WriteNumber("evaluate_every", o.EvaluateEvery);
         Optional(json, "patience", o.Patience);
@@ -97,6 +102,12 @@ internal static class FineTuneOptionsJson
         "weight_decay" => o with { WeightDecay = json.Number(key, 0, 1) },
         "clip_norm" => o with { ClipNorm = json.Has(key) ? json.Number(key, 0) : null },
         "class_weights" => o with { ClassWeights = (ClassWeighting)json.Choice(key, Weightings) },
+        "rc_augment" => o with { AugmentReverseComplement = json.Truth(key) },
+        "classifier_pooling" => o with
+        {
+            ClassifierPooling = json.Has(key) ? (Pooling)json.Choice(key, Dnabert2Config.PoolingNames) : null,
+        },
+        "rc_average" => o with { AverageReverseComplement = json.Truth(key) },
         "seed" => o with { Seed = json.Unsigned(key) },
         "evaluate_every" => o with { EvaluateEvery = json.Small(key, 1) },
         "patience" => o with { Patience = json.Has(key) ? json.Small(key, 1) : null },

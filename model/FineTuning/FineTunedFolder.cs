@@ -29,8 +29,7 @@ internal static class FineTunedFolder
             return;
         }
 
-        string weights = Path.GetFullPath(start.WeightFolder);
-        string named = weights == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : weights;
+        string named = start.IsBuiltIn ? ModelSource.BuiltIn : Path.GetFullPath(start.WeightFolder);
         if (model.BaseIdentity is not { } identity)
         {
             string folder = Path.Combine(run.Path, named = BaseFolder);

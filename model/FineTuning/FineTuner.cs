@@ -20,7 +20,7 @@ namespace Dnabert2.FineTuning;
 /// <code>
 /// LabelledTask task = LabelledTask.Read("GUE/mouse/0");
 /// FineTuneOptions options = GueTasks.Find("mouse/0")!.Apply(new FineTuneOptions { Method = FineTuneMethod.Lora });
-/// using var run = new FineTuner(Dnabert2Model.DefaultFolder, task, "run", options);
+/// using var run = new FineTuner(ModelSource.BuiltIn, task, "run", options);
 /// FineTuneResult result = run.Run();
 /// using ClassifierModel classifier = ClassifierModel.Load("run");
 /// </code>
@@ -110,7 +110,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             _options = FineTuneModel.Resolved(_options, start);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
             _checkpoints.CleanUp();
-            _data = new TaskData(task, start.LoadTokenizer(), _options.MaxTokens!.Value);
+            _data = new TaskData(task, start.LoadTokenizer(), _options);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
             _loss = new TaskLoss(_data.Config, _options.ClassWeights, _data.Train.Targets);
@@ -244,7 +244,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     }
 
     private static IEnumerable<string> Inputs(ModelSource start, LabelledTask task) =>
-        task is null || start is null ? [] : [start.Folder, start.WeightFolder, task.Folder];
+        task is null || start is null ? [] : [.. start.Folders, task.Folder];
 
     RunIdentity ITrainingTask.Identity => new(
         Format, "data_sha256", _hash, "other data or another model; resume with the same files",
@@ -255,7 +255,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     double ITrainingTask.Evaluate(int step, RunLog log)
     {
-        double loss = Mean(_data.Dev, _classification!.Run(_data.Dev.Sequences, CancellationToken.None));
+        double loss = Mean(_data.Dev, Logits(_data.Dev, CancellationToken.None));
         log.Add(step, _data.Dev.Count, loss);
         return loss;
     }
@@ -272,6 +272,9 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     private void ReadTrained(string checkpoint) =>
         TensorFile.Read(Path.Combine(checkpoint, TrainedFile), _model!.Backend, TensorFile.Trained(_model));
+
+    private float[] Logits(TaskPart part, CancellationToken cancellation) =>
+        part.Logits(_data.Config.Kind, _classification!.Run(part.Sequences, cancellation));
 
     private double Mean(TaskPart part, float[] logits) => _loss.Mean(part.Targets, _model!.LossInputs(logits));
 
@@ -298,8 +301,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
         CheckBest(state.BestStep);
         ReadTrained(_checkpoints.PathOf(state.BestStep));
         _model!.Parameters.Round();
-        float[] dev = _classification!.Run(_data.Dev.Sequences, cancellation),
-            test = _classification.Run(_data.Test.Sequences, cancellation);
+        float[] dev = Logits(_data.Dev, cancellation), test = Logits(_data.Test, cancellation);
         var result = new FineTuneResult(
             state.Step, state.BestStep, Mean(_data.Dev, dev), Mean(_data.Test, test),
             FineTuneResult.Of(TaskScores.Compute(_data.Config.Kind, _data.Dev.Targets, dev)),

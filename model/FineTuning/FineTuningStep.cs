@@ -2,17 +2,18 @@ using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
+using Engine.Kernels;
 
 namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// One step of fine-tuning: the rows of a batch, forward and backward in micro-batches, and the optimizer. Every epoch takes each training
-/// row once, in an order of its own; its last batch may be smaller. What a step computes depends on the parameters, the moments and its
-/// number alone.
+/// row once, in an order of its own and where wanted from a strand drawn for it; its last batch may be smaller. What a step computes
+/// depends on the parameters, the moments and its number alone.
 /// </summary>
 internal sealed class FineTuningStep : ITrainingStep, IObjective
 {
-    private const uint OrderSite = 0x4654554E;
+    private const uint OrderSite = 0x4654554E, StrandSite = 0x44524157;
     private readonly TaskPart _data;
     private readonly TaskLoss _loss;
     private readonly FineTuneOptions _options;
@@ -22,6 +23,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     private readonly Target[] _targets;
     private readonly List<int> _ids = [], _lengths = [];
     private float _scale;
+    private int _epoch;
     private int _first;
 
     public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options)
@@ -43,6 +45,11 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     public string NonFiniteSamples => $"training rows {string.Join(", ", Rows.ToArray().Take(8).Select(row => row + 1))} and others";
 
     private int Count { get; set; }
+
+    /// <summary>The tokens of a row as an epoch takes it.</summary>
+    public ReadOnlySpan<int> TokensOf(int row, int epoch) =>
+        _options.AugmentReverseComplement && (new Philox(_options.Seed, (uint)epoch, StrandSite).Block((ulong)row).X & 1) != 0
+            ? _data.OtherStrand(row) : _data[row];
 
     /// <summary>Runs a step, counted from 0.</summary>
     public StepResult Run(int step, double learningRate)
@@ -74,7 +81,8 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     {
         int steps = _options.StepsOfEpoch(_data.Count), first = step % steps * _options.Batch;
         Count = Math.Min(_options.Batch, _data.Count - first);
-        var order = new Permutation(_options.Seed, (uint)(step / steps), OrderSite, _data.Count);
+        _epoch = step / steps;
+        var order = new Permutation(_options.Seed, (uint)_epoch, OrderSite, _data.Count);
         for (int i = 0; i < Count; i++)
         {
             _rows[i] = (int)order.At(first + i);
@@ -89,7 +97,7 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         _lengths.Clear();
         for (int i = start; i < Count; i++)
         {
-            ReadOnlySpan<int> sequence = _data.Sequences[_rows[i]];
+            ReadOnlySpan<int> sequence = TokensOf(_rows[i], _epoch);
             if (_lengths.Count > 0 && _ids.Count + sequence.Length > _budget) return;
             _ids.AddRange(sequence);
             _lengths.Add(sequence.Length);

@@ -33,7 +33,7 @@ public static class FurtherPretraining
         ArgumentNullException.ThrowIfNull(start);
         ArgumentNullException.ThrowIfNull(task);
         string path = task.Train?.Path ?? throw new ArgumentException($"{task.Folder}: the task was read without train");
-        using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, start.Folder, start.WeightFolder]);
+        using RunFolder run = RunFolder.Claim(folder, Pretrainer.Kind, resume: true, [path, .. start.Folders]);
         using SequenceModel model = start.Load(backend, start.LanguageModel, trainable: true);
         // Whole sequences, but for those of more than 128 tokens; all are trained on.
         var cuts = new CorpusOptions { MinBases = 20, MaxBases = 100_000, HeldOut = 0 };

@@ -1,3 +1,4 @@
+using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Metrics;
 
@@ -38,13 +39,13 @@ public sealed record GueTask(
     public FineTuneOptions Apply(FineTuneOptions options, ModelSource model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Apply(options, model.Architecture, model.Architecture.MostTokens(model.ConfigPath));
+        return Apply(options, model.Architecture, model.TokenArchitecture, model.Architecture.MostTokens(model.ConfigPath));
     }
 
-    /// <summary>The same, for a model of an architecture that takes so many tokens.</summary>
-    internal FineTuneOptions Apply(FineTuneOptions options, Architecture architecture, int? most)
+    /// <summary>The same, for a model of an architecture, with the tokens of one, that takes so many.</summary>
+    internal FineTuneOptions Apply(FineTuneOptions options, Architecture architecture, Architecture tokens, int? most)
     {
-        FineTuneOptions applied = Apply(options) with { MaxTokens = Math.Min(architecture.TokensOf(this), most ?? int.MaxValue) };
+        FineTuneOptions applied = Apply(options) with { MaxTokens = Math.Min(tokens.TokensOf(this), most ?? int.MaxValue) };
         // The paper's epochs are those of DNABERT-2.
         return architecture.Recipe is null ? applied : applied with { Epochs = options.Epochs, Steps = options.Steps };
     }

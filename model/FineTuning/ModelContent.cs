@@ -14,5 +14,5 @@ internal sealed record ModelContent(string Weights, string Config, string Tokeni
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
     public static ModelContent Of(ModelSource source, bool weights = true) =>
         new(weights ? source.HashOfWeights() : "", FileHash.OfFile(source.ConfigPath),
-            source.Architecture.TokenizerFile is null ? "" : FileHash.OfFile(source.TokenizerPath));
+            source.Architecture.TokenizerFiles.Count == 0 ? "" : FileHash.OfFile(source.TokenizerPath));
 }

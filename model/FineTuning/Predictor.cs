@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using Dnabert2.Metrics;
 using Dnabert2.Sequences;
 
@@ -56,7 +57,7 @@ public sealed class Predictor
 
     /// <summary>The prediction of each record, in order.</summary>
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
-    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <param name="cancellation">Ends the work, on the CPU also within a batch.</param>
     /// <exception cref="InvalidDataException">A record has no A, C, G or T; the message names it.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -76,6 +77,33 @@ public sealed class Predictor
         }
 
         foreach (Prediction prediction in Run(sequences, waiting, cancellation)) yield return prediction;
+    }
+
+    /// <summary>The predictions of sequences held in memory.</summary>
+    /// <param name="sequences">Bases; lower case and U are understood, and what is not known exactly is N.</param>
+    /// <param name="cancellation">Ends the work, on the CPU also within a batch.</param>
+    /// <exception cref="InvalidDataException">
+    /// A sequence is empty, holds a letter that is not a nucleotide, or has no A, C, G or T; the message names it.
+    /// </exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a sequence; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public IReadOnlyList<Prediction> Predict(IReadOnlyList<string> sequences, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        return [.. Predict(SequencesInMemory.Read(sequences, AmbiguousBases.Unknown, cancellation), cancellation)];
+    }
+
+    /// <summary>The same, computed on threads of the pool as it is asked for.</summary>
+    /// <param name="records">As above.</param>
+    /// <param name="cancellation">Ends the work, also within a batch; as does the token of the enumeration.</param>
+    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <exception cref="NotFiniteNumberException">As above.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<Prediction> PredictAsync(
+        IEnumerable<SequenceRecord> records, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        using IEnumerator<Prediction> predictions = Predict(records, cancellation).GetEnumerator();
+        while (await Task.Run(predictions.MoveNext, cancellation).ConfigureAwait(false)) yield return predictions.Current;
     }
 
     private bool Add(SequenceRecord record, TokenSequences sequences)
@@ -118,14 +146,8 @@ public sealed class Predictor
     /// <summary>What the logits of a record's strands say of it.</summary>
     private Prediction Predicted(string id, long number, bool truncated, ReadOnlySpan<float> logits, int outputs)
     {
-        double[] averages = new double[outputs], strand = new double[outputs];
-        for (int start = 0; start < logits.Length; start += outputs)
-        {
-            Probabilities.Of(_model.Kind, logits.Slice(start, outputs), strand);
-            TensorPrimitives.Add(averages, strand, averages);
-        }
-
-        TensorPrimitives.Divide(averages, logits.Length / outputs, averages);
+        double[] averages = new double[outputs];
+        Strands.Average(_model.Kind, logits, averages);
         // Of one strand the logits decide: probabilities next to 1 are equal when they are rounded.
         int likeliest = logits.Length == outputs ? Probabilities.Likeliest(logits) : TensorPrimitives.IndexOfMax<double>(averages);
         float[] row = [.. averages.Select(p => (float)p)];

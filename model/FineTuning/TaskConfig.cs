@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Training;
 
@@ -55,8 +56,8 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
         return task with { MaxTokens = limit, MaxTokensSource = from };
     }
 
-    private static TaskConfig ReadTask(string path, int outputs) =>
-        JsonFields.Read(path, Remedy, json =>
+    private static TaskConfig ReadTask(StoredFile file, int outputs) =>
+        JsonFields.Read(file, Remedy, json =>
         {
             TaskConfig unnamed = Unnamed(outputs);
             TaskKind kind = unnamed.Kind;
@@ -67,15 +68,15 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
         });
 
     /// <summary>The limit of training, as the first of the folders says that names one.</summary>
-    private static (int Limit, string From) ReadLimit(IReadOnlyList<string> folders)
+    private static (int Limit, string From) ReadLimit(IReadOnlyList<StoredFolder> folders)
     {
-        foreach (string folder in folders)
+        foreach (StoredFolder folder in folders)
         {
-            string config = Path.Combine(folder, ModelSource.ConfigFile), tokenizer = Path.Combine(folder, ModelOrigin.TokenizerConfig);
-            int? limit = !File.Exists(config) ? null : JsonFields.Read(
+            int? limit = folder.Find(ModelSource.ConfigFile) is not { } config ? null : JsonFields.Read(
                 config, Remedy, json => json.Has(MaxTokensKey) ? json.Small(MaxTokensKey, LeastTokens, MostTokens) : (int?)null);
-            if (limit is { } own) return (own, $"{MaxTokensKey} in {config}");
-            if (File.Exists(tokenizer) && ModelOrigin.MaxTokensOf(tokenizer, LeastTokens, MostTokens) is { } usual)
+            if (limit is { } own) return (own, $"{MaxTokensKey} in {Path.Combine(folder.Path, ModelSource.ConfigFile)}");
+            if (folder.Find(ModelOrigin.TokenizerConfig) is { } tokenizer
+                && ModelOrigin.MaxTokensOf(tokenizer, LeastTokens, MostTokens) is { } usual)
                 return (usual, $"model_max_length in {tokenizer}");
         }
 

@@ -6,14 +6,26 @@ using Dnabert2.Tokenizers;
 namespace Dnabert2.FineTuning;
 
 /// <summary>A part of a task, tokenised.</summary>
-/// <param name="Sequences">The sequences.</param>
+/// <param name="Sequences">The sequences; where both strands count, each followed by its other one.</param>
 /// <param name="Targets">Their labels.</param>
 internal sealed record TaskPart(TokenSequences Sequences, Target[] Targets)
 {
-    public static TaskPart Of(LabelledSet set, ISequenceTokenizer tokenizer, int maxTokens) =>
-        new(TokenSequences.Of(set, tokenizer, maxTokens), [.. set.Select(row => row.Target)]);
+    public static TaskPart Of(LabelledSet set, ISequenceTokenizer tokenizer, int maxTokens, bool bothStrands = false) =>
+        new(TokenSequences.Of(set, tokenizer, maxTokens, bothStrands), [.. set.Select(row => row.Target)]);
 
     public int Count => Targets.Length;
+
+    /// <summary>The tokens of a row, of the strand that the file has.</summary>
+    public ReadOnlySpan<int> this[int row] => Sequences[row * (Sequences.Count / Count)];
+
+    /// <summary>The tokens of the other strand, where both count.</summary>
+    public ReadOnlySpan<int> OtherStrand(int row) => Sequences[(2 * row) + 1];
+
+    /// <summary>The outputs of rows from those of their sequences; see <see cref="Strands.Joined"/>.</summary>
+    /// <param name="kind">The kind of task.</param>
+    /// <param name="logits">[sequences, outputs].</param>
+    public float[] Logits(TaskKind kind, float[] logits) =>
+        Sequences.Count == Count ? logits : Strands.Joined(kind, logits, logits.Length / Sequences.Count);
 }
 
 /// <summary>The data of a fine-tuning, tokenised.</summary>
@@ -21,12 +33,13 @@ internal sealed class TaskData
 {
     /// <summary>Tokenises a task.</summary>
     /// <exception cref="ArgumentException">A part is missing.</exception>
-    public TaskData(LabelledTask task, ISequenceTokenizer tokenizer, int maxTokens)
+    public TaskData(LabelledTask task, ISequenceTokenizer tokenizer, FineTuneOptions options)
     {
+        int maxTokens = options.MaxTokens!.Value;
         Config = new TaskConfig(task.Kind, task.Names, maxTokens);
-        Train = TaskPart.Of(task.Train ?? throw Missing("train"), tokenizer, maxTokens);
-        Dev = TaskPart.Of(task.Dev ?? throw Missing("dev"), tokenizer, maxTokens);
-        Test = TaskPart.Of(task.Test ?? throw Missing("test"), tokenizer, maxTokens);
+        Train = TaskPart.Of(task.Train ?? throw Missing("train"), tokenizer, maxTokens, options.AugmentReverseComplement);
+        Dev = TaskPart.Of(task.Dev ?? throw Missing("dev"), tokenizer, maxTokens, options.AverageReverseComplement);
+        Test = TaskPart.Of(task.Test ?? throw Missing("test"), tokenizer, maxTokens, options.AverageReverseComplement);
 
         ArgumentException Missing(string part) => new($"{task.Folder}: the task was read without {part}, which fine-tuning needs");
     }
@@ -47,7 +60,7 @@ internal sealed class TaskData
     {
         foreach ((string name, TaskPart part) in new[] { ("train", Train), ("dev", Dev), ("test", Test) })
             for (int i = 0; i < part.Count; i++)
-                if (padding.FaultOf(part.Sequences[i].Length) is { } fault)
+                if (padding.FaultOf(part[i].Length) is { } fault)
                     throw new InvalidDataException($"{folder}: {name}, row {i + 1}: the sequence has {fault}; take out such rows");
     }
 
@@ -69,7 +82,7 @@ internal sealed class TaskData
         {
             for (int i = 0; i < part.Count; i++)
             {
-                ReadOnlySpan<int> ids = part.Sequences[i], classes = part.Targets[i].Classes;
+                ReadOnlySpan<int> ids = part[i], classes = part.Targets[i].Classes;
                 hash.AppendData(
                     MemoryMarshal.AsBytes<int>(
                         [ids.Length, part.Targets[i].Class, BitConverter.SingleToInt32Bits(part.Targets[i].Value), classes.Length]));

@@ -45,13 +45,20 @@ public sealed class TokenSequences
     }
 
     /// <summary>Tokenises labelled sequences in their order.</summary>
-    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens)
+    public static TokenSequences Of(IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens) =>
+        Of(set, tokenizer, maxTokens, bothStrands: false);
+
+    /// <summary>The same; on request each followed by its other strand.</summary>
+    internal static TokenSequences Of(
+        IReadOnlyList<LabelledSequence> set, ISequenceTokenizer tokenizer, int maxTokens, bool bothStrands)
     {
         ArgumentNullException.ThrowIfNull(set);
         var sequences = new TokenSequences(tokenizer, maxTokens);
         foreach (LabelledSequence row in set)
         {
-            if (row.Second is { } second) sequences.Add(row.First, second);
+            if (bothStrands && row.Second is { } other) sequences.AddBothStrands(row.First, other);
+            else if (bothStrands) sequences.AddBothStrands(row.First);
+            else if (row.Second is { } second) sequences.Add(row.First, second);
             else sequences.Add(row.First);
         }
 

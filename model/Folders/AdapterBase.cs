@@ -22,12 +22,12 @@ internal static class AdapterBase
 
     /// <summary>
     /// The folder that the adapter names, or null where there is none: as a path from the adapter or from here, or, of a name on a hub, the
-    /// folder of that name.
+    /// folder of that name; <see cref="ModelSource.BuiltIn"/> is the model that comes with this library.
     /// </summary>
     public static string? TryFind(string folder, AdapterConfig config)
     {
         if (config.BaseName is not { Length: > 0 } name) return null;
-        if (name == "default") return Dnabert2Model.DefaultFolder;
+        if (name == ModelSource.BuiltIn) return BuiltInModel.Files is null ? null : name;
         string last = name.TrimEnd('/', '\\').Split('/', '\\')[^1];
         string beside = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) ?? folder;
         foreach (string path in (string[])[Path.Combine(folder, name), name, Path.Combine(beside, name), Path.Combine(beside, last), last])

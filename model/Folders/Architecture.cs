@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Dnabert2.Cnn;
 using Dnabert2.Data;
 using Dnabert2.Dnabert;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Hyena;
 using Dnabert2.NucleotideTransformer;
@@ -16,7 +17,7 @@ namespace Dnabert2.Folders;
 /// <summary>What a folder's <c>config.json</c> says that its model is.</summary>
 internal abstract class Architecture
 {
-    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer v1, HyenaDNA or the CNN of "
+    private const string Remedy = "name the folder of a model of DNABERT-2, DNABERT, the Nucleotide Transformer, HyenaDNA or the CNN of "
         + "Genomic Benchmarks";
 
     /// <summary>DNABERT-2.</summary>
@@ -55,8 +56,11 @@ internal abstract class Architecture
     /// <summary>The layers that gain low-rank additions where none are named: the ends of their names.</summary>
     public abstract IReadOnlyList<string> LoraTargets { get; }
 
-    /// <summary>The name of the file of its tokenizer; null: there is none, and the tokenizer is always the same.</summary>
-    public virtual string? TokenizerFile => ModelSource.VocabularyFile;
+    /// <summary>
+    /// The names that the file of its tokenizer may have, the first one found being it; none: there is no file, and the tokenizer is always
+    /// the same.
+    /// </summary>
+    public virtual IReadOnlyList<string> TokenizerFiles => [ModelSource.VocabularyFile];
 
     /// <summary>
     /// The settings of a tokenizer that came without any, as of the published model: Hugging Face's auto classes find the class by them.
@@ -90,10 +94,13 @@ internal abstract class Architecture
     public abstract SequenceModel Initialize(
         ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable);
 
-    /// <summary>The class of its tokenizer.</summary>
+    /// <summary>The class of the tokenizer of its published models.</summary>
     public abstract Type TokenizerClass { get; }
 
-    /// <summary>The architecture that a tokenizer is of.</summary>
+    /// <summary>Whether its models may have such a tokenizer.</summary>
+    public virtual bool Takes(ISequenceTokenizer tokenizer) => tokenizer.GetType() == TokenizerClass;
+
+    /// <summary>The architecture whose published models have such a tokenizer.</summary>
     public static Architecture Of(ISequenceTokenizer tokenizer) =>
         All.Single(architecture => architecture.TokenizerClass == tokenizer.GetType());
 
@@ -109,12 +116,14 @@ internal abstract class Architecture
     /// <summary>The most tokens of a row that such a model classifies, special ones included; null: any number.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public abstract int? MostTokens(string config);
+    public abstract int? MostTokens(StoredFile config);
 
     /// <summary>The most tokens of a row in fine-tuning where no limit is given, of a model that takes so many.</summary>
     public virtual int UsualTokens(int? most) => Math.Min(FineTuneOptions.UsualMaxTokens, most ?? int.MaxValue);
 
-    /// <summary>The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2.</summary>
+    /// <summary>
+    /// The most tokens of a row of a data set of GUE, as in the scripts of the paper of DNABERT-2, for the tokenizer of the architecture.
+    /// </summary>
     public virtual int TokensOf(GueTask task) => task.MaxTokens;
 
     /// <summary>How its models are trained where that is not as DNABERT-2; null: it is.</summary>
@@ -136,14 +145,15 @@ internal abstract class Architecture
     public abstract ISequenceTokenizer LoadTokenizer(ModelSource source);
 
     /// <summary>The hyper-parameters, for people.</summary>
+    /// <param name="file">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">The config is damaged.</exception>
-    public abstract string DescribeConfig(string path);
+    public abstract string DescribeConfig(StoredFile file);
 
     /// <summary>The tokenizer, for people.</summary>
     /// <param name="config">The <c>config.json</c>.</param>
-    /// <param name="tokenizer">The <see cref="TokenizerFile"/>, where there is one.</param>
+    /// <param name="tokenizer">One of <see cref="TokenizerFiles"/>, where there is one.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public abstract string DescribeTokenizer(string config, string? tokenizer);
+    public abstract string DescribeTokenizer(StoredFile config, StoredFile? tokenizer);
 
     /// <summary>Says what is wrong with a weight that is no parameter, for people; null where nothing is.</summary>
     /// <param name="source">The folder.</param>
@@ -154,10 +164,17 @@ internal abstract class Architecture
     /// <param name="config">The <c>config.json</c>.</param>
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture, which the message names.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static Architecture Of(string config) =>
-        JsonFields.Read(config, ConfigReader.Remedy, json => Of(json, Path.GetDirectoryName(Path.GetFullPath(config))!));
+    public static Architecture Of(string config) => Of(config, Path.GetDirectoryName(Path.GetFullPath(config))!);
 
-    private static Architecture Of(JsonFields json, string folder)
+    /// <summary>Recognises the architecture of a config.</summary>
+    /// <param name="config">The <c>config.json</c>.</param>
+    /// <param name="folder">The folder that it is from.</param>
+    /// <exception cref="InvalidDataException">It is damaged, or of another architecture, which the message names.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static Architecture Of(StoredFile config, StoredFolder folder) =>
+        JsonFields.Read(config, ConfigReader.Remedy, json => Of(json, folder));
+
+    private static Architecture Of(JsonFields json, StoredFolder folder)
     {
         string? type = json.Has("model_type") ? json.Text("model_type") : null;
         string[] classes = json.KindOf("architectures") == JsonValueKind.Array ? json.Texts("architectures") : [];
@@ -174,8 +191,7 @@ internal abstract class Architecture
         if (MapsTo(json, "dnabert_layer.")) return Dnabert;
         if (json.Has("attention") || json.Has("alibi_starting_size") || MapsTo(json, "bert_layers.")) return Dnabert2;
         // A BERT that says no more is told by its tokenizer.
-        bool hasTokenizer = File.Exists(Path.Combine(folder, ModelSource.TokenizerFile));
-        return !hasTokenizer && File.Exists(Path.Combine(folder, ModelSource.VocabularyFile)) ? Dnabert : Dnabert2;
+        return !folder.Has(ModelSource.TokenizerFile) && folder.Has(ModelSource.VocabularyFile) ? Dnabert : Dnabert2;
     }
 
     private static bool IsHyena(string[] classes) => classes.Any(name => name.StartsWith("HyenaDNA", StringComparison.Ordinal));

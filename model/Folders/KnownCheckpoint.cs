@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
@@ -50,9 +51,9 @@ public sealed class KnownCheckpoint
     internal static KnownCheckpoint? Find(string folder, IReadOnlyList<KnownCheckpoint> all, CancellationToken cancellation)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        string weights = ModelWeights.Find(folder)
+        StoredFile weights = ModelWeights.Find(folder)
             ?? throw new FileNotFoundException($"{folder}: there are no weights ({ModelWeights.Safetensors} or {ModelWeights.Torch})");
-        string[] hashes = [.. ModelWeights.FilesOf(weights).Select(file => FileHash.OfFile(file, cancellation))];
+        string[] hashes = [.. ModelWeights.FilesOf(folder, weights).Select(file => FileHash.OfFile(file, cancellation))];
         return all.FirstOrDefault(known => hashes.All(known._weights.Contains));
     }
 

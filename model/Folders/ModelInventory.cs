@@ -1,13 +1,18 @@
 using Dnabert2.Adapters;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Training;
+using Dnabert2.Weights;
 
 namespace Dnabert2.Folders;
 
 /// <summary>What a folder holds of a model, and what it lacks: to be told to people before anything is loaded.</summary>
 public sealed class ModelInventory
 {
-    private readonly List<string> _weights = [], _missing = [];
+    private readonly List<StoredFile> _weights = [];
+    private readonly List<string> _missing = [];
+    private StoredFile? _config, _tokenizer;
+    private StoredFolder _configFolder;
 
     private ModelInventory(string kind) => Kind = kind;
 
@@ -27,30 +32,56 @@ public sealed class ModelInventory
     public bool? IsOwnBase { get; private set; }
 
     /// <summary>The <c>config.json</c>, or null where it is missing.</summary>
-    public string? Config { get; private set; }
+    public string? Config => _config?.Path;
 
     /// <summary>
     /// The file of the tokenizer: <c>tokenizer.json</c>, or of a model of k-mers or letters <c>vocab.txt</c>; null where it is missing, and
     /// of HyenaDNA, whose tokenizer has none.
     /// </summary>
-    public string? Tokenizer { get; private set; }
+    public string? Tokenizer => _tokenizer?.Path;
 
     /// <summary>The files of weights that are there, an adapter's first.</summary>
-    public IReadOnlyList<string> Weights => _weights;
+    public IReadOnlyList<string> Weights => _weights.ConvertAll(file => file.Path);
+
+    /// <summary>The files that are there: config, tokenizer and weights, and their bytes.</summary>
+    public IReadOnlyList<(string Path, long Bytes)> Files =>
+        [.. new[] { _config, _tokenizer }.OfType<StoredFile>().Concat(_weights).Select(file => (file.Path, file.Length))];
+
+    /// <summary>How many tensors of each type the files of weights hold.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public IReadOnlyDictionary<string, int> CountTensors()
+    {
+        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (StoredFile weights in _weights)
+        {
+            using WeightFile file = WeightFile.Open(weights);
+            foreach (WeightEntry entry in file.Entries) counts[entry.TypeName] = counts.GetValueOrDefault(entry.TypeName) + 1;
+        }
+
+        return counts;
+    }
 
     /// <summary>
-    /// What is missing, for people; where nothing is, <see cref="ModelSource.Open"/> and <see cref="ModelSource.Load"/> find all files.
+    /// What is missing, for people; where nothing is, <see cref="ModelSource.Open(string, string?, SelfAttention?)"/> and
+    /// <see cref="ModelSource.Load"/> find all files.
     /// </summary>
     public IReadOnlyList<string> Missing => _missing;
 
     /// <summary>Looks into a folder.</summary>
-    /// <param name="folder">The folder of a model, an adapter or a run.</param>
+    /// <param name="folder">The folder of a model, an adapter or a run, or <see cref="ModelSource.BuiltIn"/>.</param>
     /// <param name="baseFolder">The base of an adapter; null: the one that the adapter names.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="InvalidDataException">An adapter's configuration or an index of weights is damaged or not supported.</exception>
     public static ModelInventory Of(string folder, string? baseFolder = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (folder == ModelSource.BuiltIn)
+        {
+            var builtIn = new ModelInventory("the model that comes with this library");
+            builtIn.Add([BuiltInModel.Require()]);
+            return builtIn;
+        }
+
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"{folder}: no such folder; {ModelSource.Kinds}");
         if (LoraAdapter.IsIn(folder)) return OfAdapter(folder, baseFolder);
         bool hasModel = ModelSource.HoldsModelFiles(folder);
@@ -74,15 +105,16 @@ public sealed class ModelInventory
 
     /// <summary>Architecture and hyper-parameters, for people; null where there is no <c>config.json</c>.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or of an architecture that is not supported.</exception>
-    public string? DescribeConfig() => Config is null ? null : Architecture.Of(Config).DescribeConfig(Config);
+    public string? DescribeConfig() =>
+        _config is { } config ? Architecture.Of(config, _configFolder).DescribeConfig(config) : null;
 
     /// <summary>The tokenizer, for people; null where there is none, or no <c>config.json</c>.</summary>
     /// <exception cref="InvalidDataException">One of them is damaged.</exception>
     public string? DescribeTokenizer()
     {
-        if (Config is null) return null;
-        Architecture architecture = Architecture.Of(Config);
-        return Tokenizer is null && architecture.TokenizerFile is not null ? null : architecture.DescribeTokenizer(Config, Tokenizer);
+        if (_config is not { } config) return null;
+        var architecture = Architecture.Of(config, _configFolder);
+        return _tokenizer is null && architecture.TokenizerFiles.Count > 0 ? null : architecture.DescribeTokenizer(config, _tokenizer);
     }
 
     private static ModelInventory OfAdapter(string folder, string? baseFolder)
@@ -115,7 +147,7 @@ public sealed class ModelInventory
         return adapter;
     }
 
-    private void Add(string[] folders)
+    private void Add(StoredFolder[] folders)
     {
         FindFiles(folders);
         if (Config is null) _missing.Add(ModelSource.ConfigFile);
@@ -126,9 +158,9 @@ public sealed class ModelInventory
             return;
         }
 
-        foreach (string file in ModelWeights.FilesOf(weights))
-            if (File.Exists(file)) _weights.Add(file);
-            else _missing.Add(Path.GetFileName(file));
+        foreach (StoredFile file in ModelWeights.FilesOf(folders[^1], weights))
+            if (file.Content is not null || File.Exists(file.Path)) _weights.Add(file);
+            else _missing.Add(Path.GetFileName(file.Path));
     }
 
     /// <summary>Whether the model has a file of its tokenizer, as far as can be told.</summary>
@@ -136,7 +168,7 @@ public sealed class ModelInventory
     {
         try
         {
-            return Config is null || Architecture.Of(Config).TokenizerFile is not null;
+            return _config is not { } config || Architecture.Of(config, _configFolder).TokenizerFiles.Count > 0;
         }
         catch (InvalidDataException)
         {
@@ -145,11 +177,12 @@ public sealed class ModelInventory
         }
     }
 
-    private void FindFiles(string[] folders)
+    private void FindFiles(StoredFolder[] folders)
     {
-        Config = Find(ModelSource.ConfigFile);
-        Tokenizer = Find(ModelSource.TokenizerFile) ?? Find(ModelSource.VocabularyFile);
+        _configFolder = folders.FirstOrDefault(folder => folder.Has(ModelSource.ConfigFile));
+        _config = Find(ModelSource.ConfigFile);
+        _tokenizer = Find(ModelSource.TokenizerFile) ?? Find(ModelSource.VocabularyFile);
 
-        string? Find(string name) => folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        StoredFile? Find(string name) => folders.Select(folder => folder.Find(name)).FirstOrDefault(file => file is not null);
     }
 }

@@ -23,13 +23,16 @@ internal sealed class ModelOrigin
     private static readonly string[] Kept = [
         AutoMap, "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
 
+    // This library writes it only where it is not the usual one.
+    private const string OnlyWhereUnusual = "classifier_pooling";
+
     // These are of a classifier: of another one, or none, they are left out.
     private static readonly string[] OfClassifier = ["problem_type", "id2label", "label2id", "dnabert2_max_tokens"];
     private static readonly string[] OfTokenizer =
         [TokenizerConfig, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"];
     private static readonly string[] Scripts =
         ["bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py", "dnabert_layer.py",
-            "configuration_hyena.py", "modeling_hyena.py", "tokenization_hyena.py"];
+            "configuration_hyena.py", "modeling_hyena.py", "tokenization_hyena.py", "esm_config.py", "modeling_esm.py"];
     private readonly JsonObject _config;
     private readonly int _outputs;
     private readonly List<(string Name, byte[] Bytes)> _files = [];
@@ -43,19 +46,19 @@ internal sealed class ModelOrigin
     public static ModelOrigin Read(ModelSource source)
     {
         var origin = new ModelOrigin(
-            Parse(source.ConfigPath, RegularFile.Read(source.ConfigPath, MostBytes)), source.Architecture.LabelsOf(source));
+            Parse(source.ConfigPath.Path, source.ConfigPath.Read(MostBytes).Span), source.Architecture.LabelsOf(source));
         bool scripts = NamesScripts(origin._config);
         foreach (string name in OfTokenizer)
         {
-            if (Find(source, name) is not { } path) continue;
-            byte[] bytes = RegularFile.Read(path, MostBytes);
-            if (name == TokenizerConfig) scripts |= NamesScripts(Parse(path, bytes));
+            if (Find(source, name) is not { } file) continue;
+            byte[] bytes = file.Read(MostBytes).ToArray();
+            if (name == TokenizerConfig) scripts |= NamesScripts(Parse(file.Path, bytes));
             origin._files.Add((name, bytes));
         }
 
         foreach (string name in Scripts)
-            if (scripts && Find(source, name) is { } path) origin._files.Add((name, RegularFile.Read(path, MostBytes)));
-        if (ModelWeights.Find(source.WeightFolder) is not null) origin.ReadUnused(source.WeightFolder);
+            if (scripts && Find(source, name) is { } file) origin._files.Add((name, file.Read(MostBytes).ToArray()));
+        if (ModelWeights.Find(source.Weights) is not null) origin.ReadUnused(source.Weights);
         return origin;
     }
 
@@ -85,6 +88,7 @@ internal sealed class ModelOrigin
     public JsonObject Config(JsonObject own, int? outputs, string dtype, bool keepsCode)
     {
         JsonObject json = _config.DeepClone().AsObject();
+        json.Remove(OnlyWhereUnusual);
         foreach ((string key, JsonNode? value) in own)
             if (!(Kept.Contains(key) && json.ContainsKey(key))) json[key] = value?.DeepClone();
         if (!keepsCode) json.Remove(AutoMap);
@@ -142,7 +146,7 @@ internal sealed class ModelOrigin
     /// The most tokens of a sequence that a <c>tokenizer_config.json</c> names; null where it names none, or a number that means none.
     /// </summary>
     /// <exception cref="InvalidDataException">It is damaged, or the number makes no sense.</exception>
-    public static int? MaxTokensOf(string tokenizerConfig, int least, int most) =>
+    public static int? MaxTokensOf(StoredFile tokenizerConfig, int least, int most) =>
         JsonFields.Read(tokenizerConfig, "correct it", json =>
         {
             if (!json.Has(MaxLength)) return (int?)null;
@@ -153,7 +157,7 @@ internal sealed class ModelOrigin
                 number) ? (int)number : throw json.Fault(MaxLength, $"is {number}, expected a whole number from {least}");
         });
 
-    private void ReadUnused(string folder)
+    private void ReadUnused(StoredFolder folder)
     {
         using ModelWeights weights = ModelWeights.Open(folder);
         foreach (ModelWeight weight in weights.All)
@@ -166,8 +170,8 @@ internal sealed class ModelOrigin
         }
     }
 
-    private static string? Find(ModelSource source, string name) =>
-        source.FileFolders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+    private static StoredFile? Find(ModelSource source, string name) =>
+        source.FileFolders.Select(folder => folder.Find(name)).FirstOrDefault(file => file is not null);
 
     /// <summary>
     /// Whether transformers is to take classes from files beside the config: names without a repository, <c>REPO--FILE.CLASS</c>.
@@ -181,11 +185,11 @@ internal sealed class ModelOrigin
             name => name?.GetValueKind() == JsonValueKind.String && !name.GetValue<string>().Contains("--", StringComparison.Ordinal));
     }
 
-    private static JsonObject Parse(string path, byte[] bytes)
+    private static JsonObject Parse(string path, ReadOnlySpan<byte> bytes)
     {
         try
         {
-            ReadOnlySpan<byte> text = bytes.AsSpan(bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0);
+            ReadOnlySpan<byte> text = bytes[(bytes.StartsWith("\uFEFF"u8) ? 3 : 0)..];
             var node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (node is not JsonObject json) throw new InvalidDataException($"{path}: expected a JSON object");
             // Text that is JSON by its form but not Unicode is found when it is written.

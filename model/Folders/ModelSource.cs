@@ -11,8 +11,9 @@ using Engine.Runtime;
 namespace Dnabert2.Folders;
 
 /// <summary>
-/// A folder that a model can be loaded from: a model as Hugging Face or this library writes it; a LoRA adapter, as the Python library PEFT
-/// or fine-tuning writes it, with its base; or a run of pre-training, which stands for its last checkpoint.
+/// What a model can be loaded from. A folder: a model as Hugging Face or this library writes it; a LoRA adapter, as the Python library PEFT
+/// or fine-tuning writes it, with its base; or a run of pre-training, which stands for its last checkpoint. Or the files of a model in
+/// memory, <see cref="ModelFiles"/>, or by its name <see cref="BuiltIn"/> the model that comes with this library.
 /// </summary>
 /// <example>
 /// <code>
@@ -28,14 +29,32 @@ public sealed class ModelSource
     private bool _hasCheckedWeights;
     private Architecture? _architecture;
 
-    private ModelSource(string folder, string weights, LoraAdapter? adapter, SelfAttention? attention, string description) =>
-        (Folder, WeightFolder, Adapter, Attention, Description) = (folder, weights, adapter, attention, description);
+    private ModelSource(string folder, StoredFolder weights, LoraAdapter? adapter, SelfAttention? attention, string description) =>
+        (Folder, Weights, Adapter, Attention, Description) = (folder, weights, adapter, attention, description);
 
-    /// <summary>The folder as it was named.</summary>
+    /// <summary>
+    /// What names the model that comes with this library, in place of a folder: a small DNABERT-2 trained by this engine on whole genomes.
+    /// It is there where the program has the package <c>Dnabert2.BuiltInModel</c>. A folder of that name is <c>./default</c>.
+    /// </summary>
+    public const string BuiltIn = "default";
+
+    /// <summary>The folder as it was named, or the name of files in memory.</summary>
     public string Folder { get; }
 
-    /// <summary>The folder of the weights: of an adapter its base, of a run the checkpoint, otherwise the folder itself.</summary>
-    public string WeightFolder { get; }
+    /// <summary>
+    /// The folder of the weights: of an adapter its base, of a run the checkpoint, otherwise the folder itself; or the name of files in
+    /// memory.
+    /// </summary>
+    public string WeightFolder => Weights.Path;
+
+    /// <summary>The folders that it is read from; none where it is in memory.</summary>
+    public IReadOnlyList<string> Folders => Weights.Files is null ? [Folder, WeightFolder] : IsAdapter ? [Folder] : [];
+
+    /// <summary>Whether the weights are those of the model that comes with this library.</summary>
+    internal bool IsBuiltIn => Weights.Files is { } files && files == BuiltInModel.Files;
+
+    /// <summary>The folder of the weights.</summary>
+    internal StoredFolder Weights { get; }
 
     /// <summary>Whether it is an adapter.</summary>
     public bool IsAdapter => Adapter is not null;
@@ -49,18 +68,21 @@ public sealed class ModelSource
     internal LoraAdapter? Adapter { get; }
 
     /// <summary>The file of the hyper-parameters: an adapter's own, where it has one.</summary>
-    internal string ConfigPath => Own(ConfigFile) ?? Dnabert2Model.Existing(WeightFolder, ConfigFile);
+    internal StoredFile ConfigPath => Own(ConfigFile) ?? Existing(ConfigFile);
 
     /// <summary>The file of the tokenizer: an adapter's own, where it has one.</summary>
     /// <exception cref="InvalidOperationException">The architecture has no such file.</exception>
-    internal string TokenizerPath
+    internal StoredFile TokenizerPath
     {
         get
         {
-            string name = Architecture.TokenizerFile ?? throw new InvalidOperationException($"{Architecture.Name} has no such file");
-            string path = Own(name) ?? Path.Combine(WeightFolder, name);
-            return File.Exists(path) ? path : throw new FileNotFoundException(
-                $"{path} is missing; a folder of {Architecture.Name} has {ConfigFile}, {name} and weights");
+            IReadOnlyList<string> names = Architecture.TokenizerFiles;
+            if (names.Count == 0) throw new InvalidOperationException($"{Architecture.Name} has no such file");
+            foreach (string name in names)
+                if ((Own(name) ?? Weights.Find(name)) is { } file) return file;
+            throw new FileNotFoundException(
+                $"{Path.Combine(WeightFolder, names[0])} is missing; a folder of {Architecture.Name} has {ConfigFile}, "
+                + $"{string.Join(" or ", names)} and weights");
         }
     }
 
@@ -74,7 +96,12 @@ public sealed class ModelSource
     /// <exception cref="IOException">There is no config, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or of another architecture.</exception>
     internal Architecture Architecture =>
-        _architecture ??= Architecture.Of(Dnabert2Model.Existing(WeightFolder, ConfigFile));
+        _architecture ??= Architecture.Of(Existing(ConfigFile), Weights);
+
+    /// <summary>The architecture that its tokenizer is of, by which limits of tokens go: of a DNABERT-2 on k-mers another one.</summary>
+    internal Architecture TokenArchitecture =>
+        Architecture == Architecture.Dnabert2 && Path.GetFileName(TokenizerPath.Path) == VocabularyFile
+            ? Architecture.Of(LoadTokenizer()) : Architecture;
 
     /// <summary>
     /// How models of its architecture are fine-tuned where nothing else is said: as the paper of DNABERT-2 does it, HyenaDNA and the
@@ -91,13 +118,22 @@ public sealed class ModelSource
     internal bool DescribesTask(int outputs) => HasOwnConfig || Architecture.LabelsOf(this) == outputs;
 
     /// <summary>The folders in which files beside the weights are looked for, the first one first.</summary>
-    internal IReadOnlyList<string> FileFolders => IsAdapter ? [Folder, WeightFolder] : [WeightFolder];
+    internal IReadOnlyList<StoredFolder> FileFolders => IsAdapter ? [Folder, Weights] : [Weights];
 
     /// <summary>Whether a folder is an adapter's.</summary>
     public static bool HoldsAdapter(string folder) => LoraAdapter.IsIn(folder);
 
+    /// <summary>Takes the files of a model in memory. Weights are not read yet.</summary>
+    /// <param name="files">The files.</param>
+    /// <param name="attention">The attention of the model, in place of that of its config; null: the config's.</param>
+    public static ModelSource Open(ModelFiles files, SelfAttention? attention = null)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        return new ModelSource(files.Name, files, null, attention, "");
+    }
+
     /// <summary>Finds out what a folder is. Weights are not read yet, but for an adapter's.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The folder, or <see cref="BuiltIn"/>.</param>
     /// <param name="baseFolder">The base of an adapter, a model folder or a run; null: the one that the adapter names.</param>
     /// <exception cref="IOException">There is no such folder, or no model in it.</exception>
     /// <exception cref="InvalidDataException">An adapter is damaged or not supported, or its base is not found.</exception>
@@ -109,6 +145,8 @@ public sealed class ModelSource
     public static ModelSource Open(string folder, string? baseFolder = null, SelfAttention? attention = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (folder == BuiltIn)
+            return baseFolder is null ? Open(BuiltInModel.Require(), attention) : throw HasNoBase($"{folder}: is not an adapter");
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException(
                 File.Exists(folder) ? $"{folder}: this is a file; name its folder: {Kinds}" : $"{folder}: no such folder; {Kinds}");
@@ -117,12 +155,12 @@ public sealed class ModelSource
             LoraAdapter adapter = LoraAdapter.Read(folder);
             ModelSource found = AdapterBase.Find(folder, adapter.Config, baseFolder);
             return new ModelSource(
-                folder, found.WeightFolder, adapter, attention,
+                folder, found.Weights, adapter, attention,
                 $"{folder}: an adapter ({adapter.Config.Describe()}) of the base {found.WeightFolder}");
         }
 
         if (baseFolder is not null)
-            throw new ArgumentException($"{folder}: is not an adapter ({AdapterConfig.FileName} is missing), so it has no base");
+            throw HasNoBase($"{folder}: is not an adapter ({AdapterConfig.FileName} is missing)");
         if (HoldsModelFiles(folder)) return new ModelSource(folder, folder, null, attention, "");
         if (Pretrainer.LastCheckpointOf(folder) is not { } checkpoint) throw new FileNotFoundException(NoModel(folder));
         if (!File.Exists(Path.Combine(checkpoint, ConfigFile)))
@@ -212,8 +250,17 @@ public sealed class ModelSource
 
     private bool AreAllBFloat16()
     {
-        using ModelWeights weights = ModelWeights.Open(WeightFolder);
+        using ModelWeights weights = ModelWeights.Open(Weights);
         return weights.All.All(weight => weight.Entry.DType == DType.BF16);
+    }
+
+    /// <summary>Whether it has the whole head of a classifier or regression, as fine-tuning gives it one.</summary>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public bool IsFineTuned()
+    {
+        using Checkpoint weights = OpenWeights();
+        return PartsOf(weights).HasFlag(Architecture.Head);
     }
 
     /// <summary>Loads the tokenizer alone.</summary>
@@ -226,11 +273,11 @@ public sealed class ModelSource
     {
         if (Architecture.Model != typeof(Dnabert2Model))
             throw new InvalidDataException($"{ConfigPath}: is of {Architecture.Name}; this is for models of DNABERT-2 alone");
-        Dnabert2Config config = Dnabert2Config.Load(ConfigPath, Attention);
+        var config = Dnabert2Config.Load(ConfigPath, Attention);
         return Attention is null ? config : config with { Attention = Attention };
     }
 
-    internal Checkpoint OpenWeights() => Checkpoint.Open(WeightFolder);
+    internal Checkpoint OpenWeights() => Checkpoint.Open(Weights);
 
     /// <summary>What the weights hold besides the encoder.</summary>
     internal ModelParts PartsOf(Checkpoint weights)
@@ -309,16 +356,21 @@ public sealed class ModelSource
     /// <summary>The hash of all files that decide the weights.</summary>
     internal string HashOfWeights()
     {
-        string weights = ModelWeights.Find(
-            WeightFolder) ?? throw new FileNotFoundException($"{WeightFolder}: there are no weights; {Kinds}");
-        IReadOnlyList<string> files = ModelWeights.FilesOf(weights);
+        StoredFile weights = ModelWeights.Find(Weights)
+            ?? throw new FileNotFoundException($"{WeightFolder}: there are no weights; {Kinds}");
+        IReadOnlyList<StoredFile> files = ModelWeights.FilesOf(Weights, weights);
         if (Adapter is null && files.Count == 1) return FileHash.OfFile(files[0]);
-        IEnumerable<string> own = Adapter is null ? [] : [Adapter.Config.Path, Adapter.WeightPath];
+        IEnumerable<StoredFile> own = Adapter is null ? [] : [Adapter.Config.Path, Adapter.WeightPath];
         IEnumerable<string> hashes = files.Concat(own).Select(file => FileHash.OfFile(file));
         return FileHash.Of(System.Text.Encoding.ASCII.GetBytes(string.Join('\n', hashes)));
     }
 
-    private string? Own(string name) => IsAdapter && Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
+    private StoredFile? Own(string name) => IsAdapter ? ((StoredFolder)Folder).Find(name) : null;
+
+    private StoredFile Existing(string name) =>
+        Weights.Find(name) ?? throw new FileNotFoundException($"{Path.Combine(WeightFolder, name)} is missing; {Kinds}");
+
+    private static ArgumentException HasNoBase(string what) => new($"{what}, so it has no base");
 
     /// <summary>Whether a folder itself holds files of a model, though perhaps not all.</summary>
     internal static bool HoldsModelFiles(string folder) =>

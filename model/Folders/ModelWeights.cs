@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Weights;
 
 namespace Dnabert2.Folders;
@@ -41,43 +42,46 @@ internal sealed class ModelWeights : IDisposable
     /// The file or index of a folder's weights, in the order in which Hugging Face looks for them, and last that of HyenaDNA's own
     /// repository; null where there is none.
     /// </summary>
-    public static string? Find(string folder)
+    public static StoredFile? Find(StoredFolder folder)
     {
         foreach (string name in (ReadOnlySpan<string>)[Safetensors, Safetensors + IndexSuffix, Torch, Torch + IndexSuffix, Lightning])
-            if (System.IO.Path.Combine(folder, name) is var path && File.Exists(path)) return path;
+            if (folder.Find(name) is { } file) return file;
         return null;
     }
 
     /// <summary>The files that hold a folder's weights; with an index they need not be there.</summary>
     /// <exception cref="InvalidDataException">The index is damaged.</exception>
-    public static IReadOnlyList<string> FilesOf(string weights)
+    /// <param name="folder">The folder.</param>
+    /// <param name="weights">What <see cref="Find"/> found there.</param>
+    public static IReadOnlyList<StoredFile> FilesOf(StoredFolder folder, StoredFile weights)
     {
-        if (!weights.EndsWith(IndexSuffix, StringComparison.Ordinal)) return [weights];
-        string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(weights))!;
-        return [.. ReadIndex(weights).Values.Distinct().Order(StringComparer.Ordinal).Select(name => System.IO.Path.Combine(folder, name))];
+        if (!IsIndex(weights)) return [weights];
+        return [.. ReadIndex(weights).Values.Distinct().Order(StringComparer.Ordinal)
+            .Select(name => folder.Find(name) ?? System.IO.Path.Combine(folder.Path, name))];
     }
 
     /// <summary>Opens the weights of a folder.</summary>
     /// <exception cref="FileNotFoundException">There are none, or a file that the index names is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the index is not of these files.</exception>
-    public static ModelWeights Open(string folder)
+    public static ModelWeights Open(StoredFolder folder)
     {
-        string path = Find(folder) ?? throw new FileNotFoundException(
+        StoredFile file = Find(folder) ?? throw new FileNotFoundException(
             $"{folder}: neither {Safetensors} nor {Torch} is there; a model folder has config.json, tokenizer.json and one of them");
-        return OpenFile(path);
+        return OpenFile(file, folder);
     }
 
     /// <summary>Opens a weight file, or all files of an index.</summary>
     /// <exception cref="FileNotFoundException">A file that the index names is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the index is not of these files.</exception>
-    public static ModelWeights OpenFile(string path)
+    public static ModelWeights OpenFile(string path) => OpenFile(path, System.IO.Path.GetDirectoryName(path)!);
+
+    private static ModelWeights OpenFile(StoredFile file, StoredFolder folder)
     {
-        var weights = new ModelWeights(path);
+        var weights = new ModelWeights(file.Path);
         try
         {
-            if (path.EndsWith(IndexSuffix, StringComparison.Ordinal))
-                weights.OpenShards(System.IO.Path.GetDirectoryName(path)!, ReadIndex(path));
-            else weights._files.Add(WeightFile.Open(path));
+            if (IsIndex(file)) weights.OpenShards(folder, ReadIndex(file));
+            else weights._files.Add(WeightFile.Open(file));
             weights.NameAll();
             return weights;
         }
@@ -110,8 +114,10 @@ internal sealed class ModelWeights : IDisposable
         foreach (WeightFile file in _files) file.Dispose();
     }
 
-    private static Dictionary<string, string> ReadIndex(string path) =>
-        JsonFields.Read(path, IndexRemedy, json =>
+    private static bool IsIndex(StoredFile file) => file.Path.EndsWith(IndexSuffix, StringComparison.Ordinal);
+
+    private static Dictionary<string, string> ReadIndex(StoredFile file) =>
+        JsonFields.Read(file, IndexRemedy, json =>
         {
             var map = new Dictionary<string, string>(StringComparer.Ordinal);
             JsonFields named = json.Object("weight_map");
@@ -122,10 +128,10 @@ internal sealed class ModelWeights : IDisposable
             return map;
         });
 
-    private void OpenShards(string folder, Dictionary<string, string> said)
+    private void OpenShards(StoredFolder folder, Dictionary<string, string> said)
     {
         string[] names = [.. said.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        string[] missing = [.. names.Where(name => !File.Exists(System.IO.Path.Combine(folder, name)))];
+        string[] missing = [.. names.Where(name => !folder.Has(name))];
         if (missing.Length > 0)
             throw new FileNotFoundException(
                 $"{Path} names {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? " and others" : "")}, " +
@@ -133,7 +139,7 @@ internal sealed class ModelWeights : IDisposable
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (string name in names)
         {
-            WeightFile file = WeightFile.Open(System.IO.Path.Combine(folder, name));
+            WeightFile file = WeightFile.Open(folder.Find(name)!.Value);
             _files.Add(file);
             foreach (WeightEntry entry in file.Entries)
             {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
@@ -16,7 +17,7 @@ internal sealed class HyenaArchitecture : Architecture
 
     public override Type TokenizerClass => typeof(HyenaTokenizer);
 
-    public override string? TokenizerFile => null;
+    public override IReadOnlyList<string> TokenizerFiles => [];
 
     public override string ClassifierWeight => "score.weight";
 
@@ -32,7 +33,7 @@ internal sealed class HyenaArchitecture : Architecture
 
     public override int LabelsOf(ModelSource source) => HyenaConfig.Load(source.ConfigPath).NumLabels;
 
-    public override int? MostTokens(string config) => HyenaConfig.Load(config).MaxSeqLen;
+    public override int? MostTokens(StoredFile config) => HyenaConfig.Load(config).MaxSeqLen;
 
     /// <summary>A token a base, so that no row is truncated; HyenaDNA is not in the paper's scripts.</summary>
     public override int TokensOf(GueTask task) => task.BasesOfRow + 2;
@@ -58,14 +59,14 @@ internal sealed class HyenaArchitecture : Architecture
         return JsonNode.Parse(stream)!.AsObject();
     }
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        HyenaConfig c = HyenaConfig.Load(path);
+        HyenaConfig c = HyenaConfig.Load(file);
         return $"{Name}, vocabulary {c.VocabSize}, width {c.DModel}, {c.NLayer} layers, feed-forward {c.DInner}, filters of "
             + $"{c.FilterOrder}, at most {c.MaxSeqLen} tokens";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
         var t = new HyenaTokenizer();
         return $"{t.VocabularySize} ids, a token a letter, " + Special(t, "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]");

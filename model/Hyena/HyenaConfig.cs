@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
+using Dnabert2.Files;
 using Dnabert2.Folders;
 
 namespace Dnabert2.Hyena;
@@ -79,7 +80,9 @@ public sealed record HyenaConfig
     /// <param name="path">The file.</param>
     /// <exception cref="InvalidDataException">Not JSON, or a value that no HyenaDNA has; the message names file and key.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static HyenaConfig Load(string path) => JsonFields.Read(path, Remedy, Read);
+    public static HyenaConfig Load(string path) => Load((StoredFile)path);
+
+    internal static HyenaConfig Load(StoredFile file) => JsonFields.Read(file, Remedy, Read);
 
     internal static HyenaConfig Read(JsonFields json)
     {

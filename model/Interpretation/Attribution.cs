@@ -10,16 +10,21 @@ namespace Dnabert2.Interpretation;
 /// changes the tokens around it, so every substituted sequence is tokenised again. Several threads may use one at once.
 /// </summary>
 /// <remarks>
-/// The likelihood is that of masked tokens. Let the tokens of the sequence r and of the substituted sequence s be the same but for a
-/// stretch, r_1 … r_m in place of s_1 … s_n. Then the effect is Σ_j ln p(s_j | n masks there) − Σ_i ln p(r_i | m masks there), in nats,
-/// where p is the model's distribution at a place when the whole stretch is replaced by as many masks as it has tokens. Both sums are of
-/// the same bases in the same visible context, no changed token is seen while another one is predicted, and substitutions that change the
-/// same stretch share their forward passes: about one a base, instead of one for each changed token of each substitution.
+/// The likelihood is that of masked tokens where the model is not causal. Let the tokens of the sequence r and of the substituted sequence
+/// s be the same but for a stretch, r_1 … r_m in place of s_1 … s_n. Then the effect is Σ_j ln p(s_j | n masks there) −
+/// Σ_i ln p(r_i | m masks there), in nats, where p is the model's distribution at a place when the whole stretch is replaced by as many
+/// masks as it has tokens. Both sums are of the same bases in the same visible context, no changed token is seen while another one is
+/// predicted, and substitutions that change the same stretch share their forward passes: about one a base, instead of one for each changed
+/// token of each substitution.
 ///
 /// Where k-mers overlap, a base is in k tokens, each of which says it again, given its other letters, which the neighbours of the stretch
 /// show: the effect is then the mean over the tokens that hold the base, not the sum, and so in nats of one base, as with other models.
 /// Tokens with an unknown base are the same in both sequences and say nothing of it. Where k-mers lie one after the other, the stretch is
 /// the one token that holds the base.
+///
+/// A causal model (HyenaDNA) has a likelihood of the sequence itself, Σ_t ln p(x_t | x_1 … x_(t−1)) over the window without its first
+/// token, of which nothing tells the probability: the effect is that of the substituted sequence minus that of the sequence. Each
+/// substituted sequence takes a pass of its own.
 /// </remarks>
 public sealed class Attribution
 {
@@ -39,8 +44,9 @@ public sealed class Attribution
         _ofClass = _options.Target == AttributionTarget.Auto ? model.Task is not null : _options.Target == AttributionTarget.Class;
         if (_ofClass && model.Task is null) throw new ArgumentException("the model is not fine-tuned: it has a likelihood, but no classes");
         if (!_ofClass && !model.HasLikelihood)
-            throw new ArgumentException("the model has no masked-language-model head, and so no likelihood; its classes can be attributed");
-        if (!_ofClass && model.Model.Tokenizer.MaskId is null) throw new ArgumentException("the tokenizer has no [MASK]");
+            throw new ArgumentException("the model has no head of a language model, and so no likelihood; its classes can be attributed");
+        if (!_ofClass && !model.Model.IsCausal && model.Model.Tokenizer.MaskId is null)
+            throw new ArgumentException("the tokenizer has no [MASK]");
         if (!_ofClass && _options.Class is not null)
             throw new ArgumentException($"class '{Excerpt.Of(_options.Class)}': the likelihood is of no class");
         if (_options.Class is { } name) _label = model.LabelOf(name);
@@ -56,6 +62,9 @@ public sealed class Attribution
     /// positions for so many.
     /// </summary>
     public int Window => _window;
+
+    /// <summary>Whether each substituted sequence goes through the model by itself, rather than sharing passes with others.</summary>
+    public bool RunsEachMutant => _ofClass || _model.Model.IsCausal;
 
     /// <summary>Whether the effects are on a class, or on the value of a regression, rather than on the likelihood.</summary>
     public bool IsOfClass => _ofClass;
@@ -164,7 +173,8 @@ public sealed class Attribution
         strands.Add(other);
         return strands;
 
-        IMutagenesis Strand(int? room) => _ofClass ? new ClassMutagenesis(_model, room) : new LikelihoodMutagenesis(_model.Model, room);
+        IMutagenesis Strand(int? room) => _ofClass ? new ClassMutagenesis(_model, room)
+            : _model.Model.IsCausal ? new CausalMutagenesis(_model.Model, room) : new LikelihoodMutagenesis(_model.Model, room);
     }
 
     private SubstitutionEffects Effects(

@@ -9,7 +9,7 @@ public enum AttributionTarget
     /// <summary>The probability of a class, or the value of a regression.</summary>
     Class,
 
-    /// <summary>The likelihood of masked tokens.</summary>
+    /// <summary>The likelihood of masked tokens, or of the sequence where the model is causal.</summary>
     Likelihood,
 }
 

@@ -38,13 +38,26 @@ internal sealed class ForwardPass(PassOutputs outputs)
     /// <summary>Whether it has been run.</summary>
     public bool IsDone { get; set; }
 
-    /// <summary>Asks for the probabilities of tokens at successive masked places.</summary>
+    /// <summary>
+    /// Asks for the probabilities of tokens at successive places: of masked ones there, of a causal model those that come next.
+    /// </summary>
     /// <returns>Where the answers will be.</returns>
     public Range Ask(int firstRow, ReadOnlySpan<int> tokens)
     {
         int first = _questions.Count;
         for (int i = 0; i < tokens.Length; i++) _questions.Add((firstRow + i, tokens[i]));
         return first..(first + tokens.Length);
+    }
+
+    /// <summary>Asks a causal model for the probabilities of tokens, each after those before it.</summary>
+    /// <param name="tokens">All tokens.</param>
+    /// <param name="first">The first one that is asked for.</param>
+    /// <returns>Where the answers will be.</returns>
+    public Range AskNext(ReadOnlySpan<int> tokens, int first = 1)
+    {
+        // Nothing tells how probable the first one is.
+        first = Math.Min(Math.Max(first, 1), tokens.Length);
+        return Ask(first - 1, tokens[first..]);
     }
 
     /// <summary>The sum of some answers: the log-likelihood of these tokens.</summary>

@@ -24,8 +24,8 @@ public sealed class InterpretedModel : IDisposable
     /// <summary>The most tokens it was fine-tuned on, special ones included, to which sequences are cut; null: no limit.</summary>
     public int? MaxTokens { get; }
 
-    /// <summary>Whether it gives the likelihood of masked tokens.</summary>
-    public bool HasLikelihood => Model.Parts.HasFlag(ModelParts.MlmHead);
+    /// <summary>Whether it gives a likelihood: of masked tokens, or, where it is causal, of a sequence.</summary>
+    public bool HasLikelihood => Model.HasLanguageModel;
 
     /// <summary>The most tokens of a sequence that is classified, special ones included; null: no limit.</summary>
     internal int? Limit =>
@@ -48,7 +48,7 @@ public sealed class InterpretedModel : IDisposable
     /// <param name="backend">Where to run; see <see cref="SequenceModel.Load"/>.</param>
     /// <exception cref="IOException">The folder or a file in it is missing.</exception>
     /// <exception cref="InvalidDataException">
-    /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
+    /// A file is damaged, or the model has neither a classifier nor the head of a language model.
     /// </exception>
     public static InterpretedModel Load(string folder, Backend? backend = null) => Load(ModelSource.Open(folder), backend);
 
@@ -57,7 +57,7 @@ public sealed class InterpretedModel : IDisposable
     /// <param name="backend">Where to run; see <see cref="SequenceModel.Load"/>.</param>
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">
-    /// A file is damaged, or the model has neither a classifier nor a masked-language-model head.
+    /// A file is damaged, or the model has neither a classifier nor the head of a language model.
     /// </exception>
     public static InterpretedModel Load(ModelSource source, Backend? backend = null)
     {
@@ -78,9 +78,10 @@ public sealed class InterpretedModel : IDisposable
                 classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
         }
 
-        if (parts.HasFlag(ModelParts.MlmHead)) return new InterpretedModel(source.Load(backend, parts), null, [], null);
+        if (source.Architecture.LanguageModel is { } head && parts.HasFlag(head))
+            return new InterpretedModel(source.Load(backend, parts), null, [], null);
         throw new InvalidDataException(
-            $"{source.Folder}: the weights have neither a classifier nor a masked-language-model head; give a "
+            $"{source.Folder}: the weights have neither a classifier nor the head of a language model; give a "
             + "fine-tuned or a pre-trained model");
     }
 

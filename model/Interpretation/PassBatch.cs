@@ -101,7 +101,7 @@ internal sealed class PassBatch : IDisposable
         Tensor indices = _arena.Rent(new Shape(rows.Count), DType.I32);
         _model.Backend.Upload(CollectionsMarshal.AsSpan(rows), indices);
         Variable picked = GatherRows.Instance.Forward(_tape, x, indices);                       // [rows, hidden]
-        Tensor logits = _model.PredictTokens(_tape, picked).Data;                               // [rows, vocabulary]
+        Tensor logits = _model.PredictTargets(_tape, picked).Data;                               // [rows, vocabulary]
         int vocabulary = logits.Shape[1];
         Span<float> values = Read(logits);
         double[] normalisers = new double[rows.Count];

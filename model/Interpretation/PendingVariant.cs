@@ -69,7 +69,7 @@ internal sealed class PendingVariant(VariantScore score)
     /// <summary>The passes of one strand.</summary>
     internal sealed class Strand(PendingVariant owner)
     {
-        private ForwardPass? _maskedReference, _maskedAlternative;
+        private ForwardPass? _likelihoodReference, _likelihoodAlternative;
         private Range _referenceAnswers, _alternativeAnswers;
         private int _tokensOfABase = 1;
 
@@ -80,20 +80,26 @@ internal sealed class PendingVariant(VariantScore score)
         public ForwardPass Alternative { get; private set; } = null!;
 
         /// <summary>The change of the log-likelihood; NaN if it was not asked for.</summary>
-        public double LikelihoodChange => _maskedReference is null ? double.NaN
-            : (_maskedAlternative!.LogLikelihood(_alternativeAnswers) - _maskedReference.LogLikelihood(_referenceAnswers))
+        public double LikelihoodChange => _likelihoodReference is null ? double.NaN
+            : (_likelihoodAlternative!.LogLikelihood(_alternativeAnswers) - _likelihoodReference.LogLikelihood(_referenceAnswers))
                 / _tokensOfABase;
 
-        /// <summary>Asks for the vectors of both alleles, and for their logits.</summary>
-        public void AskWhole(List<int> reference, List<int> alternative, bool classify)
+        /// <summary>Asks for what is of the whole of both alleles.</summary>
+        /// <param name="reference">The tokens of the genome as it is.</param>
+        /// <param name="alternative">Those with the alternative allele.</param>
+        /// <param name="outputs">The vectors, the logits, and of a causal model the likelihoods.</param>
+        public void AskWhole(List<int> reference, List<int> alternative, PassOutputs outputs)
         {
-            PassOutputs outputs = PassOutputs.Embedding | (classify ? PassOutputs.Logits : 0);
             Reference = Add(outputs, reference);
             Alternative = Add(outputs, alternative);
+            if (!outputs.HasFlag(PassOutputs.Likelihood)) return;
+            (_likelihoodReference, _likelihoodAlternative) = (Reference, Alternative);
+            _referenceAnswers = Reference.AskNext(CollectionsMarshal.AsSpan(reference));
+            _alternativeAnswers = Alternative.AskNext(CollectionsMarshal.AsSpan(alternative));
         }
 
         /// <summary>
-        /// Asks for the likelihoods. Where both alleles have as many tokens, one pass with these masked answers for both.
+        /// Asks for the likelihoods of masked tokens. Where both alleles have as many tokens, one pass with these masked answers for both.
         /// </summary>
         /// <param name="reference">The tokens of the genome as it is.</param>
         /// <param name="alternative">Those with the alternative allele.</param>
@@ -103,10 +109,11 @@ internal sealed class PendingVariant(VariantScore score)
             var difference = TokenDifference.Between(
                 CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative), tokenizer.Overlap);
             _tokensOfABase = difference.TokensOfABase(tokenizer.Overlap);
-            _maskedReference = Masked(difference.Reference);
-            _maskedAlternative = difference.Reference == difference.Alternative ? _maskedReference : Masked(difference.Alternative);
-            _referenceAnswers = Ask(_maskedReference, reference, difference.Reference);
-            _alternativeAnswers = Ask(_maskedAlternative, alternative, difference.Alternative);
+            _likelihoodReference = Masked(difference.Reference);
+            _likelihoodAlternative =
+                difference.Reference == difference.Alternative ? _likelihoodReference : Masked(difference.Alternative);
+            _referenceAnswers = Ask(_likelihoodReference, reference, difference.Reference);
+            _alternativeAnswers = Ask(_likelihoodAlternative, alternative, difference.Alternative);
 
             ForwardPass Masked(int masks)
             {

@@ -38,7 +38,8 @@ public sealed class VariantScorer
     public int Window => _window;
 
     /// <summary>Whether the change of the likelihood is among the scores.</summary>
-    public bool HasLikelihood => _model.HasLikelihood && _model.Model.Tokenizer.MaskId is not null;
+    public bool HasLikelihood =>
+        _model.HasLikelihood && (_model.Model.IsCausal || _model.Model.Tokenizer.MaskId is not null);
 
     /// <summary>One score for each variant, in order.</summary>
     /// <param name="variants">The variants.</param>
@@ -125,8 +126,11 @@ public sealed class VariantScorer
         List<int> seenAlternative)
     {
         PendingVariant.Strand strand = pending.AddStrand();
-        if (HasLikelihood) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer);
-        strand.AskWhole(seenReference, seenAlternative, _model.Task is not null);
+        bool isCausal = _model.Model.IsCausal;
+        if (HasLikelihood && !isCausal) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer);
+        strand.AskWhole(
+            seenReference, seenAlternative, PassOutputs.Embedding | (_model.Task is null ? 0 : PassOutputs.Logits)
+            | (HasLikelihood && isCausal ? PassOutputs.Likelihood : 0));
     }
 
     private List<int> OtherStrand(byte[] bases, in EncodedAllele encoded, int room)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
@@ -20,20 +21,21 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
         ISequenceTokenizer tokenizer, string? config, ModelShape shape, ulong seed, Backend? backend, ModelParts parts, bool trainable)
     {
         var own = (NucleotideTransformerTokenizer)tokenizer;
+        NucleotideTransformerConfig published = own.Version == 1 ? new NucleotideTransformerConfig() : NucleotideTransformerConfig.Version2;
         NucleotideTransformerConfig c = config is null
-            ? new NucleotideTransformerConfig { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
+            ? published with { VocabSize = own.SequenceIds } : NucleotideTransformerConfig.Load(config);
         return NucleotideTransformerModel.Initialize(shape.Of(c), own, seed, backend, parts, trainable);
     }
 
-    public override string DescribeConfig(string path)
+    public override string DescribeConfig(StoredFile file)
     {
-        NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(path);
-        return $"{Name} v1, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
+        NucleotideTransformerConfig c = NucleotideTransformerConfig.Load(file);
+        return $"{NucleotideTransformerConfig.NameOf(c.Version)}, {Describe(c)}, token dropout {(c.TokenDropout ? "on" : "off")}";
     }
 
-    public override string DescribeTokenizer(string config, string? tokenizer)
+    public override string DescribeTokenizer(StoredFile config, StoredFile? tokenizer)
     {
-        NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!);
+        NucleotideTransformerTokenizer t = NucleotideTransformerTokenizer.Load(tokenizer!.Value);
         return $"{t.VocabularySize} ids, {t.K}-mers one after the other and single bases, "
             + Special(t, "<unk>", "<cls>", "<eos>", "<pad>", "<mask>");
     }
@@ -52,7 +54,7 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
 
     public override int LabelsOf(ModelSource source) => NucleotideTransformerConfig.Load(source.ConfigPath).NumLabels;
 
-    public override int? MostTokens(string config) => NucleotideTransformerConfig.Load(config).Positions;
+    public override int? MostTokens(StoredFile config) => NucleotideTransformerConfig.Load(config).Positions;
 
     /// <summary>Those of DNABERT-2, but for sequences of 500 bases; in GUE+ a token for four bases, as for DNABERT-2.</summary>
     public override int TokensOf(GueTask task) => task.Bases == 500 ? 100 : task.MaxTokens;
@@ -89,4 +91,7 @@ internal sealed class NucleotideTransformerArchitecture : Architecture
         return NucleotideTransformerModel.Make(
             config, NucleotideTransformerTokenizer.Load(source.TokenizerPath), backend, parts, fill, prepare);
     }
+
+    public override Func<ModelWeight, ModelWeights, string?> BesidesParameters(ModelSource source) =>
+        new RotaryFrequencies(NucleotideTransformerConfig.Load(source.ConfigPath)).FaultOf;
 }

@@ -4,15 +4,15 @@ using Engine.Kernels;
 namespace Dnabert2.NucleotideTransformer;
 
 /// <summary>
-/// The encoder of the Nucleotide Transformer, version 1 (Dalla-Torre et al., doi 10.1038/s41592-024-02523-z), in the form of ESM: learned
-/// positions, scaled embeddings, GELU, and normalisation before each half of a layer and after the last. Sequences are packed: every tensor
-/// is <c>[total tokens, width]</c>, without padding.
+/// The encoder of the Nucleotide Transformer (Dalla-Torre et al., doi 10.1038/s41592-024-02523-z), in the form of ESM: normalisation before
+/// each half of a layer and after the last; in version 1 learned positions, scaled embeddings and GELU, in version 2 rotary positions and
+/// SwiGLU. Sequences are packed: every tensor is <c>[total tokens, width]</c>, without padding.
 /// </summary>
 public sealed class NucleotideTransformerEncoder
 {
     private readonly TokenEmbedding _word;
     private readonly TokenDropout? _tokenDropout;
-    private readonly PositionEmbedding _position;
+    private readonly PositionEmbedding? _position;
     private readonly Layer[] _layers;
     private readonly LayerNorm _norm;
 
@@ -21,10 +21,20 @@ public sealed class NucleotideTransformerEncoder
     {
         _word = TokenEmbedding.Declare(set, "esm.embeddings.word_embeddings", c.VocabSize, c.HiddenSize);
         if (c.TokenDropout) _tokenDropout = new TokenDropout(c.MaskTokenId);
-        _position = PositionEmbedding.Declare(
-            set, "esm.embeddings.position_embeddings", c.MaxPositionEmbeddings, c.HiddenSize, c.FirstPosition);
+        Positions = c.Positions;
+        const string positions = "esm.embeddings.position_embeddings";
+        Rotary? rotary = null;
+        if (c.Version == 1)
+            _position = PositionEmbedding.Declare(set, positions, c.MaxPositionEmbeddings, c.HiddenSize, c.FirstPosition);
+        else
+        {
+            // The published models have the table all the same; nothing reads it.
+            set.Declare(positions + ".weight", ParameterKind.Embedding, c.MaxPositionEmbeddings, c.HiddenSize).IsFrozen = true;
+            rotary = Rotary.Declare(set, c.Positions, c.HiddenSize / c.NumAttentionHeads, c.NumAttentionHeads);
+        }
+
         _layers = new Layer[c.NumHiddenLayers];
-        for (int i = 0; i < _layers.Length; i++) _layers[i] = new Layer(set, c, $"esm.encoder.layer.{i}.");
+        for (int i = 0; i < _layers.Length; i++) _layers[i] = new Layer(set, c, rotary, $"esm.encoder.layer.{i}.");
         _norm = LayerNorm.Declare(set, "esm.encoder.emb_layer_norm_after", c.HiddenSize, c.LayerNormEps);
     }
 
@@ -32,7 +42,7 @@ public sealed class NucleotideTransformerEncoder
     public int Layers => _layers.Length;
 
     /// <summary>The most tokens of a sequence.</summary>
-    public int Positions => _position.Positions;
+    public int Positions { get; }
 
     /// <summary>Its linear layers, in the order of their declaration.</summary>
     internal IEnumerable<Linear> Linears => _layers.SelectMany(layer => layer.Linears);
@@ -51,7 +61,7 @@ public sealed class NucleotideTransformerEncoder
     {
         Variable x = _word.Forward(tape, batch.Ids);                                // [tokens, hidden]
         if (_tokenDropout is not null) x = _tokenDropout.ForwardInPlace(tape, x, batch.Ids, batch.CuSeqlens);
-        return _position.ForwardInPlace(tape, x, batch.CuSeqlens);                  // [tokens, hidden]
+        return _position is null ? x : _position.ForwardInPlace(tape, x, batch.CuSeqlens);      // [tokens, hidden]
     }
 
     /// <summary>One layer: [tokens, hidden] → [tokens, hidden]; in inference the result takes the place of x.</summary>
@@ -59,17 +69,20 @@ public sealed class NucleotideTransformerEncoder
         _layers[layer].ForwardInPlace(tape, x, cuSeqlens);
 
     /// <summary>One layer.</summary>
-    private sealed class Layer(ParameterSet set, NucleotideTransformerConfig c, string name)
+    private sealed class Layer(ParameterSet set, NucleotideTransformerConfig c, Rotary? rotary, string name)
     {
         private readonly AttentionBlock _attention = new(
             LayerNorm.Declare(set, name + "attention.LayerNorm", c.HiddenSize, c.LayerNormEps),
-            new MultiHeadAttention(set, name + "attention.self", c),
+            new MultiHeadAttention(set, name + "attention.self", c, rotary),
             Linear.Declare(set, name + "attention.output.dense", c.HiddenSize, c.HiddenSize, dropout: c.HiddenDropoutProb));
 
         private readonly FeedForwardBlock _feedForward = new(
             LayerNorm.Declare(set, name + "LayerNorm", c.HiddenSize, c.LayerNormEps),
-            Linear.Declare(set, name + "intermediate.dense", c.HiddenSize, c.IntermediateSize, Activation.Gelu),
-            Linear.Declare(set, name + "output.dense", c.IntermediateSize, c.HiddenSize, dropout: c.HiddenDropoutProb));
+            Linear.Declare(
+                set, name + "intermediate.dense", c.HiddenSize, c.IntermediateSize,
+                c.Version == 1 ? Activation.Gelu : Activation.Swiglu, bias: c.Version == 1),
+            Linear.Declare(
+                set, name + "output.dense", c.IntermediateSize, c.HiddenSize, bias: c.Version == 1, dropout: c.HiddenDropoutProb));
 
         public Linear[] Linears => [.. _attention.Attention.Linears, _attention.Output, _feedForward.Intermediate, _feedForward.Output];
 

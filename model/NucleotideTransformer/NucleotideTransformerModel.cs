@@ -8,8 +8,8 @@ using Engine.Runtime;
 namespace Dnabert2.NucleotideTransformer;
 
 /// <summary>
-/// A Nucleotide Transformer, version 1, with its weights: the encoder and whichever heads it has. For inference the linear weights are laid
-/// out for the backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
+/// A Nucleotide Transformer, version 1 or 2, with its weights: the encoder and whichever heads it has. For inference the linear weights are
+/// laid out for the backend. Immutable, so any number of threads may run it; each forward pass needs its own <see cref="Tape"/>.
 /// </summary>
 /// <remarks>
 /// Padding that other programs put between the sequences of a pair and at the end of a row is no part of a batch: the model never sees it.
@@ -41,7 +41,7 @@ public sealed class NucleotideTransformerModel : SequenceModel
     /// <inheritdoc/>
     public override int NumLabels => Config.NumLabels;
 
-    /// <summary>The number of learned positions that tokens have: 1000 in the published models.</summary>
+    /// <summary>The number of positions that tokens have: 1000 in the published models of version 1, 2048 in those of version 2.</summary>
     public override int? MaxTokens => Encoder.Positions;
 
     /// <summary>The encoder.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Dnabert2.Files;
 using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -12,11 +13,18 @@ public static class ModelFolder
 {
     /// <summary>The files of all models, those that may come along from another folder among them.</summary>
     internal static IReadOnlyList<string> AllFiles { get; } =
-        [.. Architecture.All.SelectMany(FilesOf).Concat(ModelOrigin.Names).Distinct()];
+    [
+        .. new[] { ModelWeights.Safetensors, ModelSource.ConfigFile }
+            .Concat(Architecture.All.SelectMany(architecture => architecture.TokenizerFiles)).Concat(ModelOrigin.Names).Distinct(),
+    ];
 
-    /// <summary>The files without which there is no model of an architecture.</summary>
-    internal static IReadOnlyList<string> FilesOf(Architecture architecture) =>
-        [ModelWeights.Safetensors, ModelSource.ConfigFile, .. architecture.TokenizerFile is { } file ? [file] : (string[])[]];
+    /// <summary>The files without which there is no such model.</summary>
+    internal static IReadOnlyList<string> FilesOf(SequenceModel model) =>
+        [ModelWeights.Safetensors, ModelSource.ConfigFile, .. TokenizerFileOf(model) is { } file ? [file] : (string[])[]];
+
+    /// <summary>The name of the file of its tokenizer; null where there is none.</summary>
+    private static string? TokenizerFileOf(SequenceModel model) =>
+        model.Architecture.TokenizerFiles.Count == 0 ? null : TokenizerFile.NameOf(model.Tokenizer);
 
     /// <summary>
     /// Writes <c>model.safetensors</c>, <c>config.json</c>, the tokenizer (<c>tokenizer.json</c> or <c>vocab.txt</c>) and
@@ -64,7 +72,7 @@ public static class ModelFolder
     internal static void SaveWithoutWeights(SequenceModel model, string folder, byte[] config, FileOperations? disk, int? maxTokens)
     {
         ResultFiles.Write(Path.Combine(folder, ModelSource.ConfigFile), config, disk);
-        if (model.Architecture.TokenizerFile is { } file) ResultFiles.Write(Path.Combine(folder, file), model.Tokenizer.Save, disk);
+        if (TokenizerFileOf(model) is { } file) ResultFiles.Write(Path.Combine(folder, file), model.Tokenizer.Save, disk);
         model.Origin?.WriteFiles(folder, maxTokens, disk);
         if (model.Origin is not { HasTokenizerConfig: true })
             ResultFiles.Write(

@@ -73,11 +73,14 @@ internal sealed record PassTensors(int Layers, int Hidden, PassTensor[] Attentio
     public static PassTensors Of(NucleotideTransformer.NucleotideTransformerConfig config)
     {
         (int h, int i) = (config.HiddenSize, config.IntermediateSize);
-        PassTensor[] embedding = [Token("ids", 1, true), Token("embedding", h), Token("with positions", h)];
+        bool rotary = config.Version == 2;
+        PassTensor[] embedding = [Token("ids", 1, true), Token("embedding", h)], attention = MultiHeadAttention(config);
+        if (!rotary) embedding = [.. embedding, Token("with positions", h)];
         if (config.TokenDropout) embedding = [.. embedding, Token("scaled embedding", h)];
+        if (rotary) attention = [.. attention, Token("rotated queries and keys", 2 * h)];
         return new PassTensors(
-            config.NumHiddenLayers, h, [.. Normalised(h), .. MultiHeadAttention(config)],
-            [.. Normalised(h), Token("activated", i), Token("before activation", i), Token("projection", h)],
+            config.NumHiddenLayers, h, [.. Normalised(h), .. attention],
+            [.. Normalised(h), Token("activated", i), Token("before activation", rotary ? 2 * i : i), Token("projection", h)],
             [.. embedding, .. Normalised(h), .. Head(h, config.VocabSize)])
         {
             HeadGradients = OfHead(h),

@@ -61,7 +61,10 @@ public sealed record PretrainOptions
     /// <summary>The part of the chosen tokens that becomes a random token, at most what [MASK] leaves; the rest stay as they are.</summary>
     public double RandomShare { get; init; } = 0.1;
 
-    /// <summary>Decides samples, masks and dropout, and nothing else. Any number.</summary>
+    /// <summary>Whether each window is taken from either strand, drawn anew each time: as it is or as its reverse complement.</summary>
+    public bool AugmentReverseComplement { get; init; }
+
+    /// <summary>Decides samples, their strands, masks and dropout, and nothing else. Any number.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>A species' weight is its training bases to this power: 1 draws all bases alike, 0 all species. From -10 to 10.</summary>

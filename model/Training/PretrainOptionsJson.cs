@@ -36,6 +36,7 @@ internal static class PretrainOptionsJson
         json.WriteNumber("mask_probability", o.MaskProbability);
         json.WriteNumber("mask_share", o.MaskShare);
         json.WriteNumber("random_share", o.RandomShare);
+        json.WriteBoolean("rc_augment", o.AugmentReverseComplement);
         json.WriteNumber("seed", o.Seed);
         json.WriteNumber("species_exponent", o.SpeciesExponent);
         json.WriteStartObject("species_weights");
@@ -80,6 +81,7 @@ internal static class PretrainOptionsJson
         "mask_probability" => o with { MaskProbability = json.Number(key, 0, 1) },
         "mask_share" => o with { MaskShare = json.Number(key, 0, 1) },
         "random_share" => o with { RandomShare = json.Number(key, 0, 1) },
+        "rc_augment" => o with { AugmentReverseComplement = json.Truth(key) },
         "seed" => o with { Seed = json.Unsigned(key) },
         "species_exponent" => o with { SpeciesExponent = json.Number(key, -10, 10) },
         "species_weights" => o with { SpeciesWeights = Weights(json.Object(key)) },

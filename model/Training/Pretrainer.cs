@@ -188,7 +188,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     RunIdentity ITrainingTask.Identity => RunIdentity.Of(_corpus.Hash, _options);
 
-    IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.FilesOf(_model.Architecture);
+    IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.FilesOf(_model);
 
     double ITrainingTask.Evaluate(int step, RunLog log)
     {

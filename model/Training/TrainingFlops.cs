@@ -30,9 +30,9 @@ internal static class TrainingFlops
     /// <summary>
     /// <c>6 · W · T + 12 · L · H · Σ s² + 6 · (H² + H V) · M</c>: six times each of the W weights for each token that goes through it
     /// (2 forward, 4 backward), of which the head sees only the masked ones, and attention's two products forward and four backward,
-    /// 2 · H · s² each, for every sequence of s tokens. L layers, hidden size H, vocabulary V. Of DNABERT-2 W is L · (4 H² + 3 H I), of
-    /// the other transformers L · (4 H² + 2 H I), with the intermediate size I, and of HyenaDNA, whose linear layers of tokens are counted,
-    /// but neither its long convolutions nor the networks that make their filters.
+    /// 2 · H · s² each, for every sequence of s tokens. L layers, hidden size H, vocabulary V. Of DNABERT-2 and the Nucleotide
+    /// Transformer v2 W is L · (4 H² + 3 H I), of the other transformers L · (4 H² + 2 H I), with the intermediate size I, and of HyenaDNA,
+    /// whose linear layers of tokens are counted, but neither its long convolutions nor the networks that make their filters.
     /// </summary>
     /// <param name="cost">The model's.</param>
     /// <param name="tokens">T.</param>

@@ -24,6 +24,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     private readonly PretrainOptions _options;
     private readonly Sampler _sampler;
     private readonly ITargets _targets;
+    private readonly StrandedWindows? _strands;
     private readonly MaskedBatch _batch;
     private readonly ushort[] _window;
     private readonly TrainingPasses _passes;
@@ -38,6 +39,7 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         (Model, _corpus, _options, _cost) = (model, corpus, options, model.Cost);
         _sampler = new Sampler(corpus, options);
         _targets = Targets.ForTraining(corpus.Tokenizer, options);
+        _strands = StrandedWindows.Of(corpus.Tokenizer, options, corpus.Options.MaxTokens - _targets.SpecialTokens);
         _batch = new MaskedBatch(_targets, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
         _window = new ushort[corpus.Options.MaxTokens];
         _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
@@ -111,7 +113,8 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         for (int i = 0; i < _options.GlobalBatch; i++)
         {
             Sample sample = _sampler.At(first + i);
-            _batch.Add(first + i, _corpus.Window(Split.Training, sample.Species, sample.Window, _window));
+            ReadOnlySpan<ushort> window = _corpus.Window(Split.Training, sample.Species, sample.Window, _window);
+            _batch.Add(first + i, _strands is null ? window : _strands.Draw(first + i, window));
         }
 
         _assembled = first;

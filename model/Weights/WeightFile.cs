@@ -47,7 +47,7 @@ public sealed class WeightFile : IDisposable
         Tie(table.Entries);
     }
 
-    /// <summary>The path given to <see cref="Open"/>.</summary>
+    /// <summary>The path given to <see cref="Open(string)"/>, or the name given to <see cref="Parse"/>.</summary>
     public string Path => _file.Path;
 
     /// <summary>The format of the file.</summary>
@@ -68,7 +68,18 @@ public sealed class WeightFile : IDisposable
     public static WeightFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        PositionedFile file = PositionedFile.Open(path);
+        return Open((StoredFile)path);
+    }
+
+    /// <summary>Reads the table of tensors of a weight file in memory.</summary>
+    /// <param name="content">The content, which is not copied: it has to stay as it is until this is disposed.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="InvalidDataException">It is empty, damaged, hostile, or of another kind.</exception>
+    public static WeightFile Parse(ReadOnlyMemory<byte> content, string name) => Open(new StoredFile(name, content));
+
+    internal static WeightFile Open(StoredFile stored)
+    {
+        PositionedFile file = PositionedFile.Open(stored);
         try
         {
             return new WeightFile(file, ReadTable(file));

@@ -18,12 +18,15 @@ public partial class ArchitectureTests
         ["Engine.Autograd"] = ["Engine.Kernels", "Engine.Runtime"],
         ["Dnabert2.Tokenizers"] = [],
         ["Dnabert2.Model"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers"],
+        ["Dnabert2.BuiltInModel"] = [],
+        ["Dnabert2.Extensions.AI"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
         ["dnabert2"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
+        ["libdnabert2"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
     };
 
     public static TheoryData<string> Assemblies => [.. Allowed.Keys];
 
-    public static TheoryData<string> Libraries => [.. Allowed.Keys.Where(name => name != "dnabert2")];
+    public static TheoryData<string> Libraries => [.. Allowed.Keys.Where(name => name is not ("dnabert2" or "libdnabert2"))];
 
     [Theory]
     [MemberData(nameof(Assemblies))]
@@ -42,7 +45,7 @@ public partial class ArchitectureTests
     [Fact]
     public void Projects_reference_only_what_lies_below_them()
     {
-        foreach (string path in ProjectFiles("engine", "model", "tokenizer"))
+        foreach (string path in ProjectFiles("engine", "model", "tokenizer", "extensions"))
         {
             string name = Path.GetFileNameWithoutExtension(path);
             IEnumerable<string> references = XDocument.Load(path).Descendants("ProjectReference")

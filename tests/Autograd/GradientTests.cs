@@ -17,7 +17,7 @@ public class GradientTests
             foreach ((int rows, int outputs, int inputs, Activation activation, bool residual, float dropout) in (
                 (int, int, int, Activation, bool, float)[])
                 [(1, 1, 1, Activation.None, false, 0f), (7, 5, 3, Activation.None, true, 0f), (13, 9, 11, Activation.Gelu, false, 0f),
-                    (13, 35, 6, Activation.Geglu, false, 0f),
+                    (13, 35, 6, Activation.Geglu, false, 0f), (13, 35, 6, Activation.Swiglu, false, 0f),
                  (5, 4, 3, Activation.Geglu, true, 0.25f), (9, 6, 17, Activation.None, true, 0.5f), (3, 33, 2, Activation.Gelu, true, 0f),
                  (40, 3, 2, Activation.None, false, 0.1f)])
             {
@@ -44,7 +44,7 @@ public class GradientTests
             int columns = linear.Weight.Shape[0];
             double[] z = Reference.MatMul(xs, p[0], rows, columns, inputs);
             for (int i = 0; i < z.Length; i++) z[i] += p[1][i % columns];
-            return [.. Activate(z, rows, outputs, activation).Select((v, i) => (v * mask[i]) + (residual ? rs[i] : 0))];
+            return [.. Reference.Activate(activation, z, rows, outputs).Select((v, i) => (v * mask[i]) + (residual ? rs[i] : 0))];
         });
     }
 
@@ -257,7 +257,7 @@ public class GradientTests
         {
             using var check = new GradientCheck(Backends.Create(form, 2));
             const int rows = 5, inputs = 7, rank = 3;
-            int outputs = f == Activation.Geglu ? 4 : 6, columns = f == Activation.Geglu ? 8 : 6;
+            int outputs = f.IsGated() ? 4 : 6, columns = f.IsGated() ? 8 : 6;
             Linear linear = Linear.Declare(check.Parameters, "linear", inputs, outputs, f);
             linear.Add(check.Parameters, rank, scale: 1.5f, dropout);
             linear.Weight.IsFrozen = linear.Bias!.IsFrozen = true;
@@ -276,13 +276,7 @@ public class GradientTests
                 double[] low = Reference.MatMul([.. xs.Zip(mask, (v, m) => v * m)], p[2], rows, rank, inputs);
                 double[] added = Reference.MatMul(low, p[3], rows, columns, rank), z = Reference.MatMul(xs, p[0], rows, columns, inputs);
                 for (int i = 0; i < z.Length; i++) z[i] += p[1][i % columns] + (1.5 * added[i]);
-                return [.. Enumerable.Range(0, rows * outputs).Select(i => rs[i] + f switch
-                {
-                    Activation.Gelu => Reference.Gelu(z[i]),
-                    Activation.Geglu =>
-                        Reference.Gelu(z[(i / outputs * columns) + (i % outputs)]) * z[(i / outputs * columns) + outputs + (i % outputs)],
-                    _ => z[i],
-                })];
+                return [.. Reference.Activate(f, z, rows, outputs).Select((v, i) => rs[i] + v)];
             });
         }
     }
@@ -374,12 +368,4 @@ public class GradientTests
         return [.. Enumerable.Range(0, count).Select(i =>
             probability == 0 ? 1 : random.Word((ulong)i) >= (uint)(probability * 4294967296.0) ? 1 / (1 - (double)probability) : 0)];
     }
-
-    private static double[] Activate(double[] z, int rows, int width, Activation activation) => activation switch
-    {
-        Activation.Gelu => Array.ConvertAll(z, Reference.Gelu),
-        Activation.Geglu => [.. Enumerable.Range(0, rows * width).Select(i =>
-            Reference.Gelu(z[(i / width * 2 * width) + (i % width)]) * z[(i / width * 2 * width) + width + (i % width)])],
-        _ => z,
-    };
 }

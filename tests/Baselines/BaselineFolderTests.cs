@@ -101,7 +101,7 @@ public sealed class BaselineFolderTests : IDisposable
     [InlineData(Esm, "tie_word_embeddings", "true", "tie_word_embeddings is true")]
     [InlineData(Esm, "tie_word_embeddings", "null", "tie_word_embeddings is missing, which means true")]
     [InlineData(Esm, "emb_layer_norm_before", "true", "emb_layer_norm_before is true")]
-    [InlineData(Esm, "add_bias_fnn", "false", "as in the Nucleotide Transformer v2, which is not supported")]
+    [InlineData(Esm, "add_bias_fnn", "false", "the Nucleotide Transformer v2 has \"rotary\"")]
     [InlineData(Esm, "max_position_embeddings", "2", "max_position_embeddings is 2: with pad_token_id 1 the first token has position 2")]
     [InlineData(Esm, "num_hidden_layers", "2", "extra: esm.encoder.layer.2.")]
     public void What_a_config_says_wrongly_is_named(string name, string key, string value, string message)
@@ -139,7 +139,7 @@ public sealed class BaselineFolderTests : IDisposable
         Assert.Contains("is of the Nucleotide Transformer",
             Assert.Throws<InvalidDataException>(() => Dnabert2Model.Load(Folder(Esm), _backend)).Message, StringComparison.Ordinal);
         Assert.Contains("is of DNABERT-2, which DnabertModel is not",
-            Assert.Throws<InvalidDataException>(() => DnabertModel.Load(Dnabert2Model.DefaultFolder, _backend)).Message,
+            Assert.Throws<InvalidDataException>(() => DnabertModel.Load(SharedData.BuiltInFolder, _backend)).Message,
             StringComparison.Ordinal);
         Assert.Equal(0, _backend.LiveStorages);
     }

@@ -41,6 +41,18 @@ internal static class BaselineOperationCases
         InitializerRange = 0.5f,
     };
 
+    private static readonly NucleotideTransformerConfig Nt2 = NucleotideTransformerConfig.Version2 with
+    {
+        VocabSize = 27,
+        HiddenSize = 16,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 2,
+        IntermediateSize = 24,
+        MaxPositionEmbeddings = 8,
+        LayerNormEps = 1e-3f,
+        InitializerRange = 0.5f,
+    };
+
     public static IReadOnlyList<OperationCase> All { get; } = [.. OfDnabert(), .. OfNt()];
 
     private static IEnumerable<OperationCase> OfDnabert()
@@ -78,8 +90,16 @@ internal static class BaselineOperationCases
             "NucleotideTransformerClassifier.Forward", Make,
             (model, inputs, x) => model.Classifier!.Forward(inputs.Tape, x[0], inputs.Borders(Lengths)), (7, 16));
 
+        yield return Of(
+            "NucleotideTransformerEncoder.Forward", MakeSecond,
+            (model, inputs, _) => model.Encoder.Forward(inputs.Tape, Batch(inputs))) with
+        { Setting = "version 2" };
+
         static NucleotideTransformerModel Make(OperationOwner owner) => NucleotideTransformerModel.Initialize(
             Nt, new NucleotideTransformerTokenizer(2), 3, owner.Set.Backend, AllParts, owner.IsTraining);
+
+        static NucleotideTransformerModel MakeSecond(OperationOwner owner) => NucleotideTransformerModel.Initialize(
+            Nt2, new NucleotideTransformerTokenizer(2, version: 2), 3, owner.Set.Backend, ModelParts.Encoder, owner.IsTraining);
     }
 
     private static Batch Batch(OperationInputs inputs)

@@ -58,14 +58,6 @@ public sealed class RelativesTests : IDisposable
         "model_type is 'big_bird', which is not supported; " + Remedy)]
     [InlineData("""{"model_type":"caduceus","architectures":["CaduceusForMaskedLM"]}""", "model_type is 'caduceus', which is not")]
     [InlineData("""{"architectures":["Enformer"]}""", "architectures is 'Enformer', which is not supported")]
-    [InlineData(
-        """
-        {"add_bias_fnn":false,"architectures":["EsmForMaskedLM"],"attention_probs_dropout_prob":0.0,"emb_layer_norm_before":false,
-        "esmfold_config":null,"hidden_dropout_prob":0.0,"hidden_size":512,"initializer_range":0.02,"intermediate_size":2048,
-        "is_folding_model":false,"layer_norm_eps":1e-12,"mask_token_id":2,"max_position_embeddings":2050,"model_type":"esm",
-        "num_attention_heads":16,"num_hidden_layers":12,"pad_token_id":1,"position_embedding_type":"rotary","tie_word_embeddings":false,
-        "token_dropout":false,"vocab_size":4107}
-        """, "as in the Nucleotide Transformer v2, which is not supported")]
     public void What_is_not_supported_is_refused_by_its_name(string config, string message)
     {
         Directory.CreateDirectory(_folder["other"]);

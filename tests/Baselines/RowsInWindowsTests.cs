@@ -129,7 +129,7 @@ public sealed class RowsInWindowsTests : IDisposable
         {
             ModelSource start = ModelSource.Open(_folder["start"]);
             FineTuneOptions options = FineTuneModel.Resolved(new FineTuneOptions { Batch = 2, MicroBatchTokens = 100 }, start);
-            var data = new TaskData(task, start.LoadTokenizer(), options.MaxTokens!.Value);
+            var data = new TaskData(task, start.LoadTokenizer(), options);
             using (backend)
             using (SequenceModel model = FineTuneModel.Create(start, data.Config, options, backend, out _))
             using (var step = new FineTuningStep(

@@ -77,11 +77,11 @@ public class VariantCases
     public void Case_21_at_the_ends_of_a_sequence_the_windows_are_shorter_and_their_scores_those_of_their_bases(int width)
     {
         string folder = SharedData.Path("cases/21-variants-contig-edge");
-        Assert.SkipUnless(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+        Assert.SkipUnless(File.Exists(Path.Combine(SharedData.BuiltInFolder, "config.json")),
             "the model that comes with the tool is not in this build");
         Dictionary<string, string> genome = SequenceReader.Read(Path.Combine(folder, "genome.fa"))
             .ToDictionary(r => r.Id, r => Encoding.ASCII.GetString(r.Sequence));
-        using InterpretedModel model = InterpretedModel.Load(Dnabert2Model.DefaultFolder);
+        using InterpretedModel model = InterpretedModel.Load(SharedData.BuiltInFolder);
         var plain = new PlainScorer(model.Model);
         string[][] rows = Rows(Path.Combine(folder, "edge.vcf"), Path.Combine(folder, "genome.fa"), "--window", $"{width}");
         Assert.Equal(13, rows.Length);

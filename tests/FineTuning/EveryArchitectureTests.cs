@@ -6,6 +6,7 @@ using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Weights;
 using Engine.Autograd;
+using Engine.Kernels;
 using Engine.Runtime;
 using Tests.Folders;
 using Tests.Training;
@@ -103,6 +104,17 @@ public sealed class EveryArchitectureTests : IDisposable
 
         foreach (string file in (string[])["model.safetensors", "config.json", "evaluation.csv"])
             Assert.Equal(File.ReadAllBytes(_toy["whole/" + file]), File.ReadAllBytes(_toy["cut/" + file]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Another_vector_to_classify_is_refused_by_name_where_there_is_none(string name)
+    {
+        ModelSource start = ModelSource.Open(Start(name));
+        Exception? fault = Record.Exception(
+            () => FineTuner.Check(start, Recipe with { ClassifierPooling = Pooling.Mean }, _backend));
+        if (start.Architecture.Model == typeof(Dnabert2Model)) Assert.Null(fault);
+        else Assert.StartsWith("ClassifierPooling is Mean", Assert.IsType<ArgumentException>(fault).Message, StringComparison.Ordinal);
     }
 
     [Theory]

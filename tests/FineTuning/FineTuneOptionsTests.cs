@@ -3,6 +3,7 @@ using Dnabert2;
 using Dnabert2.Adapters;
 using Dnabert2.Data;
 using Dnabert2.FineTuning;
+using Engine.Kernels;
 
 namespace Tests.FineTuning;
 
@@ -27,6 +28,9 @@ public class FineTuneOptionsTests
         WeightDecay = 0.2,
         ClipNorm = null,
         ClassWeights = ClassWeighting.Balanced,
+        AugmentReverseComplement = true,
+        ClassifierPooling = Pooling.Mean,
+        AverageReverseComplement = true,
         Seed = ulong.MaxValue,
         EvaluateEvery = 11,
         Patience = 12,
@@ -72,6 +76,7 @@ public class FineTuneOptionsTests
             (new() { ClipNorm = 0 }, "ClipNorm"),
             (new() { EvaluateEvery = 0 }, "EvaluateEvery"), (new() { Patience = 0 }, "Patience"), (new() { Dropout = 1 }, "Dropout"),
             (new() { Beta2 = 1 }, "Beta2"),
+            (new() { ClassifierPooling = Pooling.Max }, "ClassifierPooling"),
         })
             Assert.Contains(name, Assert.Throws<ArgumentException>(options.Validate).Message, StringComparison.Ordinal);
     }

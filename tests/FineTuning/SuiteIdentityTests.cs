@@ -12,7 +12,7 @@ namespace Tests.FineTuning;
 public sealed class SuiteIdentityTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, null), 1234,
+        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, Dnabert2.Folders.Architecture.Dnabert2, null, null), 1234,
         new ModelContent("weights", "config", "tokenizer"), new SuiteRecipe(), "f32");
 
     private static readonly SuiteOptions Options = new()

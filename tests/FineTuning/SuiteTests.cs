@@ -14,7 +14,7 @@ namespace Tests.FineTuning;
 public sealed class SuiteTests : IDisposable
 {
     private static readonly SuiteSetup Setup = new(
-        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, "117 million"), 1234,
+        "toy", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, Dnabert2.Folders.Architecture.Dnabert2, null, "117 million"), 1234,
         new ModelContent("weights", "config", "tokenizer"),
         new SuiteRecipe { Steps = 4 }, "f32");
 
@@ -306,7 +306,7 @@ public sealed class SuiteTests : IDisposable
     {
         byte[][] sequences = [new byte[500], new byte[500]];
         foreach (byte[] sequence in sequences) new Random(5).GetItems("ACGT"u8, sequence.Length).CopyTo(sequence, 0);
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(SharedData.BuiltInFolder, "tokenizer.json"));
         IReadOnlyList<ModelCost> costs = ModelCosts.Of(sequences, tokenizer);
         Assert.Equal(10, costs.Count);
         Assert.All(costs, cost => Assert.Equal(cost.PaperParameters, Math.Round(cost.Parameters / 1e6)));
@@ -351,6 +351,10 @@ public sealed class SuiteTests : IDisposable
             Assert.Equal(cell.Deviation(metric), double.Parse(mouse[at + 2]), 0.0051);
             Assert.Equal(cell.Seeds, mouse[at + 3]);
         }
+
+        // That of the long sequences has no other tasks.
+        string plus = Encoding.UTF8.GetString(PaperTables.Tsv(PaperTable.GuePlus, results)).Trim();
+        Assert.EndsWith("\tpaper: DNABERT (6-mer)\tpaper: NT-2500M-multi\tpaper: DNABERT-2", plus, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();

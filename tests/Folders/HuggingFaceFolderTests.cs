@@ -26,7 +26,7 @@ public sealed class HuggingFaceFolderTests : IDisposable
     public void A_new_model_names_the_published_code_and_the_class_of_its_tokenizer()
     {
         using (Dnabert2Model model = Toy.Model(_backend)) ModelFolder.Save(model, _folder["new"]);
-        foreach (string folder in (string[])[_folder["new"], Dnabert2Model.DefaultFolder])
+        foreach (string folder in (string[])[_folder["new"], SharedData.BuiltInFolder])
         {
             JsonObject config = Json(folder, "config.json"), tokenizer = Json(folder, "tokenizer_config.json");
             // With a model_type the auto classes load the published BERT where remote code is not trusted, with random weights.

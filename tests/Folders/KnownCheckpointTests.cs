@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Dnabert2;
 using Dnabert2.Folders;
+using Dnabert2.Tokenizers;
 using Engine.Autograd;
 using Engine.Runtime;
 using Tests.Tools;
@@ -20,7 +21,7 @@ public sealed class KnownCheckpointTests
     {
         using Dnabert2Model model = Dnabert2Model.LoadDefault();
         double[] mean = Mean(model);
-        KnownCheckpoint known = KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record(mean, Hash()), default)!;
+        KnownCheckpoint known = KnownCheckpoint.Find(SharedData.BuiltInFolder, Record(mean, Hash()), default)!;
         Assert.Equal(("someone/stand-in", "1234"), (known.Name, known.Revision));
         CheckpointVerification result = known.Verify(model);
         Assert.True(result.Holds, $"{result}");
@@ -38,15 +39,15 @@ public sealed class KnownCheckpointTests
         double[] mean = Mean(model);
         mean[changed] += 1;
         CheckpointVerification result =
-            KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record(mean, Hash()), default)!.Verify(model);
+            KnownCheckpoint.Find(SharedData.BuiltInFolder, Record(mean, Hash()), default)!.Verify(model);
         Assert.False(result.Holds, $"{result}");
     }
 
     [Fact]
     public void Weights_that_are_not_on_record_are_no_published_model()
     {
-        Assert.Null(KnownCheckpoint.Find(Dnabert2Model.DefaultFolder, Record([1, 2], new string('0', 64)), default));
-        Assert.Null(KnownCheckpoint.Find(Dnabert2Model.DefaultFolder));
+        Assert.Null(KnownCheckpoint.Find(SharedData.BuiltInFolder, Record([1, 2], new string('0', 64)), default));
+        Assert.Null(KnownCheckpoint.Find(SharedData.BuiltInFolder));
         ToolRun run = ToolRun.Of("info", "default", "--verify");
         Assert.Equal(1, run.Code);
         Assert.Contains("verified    no: its weights are none of those on record (zhihan1996/DNABERT-2-117M, ", run.Text,
@@ -87,7 +88,7 @@ public sealed class KnownCheckpointTests
     /// <summary>The mean over the tokens of the sequence, [CLS] and [SEP].</summary>
     private static double[] Mean(Dnabert2Model model)
     {
-        int[] ids = [.. model.Tokenizer.Encode(Sequence).Ids];
+        int[] ids = [.. ((BpeTokenizer)model.Tokenizer).Encode(Sequence).Ids];
         using var arena = new Arena(model.Backend);
         Variable hidden = model.Encode(Tape.ForInference(arena), new Batch(arena, ids, [ids.Length]));
         var values = new float[ids.Length * model.HiddenSize];
@@ -97,7 +98,7 @@ public sealed class KnownCheckpointTests
     }
 
     private static string Hash() => Convert.ToHexStringLower(
-        SHA256.HashData(File.ReadAllBytes(Path.Combine(Dnabert2Model.DefaultFolder, "model.safetensors"))));
+        SHA256.HashData(File.ReadAllBytes(Path.Combine(SharedData.BuiltInFolder, "model.safetensors"))));
 
     private static IReadOnlyList<KnownCheckpoint> Record(double[] mean, string hash)
     {

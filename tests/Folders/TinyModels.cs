@@ -10,15 +10,18 @@ using ModelArchitecture = Dnabert2.Folders.Architecture;
 
 namespace Tests.Folders;
 
-/// <summary>A tiny model of each architecture: what holds for all of them is tested with these.</summary>
+/// <summary>A tiny model of each architecture, of one in both versions: what holds for all of them is tested with these.</summary>
 internal static class TinyModels
 {
-    private static readonly Dictionary<ModelArchitecture, Func<Tiny, SequenceModel>> Makers = new()
+    /// <summary>The name of the second version.</summary>
+    public const string SecondVersion = "the Nucleotide Transformer v2";
+
+    private static readonly Dictionary<string, Func<Tiny, SequenceModel>> Makers = new()
     {
-        [ModelArchitecture.Dnabert2] = tiny => Dnabert2Model.Initialize(
+        [ModelArchitecture.Dnabert2.Name] = tiny => Dnabert2Model.Initialize(
             Toy.Config with { HiddenDropoutProb = tiny.Dropout, IntermediateSize = tiny.Intermediate }, Toy.Tokenizer, seed: 7,
             tiny.Backend, tiny.Parts, trainable: true),
-        [ModelArchitecture.Dnabert] = tiny => DnabertModel.Initialize(
+        [ModelArchitecture.Dnabert.Name] = tiny => DnabertModel.Initialize(
             new DnabertConfig
             {
                 VocabSize = 69,
@@ -30,19 +33,9 @@ internal static class TinyModels
                 HiddenDropoutProb = tiny.Dropout,
             },
             new DnabertTokenizer(3), seed: 7, tiny.Backend, tiny.Parts, trainable: true),
-        [ModelArchitecture.NucleotideTransformer] = tiny => NucleotideTransformerModel.Initialize(
-            new NucleotideTransformerConfig
-            {
-                VocabSize = 73,
-                HiddenSize = 24,
-                NumHiddenLayers = 2,
-                NumAttentionHeads = 3,
-                IntermediateSize = tiny.Intermediate,
-                MaxPositionEmbeddings = tiny.Positions + 2,
-                HiddenDropoutProb = tiny.Dropout,
-            },
-            new NucleotideTransformerTokenizer(3), seed: 7, tiny.Backend, tiny.Parts, trainable: true),
-        [ModelArchitecture.Hyena] = tiny => HyenaModel.Initialize(
+        [ModelArchitecture.NucleotideTransformer.Name] = tiny => Transformer(tiny, new NucleotideTransformerConfig { VocabSize = 73 }),
+        [SecondVersion] = tiny => Transformer(tiny, NucleotideTransformerConfig.Version2 with { VocabSize = 75 }),
+        [ModelArchitecture.Hyena.Name] = tiny => HyenaModel.Initialize(
             new HyenaConfig
             {
                 DModel = 24,
@@ -56,10 +49,11 @@ internal static class TinyModels
     };
 
     /// <summary>The names of all architectures that have pre-trained models: of the CNN there are none, and no additions to them.</summary>
-    public static TheoryData<string> Names => [.. Makers.Keys.Select(architecture => architecture.Name)];
+    public static TheoryData<string> Names => [.. Makers.Keys];
 
     /// <summary>The architecture of a name.</summary>
-    public static ModelArchitecture Find(string name) => ModelArchitecture.All.Single(architecture => architecture.Name == name);
+    public static ModelArchitecture Find(string name) => name == SecondVersion
+        ? ModelArchitecture.NucleotideTransformer : ModelArchitecture.All.Single(architecture => architecture.Name == name);
 
     /// <summary>A model laid out for training.</summary>
     /// <param name="name">Its architecture.</param>
@@ -70,7 +64,7 @@ internal static class TinyModels
     /// <param name="positions">The tokens that it has positions for, where it has any.</param>
     public static SequenceModel Make(
         string name, Backend? backend, ModelParts parts, float dropout = 0.1f, int intermediate = 20, int positions = 24) =>
-        Makers.TryGetValue(Find(name), out Func<Tiny, SequenceModel>? make)
+        Makers.TryGetValue(name, out Func<Tiny, SequenceModel>? make)
             ? make(new Tiny(backend, parts, dropout, intermediate, positions))
             : throw new InvalidOperationException($"add a tiny model of {name} to {nameof(TinyModels)}");
 
@@ -80,6 +74,19 @@ internal static class TinyModels
         using SequenceModel model = Make(name, backend, Find(name).LanguageModel!.Value);
         ModelFolder.Save(model, folder);
     }
+
+    private static NucleotideTransformerModel Transformer(Tiny tiny, NucleotideTransformerConfig config) =>
+        NucleotideTransformerModel.Initialize(
+            config with
+            {
+                HiddenSize = 24,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 3,
+                IntermediateSize = tiny.Intermediate,
+                MaxPositionEmbeddings = tiny.Positions + 2,
+                HiddenDropoutProb = tiny.Dropout,
+            },
+            new NucleotideTransformerTokenizer(3, config.Version), seed: 7, tiny.Backend, tiny.Parts, trainable: true);
 
     private sealed record Tiny(Backend? Backend, ModelParts Parts, float Dropout, int Intermediate, int Positions);
 }

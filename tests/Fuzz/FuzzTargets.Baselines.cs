@@ -50,6 +50,11 @@ public sealed partial class FuzzTargets
                 "max_position_embeddings":16,"pad_token_id":1,"mask_token_id":2,"token_dropout":true,"tie_word_embeddings":false,
                 "emb_layer_norm_before":false,"is_folding_model":false,"esmfold_config":null}
                 """),
+            Bytes("""
+                {"model_type":"esm","vocab_size":75,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":4,
+                "max_position_embeddings":16,"pad_token_id":1,"mask_token_id":2,"token_dropout":false,"tie_word_embeddings":false,
+                "emb_layer_norm_before":false,"is_folding_model":false,"add_bias_fnn":false,"position_embedding_type":"rotary"}
+                """),
         ],
         Mutation.OfJson, input => JsonFields.Read("c.json", input, ConfigReader.Remedy, NucleotideTransformerConfig.Read).ToString())
     { Named = "c.json" };

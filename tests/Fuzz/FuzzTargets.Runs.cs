@@ -314,8 +314,9 @@ public sealed partial class FuzzTargets
                 SuiteResult result = store.Read(run, data);
                 var table = new SuiteTable(
                     [result], new SuiteSetup(
-                        "m", new SuiteModel(Dnabert2.Folders.Architecture.Dnabert2, null, null), 1, new ModelContent("w", "c", "t"),
-                        new SuiteRecipe(), "f32"));
+                        "m", new SuiteModel(
+                            Dnabert2.Folders.Architecture.Dnabert2, Dnabert2.Folders.Architecture.Dnabert2, null, null), 1,
+                        new ModelContent("w", "c", "t"), new SuiteRecipe(), "f32"));
                 string page = Encoding.UTF8.GetString(SuitePage.Draw(table));
                 Assert.DoesNotContain("NaN,", page, StringComparison.Ordinal);
                 XDocument.Parse(page[page.IndexOf("<html", StringComparison.Ordinal)..]

@@ -33,13 +33,16 @@ public sealed partial class ParserListTests
         ["HyenaArchitecture"] = "parses what it has just written",
         ["InfoVerb"] = "takes the processor's name from the system",
         ["KnownCheckpoint"] = "hashes files, and parses the record that comes with the library",
+        ["ModelInventory"] = "counts the tensors of files that it leaves to their parser",
         ["ModelFolder"] = "parses what it has just written",
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
         ["RegularFile"] = "opens files, and knows nothing of what is in them",
+        ["RotaryFrequencies"] = "compares numbers that the parser of weights gives it",
+        ["StoredFile"] = "gives files or contents to their parsers, and knows nothing of what is in them",
         ["TemporaryName"] = "tries locks",
-        ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another",
+        ["TokenizerFile"] = "leaves what it reads to the parser of one tokenizer or another, and takes a number from a name",
     };
 
     [Fact]
@@ -61,7 +64,7 @@ public sealed partial class ParserListTests
 
     [GeneratedRegex(
         @"\b(ByteSource|PositionedFile|JsonFields|JsonElement|Utf8JsonReader|JsonDocument|StreamReader|RegularFile|Regex)\b"
-        + @"|JsonNode\.Parse|\bFile\.(Read|Open)\w*\(|WeightFile\.Open"
+        + @"|JsonNode\.Parse|\bfile\.Read\((Max|Most|Tokenizer)|\bFile\.(Read|Open)\w*\(|WeightFile\.Open"
         + @"|\b(int|long|ulong|double|float|Enum|BigInteger)\.(Try)?Parse\b|FileMode\.Open\b")]
     private static partial Regex Takes();
 

@@ -83,9 +83,11 @@ public sealed class BFloat16KernelTests : IDisposable
     public void Activations(bool gelu, int count) => Run(checks => checks.Activation(gelu, count));
 
     [Theory]
-    [InlineData(2, 8)]
-    [InlineData(5, 264)]
-    public void The_gated_unit_and_its_gradient(int rows, int width) => Run(checks => checks.Geglu(rows, width));
+    [InlineData(Activation.Geglu, 2, 8)]
+    [InlineData(Activation.Geglu, 5, 264)]
+    [InlineData(Activation.Swiglu, 5, 264)]
+    public void Gated_units_and_their_gradients(Activation activation, int rows, int width) =>
+        Run(checks => checks.GatedUnit(activation, rows, width));
 
     [Fact]
     public void Casts_round_to_nearest_even_as_on_the_CPU() => Run(checks => checks.Cast());

@@ -141,7 +141,7 @@ public sealed class CapturedPassTests : IDisposable
                 MicroBatchTokens = 100,
                 ClassWeights = weights,
             };
-            var data = new TaskData(task, Toy.Tokenizer, options.MaxTokens!.Value);
+            var data = new TaskData(task, Toy.Tokenizer, options);
             using (backend)
             using (SequenceModel model = FineTuneModel.Create(ModelSource.Open(toy.Start), data.Config, options, backend, out _))
             using (var step = new FineTuningStep(

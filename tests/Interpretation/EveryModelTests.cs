@@ -23,7 +23,6 @@ public sealed class EveryModelTests : IDisposable
     public void The_effect_on_the_likelihood_is_that_of_scoring_each_mutant_alone(string name)
     {
         using SequenceModel model = Make(name);
-        Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), "it has no likelihood of masked tokens");
         var plain = new PlainScorer(model);
         // Single bases around N, and k-mers with one in them; sites at both ends.
         string dna = SmallModels.Dna(3, 13) + "N" + SmallModels.Dna(4, 6);
@@ -90,7 +89,6 @@ public sealed class EveryModelTests : IDisposable
     public void A_long_record_is_scored_in_windows_that_the_model_has_positions_for(string name)
     {
         using SequenceModel model = Make(name);
-        Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), "it has no likelihood of masked tokens");
         string dna = SmallModels.Dna(6, 130);
         var attribution = new Attribution(new InterpretedModel(model, null, [], null), new AttributionOptions { Window = 100 });
         SubstitutionEffects[] parts = [.. attribution.Run(SmallModels.Records($">a\n{dna}\n"))];
@@ -122,7 +120,6 @@ public sealed class EveryModelTests : IDisposable
     {
         const int width = 18;
         using SequenceModel model = Make(name);
-        Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), "it has no likelihood of masked tokens");
         var plain = new PlainScorer(model);
         string one = SmallModels.Dna(1, 40) + "CAAAAAAG" + SmallModels.Dna(2, 40);
         Genome genome = GenomeTests.Of($">one\n{one}\n");
@@ -167,7 +164,6 @@ public sealed class EveryModelTests : IDisposable
     public void A_window_is_no_wider_than_the_model_has_positions_for(string name)
     {
         using SequenceModel model = Make(name);
-        Assert.SkipUnless(model.Parts.HasFlag(ModelParts.MlmHead), "it has no likelihood of masked tokens");
         string one = SmallModels.Dna(1, 400);
         Genome genome = GenomeTests.Of($">one\n{one}\n");
         var pretrained = new InterpretedModel(model, null, [], null);

@@ -3,6 +3,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.Interpretation;
 using Dnabert2.Training;
 using Engine.Runtime;
+using Tests.Folders;
 using Tests.Tools;
 using Tests.Weights;
 
@@ -28,6 +29,9 @@ public class InterpretedModelTests(ToyModel toy) : IClassFixture<ToyModel>
         using InterpretedModel pretrained = InterpretedModel.Load(toy.Folder);
         Assert.Equal((null, null, true), (pretrained.Task, pretrained.MaxTokens, pretrained.HasLikelihood));
         Assert.Empty(pretrained.Labels);
+        TinyModels.Write("HyenaDNA", folder["h"]);
+        using (InterpretedModel causal = InterpretedModel.Load(folder["h"]))
+            Assert.Equal((null, true), (causal.Task, causal.HasLikelihood));
         Assert.Contains(
             "not fine-tuned", Assert.Throws<ArgumentException>(() => pretrained.LabelOf("x")).Message, StringComparison.Ordinal);
     }

@@ -36,9 +36,11 @@ internal sealed class PlainScorer(SequenceModel model)
     /// <summary>
     /// The log-likelihoods of both sequences over the tokens that differ, by coordinates: tokens that end before the first base from which
     /// they differ, or begin behind the last one, are the same in both. Of tokens that overlap, the mean over those that hold one base.
+    /// Of a causal model, those over all tokens but the first.
     /// </summary>
     public (double Reference, double Alternative) LogLikelihoods(string reference, string alternative)
     {
+        if (model.Parts.HasFlag(ModelParts.CausalHead)) return (OfWhole(reference), OfWhole(alternative));
         if (model.Tokenizer.Overlap > 0) return OfOverlapping(reference, alternative);
         List<Token> a = Tokens(reference), b = Tokens(alternative);
         int shift = alternative.Length - reference.Length, before = 0, after = 0, least = Math.Min(a.Count, b.Count);
@@ -84,6 +86,18 @@ internal sealed class PlainScorer(SequenceModel model)
             double[] row = logits[model.Frame.Before.Length + before + i];
             double highest = row.Max();
             return row[tokens[before + i].Id] - highest - Math.Log(row.Sum(z => Math.Exp(z - highest)));
+        });
+    }
+
+    /// <summary>Of a causal model: Σ ln p of each token after those before it.</summary>
+    private double OfWhole(string bases)
+    {
+        int[] ids = Ids(bases, int.MaxValue);
+        double[][] logits = Run(ids, (tape, batch) => model.PredictTargets(tape, model.Encode(tape, batch)));
+        return Enumerable.Range(1, Tokens(bases).Count - 1).Sum(i =>
+        {
+            double highest = logits[i - 1].Max();
+            return logits[i - 1][ids[i]] - highest - Math.Log(logits[i - 1].Sum(z => Math.Exp(z - highest)));
         });
     }
 

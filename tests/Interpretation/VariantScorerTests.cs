@@ -168,7 +168,7 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
     public void Variants_of_lambda_have_the_scores_of_their_windows_with_the_model_that_comes_with_the_tool()
     {
         string path = SharedData.Path("genomes/lambda_virus.fa.gz");
-        Assert.SkipUnless(File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+        Assert.SkipUnless(File.Exists(Path.Combine(SharedData.BuiltInFolder, "config.json")),
             "the model that comes with the tool is not in this build");
         using SequenceReader reader = SequenceReader.Open(path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown });
         Genome genome = Dnabert2.Sequences.Genome.Read(reader);
@@ -176,7 +176,7 @@ public class VariantScorerTests(SmallModels small) : IClassFixture<SmallModels>
         byte[] bases = new byte[genome.Bases];
         genome.Read(name, 0, bases);
         string lambda = Encoding.ASCII.GetString(bases);
-        using InterpretedModel model = InterpretedModel.Load(Dnabert2Model.DefaultFolder);
+        using InterpretedModel model = InterpretedModel.Load(SharedData.BuiltInFolder);
         var plain = new PlainScorer(model.Model);
         Variant[] variants = [.. new[] { 100, 12_345, 24_000, 48_400 }.Select((at, i) =>
             new Variant(i, name, at, ".", lambda.Substring(at - 1, 1 + (i % 2)), lambda[at - 1] == 'A' ? "GTT" : "A"))];

@@ -66,17 +66,16 @@ public class PrecisionTests
     {
         const int Rows = 25, Half = 37, Inputs = 70;
         float[] x = Values(Rows * Inputs, 1), w = Values(2 * Half * Inputs, 2);
-        foreach (Precision precision in (Precision[])[Precision.BF16, Precision.I8])
+        foreach ((Precision precision, Activation activation) in ((Precision, Activation)[])
+            [(Precision.BF16, Activation.Geglu), (Precision.I8, Activation.Geglu), (Precision.BF16, Activation.Swiglu)])
         {
             using Backend backend = Backends.Create(form, 2, precision);
             bool rounds = precision == Precision.BF16;
             double[] g = Reference.MatMul(
                 rounds ? Rounded(x) : Quantised(x, Inputs), rounds ? Rounded(w) : Quantised(w, Inputs), Rows, 2 * Half, Inputs);
-            var expected = new double[Rows * Half];
-            for (int r = 0; r < Rows; r++)
-                for (int c = 0; c < Half; c++)
-                    expected[(r * Half) + c] = Reference.Gelu(g[(r * 2 * Half) + c]) * g[(r * 2 * Half) + Half + c];
-            Near(expected, Forward(backend, x, w, Rows, 2 * Half, Inputs, Activation.Geglu), $"geglu in {precision}");
+            Near(
+                Reference.Activate(activation, g, Rows, Half), Forward(backend, x, w, Rows, 2 * Half, Inputs, activation),
+                $"{activation} in {precision}");
         }
     }
 
@@ -151,7 +150,7 @@ public class PrecisionTests
     {
         using var arena = new Arena(backend);
         Weight weight = backend.Pack(Upload(backend, arena, w, outputs, inputs), activation, arena);
-        Tensor y = arena.Rent(new Shape(rows, activation == Activation.Geglu ? outputs / 2 : outputs), DType.F32);
+        Tensor y = arena.Rent(new Shape(rows, activation.IsGated() ? outputs / 2 : outputs), DType.F32);
         backend.Run(new LinearForward(Upload(backend, arena, x, rows, inputs), weight, default, activation, default, y));
         return Download(backend, y);
     }

@@ -13,5 +13,9 @@ public class SimdSwitchTests
         Assert.SkipUnless(Environment.GetEnvironmentVariable(variable) == "0", $"{variable}=0 is not set; .ci/run sets it");
         using Backend backend = CpuBackend.Create(1);
         Assert.Contains(forms, form => backend.Description.Contains(form, StringComparison.Ordinal));
+        const string processor = "/proc/cpuinfo";
+        bool hasMore = variable == "DOTNET_EnableAVX2" && File.Exists(processor)
+            && File.ReadAllText(processor).Contains(" avx2 ", StringComparison.Ordinal);
+        if (hasMore) Assert.NotNull(CpuBackend.UnusedSimd());
     }
 }

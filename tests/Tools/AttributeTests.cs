@@ -51,7 +51,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Matches("\t(none|weak|strong)$", predicted.Lines[1]);
         Fails("class 'huge': the model has none, weak, strong", "attribute", ToyModel.SamplePath, "--model", folder["m"],
             "--class", "huge");
-        Fails("no masked-language-model head", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--target", "likelihood");
+        Fails("no head of a language model", "attribute", ToyModel.SamplePath, "--model", folder["m"], "--target", "likelihood");
         SmallModels.WriteFineTuned(folder["r"], "regression");
         Assert.Equal("id\tpos\tref\talt\teffect", ToolRun.Of($">a\n{dna}\n", ["attribute", "-", "--model", folder["r"], "--region", "3-3"])
             .Succeeds().Lines[0]);

@@ -48,18 +48,55 @@ public sealed class EveryArchitectureToolTests : IDisposable
         Assert.False(Directory.Exists(_folder["run"]));
     }
 
+    [Fact]
+    public void Evaluate_makes_the_network_of_Genomic_Benchmarks_anew_for_each_task()
+    {
+        // Longer rows, of which the network takes no short ones, and a base more in those of the second task.
+        WriteTask("mouse/0", more: "ACGTACGTAC");
+        WriteTask("tf/2", more: "ACGTACGTACG");
+        string[] line = ["evaluate", "--data", _folder["data"], "--model", "cnn", "-o", _folder["out"], "--seeds", "1", "--steps", "2"];
+        string[][] rows = [.. ToolRun.Of(line).Succeeds().Lines.Select(row => row.Split('\t'))];
+        Assert.Equal(
+            [("tf/2", "random", "cnn"), ("tf/2", "kmer", ""), ("mouse/0", "random", "cnn"), ("mouse/0", "kmer", "")],
+            rows.Skip(1).Select(row => (row[0], row[1], row[Array.IndexOf(rows[0], "model")])));
+        // The recipe of its authors, of which the steps alone are others.
+        Assert.Equal(("64", "0.001"), (Of("batch"), Of("learning_rate")));
+        Assert.Contains("2 steps in place of 10 epochs", Of("deviations"), StringComparison.Ordinal);
+        Assert.DoesNotContain("max tokens", Of("deviations"), StringComparison.Ordinal);
+        Assert.NotEqual(Config("mouse_0"), Config("tf_2"));
+        Assert.Contains("finished before", ToolRun.Of(line).Succeeds().Error, StringComparison.Ordinal);
+
+        ToolRun refused = ToolRun.Of([.. line, "--methods", "lora"]);
+        Assert.True(refused.Code != 0 && refused.Error.Contains("there is no pre-trained network for lora"), refused.Error);
+        WriteTask("GUE+/EPI/K562");
+        ToolRun pairs = ToolRun.Of([.. line, "--tasks", "GUE+/EPI/K562"]);
+        Assert.True(pairs.Code != 0 && pairs.Error.Contains("GUE+/EPI/K562 is of pairs"), pairs.Error);
+
+        string Of(string column) => rows[1][Array.IndexOf(rows[0], column)];
+
+        string Config(string task) => File.ReadAllText(_folder[$"out/runs/{task}/random/seed-1/network/config.json"]);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Evaluate_measures_it_by_all_methods(string name)
     {
         TinyModels.Write(name, _folder["start"]);
-        Directory.CreateDirectory(_folder["data/mouse/0"]);
-        foreach (string part in (string[])["train.csv", "dev.csv", "test.csv"])
-            File.Copy(Path.Combine(Sample, part), _folder[$"data/mouse/0/{part}"]);
+        WriteTask("mouse/0");
         string[] lines = ToolRun.Of(
             "evaluate", "--data", _folder["data"], "--model", _folder["start"], "-o", _folder["out"], "--methods", "full,lora,random",
             "--seeds", "1", "--steps", "2", "--batch", "8", "--threads", "1").Succeeds().Lines;
         Assert.Equal(4, lines.Length);
         Assert.Contains("parameters in place of the paper's of", File.ReadAllText(_folder["out/table.md"]), StringComparison.Ordinal);
+    }
+
+    private void WriteTask(string name, string more = "")
+    {
+        Directory.CreateDirectory(_folder["data/" + name]);
+        foreach (string part in (string[])["train.csv", "dev.csv", "test.csv"])
+            File.WriteAllText(
+                _folder[$"data/{name}/{part}"],
+                File.ReadAllText(Path.Combine(Sample, part)).Replace(",", more + ",", StringComparison.Ordinal)
+                    .Replace("sequence" + more, "sequence", StringComparison.Ordinal));
     }
 }

@@ -88,7 +88,7 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the examples are lines of a Unix shell");
         bool needsModel = line.Contains(" embed ", StringComparison.Ordinal) || line.EndsWith(" default", StringComparison.Ordinal)
             || (line.Contains(" tokenize ", StringComparison.Ordinal) && !line.Contains("--tokenizer", StringComparison.Ordinal));
-        Assert.SkipWhen(needsModel && !File.Exists(Path.Combine(Dnabert2Model.DefaultFolder, "config.json")),
+        Assert.SkipWhen(needsModel && !File.Exists(Path.Combine(SharedData.BuiltInFolder, "config.json")),
             "the model that comes with the tool is not in this build");
         using var folder = new TempFolder();
         string samples = Path.GetDirectoryName(ToyModel.SamplePath)!;

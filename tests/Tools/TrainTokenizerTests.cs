@@ -35,13 +35,20 @@ public class TrainTokenizerTests
         ToolRun run = ToolRun.Of(
             "train-tokenizer", ToyModel.SamplePath, "-o", folder["r.json"], "--vocab-size", "256", "--report").Succeeds();
         Assert.Equal(File.ReadAllText(ToyModel.TokenizerPath), File.ReadAllText(folder["r.json"]));
-        Assert.Equal("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops", run.Lines[0]);
+        Assert.Equal("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\ttokens_of_500_bases\trelative_flops", run.Lines[0]);
         string[][] rows = [.. run.Lines.Skip(1).Select(line => line.Split('\t'))];
         Assert.Equal(["256", "512", "1024"], rows.Select(row => row[0]));
         double[] basesPerToken = [.. rows.Select(row => double.Parse(row[3], CultureInfo.InvariantCulture))];
         Assert.True(
             basesPerToken[0] < basesPerToken[1] && basesPerToken[1] < basesPerToken[2], "larger vocabularies do not have longer tokens");
         Assert.Contains("are left out: the sequences have no more pairs to merge", run.Error, StringComparison.Ordinal);
+        Assert.Equal((500 / basesPerToken[1]) + 2, double.Parse(rows[1][4], CultureInfo.InvariantCulture), 0.1);
+
+        // On other sequences, of tokens of two bases each.
+        string other = folder.Write("other.fa", ">a\nACNACNAC\n"u8);
+        ToolRun on = ToolRun.Of("train-tokenizer", ToyModel.SamplePath, "-o", folder["o.json"], "--report-on", other).Succeeds();
+        Assert.All(on.Lines.Skip(1), line => Assert.Equal("2.000\t252.0", string.Join('\t', line.Split('\t')[3..5])));
+        Assert.Equal(4, on.Lines.Length);
     }
 
     [Fact]

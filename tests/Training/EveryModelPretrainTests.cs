@@ -122,14 +122,17 @@ public sealed class EveryModelPretrainTests : IDisposable
     [Fact]
     public void A_tokenizer_and_a_config_of_two_architectures_are_refused()
     {
-        using (FileStream file = File.Create(_toy["config.json"])) Toy.Config.Save(file);
-        ResultFiles.Write(_toy["vocab.txt"], new DnabertTokenizer(3).Save);
-        Directory.CreateDirectory(_toy["apart"]);
-        File.Move(_toy["config.json"], _toy["apart/config.json"]);
+        TinyModels.Write("DNABERT", _toy["tiny"], _backend);
         Assert.Contains(
-            "is of DNABERT-2, the tokenizer of DNABERT",
+            "is of DNABERT, the tokenizer of DNABERT-2",
             Assert.Throws<InvalidDataException>(() => SequenceModel.Initialize(
-                new DnabertTokenizer(3), seed: 1, config: _toy["apart/config.json"], backend: _backend)).Message, StringComparison.Ordinal);
+                Toy.Tokenizer, seed: 1, config: _toy["tiny/config.json"], backend: _backend)).Message, StringComparison.Ordinal);
+
+        // A DNABERT-2 may be of k-mers, and has as many rows as these.
+        using (FileStream file = File.Create(_toy["config.json"])) Toy.Config.Save(file);
+        using var model = (Dnabert2Model)SequenceModel.Initialize(
+            new DnabertTokenizer(3), seed: 1, config: _toy["config.json"], backend: _backend);
+        Assert.Equal((69, Toy.Config.HiddenSize), (model.Config.VocabSize, model.HiddenSize));
     }
 
     private static ModelParts Head(string name) => TinyModels.Find(name).LanguageModel!.Value;

@@ -39,6 +39,7 @@ public sealed class PretrainOptionsTests : IDisposable
             MaskProbability = 0.29,
             MaskShare = 0.31,
             RandomShare = 0.37,
+            AugmentReverseComplement = true,
             Seed = ulong.MaxValue,
             SpeciesExponent = 0.41,
             SpeciesWeights = new Dictionary<string, double> { ["a b"] = 2, ["c"] = 0 },

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Dnabert2;
 using Dnabert2.Files;
+using Dnabert2.FineTuning;
+using Dnabert2.Folders;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Kernels;
@@ -21,6 +23,45 @@ public sealed class PretrainToolTests : IDisposable
     public PretrainToolTests() => ResultFiles.Write(_toy["tokenizer.json"], Toy.Tokenizer.Save);
 
     public void Dispose() => _toy.Dispose();
+
+    [Theory]
+    [InlineData("overlapping:3", typeof(DnabertTokenizer), 69, 512)]
+    [InlineData("non-overlapping:3", typeof(NucleotideTransformerTokenizer), 75, 100)]
+    public void A_DNABERT_2_on_k_mers_is_trained_saved_recognised_and_trained_on(
+        string tokens, Type tokenizer, int vocabulary, int limit)
+    {
+        ToolRun.Of(On(tokens, "kmers")).Succeeds();
+        using (var model = Assert.IsType<Dnabert2Model>(SequenceModel.Load(_toy["kmers"])))
+        {
+            Assert.IsType(tokenizer, model.Tokenizer);
+            Assert.Equal((vocabulary, "alibi", null), (model.Config.VocabSize, model.Config.Attention.Name, model.MaxTokens));
+        }
+
+        // The limits of tokens of a task are those of its tokens.
+        Assert.Equal(limit, GueTasks.Find("EMP/H3")!.Apply(new FineTuneOptions(), ModelSource.Open(_toy["kmers"])).MaxTokens);
+        string said = ToolRun.Of("info", _toy["kmers"]).Succeeds().Text;
+        Assert.Contains("3-mers", said, StringComparison.Ordinal);
+        Assert.Contains("attention alibi", said, StringComparison.Ordinal);
+        // Goes on by its checkpoint, whatever the tokenizer would be of; and is what a fine-tuning begins with.
+        ToolRun resumed = ToolRun.Of(Arguments("kmers", "--steps 2 --resume", files: false)).Succeeds();
+        Assert.Contains("going on after step 2", resumed.Error, StringComparison.Ordinal);
+        string sample = Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "task");
+        ToolRun.Of(
+            "finetune", "--data", sample, "--model", _toy["kmers"], "-o", _toy["tuned"], "--steps", "2", "--batch", "4", "--threads", "1")
+            .Succeeds();
+        using SequenceModel tuned = SequenceModel.Load(_toy["tuned"]);
+        Assert.IsType(tokenizer, Assert.IsType<Dnabert2Model>(tuned).Tokenizer);
+
+        ToolRun refused = ToolRun.Of(On("overlapping:9", "refused"));
+        Assert.True(refused.Code == 2 && refused.Error.Contains("k-mers have 1 to 8 letters"), refused.Error);
+
+        string[] On(string named, string run)
+        {
+            string[] line = Arguments(run, "--steps 2 --architecture dnabert2");
+            line[Array.IndexOf(line, "--tokenizer") + 1] = named;
+            return line;
+        }
+    }
 
     [Fact]
     public async Task Killed_at_any_moment_a_run_goes_on_to_the_same_bits()
@@ -221,7 +262,7 @@ public sealed class PretrainToolTests : IDisposable
     {
         ToolRun.Of("pretrain", _toy["alpha.fa"], "-o", _toy["run"], "--hidden", "8", "--layers", "1", "--heads", "1", "--intermediate", "8",
             "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1").Succeeds();
-        string builtin = Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json");
+        string builtin = Path.Combine(SharedData.BuiltInFolder, "tokenizer.json");
         Assert.True(BpeTokenizer.Load(_toy["run/checkpoints/step-00000001/tokenizer.json"]).IsSameAs(BpeTokenizer.Load(builtin)));
         Assert.False(BpeTokenizer.Load(builtin).IsSameAs(Toy.Tokenizer));
     }
@@ -232,7 +273,7 @@ public sealed class PretrainToolTests : IDisposable
         ToolRun.Of(Arguments("first", "--steps 1")).Succeeds();
         string[] further = ["pretrain", _toy["alpha.fa"], "--from", _toy["first/checkpoints/step-00000001"], "-o", _toy["further"],
             "--steps", "1", "--warmup", "0", "--batch", "2", "--held-out", "0", "--threads", "1", "--tokenizer"];
-        ToolRun other = ToolRun.Of([.. further, Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json")]);
+        ToolRun other = ToolRun.Of([.. further, Path.Combine(SharedData.BuiltInFolder, "tokenizer.json")]);
         Assert.True(other.Code == 2 && other.Error.Contains("is not the one of --from", StringComparison.Ordinal), other.Error);
         Assert.False(Directory.Exists(_toy["further"]));
         ToolRun.Of([.. further, _toy["tokenizer.json"]]).Succeeds();

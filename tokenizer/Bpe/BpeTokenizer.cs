@@ -54,7 +54,9 @@ public sealed partial class BpeTokenizer : ISequenceTokenizer
     /// The content is malformed or asks for something unsupported; the message names file and place.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static BpeTokenizer Load(string path) => Parse(RegularFile.Read(path, TokenizerJsonReader.MaxBytes), path);
+    public static BpeTokenizer Load(string path) => Load((StoredFile)path);
+
+    internal static BpeTokenizer Load(StoredFile file) => Parse(file.Read(TokenizerJsonReader.MaxBytes), file.Path);
 
     /// <summary>Reads the content of a <c>tokenizer.json</c>.</summary>
     /// <param name="utf8">The content.</param>

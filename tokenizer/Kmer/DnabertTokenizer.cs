@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
+using Dnabert2.Files;
 
 namespace Dnabert2.Tokenizers;
 
@@ -57,8 +58,9 @@ public sealed class DnabertTokenizer : ISequenceTokenizer
     /// <summary>Reads a <c>vocab.txt</c>.</summary>
     /// <exception cref="InvalidDataException">It is no vocabulary of DNABERT; the message names file and line.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static DnabertTokenizer Load(string path) =>
-        new(KmerVocabulary.Load(path, SpecialTokens, [], Kind));
+    public static DnabertTokenizer Load(string path) => Load((StoredFile)path);
+
+    internal static DnabertTokenizer Load(StoredFile file) => Parse(KmerVocabulary.Read(file).Span, file.Path);
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>

@@ -10,7 +10,11 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 internal sealed class KmerVocabulary
 {
-    private const int MostLetters = 8, MaxBytes = 1 << 20;
+    /// <summary>The most letters of a k-mer.</summary>
+    public const int MostLetters = 8;
+
+    private const int MaxBytes = 1 << 20;
+
     private const string Letters = "ATCG", Remedy = "take the vocab.txt of the model's own folder";
 
     private readonly string[] _before, _after;
@@ -53,10 +57,9 @@ internal sealed class KmerVocabulary
         return new(before, k, after);
     }
 
-    /// <summary>Reads a file; see <see cref="Parse"/>.</summary>
+    /// <summary>Reads a file, for <see cref="Parse"/>.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static KmerVocabulary Load(string path, string[] before, string[] after, string kind) =>
-        Parse(RegularFile.Read(path, MaxBytes), path, before, after, kind);
+    public static ReadOnlyMemory<byte> Read(StoredFile file) => file.Read(MaxBytes);
 
     /// <summary>Reads the content of a file and holds each line against its place.</summary>
     /// <param name="bytes">Its content.</param>

@@ -1,8 +1,10 @@
+using Dnabert2.Files;
+
 namespace Dnabert2.Tokenizers;
 
 /// <summary>
-/// The tokenizer of the Nucleotide Transformer (Dalla-Torre et al., doi 10.1038/s41592-024-02523-z), version 1: k-mers one after the
-/// other, of six letters in the published models. Immutable; any number of threads may use one.
+/// The tokenizer of the Nucleotide Transformer (Dalla-Torre et al., doi 10.1038/s41592-024-02523-z): k-mers one after the other, of six
+/// letters in the published models. The versions differ in the order of the vocabulary. Immutable; any number of threads may use one.
 /// </summary>
 /// <remarks>
 /// Read from the left, a token is a k-mer where k bases follow, and else a single base, as at the end. N is a token of its own; white space
@@ -13,19 +15,28 @@ namespace Dnabert2.Tokenizers;
 public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
 {
     private const string Kind = "the Nucleotide Transformer";
-    private const int Unknown = 0, Pad = 1, Mask = 2, Cls = 3, Singles = 5, Ends = 2;
-    private static readonly string[] Before = ["<unk>", "<pad>", "<mask>", "<cls>"], After = ["A", "T", "C", "G", "N", "<eos>", "<bos>"];
+    private const int Unknown = 0, Pad = 1, Mask = 2, Cls = 3;
+    private static readonly string[] Special = ["<unk>", "<pad>", "<mask>", "<cls>"], Ends = ["<eos>", "<bos>"],
+        Singles = ["A", "T", "C", "G", "N"];
+
+    // What stands before the k-mers and behind them, in version 1 and in version 2.
+    private static readonly (string[] Before, string[] After)[] Orders =
+        [(Special, [.. Singles, .. Ends]), ([.. Special, .. Ends], Singles)];
     private readonly KmerVocabulary _vocabulary;
 
-    private NucleotideTransformerTokenizer(KmerVocabulary vocabulary) => _vocabulary = vocabulary;
+    private NucleotideTransformerTokenizer(KmerVocabulary vocabulary, int version) => (_vocabulary, Version) = (vocabulary, version);
 
     /// <summary>The tokenizer for k-mers of one length, whose vocabulary is that of the published models.</summary>
     /// <param name="k">The length, from 1 to 8; 6 in the published models.</param>
-    /// <exception cref="ArgumentOutOfRangeException">It is another one.</exception>
-    public NucleotideTransformerTokenizer(int k = 6)
-        : this(KmerVocabulary.Of(Before, k, After))
+    /// <param name="version">The version of the models, 1 or 2.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is another one.</exception>
+    public NucleotideTransformerTokenizer(int k = 6, int version = 1)
+        : this(KmerVocabulary.Of(OrderOf(version).Before, k, OrderOf(version).After), version)
     {
     }
+
+    /// <summary>The version of the models whose order the vocabulary has: in that of 2 all special tokens come first.</summary>
+    public int Version { get; }
 
     /// <summary>The length of a k-mer.</summary>
     public int K => _vocabulary.K;
@@ -34,9 +45,9 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     public int VocabularySize => _vocabulary.Size;
 
     /// <summary>
-    /// The ids that sequences are made of: without <c>&lt;eos&gt;</c> and <c>&lt;bos&gt;</c>, which the models have no rows for.
+    /// The ids that a model has rows for: in version 1 without <c>&lt;eos&gt;</c> and <c>&lt;bos&gt;</c>, which are the last ones.
     /// </summary>
-    public int SequenceIds => VocabularySize - Ends;
+    public int SequenceIds => Version == 1 ? VocabularySize - Ends.Length : VocabularySize;
 
     /// <inheritdoc/>
     public int? UnknownId => Unknown;
@@ -58,8 +69,9 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// It is no vocabulary of the Nucleotide Transformer; the message names file and line.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static NucleotideTransformerTokenizer Load(string path) =>
-        new(KmerVocabulary.Load(path, Before, After, Kind));
+    public static NucleotideTransformerTokenizer Load(string path) => Load((StoredFile)path);
+
+    internal static NucleotideTransformerTokenizer Load(StoredFile file) => Parse(KmerVocabulary.Read(file).Span, file.Path);
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>
@@ -67,8 +79,11 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// <exception cref="InvalidDataException">
     /// It is no vocabulary of the Nucleotide Transformer; the message names file and line.
     /// </exception>
-    public static NucleotideTransformerTokenizer Parse(ReadOnlySpan<byte> content, string name) =>
-        new(KmerVocabulary.Parse(content, name, Before, After, Kind));
+    public static NucleotideTransformerTokenizer Parse(ReadOnlySpan<byte> content, string name)
+    {
+        int end = content.IndexOf("<eos>"u8), version = end >= 0 && end < content.IndexOf("\nA"u8) ? 2 : 1;
+        return new(KmerVocabulary.Parse(content, name, OrderOf(version).Before, OrderOf(version).After, Kind), version);
+    }
 
     /// <inheritdoc/>
     public void EncodeSequence(ReadOnlySpan<byte> sequence, List<int> ids, List<int>? starts = null)
@@ -120,6 +135,13 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
     /// <inheritdoc/>
     public void Save(Stream stream) => _vocabulary.Save(stream);
 
+    private static (string[] Before, string[] After) OrderOf(int version)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(version, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(version, Orders.Length);
+        return Orders[version - 1];
+    }
+
     /// <summary>The token that a text begins with, −1 for white space, and its length; an unknown character has the length 1.</summary>
     private (int Id, int Length) Next(ReadOnlySpan<byte> text)
     {
@@ -135,16 +157,16 @@ public sealed class NucleotideTransformerTokenizer : ISequenceTokenizer
         if (known > 0) return (single + KmerVocabulary.Digit(text[0]), 1);
         return text[0] switch
         {
-            (byte)'N' => (single + Singles - 1, 1),
+            (byte)'N' => (single + Singles.Length - 1, 1),
             (byte)' ' or (>= 9 and <= 13) => (-1, 1),
-            (byte)'<' => Special(text),
+            (byte)'<' => SpecialOf(text),
             _ => (Unknown, 1),
         };
     }
 
-    private (int Id, int Length) Special(ReadOnlySpan<byte> text)
+    private (int Id, int Length) SpecialOf(ReadOnlySpan<byte> text)
     {
-        for (int id = 0; id < _vocabulary.FirstKmer + Ends; id++)
+        for (int id = 0; id < Special.Length + Ends.Length; id++)
         {
             int at = id < _vocabulary.FirstKmer ? id : SequenceIds + id - _vocabulary.FirstKmer;
             string token = Token(at);

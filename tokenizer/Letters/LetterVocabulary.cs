@@ -61,7 +61,10 @@ public sealed class LetterVocabulary : ISequenceTokenizer
     /// <param name="inputLength">See <see cref="InputLength"/>, which the file does not say.</param>
     /// <exception cref="InvalidDataException">It is no such vocabulary; the message names file and line.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static LetterVocabulary Load(string path, int inputLength) => Parse(RegularFile.Read(path, MostBytes), path, inputLength);
+    public static LetterVocabulary Load(string path, int inputLength) => Load((StoredFile)path, inputLength);
+
+    internal static LetterVocabulary Load(StoredFile file, int inputLength) =>
+        Parse(file.Read(MostBytes).Span, file.Path, inputLength);
 
     /// <summary>Reads the content of a <c>vocab.txt</c>.</summary>
     /// <param name="content">The content.</param>

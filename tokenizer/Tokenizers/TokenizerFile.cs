@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dnabert2.Files;
 
 namespace Dnabert2.Tokenizers;
@@ -8,6 +9,7 @@ namespace Dnabert2.Tokenizers;
 /// </summary>
 public static class TokenizerFile
 {
+    private const string Overlapping = "overlapping:", Apart = "non-overlapping:";
     private const string Bpe = "tokenizer.json", Vocabulary = "vocab.txt", Settings = "tokenizer_config.json";
 
     /// <summary>The names that such a file has.</summary>
@@ -30,13 +32,34 @@ public static class TokenizerFile
     /// <param name="path">The file.</param>
     /// <exception cref="InvalidDataException">It is of no tokenizer; the message names file and place.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static ISequenceTokenizer Load(string path)
+    public static ISequenceTokenizer Load(string path) => Load((StoredFile)path);
+
+    internal static ISequenceTokenizer Load(StoredFile file)
     {
+        string path = file.Path;
         if (Path.GetFileName(path) == Settings) return HyenaTokenizer.Load(path);
-        byte[] content = RegularFile.Read(path, TokenizerJsonReader.MaxBytes);
-        if (content.AsSpan().StartsWith("[PAD]"u8)) return DnabertTokenizer.Parse(content, path);
-        return content.AsSpan().StartsWith("<unk>"u8) ? NucleotideTransformerTokenizer.Parse(content, path)
+        ReadOnlyMemory<byte> content = file.Read(TokenizerJsonReader.MaxBytes);
+        if (content.Span.StartsWith("[PAD]"u8)) return DnabertTokenizer.Parse(content.Span, path);
+        return content.Span.StartsWith("<unk>"u8) ? NucleotideTransformerTokenizer.Parse(content.Span, path)
             : BpeTokenizer.Parse(content, path);
+    }
+
+    /// <summary>
+    /// The tokenizer of a name, which needs no file: <c>overlapping:K</c> is DNABERT's of k-mers that begin at each base,
+    /// <c>non-overlapping:K</c> that of the Nucleotide Transformer, of k-mers one after the other.
+    /// </summary>
+    /// <param name="name">The name.</param>
+    /// <returns>Null where it is no such name.</returns>
+    /// <exception cref="ArgumentException">There are no k-mers of so many letters.</exception>
+    public static ISequenceTokenizer? OfName(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        bool apart = name.StartsWith(Apart, StringComparison.Ordinal);
+        if (!apart && !name.StartsWith(Overlapping, StringComparison.Ordinal)) return null;
+        string letters = name[(apart ? Apart : Overlapping).Length..];
+        if (!int.TryParse(letters, NumberStyles.None, CultureInfo.InvariantCulture, out int k) || k is < 1 or > KmerVocabulary.MostLetters)
+            throw new ArgumentException($"{name}: k-mers have 1 to {KmerVocabulary.MostLetters} letters");
+        return apart ? new NucleotideTransformerTokenizer(k) : new DnabertTokenizer(k);
     }
 
     /// <summary>Whether two tokenizers are the same: both are written as the same bytes.</summary>

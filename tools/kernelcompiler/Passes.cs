@@ -11,9 +11,9 @@ namespace Engine.KernelCompiler;
 internal static class Passes
 {
     /// <summary>
-    /// Inlines, folds what became constant at once, and optimizes the kernel alone. ILGPU folds only after all is inlined and structures are
-    /// taken apart, when each branch on a choice of types has been copied into every caller, and has cost a phi for every field of every
-    /// structure that lives across it; and it optimizes the inlined methods as well, though none is called any more.
+    /// Inlines, folds what became constant at once, and optimizes the kernel alone. ILGPU folds only after all is inlined and structures
+    /// are taken apart, when each branch on a choice of types has been copied into every caller, and has cost a phi for every field of
+    /// every structure that lives across it; and it optimizes the inlined methods as well, though none is called any more.
     /// </summary>
     /// <exception cref="NotSupportedException">
     /// Another version of ILGPU, which holds its passes elsewhere: it has no public way to order them.

@@ -26,7 +26,7 @@ foreach ((int sequences, int tokens) in ((int, int)[])[(8, 128), (2, 512)])
 }
 
 // A model with it: here the weights that come with the library, which were trained with ALiBi.
-ModelSource source = ModelSource.Open(Dnabert2Model.DefaultFolder, attention: SelfAttention.Of("decay:50", mine));
+ModelSource source = ModelSource.Open(ModelSource.BuiltIn, attention: SelfAttention.Of("decay:50", mine));
 using Dnabert2Model model = source.Load<Dnabert2Model>(backend, ModelParts.Encoder);
 int width = new Embedder(model).Embed(["ACGTTGCATGACCTGACTTAGCA"]).Width;
 Console.WriteLine($"a model with attention {model.Config.Attention}: {width} numbers for a sequence");

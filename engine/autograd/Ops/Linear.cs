@@ -17,7 +17,7 @@ public sealed class Linear : Op
         (Weight, Bias, Activation, _dropout, _site) = (weight, bias, activation, dropout, set.NextSite());
     }
 
-    /// <summary>[out, in]; [2 · out, in] with GEGLU.</summary>
+    /// <summary>[out, in]; [2 · out, in] with a gated activation.</summary>
     public Parameter Weight { get; }
 
     /// <summary>One value a row of the weight, or null.</summary>
@@ -48,7 +48,7 @@ public sealed class Linear : Op
         float dropout = 0)
     {
         ArgumentNullException.ThrowIfNull(set);
-        bool gated = activation == Activation.Geglu;
+        bool gated = activation.IsGated();
         int columns = gated ? 2 * outputs : outputs;
         Parameter weight = set.Declare(name + ".weight", gated ? ParameterKind.GatedLinear : ParameterKind.Linear, columns, inputs);
         return new(set, weight, bias ? set.Declare(name + ".bias", ParameterKind.Bias, columns) : null, activation, dropout);
@@ -118,7 +118,7 @@ public sealed class Linear : Op
         Backend backend = tape.Backend;
         DType dtype = x.Data.DType;
         Tensor bias = Bias?.ValueIn(dtype) ?? default;
-        int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation == Activation.Geglu ? columns / 2 : columns;
+        int rows = x.Data.Shape[0], columns = Weight.Shape[0], width = Activation.IsGated() ? columns / 2 : columns;
         if (!tape.IsTraining && Addition is null)
         {
             Tensor result = place.IsAbsent ? tape.Rent(rows, width, dtype) : place;
@@ -133,7 +133,7 @@ public sealed class Linear : Op
         backend.Run(new LinearForward(x.Data, Weight.WeightIn(dtype), bias, Activation.None, fused ? residual.Data : default, z));
         Tensor low = Addition?.Forward(tape, x.Data, z) ?? default;
         if (Activation == Activation.Gelu) backend.Run(new GeluForward(z, y));
-        if (Activation == Activation.Geglu) backend.Run(new GegluForward(z, y));
+        if (Activation.IsGated()) backend.Run(new GatedUnitForward(z, Activation, y));
         if (!fused && (dropped || !residual.Data.IsAbsent))
             backend.Run(new DropoutForward(y, tape.RandomState, _site, dropped ? _dropout : 0, residual.Data, y));
         return tape.Record(this, y, x, residual, saved: (z, low, default, default));
@@ -152,7 +152,7 @@ public sealed class Linear : Op
 
         Tensor z = entry.Saved.First;
         if (Activation == Activation.Gelu) backend.Run(new GeluBackward(z, dz, z));
-        if (Activation == Activation.Geglu) backend.Run(new GegluBackward(z, dz, z));
+        if (Activation.IsGated()) backend.Run(new GatedUnitBackward(z, Activation, dz, z));
         if (Activation != Activation.None) dz = z;
 
         if (Weight.IsTrained) backend.Run(new LinearWeightBackward(dz, entry.A.Data, Weight.Gradient));

@@ -90,7 +90,7 @@ internal readonly unsafe struct AttentionJob<T, TMod>(AttentionArguments a, TMod
             block[i] = Begin(sequence, head, first + (i * Block), headMod, scores + OfTile(a) + (i * OfBlock(a)), scores);
 
         // Tiles begin where they do whichever blocks are together: the order of sums does not depend on the threads.
-        for (int key = FirstKey(block, blocks); key < length; key = FirstKey(block, blocks))
+        for (int key = FirstKey(block, blocks); key < length && !StopFlag.IsRaised(a.Stop); key = FirstKey(block, blocks))
         {
             int end = ((key / Attention.KeyTile) + 1) * Attention.KeyTile;
             for (int i = 0; i < blocks; i++)

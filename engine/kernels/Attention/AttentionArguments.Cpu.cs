@@ -37,6 +37,9 @@ internal unsafe struct AttentionArguments
     /// <summary>The tile of its products, of two registers.</summary>
     public MatMulTile Tile;
 
+    /// <summary>See <see cref="CpuLauncher.Stop"/>.</summary>
+    public int* Stop;
+
     /// <summary>Those of an operation's operands.</summary>
     public static AttentionArguments Of(
         in QueryKeyValue qkv, in AttentionSequences sequences, AttentionHeads heads, Tensor logSumExp, Tensor y, Tensor sinks,

@@ -43,6 +43,7 @@ public readonly struct AttentionForward<TMod>(
         // The backward pass, which the log-sum-exp is for, computes the scores again in floats.
         AttentionArguments arguments = AttentionArguments.Of(
             qkv, sequences, heads, logSumExp, y, sinks, dropout, CpuProduct.AttentionTile<T>(cpu, rounded: logSumExp.IsAbsent));
+        arguments.Stop = cpu.Stop;
         float* scratch = cpu.Rent(AttentionJob<T, TMod>.ScratchPerWorker(arguments) * cpu.Workers);
         cpu.Run(new AttentionJob<T, TMod>(arguments, mod, scratch));
     }

@@ -16,7 +16,8 @@ internal static class ElementwiseKernels
         list.AddFamily("gelu_tanh", Flat.Threads, f32: Map<F32, float, GeluTanhFunction>, bf16: Map<BF16, ushort, GeluTanhFunction>);
         list.AddFamily("add", Flat.Threads, f32: Add<F32, float>, bf16: Add<BF16, ushort>);
         list.AddFamily("scale", Flat.Threads, f32: Scale<F32, float>, bf16: Scale<BF16, ushort>);
-        list.AddFamily("geglu", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);
+        AddGated<GeluFunction>(list, "geglu");
+        AddGated<SiluFunction>(list, "swiglu");
         list.Add("cast_f32_bf16", ToBF16, Flat.Threads);
         list.Add("cast_bf16_f32", ToF32, Flat.Threads);
     }
@@ -59,19 +60,26 @@ internal static class ElementwiseKernels
         if (share.Single >= 0) TE.Set(destination, share.Single, TE.Get(source, share.Single) * factor);
     }
 
+    private static void AddGated<TFunction>(KernelList list, string name)
+        where TFunction : struct, IElementwise
+        => list.AddFamily(
+            name, Flat.Threads, f32: Gated<F32, float, TFunction>, anyF32: Gated<F32Any, float, TFunction>,
+            bf16: Gated<BF16, ushort, TFunction>);
+
     /// <summary>
-    /// y[r, i] = gelu(g[r, i]) · g[r, width + i]. g: [rows, 2 · width]; y: [rows, width]; width a multiple of eight. Grid:
+    /// y[r, i] = f(g[r, i]) · g[r, width + i]. g: [rows, 2 · width]; y: [rows, width]; width a multiple of eight. Grid:
     /// rows · ⌈width / 256⌉ / 8; a warp works on 256 columns of a row.
     /// </summary>
-    public static void Geglu<TE, T>(ArrayView<T> g, ArrayView<T> y, int rows, int width)
+    public static void Gated<TE, T, TFunction>(ArrayView<T> g, ArrayView<T> y, int rows, int width)
         where TE : struct, IElement<T>
         where T : unmanaged
+        where TFunction : struct, IElementwise
     {
         int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
         int index = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, row = index / chunks, chunk = index - (row * chunks);
         if (row >= rows) return;
         ArrayView<T> gate = g.SubView((long)row * 2 * width, width), value = g.SubView(((long)row * 2 * width) + width, width);
-        Float8 activated = Apply<GeluFunction>(TE.Load(gate, chunk, Warp.Lane, width, 0));
+        Float8 activated = Apply<TFunction>(TE.Load(gate, chunk, Warp.Lane, width, 0));
         TE.Store(y.SubView((long)row * width, width), chunk, Warp.Lane, width, activated * TE.Load(value, chunk, Warp.Lane, width, 0));
     }
 

@@ -37,8 +37,16 @@ internal static class ElementwiseGradientKernels
         list.AddFamily("sigmoid_gradient", Flat.Threads, f32: Map<F32, float, SigmoidGradient>, bf16: Map<BF16, ushort, SigmoidGradient>);
         list.AddFamily(
             "gelu_tanh_gradient", Flat.Threads, f32: Map<F32, float, GeluTanhGradient>, bf16: Map<BF16, ushort, GeluTanhGradient>);
-        list.AddFamily("geglu_gradient", Flat.Threads, f32: Geglu<F32, float>, anyF32: Geglu<F32Any, float>, bf16: Geglu<BF16, ushort>);
+        AddGated<GeluFunction, GpuGeluGradient>(list, "geglu_gradient");
+        AddGated<SiluFunction, SiluGradient>(list, "swiglu_gradient");
     }
+
+    private static void AddGated<TFunction, TGradient>(KernelList list, string name)
+        where TFunction : struct, IElementwise
+        where TGradient : struct, IElementwise
+        => list.AddFamily(
+            name, Flat.Threads, f32: Gated<F32, float, TFunction, TGradient>, anyF32: Gated<F32Any, float, TFunction, TGradient>,
+            bf16: Gated<BF16, ushort, TFunction, TGradient>);
 
     /// <summary>dx (+)= f'(kept, dy); dx may be either operand. Grid: elements / 2048.</summary>
     public static void Map<TE, T, TFunction>(ArrayView<T> kept, ArrayView<T> dy, ArrayView<T> dx, long count, int accumulate)
@@ -60,12 +68,14 @@ internal static class ElementwiseGradientKernels
     }
 
     /// <summary>
-    /// dg[r, i] = du · g[r, width + i] · gelu'(g[r, i]), dg[r, width + i] = du · gelu(g[r, i]). g, dg: [rows, 2 · width], may be one; du:
+    /// dg[r, i] = du · g[r, width + i] · f'(g[r, i]), dg[r, width + i] = du · f(g[r, i]). g, dg: [rows, 2 · width], may be one; du:
     /// [rows, width]. Grid: rows · ⌈width / 256⌉ / 8.
     /// </summary>
-    public static void Geglu<TE, T>(ArrayView<T> g, ArrayView<T> du, ArrayView<T> dg, int rows, int width)
+    public static void Gated<TE, T, TFunction, TGradient>(ArrayView<T> g, ArrayView<T> du, ArrayView<T> dg, int rows, int width)
         where TE : struct, IElement<T>
         where T : unmanaged
+        where TFunction : struct, IElementwise
+        where TGradient : struct, IElementwise
     {
         int chunks = (width + Warp.Chunk - 1) / Warp.Chunk;
         int index = (Grid.IdxX * (Flat.Threads / Warp.Size)) + Warp.Index, row = index / chunks, chunk = index - (row * chunks);
@@ -75,8 +85,8 @@ internal static class ElementwiseGradientKernels
             b = TE.Load(g.SubView(value, width), chunk, Warp.Lane, width, 0);
         Float8 d = TE.Load(du.SubView((long)row * width, width), chunk, Warp.Lane, width, 0);
         TE.Store(dg.SubView(gate, width), chunk, Warp.Lane, width,
-            new(Apply<GpuGeluGradient>(a.Low, d.Low * b.Low), Apply<GpuGeluGradient>(a.High, d.High * b.High)));
-        TE.Store(dg.SubView(value, width), chunk, Warp.Lane, width, d * ElementwiseKernels.Apply<GeluFunction>(a));
+            new(Apply<TGradient>(a.Low, d.Low * b.Low), Apply<TGradient>(a.High, d.High * b.High)));
+        TE.Store(dg.SubView(value, width), chunk, Warp.Lane, width, d * ElementwiseKernels.Apply<TFunction>(a));
     }
 
     private static Float4 Apply<TFunction>(Float4 k, Float4 d)

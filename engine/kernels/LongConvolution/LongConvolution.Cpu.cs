@@ -10,6 +10,7 @@ internal static unsafe class LongConvolutionRun
         var chosen = (int*)cpu.Rent(cuSeqlens.Sequences);
         job.CuSeqlens = borders;
         job.Chosen = chosen;
+        job.Stop = cpu.Stop;
         for (int above = 0; ;)
         {
             // The smallest size that is still to come, and its sequences.
@@ -23,7 +24,7 @@ internal static unsafe class LongConvolutionRun
                 chosen[job.Sequences++] = s;
             }
 
-            if (job.Sequences == 0) return;
+            if (job.Sequences == 0 || StopFlag.IsRaised(cpu.Stop)) return;
             float* table = cpu.Rent(FourierTable.Length(size));
             FourierTable.Fill(size, table);
             job.Transform = new(size, table);
@@ -45,7 +46,7 @@ internal unsafe struct LongConvolutionJob<T> : IJob
     public const int BuffersPerWorker = 3;
 
     public float* X, Dy, Filter, Skip, DFilter, DSkip, Result, Buffers;
-    public int* CuSeqlens, Chosen;
+    public int* CuSeqlens, Chosen, Stop;
     public int Sequences, Channels;
     public long BufferLength;
     public bool Accumulate;
@@ -59,7 +60,7 @@ internal unsafe struct LongConvolutionJob<T> : IJob
         for (int c = start; c < end; c += T.Lanes)
         {
             int lanes = Math.Min(T.Lanes, end - c), before = -1;
-            for (int i = 0; i < Sequences; i++)
+            for (int i = 0; i < Sequences && !StopFlag.IsRaised(Stop); i++)
             {
                 int token = CuSeqlens[Chosen[i]], length = CuSeqlens[Chosen[i] + 1] - token;
                 // A batch of equal lengths transforms the filter once.

@@ -7,9 +7,9 @@ namespace Engine.Kernels;
 /// <param name="x">[rows, in].</param>
 /// <param name="weight">[out, in].</param>
 /// <param name="bias">[out], or absent.</param>
-/// <param name="activation">f; GEGLU halves the width.</param>
+/// <param name="activation">f; a gated one halves the width.</param>
 /// <param name="residual">The shape of y, or absent.</param>
-/// <param name="y">[rows, out], or [rows, out / 2] with GEGLU; may be the residual.</param>
+/// <param name="y">[rows, out], or [rows, out / 2] if it is gated; may be the residual.</param>
 public readonly unsafe struct LinearForward(
     Tensor x, Weight weight, Tensor bias, Activation activation, Tensor residual, Tensor y) : IOperation
 {
@@ -23,8 +23,8 @@ public readonly unsafe struct LinearForward(
 
     void IOperation.Check(OperandCheck operands)
     {
-        int rows = y.Shape[0], width = activation == Activation.Geglu ? weight.Outputs / 2 : weight.Outputs;
-        if (weight.IsPacked && (weight.PackedFor == Activation.Geglu) != (activation == Activation.Geglu))
+        int rows = y.Shape[0], width = activation.IsGated() ? weight.Outputs / 2 : weight.Outputs;
+        if (weight.IsPacked && weight.PackedFor.IsGated() != activation.IsGated())
             throw new ArgumentException($"the weight was packed for {weight.PackedFor}, not for {activation}");
         operands.Expect(x, operands.TypeOf(x), new Shape(rows, weight.Inputs));
         if (!weight.IsPacked) operands.Expect(weight.Data, x.DType, weight.Data.Shape, nameof(weight));
@@ -74,7 +74,8 @@ public readonly unsafe struct LinearForward(
             {
                 Activation.None => ProductKernel.Linear,
                 Activation.Gelu => ProductKernel.Gelu,
-                _ => ProductKernel.Geglu,
+                Activation.Geglu => ProductKernel.Geglu,
+                _ => ProductKernel.Swiglu,
             };
             gpu.Products.Launch(onTensorCores, product);
             return;
@@ -84,9 +85,10 @@ public readonly unsafe struct LinearForward(
         {
             Activation.None => GpuKernels.Linear,
             Activation.Gelu => GpuKernels.LinearGelu,
-            _ => GpuKernels.LinearGeglu,
+            Activation.Geglu => GpuKernels.LinearGeglu,
+            _ => GpuKernels.LinearSwiglu,
         };
         gpu.Launch(
-            kernel.For(x.DType), product, Blocks(columns, activation == Activation.Geglu ? Tile / 2 : Tile), (int)Blocks(rows, Tile));
+            kernel.For(x.DType), product, Blocks(columns, activation.IsGated() ? Tile / 2 : Tile), (int)Blocks(rows, Tile));
     }
 }

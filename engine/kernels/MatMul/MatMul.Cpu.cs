@@ -8,7 +8,7 @@ internal unsafe struct MatMulArguments
     /// <summary>Rows of the left factor and of the result.</summary>
     public int Rows;
 
-    /// <summary>Columns of the product; the result has half as many with <see cref="Activation.Geglu"/>.</summary>
+    /// <summary>Columns of the product; the result has half as many if a gated activation follows.</summary>
     public int Columns;
 
     /// <summary>Length of the reduction.</summary>
@@ -40,6 +40,9 @@ internal unsafe struct MatMulArguments
     public Activation Activation;
 
     public MatMulTile Tile;
+
+    /// <summary>See <see cref="CpuLauncher.Stop"/>.</summary>
+    public int* Stop;
 }
 
 /// <summary>The left factor as the kernels read it.</summary>
@@ -152,7 +155,7 @@ internal readonly unsafe struct MatMulJob<T>(MatMulArguments a, float* scratch, 
             {
                 int end = Math.Min(p1, p + panelsTogether);
                 uint* next = end < p1 ? Panel(end, k) : last ? Panel(nextPanel, 0) : Panel(p0, k + depth);
-                for (int s = s0; s < s1; s++)
+                for (int s = s0; s < s1 && !StopFlag.IsRaised(a.Stop); s++)
                     for (int q = p; q < end; q++)
                     {
                         uint* strip = left.Words + ((s - s0) * a.Tile.Rows * left.Leading);

@@ -34,15 +34,15 @@ internal readonly unsafe struct PackWeightJob(
     public void Run(int worker, int workers)
     {
         // The left half of a panel takes columns of the first half of a gated weight, the right half the same ones of the second.
-        bool geglu = activation == Activation.Geglu;
-        int width = geglu ? tile.Width / 2 : tile.Width, total = geglu ? columns / 2 : columns;
+        bool gated = activation.IsGated();
+        int width = gated ? tile.Width / 2 : tile.Width, total = gated ? columns / 2 : columns;
         (int start, int end) = Partition.Share(total, width, worker, workers);
         for (int c = start; c < end; c += width)
         {
             long panel = c / width;
             int valid = Math.Min(width, total - c);
             Pack(weight + ((long)c * depth), valid, width, panel, 0);
-            if (geglu) Pack(weight + ((long)(total + c) * depth), valid, width, panel, width);
+            if (gated) Pack(weight + ((long)(total + c) * depth), valid, width, panel, width);
         }
     }
 

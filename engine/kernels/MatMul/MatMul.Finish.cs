@@ -12,7 +12,7 @@ internal static unsafe partial class MatMul
     public static void PrefetchResult(in MatMulArguments a, int row, int panel)
     {
         if (!Sse.IsSupported) return;
-        int width = a.Activation == Activation.Geglu ? a.Tile.Width / 2 : a.Tile.Width, rows = Math.Min(a.Tile.Rows, a.Rows - row);
+        int width = a.Activation.IsGated() ? a.Tile.Width / 2 : a.Tile.Width, rows = Math.Min(a.Tile.Rows, a.Rows - row);
         long offset = (row * a.LeadingResult) + ((long)panel * width);
         for (int r = 0; r < rows; r++, offset += a.LeadingResult)
             for (int c = 0; c < width; c += LineFloats)
@@ -34,17 +34,18 @@ internal static unsafe partial class MatMul
         where T : unmanaged, ISimd<T>
     {
         int rows = Math.Min(a.Tile.Rows, a.Rows - row);
-        bool geglu = a.Activation == Activation.Geglu;
-        int width = geglu ? a.Tile.Width / 2 : a.Tile.Width;
+        bool gated = a.Activation.IsGated();
+        int width = gated ? a.Tile.Width / 2 : a.Tile.Width;
         int column = panel * width;
-        int columns = Math.Min(width, (geglu ? a.Columns / 2 : a.Columns) - column);
+        int columns = Math.Min(width, (gated ? a.Columns / 2 : a.Columns) - column);
         for (int r = 0; r < rows; r++, tile += a.Tile.Width)
         {
             if (a.Right.Scales != null)
                 Scale<T>(tile, a.Tile.Width, a.Right.Scales + ((long)panel * a.Tile.Width), a.Prepared.Scales[row + r]);
             long offset = ((row + r) * a.LeadingResult) + column;
             float* residual = a.Residual == null ? null : a.Residual + offset;
-            if (geglu) FinishGated<T>(a, column, columns, tile, residual, a.Result + offset);
+            if (a.Activation == Activation.Geglu) FinishGated<T, GeluFunction>(a, column, columns, tile, residual, a.Result + offset);
+            else if (gated) FinishGated<T, SiluFunction>(a, column, columns, tile, residual, a.Result + offset);
             else FinishRow<T>(a, column, columns, tile, residual, a.Result + offset);
         }
     }
@@ -80,25 +81,29 @@ internal static unsafe partial class MatMul
         T.Store(result, v);
     }
 
-    private static void FinishGated<T>(in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
+    private static void FinishGated<T, TFunction>(
+        in MatMulArguments a, int column, int columns, float* tile, float* residual, float* result)
         where T : unmanaged, ISimd<T>
+        where TFunction : struct, IElementwise
     {
         float* gateBias = a.Bias == null ? null : a.Bias + column;
         float* upBias = a.Bias == null ? null : a.Bias + (a.Columns / 2) + column;
-        if (columns == T.Lanes) FinishGatedValue<T>(tile, T.Lanes, gateBias, upBias, residual, result);
+        if (columns == T.Lanes) FinishGatedValue<T, TFunction>(tile, T.Lanes, gateBias, upBias, residual, result);
         else
             for (int c = 0; c < columns; c++)
-                FinishGatedValue<SimdScalar>(tile + c, T.Lanes, gateBias == null ? null : gateBias + c,
+                FinishGatedValue<SimdScalar, TFunction>(tile + c, T.Lanes, gateBias == null ? null : gateBias + c,
                     upBias == null ? null : upBias + c, residual == null ? null : residual + c, result + c);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishGatedValue<T>(float* tile, int toUp, float* gateBias, float* upBias, float* residual, float* result)
+    private static void FinishGatedValue<T, TFunction>(
+        float* tile, int toUp, float* gateBias, float* upBias, float* residual, float* result)
         where T : unmanaged, ISimd<T>
+        where TFunction : struct, IElementwise
     {
         T gate = T.Load(tile), up = T.Load(tile + toUp);
         if (gateBias != null) (gate, up) = (gate + T.Load(gateBias), up + T.Load(upBias));
-        T v = GeluFormula.Value(gate) * up;
+        T v = TFunction.Apply(gate, gate) * up;
         if (residual != null) v += T.Load(residual);
         T.Store(result, v);
     }

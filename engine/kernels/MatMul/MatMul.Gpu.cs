@@ -36,6 +36,13 @@ internal readonly struct GegluEpilogue : IEpilogue
     public static float Apply(float x) => GeluFormula.Value<GpuFloat>(x).Value;
 }
 
+internal readonly struct SwigluEpilogue : IEpilogue
+{
+    public static bool Gated => true;
+
+    public static float Apply(float x) => SiluFunction.Apply<GpuFloat>(x, x).Value;
+}
+
 /// <summary>How a factor of a matrix product lies in memory, and how the 256 threads of a block read a tile of 128 × 16 of it.</summary>
 internal interface IFactorLayout
 {
@@ -111,7 +118,7 @@ internal readonly struct ByColumns : IFactorLayout
 /// <summary>
 /// Matrix products in fp32 on the GPU: of a linear layer, <c>y = f(x wᵀ + bias) + residual</c>, and of its gradients. A block of 256
 /// threads computes 128 × 128 sums, each thread 8 × 8 in registers, from tiles of depth 16 in shared memory; the next tile is read from
-/// memory while the present one is multiplied. With GEGLU a tile holds 64 columns of either half, so that both meet in one thread.
+/// memory while the present one is multiplied. With a gate a tile holds 64 columns of either half, so that both meet in one thread.
 /// </summary>
 internal static class MatMulKernels
 {
@@ -125,15 +132,16 @@ internal static class MatMulKernels
         list.AddFamily("linear", Threads, f32: Product<LinearEpilogue, ByRows, ByRows>);
         list.AddFamily("linear_gelu", Threads, f32: Product<GeluEpilogue, ByRows, ByRows>);
         list.AddFamily("linear_geglu", Threads, f32: Product<GegluEpilogue, ByRows, ByRows>);
+        list.AddFamily("linear_swiglu", Threads, f32: Product<SwigluEpilogue, ByRows, ByRows>);
         list.AddFamily("linear_input_gradient", Threads, f32: Product<LinearEpilogue, ByRows, ByColumns>);
         list.AddFamily("linear_weight_gradient", Threads, f32: Product<LinearEpilogue, ByColumns, ByColumns>);
     }
 
     /// <summary>
     /// y[r, c] = f(Σₖ left[r, k] · right[c, k] + bias[c]) + residual[r, c]. left: [rows, depth]; right: [columns, depth], or
-    /// [2 · columns, depth] with GEGLU; either transposed in the layout <see cref="ByColumns"/>; bias: a row of the right factor's columns,
-    /// or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to it. Grid: (⌈columns / 128⌉, or / 64 with
-    /// GEGLU; ⌈rows / 128⌉).
+    /// [2 · columns, depth] with a gate; either transposed in the layout <see cref="ByColumns"/>; bias: a row of the right factor's
+    /// columns, or empty; residual and y: [rows, columns], residual may be empty, or y itself to add to it. Grid: (⌈columns / 128⌉, or / 64
+    /// with a gate; ⌈rows / 128⌉).
     /// </summary>
     public static void Product<TEpilogue, TLeft, TRight>(
         ArrayView<float> left, ArrayView<float> right, ArrayView<float> bias, ArrayView<float> residual, ArrayView<float> y, int rows,

@@ -14,6 +14,25 @@ public enum Activation
     /// <c>y[:, j] = gelu(g[:, j]) · g[:, I + j]</c>. The weights are packed so that both halves meet in one tile.
     /// </summary>
     Geglu,
+
+    /// <summary>SwiGLU: the same with SiLU, <c>y[:, j] = silu(g[:, j]) · g[:, I + j]</c>.</summary>
+    Swiglu,
+}
+
+/// <summary>What activations have in common.</summary>
+internal static class ActivationExtensions
+{
+    /// <summary>
+    /// Whether the first half of the columns is activated and multiplied by the second. The weights of all such products are packed alike.
+    /// </summary>
+    public static bool IsGated(this Activation activation) => activation is Activation.Geglu or Activation.Swiglu;
+
+    /// <exception cref="ArgumentException">The activation is not a gated one.</exception>
+    public static void ExpectGated(this Activation activation)
+    {
+        if (!activation.IsGated())
+            throw new ArgumentException($"activation is {activation}, expected {Activation.Geglu} or {Activation.Swiglu}");
+    }
 }
 
 /// <summary>

@@ -102,6 +102,7 @@ internal static class MatMulHopperKernels
         Add("linear", Product<LinearEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
         Add("linear_gelu", Product<GeluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
         Add("linear_geglu", Product<GegluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
+        Add("linear_swiglu", Product<SwigluEpilogue, TTile, TSums, HopperByRows, RowsByRows>);
         Add("linear_input_gradient", Product<LinearEpilogue, TTile, TSums, HopperByColumns, RowsByColumns>);
         Add("linear_weight_gradient_split", WeightGradient<TTile, TSums>);
     }

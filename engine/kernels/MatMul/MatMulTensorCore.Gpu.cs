@@ -8,7 +8,7 @@ namespace Engine.Kernels;
 /// The matrix product of a linear layer on tensor cores, <c>y = f(x wᵀ + bias) + residual</c>, and its gradients: operands in bf16, sums,
 /// and what is done with them in fp32. A block of eight warps computes 128 × 128 sums, each warp 64 × 32 of them as 4 × 4 tiles of
 /// <c>mma.m16n8k16</c>; or 64 × 64, each warp 16 × 32. Tiles of depth 32 pass through four stages of shared memory, filled by asynchronous
-/// copies three tiles ahead; see <see cref="ITensorCoreFactor"/> for how they lie there. With GEGLU a tile holds half of its columns of
+/// copies three tiles ahead; see <see cref="ITensorCoreFactor"/> for how they lie there. With a gate a tile holds half of its columns of
 /// either part, so that both meet.
 /// </summary>
 internal static class MatMulTensorCoreKernels
@@ -34,10 +34,11 @@ internal static class MatMulTensorCoreKernels
     {
         // Two parts in small tiles take more registers than three blocks leave.
         void Add(string name, Delegate kernel) => list.AddFamily(
-            name + form, Threads, bf16: kernel, dynamicShared: shared, blocksPerMultiprocessor: name.Contains("geglu") ? 2 : blocks);
+            name + form, Threads, bf16: kernel, dynamicShared: shared, blocksPerMultiprocessor: name.Contains("glu") ? 2 : blocks);
         Add("linear", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_gelu", Product<GeluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_geglu", Product<GegluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
+        Add("linear_swiglu", Product<SwigluEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByRows<TExtent>>);
         Add("linear_input_gradient", Product<LinearEpilogue, TTile, TSums, FactorByRows<TExtent>, FactorByColumns<TExtent>>);
         Add("linear_weight_gradient_split", WeightGradient<TTile, TSums, FactorByColumns<TExtent>>);
     }

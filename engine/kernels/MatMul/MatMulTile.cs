@@ -75,5 +75,5 @@ internal readonly unsafe struct MatMulTile(
     }
 
     public int Panels(int columns, Activation activation) =>
-        activation == Activation.Geglu ? ((columns / 2) + (Width / 2) - 1) / (Width / 2) : (columns + Width - 1) / Width;
+        activation.IsGated() ? ((columns / 2) + (Width / 2) - 1) / (Width / 2) : (columns + Width - 1) / Width;
 }

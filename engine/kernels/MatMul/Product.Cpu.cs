@@ -24,8 +24,8 @@ internal static unsafe class CpuProduct
         where T : unmanaged, ISimd<T>
     {
         int outputs = weight.Outputs, inputs = weight.Inputs;
-        if (activation == Activation.Geglu && outputs % 2 != 0)
-            throw new ArgumentException($"GEGLU halves the outputs, which are {outputs}");
+        if (activation.IsGated() && outputs % 2 != 0)
+            throw new ArgumentException($"{activation} halves the outputs, which are {outputs}");
         MatMulTile tile = TileFor<T>(cpu, activation, outputs);
         Tensor data = memory.Rent(CpuLauncher.FlatShape(MatMulRight.Length(tile, outputs, inputs, activation)), DType.F32);
         MatMulRight right = MatMulRight.At(data.Pointer<uint>(), tile, outputs, inputs, activation);
@@ -50,6 +50,7 @@ internal static unsafe class CpuProduct
     public static void Run<T>(CpuLauncher cpu, MatMulArguments a)
         where T : unmanaged, ISimd<T>
     {
+        a.Stop = cpu.Stop;
         a.Prepared = new MatMulLeft { Words = (uint*)a.Left, Leading = a.Depth };
         if ((cpu.Precision != Precision.F32 || a.TransposeLeft) && !a.TransposesInBlocks) PrepareLeft(cpu, ref a);
         long perWorker = MatMulJob<T>.ScratchPerWorker(a);

@@ -52,6 +52,9 @@ internal sealed class ProductKernel
         Geglu = new(
             "linear_geglu", ProductKind.Forward, [GpuKernels.LinearGeglu, GpuKernels.LinearGeglu64],
             [GpuKernels.LinearGegluWgmma128, GpuKernels.LinearGegluWgmma256], parts: 2),
+        Swiglu = new(
+            "linear_swiglu", ProductKind.Forward, [GpuKernels.LinearSwiglu, GpuKernels.LinearSwiglu64],
+            [GpuKernels.LinearSwigluWgmma128, GpuKernels.LinearSwigluWgmma256], parts: 2),
         InputGradient = new(
             "linear_input_gradient", ProductKind.InputGradient, [GpuKernels.LinearInputGradient, GpuKernels.LinearInputGradient64],
             [GpuKernels.LinearInputGradientWgmma128, GpuKernels.LinearInputGradientWgmma256]);
@@ -60,7 +63,7 @@ internal sealed class ProductKernel
     private readonly GpuKernelFamily<LinearWgmma128KernelArguments>[] _forHopper;
 
     /// <summary>Those that <see cref="TensorCoreProducts.Launch(ProductKernel, in LinearKernelArguments)"/> launches.</summary>
-    public static readonly IReadOnlyList<ProductKernel> All = [Linear, Gelu, Geglu, InputGradient];
+    public static readonly IReadOnlyList<ProductKernel> All = [Linear, Gelu, Geglu, Swiglu, InputGradient];
 
     private ProductKernel(
         string name, ProductKind kind, GpuKernelFamily<LinearKernelArguments>[] everywhere,

@@ -28,6 +28,9 @@ public sealed unsafe class CpuLauncher
 
     internal TileKernels? Tiles { get; }
 
+    /// <summary>Null, or the flag at which jobs that take long look between their parts; see <see cref="StopFlag"/>.</summary>
+    internal int* Stop { get; set; }
+
     /// <summary>Runs a job on all workers and returns when all are done.</summary>
     public void Run<TJob>(in TJob job)
         where TJob : unmanaged, IJob

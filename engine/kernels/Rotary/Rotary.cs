@@ -33,7 +33,8 @@ public readonly unsafe struct ApplyRotary(Tensor x, CuSeqlens cuSeqlens, Tensor 
         operands.Expect(table, DType.F32, table.Shape);
         if (table.Shape[0] < cuSeqlens.Longest)
             throw new ArgumentException(
-                $"table has {table.Shape[0]} positions, the longest sequence {cuSeqlens.Longest} tokens; make it with as many");
+                $"the longest sequence has {cuSeqlens.Longest} tokens, table {table.Shape[0]} positions; give shorter ones, or make it "
+                + "with as many");
         int headSize = table.Shape[1], width = y.Shape[1];
         operands.Expect(x, operands.TypeOf(x), new Shape(cuSeqlens.Tokens, width));
         operands.Expect(y, x.DType, x.Shape);

@@ -31,6 +31,6 @@ public readonly struct Weight
     /// <summary>Whether the backend has laid it out.</summary>
     public bool IsPacked { get; }
 
-    /// <summary>The activation it was laid out for: GEGLU interleaves the two halves.</summary>
+    /// <summary>The activation it was laid out for: a gated one interleaves the two halves.</summary>
     internal Activation PackedFor { get; }
 }

@@ -10,6 +10,9 @@ public enum PaperTable
     /// <summary>The averages over the data sets of each kind.</summary>
     Averages = 4,
 
+    /// <summary>Models on each data set of GUE+.</summary>
+    GuePlus = 5,
+
     /// <summary>All models on each data set of GUE.</summary>
     Gue = 6,
 
@@ -33,8 +36,11 @@ internal static class PaperTables
     public static byte[] Tsv(PaperTable table, SuiteTable results)
     {
         var text = new StringBuilder();
-        int number = table == PaperTable.Averages ? (int)PaperTable.Gue : (int)table;
+        // The rows of table 6 go on with table 5, and table 4 has their averages.
+        int number = table is PaperTable.Averages or PaperTable.GuePlus ? (int)PaperTable.Gue : (int)table;
+        GueTask[] shown = [.. results.Tasks.Where(task => table != PaperTable.GuePlus || task.IsOfGuePlus)];
         string[] models = [.. PaperResults.ModelsOf(number)];
+        if (table == PaperTable.GuePlus) models = [.. models.Where(model => PaperResults.Find(number, model, "GUE+/fungi") is not null)];
         text.Append(table == PaperTable.Averages ? "kind\ttasks\tmetric" : "task\tmetric");
         foreach (SuiteMethod method in results.Methods) text.Append($"\t{method.Name()}\tsd\tseeds");
         foreach (string model in models) text.Append("\tpaper: ").Append(model);
@@ -52,7 +58,7 @@ internal static class PaperTables
         }
         else
         {
-            foreach (GueTask task in results.Tasks)
+            foreach (GueTask task in shown)
                 Append(text.Append($"{task.Name}\t"), results, [task], MetricOf(table, task), models, number);
         }
 

@@ -15,9 +15,10 @@ namespace Dnabert2.FineTuning.Suites;
 public sealed class SuiteEvaluation
 {
     internal const string ModelFolderName = "model";
+    private const string NetworkFolder = "network", NetworkName = "cnn";
     private const string OlderFile = "suite.json", TableFile = "table.tsv", MarkdownFile = "table.md", PageFile = "report.html",
         PaperFile = "paper-table.tsv";
-    private readonly ModelSource _model;
+    private readonly ModelSource? _model;
     private readonly string _data, _folder;
     private readonly SuiteRecipe _recipe;
     private readonly Backend _backend;
@@ -25,14 +26,17 @@ public sealed class SuiteEvaluation
     private readonly RunFolder? _claimed;
 
     /// <summary>Prepares it.</summary>
-    /// <param name="model">The model that is measured.</param>
+    /// <param name="model">
+    /// The model that is measured; null: the convolutional network of Genomic Benchmarks, made new of each task's training set
+    /// (<see cref="NewNetwork"/>).
+    /// </param>
     /// <param name="data">The folder of the tasks: <c>mouse/0</c> and so on are folders in it.</param>
     /// <param name="folder">The folder of the results; made if there is none.</param>
     /// <param name="recipe">How models are fine-tuned; the paper's recipe if null.</param>
     /// <param name="backend">Where to run.</param>
     /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
     /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
-    public SuiteEvaluation(ModelSource model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+    public SuiteEvaluation(ModelSource? model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
         : this(model, data, null, folder, recipe, backend, threads)
     {
     }
@@ -45,15 +49,14 @@ public sealed class SuiteEvaluation
     /// <param name="backend">As above.</param>
     /// <param name="threads">As above.</param>
     /// <exception cref="ArgumentException">As above.</exception>
-    public SuiteEvaluation(ModelSource model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
+    public SuiteEvaluation(ModelSource? model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
         : this(model, data, folder ?? throw new ArgumentNullException(nameof(folder)), folder.Path, recipe, backend, threads)
     {
     }
 
     private SuiteEvaluation(
-        ModelSource model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads)
+        ModelSource? model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads)
     {
-        ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(backend);
         recipe?.Validate();
@@ -87,7 +90,9 @@ public sealed class SuiteEvaluation
     /// <param name="steps">Told after each step of fine-tuning.</param>
     /// <param name="cancellation">Ends it; what is finished is kept, and the run at work has a checkpoint.</param>
     /// <returns>The table, as in <c>table.tsv</c>, or with <see cref="Table"/> in <c>paper-table.tsv</c>.</returns>
-    /// <exception cref="ArgumentException">An option of the recipe is out of its range.</exception>
+    /// <exception cref="ArgumentException">
+    /// An option of the recipe is out of its range, or the network of Genomic Benchmarks has no such method or takes no such task.
+    /// </exception>
     /// <exception cref="InvalidDataException">
     /// The model or the data of a task is at fault, found before any training; a result is damaged.
     /// </exception>
@@ -98,11 +103,12 @@ public sealed class SuiteEvaluation
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        string[] inputs = [_model.Folder, _model.WeightFolder, _data];
+        CheckNetwork(options);
+        string[] inputs = [.. _model?.Folders ?? [], _data];
         using RunFolder? own = _claimed is not null ? null : RunFolder.Claim(_folder, Kind, resume: true, inputs);
         SuiteSetup setup = Setup();
         foreach (SuiteRun run in Suite.Runs(options))
-            if (setup.OptionsOf(run) is { } recipe) FineTuneModel.Check(_model, recipe, _backend);
+            if (_model is not null && setup.OptionsOf(run) is { } recipe) FineTuneModel.Check(_model, recipe, _backend);
         var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, setup, task, folder, steps, token))
         {
             Changed = results => Write(new SuiteTable(results, setup)),
@@ -117,14 +123,29 @@ public sealed class SuiteEvaluation
         if (!KeepModels) FineTuner.Remove(Path.Combine(run, ModelFolderName));
     }
 
+    /// <summary>Refuses what the network of Genomic Benchmarks has not.</summary>
+    private void CheckNetwork(SuiteOptions options)
+    {
+        if (_model is not null) return;
+        foreach (SuiteMethod method in options.Methods)
+            if (method is SuiteMethod.Full or SuiteMethod.Lora)
+                throw new ArgumentException(
+                    $"{NetworkName}: there is no pre-trained network for {method.Name()}; its methods are random, which trains it, and "
+                    + "kmer");
+        if (options.Tasks.FirstOrDefault(task => task.Pairs) is { } pairs)
+            throw new ArgumentException($"{NetworkName}: takes single sequences, and {pairs.Name} is of pairs; name other tasks");
+    }
+
     private SuiteSetup Setup()
     {
         string precision = _backend.Precision.ToString().ToLowerInvariant();
+        if (_model is null)
+            return new SuiteSetup(NetworkName, SuiteModel.NewNetwork, null, new ModelContent("", "", ""), _recipe, precision);
         return new SuiteSetup(
-            Name, SuiteModel.Of(_model), FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe, precision);
+            _model.Folder, SuiteModel.Of(_model), FineTuneModel.CountParameters(_model, _backend), ModelContent.Of(_model), _recipe,
+            precision);
     }
 
-    private string Name => Path.GetFullPath(_model.Folder) == Path.GetFullPath(Dnabert2Model.DefaultFolder) ? "default" : _model.Folder;
 
     private void Write(SuiteTable table)
     {
@@ -145,14 +166,16 @@ public sealed class SuiteEvaluation
         }
 
         string model = Path.Combine(folder, ModelFolderName);
+        ModelSource start = _model ?? NewNetwork.Write(task, Path.Combine(folder, NetworkFolder));
+        options = FineTuneModel.Resolved(options, start);
         FineTuneResult tuned;
-        using (var tuner = new FineTuner(_model, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
+        using (var tuner = new FineTuner(start, task, model, options, _backend, resume: true)) tuned = tuner.Run(steps, cancellation);
         using ClassifierModel classifier = ClassifierModel.Load(model, _backend);
-        TokenSequences test = TokenSequences.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens!.Value);
+        var test = TaskPart.Of(task.Test!, classifier.Model.Tokenizer, options.MaxTokens!.Value, options.AverageReverseComplement);
         return new SuiteOutcome(
-            classifier.Logits(test, options.MicroBatchTokens, cancellation), DevLosses(Path.Combine(model, RunLog.EvaluationFile)),
-            tuned.DevLoss,
-            test.Truncated, tuned.Steps, _backend.Description);
+            test.Logits(task.Kind, classifier.Logits(test.Sequences, options.MicroBatchTokens, cancellation)),
+            DevLosses(Path.Combine(model, RunLog.EvaluationFile)), tuned.DevLoss, test.Sequences.Truncated, tuned.Steps,
+            _backend.Description);
     }
 
     /// <summary>The course of the dev loss from the log of a run: step, part, sequences, loss.</summary>

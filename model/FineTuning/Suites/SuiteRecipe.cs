@@ -23,10 +23,14 @@ public sealed record SuiteRecipe
         return OptionsOf(run, run.Task.Apply(Common));
     }
 
-    /// <summary>The options of a run with a model, nothing of them left open.</summary>
+    /// <summary>The options of a run with a model, nothing of them left open but what is the network's own that a task makes.</summary>
     /// <exception cref="ArgumentException">The method is not one of fine-tuning.</exception>
-    internal FineTuneOptions OptionsOf(SuiteRun run, SuiteModel model) => FineTuneModel.Resolved(
-        OptionsOf(run, run.Task.Apply(Common, model.Architecture, model.MostTokens)), model.Architecture, model.MostTokens);
+    internal FineTuneOptions OptionsOf(SuiteRun run, SuiteModel model)
+    {
+        FineTuneOptions options = OptionsOf(run, run.Task.Apply(Common, model.Architecture, model.Tokens, model.MostTokens));
+        return model.IsNew
+            ? options with { MaxTokens = null } : FineTuneModel.Resolved(options, model.Architecture, model.MostTokens);
+    }
 
     private FineTuneOptions OptionsOf(SuiteRun run, FineTuneOptions ofTask)
     {

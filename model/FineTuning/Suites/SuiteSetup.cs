@@ -5,24 +5,32 @@ namespace Dnabert2.FineTuning.Suites;
 
 /// <summary>What is known of a model by its config.</summary>
 /// <param name="Architecture">What it is.</param>
+/// <param name="Tokens">What its tokenizer is of.</param>
 /// <param name="MostTokens">The most tokens of a row that it classifies; null: any number.</param>
 /// <param name="PaperSizes">The sizes of such models in the paper, in words, where it has another one; null: it is one of them.</param>
-internal sealed record SuiteModel(Architecture Architecture, int? MostTokens, string? PaperSizes)
+internal sealed record SuiteModel(Architecture Architecture, Architecture Tokens, int? MostTokens, string? PaperSizes)
 {
+    /// <summary>The convolutional network of Genomic Benchmarks, which is new for each task.</summary>
+    public static SuiteModel NewNetwork { get; } = new(Architecture.Cnn, Architecture.Cnn, null, null) { IsNew = true };
+
+    /// <summary>Whether it is made of the training set of each task, which decides its vocabulary and the tokens of a row.</summary>
+    public bool IsNew { get; private init; }
+
     /// <exception cref="InvalidDataException">The config is damaged.</exception>
     public static SuiteModel Of(ModelSource source) => new(
-        source.Architecture, source.Architecture.MostTokens(source.ConfigPath), source.Architecture.OtherThanInPaper(source));
+        source.Architecture, source.TokenArchitecture, source.Architecture.MostTokens(source.ConfigPath),
+        source.Architecture.OtherThanInPaper(source));
 }
 
 /// <summary>What is the same for all runs of a suite, and what of it a reader of its results has to know.</summary>
 /// <param name="Model">The folder of the model, as it was named.</param>
 /// <param name="Known">What it is.</param>
-/// <param name="Parameters">Its parameters.</param>
-/// <param name="Content">Its files, by content.</param>
+/// <param name="Parameters">Its parameters; null where each task has a network of its own.</param>
+/// <param name="Content">Its files, by content; empty where each task has a network of its own.</param>
 /// <param name="Recipe">How it is fine-tuned.</param>
 /// <param name="Precision">What matrix products are computed in: "f32" or "bf16".</param>
 internal sealed record SuiteSetup(
-    string Model, SuiteModel Known, long Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
+    string Model, SuiteModel Known, long? Parameters, ModelContent Content, SuiteRecipe Recipe, string Precision)
 {
     /// <summary>The options of a run; null where nothing is fine-tuned.</summary>
     public FineTuneOptions? OptionsOf(SuiteRun run) => run.Method == SuiteMethod.Kmer ? null : Recipe.OptionsOf(run, Known);
@@ -57,7 +65,9 @@ internal sealed record SuiteSetup(
                 + $"{string.Join(", ", options.Lora.Targets!)}) in place of full fine-tuning");
         if (task.IsOfGuePlus) yield return $"{task.Epochs} epochs and {options.MaxTokens} tokens, of which the paper says nothing for GUE+";
         FineTuneOptions paper = task.Apply(
-            (Known.Architecture.Recipe ?? new FineTuneOptions()) with { Method = theirs }, Known.Architecture, Known.MostTokens);
+            (Known.Architecture.Recipe ?? new FineTuneOptions()) with { Method = theirs }, Known.Architecture, Known.Tokens,
+            Known.MostTokens);
+        if (Known.IsNew) paper = paper with { MaxTokens = options.MaxTokens };
         if (Duration(options) != Duration(paper)) yield return $"{Duration(options)} in place of {Duration(paper)}";
         foreach ((string name, string ours, string published) in FineTuneOptionsJson.Differences(options, paper))
             if (!Considered.Contains(name)) yield return $"{name.Replace('_', ' ')} {ours} in place of {published}";

@@ -70,6 +70,7 @@ internal sealed class SuiteTable
 
     /// <summary>The model that was measured, for people; null where no method has one.</summary>
     public string? Model => Methods.All(method => method == SuiteMethod.Kmer) ? null
+        : _setup.Known.IsNew ? $"{_setup.Model}: the network of Genomic Benchmarks, new for each task"
         : string.Create(CultureInfo.InvariantCulture,
             $"{_setup.Model}, {_setup.Parameters:N0} parameters, SHA-256 of its weights {_setup.Content.Weights}");
 

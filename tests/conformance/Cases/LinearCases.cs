@@ -13,12 +13,11 @@ internal sealed class LinearCases : OperationSuite
         {
             foreach (int n in Lengths)
             {
-                Activation activation = (Activation)(n % 3);
-                bool geglu = activation == Activation.Geglu;
+                var activation = (Activation)(n % 4);
                 yield return new LinearCase(n, 34, 17, activation, bias: n % 2 == 0, residual: n % 5 == 0, packed: n % 2 == 1);
                 if (n == 0) continue;
                 yield return new LinearCase(
-                    5, geglu ? 2 * n : n, 19, activation, bias: n % 2 == 1, residual: n % 4 == 0, packed: n % 2 == 0);
+                    5, activation.IsGated() ? 2 * n : n, 19, activation, bias: n % 2 == 1, residual: n % 4 == 0, packed: n % 2 == 0);
                 yield return new LinearCase(3, 36, n, activation, bias: true, residual: false, packed: n % 2 == 0);
             }
 
@@ -34,7 +33,7 @@ internal sealed class LinearCases : OperationSuite
         get
         {
             foreach (int n in (int[])[0, 1, 7, 128, 129])
-                foreach (Activation f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu])
+                foreach (Activation f in Enum.GetValues<Activation>())
                 {
                     yield return new LinearCase(n, 34, 20, f, n % 2 == 0, n % 3 == 0, n % 2 == 1);
                     yield return new LinearCase(5, 2 * n + 2, 36, f, n % 2 == 1, n % 3 == 1, n % 2 == 0);
@@ -43,7 +42,7 @@ internal sealed class LinearCases : OperationSuite
     }
 
     public override IEnumerable<OpCase> NarrowSizes =>
-        from f in (Activation[])[Activation.None, Activation.Gelu, Activation.Geglu]
+        from f in Enum.GetValues<Activation>()
         from rows in (int[])[1, 129]
         select new LinearCase(rows, 34, 40, f, bias: rows > 1, residual: true, packed: false);
 
@@ -73,6 +72,7 @@ internal sealed class LinearCases : OperationSuite
             yield return Case("Linear.Forward", "residual", 6, 5, 5, Activation.None, residual: true, dropout: 0);
             yield return Case("Linear.Forward", "GEGLU, dropout, residual", 6, 5, 5, Activation.Geglu, residual: true, dropout: 0.25f);
             yield return Case("Linear.ForwardInPlace", "residual", 6, 5, 5, Activation.None, residual: true, dropout: 0);
+            yield return Case("Linear.Forward", "SwiGLU", 6, 5, 5, Activation.Swiglu, residual: false, dropout: 0);
             yield return Case(
                 "Linear.ForwardInPlace", "GEGLU, dropout, residual", 6, 5, 4, Activation.Geglu, residual: true, dropout: 0.25f);
             yield return LowRankCase("Linear.Forward");
@@ -87,7 +87,7 @@ internal sealed class LinearCases : OperationSuite
         Tensor x = on.Numbers(Many, Inputs), weight = on.Numbers(Outputs, Inputs);
         foreach (Activation activation in Enum.GetValues<Activation>())
             on.Run(new LinearForward(x, new Weight(weight), default, activation, default,
-                on.Numbers(Many, activation == Activation.Geglu ? Outputs / 2 : Outputs)));
+                on.Numbers(Many, activation.IsGated() ? Outputs / 2 : Outputs)));
         on.Run(new LinearInputBackward(on.Numbers(Many, Outputs), weight, accumulate: false, x));
         on.Run(new LinearWeightBackward(on.Numbers(Many, Outputs), x, on.Floats(Outputs, Inputs)));
     }
@@ -115,7 +115,8 @@ internal sealed class LinearCases : OperationSuite
             },
             Reference = (x, p, random) =>
             {
-                double[] y = Dropped(Activated(Affine(x[0], p[0], p[1], rows, inputs), rows, outputs, activation), dropout, random(0));
+                double[] y = Dropped(
+                    Cases.Reference.Activate(activation, Affine(x[0], p[0], p[1], rows, inputs), rows, outputs), dropout, random(0));
                 return residual ? [.. y.Zip(x[1], (v, r) => v + r)] : y;
             },
             InPlace = inPlace ? 1 : -1,
@@ -147,13 +148,6 @@ internal sealed class LinearCases : OperationSuite
         };
     }
 
-    private static double[] Activated(double[] z, int rows, int width, Activation activation) => activation switch
-    {
-        Activation.Gelu => Array.ConvertAll(z, Reference.Gelu),
-        Activation.Geglu => [.. Enumerable.Range(0, rows * width).Select(i =>
-            Reference.Gelu(z[(i / width * 2 * width) + (i % width)]) * z[(i / width * 2 * width) + width + (i % width)])],
-        _ => z,
-    };
 }
 
 /// <summary><c>f(x wᵀ + bias) + residual</c>, with a weight that is packed beforehand or at each call.</summary>
@@ -161,7 +155,7 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
     : OpCase(
         $"linear {rows}×{outputs}×{inputs} {activation}{(bias ? " bias" : "")}{(residual ? " residual" : "")}{(packed ? " packed" : "")}")
 {
-    private int Width => activation == Activation.Geglu ? outputs / 2 : outputs;
+    private int Width => activation.IsGated() ? outputs / 2 : outputs;
 
     public override double Flops => 2.0 * rows * outputs * inputs;
 
@@ -183,16 +177,8 @@ internal sealed class LinearCase(int rows, int outputs, int inputs, Activation a
         (double[] x, double[] w, double[] b, double[] r) = Inputs();
         double[] product = Cases.Reference.MatMul(x, w, rows, outputs, inputs);
         for (int i = 0; i < product.Length && bias; i++) product[i] += b[i % outputs];
-        var y = new double[rows * Width];
-        for (int i = 0; i < y.Length; i++)
-        {
-            int row = i / Width, column = i % Width;
-            double v = product[(row * outputs) + column];
-            if (activation == Activation.Gelu) v = Cases.Reference.Gelu(v);
-            if (activation == Activation.Geglu) v = Cases.Reference.Gelu(v) * product[(row * outputs) + Width + column];
-            y[i] = v + (residual ? r[i] : 0);
-        }
-
+        double[] y = Cases.Reference.Activate(activation, product, rows, Width);
+        for (int i = 0; i < y.Length && residual; i++) y[i] += r[i];
         return [y];
     }
 

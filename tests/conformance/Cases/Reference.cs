@@ -15,6 +15,22 @@ internal static class Reference
         return y;
     }
 
+    /// <summary>The function of an activation: of a gated one, that of its first half.</summary>
+    public static double Activate(Activation activation, double x) => activation switch
+    {
+        Activation.Gelu or Activation.Geglu => Gelu(x),
+        Activation.Swiglu => x / (1 + Math.Exp(-x)),
+        _ => x,
+    };
+
+    /// <summary>z [rows, columns of the product] → [rows, width].</summary>
+    public static double[] Activate(Activation activation, double[] z, int rows, int width)
+    {
+        if (!activation.IsGated()) return Array.ConvertAll(z, v => Activate(activation, v));
+        return [.. Enumerable.Range(0, rows * width).Select(i => (Gate: (i / width * 2 * width) + (i % width), Width: width))
+            .Select(at => Activate(activation, z[at.Gate]) * z[at.Gate + at.Width])];
+    }
+
     public static double Gelu(double x) => 0.5 * x * Erfc(-x / Math.Sqrt(2));
 
     /// <summary>

@@ -78,8 +78,9 @@ internal sealed partial class BFloat16Checks
         return [.. Enumerable.Range(0, sums.Length / kernel.Parts).Select(i =>
         {
             double first = sums[(i / columns * outputs) + (i % columns)];
-            if (kernel == ProductKernel.Gelu) first = Reference.Gelu(first);
-            if (kernel.Parts == 2) first = Reference.Gelu(first) * sums[(i / columns * outputs) + columns + (i % columns)];
+            if (kernel == ProductKernel.Gelu || kernel == ProductKernel.Geglu) first = Reference.Gelu(first);
+            if (kernel == ProductKernel.Swiglu) first = Reference.Activate(Engine.Kernels.Activation.Swiglu, first);
+            if (kernel.Parts == 2) first *= sums[(i / columns * outputs) + columns + (i % columns)];
             return first + (residual.Length > 0 ? residual[i] : 0);
         })];
     }

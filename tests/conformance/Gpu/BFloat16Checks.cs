@@ -51,24 +51,27 @@ internal sealed partial class BFloat16Checks(GpuDevice device) : IDisposable
     }
 
     /// <summary>The gated unit and its gradient.</summary>
-    public void Geglu(int rows, int width)
+    public void GatedUnit(Engine.Kernels.Activation activation, int rows, int width)
     {
         double[] g = Normal(rows * 2 * width, 1), du = Normal(rows * width, 1);
         Tensor gate = Narrow(g), u = _memory.Rent(DType.BF16, rows, width), dg = _memory.Rent(DType.BF16, rows, 2 * width);
         int blocks = ((rows * ((width + 255) / 256)) + 7) / 8;
-        device.Launch(GpuKernels.Geglu.For(DType.BF16, width), new() { G = gate, Y = u, Rows = rows, Width = width }, blocks);
+        device.Launch(
+            (activation == Engine.Kernels.Activation.Geglu ? GpuKernels.Geglu : GpuKernels.Swiglu).For(DType.BF16, width),
+            new() { G = gate, Y = u, Rows = rows, Width = width }, blocks);
         double Gate(int i) => g[(i / width * 2 * width) + (i % width)];
         double Value(int i) => g[(i / width * 2 * width) + width + (i % width)];
-        Near([.. Enumerable.Range(0, rows * width).Select(i => Reference.Gelu(Gate(i)) * Value(i))], u);
+        Near(Reference.Activate(activation, g, rows, width), u);
 
         device.Launch(
-            GpuKernels.GegluGradient.For(DType.BF16, width),
+            (activation == Engine.Kernels.Activation.Geglu ? GpuKernels.GegluGradient : GpuKernels.SwigluGradient).For(DType.BF16, width),
             new() { G = gate, Du = Narrow(du), Dg = dg, Rows = rows, Width = width }, blocks);
         Near([.. Enumerable.Range(0, 2 * rows * width).Select(i =>
         {
             int k = (i / (2 * width) * width) + (i % width);
-            double slope = (Reference.Gelu(Gate(k) + 1e-5) - Reference.Gelu(Gate(k) - 1e-5)) / 2e-5;
-            return du[k] * (i % (2 * width) < width ? Value(k) * slope : Reference.Gelu(Gate(k)));
+            double F(double x) => Reference.Activate(activation, x);
+            double slope = (F(Gate(k) + 1e-5) - F(Gate(k) - 1e-5)) / 2e-5;
+            return du[k] * (i % (2 * width) < width ? Value(k) * slope : F(Gate(k)));
         })], dg);
     }
 

@@ -26,6 +26,7 @@ internal sealed class AttributeRun(
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class"
             : attribution.IsOfClass ? "change of the value"
+            : model.Model.Parts.HasFlag(ModelParts.CausalHead) ? "change of the log-likelihood, nats"
             : "change of the log-likelihood of masked tokens, nats";
         if (options.AverageReverseComplement) unit += ", average of both strands";
         if (picture is not null) _map = new HeatMap(picture, unit);
@@ -130,7 +131,7 @@ internal sealed class AttributeRun(
             {
                 // A token of byte-pair encoding has about five bases; substitutions in one token share passes where likelihoods are wanted.
                 double basesOfToken = model.Model.Tokenizer.BasesThatFit(1000) / 1000.0 ?? 5;
-                double tokens = (attribution.IsOfClass ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases
+                double tokens = (attribution.RunsEachMutant ? 3.0 : 1.0) * (options.AverageReverseComplement ? 2 : 1) * bases
                     * Math.Min(record.Length, attribution.Window) / basesOfToken;
                 terminal.Say(
                     $"record {record.Number} '{record.Id}': {bases:N0} bases, {3 * bases:N0} substitutions, about "

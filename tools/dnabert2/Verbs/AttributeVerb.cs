@@ -31,8 +31,8 @@ internal sealed class AttributeVerb
 
     private readonly Choice<AttributionTarget> _target = new(
         "--target",
-        "measure the change of a class's probability, or of the log-likelihood of masked tokens in nats; auto: "
-        + "the class if the model has one",
+        "measure the change of a class's probability, or of the log-likelihood in nats, of masked tokens or with HyenaDNA of the "
+        + "sequence; auto: the class if the model has one",
         ("auto", AttributionTarget.Auto), ("class", AttributionTarget.Class), ("likelihood", AttributionTarget.Likelihood));
 
     private readonly Option<string?> _class =
@@ -87,7 +87,7 @@ internal sealed class AttributeVerb
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, source.Folder, source.WeightFolder], ("-o", path), ("--picture", picture));
+        ResultPaths.Check(_terminal, [input, .. source.Folders], ("-o", path), ("--picture", picture));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),

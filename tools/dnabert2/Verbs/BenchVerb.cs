@@ -15,12 +15,13 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary><c>bench</c>: what this machine can do, and what the engine makes of it.</summary>
 internal sealed class BenchVerb
 {
-    private const string Published = "117m", Dnabert = "dnabert-6", NucleotideTransformer = "nt-500m";
+    private const string Published = "117m", Dnabert = "dnabert-6", NucleotideTransformer = "nt-500m",
+        SecondVersion = "nt-v2-500m";
     private readonly Terminal _terminal;
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
         "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default', or the shape of a published model with random "
-        + $"weights: {Published} (DNABERT-2), {Dnabert}, {NucleotideTransformer}", Published);
+        + $"weights: {Published} (DNABERT-2), {Dnabert}, {NucleotideTransformer}, {SecondVersion}", Published);
 
     private readonly Option<string?> _shapes = new("--shapes")
     {
@@ -95,7 +96,7 @@ internal sealed class BenchVerb
         switch (_model.NameOf(parsed))
         {
             case Published:
-                BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+                BpeTokenizer tokenizer = Shared.BuiltInTokenizer();
                 return Dnabert2Model.Initialize(new Dnabert2Config { HiddenDropoutProb = 0 }, tokenizer, seed: 1, backend, parts, training);
             case Dnabert:
                 var config = new DnabertConfig { HiddenDropoutProb = 0, AttentionProbsDropoutProb = 0 };
@@ -103,6 +104,10 @@ internal sealed class BenchVerb
             case NucleotideTransformer:
                 return NucleotideTransformerModel.Initialize(
                     new NucleotideTransformerConfig(), new NucleotideTransformerTokenizer(), seed: 1, backend, parts, training);
+            case SecondVersion:
+                return NucleotideTransformerModel.Initialize(
+                    NucleotideTransformerConfig.Version2, new NucleotideTransformerTokenizer(version: 2), seed: 1, backend, parts,
+                    training);
             default:
                 ModelSource source = _model.Open(parsed, _terminal, quiet);
                 return source.Load(backend, training ? source.LanguageModel : ModelParts.Encoder, training);

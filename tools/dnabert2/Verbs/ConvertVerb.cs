@@ -52,7 +52,8 @@ internal sealed class ConvertVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = Shared.ModelFolder(_input.NameOf(parsed)!), output = parsed.GetRequiredValue(_output);
+        string input = _input.NameOf(parsed)!, output = parsed.GetRequiredValue(_output);
+        if (input == ModelSource.BuiltIn) return SavePlain(parsed, output);
         if (Directory.Exists(input) && WeightsOf(input) is null) return SavePlain(parsed, output);
         if (_input.BaseOf(parsed) is not null) throw new UsageException($"--base: {input} is not an adapter, so it has no base");
         string weights = Directory.Exists(input) ? WeightsOf(input)! : input;

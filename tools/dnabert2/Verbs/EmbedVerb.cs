@@ -89,7 +89,7 @@ internal sealed class EmbedVerb
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(
-            _terminal, [.. inputs, source.Folder, source.WeightFolder], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
+            _terminal, [.. inputs, .. source.Folders], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
         using var files = new InputFiles(

@@ -28,7 +28,7 @@ internal sealed class EvaluateVerb
     private readonly Choice<int?> _table = new(
         "--table",
         "a table of the paper to print the results beside, in place of all figures; 3 counts parameters and FLOPs and trains "
-        + "nothing", ("none", null), ("3", CostTable), ("4", 4), ("6", 6), ("9", 9), ("10", 10));
+        + "nothing", ("none", null), ("3", CostTable), ("4", 4), ("5", 5), ("6", 6), ("9", 9), ("10", 10));
 
     private readonly Option<string?> _output = new("--output", "-o")
     {
@@ -41,17 +41,16 @@ internal sealed class EvaluateVerb
     private readonly Option<string> _methods = new("--methods")
     {
         Description = "full: fine-tuning; lora: LoRA; random: fine-tuning of the same architecture without pre-training; "
-            + "kmer: 6-mer logistic regression",
+            + "kmer: 6-mer logistic regression [full,lora,random,kmer; of cnn random,kmer]",
         HelpName = "A,B",
-        DefaultValueFactory = _ => "full,lora,random,kmer",
     };
 
     private readonly Option<string> _seeds =
         new("--seeds") { Description = "one run per seed", HelpName = "1,2,3", DefaultValueFactory = _ => "1,2,3" };
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
-        "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool",
-        "default");
+        "the model that is measured, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the tool; 'cnn' "
+        + "is the network of Genomic Benchmarks, new for each task", "default");
 
     private readonly Choice<EmptyRecords> _onEmpty = Reading.OnEmpty();
     private readonly Setters<SuiteRecipe> _recipe = new();
@@ -63,15 +62,19 @@ internal sealed class EvaluateVerb
     {
         _terminal = terminal;
         _compute = new Compute(terminal, training: true);
-        _recipe.Add<int>("--epochs", "passes over the training set [the task's in the paper]", (r, v) => r with { Epochs = v });
+        _recipe.Add<int>(
+            "--epochs", "passes over the training set [the task's in the paper; HyenaDNA 100, CNN 10]", (r, v) => r with { Epochs = v });
         _recipe.Add<int>("--steps", "optimizer steps, in place of epochs [the task's]", (r, v) => r with { Steps = v });
-        _recipe.Add<int>("--batch", "sequences of a step [32]", (r, v) => r with { Common = r.Common with { Batch = v } });
-        _recipe.Add<double>("--lr", "the highest learning rate of full and random [3e-5]",
+        _recipe.Add<int>("--batch", "sequences of a step [32; HyenaDNA 128, CNN 64]",
+            (r, v) => r with { Common = r.Common with { Batch = v } });
+        _recipe.Add<double>("--lr", "the highest learning rate of full and random [3e-5; HyenaDNA 6e-4, CNN 1e-3]",
             (r, v) => r with { Common = r.Common with { LearningRate = v } });
         _recipe.Add<double>("--lora-lr", "the highest learning rate of lora [1e-4]", (r, v) => r with { LoraLearningRate = v });
         _recipe.Add<int>(
-            "--warmup", "steps over which the learning rate rises [50]", (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
+            "--warmup", "steps over which the learning rate rises [50; CNN 0]",
+            (r, v) => r with { Common = r.Common with { WarmupSteps = v } });
         _recipe.Add<double>("--dropout", "dropout of the models [their own]", (r, v) => r with { Common = r.Common with { Dropout = v } });
+        RowFlags.Add(_recipe, (recipe, change) => recipe with { Common = change(recipe.Common) });
         _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set [200]",
             (r, v) => r with { Common = r.Common with { EvaluateEvery = v } });
         _recipe.Add<int>(
@@ -104,9 +107,10 @@ internal sealed class EvaluateVerb
         if (paper == CostTable) return Count(data);
         string output = parsed.GetValue(_output) ?? throw new UsageException("--output: name the folder of the results");
         bool quiet = parsed.GetValue(_quiet);
-        ModelSource model = _model.Open(parsed, _terminal, quiet);
-        SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe { Common = model.Recipe });
-        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [model.Folder, model.WeightFolder, data]);
+        // A new network is made of each training set, so that there is no folder of it yet.
+        ModelSource? model = _model.IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
+        SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe { Common = model?.Recipe ?? NewNetwork.Recipe });
+        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [.. model?.Folders ?? [], data]);
         using Backend backend = _compute.Open(parsed);
         var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))
         {
@@ -116,7 +120,7 @@ internal sealed class EvaluateVerb
         var options = new SuiteOptions
         {
             Tasks = Tasks(parsed, data),
-            Methods = Methods(parsed),
+            Methods = Methods(parsed, model is null),
             Seeds = ParseSeeds(parsed.GetRequiredValue(_seeds)),
             OnEmpty = _onEmpty.Of(parsed),
         };
@@ -145,7 +149,7 @@ internal sealed class EvaluateVerb
             throw new FileNotFoundException(
                 $"{data}: holds no test sequences of {CostBases} bases; the costs are those of the tasks EMP/H3, EMP/H4, …, of which "
                 + "one is needed");
-        BpeTokenizer tokenizer = BpeTokenizer.Load(Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        BpeTokenizer tokenizer = Shared.BuiltInTokenizer();
         _terminal.Output.Write(ModelCosts.Tsv(ModelCosts.Of(sequences, tokenizer)));
         _terminal.Output.Flush();
         return CommandLineTool.Done;
@@ -166,9 +170,9 @@ internal sealed class EvaluateVerb
         return found;
     }
 
-    private IReadOnlyList<SuiteMethod> Methods(ParseResult parsed)
+    private IReadOnlyList<SuiteMethod> Methods(ParseResult parsed, bool isNew)
     {
-        string names = parsed.GetRequiredValue(_methods);
+        string names = parsed.GetValue(_methods) ?? (isNew ? "random,kmer" : "full,lora,random,kmer");
         return [.. List<object>("--methods", names, name => SuiteMethods.Find(name), "expected full, lora, random or kmer")
             .Cast<SuiteMethod>()];
     }

@@ -63,6 +63,7 @@ internal sealed class FinetuneFlags
             (o, v) => o with { ClipNorm = v == 0 ? null : v });
         _recipe.Add<ClassWeighting>(
             "--class-weights", "how classes weigh in the loss: even or balanced [even]", (o, v) => o with { ClassWeights = v });
+        RowFlags.Add(_recipe, (options, change) => change(options));
         _recipe.Add<int>("--evaluate-every", "steps between evaluations on the dev set, each with a checkpoint [200]",
             (o, v) => o with { EvaluateEvery = v });
         _recipe.Add<int>("--patience", "evaluations in a row without a lower dev loss after which training ends [it does not]",

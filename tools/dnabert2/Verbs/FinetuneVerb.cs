@@ -96,11 +96,11 @@ internal sealed class FinetuneVerb
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
         // A new network is made of the training set, so that there is no folder of it yet.
-        ModelSource? chosen = IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
+        ModelSource? chosen = _model.IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
         FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
         if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
         if (chosen is null) recipe = recipe with { RandomInitialization = true };
-        string[] inputs = chosen is null ? [data] : [data, chosen.Folder, chosen.WeightFolder];
+        string[] inputs = chosen is null ? [data] : [data, .. chosen.Folders];
         using var claims = new RunFolders();
         foreach (string folder in folders)
             claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs));
@@ -139,9 +139,6 @@ internal sealed class FinetuneVerb
         Print(seeds, results);
         return CommandLineTool.Done;
     }
-
-    /// <summary>Whether a network is wanted that is not trained yet; a folder of that name is another one.</summary>
-    private bool IsNewNetwork(ParseResult parsed) => _model.NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
 
     private (string Data, GueTask? Task) Data(ParseResult parsed)
     {

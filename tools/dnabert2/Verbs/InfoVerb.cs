@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dnabert2.Folders;
@@ -55,10 +56,13 @@ internal sealed class InfoVerb
             + $"{RuntimeInformation.ProcessArchitecture}");
         Print("processor", $"{ProcessorName()}, {Shared.Count(Environment.ProcessorCount, "core")}");
         Print("backend", backend.Description);
+        if (CpuBackend.UnusedSimd() is { } wider)
+            Print("warning", $"the processor has {wider}, which is not used: "
+                + (RuntimeFeature.IsDynamicCodeSupported ? "it is switched off" : "this program was compiled ahead of time for less"));
         Print("memory", Size(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes));
         DescribeGpus();
         if (_model.NameOf(parsed) is { } model)
-            return Describe(Shared.ModelFolder(model), _model.BaseOf(parsed), parsed.GetValue(_verify), backend);
+            return Describe(model, _model.BaseOf(parsed), parsed.GetValue(_verify), backend);
         if (_model.BaseOf(parsed) is { } named) throw new UsageException($"--base {named}: name the adapter");
         if (parsed.GetValue(_verify)) throw new UsageException("--verify: name the folder of a model");
         return CommandLineTool.Done;
@@ -86,8 +90,7 @@ internal sealed class InfoVerb
         if (found.Adapter is { } adapter) Print("adapter", adapter);
         bool wasLookedAt = found.Missing.Count == 0 || found.IsOwnBase is not null;
         if (found.Base is { } named) Print("base", wasLookedAt ? $"{named}, {Describe(found.IsOwnBase)}" : named);
-        string[] files = [.. new[] { found.Config, found.Tokenizer }.OfType<string>(), .. found.Weights];
-        Print("files", string.Join(", ", files.Select(path => $"{Named(path, folder)} {Size(new FileInfo(path).Length)}")));
+        Print("files", string.Join(", ", found.Files.Select(file => $"{Named(file.Path, folder)} {Size(file.Bytes)}")));
         if (found.DescribeConfig() is { } config) Print("config", config);
         if (found.DescribeTokenizer() is { } tokenizer) Print("tokenizer", tokenizer);
         if (found.Missing.Count > 0)
@@ -96,7 +99,9 @@ internal sealed class InfoVerb
             return CommandLineTool.Failed;
         }
 
-        DescribeWeights(found.Weights);
+        IReadOnlyDictionary<string, int> types = found.CountTensors();
+        Print("weights",
+            $"{Shared.Count(types.Values.Sum(), "tensor")} ({string.Join(", ", types.Select(type => $"{type.Value} {type.Key}"))})");
         using SequenceModel model = ModelSource.Open(folder, baseFolder).Load(backend);
         Print("parameters", Describe(model));
         if (DescribeTraining(model) is { } training) Print("training", training);
@@ -130,19 +135,6 @@ internal sealed class InfoVerb
 
     private static string Named(string path, string folder) =>
         Path.GetDirectoryName(path) == Path.TrimEndingDirectorySeparator(folder) ? Path.GetFileName(path) : path;
-
-    private void DescribeWeights(IReadOnlyList<string> paths)
-    {
-        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        foreach (string path in paths)
-        {
-            using WeightFile file = WeightFile.Open(path);
-            foreach (WeightEntry entry in file.Entries) counts[entry.TypeName] = counts.GetValueOrDefault(entry.TypeName) + 1;
-        }
-
-        Print("weights",
-            $"{Shared.Count(counts.Values.Sum(), "tensor")} ({string.Join(", ", counts.Select(type => $"{type.Value} {type.Key}"))})");
-    }
 
     /// <summary>What masked language modelling takes of a device's memory; null where that is not known.</summary>
     private static string? DescribeTraining(SequenceModel model)

@@ -43,7 +43,12 @@ internal sealed class ModelChoice
     public string? NameOf(ParseResult parsed) => _model is Option<string?> option ? parsed.GetValue(option) : parsed.GetValue(Argument);
 
     /// <summary>The folder of the base that was given, or null.</summary>
-    public string? BaseOf(ParseResult parsed) => parsed.GetValue(Base) is { } named ? Shared.ModelFolder(named) : null;
+    public string? BaseOf(ParseResult parsed) => parsed.GetValue(Base);
+
+    /// <summary>
+    /// Whether it is the network of Genomic Benchmarks, which is not trained yet; a folder of that name is another one.
+    /// </summary>
+    public bool IsNewNetwork(ParseResult parsed) => NameOf(parsed) == "cnn" && !Directory.Exists("cnn");
 
     /// <summary>What was chosen; said where it is not what was named.</summary>
     /// <exception cref="UsageException">A base is given for what is not an adapter.</exception>
@@ -51,10 +56,9 @@ internal sealed class ModelChoice
     {
         string name = NameOf(parsed) ?? throw new UsageException($"{_model.Name} is missing");
         string? named = parsed.GetValue(Base);
-        string folder = Shared.ModelFolder(name);
-        if (named is not null && Directory.Exists(folder) && !ModelSource.HoldsAdapter(folder))
+        if (named is not null && (name == ModelSource.BuiltIn || (Directory.Exists(name) && !ModelSource.HoldsAdapter(name))))
             throw new UsageException($"--base {named}: {name} is not an adapter, so it has no base");
-        ModelSource source = ModelSource.Open(folder, BaseOf(parsed));
+        ModelSource source = ModelSource.Open(name, named);
         if (!quiet && source.Description.Length > 0) terminal.Say(source.Description);
         return source;
     }

@@ -63,7 +63,7 @@ internal sealed class PredictVerb
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [.. inputs, source.Folder, source.WeightFolder], ("-o", path));
+        ResultPaths.Check(_terminal, [.. inputs, .. source.Folders], ("-o", path));
         using Backend backend = _compute.Open(parsed);
         using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true), _terminal, givesNames: true);
         using ClassifierModel model = ClassifierModel.Load(source, backend);

@@ -33,10 +33,14 @@ internal sealed class PretrainVerb
     };
     private readonly Option<string> _tokenizer = new("--tokenizer")
     {
-        Description = "the tokenizer.json, or the vocab.txt of a DNABERT or Nucleotide Transformer, whose model a new one then is "
+        Description = "the tokenizer.json, or the vocab.txt of a DNABERT or Nucleotide Transformer, whose model a new one then is; "
+            + "or k-mers without a file: overlapping:6, as DNABERT has them, or non-overlapping:6, as the Nucleotide Transformer "
             + "[default: that of --from, or of an existing corpus, otherwise the one that comes with the tool]",
         HelpName = "FILE",
     };
+    private readonly Choice<bool> _architecture = new(
+        "--architecture", "what a new model is: that which the tokenizer is of, or a DNABERT-2 on any of these tokens",
+        ("tokenizer", false), ("dnabert2", true));
     private readonly ModelChoice _from = ModelChoice.Optional(
         "--from",
         "a model, whole or a LoRA adapter, or another run, whose weights training continues from: its folder [default: new weights]");
@@ -74,7 +78,8 @@ internal sealed class PretrainVerb
             ("dnabert2 pretrain tools/dnabert2/samples/sample.fa --from DNABERT-2-117M -o further --lr 5e-5 --warmup 0 --steps 2 " +
                 "--batch 2 --max-bases 100", "further pre-training of a given model"))
         {
-            _inputs, _output, _corpusFolder, _onEmpty.Option, _tokenizer, _configFile, _recipeFile, _resume, _baselines,
+            _inputs, _output, _corpusFolder, _onEmpty.Option, _tokenizer, _architecture.Option, _configFile, _recipeFile, _resume,
+            _baselines,
         };
         foreach (Option option in _from.Options.Concat(_flags.Options)) Command.Add(option);
         foreach (Option option in (ReadOnlySpan<Option>)[_quiet]) Command.Add(option);
@@ -136,10 +141,13 @@ internal sealed class PretrainVerb
         {
             if (parsed.GetValue(_configFile) is { } file)
                 throw new UsageException($"--config {file}: does not go with --from {from}, which has a shape");
+            if (_architecture.Of(parsed)) throw new UsageException($"--architecture: does not go with --from {from}, which is of one");
             if (_flags.Shapes(parsed) is { } shape)
                 throw new UsageException($"{shape}: does not go with --from {from}, whose config.json says it");
         }
 
+        if (_architecture.Of(parsed) && parsed.GetValue(_configFile) is { } shaped)
+            throw new UsageException($"--architecture: does not go with --config {shaped}, which is of one");
         CorpusOptions cuts = _flags.Apply(parsed, new CorpusOptions());
         if (Pretrainer.LastCheckpointOf(folder) is null && recipe.WarmupSteps > recipe.Steps)
             throw new UsageException(
@@ -183,9 +191,22 @@ internal sealed class PretrainVerb
 
     private ISequenceTokenizer Tokenizer(ParseResult parsed, string corpus)
     {
-        if (parsed.GetValue(_tokenizer) is { } path) return TokenizerFile.Load(path);
+        if (parsed.GetValue(_tokenizer) is { } path) return Named(path) ?? TokenizerFile.Load(path);
         if (_from.NameOf(parsed) is not null) return _from.Open(parsed, _terminal, quiet: true).LoadTokenizer();
-        return TokenizerFile.Load(TokenizerFile.Find(corpus) ?? Path.Combine(Dnabert2Model.DefaultFolder, "tokenizer.json"));
+        return TokenizerFile.Find(corpus) is { } file ? TokenizerFile.Load(file) : Shared.BuiltInTokenizer();
+    }
+
+    /// <summary>The k-mers of a name; null where it is the path of a file.</summary>
+    private static ISequenceTokenizer? Named(string name)
+    {
+        try
+        {
+            return File.Exists(name) ? null : TokenizerFile.OfName(name);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException($"--tokenizer {e.Message}");
+        }
     }
 
     private SequenceModel MakeModel(
@@ -200,8 +221,11 @@ internal sealed class PretrainVerb
         string? file = parsed.GetValue(_configFile) ?? (checkpoint is null ? null : Path.Combine(checkpoint, "config.json"));
         try
         {
-            return SequenceModel.Initialize(
-                tokenizer, recipe.Seed, _flags.Shape(parsed), file, backend, trainable: true);
+            ModelShape shape = _flags.Shape(parsed);
+            return file is null && _architecture.Of(parsed)
+                ? Dnabert2Model.Initialize(
+                    shape.Of(new Dnabert2Config { VocabSize = tokenizer.VocabularySize }), tokenizer, recipe.Seed, backend, trainable: true)
+                : SequenceModel.Initialize(tokenizer, recipe.Seed, shape, file, backend, trainable: true);
         }
         catch (ArgumentException e) when (_flags.Shapes(parsed, withValues: true) is { } given)
         {

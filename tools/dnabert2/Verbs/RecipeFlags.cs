@@ -41,6 +41,8 @@ internal sealed class RecipeFlags
             (o, v) => o with { MaskProbability = v });
         _recipe.Add<double>("--mask-share", "the part of these that becomes [MASK] [0.8]", (o, v) => o with { MaskShare = v });
         _recipe.Add<double>("--random-share", "the part of these that becomes a random token [0.1]", (o, v) => o with { RandomShare = v });
+        _recipe.Add<bool>("--rc-augment", "take each window from either strand, drawn anew each time",
+            (o, v) => o with { AugmentReverseComplement = v });
         _recipe.Add<ulong>("--seed", "decides initial weights, samples, masks and dropout [1]", (o, v) => o with { Seed = v });
         _recipe.Add<double>("--species-exponent", "a species weighs its bases to this power: 1 all bases alike, 0 all species alike [1]",
             (o, v) => o with { SpeciesExponent = v });

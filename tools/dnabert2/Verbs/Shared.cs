@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 
 namespace Dnabert2.Tool.Verbs;
@@ -133,8 +135,8 @@ internal static class Shared
     /// <summary>A number of things: "1 record", "2,000 records".</summary>
     public static string Count(long n, string thing) => n == 1 ? $"1 {thing}" : $"{n:N0} {thing}s";
 
-    /// <summary>The folder of a model: a path, or that of the model that comes with the tool.</summary>
-    public static string ModelFolder(string model) => model == "default" ? Dnabert2Model.DefaultFolder : model;
+    /// <summary>The tokenizer of the model that comes with the tool.</summary>
+    public static BpeTokenizer BuiltInTokenizer() => (BpeTokenizer)ModelSource.Open(ModelSource.BuiltIn).LoadTokenizer();
 
     private static int? Parse(ArgumentResult result, string name, int least, int most)
     {

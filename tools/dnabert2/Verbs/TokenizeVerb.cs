@@ -68,9 +68,9 @@ internal sealed class TokenizeVerb
         if (isTable && (ids || offsets || parsed.GetValue(_tokens)))
             throw new UsageException(
                 $"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
-        string source = parsed.GetValue(_tokenizer) ?? Dnabert2Model.DefaultFolder;
-        ResultPaths.Check(_terminal, [.. inputs, source], ("-o", path));
-        BpeTokenizer tokenizer = Load(source);
+        string? source = parsed.GetValue(_tokenizer);
+        ResultPaths.Check(_terminal, source is null ? inputs : [.. inputs, source], ("-o", path));
+        BpeTokenizer tokenizer = source is null or ModelSource.BuiltIn ? Shared.BuiltInTokenizer() : Load(source);
         using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed)), _terminal, givesNames: isTable);
         using var files = new ResultFiles();
         Stream stream = path == "-" ? _terminal.Output : files.Add(path);
@@ -99,7 +99,7 @@ internal sealed class TokenizeVerb
     {
         if (Directory.Exists(path) && !File.Exists(Path.Combine(path, "tokenizer.json")))
             return ModelSource.Open(path).LoadTokenizer() as BpeTokenizer
-                ?? throw new UsageException($"{path}: is not a model of DNABERT-2");
+                ?? throw new UsageException($"{path}: its tokens are not of byte-pair encoding, which alone is shown");
         if (Directory.Exists(path)) path = Path.Combine(path, "tokenizer.json");
         if (!File.Exists(path)) throw new FileNotFoundException($"{path}: there is no such file; give a tokenizer.json with --tokenizer");
         return BpeTokenizer.Load(path);

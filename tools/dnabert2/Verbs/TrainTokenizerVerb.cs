@@ -9,7 +9,7 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary><c>train-tokenizer</c>: sequences in, a <c>tokenizer.json</c> out.</summary>
 internal sealed class TrainTokenizerVerb
 {
-    private const int LargestReported = 1 << 15;
+    private const int LargestReported = 1 << 15, ReportedBases = 500;
 
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = new("INPUT") { Description = Shared.InputKinds, Arity = ArgumentArity.OneOrMore };
@@ -22,6 +22,11 @@ internal sealed class TrainTokenizerVerb
     private readonly Option<bool> _report = new(
         "--report")
     { Description = "report how vocabularies of 256 to 32768 ids would tokenize these sequences; reads the files twice" };
+    private readonly Option<string?> _reportOn = new("--report-on")
+    {
+        Description = "measure that report on other sequences, such as those of a data set that the model will be used on",
+        HelpName = "FILE",
+    };
     private readonly Reading _reading = new(pairs: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -35,7 +40,7 @@ internal sealed class TrainTokenizerVerb
             ("dnabert2 train-tokenizer tools/dnabert2/samples/*.fa -o tokenizer.json --max-token-length 16 --report",
                 "several files, and a table to choose the size by"))
         {
-            _inputs, _output, _vocabularySize, _maxTokenLength, _report, _quiet,
+            _inputs, _output, _vocabularySize, _maxTokenLength, _report, _reportOn, _quiet,
         };
         foreach (Option option in _reading.Options) Command.Add(option);
         Command.SetAction(Run);
@@ -47,14 +52,17 @@ internal sealed class TrainTokenizerVerb
     {
         string[] inputs = parsed.GetRequiredValue(_inputs);
         string path = parsed.GetRequiredValue(_output);
-        bool report = parsed.GetValue(_report), quiet = parsed.GetValue(_quiet);
-        if (report && inputs.Contains("-"))
+        string? other = parsed.GetValue(_reportOn);
+        bool report = parsed.GetValue(_report) || other is not null, quiet = parsed.GetValue(_quiet);
+        if (report && other is null && inputs.Contains("-"))
             throw new UsageException("--report reads the input twice, which '-' does not allow; name a file");
-        ResultPaths.Check(_terminal, inputs, ("-o", path));
+        ResultPaths.Check(_terminal, other is null ? inputs : [.. inputs, other], ("-o", path));
 
         foreach (string input in inputs) Shared.CheckThere(input);
+        if (other is not null) Shared.CheckThere(other);
         int size = parsed.GetValue(_vocabularySize);
-        var sequences = new TrainingSequences(inputs, _reading.Of(parsed, AmbiguousBases.Split), _terminal, quiet);
+        SequenceOptions reading = _reading.Of(parsed, AmbiguousBases.Split);
+        var sequences = new TrainingSequences(inputs, reading, _terminal, quiet);
         var options = new BpeTrainerOptions
         {
             VocabularySize = report ? Math.Max(size, LargestReported) : size,
@@ -62,7 +70,7 @@ internal sealed class TrainTokenizerVerb
         };
         var trainer = new BpeTrainer(options);
         BpeTokenizer trained = Train(trainer, sequences, quiet);
-        if (report) Print(trained, sequences);
+        if (report) Print(trained, other is null ? sequences : new TrainingSequences([other], reading, _terminal, quiet));
         _terminal.Cancellation.ThrowIfCancellationRequested();
         BpeTokenizer tokenizer = trained.VocabularySize > size ? trained.WithVocabularySize(size) : trained;
         ResultFiles.Write(path, tokenizer.Save);
@@ -95,10 +103,11 @@ internal sealed class TrainTokenizerVerb
         if (sizes.Length < 8)
             _terminal.Say($"sizes above {trained.VocabularySize} are left out: the sequences have no more pairs to merge");
         var table = new StringWriter();
-        table.WriteLine("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\trelative_flops");
-        foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, sequences.Pieces()))
+        table.WriteLine("vocabulary\tmean_token_length\tlongest_token\tbases_per_token\ttokens_of_500_bases\trelative_flops");
+        foreach (VocabularyReportRow row in VocabularyReport.Measure(trained, sizes, sequences.Pieces(), ReportedBases))
             table.WriteLine(
-                $"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t{row.RelativeFlops:F3}");
+                $"{row.VocabularySize}\t{row.MeanTokenLength:F2}\t{row.MaxTokenLength}\t{row.BasesPerToken:F3}\t"
+                + $"{(ReportedBases / row.BasesPerToken) + 2:F1}\t{row.RelativeFlops:F3}");
         _terminal.Output.Write(System.Text.Encoding.UTF8.GetBytes(table.ToString()));
         _terminal.Output.Flush();
     }

@@ -57,7 +57,7 @@ internal sealed class VariantsVerb
             "variants",
             "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the "
             + "cosine and the Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a "
-            + "masked-language-model head (of an insertion or deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS "
+            + "head of a language model (of an insertion or deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS "
             + "for the genome as it is and change_CLASS; normalized, the variant as 'bcftools norm' writes it, chrom:pos:ref:alt. A "
             + "variant has one score however it is written: the window lies around that form.",
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv",
@@ -82,7 +82,7 @@ internal sealed class VariantsVerb
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, genomePath, source.Folder, source.WeightFolder], ("-o", path));
+        ResultPaths.Check(_terminal, [input, genomePath, .. source.Folders], ("-o", path));
         var options = new VariantOptions
         {
             Window = parsed.GetValue(_window),

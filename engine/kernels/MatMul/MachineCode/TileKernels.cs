@@ -72,7 +72,7 @@ internal sealed unsafe class TileKernels : IDisposable
     {
         if (!_avx512) return new MatMulTile(NarrowRows, Paired, 8, _precision, _elements, _entries);
         nint* products = _entries + (2 * PairedRows);
-        bool paired = activation == Activation.Geglu || 50L * Empty(columns, 16 * Tripled) > columns + (50L * Empty(columns, 16 * Paired));
+        bool paired = activation.IsGated() || 50L * Empty(columns, 16 * Tripled) > columns + (50L * Empty(columns, 16 * Paired));
         return paired
             ? new MatMulTile(PairedRows, Paired, 16, _precision, _elements, products + TripledRows)
             : new MatMulTile(TripledRows, Tripled, 16, _precision, _elements, products);

@@ -3,11 +3,12 @@ using System.Runtime.CompilerServices;
 namespace Engine.Kernels;
 
 /// <summary>
-/// The gated linear unit, <c>u[:, j] = gelu(g[:, j]) · g[:, I + j]</c>; g: [rows, 2·I], u: [rows, I] (Shazeer, arXiv 2002.05202). For
-/// inference it is an epilogue of the matrix product (<see cref="Activation.Geglu"/>); this form keeps g for the backward pass.
+/// The gated linear unit, <c>u[:, j] = f(g[:, j]) · g[:, I + j]</c>; g: [rows, 2·I], u: [rows, I]. For inference it is an epilogue of the
+/// matrix product (<see cref="LinearForward"/>); this form keeps g for the backward pass.
 /// </summary>
-internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int width) : IJob
+internal readonly unsafe struct GatedUnitJob<T, TFunction>(float* g, float* u, int rows, int width) : IJob
     where T : unmanaged, ISimd<T>
+    where TFunction : struct, IElementwise
 {
     public void Run(int worker, int workers)
     {
@@ -25,12 +26,17 @@ internal readonly unsafe struct GegluJob<T>(float* g, float* u, int rows, int wi
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void One<TR>(float* gate, int width, float* result)
         where TR : unmanaged, ISimd<TR>
-        => TR.Store(result, GeluFormula.Value(TR.Load(gate)) * TR.Load(gate + width));
+    {
+        TR x = TR.Load(gate);
+        TR.Store(result, TFunction.Apply(x, x) * TR.Load(gate + width));
+    }
 }
 
-/// <summary>The gradient of GEGLU: g and du → dg, which may be g.</summary>
-internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* dg, int rows, int width) : IJob
+/// <summary>Its gradient: g and du → dg, which may be g.</summary>
+internal readonly unsafe struct GatedUnitGradientJob<T, TFunction, TGradient>(float* g, float* du, float* dg, int rows, int width) : IJob
     where T : unmanaged, ISimd<T>
+    where TFunction : struct, IElementwise
+    where TGradient : struct, IElementwise
 {
     public void Run(int worker, int workers)
     {
@@ -49,7 +55,7 @@ internal readonly unsafe struct GegluGradientJob<T>(float* g, float* du, float* 
         where TR : unmanaged, ISimd<TR>
     {
         TR x = TR.Load(gate), up = TR.Load(gate + width), du = TR.Load(gradient);
-        TR.Store(result, du * up * GeluFormula.Derivative(x));
-        TR.Store(result + width, du * GeluFormula.Value(x));
+        TR.Store(result, TGradient.Apply(x, du * up));
+        TR.Store(result + width, du * TFunction.Apply(x, x));
     }
 }
