@@ -13,6 +13,7 @@ using Tests.Weights;
 namespace Tests.Cnn;
 
 /// <summary>The network is trained from the start on a labelled task, which decides its vocabulary and length.</summary>
+[Trait("Category", "Slow")]
 public sealed class CnnTrainingTests : IDisposable
 {
     private readonly TempFolder _folder = new();

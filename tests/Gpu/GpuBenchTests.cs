@@ -66,6 +66,7 @@ public sealed class GpuBenchTests : IDisposable
     [Fact]
     public void Every_kernel_is_measured_with_operands_that_fit_it()
     {
+        LongTests.SkipUnlessAsked();
         WorkItem[] items =
         [
             .. new Bandwidth(Rows: 12, Calls: 1).All(),

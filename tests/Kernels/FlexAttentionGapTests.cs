@@ -9,6 +9,7 @@ namespace Tests.Kernels;
 /// What PyTorch's FlexAttention is known to lack: gradients of captured tensors that are the same at every run, lengths that are no
 /// multiple of 128, and sequences without tokens.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class FlexAttentionGapTests
 {
     private const int Heads = 2, Size = 4;

@@ -4,6 +4,7 @@ using Engine.Runtime;
 
 namespace Tests.Kernels;
 
+[Trait("Category", "Slow")]
 public class OptimizerKernelTests
 {
     public static TheoryData<string> Forms => Backends.NamesWithGpu();

@@ -5,6 +5,7 @@ using Tests.Weights;
 namespace Tests.Samples;
 
 /// <summary>Each sample runs to its end and prints what it says it does.</summary>
+[Trait("Category", "Slow")]
 public sealed class SampleTests : IDisposable
 {
     private readonly TempFolder _folder = new();
