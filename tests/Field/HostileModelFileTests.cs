@@ -17,6 +17,7 @@ namespace Tests.Field;
 /// Small files made to hold a core or to fill memory and the terminal (case r-09), and text that is no Unicode (case r-10): each is refused
 /// at once, in a message of a few lines. Time is held against bounds that the mended loops stay below a hundred times over.
 /// </summary>
+[Trait("Category", "Slow")]
 public sealed class HostileModelFileTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const int FewCharacters = 2500;

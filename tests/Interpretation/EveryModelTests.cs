@@ -10,6 +10,7 @@ using Tests.Folders;
 namespace Tests.Interpretation;
 
 /// <summary>What substitutions and variants do to a model of any architecture, against one sequence at a time.</summary>
+[Trait("Category", "Slow")]
 public sealed class EveryModelTests : IDisposable
 {
     private readonly Backend _backend = CpuBackend.Create(2);

@@ -9,6 +9,7 @@ using Tests.Training;
 namespace Tests.Model;
 
 /// <summary>Work that is given up, as it streams, and what listeners are told of it.</summary>
+[Trait("Category", "Slow")]
 public sealed class CancellationTests : IDisposable
 {
     private readonly Backend _backend = CpuBackend.Create(2);

@@ -6,6 +6,7 @@ using Engine.Runtime;
 
 namespace Tests.Tools;
 
+[Trait("Category", "Slow")]
 public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     [Fact]

@@ -11,6 +11,7 @@ using Tests.Tools;
 namespace Tests.Training;
 
 /// <summary>Pre-training of a model of any architecture.</summary>
+[Trait("Category", "Slow")]
 public sealed class EveryModelPretrainTests : IDisposable
 {
     private static readonly CorpusOptions Cuts = new() { MinBases = 12, MaxBases = 40, MaxTokens = 24, HeldOut = 0.1, RepeatBases = 0 };
