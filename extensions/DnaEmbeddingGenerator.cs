@@ -66,11 +66,14 @@ public sealed partial class DnaEmbeddingGenerator : IEmbeddingGenerator<string, 
         long start = Stopwatch.GetTimestamp(), tokens = 0;
         var embeddings = new GeneratedEmbeddings<Embedding<float>>(sequences.Length);
         DateTimeOffset now = DateTimeOffset.UtcNow;
-        await foreach (SequenceEmbedding embedding in _embedder.EmbedEachAsync(sequences, cancellationToken).ConfigureAwait(false))
+        await Task.Run(() =>
         {
-            tokens += embedding.Tokens;
-            embeddings.Add(new Embedding<float>(embedding.Vector) { CreatedAt = now, ModelId = _metadata.DefaultModelId });
-        }
+            foreach (SequenceEmbedding embedding in _embedder.EmbedEach(sequences, cancellationToken))
+            {
+                tokens += embedding.Tokens;
+                embeddings.Add(new Embedding<float>(embedding.Vector) { CreatedAt = now, ModelId = _metadata.DefaultModelId });
+            }
+        }, cancellationToken).ConfigureAwait(false);
 
         embeddings.Usage = new UsageDetails { InputTokenCount = tokens, TotalTokenCount = tokens };
         double milliseconds = Stopwatch.GetElapsedTime(start).TotalMilliseconds;

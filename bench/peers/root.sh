@@ -13,7 +13,7 @@ if [ "${1:-}" = install ]; then
     rm -rf "$root"
     mkdir -p "$root"
     debootstrap --variant=minbase \
-        --include=python3-torch,python3-numpy,libopenblas0-openmp,libjemalloc2,g++,python3-setuptools trixie "$root" "$site"
+        --include=python3-torch,python3-numpy,libopenblas0-openmp,libjemalloc2,g++,libtorch-dev,python3-setuptools trixie "$root" "$site"
     mkdir -p "$root$PWD"
     touch "$root/.complete"
     exit 0

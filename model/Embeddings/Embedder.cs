@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.CompilerServices;
 using CommunityToolkit.HighPerformance;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
@@ -57,16 +56,8 @@ public sealed class Embedder
     }
 
     /// <summary>One vector for each sequence held in memory, in order, with its numbers of tokens.</summary>
-    private IEnumerable<SequenceEmbedding> EmbedEach(IReadOnlyList<string> sequences, CancellationToken cancellation) =>
+    internal IEnumerable<SequenceEmbedding> EmbedEach(IReadOnlyList<string> sequences, CancellationToken cancellation) =>
         Embed(SequencesInMemory.Read(sequences, _options.OnAmbiguous, cancellation), cancellation: cancellation);
-
-    /// <summary>The same, computed on threads of the pool as they are asked for.</summary>
-    internal async IAsyncEnumerable<SequenceEmbedding> EmbedEachAsync(
-        IReadOnlyList<string> sequences, [EnumeratorCancellation] CancellationToken cancellation)
-    {
-        using IEnumerator<SequenceEmbedding> embeddings = EmbedEach(sequences, cancellation).GetEnumerator();
-        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
-    }
 
     /// <summary>The same on a thread of the pool.</summary>
     /// <param name="sequences">As above; it must not change meanwhile.</param>
@@ -88,13 +79,9 @@ public sealed class Embedder
     /// <exception cref="InvalidDataException">A record cannot be embedded; the message names it.</exception>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a record; the message names it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public async IAsyncEnumerable<SequenceEmbedding> EmbedAsync(
-        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null,
-        [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        using IEnumerator<SequenceEmbedding> embeddings = Embed(records, progress, cancellation).GetEnumerator();
-        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
-    }
+    public IAsyncEnumerable<SequenceEmbedding> EmbedAsync(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default) =>
+        OnPool.Enumerate(token => Embed(records, progress, token), cancellation);
 
     /// <summary>One vector for each record, in order.</summary>
     /// <param name="records">Records as a <see cref="SequenceReader"/> yields them; each is used before the next is asked for.</param>
@@ -187,13 +174,9 @@ public sealed class Embedder
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InvalidOperationException">As above.</exception>
     /// <exception cref="NotSupportedException">As above.</exception>
-    public async IAsyncEnumerable<TokenEmbeddings> EmbedTokensAsync(
-        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null,
-        [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        using IEnumerator<TokenEmbeddings> embeddings = EmbedTokens(records, progress, cancellation).GetEnumerator();
-        while (await Task.Run(embeddings.MoveNext, cancellation).ConfigureAwait(false)) yield return embeddings.Current;
-    }
+    public IAsyncEnumerable<TokenEmbeddings> EmbedTokensAsync(
+        IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default) =>
+        OnPool.Enumerate(token => EmbedTokens(records, progress, token), cancellation);
 
     private IEnumerable<TokenEmbeddings> EmbedTokensCore(
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)

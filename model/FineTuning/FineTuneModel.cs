@@ -24,9 +24,11 @@ internal static class FineTuneModel
     public static SequenceModel Create(
         ModelSource source, TaskConfig task, FineTuneOptions options, Backend backend, out IReadOnlyList<string> fresh)
     {
+        // Before there is a model that a damaged file would leave behind.
+        ModelOrigin origin = ModelOrigin.Read(source);
         SequenceModel model = options.RandomInitialization ? CreateRandom(source, task, options, backend, out fresh)
             : CreateLoaded(source, task, options, backend, out fresh);
-        model.Origin = ModelOrigin.Read(source);
+        model.Origin = origin;
         return model;
     }
 

@@ -39,8 +39,8 @@ internal static class FineTuneOptionsJson
         Optional(json, "clip_norm", o.ClipNorm);
         json.WriteString("class_weights", Weightings[(int)o.ClassWeights]);
         json.WriteBoolean("rc_augment", o.AugmentReverseComplement);
-        if (o.ClassifierPooling is { } pooling) json.WriteString("classifier_pooling", Dnabert2Config.PoolingNames[(int)pooling]);
-        else json.WriteNull("classifier_pooling");
+        if (o.ClassifierPooling is { } pooling) json.WriteString(Dnabert2Config.PoolingKey, Dnabert2Config.PoolingNames[(int)pooling]);
+        else json.WriteNull(Dnabert2Config.PoolingKey);
         json.WriteBoolean("rc_average", o.AverageReverseComplement);
         json.WriteNumber("seed", o.Seed);
         json.WriteNumber("evaluate_every", o.EvaluateEvery);
@@ -103,7 +103,7 @@ internal static class FineTuneOptionsJson
         "clip_norm" => o with { ClipNorm = json.Has(key) ? json.Number(key, 0) : null },
         "class_weights" => o with { ClassWeights = (ClassWeighting)json.Choice(key, Weightings) },
         "rc_augment" => o with { AugmentReverseComplement = json.Truth(key) },
-        "classifier_pooling" => o with
+        Dnabert2Config.PoolingKey => o with
         {
             ClassifierPooling = json.Has(key) ? (Pooling)json.Choice(key, Dnabert2Config.PoolingNames) : null,
         },

@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.CompilerServices;
 using Dnabert2.Metrics;
 using Dnabert2.Sequences;
 
@@ -99,12 +98,9 @@ public sealed class Predictor
     /// <exception cref="InvalidDataException">As above.</exception>
     /// <exception cref="NotFiniteNumberException">As above.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public async IAsyncEnumerable<Prediction> PredictAsync(
-        IEnumerable<SequenceRecord> records, [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        using IEnumerator<Prediction> predictions = Predict(records, cancellation).GetEnumerator();
-        while (await Task.Run(predictions.MoveNext, cancellation).ConfigureAwait(false)) yield return predictions.Current;
-    }
+    public IAsyncEnumerable<Prediction> PredictAsync(
+        IEnumerable<SequenceRecord> records, CancellationToken cancellation = default) =>
+        OnPool.Enumerate(token => Predict(records, token), cancellation);
 
     private bool Add(SequenceRecord record, TokenSequences sequences)
     {

@@ -23,9 +23,6 @@ internal sealed class ModelOrigin
     private static readonly string[] Kept = [
         AutoMap, "position_embedding_type", "hidden_act", "alibi_starting_size", "max_position_embeddings"];
 
-    // This library writes it only where it is not the usual one.
-    private const string OnlyWhereUnusual = "classifier_pooling";
-
     // These are of a classifier: of another one, or none, they are left out.
     private static readonly string[] OfClassifier = ["problem_type", "id2label", "label2id", "dnabert2_max_tokens"];
     private static readonly string[] OfTokenizer =
@@ -88,7 +85,8 @@ internal sealed class ModelOrigin
     public JsonObject Config(JsonObject own, int? outputs, string dtype, bool keepsCode)
     {
         JsonObject json = _config.DeepClone().AsObject();
-        json.Remove(OnlyWhereUnusual);
+        // Written only where it is not the usual one.
+        json.Remove(Dnabert2Config.PoolingKey);
         foreach ((string key, JsonNode? value) in own)
             if (!(Kept.Contains(key) && json.ContainsKey(key))) json[key] = value?.DeepClone();
         if (!keepsCode) json.Remove(AutoMap);

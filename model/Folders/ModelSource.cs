@@ -188,11 +188,13 @@ public sealed class ModelSource
     {
         Architecture architecture = Architecture;
         using Checkpoint checkpoint = OpenWeights();
+        // Before there is a model that a damaged file would leave behind.
+        ModelOrigin? origin = trainable ? ModelOrigin.Read(this) : null;
         ModelParts wanted = parts ?? PartsOf(checkpoint);
         SequenceModel model = architecture.Make(
             this, new ConfigChanges(LabelsIn(checkpoint)), backend, wanted, set => Fill(checkpoint, set, wanted, trainable),
             model => Adapter?.Check(model, wanted));
-        if (trainable) model.Origin = ModelOrigin.Read(this);
+        model.Origin = origin;
         return model;
     }
 

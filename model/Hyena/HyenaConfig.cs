@@ -25,7 +25,7 @@ public sealed record HyenaConfig
 {
     internal const string ModelType = "hyenadna", OriginalLayer = "layer";
     internal const string Remedy = "correct it, or fetch the file again";
-    private const string PoolingKey = "classifier_pooling";
+    private const string PoolingKey = Dnabert2Config.PoolingKey;
     private static readonly string[] PoolingNames = ["last", "mean"];
     private const int MostTokens = 1 << 20, MostWidth = 1 << 16, MostLayers = 1024, MostPositions = 1 << 24, MostLabels = 1 << 16;
 

@@ -107,6 +107,31 @@ public sealed class NucleotideTransformer2Tests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => new NucleotideTransformerTokenizer(6, version: 3));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_vocabulary_in_the_order_of_the_other_version_is_refused(int version)
+    {
+        // Of as many tokens, and the same ids of padding and mask: only the order differs.
+        NucleotideTransformerConfig config = (version == 1 ? new NucleotideTransformerConfig() : NucleotideTransformerConfig.Version2) with
+        {
+            VocabSize = Vocabulary,
+            HiddenSize = Hidden,
+            NumHiddenLayers = 1,
+            NumAttentionHeads = Heads,
+            IntermediateSize = Inner,
+            MaxPositionEmbeddings = 9,
+        };
+        using Backend backend = CpuBackend.Create(1);
+        using (NucleotideTransformerModel.Initialize(config, new NucleotideTransformerTokenizer(1, version), seed: 1, backend))
+        {
+        }
+
+        string said = Assert.Throws<InvalidDataException>(() => NucleotideTransformerModel.Initialize(
+            config, new NucleotideTransformerTokenizer(1, 3 - version), seed: 1, backend)).Message;
+        Assert.Contains($"config.json is of version {version}", said, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_folder_as_it_is_published_loads_whole_and_what_is_wrong_with_it_is_named()
     {
