@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dnabert2.Data;
 using Dnabert2.Files;
+using Dnabert2.Tokenizers;
 using Dnabert2.Weights;
 using Engine.Kernels;
 using Engine.Runtime;
@@ -188,8 +189,8 @@ internal sealed class ModelOrigin
         try
         {
             ReadOnlySpan<byte> text = bytes[(bytes.StartsWith("\uFEFF"u8) ? 3 : 0)..];
-            var node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (node is not JsonObject json) throw new InvalidDataException($"{path}: expected a JSON object");
+            JsonNames.RequireUnique(text);
+            if (JsonNode.Parse(text) is not JsonObject json) throw new InvalidDataException($"{path}: expected a JSON object");
             // Text that is JSON by its form but not Unicode is found when it is written.
             Bytes(json);
             return json;

@@ -21,6 +21,8 @@ internal static class TokenizerJsonReader
     /// <summary>Of tokens, merges and added tokens each; of the special tokens that a template puts around a text.</summary>
     private const int MaxTokens = 1 << 20, MaxFrame = 256;
 
+    private const int MaxDepth = 32;
+
     /// <exception cref="InvalidDataException">The content is not such a file; the message names the file and the place.</exception>
     public static TokenizerParts Read(ReadOnlyMemory<byte> utf8, string file)
     {
@@ -29,7 +31,8 @@ internal static class TokenizerJsonReader
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = 32, AllowDuplicateProperties = false });
+            JsonNames.RequireUnique(utf8.Span, MaxDepth);
+            document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth });
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

@@ -17,7 +17,7 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
 {
     private const string ClassKey = "tokenizer_class", LengthKey = "model_max_length", ClassName = "HyenaDNATokenizer";
     private const string Remedy = "take the tokenizer_config.json of a HyenaDNA's folder";
-    private const int MaxBytes = 1 << 20;
+    private const int MaxBytes = 1 << 20, MaxDepth = 32;
     private const int Cls = 0, Sep = 1, Mask = 3, Pad = 4, Unknown = 6, FirstLetter = 7;
 
     private static readonly string[] AllTokens =
@@ -59,7 +59,8 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
     {
         try
         {
-            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = 32 });
+            JsonNames.RequireUnique(utf8.Span, MaxDepth);
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth });
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty(ClassKey, out JsonElement named)
                 || named.ValueKind != JsonValueKind.String || !named.ValueEquals(ClassName))
@@ -69,7 +70,7 @@ public sealed class HyenaTokenizer(int maxTokens = int.MaxValue) : ISequenceToke
                 throw new InvalidDataException($"{name}: {LengthKey} is not a number of tokens, from 2; {Remedy}");
             return new HyenaTokenizer(most);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"{name}: is not JSON ({e.Message}); {Remedy}", e);
         }
