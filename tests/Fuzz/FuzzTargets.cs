@@ -30,7 +30,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["gzip and bgzip by their fields"] = new(t => t.Containers()),
         ["genome"] = new(t => t.Genome()),
         ["variants"] = new(t => t.Variants(), "VariantReader"),
-        ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader"),
+        ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader", "JsonNames"),
         ["config.json"] = new(t => t.Config(), "ConfigReader", "JsonFields"),
         ["config.json of DNABERT"] = new(t => t.DnabertConfigs(), "DnabertConfig", "TransformerConfig"),
         ["config.json of the Nucleotide Transformer"] = new(t => t.NucleotideTransformerConfigs(), "NucleotideTransformerConfig"),

@@ -120,9 +120,9 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     public void A_batch_that_does_not_fit_names_the_batch_that_does()
     {
         string many =
-            string.Concat(Enumerable.Range(0, 300).Select(i => $">s{i}\n{string.Concat(Enumerable.Repeat("ACGTTGCATTGACCAGTCAGG", 3))}\n"));
+            string.Concat(Enumerable.Range(0, 150).Select(i => $">s{i}\n{string.Concat(Enumerable.Repeat("ACGTTGCATTGACCAGTCAGG", 3))}\n"));
         string[] args = ["embed", "-", "--model", toy.Folder, "--device", "cuda"];
-        var driver = new FakeDriver { MemoryBytes = 6 << 20 };
+        var driver = new FakeDriver { MemoryBytes = 3 << 20 };
         ToolRun run = Run(driver, [.. args, "--batch-tokens", "1000000"], many);
         Assert.Equal(1, run.Code);
         Assert.Contains("there is not enough GPU memory: ", run.Error, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class DeviceTests(ToyModel toy) : IClassFixture<ToyModel>
     {
         using var folder = new TempFolder();
         var driver = new FakeDriver { MemoryBytes = 6 << 20 };
-        string[] args = ["--device", "cuda", "--batch", "120", "--steps", "1"];
+        string[] args = ["--device", "cuda", "--batch", "60", "--steps", "1"];
         ToolRun run = Run(driver, [.. Pretraining(folder["a"]), .. args, "--micro-batch-tokens", "1000000"]);
         Assert.Equal(1, run.Code);
         string fits = Regex.Match(run.Error, @"--micro-batch-tokens (\d+)").Groups[1].Value;

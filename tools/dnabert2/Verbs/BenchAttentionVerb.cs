@@ -45,10 +45,10 @@ internal sealed class BenchAttentionVerb
         _compute = new Compute(terminal, training: true);
         Command = new Verb(
             "attention", "Times attention, forward and backward, with each score modification.",
-            ("dnabert2 bench attention --shapes 8x128 --rounds 3", "all modifications, eight sequences of 128 tokens"),
+            ("dnabert2 bench attention --shapes 1x128 --rounds 2", "all modifications, one sequence of 128 tokens"),
             ("dnabert2 bench attention --variant alibi,window:32,relative:64 --shapes 1x256 --rounds 2 --device cpu",
                 "three of them, on the CPU"),
-            ("dnabert2 bench attention --assembly my.dll --variant alibi,DistanceDecay:50 --shapes 8x128",
+            ("dnabert2 bench attention --assembly my.dll --variant alibi,DistanceDecay:50 --shapes 1x128 --rounds 2",
                 "one of your own, beside ALiBi"))
         {
             _variants, _assembly, _shapes, _heads, _headSize, _rounds, _json,

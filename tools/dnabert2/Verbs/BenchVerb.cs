@@ -84,7 +84,7 @@ internal sealed class BenchVerb
         {
             PrintTable(shapes, samples, peak);
             foreach ((int sequences, int tokens) in shapes) PrintOperations(backend, benchmark, sequences, tokens, rounds, peak);
-            Print($"\npeak memory of this process: {Process.GetCurrentProcess().PeakWorkingSet64 / 1048576} MiB");
+            if (PeakMebibytes() is { } peakMemory) Print($"\npeak memory of this process: {peakMemory} MiB");
         }
 
         return CommandLineTool.Done;
@@ -187,8 +187,16 @@ internal sealed class BenchVerb
                 $$"""{"what":"{{(training ? "train" : "infer")}}","shape":"{{shapes[i].Sequences}}x{{shapes[i].Tokens}}","ms":"""
                 + $$"""{{m.Seconds * 1e3:F4}},"gflops":{{m.Flops / m.Seconds / 1e9:F2}},"tokens_per_s":"""
                 + $$"""{{shapes[i].Sequences * shapes[i].Tokens / m.Seconds:F1}},"checksum":{{samples[i][0].Check:R}},"peak_mib":"""
-                + $$"""{{Process.GetCurrentProcess().PeakWorkingSet64 / 1048576}}}"""));
+                + $$"""{{(PeakMebibytes() is { } peakMemory ? $"{peakMemory}" : "null")}}}"""));
         }
+    }
+
+    // Linux says it below /proc, which an image of one file may lack.
+    private static long? PeakMebibytes()
+    {
+        if (OperatingSystem.IsLinux() && !File.Exists("/proc/self/stat")) return null;
+        using Process process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64 / 1048576;
     }
 
     private static BenchmarkSample Median(List<BenchmarkSample> samples) => samples.OrderBy(s => s.Seconds).ElementAt(samples.Count / 2);
