@@ -205,12 +205,15 @@ internal readonly unsafe struct MatMulJob<T>(MatMulArguments a, float* scratch, 
 /// <summary>
 /// The blocks of a product's result: a range of strips by some panels. The factor that is larger by far is to be read once: a weight on the
 /// right, whose panels stay in L2 for all strips, and on the left one that is to be transposed, some of whose strips stay there for all
-/// panels.
+/// panels. Blocks are as large as leaves every worker as much to do as the others.
 /// </summary>
 internal readonly struct MatMulGrid
 {
     // So many blocks a worker, where there is enough to do, even out what they take.
     private const int BlocksPerWorker = 4;
+
+    // The last worker ends at most so much later than if tiles were shared out evenly, or as little later as blocks allow.
+    private const double Uneven = 1.03;
     private readonly int _panels, _groups, _rangeStrips;
 
     public MatMulGrid(in MatMulArguments a, int workers)
@@ -223,11 +226,17 @@ internal readonly struct MatMulGrid
         PanelsTogether = a.TransposesInBlocks ? 1 : Math.Max(1, MatMul.PanelGroupWords / (Math.Min(steps, tile.StepBlock) * tile.Width));
         PanelsOfBlock = a.TransposesInBlocks ? MatMul.TransposedColumns / tile.Width : PanelsTogether;
         StripsTogether = a.TransposesInBlocks ? MatMul.TransposedRows / tile.Rows : deep ? MatMul.StripGroup : Strips;
-        _groups = (_panels + PanelsOfBlock - 1) / PanelsOfBlock;
+        _groups = Ceiling(_panels, PanelsOfBlock);
         if (Strips == 0 || _groups == 0) return;
-        int ranges = workers == 1 ? 1 : Math.Min(Strips, ((BlocksPerWorker * workers) + _groups - 1) / _groups);
-        _rangeStrips = (Strips + ranges - 1) / ranges;
-        Blocks = _groups * ((Strips + _rangeStrips - 1) / _rangeStrips);
+        _rangeStrips = Strips;
+        if (workers > 1)
+        {
+            // What is transposed in blocks is so for each block's panels anew.
+            (_rangeStrips, PanelsOfBlock) = Even(workers, fewestPanels: a.TransposesInBlocks ? Ceiling(PanelsOfBlock, 2) : 1);
+            _groups = Ceiling(_panels, PanelsOfBlock);
+        }
+
+        Blocks = _groups * Ceiling(Strips, _rangeStrips);
     }
 
     /// <summary>Strips worked on together; bounds the partial sums kept when the reduction is deeper than one block.</summary>
@@ -251,4 +260,34 @@ internal readonly struct MatMulGrid
             return (strip, Math.Min(Strips, strip + _rangeStrips), panel, Math.Min(_panels, panel + PanelsOfBlock));
         }
     }
+
+    /// <summary>
+    /// The largest blocks that are even enough, else those that are most even. Fewer strips are tried first: the panels of a block that has
+    /// fewer are no longer read once for all.
+    /// </summary>
+    private (int Strips, int Panels) Even(int workers, int fewestPanels)
+    {
+        long most = (long)(Uneven * Strips * _panels / workers), least = long.MaxValue;
+        (int Strips, int Panels) best = (Strips, PanelsOfBlock);
+        for (int panels = PanelsOfBlock; least > most; panels = Ceiling(panels, 2))
+        {
+            int groups = Ceiling(_panels, panels);
+            int first = Ceiling(Strips, Math.Min(Strips, Ceiling(BlocksPerWorker * workers, groups)));
+            for (int strips = first; strips > 0 && least > most; strips--)
+            {
+                // Whole ranges come first, and the blocks of the range that is left over fill the last round.
+                int whole = Strips / strips * groups, rounds = Ceiling(whole, workers), left = Strips % strips;
+                int behind = left == 0 ? 0 : Math.Max(0, groups - ((rounds * workers) - whole));
+                long last = (((long)rounds * strips) + ((long)Ceiling(behind, workers) * left)) * panels;
+                if (last >= least) continue;
+                (least, best) = (last, (strips, panels));
+            }
+
+            if (panels == fewestPanels) break;
+        }
+
+        return best;
+    }
+
+    private static int Ceiling(int a, int b) => (a + b - 1) / b;
 }
