@@ -39,8 +39,8 @@ internal sealed class AttentionNodes
             "window" => graph.Add(Unseen("Greater", graph.Node("Abs", [tokens.Distances()]), Radius), masked),
             "none" or "softcap" or "relative" or "rotary" => masked,
             _ => throw new NotSupportedException(
-                $"attention {name} is a program's own, and operators of ONNX are known for the built-in ones alone ({SelfAttention.Names}); "
-                + "train the model with one of these"),
+                $"attention {name} is a program's own, and operators of ONNX are known for the built-in ones alone "
+                + $"({SelfAttention.Names}); train the model with one of these"),
         };
         if (_kind == "rotary") (_cos, _sin) = Angles(backend);
     }

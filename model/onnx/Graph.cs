@@ -29,10 +29,12 @@ internal sealed class Graph
     public List<string> Outputs { get; } = [];
 
     /// <summary>An attribute of a node.</summary>
-    public static ProtoMessage Attribute(string name, long value) => new ProtoMessage().Text(1, name).Number(20, NumberAttribute).Number(3, value);
+    public static ProtoMessage Attribute(string name, long value) =>
+        new ProtoMessage().Text(1, name).Number(20, NumberAttribute).Number(3, value);
 
     /// <summary>An attribute of a node.</summary>
-    public static ProtoMessage Attribute(string name, float value) => new ProtoMessage().Text(1, name).Number(20, RealAttribute).Real(2, value);
+    public static ProtoMessage Attribute(string name, float value) =>
+        new ProtoMessage().Text(1, name).Number(20, RealAttribute).Real(2, value);
 
     /// <summary>An attribute of a node.</summary>
     public static ProtoMessage Attribute(string name, params long[] values)

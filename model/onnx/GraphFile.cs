@@ -5,7 +5,8 @@ using Engine.Autograd;
 namespace Dnabert2.Onnx;
 
 /// <summary>
-/// A graph on its way to the disk. Tensors are written one after the other, as the checkpoint is read, so that no more than one is in memory.
+/// A graph on its way to the disk. Tensors are written one after the other, as the checkpoint is read, so that no more than one is in
+/// memory.
 /// </summary>
 /// <param name="graph">The graph.</param>
 /// <param name="metadata">What is said of the model.</param>

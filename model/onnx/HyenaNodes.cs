@@ -3,11 +3,11 @@ using Dnabert2.Hyena;
 namespace Dnabert2.Onnx;
 
 /// <summary>
-/// HyenaDNA: the backbone as its class has it, and its heads. The convolution as long as the sequence is a product of Fourier transforms of
-/// the smallest power of two in which it does not wrap around, O(n log n) in time and O(n) in memory. (As a Toeplitz matrix for each channel
-/// it would take n² of both, and as ONNX's Conv with a kernel of n positions n² in time, and in some runtimes in memory.) The filter is
-/// computed by its network in each run, from a table of positions, so that the file does not grow with the longest sequence by more than
-/// that table, and short sequences pay for short filters.
+/// HyenaDNA: the backbone as its class has it, and its heads. The convolution as long as the sequence is a product of Fourier transforms,
+/// O(n^1.5) in time and O(n) in memory; see <see cref="FourierNodes"/>. (As a Toeplitz matrix for each channel it would take n² of both,
+/// and as ONNX's Conv with a kernel of n positions n² in time, and in some runtimes in memory.) The filter is computed by its network in
+/// each run, from a table of positions, so that the file does not grow with the longest sequence by more than that table, and short
+/// sequences pay for short filters.
 /// </summary>
 internal static class HyenaNodes
 {
@@ -35,12 +35,11 @@ internal static class HyenaNodes
     /// <summary>The operator that mixes positions. What it shares between layers is computed once.</summary>
     private sealed class Mixer
     {
-        // No sequence has more than 2²⁴ tokens.
-        private const int MostBits = 25;
         private readonly Graph _graph;
         private readonly HyenaConfig _config;
         private readonly Tokens _tokens;
-        private readonly string _row, _length, _padding, _points, _positions, _decay;
+        private readonly FourierNodes _fourier;
+        private readonly string _row, _length, _positions, _decay;
 
         public Mixer(Graph g, HyenaConfig c, Tokens tokens)
         {
@@ -48,8 +47,7 @@ internal static class HyenaNodes
             _row = g.Unsqueeze(tokens.Mask, 1);                                     // [sequences, 1, length]
             string[] extents = g.Split(g.Node("Shape", [tokens.Ids]), 2, 0);
             _length = extents[1];                                                   // [1]
-            _points = Points();                                                     // [1]
-            _padding = g.Node("Concat", [g.List(0, 0, 0, 0, 0, 0), g.Sub(_points, _length), g.List(0)], Graph.Attribute("axis", 0));
+            _fourier = new FourierNodes(g, _length, c.MaxSeqLen);
             var buffers = new HyenaBuffers(c);
             _positions = First(g.Constant(Initializer.Of("filter.positions", buffers.Positions, c.MaxSeqLen, c.EmbDim)));
             string times = First(g.Constant(Initializer.Of("filter.times", buffers.Times, c.MaxSeqLen, 1)));
@@ -69,7 +67,8 @@ internal static class HyenaNodes
                 Graph.Attribute("group", 3 * _config.DModel), Graph.Attribute("pads", _config.ShortFilterOrder - 1, 0));
             string[] parts = g.Split(s, 3, 1);                                      // x0, x1, v: [sequences, d, length]
             string v = g.Mul(g.Mul(parts[2], parts[1]), _row);                      // [sequences, d, length]
-            string y = g.Add(Convolve(v, Filter(name + "filter_fn.")), g.Mul(v, g.Unsqueeze(g.Values(name + "filter_fn.bias"), 1)));
+            string skipped = g.Mul(v, g.Unsqueeze(g.Values(name + "filter_fn.bias"), 1));
+            string y = g.Add(_fourier.Convolve(v, Filter(name + "filter_fn.")), skipped);       // [sequences, d, length]
             return g.Linear(g.Transpose(g.Mul(y, parts[0]), 0, 2, 1), name + "out_proj");       // [sequences, length, d]
         }
 
@@ -83,32 +82,6 @@ internal static class HyenaNodes
                 h = g.Node("Sin", [g.Mul(g.Linear(h, $"{name}implicit_filter.{layer}"), frequency)]);   // [length, order]
             string k = g.Mul(g.Linear(h, name + "implicit_filter.6"), _decay);      // [length, d]
             return g.Unsqueeze(g.Transpose(k, 1, 0), 0);                            // [1, d, length]
-        }
-
-        /// <summary>The causal convolution of two rows of real numbers, [sequences, d, length].</summary>
-        private string Convolve(string v, string k)
-        {
-            Graph g = _graph;
-            string[] a = Transform(v), b = Transform(k);                            // [·, d, points, 1]: real and imaginary parts
-            string real = g.Sub(g.Mul(a[0], b[0]), g.Mul(a[1], b[1])), imaginary = g.Add(g.Mul(a[0], b[1]), g.Mul(a[1], b[0]));
-            string product = g.Node("Concat", [real, imaginary], Graph.Attribute("axis", 3));
-            string y = g.Node("DFT", [product], Graph.Attribute("axis", 2), Graph.Attribute("inverse", 1));
-            string first = g.Node("Slice", [y, g.List(0, 0), g.Node("Concat", [_length, g.List(1)], Graph.Attribute("axis", 0)), g.List(2, 3)]);
-            return g.Squeeze(first, 3);
-        }
-
-        private string[] Transform(string x)
-        {
-            string padded = _graph.Node("Pad", [_graph.Unsqueeze(x, 3), _padding]); // [·, d, points, 1]
-            return _graph.Split(_graph.Node("DFT", [padded], Graph.Attribute("axis", 2)), 2, 3);
-        }
-
-        /// <summary>The smallest power of two that is at least twice the length.</summary>
-        private string Points()
-        {
-            string powers = _graph.List([.. Enumerable.Range(1, MostBits).Select(bits => 1L << bits)]);
-            string isLess = _graph.Node("Less", [powers, _graph.Mul(_length, _graph.List(2))]);
-            return _graph.Gather(powers, _graph.Node("ReduceSum", [_graph.ToWhole(isLess), _graph.List(0)]));     // [1]
         }
 
         private string First(string table) => _graph.Node("Slice", [table, _graph.List(0), _length, _graph.List(0)]);

@@ -24,7 +24,8 @@ internal sealed class Initializer
     private const int FloatType = 1, Int64Type = 7;
     private readonly byte[]? _constant;
 
-    private Initializer(string name, int type, long[] dims, byte[]? constant) => (Name, Type, Dims, _constant) = (name, type, dims, constant);
+    private Initializer(string name, int type, long[] dims, byte[]? constant) =>
+        (Name, Type, Dims, _constant) = (name, type, dims, constant);
 
     public string Name { get; }
 

@@ -33,11 +33,12 @@ internal static class Layers
     public static string ToWhole(this Graph g, string x) => g.Node("Cast", [x], Attribute("to", 7));
 
     /// <summary>The row of a table for each id.</summary>
-    public static string Gather(this Graph g, string table, string ids, long axis = 0) => g.Node("Gather", [table, ids], Attribute("axis", axis));
+    public static string Gather(this Graph g, string table, string ids, long axis = 0) =>
+        g.Node("Gather", [table, ids], Attribute("axis", axis));
 
     /// <summary>
-    /// <c>x Wᵀ + b</c> with <c>NAME.weight</c> and, where there is one, <c>NAME.bias</c>. A weight that is tied to a table stays one tensor, as
-    /// the table has it, and is transposed by a node, which runtimes do once.
+    /// <c>x Wᵀ + b</c> with <c>NAME.weight</c> and, where there is one, <c>NAME.bias</c>. A weight that is tied to a table stays one
+    /// tensor, as the table has it, and is transposed by a node, which runtimes do once.
     /// </summary>
     public static string Linear(this Graph g, string x, string name)
     {
@@ -49,7 +50,8 @@ internal static class Layers
 
     /// <summary>Normalises the last axis.</summary>
     public static string LayerNorm(this Graph g, string x, string name, float epsilon) => g.Node(
-        "LayerNormalization", [x, g.Values(name + ".weight"), g.Values(name + ".bias")], Attribute("axis", -1), Attribute("epsilon", epsilon));
+        "LayerNormalization", [x, g.Values(name + ".weight"), g.Values(name + ".bias")], Attribute("axis", -1),
+        Attribute("epsilon", epsilon));
 
     /// <summary><c>x / 2 · (1 + erf(x / √2))</c>.</summary>
     public static string Gelu(this Graph g, string x)

@@ -11,14 +11,14 @@ using Engine.Runtime;
 namespace Dnabert2.Onnx;
 
 /// <summary>
-/// Writes a model as ONNX, fp32 in opset 17 and IR version 8, the lowest that has LayerNormalization and DFT; with standard operators alone.
+/// Writes a model as ONNX, fp32 in opset 17 and IR version 8, the lowest that have LayerNormalization; with standard operators alone.
 /// </summary>
 /// <remarks>
 /// Inputs are <c>input_ids</c> and <c>attention_mask</c>, int64 [sequences, length]; the mask is 1 for tokens and 0 for padding on either
 /// side, and what is attended does not depend on padding. Outputs are <c>last_hidden_state</c> [sequences, length, hidden], 0 for padding;
 /// <c>embedding</c> [sequences, hidden], the mean over the attended tokens, which <see cref="Embeddings.Embedder"/> gives for a sequence of
-/// one chunk; and <c>logits</c> of a head. The CNN has no vectors of tokens, and takes rows of one length, of which what the mask leaves out
-/// counts as its own padding.
+/// one chunk; and <c>logits</c> of a head. The CNN has no vectors of tokens, and takes rows of one length, of which what the mask leaves
+/// out counts as its own padding.
 /// </remarks>
 public static class OnnxExport
 {
@@ -103,7 +103,8 @@ public static class OnnxExport
         string hidden = $"{model.HiddenSize}", labels = $"{model.NumLabels}";
         if (model is CnnModel cnn)
         {
-            if (cnn.Tokenizer.PadId is { } pad) ids = g.Node("Where", [g.Node("Cast", [mask], Graph.Attribute("to", 9)), ids, g.Whole(pad)]);
+            if (cnn.Tokenizer.PadId is { } pad)
+                ids = g.Node("Where", [g.Node("Cast", [mask], Graph.Attribute("to", 9)), ids, g.Whole(pad)]);
             string vector = CnnNodes.Encode(g, ids);
             g.Output("embedding", vector, sequences, hidden);
             if (head == OnnxHead.Classifier) g.Output("logits", CnnNodes.Classify(g, cnn.Config, vector), sequences, labels);

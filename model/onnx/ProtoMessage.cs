@@ -3,8 +3,8 @@ using Google.Protobuf;
 namespace Dnabert2.Onnx;
 
 /// <summary>
-/// A message of protocol buffers, field by field. The messages of ONNX are few and only written, so their field numbers stand where they are
-/// written, and no classes are generated: nothing here is reflected on.
+/// A message of protocol buffers, field by field. The messages of ONNX are few and only written, so their field numbers stand where they
+/// are written, and no classes are generated: nothing here is reflected on.
 /// </summary>
 internal sealed class ProtoMessage
 {

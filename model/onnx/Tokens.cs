@@ -6,7 +6,9 @@ namespace Dnabert2.Onnx;
 /// </summary>
 internal sealed class Tokens
 {
-    /// <summary>What is added to the score of a key that is not attended: its probability is 0, and a row without any key has no NaN.</summary>
+    /// <summary>
+    /// What is added to the score of a key that is not attended: its probability is 0, and a row without any key has no NaN.
+    /// </summary>
     public const float Hidden = -1e9f;
 
     private readonly Graph _graph;

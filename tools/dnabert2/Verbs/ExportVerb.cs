@@ -11,8 +11,8 @@ internal sealed class ExportVerb
     private readonly Terminal _terminal;
     private readonly ModelChoice _model = ModelChoice.Of(new Argument<string?>("MODEL")
     {
-        Description = "the folder of a model of any architecture, of an adapter, which is merged, or of a run of pre-training; 'default' is "
-        + "the model that comes with the tool",
+        Description = "the folder of a model of any architecture, of an adapter, which is merged, or of a run of pre-training; 'default' "
+        + "is the model that comes with the tool",
     });
     private readonly Option<string> _output = new("--output", "-o")
     {
@@ -35,8 +35,8 @@ internal sealed class ExportVerb
     {
         _terminal = terminal;
         Command = new Verb(
-            "export", "Writes a model as ONNX, which ONNX Runtime and others run without this program: inputs input_ids and attention_mask, "
-            + "outputs last_hidden_state, embedding (the mean over the attended tokens) and the logits of a head.",
+            "export", "Writes a model as ONNX, which ONNX Runtime and others run without this program: inputs input_ids and "
+            + "attention_mask, outputs last_hidden_state, embedding (the mean over the attended tokens) and the logits of a head.",
             ("dnabert2 export default -o model.onnx", "the model that comes with the tool, for rows of any length"),
             ("dnabert2 export run -o classifier.onnx", "a fine-tuned model, with the logits of its classes"),
             ("dnabert2 export DNABERT-2-117M -o vectors.onnx --head none --length 128", "vectors alone, of rows of 128 tokens"))
