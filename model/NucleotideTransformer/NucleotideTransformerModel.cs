@@ -112,8 +112,8 @@ public sealed class NucleotideTransformerModel : SequenceModel
                 + "same folder");
         if (config.Version != tokenizer.Version)
             throw new InvalidDataException(
-                $"config.json is of version {config.Version} of the Nucleotide Transformer, and the tokens of vocab.txt are in the order of "
-                + $"version {tokenizer.Version}; they are not of one model: take both from the same folder");
+                $"config.json is of version {config.Version} of the Nucleotide Transformer, and the tokens of vocab.txt are in the order "
+                + $"of version {tokenizer.Version}; they are not of one model: take both from the same folder");
         if (config.PadTokenId != tokenizer.PadId || config.MaskTokenId != tokenizer.MaskId)
             throw new InvalidDataException(
                 $"config.json says pad_token_id {config.PadTokenId} and mask_token_id {config.MaskTokenId}, in vocab.txt they are "
