@@ -5,8 +5,8 @@ namespace Dnabert2.Onnx;
 /// <summary>
 /// Causal convolutions as long as the sequence by Fourier transforms of n points, the smallest power of two from twice the length on, so
 /// that nothing wraps around. A transform is two matrix products, over the rows and over the columns of n = rows · columns points (Cooley
-/// and Tukey 1965; Bailey 1990), which takes O(n^1.5), but of the operator that runtimes have on every device and compute fastest: the DFT
-/// of ONNX is O(n log n) in theory, and missing on most devices. The spectrum stays in the order in which the transform leaves it.
+/// and Tukey 1965; Bailey 1990), which takes O(n^1.5), but of the operator that every runtime has on every device: the DFT of ONNX, of
+/// O(n log n), few have. The spectrum stays in the order in which the transform leaves it.
 /// </summary>
 internal sealed class FourierNodes
 {
