@@ -3,6 +3,18 @@ using Engine.Autograd;
 
 namespace Dnabert2.Onnx;
 
+/// <summary>The extent of an input or output.</summary>
+/// <param name="Name">Its name, where each run decides it; null: it is fixed.</param>
+/// <param name="Count">What it is then.</param>
+internal readonly record struct Extent(string? Name, long Count)
+{
+    /// <summary>One that each run decides.</summary>
+    public static implicit operator Extent(string name) => new(name, 0);
+
+    /// <summary>A fixed one.</summary>
+    public static implicit operator Extent(int count) => new(null, count);
+}
+
 /// <summary>
 /// A graph of ONNX as it grows: each node's outputs are values by name, in the order of the computation. Field numbers are those of
 /// onnx.proto (IR specification, github.com/onnx/onnx/blob/main/docs/IR.md).
@@ -58,8 +70,8 @@ internal sealed class Graph
 
     /// <summary>Declares an input, int64.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="dims">Its extents, or names of those that a run decides.</param>
-    public string Input(string name, params string[] dims)
+    /// <param name="dims">Its extents.</param>
+    public string Input(string name, params Extent[] dims)
     {
         const int int64 = 7;
         Fields.Message(11, ValueInfo(name, int64, dims));
@@ -69,8 +81,8 @@ internal sealed class Graph
     /// <summary>Declares a value as an output, float.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="value">The value.</param>
-    /// <param name="dims">Its extents, or names of those that a run decides.</param>
-    public void Output(string name, string value, params string[] dims)
+    /// <param name="dims">Its extents.</param>
+    public void Output(string name, string value, params Extent[] dims)
     {
         const int real = 1;
         Add("Identity", name, [value], [name], []);
@@ -120,12 +132,11 @@ internal sealed class Graph
         Fields.Message(1, node);
     }
 
-    private static ProtoMessage ValueInfo(string name, int type, string[] dims)
+    private static ProtoMessage ValueInfo(string name, int type, Extent[] dims)
     {
         var shape = new ProtoMessage();
-        foreach (string dim in dims)
-            shape.Message(1, long.TryParse(dim, NumberStyles.None, CultureInfo.InvariantCulture, out long extent)
-                ? new ProtoMessage().Number(1, extent) : new ProtoMessage().Text(2, dim));
+        foreach (Extent dim in dims)
+            shape.Message(1, dim.Name is null ? new ProtoMessage().Number(1, dim.Count) : new ProtoMessage().Text(2, dim.Name));
         ProtoMessage tensor = new ProtoMessage().Number(1, type).Message(2, shape);
         return new ProtoMessage().Text(1, name).Message(2, new ProtoMessage().Message(1, tensor));
     }

@@ -85,22 +85,22 @@ public static class OnnxExport
         InvalidDataException Lacks(string what) => new($"{source.Folder}: has no {what}");
     }
 
-    private static string LengthOf(OnnxOptions options, SequenceModel model)
+    private static Extent LengthOf(OnnxOptions options, SequenceModel model)
     {
         int most = model.MaxTokens ?? OnnxOptions.MostLength;
-        if (options.Length is not { } length) return model is CnnModel ? $"{most}" : "length";
+        if (options.Length is not { } length) return model is CnnModel ? most : "length";
         if (model is CnnModel && length != most)
             throw new ArgumentException($"{nameof(OnnxOptions.Length)} is {length}: rows of this model have {most} tokens");
-        return length >= 1 && length <= most ? $"{length}"
+        return length >= 1 && length <= most ? length
             : throw new ArgumentException($"{nameof(OnnxOptions.Length)} is {length}, and this model takes from 1 to {most} tokens");
     }
 
     /// <summary>The whole computation.</summary>
-    private static void Build(Graph g, SequenceModel model, OnnxHead head, string length, Backend backend)
+    private static void Build(Graph g, SequenceModel model, OnnxHead head, Extent length, Backend backend)
     {
         const string sequences = "sequences";
         string ids = g.Input("input_ids", sequences, length), mask = g.Input("attention_mask", sequences, length);
-        string hidden = $"{model.HiddenSize}", labels = $"{model.NumLabels}";
+        int hidden = model.HiddenSize, labels = model.NumLabels;
         if (model is CnnModel cnn)
         {
             if (cnn.Tokenizer.PadId is { } pad)
@@ -126,7 +126,7 @@ public static class OnnxExport
         if (head == OnnxHead.LanguageModel)
         {
             (string logits, int vocabulary) = PredictTokens(g, model, x);
-            g.Output("logits", logits, sequences, length, $"{vocabulary}");
+            g.Output("logits", logits, sequences, length, vocabulary);
         }
     }
 
