@@ -1,3 +1,4 @@
+using System.Buffers;
 using Google.Protobuf;
 
 namespace Dnabert2.Onnx;
@@ -8,54 +9,36 @@ namespace Dnabert2.Onnx;
 /// </summary>
 internal sealed class ProtoMessage
 {
-    private readonly MemoryStream _bytes = new();
-    private readonly CodedOutputStream _output;
-
-    public ProtoMessage() => _output = new CodedOutputStream(_bytes, leaveOpen: true);
+    private const int Buffer = 256;
+    private readonly ArrayBufferWriter<byte> _bytes = new();
 
     /// <summary>What was written.</summary>
-    public ReadOnlyMemory<byte> Content
-    {
-        get
-        {
-            _output.Flush();
-            return _bytes.GetBuffer().AsMemory(0, (int)_bytes.Length);
-        }
-    }
+    public ReadOnlyMemory<byte> Content => _bytes.WrittenMemory;
 
-    public ProtoMessage Number(int field, long value)
-    {
-        _output.WriteTag(field, WireFormat.WireType.Varint);
-        _output.WriteInt64(value);
-        return this;
-    }
+    public ProtoMessage Number(int field, long value) => Write(field, WireFormat.WireType.Varint, output => output.WriteInt64(value));
 
-    public ProtoMessage Real(int field, float value)
-    {
-        _output.WriteTag(field, WireFormat.WireType.Fixed32);
-        _output.WriteFloat(value);
-        return this;
-    }
+    public ProtoMessage Real(int field, float value) => Write(field, WireFormat.WireType.Fixed32, output => output.WriteFloat(value));
 
-    public ProtoMessage Text(int field, string value)
-    {
-        _output.WriteTag(field, WireFormat.WireType.LengthDelimited);
-        _output.WriteString(value);
-        return this;
-    }
+    public ProtoMessage Text(int field, string value) =>
+        Write(field, WireFormat.WireType.LengthDelimited, output => output.WriteString(value));
 
-    public ProtoMessage Message(int field, ProtoMessage inner)
-    {
-        _output.WriteTag(field, WireFormat.WireType.LengthDelimited);
-        _output.WriteBytes(UnsafeByteOperations.UnsafeWrap(inner.Content));
-        return this;
-    }
+    public ProtoMessage Message(int field, ProtoMessage inner) => Write(
+        field, WireFormat.WireType.LengthDelimited, output => output.WriteBytes(UnsafeByteOperations.UnsafeWrap(inner.Content)));
 
     /// <summary>Begins a field of so many bytes, which are written behind this message.</summary>
-    public ProtoMessage Begin(int field, long length)
+    public ProtoMessage Begin(int field, long length) =>
+        Write(field, WireFormat.WireType.LengthDelimited, output => output.WriteLength(checked((int)length)));
+
+    private ProtoMessage Write(int field, WireFormat.WireType type, Action<CodedOutputStream> value)
     {
-        _output.WriteTag(field, WireFormat.WireType.LengthDelimited);
-        _output.WriteLength(checked((int)length));
+        using var stream = new MemoryStream();
+        using (var output = new CodedOutputStream(stream, Buffer, leaveOpen: true))
+        {
+            output.WriteTag(field, type);
+            value(output);
+        }
+
+        _bytes.Write(stream.GetBuffer().AsSpan(0, (int)stream.Length));
         return this;
     }
 }
