@@ -7,7 +7,7 @@ using Engine.Kernels;
 namespace Dnabert2;
 
 /// <summary>
-/// Fills a model's parameters from the weights of a folder, strictly: everything missing, extra or mis-shaped is in one error.
+/// Gives a model's parameters the values of a folder's weights, strictly: everything missing, extra or mis-shaped is in one error.
 /// </summary>
 internal sealed class Checkpoint : IDisposable
 {
@@ -34,10 +34,10 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The shape of a weight, or null where there is none.</summary>
     public Shape? ShapeOf(string name) => _weights.TryGet(name, out ModelWeight? weight) ? weight.Entry.Shape : null;
 
-    /// <summary>Fills the set.</summary>
+    /// <summary>Gives the values of a set's parameters to whoever takes them: fills the set, or writes them elsewhere.</summary>
     /// <param name="set">The declared parameters of the parts in use.</param>
     /// <param name="parts">The parts in use; weights of other parts are not looked at.</param>
-    /// <param name="trainable">Whether the values are laid out for training rather than for inference.</param>
+    /// <param name="take">Takes the values, of one parameter after the other, from what it is given.</param>
     /// <param name="others">Gives what the file is not asked for: low-rank additions, and what <paramref name="ofOthers"/> says.</param>
     /// <param name="ofOthers">Whether a parameter comes from <paramref name="others"/>.</param>
     /// <param name="change">Changes values, wherever they come from.</param>
@@ -45,13 +45,12 @@ internal sealed class Checkpoint : IDisposable
     /// Says what is wrong with a weight of these parts that is no parameter; null: that it is one too many.
     /// </param>
     /// <exception cref="InvalidDataException">The file does not hold exactly these parameters, or a value is not finite.</exception>
-    public void Fill(
-        ParameterSet set, ModelParts parts, bool trainable, ParameterSource? others = null, Func<Parameter, bool>? ofOthers = null,
-        ParameterSource? change = null, Func<ModelWeight, ModelWeights, string?>? besides = null)
+    public void Give(
+        ParameterSet set, ModelParts parts, Action<ParameterSource> take, ParameterSource? others = null,
+        Func<Parameter, bool>? ofOthers = null, ParameterSource? change = null, Func<ModelWeight, ModelWeights, string?>? besides = null)
     {
         CheckNames(set, parts, IsOfOthers, besides);
-        if (trainable) set.FillFlat(Source);
-        else set.FillPacked(Source);
+        take(Source);
 
         bool IsOfOthers(Parameter parameter) => Lora.IsFactor(parameter) || (ofOthers?.Invoke(parameter) ?? false);
 

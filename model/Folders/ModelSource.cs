@@ -270,6 +270,14 @@ public sealed class ModelSource
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public ISequenceTokenizer LoadTokenizer() => Architecture.LoadTokenizer(this);
 
+    /// <summary>The tokenizer, and the file that it is in, for people.</summary>
+    internal string DescribeTokenizer()
+    {
+        if (Architecture.TokenizerFiles.Count == 0) return Architecture.DescribeTokenizer(ConfigPath, null);
+        StoredFile file = TokenizerPath;
+        return $"{Path.GetFileName(file.Path)}: {Architecture.DescribeTokenizer(ConfigPath, file)}";
+    }
+
     /// <summary>The hyper-parameters of the file, with the attention that was given.</summary>
     internal Dnabert2Config LoadConfig()
     {
@@ -334,11 +342,32 @@ public sealed class ModelSource
     /// <exception cref="InvalidDataException">The weights are not those of the model, or of another base than the adapter's.</exception>
     internal void Fill(
         Checkpoint weights, ParameterSet set, ModelParts parts, bool trainable, ParameterSource? initial = null,
+        ModelParts made = ModelParts.Encoder) =>
+        Give(weights, set, parts, trainable ? set.FillFlat : set.FillPacked, initial, made);
+
+    /// <summary>Declares the model that <see cref="Load(Backend?, ModelParts?, bool)"/> loads; its parameters have no values.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="backend">Where it would run.</param>
+    /// <param name="parts">What it has besides the encoder.</param>
+    /// <exception cref="InvalidDataException">Config or tokenizer is damaged, or the adapter is not of such a model.</exception>
+    internal SequenceModel Declare(Checkpoint weights, Backend backend, ModelParts parts) => Architecture.Make(
+        this, new ConfigChanges(LabelsIn(weights)), backend, parts, _ => { }, model => Adapter?.Check(model, parts));
+
+    /// <summary>Gives the values of a model's parameters, additions merged, to whoever takes them.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="set">The declared parameters of the parts in use.</param>
+    /// <param name="parts">The parts in use.</param>
+    /// <param name="take">Takes the values, of one parameter after the other, from what it is given.</param>
+    /// <param name="initial">As for <see cref="Fill"/>.</param>
+    /// <param name="made">As for <see cref="Fill"/>.</param>
+    /// <exception cref="InvalidDataException">The weights are not those of the model, or of another base than the adapter's.</exception>
+    internal void Give(
+        Checkpoint weights, ParameterSet set, ModelParts parts, Action<ParameterSource> take, ParameterSource? initial = null,
         ModelParts made = ModelParts.Encoder)
     {
         CheckBase(weights);
-        weights.Fill(
-            set, parts, trainable, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change,
+        weights.Give(
+            set, parts, take, Others, p => IsMade(p) || (Adapter?.Holds(p) ?? false), Adapter is null ? null : Change,
             Architecture.BesidesParameters(this));
 
         bool IsMade(Parameter p) => Lora.IsFactor(p) || (Checkpoint.PartOf(p.Name) & made) != 0;

@@ -43,6 +43,7 @@ public sealed partial class FuzzTargets
                 Bytes("tokenize\nx.fa\n--ids\n--format\nfasta\n--sequence-column\ndna\n--on-empty\nerror"),
                 Bytes("bench\nattention\n--variant\nwindow:3\n--shapes\n1x2"),
                 Bytes("info\nm\n--base\nb"), Bytes("convert\nm\n-o\nx.safetensors\n--dtype\nf32"),
+                Bytes("export\nm\n-o\nx.onnx\n--head\nnone\n--length\n24"),
                 Bytes("merge-lora\na\n--base\nb\n-o\nout"), Bytes("train-tokenizer\nx.fa\n-o\nt.json\n--vocab-size\n300"),
             ],
             Mutation.OfText, input =>

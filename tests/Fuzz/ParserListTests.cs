@@ -26,6 +26,7 @@ public sealed partial class ParserListTests
 
     private static readonly Dictionary<string, string> WithoutTarget = new()
     {
+        ["AttentionNodes"] = "takes a number from the name of an attention, which the parser of config.json has read",
         ["CheckpointStore"] = "knows its own folders by their names",
         ["ConvertVerb"] = "copies files beside the weights as they are",
         ["FileHash"] = "hashes bytes",

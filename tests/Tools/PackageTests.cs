@@ -35,6 +35,7 @@ public sealed class PackageTests(PackageTests.Feed feed) : IClassFixture<Package
                 "Microsoft.Extensions.Logging.Abstractions"]),
         ["Dnabert2.Model"] = (
             700, ["CommunityToolkit.HighPerformance", "Dnabert2.Engine.Autograd", "Dnabert2.Tokenizers", "System.Numerics.Tensors"]),
+        ["Dnabert2.Onnx"] = (60, ["Dnabert2.Model", "Google.Protobuf"]),
         ["Dnabert2.Tokenizers"] = (200, []),
     };
 

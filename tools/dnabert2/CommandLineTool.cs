@@ -19,6 +19,7 @@ internal static class CommandLineTool
         ("predict", "sequences to labels, by a fine-tuned model", t => new PredictVerb(t).Command),
         ("tokenize", "sequences to tokens", t => new TokenizeVerb(t).Command),
         ("convert", "pytorch_model.bin to model.safetensors", t => new ConvertVerb(t).Command),
+        ("export", "a model to ONNX, for other runtimes", t => new ExportVerb(t).Command),
         ("pretrain", "a model from genomes", t => new PretrainVerb(t).Command),
         ("finetune", "a classifier or a regression from labelled sequences", t => new FinetuneVerb(t).Command),
         ("train-tokenizer", "a vocabulary from genomes", t => new TrainTokenizerVerb(t).Command),
