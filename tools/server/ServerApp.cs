@@ -1,5 +1,7 @@
 using System.Collections;
 using System.Net;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dnabert2.Embeddings;
 using Dnabert2.Server.Http;
 using Dnabert2.Server.Serving;
@@ -29,7 +31,13 @@ internal static class ServerApp
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         IServiceCollection services = builder.Services;
         services.AddRoutingCore();
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ServerJson.Default));
+        // What describes the routes; requests are read by ServerJson itself.
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ServerJson.Default);
+            json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+        });
         services.AddSingleton(model).AddSingleton(options);
         services.AddSingleton(new WorkQueue(options.MaxQueueTokens)).AddSingleton<Admission>().AddSingleton<Requests>();
         services.AddSingleton<ServerMeter>().AddSingleton<ComputeRoute>();
@@ -42,13 +50,18 @@ internal static class ServerApp
         OpenApi.Add(services);
 
         WebApplication app = builder.Build();
-        app.UseStatusCodePages(context => ComputeRoute.Write(
-            context.HttpContext, OpenApi.FaultOf(context.HttpContext.Response.StatusCode), OpenAIPaths.Has(context.HttpContext)));
         app.Use((http, next) =>
         {
-            http.Response.Headers.XContentTypeOptions = "nosniff";
+            // Also of errors, which begin anew.
+            http.Response.OnStarting(() =>
+            {
+                http.Response.Headers.XContentTypeOptions = "nosniff";
+                return Task.CompletedTask;
+            });
             return next(http);
         });
+        app.UseStatusCodePages(context => ComputeRoute.Write(
+            context.HttpContext, OpenApi.FaultOf(context.HttpContext.Response.StatusCode), OpenAIPaths.Has(context.HttpContext)));
         app.UseMiddleware<ApiKey>();
         app.UseRouting();
         app.UseEndpoints(Map);

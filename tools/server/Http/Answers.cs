@@ -36,7 +36,7 @@ internal sealed record OpenAIUsage(long PromptTokens, long TotalTokens);
 internal sealed record InfoAnswer(
     string ModelId, string? ModelSha, string ModelDtype, JsonObject ModelType, int MaxConcurrentRequests, int MaxInputLength,
     int MaxBatchTokens, int? MaxBatchRequests, int MaxClientBatchSize, bool AutoTruncate, int TokenizationWorkers, string Version,
-    string? Sha, string? DockerLabel, int MaxQueueTokens, long MaxBodyBytes, bool Attributes);
+    string? Sha, string? DockerLabel, int MaxQueueTokens, long MaxBodyBytes, bool Embeds, bool Attributes);
 
 /// <summary>The answer of <c>/attribute</c>.</summary>
 /// <param name="Target">What the effects are on: <c>class</c>, <c>value</c> or <c>likelihood</c>.</param>

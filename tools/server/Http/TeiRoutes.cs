@@ -87,7 +87,7 @@ internal sealed class TeiRoutes(ComputeRoute route, Requests requests, ServedMod
             options.ModelId, null, options.Dtype, type, options.MaxRequests, model.MaxInputTokens, options.MaxBatchTokens, null,
             options.MaxClientBatch, AutoTruncate: false, Environment.ProcessorCount,
             typeof(TeiRoutes).Assembly.GetName().Version!.ToString(3), null, null, options.MaxQueueTokens, options.MaxBodyBytes,
-            model.NoAttribution is null);
+            model.NoVectors is null, model.NoAttribution is null);
         return Results.Json(info, ServerJson.Default.InfoAnswer);
     }
 

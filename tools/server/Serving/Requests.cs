@@ -133,8 +133,7 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
             throw RequestFault.TooLarge($"inputs has {inputs[0].Length:N0} bases; substitutions are computed for at most {MostAttributed}");
         var attribution = new Attribution(
             model.Interpreted, new AttributionOptions { Class = @class, Window = MostAttributed, BatchTokens = options.MaxBatchTokens });
-        SequenceRecord record =
-            SequencesInMemory.Read(inputs, AmbiguousBases.Unknown, cancellation, "inputs").First().Copy();
+        SequenceRecord record = SequencesInMemory.Read(inputs, AmbiguousBases.Unknown, cancellation, "inputs").Select(r => r.Copy()).Single();
         var ids = new List<int>();
         model.Model.Tokenizer.EncodeSequence(record.Sequence, ids);
         int tokens = ids.Count + model.Interpreted.SpecialTokens;
