@@ -4,17 +4,18 @@ import { chromium } from 'playwright-core';
 
 const [address, pictures, key] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-const seen = { errors: [], requests: [] };
+const seen = { requests: [] };
+const errors = [];
 try {
   const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
-  page.on('pageerror', error => seen.errors.push(String(error)));
-  page.on('console', message => message.type() === 'error' && seen.errors.push(message.text()));
+  page.on('pageerror', error => errors.push(String(error)));
+  page.on('console', message => message.type() === 'error' && errors.push(message.text()));
   page.on('request', request => seen.requests.push(request.url()));
   await page.goto(address);
   if (key) {
     await page.locator('#key').waitFor();
     await page.fill('#key', key);
-    seen.errors.length = 0;
+    errors.length = 0;
   }
 
   // A name that would be a tag, were it read as one.
@@ -34,6 +35,8 @@ try {
   seen.bold = await page.locator('main b').count();
   await page.screenshot({ path: `${pictures}/page.png`, fullPage: true });
 
+  // What is refused from here on is to be.
+  seen.errors = [...errors];
   await page.fill('#fasta', 'ACGTE');
   await page.click('#run');
   await page.locator('#status.error').waitFor();

@@ -69,7 +69,7 @@ internal sealed partial class ComputeRoute(
         switch (e)
         {
             case RequestFault fault: return fault;
-            case OperationCanceledException when lifetime.ApplicationStopped.IsCancellationRequested:
+            case OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested:
                 return new RequestFault(StatusCodes.Status503ServiceUnavailable, FaultKind.Unhealthy, "the server is ending");
             case OperationCanceledException: return RequestFault.TimedOut(options.Timeout);
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:

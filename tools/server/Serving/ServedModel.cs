@@ -10,7 +10,7 @@ namespace Dnabert2.Server.Serving;
 internal sealed class ServedModel : IDisposable
 {
     // As in EmbedOptions, where a model was not trained for a task.
-    private const int UsualTokens = 512;
+    private const int UsualTokens = 512, LeastTokens = 3;
 
     private ServedModel(SequenceModel model, ClassifierModel? classifier, ServerOptions options)
     {
@@ -25,6 +25,8 @@ internal sealed class ServedModel : IDisposable
             : classifier is null && !model.IsCausal && model.Tokenizer.MaskId is null ? "the tokenizer has no [MASK]" : null);
         MaxInputTokens = options.MaxInputTokens
             ?? classifier?.MaxTokens ?? Math.Min(UsualTokens, model.MaxTokens ?? UsualTokens);
+        if (MaxInputTokens < LeastTokens)
+            throw new ArgumentException($"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: it is at least {LeastTokens}");
         if (classifier is null && model.MaxTokens is { } most && MaxInputTokens > most)
             throw new ArgumentException($"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: this model has positions for {most} tokens");
         // Refuses a limit that the classifier does not take.
