@@ -76,7 +76,8 @@ internal static class Abuse
             }
         }));
         await Task.WhenAll(bad.Concat(good));
-        Console.WriteLine($"killed in their body {counts[0]}, killed while waiting {counts[1]}, slow readers {counts[2]}, nonsense {counts[3]}, "
+        Console.WriteLine(
+            $"killed in their body {counts[0]}, killed while waiting {counts[1]}, slow readers {counts[2]}, nonsense {counts[3]}, "
             + $"bodies of a terabyte {counts[4]}; good clients: {answered} answered, {wrong} wrong");
         while (await server.MetricAsync("dnabert2_server_requests") > 0) await Task.Delay(500);
         Console.WriteLine($"left: {await server.MetricAsync("dnabert2_server_queue_tokens")} tokens, "

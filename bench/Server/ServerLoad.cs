@@ -16,12 +16,18 @@ internal static class ServerLoad
 {
     private const string Usage =
         """
-        serve embed      --input FILE [--model DIR] [--threads N] [--batch-tokens N] [--rounds N]   what embed itself does, without a server
-        serve throughput --input FILE --url URL [--clients N] [--batch N] [--rounds N]              requests one after the other from each client
-        serve latency    --input FILE --url URL --rate R [--seconds N] [--arrivals poisson|even]    requests that come whether or not others are done
-        serve soak       --input FILE --url URL --pid N [--requests N] [--clients N]                memory over many requests
-        serve overload   --input FILE --url URL [--requests N] [--clients N] [--batch N]            each request answered once, by its own vectors, or refused
-        serve abuse      --input FILE --url URL [--seconds N]                                       killed clients, slow readers, nonsense, huge bodies, and good clients
+        serve embed      --input FILE [--model DIR] [--threads N] [--batch-tokens N] [--rounds N]
+                         what embed itself does, without a server
+        serve throughput --input FILE --url URL [--clients N] [--batch N] [--rounds N]
+                         requests one after the other from each client
+        serve latency    --input FILE --url URL --rate R [--seconds N] [--arrivals poisson|even]
+                         requests that come whether or not others are done
+        serve soak       --input FILE --url URL --pid N [--requests N] [--clients N]
+                         memory over many requests
+        serve overload   --input FILE --url URL [--requests N] [--clients N] [--batch N]
+                         each request answered once, by its own vectors, or refused
+        serve abuse      --input FILE --url URL [--seconds N]
+                         killed clients, slow readers, nonsense, huge bodies, and good clients
         """;
 
     /// <summary>Runs a mode.</summary>
@@ -129,7 +135,8 @@ internal static class ServerLoad
         for (int part = 0; part <= Parts; part++)
         {
             using Process process = Process.GetProcessById(pid);
-            Console.WriteLine($"{part * requests / Parts,8} requests: {process.WorkingSet64 / 1048576.0:F1} MiB resident, {process.Threads.Count} threads");
+            double resident = process.WorkingSet64 / 1048576.0;
+            Console.WriteLine($"{part * requests / Parts,8} requests: {resident:F1} MiB resident, {process.Threads.Count} threads");
             if (part == Parts) break;
             await Parallel.ForEachAsync(Enumerable.Range(0, requests / Parts), new ParallelOptions { MaxDegreeOfParallelism = clients },
                 async (i, _) => (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200));

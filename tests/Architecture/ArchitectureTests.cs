@@ -27,7 +27,8 @@ public partial class ArchitectureTests
 
     public static TheoryData<string> Assemblies => [.. Allowed.Keys];
 
-    public static TheoryData<string> Libraries => [.. Allowed.Keys.Where(name => name is not ("dnabert2" or "dnabert2-server" or "libdnabert2"))];
+    public static TheoryData<string> Libraries =>
+        [.. Allowed.Keys.Where(name => name is not ("dnabert2" or "dnabert2-server" or "libdnabert2"))];
 
     [Theory]
     [MemberData(nameof(Assemblies))]

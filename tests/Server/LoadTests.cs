@@ -1,4 +1,6 @@
+using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using Dnabert2.Embeddings;
@@ -9,18 +11,16 @@ namespace Tests.Server;
 
 public sealed class LoadTests
 {
-    // One sequence of so many tokens keeps the tiny model busy for a while: it cannot be divided.
-    private const int BusyBases = 60_000;
-    private static readonly ServerOptions Busy = new() { MaxInputTokens = 60_000, MaxQueueTokens = 60_000 };
-
     [Fact]
     public async Task Under_overload_each_request_has_its_own_answer_or_is_refused_and_told_when_to_come_again()
     {
-        await using RunningServer server = await RunningServer.Start(new ServerOptions { MaxQueueTokens = 400, MaxBatchTokens = 200, MaxRequests = 64 });
+        await using RunningServer server = await RunningServer.Start(
+            new ServerOptions { MaxQueueTokens = 400, MaxBatchTokens = 200, MaxRequests = 64 });
         string[] sequences = [.. Enumerable.Range(0, 40).Select(i => Toy.Bases((ulong)i, 60 + (7 * i)))];
         float[,] expected = new Embedder(server.Model).Embed(sequences).ToArray();
         int answered = 0, refused = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(0, 400), new ParallelOptions { MaxDegreeOfParallelism = 40 }, async (i, cancellation) =>
+        var all = new ParallelOptions { MaxDegreeOfParallelism = 40 };
+        await Parallel.ForEachAsync(Enumerable.Range(0, 400), all, async (i, cancellation) =>
         {
             int which = i % sequences.Length;
             using HttpResponseMessage answer = await server.Post(
@@ -32,7 +32,7 @@ public sealed class LoadTests
                 return;
             }
 
-            float[][] vectors = System.Text.Json.JsonSerializer.Deserialize<float[][]>(await answer.Content.ReadAsStringAsync(cancellation))!;
+            float[][] vectors = (await answer.Content.ReadFromJsonAsync<float[][]>(cancellation))!;
             for (int c = 0; c < vectors.Single().Length; c++) Assert.Equal(expected[which, c], vectors[0][c], 1e-5f);
             Interlocked.Increment(ref answered);
         });
@@ -42,37 +42,45 @@ public sealed class LoadTests
     }
 
     [Fact]
-    public async Task A_full_queue_refuses_and_a_client_that_is_gone_or_out_of_time_leaves_it_before_it_is_computed()
+    public async Task A_full_queue_refuses_and_a_client_that_is_gone_leaves_it_before_it_is_computed()
     {
-        await using RunningServer server = await RunningServer.Start(Busy with { Timeout = TimeSpan.FromSeconds(30) });
-        Task<float[][]> busy = server.Embed(Toy.Bases(1, BusyBases));
-        await RunningServer.Until(() => server.Admission.Requests == 1 && server.Queue.Tokens == 0 && server.Admission.Bytes > 0);
-        await Task.Delay(50);
-        using var gone = new CancellationTokenSource();
-        Task<HttpResponseMessage> waiting = server.Post("/embed", $$"""{"inputs":"{{Toy.Bases(2, BusyBases)}}"}""", gone.Token);
-        await RunningServer.Until(() => server.Queue.Jobs == 1);
-        (int status, _, string type) = await RunningServer.ErrorOf(await server.Post("/embed", $$"""{"inputs":"{{Toy.Bases(3, BusyBases)}}"}"""));
-        Assert.Equal((429, "Overloaded"), (status, type));
-        await gone.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
-        await RunningServer.Until(() => server.Queue.Jobs == 0);
-        Assert.False(busy.IsCompleted, "what the test keeps the model busy with was too short");
+        await using RunningServer server = await RunningServer.Start(new ServerOptions { MaxQueueTokens = 150 });
+        Task<float[][]> busy, last;
+        using (HeldCompute hold = server.Hold())
+        {
+            busy = server.Embed(Toy.Bases(1, 100));
+            await hold.Reached;
+            using var gone = new CancellationTokenSource();
+            Task<HttpResponseMessage> waiting = server.Post("/embed", $$"""{"inputs":"{{Toy.Bases(2, 300)}}"}""", gone.Token);
+            await RunningServer.Until(() => server.Queue.Jobs == 1);
+            using HttpResponseMessage refused = await server.Post("/embed", $$"""{"inputs":"{{Toy.Bases(3, 300)}}"}""");
+            Assert.Equal(429, (int)refused.StatusCode);
+            Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
+            await gone.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+            await RunningServer.Until(() => server.Queue.Jobs == 0);
+            Assert.Equal(0, server.Queue.Tokens);
+            last = server.Embed(Toy.Bases(4, 300));
+            await RunningServer.Until(() => server.Queue.Jobs == 1);
+        }
+
         Assert.Single(await busy);
+        Assert.Single(await last);
         await server.IsSound();
     }
 
     [Fact]
     public async Task A_request_that_is_not_done_in_time_is_told_so_and_ends()
     {
-        await using RunningServer server = await RunningServer.Start(Busy with { Timeout = TimeSpan.FromMilliseconds(150) });
-        Task<HttpResponseMessage> busy = server.Post("/embed", $$"""{"inputs":"{{Toy.Bases(1, BusyBases)}}"}""");
-        await RunningServer.Until(() => server.Admission.Requests == 1);
-        using HttpResponseMessage late = await server.Post("/embed", """{"inputs":"ACGT"}""");
-        (int status, string error, _) = await RunningServer.ErrorOf(late);
-        Assert.Equal((503, "the request was not done within 0.15 s"), (status, error));
-        Assert.NotNull(late.Headers.RetryAfter);
-        Assert.Equal(503, (int)(await busy).StatusCode);
-        await RunningServer.Until(() => server.Post("/embed", """{"inputs":"ACGT"}""").Result.IsSuccessStatusCode);
+        await using RunningServer server = await RunningServer.Start(new ServerOptions { Timeout = TimeSpan.FromSeconds(1) });
+        using (HeldCompute hold = server.Hold())
+        {
+            using HttpResponseMessage late = await server.Post("/embed", """{"inputs":"ACGT"}""");
+            (int status, string error, _) = await RunningServer.ErrorOf(late);
+            Assert.Equal((503, "the request was not done within 1 s"), (status, error));
+            Assert.NotNull(late.Headers.RetryAfter);
+        }
+
         await server.IsSound();
     }
 
@@ -109,19 +117,59 @@ public sealed class LoadTests
     [Fact]
     public async Task A_server_that_is_told_to_end_answers_all_that_it_took()
     {
-        RunningServer server = await RunningServer.Start(Busy);
-        await using (server)
+        await using RunningServer server = await RunningServer.Start();
+        Task<float[][]> busy;
+        Task<float[][]>[] waiting;
+        Task stop;
+        using (HeldCompute hold = server.Hold())
         {
-            Task<float[][]> busy = server.Embed(Toy.Bases(1, BusyBases));
-            await RunningServer.Until(() => server.Admission.Requests == 1 && server.Queue.Tokens == 0 && server.Admission.Bytes > 0);
-            await Task.Delay(50);
-            Task<float[][]>[] waiting = [.. Enumerable.Range(0, 10).Select(i => server.Embed(Toy.Bases((ulong)i, 100)))];
+            busy = server.Embed(Toy.Bases(1, 100));
+            await hold.Reached;
+            waiting = [.. Enumerable.Range(0, 10).Select(i => server.Embed(Toy.Bases((ulong)i, 100)))];
             await RunningServer.Until(() => server.Queue.Jobs == 10);
-            Task stopped = server.Stop();
-            Assert.Single(await busy);
-            foreach (Task<float[][]> request in waiting) Assert.Single(await request);
-            await stopped;
-            await Assert.ThrowsAsync<HttpRequestException>(() => server.Embed("ACGT"));
+            stop = server.Stop();
+            await Task.Delay(50);
+            Assert.False(stop.IsCompleted);
+        }
+
+        Assert.Single(await busy);
+        foreach (Task<float[][]> request in waiting) Assert.Single(await request);
+        await stop;
+        await Assert.ThrowsAsync<HttpRequestException>(() => server.Embed("ACGT"));
+    }
+
+    [Fact]
+    public async Task Requests_that_wait_together_are_computed_together_each_with_its_own_vectors()
+    {
+        await using RunningServer server = await RunningServer.Start();
+        string[] sequences = [.. Enumerable.Range(0, 12).Select(i => Toy.Bases((ulong)i, 40 + (10 * i)))];
+        float[,] expected = new Embedder(server.Model).Embed(sequences).ToArray();
+        Task<float[][]> first;
+        Task<float[][]>[] rest;
+        int batches = 0;
+        using var batch = new MeterListener { InstrumentPublished = Listen };
+        batch.SetMeasurementEventCallback<int>((_, _, _, _) => batches++);
+        using (HeldCompute hold = server.Hold())
+        {
+            first = server.Embed("ACGT");
+            await hold.Reached;
+            batch.Start();
+            rest = [.. sequences.Select(sequence => server.Embed(sequence))];
+            await RunningServer.Until(() => server.Queue.Jobs == rest.Length);
+        }
+
+        await first;
+        for (int i = 0; i < rest.Length; i++)
+        {
+            float[] vector = (await rest[i]).Single();
+            for (int c = 0; c < vector.Length; c++) Assert.Equal(expected[i, c], vector[c], 1e-5f);
+        }
+
+        Assert.Equal(1, batches);
+
+        void Listen(Instrument instrument, MeterListener listener)
+        {
+            if (server.Owns(instrument) && instrument.Name == "dnabert2.server.batch.tokens") listener.EnableMeasurementEvents(instrument);
         }
     }
 }

@@ -19,12 +19,13 @@ public sealed partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
     public async Task A_process_that_is_told_to_end_answers_what_it_took_and_ends_well(int signal)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent as on Unix");
-        using Process process = Start("--model", toy.Folder, "--port", "0", "--threads", "1", "--max-input-tokens", "60000");
+        using Process process = Start("--model", toy.Folder, "--port", "0", "--threads", "1", "--max-input-tokens", "5000");
         string said = await process.StandardError.ReadLineAsync() ?? "";
-        using var client = new HttpClient { BaseAddress = new Uri(said[said.IndexOf("http://", StringComparison.Ordinal)..said.IndexOf(" (", StringComparison.Ordinal)]) };
-        Assert.Equal("ok", await client.GetAsync("/health") is { IsSuccessStatusCode: true } ? "ok" : "not");
+        string address = said.Split(' ').First(word => word.StartsWith("http://", StringComparison.Ordinal));
+        using var client = new HttpClient { BaseAddress = new Uri(address) };
+        Assert.True((await client.GetAsync("/health")).IsSuccessStatusCode);
         Task<HttpResponseMessage>[] requests =
-            [.. Enumerable.Range(0, 8).Select(i => client.PostAsJsonAsync("/embed", new { inputs = Toy.Bases((ulong)i, 10_000) }))];
+            [.. Enumerable.Range(0, 8).Select(i => client.PostAsJsonAsync("/embed", new { inputs = Toy.Bases((ulong)i, 6_000) }))];
         while (!(await client.GetStringAsync("/metrics")).Split('\n').Any(HasAll)) await Task.Delay(20);
         Assert.Equal(0, Kill(process.Id, signal));
         foreach (Task<HttpResponseMessage> request in requests) Assert.True((await request).IsSuccessStatusCode);

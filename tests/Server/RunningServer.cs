@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
@@ -82,6 +83,12 @@ internal sealed class RunningServer : IAsyncDisposable
         for (int i = 0; i < 1000 && !isSo(); i++) await Task.Delay(10);
         Assert.True(isSo(), "it did not come about within ten seconds");
     }
+
+    /// <summary>Holds the thread that computes, when it has taken its next batch, until it is disposed.</summary>
+    public HeldCompute Hold() => new(_app.Services.GetRequiredService<IMeterFactory>());
+
+    /// <summary>Whether an instrument is of this server rather than of one beside it.</summary>
+    public bool Owns(Instrument instrument) => instrument.Meter.Scope == _app.Services.GetRequiredService<IMeterFactory>();
 
     /// <summary>Stops it as a signal does: what was taken is answered.</summary>
     public Task Stop() => _app.StopAsync();

@@ -20,7 +20,8 @@ internal static class CommandLine
     private static readonly ServerOptions Usual = new();
 
     private static readonly Option<string> Model = Text("--model",
-        "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the program", "DIR", ModelSource.BuiltIn);
+        "a model, whole or a LoRA adapter, or a run of pre-training: its folder; 'default' comes with the program", "DIR",
+        ModelSource.BuiltIn);
 
     private static readonly Option<string> Host = Text("--host", "the address to listen on; 0.0.0.0 is every one", "ADDRESS", Usual.Host);
     private static readonly Option<int> Port = Number("--port", "the port; 0 is any free one", Usual.Port, 0, 65535);
@@ -30,7 +31,8 @@ internal static class CommandLine
         HelpName = "FILE",
     };
 
-    private static readonly Option<string> Pool = Choice("--pooling", "how the vectors of a sequence's tokens become one", "mean", "cls", "max");
+    private static readonly Option<string> Pool =
+        Choice("--pooling", "how the vectors of a sequence's tokens become one", "mean", "cls", "max");
     private static readonly Option<int> MaxInput =
         Number("--max-input-tokens", "the most tokens of a sequence; 0: as in the model's training, or 512", 0, 0, 1 << 24);
     private static readonly Option<int> MaxBatch =
@@ -45,8 +47,8 @@ internal static class CommandLine
         Number("--max-body-mb", "the most megabytes of a request's body", (int)(Usual.MaxBodyBytes >> 20), 1, 1024);
     private static readonly Option<int> MaxMemory = Number("--max-memory-mb",
         "the most megabytes that requests take together, beside the model and its batch", (int)(Usual.MaxMemoryBytes >> 20), 16, 1 << 20);
-    private static readonly Option<int> Timeout =
-        Number("--timeout", "the most seconds from a request's beginning to the end of its answer", (int)Usual.Timeout.TotalSeconds, 1, 3600);
+    private static readonly Option<int> Timeout = Number(
+        "--timeout", "the most seconds from a request's beginning to the end of its answer", (int)Usual.Timeout.TotalSeconds, 1, 3600);
     private static readonly Option<string> Device =
         Text("--device", "where to compute; auto: the first usable GPU, otherwise the CPU", "auto|cpu|cuda[:N]", "auto");
     private static readonly Option<string> Dtype = Choice("--dtype", "the type of the factors of matrix products", "f32", "bf16", "i8");
@@ -138,7 +140,8 @@ internal static class CommandLine
         if (key is null) return null;
         key = key.Trim();
         return key.Length > 0 ? key
-            : throw new ArgumentException(file is null ? $"{KeyVariable} is empty: set a key or unset it" : $"{file}: there is no key in it");
+            : throw new ArgumentException(
+                file is null ? $"{KeyVariable} is empty: set a key or unset it" : $"{file}: there is no key in it");
     }
 
     private static Backend Open(ParseResult parsed)
@@ -153,7 +156,8 @@ internal static class CommandLine
                 && CudaDevices.TryOpen(first.Index, out Backend? found, out _, activations) ? found : CpuBackend.Create(threads, precision);
         string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
         if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || precision == Precision.I8)
-            throw new ArgumentException($"--device {device}: expected auto, cpu, cuda or cuda:0 (the number of a GPU), and i8 is of the CPU");
+            throw new ArgumentException(
+                $"--device {device}: expected auto, cpu, cuda or cuda:0 (the number of a GPU), and i8 is of the CPU");
         return CudaDevices.TryOpen(number, out Backend? backend, out string? obstacle, activations)
             ? backend : throw new ArgumentException($"--device {device}: {obstacle}; use --device cpu");
     }
@@ -165,7 +169,12 @@ internal static class CommandLine
 
     private static Option<string> Choice(string name, string description, params string[] values)
     {
-        var option = new Option<string>(name) { Description = description, HelpName = string.Join('|', values), DefaultValueFactory = _ => values[0] };
+        var option = new Option<string>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', values),
+            DefaultValueFactory = _ => values[0],
+        };
         option.AcceptOnlyFromAmong(values);
         return option;
     }

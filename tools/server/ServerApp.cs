@@ -13,7 +13,7 @@ using OpenTelemetry.Trace;
 
 namespace Dnabert2.Server;
 
-/// <summary>Puts the server together: nothing of it is decided by files or variables that happen to be there, but OpenTelemetry's.</summary>
+/// <summary>Puts the server together. No file or variable that happens to be there decides anything, but OpenTelemetry's.</summary>
 internal static class ServerApp
 {
     private const string ServiceName = "dnabert2-server", TelemetryPrefix = "OTEL_";
@@ -96,7 +96,8 @@ internal static class ServerApp
 
     private static void AddTelemetry(WebApplicationBuilder builder)
     {
-        OpenTelemetryBuilder telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(ServiceName));
+        OpenTelemetryBuilder telemetry =
+            builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService(ServiceName));
         telemetry.WithMetrics(metrics => metrics
             .AddMeter(Embedder.TelemetryName, ServerMeter.Name, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
                 "System.Runtime")

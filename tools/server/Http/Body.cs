@@ -9,8 +9,8 @@ namespace Dnabert2.Server.Http;
 /// <summary>Reads the body of a request, within the memory that there is for it.</summary>
 internal static class Body
 {
-    // A byte of JSON becomes a character of a string, a letter of the reader's text and of its record, and token ids of four bytes, of which
-    // k-mers have one for each base.
+    // A byte of JSON becomes a character of a string, a letter of the reader's text and of its record, and token ids of four bytes each, of
+    // which k-mers have one for each base.
     private const int Growth = 10;
     private const int First = 1 << 14;
 

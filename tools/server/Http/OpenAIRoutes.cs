@@ -10,8 +10,8 @@ internal sealed class OpenAIRoutes(ComputeRoute route, Requests requests, Served
     {
         foreach (string path in (string[])["/v1/embeddings", "/embeddings"])
         {
-            app.MapPost(path, (Delegate)Embed).Accepts<OpenAIRequest>("application/json").Produces<OpenAIAnswer>().Errors<OpenAIErrorAnswer>()
-                .WithSummary("Vectors of sequences, of length 1").WithTags("OpenAI");
+            app.MapPost(path, (Delegate)Embed).Accepts<OpenAIRequest>("application/json")
+                .Produces<OpenAIAnswer>().Errors<OpenAIErrorAnswer>().WithSummary("Vectors of sequences, of length 1").WithTags("OpenAI");
         }
     }
 

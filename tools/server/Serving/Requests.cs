@@ -99,7 +99,8 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
             starts.Clear();
             tokenizer.EncodeSequence(record.Sequence, ids, starts);
             if (ids.Count > options.MaxQueueTokens)
-                throw RequestFault.TooLarge($"inputs[{record.Number - 1}] has {ids.Count:N0} tokens, more than {options.MaxQueueTokens:N0}");
+                throw RequestFault.TooLarge(
+                    $"inputs[{record.Number - 1}] has {ids.Count:N0} tokens, more than {options.MaxQueueTokens:N0}");
             var tokens = new List<Token>(ids.Count + 2);
             if (addSpecial) AddSpecial(frame.Before.Span, tokens);
             for (int i = 0; i < ids.Count; i++)
@@ -124,7 +125,9 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
     /// <param name="input">Bases.</param>
     /// <param name="class">The class whose probability counts; null: the most probable one.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <exception cref="RequestFault">The model has neither classes nor a likelihood, or the sequence is no sequence or too long.</exception>
+    /// <exception cref="RequestFault">
+    /// The model has neither classes nor a likelihood, or the sequence is no sequence or too long.
+    /// </exception>
     public async Task<(SubstitutionEffects Effects, string Target)> Attribute(string input, string? @class, CancellationToken cancellation)
     {
         if (model.NoAttribution is { } why) throw RequestFault.Backend($"nothing can be attributed to bases: {why}");
@@ -133,7 +136,8 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
             throw RequestFault.TooLarge($"inputs has {inputs[0].Length:N0} bases; substitutions are computed for at most {MostAttributed}");
         var attribution = new Attribution(
             model.Interpreted, new AttributionOptions { Class = @class, Window = MostAttributed, BatchTokens = options.MaxBatchTokens });
-        SequenceRecord record = SequencesInMemory.Read(inputs, AmbiguousBases.Unknown, cancellation, "inputs").Select(r => r.Copy()).Single();
+        SequenceRecord record = SequencesInMemory.Read(inputs, AmbiguousBases.Unknown, cancellation, "inputs")
+            .Select(read => read.Copy()).Single();
         var ids = new List<int>();
         model.Model.Tokenizer.EncodeSequence(record.Sequence, ids);
         int tokens = ids.Count + model.Interpreted.SpecialTokens;
@@ -142,7 +146,8 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
         var job = new AttributeJob(attribution, record, (int)Math.Min(int.MaxValue, passes * tokens));
         await Compute(Lane.Attribute, job, cancellation);
         if (job.Effects!.Unseen > 0)
-            throw RequestFault.TooLarge($"the model sees only {record.Length - job.Effects.Unseen} of the {record.Length} bases; send fewer");
+            throw RequestFault.TooLarge(
+                $"the model sees only {record.Length - job.Effects.Unseen} of the {record.Length} bases; send fewer");
         return (job.Effects, !attribution.IsOfClass ? "likelihood" : model.Interpreted.Task == TaskKind.Regression ? "value" : "class");
     }
 
@@ -196,7 +201,6 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
         // The limit is of sequences or pairs.
         if (inputs.Count > options.MaxClientBatch) throw InputCheck.TooMany(inputs.Count, options.MaxClientBatch);
         IReadOnlyList<string> all = InputCheck.Checked(texts, 2 * options.MaxClientBatch, "inputs");
-        // To refuse what is too long its length is wanted, so it is tokenised whole.
         TokenSequences rows = classifier.NewSequences(model.MaxInputTokens);
         using IEnumerator<SequenceRecord> records =
             SequencesInMemory.Read(all, AmbiguousBases.Unknown, cancellation, "inputs").GetEnumerator();
@@ -206,7 +210,8 @@ internal sealed class Requests(ServedModel model, ServerOptions options, WorkQue
             bool isCut = second.Length > 0 ? rows.Add(first, second) : rows.Add(first);
             if (isCut && !truncate)
                 throw RequestFault.TooLarge(
-                    $"inputs[{i}] has more than {model.MaxInputTokens} tokens, special ones included; send a part of it, or truncate: true");
+                    $"inputs[{i}] has more than {model.MaxInputTokens} tokens, special ones included; send a part of it, or "
+                    + "truncate: true", field: "inputs");
             if (model.Model.Padding?.FaultOf(rows[i].Length) is { } fault) throw RequestFault.Invalid($"inputs[{i}] has {fault}", "inputs");
         }
 

@@ -28,7 +28,8 @@ internal sealed class ServedModel : IDisposable
         if (MaxInputTokens < LeastTokens)
             throw new ArgumentException($"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: it is at least {LeastTokens}");
         if (classifier is null && model.MaxTokens is { } most && MaxInputTokens > most)
-            throw new ArgumentException($"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: this model has positions for {most} tokens");
+            throw new ArgumentException(
+                $"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: this model has positions for {most} tokens");
         // Refuses a limit that the classifier does not take.
         classifier?.NewSequences(MaxInputTokens);
     }
