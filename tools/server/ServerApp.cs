@@ -63,18 +63,12 @@ internal static class ServerApp
         app.UseStatusCodePages(context => ComputeRoute.Write(
             context.HttpContext, OpenApi.FaultOf(context.HttpContext.Response.StatusCode), OpenAIPaths.Has(context.HttpContext)));
         app.UseMiddleware<ApiKey>();
-        app.UseRouting();
-        app.UseEndpoints(Map);
-        return app;
-    }
-
-    private static void Map(IEndpointRouteBuilder app)
-    {
-        app.ServiceProvider.GetRequiredService<TeiRoutes>().Map(app);
-        app.ServiceProvider.GetRequiredService<OpenAIRoutes>().Map(app);
-        app.ServiceProvider.GetRequiredService<PageRoutes>().Map(app);
+        app.Services.GetRequiredService<TeiRoutes>().Map(app);
+        app.Services.GetRequiredService<OpenAIRoutes>().Map(app);
+        app.Services.GetRequiredService<PageRoutes>().Map(app);
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapOpenApi("/openapi.json");
+        return app;
     }
 
     private static void Limit(KestrelServerOptions kestrel, ServerOptions options)
