@@ -12,10 +12,11 @@ internal static class Overload
         using var server = new ServerClient(words.Url(), clients);
         float[][] expected = await Expected(server, sequences);
         int answered = 0, refused = 0, wrong = 0, other = 0, unhinted = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = clients }, async (i, _) =>
+        var all = new ParallelOptions { MaxDegreeOfParallelism = clients };
+        await Parallel.ForEachAsync(Enumerable.Range(0, requests), all, async (i, stop) =>
         {
             int[] own = [.. Enumerable.Range(0, batch).Select(k => ((i * 7) + (k * 13)) % sequences.Length)];
-            Answer answer = await server.EmbedAsync(ServerClient.Body([.. own.Select(k => sequences[k])]));
+            Answer answer = await server.EmbedAsync(ServerClient.Body([.. own.Select(k => sequences[k])]), stop);
             if (answer.Status == 429)
             {
                 Interlocked.Increment(ref refused);

@@ -78,7 +78,7 @@ internal static class ServerLoad
         {
             long start = Stopwatch.GetTimestamp();
             await Parallel.ForEachAsync(bodies, new ParallelOptions { MaxDegreeOfParallelism = clients },
-                async (body, _) => (await server.EmbedAsync(body)).Expect(200));
+                async (body, stop) => (await server.EmbedAsync(body, stop)).Expect(200));
             Rate($"server, {clients} clients, {batch} a request", sequences.Length, Stopwatch.GetElapsedTime(start));
         }
 
@@ -139,7 +139,7 @@ internal static class ServerLoad
             Console.WriteLine($"{part * requests / Parts,8} requests: {resident:F1} MiB resident, {process.Threads.Count} threads");
             if (part == Parts) break;
             await Parallel.ForEachAsync(Enumerable.Range(0, requests / Parts), new ParallelOptions { MaxDegreeOfParallelism = clients },
-                async (i, _) => (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200));
+                async (i, stop) => (await server.EmbedAsync(bodies[i % bodies.Length], stop)).Expect(200));
         }
 
         return 0;
