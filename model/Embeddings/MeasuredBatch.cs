@@ -18,7 +18,8 @@ internal readonly struct MeasuredBatch : IDisposable
         "dnabert2.embed.sequences", "{sequence}", "Sequences, or chunks of long ones, that went through the encoder.");
 
     private static readonly Histogram<double> Duration = Meter.CreateHistogram<double>(
-        "dnabert2.embed.batch.duration", "s", "The time of a batch in the encoder.");
+        "dnabert2.embed.batch.duration", "s", "The time of a batch in the encoder.",
+        advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30] });
 
     private readonly Activity? _activity;
     private readonly long _start;

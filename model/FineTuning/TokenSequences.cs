@@ -112,6 +112,15 @@ public sealed class TokenSequences
         return truncated;
     }
 
+    /// <summary>Adds a sequence or pair as others hold it.</summary>
+    /// <param name="others">Of the same tokenizer.</param>
+    /// <param name="index">Its place among them.</param>
+    internal void Add(TokenSequences others, int index)
+    {
+        _ids.AddRange(others[index]);
+        _ends.Add(_ids.Count);
+    }
+
     /// <summary>Removes all sequences.</summary>
     public void Clear()
     {

@@ -23,12 +23,14 @@ public partial class ArchitectureTests
         ["Dnabert2.Extensions.AI"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
         ["dnabert2"] =
             ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model", "Dnabert2.Onnx"],
+        ["dnabert2-server"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
         ["libdnabert2"] = ["Engine.Kernels", "Engine.Runtime", "Engine.Autograd", "Dnabert2.Tokenizers", "Dnabert2.Model"],
     };
 
     public static TheoryData<string> Assemblies => [.. Allowed.Keys];
 
-    public static TheoryData<string> Libraries => [.. Allowed.Keys.Where(name => name is not ("dnabert2" or "libdnabert2"))];
+    public static TheoryData<string> Libraries =>
+        [.. Allowed.Keys.Where(name => name is not ("dnabert2" or "dnabert2-server" or "libdnabert2"))];
 
     [Theory]
     [MemberData(nameof(Assemblies))]

@@ -1,0 +1,157 @@
+using System.Diagnostics;
+using System.Globalization;
+using Dnabert2;
+using Dnabert2.Embeddings;
+using Dnabert2.Folders;
+using Dnabert2.Sequences;
+using Engine.Kernels;
+using Engine.Runtime;
+
+namespace Bench.Server;
+
+/// <summary>
+/// Load on a <c>dnabert2-server</c> that runs on this machine, and what it makes of it; see bench/results/server.md. Every loop has an end.
+/// </summary>
+internal static class ServerLoad
+{
+    private const string Usage =
+        """
+        serve embed      --input FILE [--model DIR] [--threads N] [--batch-tokens N] [--rounds N]
+                         what embed itself does, without a server
+        serve throughput --input FILE --url URL [--clients N] [--batch N] [--rounds N]
+                         requests one after the other from each client
+        serve latency    --input FILE --url URL --rate R [--seconds N] [--arrivals poisson|even]
+                         requests that come whether or not others are done
+        serve soak       --input FILE --url URL --pid N [--requests N] [--clients N]
+                         memory over many requests
+        serve overload   --input FILE --url URL [--requests N] [--clients N] [--batch N]
+                         each request answered once, by its own vectors, or refused
+        serve abuse      --input FILE --url URL [--seconds N]
+                         killed clients, slow readers, nonsense, huge bodies, and good clients
+        """;
+
+    /// <summary>Runs a mode.</summary>
+    /// <param name="args">What is typed after <c>serve</c>.</param>
+    /// <returns>The exit code: 0 unless an answer was wrong or missing.</returns>
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var words = new Words(args);
+        switch (args.FirstOrDefault())
+        {
+            case "embed": return Embed(words);
+            case "throughput": return await Throughput(words);
+            case "latency": return await Latency(words);
+            case "soak": return await Soak(words);
+            case "overload": return await Overload.RunAsync(words);
+            case "abuse": return await Abuse.RunAsync(words);
+            default:
+                Console.Error.WriteLine(Usage);
+                return 2;
+        }
+    }
+
+    private static int Embed(Words words)
+    {
+        string[] sequences = words.Sequences();
+        using Backend backend = CpuBackend.Create(words.Number("--threads", 0));
+        using SequenceModel model = ModelSource.Open(words.Text("--model", ModelSource.BuiltIn)).Load(backend, ModelParts.Encoder);
+        var embedder = new Embedder(model, new EmbedOptions { BatchTokens = words.Number("--batch-tokens", 4096) });
+        embedder.Embed([.. sequences.Take(50)]);
+        for (int round = words.Number("--rounds", 3); round > 0; round--)
+        {
+            long start = Stopwatch.GetTimestamp();
+            embedder.Embed(sequences);
+            Rate("embed", sequences.Length, Stopwatch.GetElapsedTime(start));
+        }
+
+        return 0;
+    }
+
+    private static async Task<int> Throughput(Words words)
+    {
+        string[] sequences = words.Sequences();
+        int clients = words.Number("--clients", 8), batch = words.Number("--batch", 16);
+        using var server = new ServerClient(words.Url(), clients);
+        string[] bodies = [.. sequences.Chunk(batch).Select(ServerClient.Body)];
+        foreach (string body in bodies.Take(5)) await server.EmbedAsync(body);
+        for (int round = words.Number("--rounds", 3); round > 0; round--)
+        {
+            long start = Stopwatch.GetTimestamp();
+            await Parallel.ForEachAsync(bodies, new ParallelOptions { MaxDegreeOfParallelism = clients },
+                async (body, stop) => (await server.EmbedAsync(body, stop)).Expect(200));
+            Rate($"server, {clients} clients, {batch} a request", sequences.Length, Stopwatch.GetElapsedTime(start));
+        }
+
+        return 0;
+    }
+
+    private static async Task<int> Latency(Words words)
+    {
+        string[] bodies = [.. words.Sequences().Select(sequence => ServerClient.Body([sequence]))];
+        double rate = double.Parse(words.Text("--rate"), CultureInfo.InvariantCulture);
+        int count = (int)(rate * words.Number("--seconds", 30));
+        bool isPoisson = words.Text("--arrivals", "poisson") == "poisson";
+        using var server = new ServerClient(words.Url(), 512);
+        var alone = new List<double>();
+        for (int i = 0; i < 100; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200);
+            if (i >= 20) alone.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+        }
+
+        var random = new Philox(1, 0, 0);
+        var times = new double[count];
+        var requests = new Task[count];
+        long begin = Stopwatch.GetTimestamp();
+        double due = 0;
+        for (int i = 0; i < count; i++)
+        {
+            due += (isPoisson ? -Math.Log(1 - (random.Word((ulong)i) / 4294967296.0)) : 1) / rate;
+            TimeSpan wait = TimeSpan.FromSeconds(due) - Stopwatch.GetElapsedTime(begin);
+            if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait);
+            requests[i] = One(i, due);
+        }
+
+        await Task.WhenAll(requests);
+        Console.WriteLine($"alone: {Percentiles(alone)}");
+        Console.WriteLine($"{rate:F1} a second, {(isPoisson ? "Poisson" : "even")}, {count} requests: {Percentiles(times)}");
+        return 0;
+
+        // From when it was due, not from when it could be sent: a client that is late must not hide that.
+        async Task One(int i, double at)
+        {
+            (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200);
+            times[i] = (Stopwatch.GetElapsedTime(begin).TotalSeconds - at) * 1000;
+        }
+    }
+
+    private static async Task<int> Soak(Words words)
+    {
+        string[] bodies = [.. words.Sequences().Select(sequence => ServerClient.Body([sequence]))];
+        int requests = words.Number("--requests", 100_000), clients = words.Number("--clients", 8), pid = words.Number("--pid", 0);
+        const int Parts = 10;
+        using var server = new ServerClient(words.Url(), clients);
+        for (int part = 0; part <= Parts; part++)
+        {
+            using Process process = Process.GetProcessById(pid);
+            double resident = process.WorkingSet64 / 1048576.0;
+            Console.WriteLine($"{part * requests / Parts,8} requests: {resident:F1} MiB resident, {process.Threads.Count} threads");
+            if (part == Parts) break;
+            await Parallel.ForEachAsync(Enumerable.Range(0, requests / Parts), new ParallelOptions { MaxDegreeOfParallelism = clients },
+                async (i, stop) => (await server.EmbedAsync(bodies[i % bodies.Length], stop)).Expect(200));
+        }
+
+        return 0;
+    }
+
+    private static void Rate(string what, int sequences, TimeSpan time) =>
+        Console.WriteLine($"{what}: {sequences / time.TotalSeconds:F1} sequences a second ({sequences} in {time.TotalSeconds:F2} s)");
+
+    private static string Percentiles(IEnumerable<double> times)
+    {
+        double[] sorted = [.. times.Order()];
+        return string.Join(", ", new[] { 50, 90, 99, 100 }.Select(
+            p => $"p{p} {sorted[Math.Max(0, (int)Math.Ceiling(sorted.Length * p / 100.0) - 1)]:F1} ms"));
+    }
+}

@@ -1,0 +1,3 @@
+using Dnabert2.Server;
+
+return await CommandLine.RunAsync(args);
