@@ -38,6 +38,7 @@ public sealed partial class ParserListTests
         ["OwnVariants"] = "loads an assembly, whose code is run",
         ["ParameterNames"] = "replaces names in messages",
         ["Pretrainer"] = "reads through the parsers of a checkpoint's files",
+        ["RandomBytes"] = "reads bytes at any place, and knows nothing of what they are",
         ["RegularFile"] = "opens files, and knows nothing of what is in them",
         ["RotaryFrequencies"] = "compares numbers that the parser of weights gives it",
         ["StoredFile"] = "gives files or contents to their parsers, and knows nothing of what is in them",

@@ -37,11 +37,8 @@ internal sealed class AttributeVerb
 
     private readonly Option<string?> _class =
         new("--class") { Description = "the class [default: the predicted class of each sequence]", HelpName = "NAME" };
-    private readonly Option<string?> _region = new("--region")
-    {
-        Description = "substitute only these bases, counted from 1, both ends included; the model still sees the rest",
-        HelpName = "[ID:]START-END",
-    };
+    private readonly RegionChoice _regions = new(
+        "substitute (the model still sees what is around; START-END alone is of every record)", readsStrands: false);
 
     private readonly Option<int> _window = Shared.Number(
         "--window",
@@ -68,9 +65,9 @@ internal sealed class AttributeVerb
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9",
                 "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _output, _picture, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _reading.Options) Command.Add(option);
+        foreach (Option option in _regions.Options.Concat(_reading.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -87,24 +84,26 @@ internal sealed class AttributeVerb
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, .. source.Folders], ("-o", path), ("--picture", picture));
+        ResultPaths.Check(_terminal, [input, .. _regions.Files(parsed), .. source.Folders], ("-o", path), ("--picture", picture));
+        bool ofGenome = IsOfGenome(input, _regions.Named(parsed), _regions.Bed(parsed));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),
             Class = parsed.GetValue(_class),
             Window = parsed.GetValue(_window),
-            Region = parsed.GetValue(_region) is { } region ? ParseRegion(region) : null,
+            Region = !ofGenome && _regions.Named(parsed) is [{ } region] ? ParseRegion(region) : null,
             AverageReverseComplement = parsed.GetValue(_rcAverage),
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
-        using var records = new InputFiles(
+        using GenomeRegions? regions = ofGenome ? _regions.Open(parsed, _terminal, input) : null;
+        using InputFiles? records = ofGenome ? null : new InputFiles(
             [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
-        var run = new AttributeRun(model, attribution, options, records, _terminal, quiet);
+        var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator),
                 picture is null ? null : files.Add(picture), line);
@@ -114,9 +113,24 @@ internal sealed class AttributeVerb
         return CommandLineTool.Done;
     }
 
+    /// <summary>
+    /// Whether regions are read where they lie in a genome: several, those of BED, and one of a file that has an index or is large. One of
+    /// a small file or a pipe, of any format, is found while the records are read.
+    /// </summary>
+    private static bool IsOfGenome(string input, string[] regions, string? bed)
+    {
+        if (bed is not null || regions.Length > 1) return true;
+        if (regions.Length == 0 || input == "-" || new FileInfo(input) is not { Exists: true, Length: > 0 } file) return false;
+        return TryParseRegion(regions[0]) is not { } region
+            || (region.Record is not null && (File.Exists(input + ".fai") || file.Length > Genome.LargestUnindexed));
+    }
+
     /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>
     /// <exception cref="UsageException">It is no region.</exception>
-    internal static SequenceRegion ParseRegion(string text)
+    internal static SequenceRegion ParseRegion(string text) => TryParseRegion(text) ?? throw new UsageException(
+        $"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+
+    private static SequenceRegion? TryParseRegion(string text)
     {
         int colon = text.LastIndexOf(':');
         string[] ends = text[(colon + 1)..].Split('-');
@@ -124,7 +138,6 @@ internal sealed class AttributeVerb
             && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start
             && colon != 0)
             return new SequenceRegion(colon < 0 ? null : text[..colon], start - 1, end);
-        throw new UsageException(
-            $"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+        return null;
     }
 }
