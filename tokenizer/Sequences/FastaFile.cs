@@ -155,7 +155,8 @@ internal sealed class FastaFile : IDisposable
 
     private InvalidDataException Misfit(string contig, FastaIndexEntry entry) => new(
         $"{Faults.Show(_indexName, 260)}: line {entry.Line}: '{Faults.Show(contig)}' is not in {Faults.Show(Name, 260)} where the "
-        + $"index says, from byte {entry.Offset} on in lines of {entry.LineBases} bases: it is the index of another file. {FastaIndex.Remedy}.");
+        + $"index says, from byte {entry.Offset} on in lines of {entry.LineBases} bases: it is the index of another "
+        + $"file. {FastaIndex.Remedy}.");
 
     private static void RefuseLarge(RandomBytes bytes, string path, string index)
     {

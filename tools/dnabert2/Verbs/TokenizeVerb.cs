@@ -82,8 +82,8 @@ internal sealed class TokenizeVerb
         Stream stream = path == "-" ? _terminal.Output : files.Add(path);
         ITokenOutput tokens = isTable
             ? new TokenTable(
-                tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral, regions is not null || options.Window is not null,
-                options.TurnsReverseRegions)
+                tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral,
+                regions is not null || options.Window is not null, options.TurnsReverseRegions)
             : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {
