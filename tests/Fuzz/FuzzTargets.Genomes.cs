@@ -66,6 +66,20 @@ public sealed partial class FuzzTargets
         }
     }
 
+    /// <summary>A frame of Zstandard may ask for a window of 128 MB.</summary>
+    private FuzzTarget OtherCompression()
+    {
+        byte[][] seeds = [.. new[] { "bzip2", "zstd" }.Select(program => Tools.CompressedInputTests.Compress(program, SmallGenome))];
+        return new FuzzTarget("bzip2 and zstd", seeds, Mutation.OfBytes, input =>
+        {
+            using Stream stream = Dnabert2.Tool.CompressedInput.Open(new MemoryStream(input), "x");
+            using var content = new MemoryStream();
+            stream.CopyTo(content);
+            return Encoding.Latin1.GetString(content.ToArray());
+        })
+        { Named = "x", Memory = (160 << 20, 600) };
+    }
+
     private FuzzTarget Beds() => new("BED", [Bytes("track x\n#c\nchr1\t0\t4\tname\t0\t-\nchr1 2 3\r\n")], Mutation.OfText, input =>
     {
         (string? text, InvalidDataException? refused) = Outcome(() => Read(new MemoryStream(input)));

@@ -28,6 +28,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["policies and columns"] = new(t => t.Policies()),
         ["gzip and bgzip"] = new(t => t.Compressed(), "ByteSource"),
         ["gzip and bgzip by their fields"] = new(t => t.Containers()),
+        ["bzip2 and zstd"] = new(t => t.OtherCompression()) { Inputs = Few },
         ["genome"] = new(t => t.Genome()),
         ["index of FASTA"] = new(t => t.IndexOfFasta(), "FastaIndexBuilder", "LineText"),
         [".fai"] = new(t => t.FastaIndexes(), "FastaIndex", "FastaFile"),

@@ -31,6 +31,7 @@ public sealed partial class ParserListTests
         ["FileHash"] = "hashes bytes",
         ["FileStatus"] = "asks the system for the identity of a file",
         ["HyenaArchitecture"] = "parses what it has just written",
+        ["IndexVerb"] = "gives a genome to the makers of its indexes",
         ["InfoVerb"] = "takes the processor's name from the system",
         ["KnownCheckpoint"] = "hashes files, and parses the record that comes with the library",
         ["ModelInventory"] = "counts the tensors of files that it leaves to their parser",

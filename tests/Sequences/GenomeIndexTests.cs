@@ -163,7 +163,7 @@ public class GenomeIndexTests
         using (Stream plain = name.EndsWith(".gz", StringComparison.Ordinal)
             ? new System.IO.Compression.GZipStream(file, System.IO.Compression.CompressionMode.Decompress) : file)
         using (FileStream copy = File.Create(fasta))
-            plain.CopyTo(copy);
+            Beginning(plain, copy);
         if (name.EndsWith(".gz", StringComparison.Ordinal)) File.WriteAllBytes(path = fasta + ".gz", GenomeFiles.Run("bgzip", "-c", fasta));
         GenomeFiles.Run("samtools", "faidx", path);
         using (FileStream file = File.OpenRead(path))
@@ -184,9 +184,19 @@ public class GenomeIndexTests
             long start = random.NextInt64(1, length - 1);
             return $"{contig}:{start:N0}-{Math.Min(length, start + random.Next(200)):N0}";
         }), genome.Names[0] + ":100-", genome.Names[^1] + ":-20"];
-        string expected = Encoding.ASCII.GetString(GenomeFiles.Run("samtools", ["faidx", "-n", "0", path, .. regions])).ToUpperInvariant();
-        string[] lines = expected.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] expected = Encoding.ASCII.GetString(GenomeFiles.Run("samtools", ["faidx", path, .. regions])).Split('>')[1..];
         for (int i = 0; i < regions.Length; i++)
-            Assert.Equal(lines[(2 * i) + 1], GenomeFiles.Bases(genome, genome.ParseRegion(regions[i])));
+        {
+            string bases = string.Concat(expected[i].Split('\n')[1..]).ToUpperInvariant();
+            Assert.Equal(bases, GenomeFiles.Bases(genome, genome.ParseRegion(regions[i])));
+        }
+    }
+
+    /// <summary>Copies whole lines of about a megabyte at most.</summary>
+    private static void Beginning(Stream from, Stream to)
+    {
+        byte[] bytes = new byte[1 << 20];
+        int count = from.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        to.Write(bytes, 0, bytes.AsSpan(0, count).LastIndexOf((byte)'\n') + 1);
     }
 }

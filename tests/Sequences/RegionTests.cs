@@ -35,7 +35,7 @@ public class RegionTests
     [InlineData("1", "x.fa has no sequence '1', but 'chr1': write names as the genome does (of a BED file: sed 's/^/chr/')")]
     [InlineData("CHR1", "but 'chr1'")]
     [InlineData("NC_01", "did you mean 'NC_01.2'?")]
-    [InlineData("chr11:1-2", "did you mean 'chr1'?")]
+    [InlineData("chr11:1-2", "did you mean 'chr1' or 'chr1:5'?")]
     [InlineData("plasmid", "it has 'chr1:5', 'chr1', 'NC_01.2', 'x:1-2'")]
     [InlineData("{chr1", "a name in braces is {NAME}")]
     [InlineData("{none}:1-2", "x.fa has no sequence 'none'")]

@@ -92,6 +92,23 @@ public class RegionToolTests(ToyModel toy) : IClassFixture<ToyModel>
     }
 
     [Fact]
+    public void BedGraph_has_the_mean_effect_of_each_base_and_refuses_regions_that_overlap()
+    {
+        using var folder = new TempFolder();
+        string[] what = ["attribute", ToyModel.SamplePath, "--model", toy.Folder, "--device", "cpu", "--window", "64", "--bedgraph",
+            folder["x.bedgraph"], "--region", "promoter:50-55", "--region", "gap:150-153", "--region"];
+        string[] table = ToolRun.Of([.. what, "rna:1-2"]).Succeeds().Lines;
+        string[] expected = [.. table.Skip(1).Select(line => line.Split('\t')).GroupBy(f => (Contig: f[0], Position: (int)Number(f[1])))
+            .Select(g => $"{g.Key.Contig} {g.Key.Position - 1} {g.Key.Position} {g.Sum(f => Number(f[4])) / 3:F4}")];
+        Assert.Equal(expected, File.ReadAllLines(folder["x.bedgraph"]).Select(line => line.Split('\t'))
+            .Select(f => $"{f[0]} {f[1]} {f[2]} {Number(f[3]):F4}"));
+        Assert.Contains(
+            "--bedgraph: two regions hold promoter:55-55", ToolRun.Of([.. what, "promoter:55-60"]).Error, StringComparison.Ordinal);
+
+        static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
     public void Variants_have_the_same_scores_by_an_index_and_regions_choose_among_them()
     {
         using var folder = new TempFolder();

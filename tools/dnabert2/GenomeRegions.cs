@@ -73,8 +73,8 @@ internal sealed class GenomeRegions : IDisposable
     {
         bool isInput = _bed == "-";
         string name = isInput ? "standard input" : _bed!;
-        using BedReader reader = BedReader.Open(
-            isInput ? _terminal.Input : Shared.OpenFile(name, _terminal), name, leaveOpen: isInput, _terminal.Cancellation);
+        Stream stream = isInput ? CompressedInput.Open(_terminal.Input, name) : Shared.OpenFile(name, _terminal);
+        using BedReader reader = BedReader.Open(stream, name, leaveOpen: isInput, _terminal.Cancellation);
         bool isEmpty = true;
         while (reader.TryRead(out GenomeRegion? region))
         {

@@ -20,10 +20,12 @@ internal sealed class AttributeRun(
     /// <summary>Computes and writes everything.</summary>
     /// <param name="row">Where the table goes.</param>
     /// <param name="picture">Where the picture goes, or null.</param>
+    /// <param name="bedGraph">Where a value for each base goes, or null.</param>
     /// <param name="line">Shows the progress.</param>
-    public void Run(RowWriter row, Stream? picture, ProgressLine line)
+    public void Run(RowWriter row, Stream? picture, Stream? bedGraph, ProgressLine line)
     {
         _line = line;
+        RowWriter? graph = bedGraph is null ? null : new RowWriter(bedGraph, '\t');
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class"
             : attribution.IsOfClass ? "change of the value"
@@ -46,11 +48,13 @@ internal sealed class AttributeRun(
         foreach (SubstitutionEffects effects in all)
         {
             Write(row, effects);
+            if (graph is not null) WriteGraph(graph, effects);
             _map?.Add(effects);
             Count(effects);
         }
 
         row.Flush();
+        graph?.Flush();
         _map?.Finish();
         _time = line.Elapsed;
     }
@@ -69,7 +73,7 @@ internal sealed class AttributeRun(
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
-    public void Report(string path, string? picture)
+    public void Report(string path, string? picture, string? bedGraph)
     {
         input?.Report();
         int most = Math.Min(model.MaxTokens ?? int.MaxValue, model.Model.MaxTokens ?? int.MaxValue);
@@ -82,10 +86,10 @@ internal sealed class AttributeRun(
                 $"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the "
                 + "table; --region chooses others");
         if (quiet) return;
-        string target = path == "-" ? "standard output" : path;
+        string target = string.Join(" and ", new[] { path == "-" ? "standard output" : path, picture, bedGraph }.OfType<string>());
         terminal.Say(
             $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, regions is null ? "record" : "region")}, "
-            + $"{Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
+            + $"{Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}");
     }
 
     private void Write(RowWriter row, SubstitutionEffects effects)
@@ -114,6 +118,22 @@ internal sealed class AttributeRun(
                 if (options.AverageReverseComplement) row.Add(Strands.Both);
                 row.EndRow();
             }
+        }
+    }
+
+    /// <summary>The mean of the effects of the three substitutions of each base, with its place from 0; none at N.</summary>
+    private static void WriteGraph(RowWriter graph, SubstitutionEffects effects)
+    {
+        for (int i = 0; i < effects.Bases.Length; i++)
+        {
+            float sum = 0;
+            foreach (float effect in effects.Effects.Span.Slice(4 * i, 4)) sum += effect;
+            if (!float.IsFinite(sum)) continue;
+            graph.Add(effects.Id);
+            graph.Add(effects.Start + i);
+            graph.Add(effects.Start + i + 1);
+            graph.Add([sum / 3]);
+            graph.EndRow();
         }
     }
 

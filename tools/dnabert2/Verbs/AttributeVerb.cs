@@ -24,6 +24,12 @@ internal sealed class AttributeVerb
 
     private readonly Option<string?> _picture =
         new("--picture") { Description = "also draw a heat map as SVG, with a panel for each record", HelpName = "FILE.svg" };
+    private readonly Option<string?> _bedGraph = new("--bedgraph")
+    {
+        Description = "also write the mean effect of the three substitutions of each base as bedGraph, in the order of the regions",
+        HelpName = "FILE.bedgraph",
+    };
+
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
         "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained",
@@ -62,10 +68,12 @@ internal sealed class AttributeVerb
             + "substituted.",
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg",
                 "the bases around a TATA box, as a table and as a picture"),
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --bedgraph effects.bedgraph",
+                "a value for each base, for genome browsers"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9",
                 "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _output, _picture, _bedGraph, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
         };
         foreach (Option option in _regions.Options.Concat(_reading.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
@@ -78,13 +86,16 @@ internal sealed class AttributeVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         string? picture = parsed.GetValue(_picture);
+        string? bedGraph = parsed.GetValue(_bedGraph);
         char separator = RowWriter.Separator(path);
+        if (bedGraph == "-") throw new UsageException("--bedgraph -: bedGraph needs a file; name one");
         if (picture == "-") throw new UsageException("--picture -: a picture needs a file; name one");
         if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, .. _regions.Files(parsed), .. source.Folders], ("-o", path), ("--picture", picture));
+        ResultPaths.Check(_terminal, [input, .. _regions.Files(parsed), .. source.Folders], ("-o", path), ("--picture", picture),
+            ("--bedgraph", bedGraph));
         bool ofGenome = IsOfGenome(input, _regions.Named(parsed), _regions.Bed(parsed));
         var options = new AttributionOptions
         {
@@ -98,6 +109,7 @@ internal sealed class AttributeVerb
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using GenomeRegions? regions = ofGenome ? _regions.Open(parsed, _terminal, input) : null;
+        if (bedGraph is not null && regions is not null) RefuseOverlaps(regions);
         using InputFiles? records = ofGenome ? null : new InputFiles(
             [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
@@ -106,11 +118,21 @@ internal sealed class AttributeVerb
         var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator),
-                picture is null ? null : files.Add(picture), line);
+                picture is null ? null : files.Add(picture), bedGraph is null ? null : files.Add(bedGraph), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         files.Commit();
-        run.Report(path, picture);
+        run.Report(path, picture, bedGraph);
         return CommandLineTool.Done;
+    }
+
+    /// <summary>bedGraph has one value a base, and readers of it refuse more.</summary>
+    private static void RefuseOverlaps(GenomeRegions regions)
+    {
+        if (regions.Bases is null)
+            throw new UsageException("--bedgraph and a BED file from a pipe: name a file, which is looked at before");
+        if (new RegionSet(regions.All()).Overlap is { } overlap)
+            throw new UsageException(
+                $"--bedgraph: two regions hold {overlap}, and bedGraph has one value a base; put them together, as 'bedtools merge' does");
     }
 
     /// <summary>

@@ -38,7 +38,7 @@ internal sealed class IndexVerb
         ResultPaths.Check(_terminal, [path], ("GENOME.fai", fai), ("GENOME.gzi", isBgzip ? gzi : null));
         using var files = new ResultFiles();
         FastaIndex index;
-        using (Stream file = Shared.OpenFile(path, _terminal))
+        using (var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan))
         using (var line = new ProgressLine(_terminal, quiet, "bytes"))
             index = FastaIndex.Build(file, path, new Progress(line, file.Length), _terminal.Cancellation);
         index.Write(files.Add(fai));

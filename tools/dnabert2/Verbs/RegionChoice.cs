@@ -18,7 +18,7 @@ internal sealed class RegionChoice(string what, bool readsStrands)
 
     private readonly Option<string?> _bed = new("--bed")
     {
-        Description = $"{what} only the regions of a BED file, gzipped or not; '-' is standard input",
+        Description = $"{what} only the regions of a BED file; '-' is standard input",
         HelpName = "FILE",
     };
 

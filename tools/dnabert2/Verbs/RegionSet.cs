@@ -17,8 +17,11 @@ internal sealed class RegionSet
             (list ??= []).Add((region.Start, region.End));
         }
 
-        foreach (List<(long Start, long End)> list in _stretches.Values) Merge(list);
+        foreach ((string contig, List<(long Start, long End)> list) in _stretches) Merge(contig, list);
     }
+
+    /// <summary>A place that two of the regions have in common, as samtools writes it; null: there is none.</summary>
+    public string? Overlap { get; private set; }
 
     /// <summary>Whether a base from one place up to another is among them.</summary>
     public bool Overlaps(string contig, long start, long end)
@@ -36,12 +39,14 @@ internal sealed class RegionSet
         return low > 0 && list[low - 1].End > start;
     }
 
-    private static void Merge(List<(long Start, long End)> list)
+    private void Merge(string contig, List<(long Start, long End)> list)
     {
         list.Sort();
         int last = 0;
         for (int i = 1; i < list.Count; i++)
         {
+            if (list[i].Start < list[last].End)
+                Overlap ??= new GenomeRegion(contig, list[i].Start, Math.Min(list[i].End, list[last].End)).ToString();
             if (list[i].Start > list[last].End) list[++last] = list[i];
             else list[last] = (list[last].Start, Math.Max(list[last].End, list[i].End));
         }

@@ -12,13 +12,13 @@ namespace Dnabert2.Tool.Verbs;
 internal sealed class VariantsVerb
 {
     private const string VariantKinds =
-        "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzipped or not; '-' is standard input";
+        "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzip, bzip2, zstd or plain; '-' is standard input";
     private readonly Terminal _terminal;
     private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
     private readonly Option<string> _genome = new("--genome", "-g")
     {
         Description = "the genome, FASTA; with the index that 'dnabert2 index' makes, what is needed of it is read; without, it is kept in "
-        + "memory with a quarter of a byte per base, 0.8 GB for a human genome, gzipped or not",
+        + "memory with a quarter of a byte per base, 0.8 GB for a human genome",
         HelpName = "FASTA",
         Required = true,
     };
@@ -113,7 +113,8 @@ internal sealed class VariantsVerb
 
     private VariantReader OpenVariants(string path)
     {
-        if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", cancellation: _terminal.Cancellation);
+        if (path == "-") return VariantReader.Open(
+            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", cancellation: _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
         return VariantReader.Open(Shared.OpenFile(path, _terminal), path, leaveOpen: false, _terminal.Cancellation);
