@@ -131,5 +131,5 @@ internal sealed class TokenisedRecord(bool givesStarts, int special, RowPadding?
     }
 
     private static InvalidDataException Fault(SequenceRecord record, string what, string remedy) =>
-        new($"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: {what}; {remedy}");
+        new($"{record.Place}: {what}; {remedy}");
 }

@@ -225,8 +225,8 @@ public sealed class Embedder
     /// <summary>A record some of whose chunks may still be on their way.</summary>
     private sealed class Pending(SequenceRecord record, int width, EmbedOptions options)
     {
-        private readonly (string Source, string Id, long Number, long Bases) _record =
-            (record.Source, record.Id, record.Number, record.TotalLength);
+        private readonly (string Source, string Id, long Number, long Bases, GenomeRegion? Region) _record =
+            (record.Source, record.Id, record.Number, record.TotalLength, record.Region);
 
         public PooledStrand Forward { get; } = new(width, options.Pooling);
 
@@ -251,13 +251,15 @@ public sealed class Embedder
             FiniteOutput.Check(vector, "the vector", _record.Number, _record.Id);
             long tokens = Forward.Tokens + (Reverse?.Tokens ?? 0);
             int chunks = Forward.Chunks + (Reverse?.Chunks ?? 0);
-            return new(_record.Id, _record.Number, _record.Bases, tokens, chunks, Truncated, vector) { Source = _record.Source };
+            return new(_record.Id, _record.Number, _record.Bases, tokens, chunks, Truncated, vector)
+            { Source = _record.Source, Region = _record.Region };
         }
     }
 
     /// <summary>A chunk whose vectors are on their way.</summary>
     private readonly record struct TokenPiece(
-        string Source, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids, int FirstRow)
+        string Source, GenomeRegion? Region, string Id, long Number, bool Truncated, int FirstToken, int[] Starts, int[] Ends, int[] Ids,
+        int FirstRow)
     {
         public static TokenPiece Of(SequenceRecord record, TokenisedRecord tokens, Chunk chunk, ISequenceTokenizer tokenizer, int before)
         {
@@ -271,7 +273,7 @@ public sealed class Embedder
             }
 
             // The first rows of a chunk are of special tokens.
-            return new(record.Source, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids,
+            return new(record.Source, record.Region, record.Id, record.Number, tokens.Truncated, chunk.KeepStart, starts, ends, ids,
                 chunk.KeepStart - chunk.Start + before);
         }
 
@@ -279,7 +281,8 @@ public sealed class Embedder
         {
             rows = rows.Slice(FirstRow * width, Starts.Length * width);
             FiniteOutput.Check(rows, "the vector of a token", Number, Id);
-            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, new(rows.ToArray(), Starts.Length, width)) { Source = Source };
+            return new(Id, Number, Truncated, FirstToken, Starts, Ends, Ids, new(rows.ToArray(), Starts.Length, width))
+            { Source = Source, Region = Region };
         }
     }
 }

@@ -1,4 +1,5 @@
 using CommunityToolkit.HighPerformance;
+using Dnabert2.Sequences;
 
 namespace Dnabert2.Embeddings;
 
@@ -18,6 +19,9 @@ public sealed record SequenceEmbedding(
 {
     /// <summary>The name of the record's file in messages.</summary>
     public string Source { get; init; } = "";
+
+    /// <summary>Where the bases lie in a genome or a record; null of a whole record.</summary>
+    public GenomeRegion? Region { get; init; }
 }
 
 /// <summary>The vectors of successive tokens of one sequence. A long sequence comes in several pieces, each token once: of
@@ -36,6 +40,9 @@ public sealed record TokenEmbeddings(
 {
     /// <summary>The name of the record's file in messages.</summary>
     public string Source { get; init; } = "";
+
+    /// <summary>Where the bases lie in a genome or a record; null of a whole record.</summary>
+    public GenomeRegion? Region { get; init; }
 }
 
 /// <summary>How far an embedding is. Tokens are counted as computed: once a chunk, special ones included.</summary>

@@ -17,6 +17,9 @@ public sealed record Prediction(string Id, long Number, string Label, ReadOnlyMe
 {
     /// <summary>The name of the record's file in messages.</summary>
     public string Source { get; init; } = "";
+
+    /// <summary>Where the bases lie in a genome or a record; null of a whole record.</summary>
+    public GenomeRegion? Region { get; init; }
 }
 
 /// <summary>
@@ -64,11 +67,11 @@ public sealed class Predictor
     {
         ArgumentNullException.ThrowIfNull(records);
         TokenSequences sequences = _model.NewSequences(_maxTokens);
-        var waiting = new List<(string Source, string Id, long Number, bool Truncated)>();
+        var waiting = new List<Waiting>();
         foreach (SequenceRecord record in records)
         {
             bool truncated = Add(record, sequences);
-            waiting.Add((record.Source, record.Id, record.Number, truncated));
+            waiting.Add(new(record.Source, record.Region, record.Id, record.Number, truncated));
             if (sequences.Tokens < (long)BatchesOfWindow * _batchTokens && waiting.Count < MostRecords) continue;
             foreach (Prediction prediction in Run(sequences, waiting, cancellation)) yield return prediction;
             sequences.Clear();
@@ -106,12 +109,12 @@ public sealed class Predictor
     {
         if (record.IsUnknown)
             throw new InvalidDataException(
-                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has no A, C, G or T; take it "
+                $"{record.Place}: it has no A, C, G or T; take it "
                 + "out, or leave such records out: OnAmbiguous = Drop");
         bool truncated = Tokenise(record, sequences);
         if (_model.Model.Padding?.FaultOf(sequences[sequences.Count - 1].Length) is { } fault)
             throw new InvalidDataException(
-                $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}: it has {fault}; give sequences of "
+                $"{record.Place}: it has {fault}; give sequences of "
                 + "that length");
         return truncated;
     }
@@ -125,17 +128,17 @@ public sealed class Predictor
     }
 
     private IEnumerable<Prediction> Run(
-        TokenSequences sequences, List<(string Source, string Id, long Number, bool Truncated)> waiting, CancellationToken cancellation)
+        TokenSequences sequences, List<Waiting> waiting, CancellationToken cancellation)
     {
         if (waiting.Count == 0) yield break;
         float[] logits = _model.Logits(sequences, _batchTokens, cancellation);
         int strands = _bothStrands ? 2 : 1, outputs = logits.Length / sequences.Count;
         for (int i = 0; i < waiting.Count; i++)
         {
-            (string source, string id, long number, bool truncated) = waiting[i];
+            (string source, GenomeRegion? region, string id, long number, bool truncated) = waiting[i];
             Span<float> own = logits.AsSpan(i * strands * outputs, strands * outputs);
             FiniteOutput.Check(own, "the record's classes or value", number, id);
-            yield return Predicted(id, number, truncated, own, outputs) with { Source = source };
+            yield return Predicted(id, number, truncated, own, outputs) with { Source = source, Region = region };
         }
     }
 
@@ -155,4 +158,7 @@ public sealed class Predictor
         };
         return new Prediction(id, number, label, row, truncated);
     }
+
+    /// <summary>A record whose outputs are on their way.</summary>
+    private readonly record struct Waiting(string Source, GenomeRegion? Region, string Id, long Number, bool Truncated);
 }

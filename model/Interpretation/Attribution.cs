@@ -82,32 +82,47 @@ public sealed class Attribution
         IEnumerable<SequenceRecord> records, IProgress<AttributionProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(records);
+        return Run(SequencesOf(records), progress, cancellation);
+    }
+
+    /// <summary>The effects in regions of a genome, in order; the model sees what is around them.</summary>
+    /// <param name="genome">The genome, of which the windows around the regions are read.</param>
+    /// <param name="regions">The regions; their strands are of no effect, and so is <see cref="AttributionOptions.Region"/>.</param>
+    /// <param name="progress">Told after each batch, on this thread.</param>
+    /// <param name="cancellation">Ends the work between two batches.</param>
+    /// <returns>
+    /// Stretches whose <see cref="SubstitutionEffects.Id"/> is the name of the sequence, and whose places are in it.
+    /// </returns>
+    /// <exception cref="InvalidDataException">The genome has no such region, or its file is damaged.</exception>
+    /// <exception cref="NotFiniteNumberException">The model gives no number for a region; the message names it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public IEnumerable<SubstitutionEffects> Run(
+        Genome genome, IEnumerable<GenomeRegion> regions, IProgress<AttributionProgress>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(genome);
+        ArgumentNullException.ThrowIfNull(regions);
+        return Run(SequencesOf(genome, regions), progress, cancellation);
+    }
+
+    private IEnumerable<SubstitutionEffects> Run(
+        IEnumerable<AttributedSequence> sequences, IProgress<AttributionProgress>? progress, CancellationToken cancellation)
+    {
         using var batch = new PassBatch(_model.Model, _options.BatchTokens);
-        long found = 0, done = 0, last = 0;
-        bool numbered = false;
-        foreach (SequenceRecord record in records)
+        long found = 0, done = 0;
+        foreach (AttributedSequence sequence in sequences)
         {
-            if (_options.Region is { Record: { } wanted } && wanted == record.Id && !record.HasName) numbered = true;
-            if (!IsMeant(record)) continue;
-            if (_options.Region?.Record is not null && last > 0)
-                throw new InvalidDataException(
-                    $"{Place(record)}: record {last} has this name too, and a region is of one record; rename one of them");
-            last = record.Number;
-            (int from, int to) = RangeOf(record);
+            (long from, long to) = (sequence.From, sequence.To);
             found += to - from;
-            foreach (AttributionWindow window in AttributionWindow.Of(record.Length, _window, from, to))
+            foreach (AttributionWindow window in AttributionWindow.Of(sequence.Length, _window, from, to))
             {
-                byte[] bases = record.Sequence[window.Start..window.End].ToArray();
-                List<IMutagenesis> strands = Prepare(bases, window, cancellation, out int seen);
-                Run(strands, window.To - window.From);
-                yield return Checked(Effects(record, window, bases, strands, seen));
+                byte[] bases = sequence.Read(window.Start, window.End);
+                List<IMutagenesis> strands = Prepare(bases, window, cancellation, out long seen);
+                Run(strands, (int)(window.To - window.From));
+                yield return Checked(Effects(sequence, window, bases, strands, seen));
                 done += window.To - window.From;
             }
         }
-
-        if (last == 0 && _options.Region is { Record: { } missing })
-            throw new InvalidDataException($"there is no record '{Excerpt.Of(missing)}', of which a region is asked for"
-                + (numbered ? "; a number is no name: a region without one is of every record" : ""));
 
         void Run(List<IMutagenesis> strands, int bases)
         {
@@ -152,6 +167,49 @@ public sealed class Attribution
         return effects;
     }
 
+    /// <summary>The records whose bases are to be substituted.</summary>
+    private IEnumerable<AttributedSequence> SequencesOf(IEnumerable<SequenceRecord> records)
+    {
+        long last = 0;
+        bool numbered = false;
+        foreach (SequenceRecord record in records)
+        {
+            if (_options.Region is { Record: { } wanted } && wanted == record.Id && !record.HasName) numbered = true;
+            if (!IsMeant(record)) continue;
+            if (_options.Region?.Record is not null && last > 0)
+                throw new InvalidDataException(
+                    $"{record.Place}: record {last} has this name too, and a region is of one record; rename one of them");
+            last = record.Number;
+            (int from, int to) = RangeOf(record);
+            yield return new(record.Id, record.Number, record.Length, from, to,
+                (start, end) => record.Sequence[(int)start..(int)end].ToArray());
+        }
+
+        if (last == 0 && _options.Region is { Record: { } missing })
+            throw new InvalidDataException($"there is no record '{Excerpt.Of(missing)}', of which a region is asked for"
+                + (numbered ? "; a number is no name: a region without one is of every record" : ""));
+    }
+
+    private static IEnumerable<AttributedSequence> SequencesOf(Genome genome, IEnumerable<GenomeRegion> regions)
+    {
+        long number = 0;
+        foreach (GenomeRegion region in regions)
+        {
+            if (genome.FaultOf(region) is { } fault) throw new InvalidDataException(fault);
+            genome.TryGetLength(region.Contig, out long length);
+            yield return new(region.Contig, ++number, length, region.Start, region.End, Read) { Region = region };
+
+            byte[] Read(long start, long end)
+            {
+                byte[] bases = new byte[end - start];
+                genome.Read(region.Contig, start, bases);
+                foreach (ref byte b in bases.AsSpan())
+                    if (!Substitutions.IsKnown(b)) b = (byte)'N';
+                return bases;
+            }
+        }
+    }
+
     private bool IsMeant(SequenceRecord record) => _options.Region?.Record is not { } wanted || (record.HasName && wanted == record.Id);
 
     /// <summary>The substitutions in a window on each strand that counts.</summary>
@@ -159,9 +217,9 @@ public sealed class Attribution
     /// <param name="window">Where it lies.</param>
     /// <param name="cancellation">Ends it between two bases.</param>
     /// <param name="seen">One past the last base of the record that is substituted.</param>
-    private List<IMutagenesis> Prepare(byte[] bases, in AttributionWindow window, CancellationToken cancellation, out int seen)
+    private List<IMutagenesis> Prepare(byte[] bases, in AttributionWindow window, CancellationToken cancellation, out long seen)
     {
-        int from = window.From - window.Start, to = window.To - window.Start;
+        int from = (int)(window.From - window.Start), to = (int)(window.To - window.Start);
         List<IMutagenesis> strands = [Strand(_ofClass ? _model.Room : _model.Positions)];
         int length = strands[0].Prepare(bases, from, to, cancellation);
         to = Math.Clamp(length, from, to);
@@ -178,15 +236,16 @@ public sealed class Attribution
     }
 
     private SubstitutionEffects Effects(
-        SequenceRecord record, in AttributionWindow window, byte[] bases, List<IMutagenesis> strands, int seen)
+        in AttributedSequence sequence, in AttributionWindow window, byte[] bases, List<IMutagenesis> strands, long seen)
     {
         int label = _ofClass ? _label ?? Likeliest(strands) : 0;
         StrandEffects effects = strands[0].Finish(label);
         if (strands.Count > 1) effects = effects.AverageWith(strands[1].Finish(label));
         string? name = _ofClass && _model.Task != TaskKind.Regression ? _model.Labels[label] : null;
         return new SubstitutionEffects(
-            record.Id, record.Number, window.From, bases.AsMemory((window.From - window.Start)..(seen - window.Start)), name,
-            effects.Effects, effects.LogitEffects, window.To - seen);
+            sequence.Id, sequence.Number, window.From, bases.AsMemory((int)(window.From - window.Start)..(int)(seen - window.Start)), name,
+            effects.Effects, effects.LogitEffects, (int)(window.To - seen))
+        { Region = sequence.Region };
     }
 
     /// <summary>The class that is the most probable for the sequence as it stands, over the strands that count.</summary>
@@ -197,17 +256,27 @@ public sealed class Attribution
         return TensorPrimitives.IndexOfMax<double>(sum);
     }
 
-    private static string Place(SequenceRecord record) =>
-        $"{record.Source}: record {record.Number} '{Excerpt.Of(record.Id)}', line {record.Line}";
-
     /// <summary>The bases of a record that are substituted.</summary>
     private (int From, int To) RangeOf(SequenceRecord record)
     {
-        string place = Place(record);
+        string place = record.Place;
         if (record.HasSecond) throw new InvalidDataException($"{place}: it is a pair of sequences; give a file with one column 'sequence'");
         if (record.Ambiguous == record.Length) throw new InvalidDataException($"{place}: it has no A, C, G or T; take it out");
         if (_options.Region is not { } region) return (0, record.Length);
         return region.End <= record.Length ? (region.Start, region.End) : throw new InvalidDataException(
             $"{place}: it has {record.Length} bases, and the region ends at {region.End}; name a region inside");
+    }
+
+    /// <summary>A sequence, and which of its bases are substituted.</summary>
+    /// <param name="Id">Its name.</param>
+    /// <param name="Number">Its place among those of the run, from 1.</param>
+    /// <param name="Length">Its bases.</param>
+    /// <param name="From">The first base that is substituted.</param>
+    /// <param name="To">One past the last one.</param>
+    /// <param name="Read">Reads bases, from the first up to the second place.</param>
+    private readonly record struct AttributedSequence(
+        string Id, long Number, long Length, long From, long To, Func<long, long, byte[]> Read)
+    {
+        public GenomeRegion? Region { get; init; }
     }
 }

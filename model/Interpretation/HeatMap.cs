@@ -85,7 +85,8 @@ public sealed class HeatMap
         Flush();
     }
 
-    private static int LengthOf(List<SubstitutionEffects> panel) => panel[^1].Start + panel[^1].Bases.Length - panel[0].Start;
+    private static int LengthOf(List<SubstitutionEffects> panel) =>
+        (int)(panel[^1].Start + panel[^1].Bases.Length - panel[0].Start);
 
     private static int LinesOf(List<SubstitutionEffects> panel) => (LengthOf(panel) + PerLine - 1) / PerLine;
 
@@ -129,7 +130,7 @@ public sealed class HeatMap
     }
 
     /// <summary>The frame of a line: the names of the rows, the number of the first base and of every tenth.</summary>
-    private void DrawLine(int line, int start, int bases)
+    private void DrawLine(int line, long start, int bases)
     {
         int top = TitleHeight + (line * LineHeight) + LetterHeight;
         for (int row = 0; row < Rows; row++)
@@ -139,7 +140,7 @@ public sealed class HeatMap
         Append($"<rect x=\"{Left}\" y=\"{top}\" width=\"{bases * Cell}\" height=\"{Rows * Cell}\" fill=\"none\" stroke=\"#bbb\"/>\n");
         for (int i = 0; i < bases; i++)
         {
-            int number = start + (line * PerLine) + i + 1;
+            long number = start + (line * PerLine) + i + 1;
             if (number % 10 != 0) continue;
             Append($"<text x=\"{Left + (i * Cell) + (Cell / 2)}\" y=\"{top + (Rows * Cell) + 12}\" text-anchor=\"middle\" ");
             Append($"font-size=\"9\">{number}</text>");
@@ -148,12 +149,12 @@ public sealed class HeatMap
         Append($"\n");
     }
 
-    private void DrawCells(SubstitutionEffects part, int start, in HeatMapScale scale)
+    private void DrawCells(SubstitutionEffects part, long start, in HeatMapScale scale)
     {
         ReadOnlySpan<float> effects = part.Effects.Span;
         for (int i = 0; i < part.Bases.Length; i++)
         {
-            int at = part.Start + i - start, x = Left + (at % PerLine * Cell);
+            int at = (int)(part.Start + i - start), x = Left + (at % PerLine * Cell);
             int top = TitleHeight + (at / PerLine * LineHeight) + LetterHeight;
             char letter = (char)part.Bases.Span[i];
             Append($"<text x=\"{x + (Cell / 2)}\" y=\"{top - 3}\" text-anchor=\"middle\" font-size=\"9\">{letter}</text>");

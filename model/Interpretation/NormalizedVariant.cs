@@ -10,11 +10,11 @@ namespace Dnabert2.Interpretation;
 /// </summary>
 internal readonly struct NormalizedVariant
 {
-    private NormalizedVariant(int start, byte[] reference, byte[] alternative, int before, int after) =>
+    private NormalizedVariant(long start, byte[] reference, byte[] alternative, int before, int after) =>
         (Start, Reference, Alternative, Before, After) = (start, reference, alternative, before, after);
 
     /// <summary>The first base of <see cref="Reference"/>, counted from 0; of an insertion, the base it comes before.</summary>
-    public int Start { get; }
+    public long Start { get; }
 
     /// <summary>The bases that are replaced; none in an insertion.</summary>
     public byte[] Reference { get; }
@@ -46,12 +46,12 @@ internal readonly struct NormalizedVariant
     /// <param name="reference">The reference allele, trimmed.</param>
     /// <param name="alternative">The alternative allele, trimmed.</param>
     /// <param name="genome">The genome; its letters other than A, C, G and T end the way to the left.</param>
-    public static NormalizedVariant Of(string chromosome, int start, byte[] reference, byte[] alternative, Genome genome)
+    public static NormalizedVariant Of(string chromosome, long start, byte[] reference, byte[] alternative, Genome genome)
     {
         if (reference.Length > 0 && alternative.Length > 0) return new(start, reference, alternative, 0, 0);
-        int steps = StepsLeft(chromosome, start, reference.Length > 0 ? reference : alternative, genome);
+        long steps = StepsLeft(chromosome, start, reference.Length > 0 ? reference : alternative, genome);
         start -= steps;
-        genome.TryGetLength(chromosome, out int length);
+        genome.TryGetLength(chromosome, out long length);
         bool follows = start == 0 && reference.Length < length;
         return new(start, Rotated(reference, steps), Rotated(alternative, steps), start > 0 ? 1 : 0, follows ? 1 : 0);
     }
@@ -75,25 +75,25 @@ internal readonly struct NormalizedVariant
     /// How far inserted or deleted bases can be moved to the left: by a base wherever the genome has before them what they end with, which
     /// then is their beginning.
     /// </summary>
-    private static int StepsLeft(string chromosome, int start, ReadOnlySpan<byte> bases, Genome genome)
+    private static long StepsLeft(string chromosome, long start, ReadOnlySpan<byte> bases, Genome genome)
     {
         Span<byte> piece = stackalloc byte[256];
-        int steps = 0;
+        long steps = 0;
         while (steps < start)
         {
-            int count = Math.Min(piece.Length, start - steps);
+            int count = (int)Math.Min(piece.Length, start - steps);
             genome.Read(chromosome, start - steps - count, piece[..count]);
             for (int i = count - 1; i >= 0; i--, steps++)
-                if (piece[i] != bases[^((steps % bases.Length) + 1)]) return steps;
+                if (piece[i] != bases[^((int)(steps % bases.Length) + 1)]) return steps;
         }
 
         return steps;
     }
 
-    private static byte[] Rotated(byte[] bases, int steps)
+    private static byte[] Rotated(byte[] bases, long steps)
     {
         if (bases.Length == 0) return bases;
-        int turn = steps % bases.Length;
+        int turn = (int)(steps % bases.Length);
         return [.. bases[^turn..], .. bases[..^turn]];
     }
 }

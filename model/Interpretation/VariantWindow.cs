@@ -46,16 +46,16 @@ internal readonly struct VariantWindow
         int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
         if (!AreBases(alternative)) return NotBases("allele", variant.Alternative);
         if (!AreBases(reference)) return NotBases("reference allele", variant.Reference);
-        if (!genome.TryGetLength(variant.Chromosome, out int length)) return UnknownChromosome(variant.Chromosome, genome);
+        if (!genome.TryGetLength(variant.Chromosome, out long length)) return UnknownChromosome(variant.Chromosome, genome);
         long start = variant.Position - 1;
         if (start < 0 || start > length - written.Length)
             return new(
                 VariantStatus.OutOfRange,
                 $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at "
                 + $"{variant.Position} to {start + written.Length}");
-        if (!genome.Matches(variant.Chromosome, (int)start, written))
-            return Mismatch(variant, Bases(genome, variant.Chromosome, (int)start, written.Length));
-        var normalized = NormalizedVariant.Of(variant.Chromosome, (int)start + trimmed, reference, alternative, genome);
+        if (!genome.Matches(variant.Chromosome, start, written))
+            return Mismatch(variant, Bases(genome, variant.Chromosome, start, written.Length));
+        var normalized = NormalizedVariant.Of(variant.Chromosome, start + trimmed, reference, alternative, genome);
         width = Math.Min(width, most - Math.Max(0, alternative.Length - reference.Length));
         int longest = Math.Max(reference.Length, alternative.Length) + normalized.Before + normalized.After;
         if (longest > width)
@@ -66,12 +66,12 @@ internal readonly struct VariantWindow
     /// <summary>
     /// The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.
     /// </summary>
-    private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, int length, int width, Genome genome)
+    private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, long length, int width, Genome genome)
     {
-        int at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After;
-        int room = width - (end - at), before = Math.Min(at, room / 2), after = Math.Min(length - end, room - (room / 2));
+        long at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After;
+        int room = width - (int)(end - at), before = (int)Math.Min(at, room / 2), after = (int)Math.Min(length - end, room - (room / 2));
         int change = before + normalized.Before;
-        byte[] bases = new byte[before + (end - at) + after];
+        byte[] bases = new byte[before + (int)(end - at) + after];
         genome.Read(variant.Chromosome, at - before, bases);
         foreach (ref byte b in bases.AsSpan())
             if (!Substitutions.IsKnown(b)) b = (byte)'N';
@@ -86,7 +86,7 @@ internal readonly struct VariantWindow
         $"the reference allele is {Show(variant.Reference)}, the genome has {Show(found)} "
         + $"at {Show(variant.Chromosome)}:{variant.Position}");
 
-    private static string Bases(Genome genome, string chromosome, int start, int count)
+    private static string Bases(Genome genome, string chromosome, long start, int count)
     {
         byte[] bases = new byte[count];
         genome.Read(chromosome, start, bases);

@@ -173,7 +173,7 @@ public sealed partial class FuzzTargets
         var text = new StringBuilder();
         foreach (string name in genome.Names)
         {
-            Assert.True(genome.TryGetLength(name, out int length));
+            Assert.True(genome.TryGetLength(name, out long length));
             byte[] bases = new byte[length];
             genome.Read(name, 0, bases);
             text.Append(name).Append(Encoding.ASCII.GetString(bases));

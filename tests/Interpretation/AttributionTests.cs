@@ -83,7 +83,7 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         {
             Assert.Equal(next, part.Start);
             next += part.Bases.Length;
-            Assert.Equal(dna[part.Start..next], Encoding.ASCII.GetString(part.Bases.Span));
+            Assert.Equal(dna[(int)part.Start..(int)next], Encoding.ASCII.GetString(part.Bases.Span));
         }
 
         Assert.Equal(230, next);
@@ -102,7 +102,8 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         for (int i = 0; i < 3000; i++)
         {
             int length = random.Next(1, 300), window = random.Next(8, 90), from = random.Next(length),
-                to = random.Next(from + 1, length + 1), next = from;
+                to = random.Next(from + 1, length + 1);
+            long next = from;
             foreach (AttributionWindow w in AttributionWindow.Of(length, window, from, to))
             {
                 Assert.Equal(next, w.From);
@@ -113,7 +114,7 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
                 next = w.To;
             }
 
-            Assert.Equal(to, next);
+            Assert.Equal((long)to, next);
         }
     }
 
@@ -125,7 +126,7 @@ public class AttributionTests(SmallModels small) : IClassFixture<SmallModels>
         SubstitutionEffects whole = Single(small.PreTrained(), dna, new AttributionOptions());
         SubstitutionEffects part = new Attribution(small.PreTrained(), new AttributionOptions { Region = new("it", 20, 31) })
             .Run(SmallModels.Records(fasta)).Single();
-        Assert.Equal(("it", 2L, 20, 11), (part.Id, part.Number, part.Start, part.Bases.Length));
+        Assert.Equal(("it", 2L, 20L, 11), (part.Id, part.Number, part.Start, part.Bases.Length));
         for (int i = 0; i < 44; i++) Assert.Equal(whole.Effects.Span[80 + i], part.Effects.Span[i], 1e-5f);
     }
 

@@ -96,7 +96,7 @@ public sealed class EveryModelTests : IDisposable
         int next = 0;
         foreach (SubstitutionEffects part in parts)
         {
-            Assert.Equal((next, 0), (part.Start, part.Unseen));
+            Assert.Equal((next, 0), ((int)part.Start, part.Unseen));
             next += part.Bases.Length;
         }
 

@@ -13,11 +13,11 @@ public class GenomeTests
         Genome genome = Of($">a\nACGT\n>b some text\n{bases}\n");
         Assert.Equal(["a", "b"], genome.Names);
         Assert.Equal(4 + bases.Length, genome.Bases);
-        Assert.True(genome.TryGetLength("b", out int length));
+        Assert.True(genome.TryGetLength("b", out long length));
         Assert.Equal(bases.Length, length);
         var random = new Random(1);
-        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_560, length - 40,
-            .. Enumerable.Range(0, 200).Select(_ => random.Next(length - 40))])
+        foreach (int start in (int[])[0, 65_530, 69_990, 131_060, 135_590, 201_560, (int)length - 40,
+            .. Enumerable.Range(0, 200).Select(_ => random.Next((int)length - 40))])
         {
             byte[] read = new byte[40];
             genome.Read("b", start, read);

@@ -164,7 +164,7 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("embed a --threads -1", "--threads -1: expected a whole number from 0 to 1024")]
     [InlineData("embed a --device gpu", "--device gpu: expected auto, cpu, cuda or cuda:0")]
     [InlineData("embed a --pooling none --rc-average", "--pooling none and --rc-average")]
-    [InlineData("embed a -o x.txt", "-o x.txt: the extension decides the format: .npy, .safetensors, .tsv or .csv")]
+    [InlineData("embed a -o x.txt", "-o x.txt: the extension decides the format: .npy, .safetensors, .parquet, .tsv or .csv")]
     [InlineData("predict a --model m -o x.npy", "-o x.npy: the extension decides the format: .tsv or .csv")]
     [InlineData("attribute a -o x", "-o x: the extension decides the format: .tsv or .csv")]
     [InlineData("variants a -g g -o x.vcf", "-o x.vcf: the extension decides the format: .tsv or .csv")]

@@ -6,7 +6,7 @@ namespace Dnabert2.Sequences;
 /// The cleaned bases of the current record, one byte a base, in one array that is used again for every record. It grows by
 /// what the input can still hold, so that a chromosome is not copied while it is read.
 /// </summary>
-internal sealed class BaseBuffer(ByteSource source, Faults faults, SequenceOptions options, bool blanksAllowed)
+internal sealed class BaseBuffer(IBasePosition source, Faults faults, SequenceOptions options, bool blanksAllowed)
 {
     // From this size on the array grows by what may still come; pages that are never written cost no memory, but count where it is limited.
     private const int Large = 1 << 20;

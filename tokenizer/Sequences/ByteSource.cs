@@ -4,7 +4,7 @@ namespace Dnabert2.Sequences;
 /// A window over the decompressed bytes of the input that knows line and column. A line never has to fit in it: a whole
 /// chromosome may be one line.
 /// </summary>
-internal sealed class ByteSource : IDisposable
+internal sealed class ByteSource : IBasePosition, IDisposable
 {
     private const int BufferSize = 1 << 18;
 
@@ -42,6 +42,9 @@ internal sealed class ByteSource : IDisposable
 
     /// <summary>The column of the next byte in its line, in bytes from 1.</summary>
     public long Column => _bufferOffset + _start - _lineOffset + 1;
+
+    /// <summary>The place of the next byte in the decompressed content, from 0.</summary>
+    public long Offset => _bufferOffset + _start;
 
     /// <summary>The bytes in memory that are not consumed yet; valid until the next call.</summary>
     public ReadOnlySpan<byte> Window => _buffer.AsSpan(_start, _end - _start);

@@ -16,7 +16,8 @@ internal sealed class Faults(string name, RecordDraft draft)
 
     /// <summary>A fault at a place inside the current record.</summary>
     public InvalidDataException Record(long line, long column, string what, string remedy) =>
-        File($"{Place}, line {line}, column {column}: {what}", remedy);
+        line == 0 ? Record(what, remedy) : File(
+            $"{PlaceOf(draft.Number, draft.Id, 0, null)}, line {line}, column {column}: {what}", remedy);
 
     /// <summary>A CR that does not belong to a CR LF.</summary>
     public InvalidDataException LoneCarriageReturn(long line) => Line(
@@ -28,10 +29,24 @@ internal sealed class Faults(string name, RecordDraft draft)
         line, column, $"{Show(letter)} at base {position} is not a nucleotide",
         afterBlanks && letter is (byte)'>' ? "A header begins its line: remove the blanks before it" : RemedyFor(letter));
 
-    /// <summary>The current record: its number, its name if it has one, and the line where it starts.</summary>
-    public string RecordPlace => $"{Place}, line {draft.Line}";
+    /// <summary>The same of a sequence that is read at a place of its own.</summary>
+    public InvalidDataException NotANucleotide(string contig, byte letter, long position) =>
+        File($"'{Show(contig)}': {Show(letter)} at base {position} is not a nucleotide", RemedyFor(letter));
 
-    private string Place => draft.Id.Length > 0 ? $"record {draft.Number} '{Show(draft.Id)}'" : $"record {draft.Number}";
+    /// <summary>The current record: its number, its name if it has one, and the line where it starts or its place in a genome.</summary>
+    public string RecordPlace => PlaceOf(draft.Number, draft.Id, draft.Line, draft.Region);
+
+    /// <summary>The place of a record in words.</summary>
+    /// <param name="number">The record's number.</param>
+    /// <param name="id">Its name; empty where it has none.</param>
+    /// <param name="line">The line where it starts; 0 where it is of no line.</param>
+    /// <param name="region">Where it lies in a genome; null: it is a whole record.</param>
+    public static string PlaceOf(long number, string id, long line, GenomeRegion? region)
+    {
+        string place = id.Length > 0 ? $"record {number} '{Show(id)}'" : $"record {number}";
+        if (region is not null && region.ToString() is { } bases && bases != id) place += $" ({Show(bases)})";
+        return line > 0 ? $"{place}, line {line}" : place;
+    }
 
     /// <summary>Text from the file, made fit to print: shortened, and without control characters.</summary>
     public static string Show(string text, int most = 60)

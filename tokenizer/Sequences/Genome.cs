@@ -3,16 +3,29 @@ using System.Diagnostics.CodeAnalysis;
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// The sequences of a FASTA file, gzipped or not, held in memory to be read at any place. A base takes a quarter of a byte, half a
+/// The sequences of a FASTA file, read at any place: from the disk, by its index (<see cref="Open"/>), or from memory
+/// (<see cref="Read(SequenceReader, IProgress{long}?)"/>), which takes any FASTA. In memory a base takes a quarter of a byte, half a
 /// byte around N and other ambiguity codes (0.8 GB for a human genome); while it is read, the longest sequence is also held at a byte a
-/// base. Immutable.
+/// base. Immutable; several threads may use one at once.
 /// </summary>
-public sealed class Genome
+public sealed class Genome : IDisposable
 {
     private readonly Dictionary<string, PackedBases> _sequences = new(StringComparer.Ordinal);
     private readonly List<string> _names = [];
+    private readonly FastaFile? _file;
 
     private Genome(string name) => Name = name;
+
+    internal Genome(FastaFile file)
+    {
+        (_file, Name) = (file, file.Name);
+        foreach (string name in file.Index.Names)
+        {
+            file.Index.TryGetLength(name, out long length);
+            _names.Add(name);
+            Bases += length;
+        }
+    }
 
     /// <summary>The file's name in messages.</summary>
     public string Name { get; }
@@ -23,8 +36,31 @@ public sealed class Genome
     /// <summary>Sequences without a name, which are not held: nothing can refer to them, their places in the file are no names.</summary>
     public int Unnamed { get; private set; }
 
-    /// <summary>Bases of the sequences that are held.</summary>
+    /// <summary>Bases of the sequences that can be read.</summary>
     public long Bases { get; private set; }
+
+    /// <summary>Bytes of the file that were read from the disk so far, those of indexes left out; 0 of a genome in memory.</summary>
+    public long BytesRead => _file?.BytesRead ?? 0;
+
+    /// <summary>The largest file, in bytes as stored, that <see cref="Open"/> reads once where it has no index: 64 MB.</summary>
+    public const long LargestUnindexed = 64 << 20;
+
+    /// <summary>
+    /// Opens a FASTA file, plain or of bgzip, of which the parts that are asked for are read, by its index <c>FILE.fai</c> and, of bgzip,
+    /// <c>FILE.gzi</c>. A file of at most 64 MB that has none is read once, and indexed in memory.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellation">Ends the reading of indexes with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="IOException">There is no such file, or reading failed.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is of gzip but not of bgzip, it is no FASTA or cannot be indexed, it has no index and is larger, or an index is damaged, older
+    /// than the file or of another one; the message names the file and the remedy.
+    /// </exception>
+    public static Genome Open(string path, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return new Genome(FastaFile.Open(path, cancellation));
+    }
 
     /// <summary>Reads a whole FASTA file.</summary>
     /// <param name="reader">
@@ -64,24 +100,29 @@ public sealed class Genome
     }
 
     /// <summary>Whether there is a sequence of this name, and its number of bases.</summary>
-    public bool TryGetLength(string name, out int length)
+    public bool TryGetLength(string name, out long length)
     {
+        if (_file is not null) return _file.Index.TryGetLength(name, out length);
         bool found = _sequences.TryGetValue(name, out PackedBases? bases);
         length = bases?.Length ?? 0;
         return found;
     }
 
-    /// <summary>Reads bases: A, C, G, T, N, and the other IUPAC codes if the reader kept them.</summary>
+    /// <summary>
+    /// Reads bases: A, C, G, T, N, and the other IUPAC codes, unless the genome is in memory and its reader did not keep them.
+    /// </summary>
     /// <param name="name">The sequence.</param>
     /// <param name="start">The first base, counted from 0.</param>
     /// <param name="destination">Receives as many bases as it has room for.</param>
     /// <exception cref="ArgumentException">There is no such sequence, or it ends before.</exception>
-    public void Read(string name, int start, Span<byte> destination)
+    /// <exception cref="InvalidDataException">The file is damaged, or its index is of another one.</exception>
+    public void Read(string name, long start, Span<byte> destination)
     {
-        if (!_sequences.TryGetValue(name, out PackedBases? bases)) throw new ArgumentException($"{Name} has no sequence '{name}'");
-        if (start < 0 || start > bases.Length - destination.Length)
-            throw new ArgumentException($"'{name}' has {bases.Length} bases: there are no {destination.Length} of them from {start} on");
-        bases.Read(start, destination);
+        if (!TryGetLength(name, out long length)) throw new ArgumentException($"{Name} has no sequence '{name}'");
+        if (start < 0 || start > length - destination.Length)
+            throw new ArgumentException($"'{name}' has {length} bases: there are no {destination.Length} of them from {start} on");
+        if (_file is not null) _file.Read(name, start, destination);
+        else _sequences[name].Read((int)start, destination);
     }
 
     /// <summary>
@@ -92,7 +133,7 @@ public sealed class Genome
     /// <param name="start">The first base, counted from 0.</param>
     /// <param name="reference">The allele, IUPAC letters in upper case; any other letter matches nothing.</param>
     /// <exception cref="ArgumentException">There is no such sequence, or it ends before.</exception>
-    public bool Matches(string name, int start, ReadOnlySpan<byte> reference)
+    public bool Matches(string name, long start, ReadOnlySpan<byte> reference)
     {
         const int Any = 15;
         Span<byte> piece = stackalloc byte[256];
@@ -120,7 +161,53 @@ public sealed class Genome
         ArgumentNullException.ThrowIfNull(name);
         string bare = name.StartsWith("chr", StringComparison.OrdinalIgnoreCase) ? name[3..] : name;
         string[] candidates = bare.ToUpperInvariant() is "M" or "MT" ? ["chrM", "MT", "M", "chrMT"] : ["chr" + bare, bare, "Chr" + bare];
-        other = Array.Find(candidates, candidate => candidate != name && _sequences.ContainsKey(candidate));
+        other = Array.Find(candidates, candidate => candidate != name && TryGetLength(candidate, out _));
         return other is not null;
     }
+
+    /// <summary>A region that is written as for samtools.</summary>
+    /// <param name="text">
+    /// The name of a sequence for all of it, or <c>NAME:START-END</c>, counted from 1 with both ends included, <c>NAME:START</c> and
+    /// <c>NAME:START-</c> up to its end, <c>NAME:-END</c> from its beginning. Numbers may have commas. A name that itself holds a colon is
+    /// found as it stands; <c>{NAME}:START-END</c> says which part is the name.
+    /// </param>
+    /// <exception cref="ArgumentException">It is no region, or none of this genome; the message says what to write.</exception>
+    public GenomeRegion ParseRegion(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return RegionText.Parse(text, this);
+    }
+
+    /// <summary>What is wrong with a region, in words: an unknown sequence, or one that ends before; null: it is right.</summary>
+    /// <param name="region">The region.</param>
+    public string? FaultOf(GenomeRegion region)
+    {
+        ArgumentNullException.ThrowIfNull(region);
+        if (!TryGetLength(region.Contig, out long length)) return UnknownName(region.Contig);
+        string shown = Faults.Show(region.ToString());
+        if (region.Start < 0 || region.End <= region.Start) return $"the region {shown} has no bases: its end has to be after its start";
+        return region.End <= length ? null
+            : $"the region {shown} ends past the end of '{Faults.Show(region.Contig)}', which has {length} bases in {Name}: correct it, "
+                + "or give the genome (the assembly) that it is of";
+    }
+
+    /// <summary>Says that there is no such sequence, and which there are.</summary>
+    internal string UnknownName(string name)
+    {
+        string has = $"{Name} has no sequence '{Faults.Show(name)}'";
+        if (TryGetOtherName(name, out string? other))
+        {
+            string sed = other == "chr" + name ? " (of a BED file: sed 's/^/chr/')"
+                : name == "chr" + other ? " (of a BED file: sed 's/^chr//')" : "";
+            return $"{has}, but '{Faults.Show(other)}': write names as the genome does{sed}";
+        }
+
+        string[] near = NearNames.Of(name, _names);
+        string names = string.Join(", ", _names.Take(5).Select(n => $"'{Faults.Show(n, 40)}'")) + (_names.Count > 5 ? ", …" : "");
+        return near.Length > 0 ? $"{has}; did you mean {string.Join(" or ", near.Select(n => $"'{Faults.Show(n, 40)}'"))}?"
+            : $"{has}; it has {names}";
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _file?.Dispose();
 }

@@ -19,6 +19,8 @@ internal static class Nucleotides
     /// <summary>The same where ambiguity codes are kept.</summary>
     private static readonly byte[] CleanedWithCodes = BuildTable(keepCodes: true);
 
+    private static readonly byte[] Complements = BuildComplements();
+
     /// <summary>
     /// Cleans letters into the same positions of <paramref name="target"/> up to the first byte that is no nucleotide, and
     /// returns how many that are; <paramref name="ambiguous"/> is the number of letters written that are no A, C, G or T: N, and the IUPAC
@@ -85,6 +87,26 @@ internal static class Nucleotides
 
     /// <summary>The letter that stands for a set of bases.</summary>
     public static byte LetterOf(int set) => BySet[set];
+
+    /// <summary>Makes cleaned letters those of the other strand, read in its own direction.</summary>
+    public static void TurnInPlace(Span<byte> letters)
+    {
+        letters.Reverse();
+        foreach (ref byte letter in letters) letter = Complements[letter];
+    }
+
+    private static byte[] BuildComplements()
+    {
+        byte[] table = new byte[256];
+        for (int set = 1; set < 16; set++)
+        {
+            // A and T, C and G: the set read from its other end.
+            int other = ((set & 1) << 3) | ((set & 2) << 1) | ((set & 4) >> 1) | ((set & 8) >> 3);
+            table[BySet[set]] = BySet[other];
+        }
+
+        return table;
+    }
 
     private static byte[] BuildTable(bool keepCodes)
     {

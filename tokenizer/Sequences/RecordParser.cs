@@ -1,17 +1,10 @@
-using System.Buffers;
-
 namespace Dnabert2.Sequences;
 
 /// <summary>Reads one layout, record after record, into a draft and a base buffer.</summary>
 internal abstract class RecordParser(ByteSource source, BaseBuffer bases, RecordDraft draft, Faults faults, bool needsKnownBases)
+    : IRecordSource
 {
-    /// <summary>The longest header line or text field, in bytes: what no name needs is a sign of a wrong or damaged file.</summary>
-    protected const int LongestText = 1 << 20;
-
-    // U+0001 separates the headers that one record has in the data base nr of NCBI.
-    private static ReadOnlySpan<byte> Blanks => " \t\u0001"u8;
-
-    private readonly ArrayBufferWriter<byte> _text = new();
+    private readonly LineText _text = new(source, faults);
 
     protected ByteSource Source { get; } = source;
     protected BaseBuffer Bases { get; } = bases;
@@ -36,6 +29,7 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
         Draft.Id = Draft.Description = "";
         Draft.First = Draft.Second = default;
         Draft.Values = [];
+        Draft.Region = null;
         Draft.Lack = null;
     }
 
@@ -43,38 +37,13 @@ internal abstract class RecordParser(ByteSource source, BaseBuffer bases, Record
     protected void ReadHeader() => (Draft.Id, Draft.Description) = ReadNamedLine("the header line");
 
     /// <summary>Reads the rest of the line: its first word, empty where there is none, and what follows.</summary>
-    protected (string Name, string Remark) ReadNamedLine(string what)
-    {
-        long line = Source.Line;
-        while (Source.TryReadPiece(out ReadOnlySpan<byte> piece)) AddText(piece, line, what);
-        ReadOnlySpan<byte> text = _text.WrittenSpan;
-        if (text.Contains((byte)'\r')) throw Faults.LoneCarriageReturn(line);
-        text = text.TrimStart(Blanks);
-        int end = text.IndexOfAny(Blanks);
-        if (end < 0) end = text.Length;
-        string name = FileText.Decode(text[..end], Faults, line, what);
-        string remark = FileText.DecodeRemark(text[end..], Faults, line, what).Trim();
-        _text.ResetWrittenCount();
-        return (name, remark);
-    }
+    protected (string Name, string Remark) ReadNamedLine(string what) => _text.ReadNamedLine(what);
 
     /// <summary>Adds to the text that <see cref="TakeText"/> returns.</summary>
-    protected void AddText(ReadOnlySpan<byte> piece, long line, string what)
-    {
-        if (_text.WrittenCount + piece.Length > LongestText)
-            throw Faults.Line(
-                line, $"{what} is longer than {LongestText} bytes",
-                "Check that the file has this layout and that its line ends and quotes are whole");
-        _text.Write(piece);
-    }
+    protected void AddText(ReadOnlySpan<byte> piece, long line, string what) => _text.Add(piece, line, what);
 
     /// <summary>The text added since the last call.</summary>
-    protected string TakeText(long line, string what)
-    {
-        string text = FileText.Decode(_text.WrittenSpan, Faults, line, what);
-        _text.ResetWrittenCount();
-        return text;
-    }
+    protected string TakeText(long line, string what) => _text.Take(line, what);
 
     /// <summary>Adds the rest of the line to the sequence.</summary>
     protected void ReadBases()

@@ -99,11 +99,32 @@ public sealed record SequenceOptions
     /// </summary>
     public int? KeepBases { get; init; }
 
+    /// <summary>
+    /// The bases of the windows that records are cut into, each a record of its own with its <see cref="SequenceRecord.Region"/>; null:
+    /// records are whole. The last window of a record is moved back to be full; a shorter record is one window. A record is in memory as a
+    /// whole meanwhile, and <see cref="KeepBases"/> has no effect.
+    /// </summary>
+    public int? Window { get; init; }
+
+    /// <summary>
+    /// From the beginning of a window to that of the next, from 1 to <see cref="Window"/>, so that every base is in one; null: a window.
+    /// </summary>
+    public int? Step { get; init; }
+
+    /// <summary>
+    /// Whether a region on the reverse strand is read as its reverse complement; otherwise all regions are read as the genome stands.
+    /// </summary>
+    public bool TurnsReverseRegions { get; init; }
+
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
         if (MaxRecordBases < 1) throw new ArgumentOutOfRangeException(null, MaxRecordBases, "MaxRecordBases is less than 1");
         if (KeepBases < 1) throw new ArgumentOutOfRangeException(null, KeepBases, "KeepBases is less than 1");
+        if (Window < 1) throw new ArgumentOutOfRangeException(null, Window, "Window is less than 1");
+        if (Step is { } step && (step < 1 || step > (Window ?? 0)))
+            throw new ArgumentOutOfRangeException(
+                null, step, $"Step is not from 1 to Window, {(Window is { } window ? $"{window}" : "which is not given")}");
         Expect(nameof(Format), Format);
         Expect(nameof(OnAmbiguous), OnAmbiguous);
         Expect(nameof(OnEmpty), OnEmpty);

@@ -10,11 +10,12 @@ namespace Dnabert2.Sequences;
 /// <remarks>For one thread. What is wrong with the content comes out as <see cref="InvalidDataException"/> and nothing else.</remarks>
 public sealed class SequenceReader : IDisposable
 {
-    private readonly ByteSource _source;
+    private readonly ByteSource? _source;
+    private readonly RegionParser? _regions;
     private readonly BaseBuffer _bases;
     private readonly RecordDraft _draft = new();
     private readonly Faults _faults;
-    private readonly RecordParser _parser;
+    private readonly IRecordSource _parser;
     private readonly SequenceOptions _options;
     private string _firstLack = "";
     private bool _over;
@@ -34,7 +35,7 @@ public sealed class SequenceReader : IDisposable
                 throw _faults.File($"this is {Format} and has no columns, but column '{Faults.Show(column)}' is asked for",
                     "Give CSV or TSV, or name no column");
             _bases = new BaseBuffer(_source, _faults, options, blanksAllowed: Format == SequenceFormat.Fasta);
-            _parser = Format switch
+            _parser = InWindows(Format switch
             {
                 SequenceFormat.Fasta => new FastaParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
                 SequenceFormat.Fastq => new FastqParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
@@ -42,13 +43,30 @@ public sealed class SequenceReader : IDisposable
                     new CsvParser(_source, _bases, _draft, _faults, options.NeedsKnownBases, separator, options),
                 SequenceFormat.Lines => new LinesParser(_source, _bases, _draft, _faults, options.NeedsKnownBases),
                 _ => throw new ArgumentOutOfRangeException(nameof(options), options.Format, "not a sequence format"),
-            };
+            });
         }
         catch
         {
             _source.Dispose();
             throw;
         }
+    }
+
+    private SequenceReader(Genome genome, IEnumerable<GenomeRegion> regions, SequenceOptions options, CancellationToken cancellation)
+    {
+        (Name, Format, _options) = (genome.Name, SequenceFormat.Fasta, options);
+        options.Validate();
+        _faults = new Faults(Name, _draft);
+        _regions = new RegionParser(genome, regions.GetEnumerator(), _draft, options, cancellation);
+        _bases = _regions.Bases = new BaseBuffer(_regions, _faults, options, blanksAllowed: false);
+        _parser = InWindows(_regions);
+    }
+
+    private IRecordSource InWindows(IRecordSource records)
+    {
+        if (_options.Window is not { } window) return records;
+        _bases.MostKept = null;
+        return new WindowParser(records, _bases, _draft, _faults, _options, window, _options.Step ?? window);
     }
 
     /// <summary>The file's name in messages.</summary>
@@ -79,7 +97,7 @@ public sealed class SequenceReader : IDisposable
     public int? KeepBases
     {
         get => _bases.MostKept;
-        set => _bases.MostKept = value;
+        set => _bases.MostKept = _options.Window is null ? value : null;
     }
 
     /// <summary>Whether the records are pairs.</summary>
@@ -100,11 +118,11 @@ public sealed class SequenceReader : IDisposable
     private string LeftOut(LeftOutRecords records) =>
         $"{records.Count:N0} record{(records.Count == 1 ? "" : "s")} of {RecordsRead:N0} left out";
 
-    /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress.</summary>
-    public long BytesRead => _source.BytesRead;
+    /// <summary>Bytes of the file consumed so far, as stored (compressed), for progress; of regions, the bases.</summary>
+    public long BytesRead => _source?.BytesRead ?? _regions!.BasesRead;
 
-    /// <summary>Bytes of the file in all, as stored; null where unknown, as for a pipe.</summary>
-    public long? TotalBytes => _source.TotalBytes;
+    /// <summary>Bytes of the file in all, as stored; null where unknown, as for a pipe or regions.</summary>
+    public long? TotalBytes => _source?.TotalBytes;
 
     /// <summary>The record whose bases are in the buffer.</summary>
     internal SequenceRecord? Current { get; private set; }
@@ -164,6 +182,21 @@ public sealed class SequenceReader : IDisposable
         return new SequenceReader(stream, leaveOpen, name, options ?? new(), cancellation);
     }
 
+    /// <summary>Opens regions of a genome, which are read one after the other, each a record with its place.</summary>
+    /// <param name="genome">The genome; it is left open.</param>
+    /// <param name="regions">
+    /// The regions. One that the genome does not have is an <see cref="InvalidDataException"/> when its turn comes.
+    /// </param>
+    /// <param name="options">Policy; the layout is of no effect.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    public static SequenceReader Open(
+        Genome genome, IEnumerable<GenomeRegion> regions, SequenceOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(genome);
+        ArgumentNullException.ThrowIfNull(regions);
+        return new SequenceReader(genome, regions, options ?? new(), cancellation);
+    }
+
     /// <summary>Reads the next record that is not dropped; false at the end of the file.</summary>
     /// <param name="record">The record; its bases are valid until the next call.</param>
     /// <exception cref="InvalidDataException">The content is at fault; the message names file, record, line and remedy.</exception>
@@ -195,6 +228,7 @@ public sealed class SequenceReader : IDisposable
             _over = false;
             return true;
         }
+        if (RecordsRead == 0 && _regions is not null) throw _faults.File("no region of it is asked for", "Give at least one region");
         if (RecordsRead == 0) throw _faults.File("there are no sequences in it", "Give a file with at least one sequence");
         if (RecordsRead == Empty.Count)
             throw _faults.File(
@@ -207,6 +241,6 @@ public sealed class SequenceReader : IDisposable
     {
         Current = null;
         _over = true;
-        _source.Dispose();
+        _source?.Dispose();
     }
 }

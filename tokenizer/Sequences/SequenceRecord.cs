@@ -28,7 +28,7 @@ public sealed class SequenceRecord
         _split = split;
         HasName = draft.Id.Length > 0;
         Id = HasName ? draft.Id : draft.Number.ToString(CultureInfo.InvariantCulture);
-        (Description, Number, Line) = (draft.Description, draft.Number, draft.Line);
+        (Description, Number, Line, Region) = (draft.Description, draft.Number, draft.Line, draft.Region);
     }
 
     private SequenceRecord(SequenceRecord source)
@@ -41,15 +41,15 @@ public sealed class SequenceRecord
         _second = source._second with { Start = source.Length };
         (_columns, _values, _split) = (source._columns, source._values, source._split);
         (Id, HasName, Description) = (source.Id, source.HasName, source.Description);
-        (Number, Line) = (source.Number, source.Line);
+        (Number, Line, Region) = (source.Number, source.Line, source.Region);
     }
 
     /// <summary>The name of its file in messages.</summary>
     public string Source { get; }
 
     /// <summary>
-    /// The name: the header's first word in FASTA and FASTQ, the column <c>id</c> in CSV; otherwise <see cref="Number"/> in decimal,
-    /// which is no name (<see cref="HasName"/>).
+    /// The name: that of a region, or its place where it has none; else the header's first word in FASTA and FASTQ, the column <c>id</c>
+    /// in CSV; otherwise <see cref="Number"/> in decimal, which is no name (<see cref="HasName"/>).
     /// </summary>
     public string Id { get; }
 
@@ -62,8 +62,17 @@ public sealed class SequenceRecord
     /// <summary>The record's place in the file, from 1; dropped records count.</summary>
     public long Number { get; }
 
-    /// <summary>The line it starts on, from 1.</summary>
+    /// <summary>The line it starts on, from 1; 0 of a region, which is read where it lies.</summary>
     public long Line { get; }
+
+    /// <summary>
+    /// Where the bases lie, if they are not a whole record: a region of a genome, or a window of a region or of a record
+    /// (<see cref="SequenceOptions.Window"/>), in which case the contig is the record's name. Null of a whole record.
+    /// </summary>
+    public GenomeRegion? Region { get; }
+
+    /// <summary>The file, the record and where it lies, for messages.</summary>
+    public string Place => $"{Source}: {Faults.PlaceOf(Number, Id, Line, Region)}";
 
     /// <summary>The number of bases of <see cref="Sequence"/>.</summary>
     public int Length => _first.Length;
@@ -153,6 +162,7 @@ internal sealed class RecordDraft
     public long Line;
     public string Id = "";
     public string Description = "";
+    public GenomeRegion? Region;
     public BaseRange First;
     public BaseRange Second;
 

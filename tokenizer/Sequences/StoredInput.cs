@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace Dnabert2.Sequences;
 
 /// <summary>
@@ -8,15 +6,9 @@ namespace Dnabert2.Sequences;
 /// </summary>
 internal sealed class StoredInput(RawInput raw, byte[] seal) : ForwardStream
 {
-    // The size of a block and its parts are those of BGZF: SAM specification 4.1.
-    private const int LargestBlock = 1 << 16;
-    private static readonly byte[] BlockStart = [0x1F, 0x8B, 8, 4];
-    private static readonly byte[] LastBlock =
-        [.. BlockStart, 0, 0, 0, 0, 0, 0xFF, 6, 0, (byte)'B', (byte)'C', 2, 0, 27, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
     // Small, so that what was read is about what was decompressed, from which the size of the whole is estimated.
     private readonly byte[] _buffer = new byte[1 << 13];
-    private readonly byte[] _ring = new byte[LargestBlock];
+    private readonly byte[] _ring = new byte[Bgzf.LargestBlock];
     private int _start, _end, _sealGiven;
 
     // Zeros before the bytes in the buffer that are still to be given, and behind them; those that end the file, and of these given.
@@ -33,13 +25,13 @@ internal sealed class StoredInput(RawInput raw, byte[] seal) : ForwardStream
     public bool LacksLastBlock()
     {
         ReadOnlySpan<byte> rest = LastBytes();
-        for (int at; (at = rest.IndexOf(BlockStart)) >= 0; rest = rest[1..])
+        for (int at; (at = rest.IndexOf(Bgzf.BlockStart)) >= 0; rest = rest[1..])
         {
             rest = rest[at..];
             // The zeros at the end of the file may be of the block, padding, or both.
-            int size = BlockSize(rest);
+            int size = Bgzf.BlockSize(rest);
             if (size < rest.Length || size > rest.Length + _zerosAtEnd) continue;
-            return size != LastBlock.Length || !LastBlock.AsSpan().StartsWith(rest);
+            return size != Bgzf.LastBlock.Length || !Bgzf.LastBlock.StartsWith(rest);
         }
         return false;
     }
@@ -111,22 +103,6 @@ internal sealed class StoredInput(RawInput raw, byte[] seal) : ForwardStream
     {
         int at = (int)(_remembered % _ring.Length);
         return _remembered < _ring.Length ? _ring[..at] : [.. _ring.AsSpan(at), .. _ring.AsSpan(0, at)];
-    }
-
-    /// <summary>The size of the block that begins here, as its extra field says; 0 where there is none.</summary>
-    private static int BlockSize(ReadOnlySpan<byte> member)
-    {
-        const int fixedHeader = 12;
-        if (member.Length < fixedHeader) return 0;
-        ReadOnlySpan<byte> extra = member[fixedHeader..];
-        extra = extra[..Math.Min(extra.Length, BinaryPrimitives.ReadUInt16LittleEndian(member[10..]))];
-        while (extra.Length >= 6)
-        {
-            int length = BinaryPrimitives.ReadUInt16LittleEndian(extra[2..]);
-            if (extra.StartsWith("BC\u0002\0"u8)) return BinaryPrimitives.ReadUInt16LittleEndian(extra[4..]) + 1;
-            extra = extra[Math.Min(extra.Length, 4 + length)..];
-        }
-        return 0;
     }
 
     protected override void Dispose(bool disposing)

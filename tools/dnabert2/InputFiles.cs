@@ -10,6 +10,7 @@ internal sealed class InputFiles : IDisposable
     private readonly SequenceOptions _options;
     private readonly Terminal _terminal;
     private readonly RepeatedNames? _names;
+    private readonly GenomeRegions? _regions;
     private readonly List<string> _notes = [];
     private readonly long? _totalBytes;
     private SequenceReader _reader;
@@ -24,18 +25,22 @@ internal sealed class InputFiles : IDisposable
     /// <param name="options">How they are read.</param>
     /// <param name="terminal">Standard input, and where warnings go.</param>
     /// <param name="givesNames">Whether results go by the records' names, so that two of one name are to be said.</param>
+    /// <param name="regions">What of the one file is read; null: all.</param>
     /// <exception cref="UsageException">Standard input is named twice.</exception>
     /// <exception cref="IOException">A file is missing or cannot be opened.</exception>
     /// <exception cref="InvalidDataException">The beginning of a file is at fault.</exception>
-    public InputFiles(string[] paths, SequenceOptions options, Terminal terminal, bool givesNames)
+    public InputFiles(string[] paths, SequenceOptions options, Terminal terminal, bool givesNames, GenomeRegions? regions = null)
     {
-        (_paths, _options, _terminal, _names) = (paths, options, terminal, givesNames ? new RepeatedNames() : null);
+        // Regions and windows are told apart by their places.
+        bool named = givesNames && regions is null && options.Window is null;
+        (_paths, _options, _terminal, _names) = (paths, options, terminal, named ? new RepeatedNames() : null);
+        _regions = regions;
         if (paths.Count(path => path == "-") > 1) throw new UsageException("'-' is given twice: standard input can be read only once");
         foreach (string path in paths) Shared.CheckThere(path);
         foreach (string path in paths.Skip(1))
             if (path != "-" && new FileInfo(path) is { Exists: true, Length: > 0 }) Open(path).Dispose();
         _reader = Open(paths[0]);
-        _totalBytes = paths.Length == 1 ? _reader.TotalBytes : SizeOfAll(paths);
+        _totalBytes = regions is not null ? regions.Bases : paths.Length == 1 ? _reader.TotalBytes : SizeOfAll(paths);
     }
 
     /// <summary>Their name in messages.</summary>
@@ -89,7 +94,9 @@ internal sealed class InputFiles : IDisposable
     /// <summary>Closes the file that is open.</summary>
     public void Dispose() => _reader.Dispose();
 
-    private SequenceReader Open(string path) => Shared.Open(path, _options, _terminal);
+    private SequenceReader Open(string path) => _regions is null
+        ? Shared.Open(path, _options, _terminal)
+        : SequenceReader.Open(_regions.Genome, _regions.All(), _options, _terminal.Cancellation);
 
     private static long? SizeOfAll(string[] paths)
     {

@@ -19,7 +19,7 @@ public static class SimilaritySearch
         Span<byte> bases = stackalloc byte[window];
         foreach (string name in genome.Names)
         {
-            genome.TryGetLength(name, out int length);
+            genome.TryGetLength(name, out long length);
             for (int start = 0; start + window <= length; start += step)
             {
                 genome.Read(name, start, bases);

@@ -8,16 +8,26 @@ namespace Dnabert2.Tool.Output;
 /// <param name="OfTokens">Whether there is a vector for each token rather than one for each record.</param>
 /// <param name="BothStrands">Whether vectors are averages over both strands; a column says so.</param>
 /// <param name="OfSeveralFiles">Whether the records are of several files; a last column names that of each row.</param>
-internal readonly record struct EmbeddingLayout(int Width, bool OfTokens, bool BothStrands, bool OfSeveralFiles = false)
+/// <param name="OfRegions">Whether the records are regions or windows; columns say where each lies.</param>
+/// <param name="Turned">Whether regions of the other strand were read as their reverse complement.</param>
+/// <param name="Half">Whether the numbers of a matrix have 16 bits.</param>
+internal readonly record struct EmbeddingLayout(
+    int Width, bool OfTokens, bool BothStrands, bool OfSeveralFiles = false, bool OfRegions = false, bool Turned = false,
+    bool Half = false)
 {
-    private static readonly string[] RecordColumns = ["record", "id", "bases", "tokens", "chunks", "truncated"];
+    private static readonly string[] RecordColumns = ["bases", "tokens", "chunks", "truncated"];
 
     /// <summary>The columns that say what a row of a token is of.</summary>
     public static string[] TokenColumns { get; } = ["record", "id", "index", "token", "token_id", "start", "end"];
 
+    /// <summary>The same of tokens of a region, whose places are those in the contig.</summary>
+    public static string[] TokenColumnsOfRegions { get; } =
+        ["record", "id", "contig", "index", "token", "token_id", "start", "end", "strand"];
+
     /// <summary>The columns that say what a row is of.</summary>
     public string[] Columns =>
-        [.. OfTokens ? TokenColumns : RecordColumns, .. BothStrands ? [Strands.Column] : (string[])[],
+        [.. OfTokens ? OfRegions ? TokenColumnsOfRegions : TokenColumns
+            : ["record", "id", .. OfRegions ? RegionColumns.Names : [], .. RecordColumns], .. BothStrands ? [Strands.Column] : (string[])[],
             .. OfSeveralFiles ? ["source"] : (string[])[]];
 }
 
@@ -31,12 +41,12 @@ internal abstract class EmbeddingOutput : IDisposable
     public static string? FormatOf(string path)
     {
         string extension = Path.GetExtension(path).ToLowerInvariant();
-        return extension is ".npy" or ".safetensors" or ".tsv" or ".csv" ? extension : null;
+        return extension is ".npy" or ".safetensors" or ".parquet" or ".tsv" or ".csv" ? extension : null;
     }
 
     /// <summary>The files that a result of this name consists of.</summary>
     public static string[] FilesOf(string path) =>
-        FormatOf(path) is null or ".tsv" or ".csv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
+        FormatOf(path) is null or ".parquet" or ".tsv" or ".csv" ? [path] : [path, Path.ChangeExtension(path, ".ids.tsv")];
 
     /// <summary>Begins the output.</summary>
     /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>
@@ -52,10 +62,12 @@ internal abstract class EmbeddingOutput : IDisposable
             return FormatOf(path) switch
             {
                 ".tsv" or ".csv" => new EmbeddingTable(data, RowWriter.Separator(path), files, layout),
-                ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout, MatrixHeader.Npy),
+                ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout,
+                    (rows, width) => MatrixHeader.Npy(rows, width, layout.Half)),
+                ".parquet" => new EmbeddingParquet(data, files, layout),
                 _ =>
                     new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout,
-                        (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands)),
+                        (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands, layout.Half)),
             };
         }
         catch
@@ -84,6 +96,7 @@ internal abstract class EmbeddingOutput : IDisposable
     {
         row.Add(embedding.Number);
         row.Add(embedding.Id);
+        if (layout.OfRegions) RegionColumns.Add(row, embedding.Region!);
         row.Add(embedding.Bases);
         row.Add(embedding.Tokens);
         row.Add(embedding.Chunks);
@@ -98,11 +111,12 @@ internal abstract class EmbeddingOutput : IDisposable
         int id = embedding.Ids.Span[token];
         row.Add(embedding.Number);
         row.Add(embedding.Id);
+        if (layout.OfRegions) row.Add(embedding.Region!.Contig);
         row.Add(embedding.FirstToken + (long)token);
         row.Add(tokens(id));
         row.Add(id);
-        row.Add(embedding.Starts.Span[token]);
-        row.Add(embedding.Ends.Span[token]);
+        RegionColumns.AddToken(
+            row, embedding.Starts.Span[token], embedding.Ends.Span[token], layout.OfRegions ? embedding.Region : null, layout.Turned);
         if (layout.OfSeveralFiles) row.Add(embedding.Source);
     }
 }

@@ -4,8 +4,8 @@ using System.Text;
 namespace Dnabert2.Tool.Output;
 
 /// <summary>
-/// The bytes before a matrix of fp32 numbers in a file. Their length does not depend on the number of rows, so that they are written
-/// once the rows are counted.
+/// The bytes before a matrix of fp32 or fp16 numbers in a file. Their length does not depend on the number of rows, so that they are
+/// written once the rows are counted.
 /// </summary>
 internal static class MatrixHeader
 {
@@ -17,14 +17,15 @@ internal static class MatrixHeader
     /// The header of NumPy's format 1.0: magic, version, length, and a Python dict padded with spaces, up to a line feed
     /// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
     /// </summary>
-    public static byte[] Npy(long rows, int width)
+    public static byte[] Npy(long rows, int width, bool half = false)
     {
         byte[] header = new byte[NpyLength];
         header.AsSpan().Fill((byte)' ');
         header[0] = 0x93;
         "NUMPY\u0001\0"u8.CopyTo(header.AsSpan(1));
         BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(8), NpyLength - 10);
-        Encoding.ASCII.GetBytes($"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}", header.AsSpan(10));
+        string type = half ? "<f2" : "<f4";
+        Encoding.ASCII.GetBytes($"{{'descr': '{type}', 'fortran_order': False, 'shape': ({rows}, {width}), }}", header.AsSpan(10));
         header[^1] = (byte)'\n';
         return header;
     }
@@ -33,13 +34,14 @@ internal static class MatrixHeader
     /// The header of a safetensors file with one tensor, <c>embeddings</c>; where its rows are averages over both strands, the metadata
     /// say so under <c>strands</c>.
     /// </summary>
-    public static byte[] Safetensors(long rows, int width, bool bothStrands)
+    public static byte[] Safetensors(long rows, int width, bool bothStrands, bool half = false)
     {
         byte[] header = new byte[SafetensorsLength];
         header.AsSpan().Fill((byte)' ');
         BinaryPrimitives.WriteInt64LittleEndian(header, SafetensorsLength - sizeof(long));
         string strands = bothStrands ? $",\"{Strands.Column}\":\"{Strands.Both}: average of forward and reverse complement\"" : "";
-        string tensor = $$"""{"dtype":"F32","shape":[{{rows}},{{width}}],"data_offsets":[0,{{rows * width * sizeof(float)}}]}""";
+        long bytes = rows * width * (half ? 2 : 4);
+        string tensor = $$"""{"dtype":"{{(half ? "F16" : "F32")}}","shape":[{{rows}},{{width}}],"data_offsets":[0,{{bytes}}]}""";
         string json = $$$"""
             {"__metadata__":{"format":"pt"{{{strands}}}},"embeddings":{{{tensor}}}}
             """;

@@ -4,19 +4,21 @@ namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (yes
-/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of averages over both strands a column says so, and of
-/// several files a last column <c>source</c> names that of the row.
+/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of regions and windows their place follows the id. Of averages over
+/// both strands a column says so, and of several files a last column <c>source</c> names that of the row.
 /// </summary>
 internal sealed class PredictionTable
 {
     private readonly RowWriter _rows;
-    private readonly bool _labels, _bothStrands, _severalFiles;
+    private readonly bool _labels, _bothStrands, _severalFiles, _regions;
 
-    public PredictionTable(Stream stream, char separator, ClassifierModel model, bool bothStrands, bool severalFiles)
+    public PredictionTable(
+        Stream stream, char separator, ClassifierModel model, bool bothStrands, bool severalFiles, bool regions)
     {
         (_rows, _labels) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression);
-        (_bothStrands, _severalFiles) = (bothStrands, severalFiles);
+        (_bothStrands, _severalFiles, _regions) = (bothStrands, severalFiles, regions);
         _rows.Add("id");
+        foreach (string column in regions ? RegionColumns.Names : []) _rows.Add(column);
         _rows.Add(_labels ? "label" : "value");
         foreach (string name in model.Names) _rows.Add($"p_{name}");
         _rows.Add("truncated");
@@ -29,6 +31,7 @@ internal sealed class PredictionTable
     public void Write(Prediction prediction)
     {
         _rows.Add(prediction.Id);
+        if (_regions) RegionColumns.Add(_rows, prediction.Region!);
         if (_labels) _rows.Add(prediction.Label);
         _rows.Add(prediction.Outputs.Span);
         _rows.Add(prediction.Truncated);

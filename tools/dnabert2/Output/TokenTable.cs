@@ -10,7 +10,9 @@ namespace Dnabert2.Tool.Output;
 /// <param name="tokenizer">The tokenizer.</param>
 /// <param name="row">Where the rows go.</param>
 /// <param name="severalFiles">Whether the records are of several files; a last column <c>source</c> names that of each row.</param>
-internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row, bool severalFiles) : ITokenOutput
+/// <param name="regions">Whether the records are regions or windows, whose places are those in the contig.</param>
+/// <param name="turned">Whether regions of the other strand were read as their reverse complement.</param>
+internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row, bool severalFiles, bool regions, bool turned) : ITokenOutput
 {
     private readonly List<int> _ids = [], _starts = [];
     private bool _isBegun, _isOfPairs;
@@ -31,7 +33,7 @@ internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row, bool sev
     private void Begin(bool ofPairs)
     {
         (_isBegun, _isOfPairs) = (true, ofPairs);
-        foreach (string column in EmbeddingLayout.TokenColumns)
+        foreach (string column in regions ? EmbeddingLayout.TokenColumnsOfRegions : EmbeddingLayout.TokenColumns)
         {
             row.Add(column);
             if (ofPairs && column == "id") row.Add("sequence");
@@ -54,12 +56,13 @@ internal sealed class TokenTable(BpeTokenizer tokenizer, RowWriter row, bool sev
                 int start = fragment.Start + _starts[i];
                 row.Add(record.Number);
                 row.Add(record.Id);
+                if (regions) row.Add(record.Region!.Contig);
                 if (_isOfPairs) row.Add(which);
                 row.Add(index++);
                 row.Add(tokenizer.Token(_ids[i]));
                 row.Add(_ids[i]);
-                row.Add(start);
-                row.Add(start + (_ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(_ids[i]).Length));
+                int end = start + (_ids[i] == tokenizer.UnknownId ? 1 : tokenizer.Token(_ids[i]).Length);
+                RegionColumns.AddToken(row, start, end, regions ? record.Region : null, turned);
                 if (severalFiles) row.Add(record.Source);
                 row.EndRow();
             }

@@ -6,7 +6,8 @@ namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
 internal sealed class AttributeRun(
-    InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles input, Terminal terminal, bool quiet)
+    InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles? input, GenomeRegions? regions,
+    Terminal terminal, bool quiet)
     : IProgress<AttributionProgress>
 {
     // Work from here on takes long enough that one wants to know beforehand.
@@ -19,10 +20,12 @@ internal sealed class AttributeRun(
     /// <summary>Computes and writes everything.</summary>
     /// <param name="row">Where the table goes.</param>
     /// <param name="picture">Where the picture goes, or null.</param>
+    /// <param name="bedGraph">Where a value for each base goes, or null.</param>
     /// <param name="line">Shows the progress.</param>
-    public void Run(RowWriter row, Stream? picture, ProgressLine line)
+    public void Run(RowWriter row, Stream? picture, Stream? bedGraph, ProgressLine line)
     {
         _line = line;
+        RowWriter? graph = bedGraph is null ? null : new RowWriter(bedGraph, '\t');
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class"
             : attribution.IsOfClass ? "change of the value"
@@ -39,14 +42,19 @@ internal sealed class AttributeRun(
 
         if (options.AverageReverseComplement) row.Add(Strands.Column);
         row.EndRow();
-        foreach (SubstitutionEffects effects in attribution.Run(Records(), this, terminal.Cancellation))
+        IEnumerable<SubstitutionEffects> all = regions is null
+            ? attribution.Run(Records(), this, terminal.Cancellation)
+            : attribution.Run(regions.Genome, regions.All(), this, terminal.Cancellation);
+        foreach (SubstitutionEffects effects in all)
         {
             Write(row, effects);
+            if (graph is not null) WriteGraph(graph, effects);
             _map?.Add(effects);
             Count(effects);
         }
 
         row.Flush();
+        graph?.Flush();
         _map?.Finish();
         _time = line.Elapsed;
     }
@@ -58,29 +66,30 @@ internal sealed class AttributeRun(
         if (!_line!.IsDue) return;
         // Of one record's region all is known; otherwise a part of what was read is done, and a part of the file was read.
         double done = value.BasesDone / value.BasesFound;
-        double? share = options.Region?.Record is null ? input.Share * done : done;
+        double? share = regions is not null ? value.BasesDone / regions.Bases : options.Region?.Record is null ? input!.Share * done : done;
+        string of = regions is null ? Shared.Count(input!.RecordsRead, "record") : Shared.Count(_records, "region");
         _line.Show(
-            $"{Shared.Count(input.RecordsRead, "record")}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
+            $"{of}, {value.BasesDone:N0} of {value.BasesFound:N0} bases", value.TokensDone, share);
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
-    public void Report(string path, string? picture)
+    public void Report(string path, string? picture, string? bedGraph)
     {
-        input.Report();
+        input?.Report();
         int most = Math.Min(model.MaxTokens ?? int.MaxValue, model.Model.MaxTokens ?? int.MaxValue);
         if (_unseen > 0)
             terminal.Say(
-                $"{input.Name}: {Shared.Count(_unseen, "base")} beyond the {most} tokens that the model takes were not "
-                + "substituted; with a smaller --window the model sees them");
+                $"{input?.Name ?? regions!.Genome.Name}: {Shared.Count(_unseen, "base")} beyond the {most} tokens that the model takes "
+                + "were not substituted; with a smaller --window the model sees them");
         if (_map is { BasesLeftOut: > 0 })
             terminal.Say(
                 $"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the "
                 + "table; --region chooses others");
         if (quiet) return;
-        string target = path == "-" ? "standard output" : path;
+        string target = string.Join(" and ", new[] { path == "-" ? "standard output" : path, picture, bedGraph }.OfType<string>());
         terminal.Say(
-            $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, "record")}, {Shared.Count(_tokens, "token")} in "
-            + $"{_time.TotalSeconds:F1} s: to {target}{(picture is null ? "" : " and " + picture)}");
+            $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, regions is null ? "record" : "region")}, "
+            + $"{Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}");
     }
 
     private void Write(RowWriter row, SubstitutionEffects effects)
@@ -94,7 +103,7 @@ internal sealed class AttributeRun(
                 float effect = effects.Effects.Span[(4 * i) + b];
                 if (float.IsNaN(effect)) continue;
                 row.Add(effects.Id);
-                row.Add(effects.Start + i + 1L);
+                row.Add(effects.Start + i + 1);
                 letter[0] = (char)bases[i];
                 row.Add(letter);
                 letter[0] = "ACGT"[b];
@@ -112,6 +121,22 @@ internal sealed class AttributeRun(
         }
     }
 
+    /// <summary>The mean of the effects of the three substitutions of each base, with its place from 0; none at N.</summary>
+    private static void WriteGraph(RowWriter graph, SubstitutionEffects effects)
+    {
+        for (int i = 0; i < effects.Bases.Length; i++)
+        {
+            float sum = 0;
+            foreach (float effect in effects.Effects.Span.Slice(4 * i, 4)) sum += effect;
+            if (!float.IsFinite(sum)) continue;
+            graph.Add(effects.Id);
+            graph.Add(effects.Start + i);
+            graph.Add(effects.Start + i + 1);
+            graph.Add([sum / 3]);
+            graph.EndRow();
+        }
+    }
+
     private void Count(SubstitutionEffects effects)
     {
         if (effects.Number != _lastRecord) _records++;
@@ -123,7 +148,7 @@ internal sealed class AttributeRun(
     /// <summary>The records; of one that will take long, it is said beforehand what it takes.</summary>
     private IEnumerable<SequenceRecord> Records()
     {
-        foreach (SequenceRecord record in input.Records())
+        foreach (SequenceRecord record in input!.Records())
         {
             SequenceRegion? region = options.Region;
             long bases = region is null ? record.Length : Math.Max(0, Math.Min(record.Length, region.End) - region.Start);

@@ -24,6 +24,12 @@ internal sealed class AttributeVerb
 
     private readonly Option<string?> _picture =
         new("--picture") { Description = "also draw a heat map as SVG, with a panel for each record", HelpName = "FILE.svg" };
+    private readonly Option<string?> _bedGraph = new("--bedgraph")
+    {
+        Description = "also write the mean effect of the three substitutions of each base as bedGraph, in the order of the regions",
+        HelpName = "FILE.bedgraph",
+    };
+
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
         "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained",
@@ -37,11 +43,8 @@ internal sealed class AttributeVerb
 
     private readonly Option<string?> _class =
         new("--class") { Description = "the class [default: the predicted class of each sequence]", HelpName = "NAME" };
-    private readonly Option<string?> _region = new("--region")
-    {
-        Description = "substitute only these bases, counted from 1, both ends included; the model still sees the rest",
-        HelpName = "[ID:]START-END",
-    };
+    private readonly RegionChoice _regions = new(
+        "substitute (the model still sees what is around; START-END alone is of every record)", readsStrands: false);
 
     private readonly Option<int> _window = Shared.Number(
         "--window",
@@ -65,12 +68,14 @@ internal sealed class AttributeVerb
             + "substituted.",
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg",
                 "the bases around a TATA box, as a table and as a picture"),
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --bedgraph effects.bedgraph",
+                "a value for each base, for genome browsers"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9",
                 "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _target.Option, _class, _region, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _output, _picture, _bedGraph, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _reading.Options) Command.Add(option);
+        foreach (Option option in _regions.Options.Concat(_reading.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -81,42 +86,73 @@ internal sealed class AttributeVerb
     {
         string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
         string? picture = parsed.GetValue(_picture);
+        string? bedGraph = parsed.GetValue(_bedGraph);
         char separator = RowWriter.Separator(path);
+        if (bedGraph == "-") throw new UsageException("--bedgraph -: bedGraph needs a file; name one");
         if (picture == "-") throw new UsageException("--picture -: a picture needs a file; name one");
         if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, .. source.Folders], ("-o", path), ("--picture", picture));
+        ResultPaths.Check(_terminal, [input, .. _regions.Files(parsed), .. source.Folders], ("-o", path), ("--picture", picture),
+            ("--bedgraph", bedGraph));
+        bool ofGenome = IsOfGenome(input, _regions.Named(parsed), _regions.Bed(parsed));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),
             Class = parsed.GetValue(_class),
             Window = parsed.GetValue(_window),
-            Region = parsed.GetValue(_region) is { } region ? ParseRegion(region) : null,
+            Region = !ofGenome && _regions.Named(parsed) is [{ } region] ? ParseRegion(region) : null,
             AverageReverseComplement = parsed.GetValue(_rcAverage),
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         using Backend backend = _compute.Open(parsed);
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
-        using var records = new InputFiles(
+        using GenomeRegions? regions = ofGenome ? _regions.Open(parsed, _terminal, input) : null;
+        if (bedGraph is not null && regions is not null) RefuseOverlaps(regions);
+        using InputFiles? records = ofGenome ? null : new InputFiles(
             [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
         using var files = new ResultFiles();
-        var run = new AttributeRun(model, attribution, options, records, _terminal, quiet);
+        var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator),
-                picture is null ? null : files.Add(picture), line);
+                picture is null ? null : files.Add(picture), bedGraph is null ? null : files.Add(bedGraph), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         files.Commit();
-        run.Report(path, picture);
+        run.Report(path, picture, bedGraph);
         return CommandLineTool.Done;
+    }
+
+    /// <summary>bedGraph has one value a base, and readers of it refuse more.</summary>
+    private static void RefuseOverlaps(GenomeRegions regions)
+    {
+        if (regions.Bases is null)
+            throw new UsageException("--bedgraph and a BED file from a pipe: name a file, which is looked at before");
+        if (new RegionSet(regions.All()).Overlap is { } overlap)
+            throw new UsageException(
+                $"--bedgraph: two regions hold {overlap}, and bedGraph has one value a base; put them together, as 'bedtools merge' does");
+    }
+
+    /// <summary>
+    /// Whether regions are read where they lie in a genome: several, those of BED, and one of a file that has an index or is large. One of
+    /// a small file or a pipe, of any format, is found while the records are read.
+    /// </summary>
+    private static bool IsOfGenome(string input, string[] regions, string? bed)
+    {
+        if (bed is not null || regions.Length > 1) return true;
+        if (regions.Length == 0 || input == "-" || new FileInfo(input) is not { Exists: true, Length: > 0 } file) return false;
+        return TryParseRegion(regions[0]) is not { } region
+            || (region.Record is not null && (File.Exists(input + ".fai") || file.Length > Genome.LargestUnindexed));
     }
 
     /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>
     /// <exception cref="UsageException">It is no region.</exception>
-    internal static SequenceRegion ParseRegion(string text)
+    internal static SequenceRegion ParseRegion(string text) => TryParseRegion(text) ?? throw new UsageException(
+        $"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+
+    private static SequenceRegion? TryParseRegion(string text)
     {
         int colon = text.LastIndexOf(':');
         string[] ends = text[(colon + 1)..].Split('-');
@@ -124,7 +160,6 @@ internal sealed class AttributeVerb
             && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out int end) && start >= 1 && end >= start
             && colon != 0)
             return new SequenceRegion(colon < 0 ? null : text[..colon], start - 1, end);
-        throw new UsageException(
-            $"--region {text}: expected START-END or ID:START-END, such as 40-80 or chr1:1000-1200; bases are counted from 1");
+        return null;
     }
 }

@@ -15,7 +15,8 @@ internal sealed class EmbedVerb
     private readonly Argument<string[]> _inputs = Shared.Inputs("and a last column 'source' names the file of each row");
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, or a table " + RowWriter.Formats,
+        Description = "the result: .npy or .safetensors, with a table .ids.tsv beside it, .parquet, whose column 'vector' they are, "
+        + "or a table " + RowWriter.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -26,6 +27,10 @@ internal sealed class EmbedVerb
     private readonly Choice<Pooling?> _pooling = new(
         "--pooling", "how the vectors of a record's tokens become one; none: a vector for each token",
         ("mean", Pooling.Mean), ("cls", Pooling.Cls), ("max", Pooling.Max), ("none", null));
+
+    private readonly Choice<bool> _outputDtype = new(
+        "--output-dtype", "the numbers of .npy and .safetensors; computed in --dtype, and rounded when they are written",
+        ("f32", false), ("f16", true));
 
     private readonly Choice<TooLong> _onTooLong = new(
         "--on-too-long", "records of more tokens than --max-tokens: embed them in overlapping chunks, embed their beginning, or stop",
@@ -40,7 +45,8 @@ internal sealed class EmbedVerb
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the vectors, each pooled on its own,");
     private readonly Compute _compute;
-    private readonly Reading _reading = new(pairs: false);
+    private readonly Reading _reading = new(pairs: false, windows: true);
+    private readonly RegionChoice _regions = new("embed", readsStrands: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public EmbedVerb(Terminal terminal)
@@ -57,13 +63,15 @@ internal sealed class EmbedVerb
                 "a NumPy matrix, and sample.ids.tsv that says what each row is"),
             ("dnabert2 embed tools/dnabert2/samples/sample.fa --pooling none --on-n unk -o tokens.safetensors",
                 "a vector for each token, with its place in the record"),
+            ("dnabert2 embed tools/dnabert2/samples/sample.fa --window 64 --step 32 -o windows.parquet",
+                "windows over each record, with their places; the columns of a data frame"),
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2",
                 "from a pipe into a pipe"))
         {
-            _inputs, _output, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
+            _inputs, _output, _outputDtype.Option, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
             _rcAverage, _quiet,
         };
-        foreach (Option option in _reading.Options) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -86,22 +94,30 @@ internal sealed class EmbedVerb
             AverageReverseComplement = parsed.GetValue(_rcAverage),
         };
         Check(path, pooling, options);
+        bool half = _outputDtype.Of(parsed);
+        if (half && EmbeddingOutput.FormatOf(path) is not (".npy" or ".safetensors"))
+            throw new UsageException($"--output-dtype f16 and -o {path}: numbers of 16 bits are in .npy and .safetensors");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(
-            _terminal, [.. inputs, .. source.Folders], [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
+            _terminal, [.. inputs, .. _regions.Files(parsed), .. source.Folders],
+            [.. EmbeddingOutput.FilesOf(path).Select(file => ("-o", file))]);
 
         using Backend backend = _compute.Open(parsed);
-        using var files = new InputFiles(
-            inputs, _reading.Of(parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split), _terminal,
-            givesNames: true);
+        SequenceOptions reading = _reading.Of(
+            parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split)
+            with
+        { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
+        using var files = new InputFiles(inputs, reading, _terminal, givesNames: true, regions);
         using SequenceModel model = source.Load(backend, ModelParts.Encoder);
         if (model.MaxTokens is { } most && options.MaxTokens > most)
             throw new UsageException(
                 $"--max-tokens {options.MaxTokens}: this model has positions for {most} tokens; give a smaller number");
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(
-            model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral);
+            model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral,
+            OfRegions: regions is not null || reading.Window is not null, reading.TurnsReverseRegions, half);
         using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
         var run = new EmbedRun(model, options, files, output, _terminal);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
@@ -122,6 +138,6 @@ internal sealed class EmbedVerb
             throw new UsageException(
                 "--pooling none and --rc-average: the reverse complement has other tokens, so their vectors cannot be averaged");
         if (path != "-" && EmbeddingOutput.FormatOf(path) is null)
-            throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors, {RowWriter.Formats}");
+            throw new UsageException($"-o {path}: the extension decides the format: .npy, .safetensors, .parquet, {RowWriter.Formats}");
     }
 }

@@ -33,7 +33,8 @@ internal sealed class PredictVerb
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("the probability of each class, or the value,");
     private readonly Compute _compute;
-    private readonly Reading _reading = new(pairs: true);
+    private readonly Reading _reading = new(pairs: true, windows: true);
+    private readonly RegionChoice _regions = new("predict", readsStrands: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public PredictVerb(Terminal terminal)
@@ -49,7 +50,7 @@ internal sealed class PredictVerb
         {
             _inputs, _output, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
         };
-        foreach (Option option in _reading.Options) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -63,9 +64,12 @@ internal sealed class PredictVerb
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [.. inputs, .. source.Folders], ("-o", path));
+        ResultPaths.Check(_terminal, [.. inputs, .. _regions.Files(parsed), .. source.Folders], ("-o", path));
         using Backend backend = _compute.Open(parsed);
-        using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true), _terminal, givesNames: true);
+        SequenceOptions options =
+            _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true) with { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
+        using var input = new InputFiles(inputs, options, _terminal, givesNames: true, regions);
         using ClassifierModel model = ClassifierModel.Load(source, backend);
         if (!quiet && parsed.GetValue(_maxTokens) is null)
             _terminal.Say($"records are cut at {model.MaxTokens} tokens ({model.MaxTokensSource}); --max-tokens sets another limit");
@@ -73,7 +77,9 @@ internal sealed class PredictVerb
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
         input.KeepBases = model.Model.Tokenizer.BasesThatDecide(predictor.MaxTokens);
         using var files = new ResultFiles();
-        var table = new PredictionTable(path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands, input.AreSeveral);
+        var table = new PredictionTable(
+            path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands, input.AreSeveral,
+            regions is not null || options.Window is not null);
         long records = 0, truncated = 0;
         using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");
         foreach (Prediction prediction in predictor.Predict(input.Records(), _terminal.Cancellation))

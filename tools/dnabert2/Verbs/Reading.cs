@@ -5,7 +5,8 @@ namespace Dnabert2.Tool.Verbs;
 
 /// <summary>The options of how sequence files are read.</summary>
 /// <param name="pairs">Whether the verb takes pairs of sequences.</param>
-internal sealed class Reading(bool pairs)
+/// <param name="windows">Whether it cuts records into windows on request.</param>
+internal sealed class Reading(bool pairs, bool windows = false)
 {
     private readonly Choice<SequenceFormat> _format = new(
         "--format", "the layout of the input, found from its content unless given",
@@ -21,10 +22,17 @@ internal sealed class Reading(bool pairs)
     private readonly Option<int> _maxRecordBases = Shared.Number(
         "--max-record-bases", "the most bases of a record, which take a byte each; a longer one is an error", Array.MaxLength, 1);
 
+    private readonly Option<int?> _window = Shared.OptionalNumber(
+        "--window", "cut records or regions into windows of so many bases, each a row with its place; the last one of a record is moved "
+        + "back to be full", 1);
+
+    private readonly Option<int?> _step =
+        Shared.OptionalNumber("--step", "bases from the beginning of a window to that of the next [default: --window]", 1);
+
     /// <summary>All of them.</summary>
     public IEnumerable<Option> Options =>
-        _secondColumn is null ? [_format.Option, _onEmpty.Option, _sequenceColumn, _maxRecordBases]
-            : [_format.Option, _onEmpty.Option, _sequenceColumn, _secondColumn, _maxRecordBases];
+        [_format.Option, _onEmpty.Option, _sequenceColumn, .. _secondColumn is null ? Array.Empty<Option>() : [_secondColumn],
+            _maxRecordBases, .. windows ? [_window, _step] : Array.Empty<Option>()];
 
     /// <summary>What they say.</summary>
     /// <param name="parsed">What was typed.</param>
@@ -39,7 +47,17 @@ internal sealed class Reading(bool pairs)
         SequenceColumn = parsed.GetValue(_sequenceColumn),
         SecondSequenceColumn = _secondColumn is null ? null : parsed.GetValue(_secondColumn),
         MaxRecordBases = parsed.GetValue(_maxRecordBases),
+        Window = windows ? parsed.GetValue(_window) : null,
+        Step = windows ? Step(parsed) : null,
     };
+
+    private int? Step(ParseResult parsed)
+    {
+        if (parsed.GetValue(_step) is not { } step) return null;
+        int window = parsed.GetValue(_window) ?? throw new UsageException($"--step {step}: it is of windows; give --window");
+        return step <= window ? step
+            : throw new UsageException($"--step {step}: bases between windows of {window} would be left out; give at most {window}");
+    }
 
     /// <summary>What happens to records without a sequence.</summary>
     public static Choice<EmptyRecords> OnEmpty() => new(

@@ -12,7 +12,7 @@ namespace Dnabert2.Tool.Verbs;
 internal static class Shared
 {
     public const string InputKinds =
-        "FASTA, FASTQ, CSV or TSV with a column 'sequence', or one sequence a line; gzipped or not; '-' is standard input";
+        "FASTA, FASTQ, CSV or TSV with a column 'sequence', or one sequence a line; gzip, bzip2, zstd or plain; '-' is standard input";
 
     public static Argument<string> Input() => new("INPUT") { Description = InputKinds };
 
@@ -58,7 +58,9 @@ internal static class Shared
     /// <summary>Opens a sequence file, or standard input.</summary>
     public static SequenceReader Open(string path, SequenceOptions options, Terminal terminal)
     {
-        if (path == "-") return SequenceReader.Open(terminal.Input, "standard input", options, cancellation: terminal.Cancellation);
+        if (path == "-")
+            return SequenceReader.Open(
+                CompressedInput.Open(terminal.Input, "standard input"), "standard input", options, cancellation: terminal.Cancellation);
         CheckThere(path);
         Stream file = OpenFile(path, terminal);
         try
@@ -73,7 +75,8 @@ internal static class Shared
     }
 
     /// <summary>
-    /// Opens a file to read. Where it is a pipe, waiting for it, to be opened and for more, ends when the run is cancelled.
+    /// Opens a file to read, decompressed where it is of bzip2 or Zstandard. Where it is a pipe, waiting for it, to be opened and for more,
+    /// ends when the run is cancelled.
     /// </summary>
     /// <exception cref="IOException">It is a folder, or cannot be opened.</exception>
     public static Stream OpenFile(string path, Terminal terminal)
@@ -81,7 +84,15 @@ internal static class Shared
         if (Directory.Exists(path)) throw new IOException($"{path}: is a folder; name a file in it");
         var how = new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.SequentialScan };
         FileStream file = Task.Run(() => new FileStream(path, how)).WaitAsync(terminal.Cancellation).GetAwaiter().GetResult();
-        return file.CanSeek ? file : new InterruptibleStream(file, terminal.Cancellation);
+        try
+        {
+            return CompressedInput.Open(file.CanSeek ? file : new InterruptibleStream(file, terminal.Cancellation), path);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Says of an input, before any other is read, that it is not there.</summary>

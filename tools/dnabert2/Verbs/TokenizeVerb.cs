@@ -34,7 +34,8 @@ internal sealed class TokenizeVerb
         Description = "print the bases that each token covers, counted from 0, as '0-0 0-4 4-5 0-0'; 0-0 is a special token",
     };
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
-    private readonly Reading _reading = new(pairs: true);
+    private readonly Reading _reading = new(pairs: true, windows: true);
+    private readonly RegionChoice _regions = new("tokenize", readsStrands: true);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public TokenizeVerb(Terminal terminal)
@@ -46,12 +47,14 @@ internal sealed class TokenizeVerb
             + "letters are read in upper case, U as T, and IUPAC codes as N.",
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa", "a line of tokens for each record"),
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --ids -o sample.ids", "token ids, for another program"),
+            ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --region promoter:41-80 -o tokens.tsv",
+                "the tokens of a region, with their places in the sequence"),
             ("dnabert2 tokenize tools/dnabert2/samples/sample.fa --offsets --on-n split --tokenizer tools/dnabert2/samples/tokenizer.json",
                 "where each token lies, by a tokenizer of your own"))
         {
             _inputs, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _quiet,
         };
-        foreach (Option option in _reading.Options) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -69,13 +72,18 @@ internal sealed class TokenizeVerb
             throw new UsageException(
                 $"-o {path}: a table holds tokens, ids and places; leave out --tokens, --ids and --offsets, or name another kind of file");
         string? source = parsed.GetValue(_tokenizer);
-        ResultPaths.Check(_terminal, source is null ? inputs : [.. inputs, source], ("-o", path));
+        ResultPaths.Check(
+            _terminal, [.. inputs, .. _regions.Files(parsed), .. source is null ? Array.Empty<string>() : [source]], ("-o", path));
         BpeTokenizer tokenizer = source is null or ModelSource.BuiltIn ? Shared.BuiltInTokenizer() : Load(source);
-        using var input = new InputFiles(inputs, _reading.Of(parsed, _onN.Of(parsed)), _terminal, givesNames: isTable);
+        SequenceOptions options = _reading.Of(parsed, _onN.Of(parsed)) with { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
+        using var input = new InputFiles(inputs, options, _terminal, givesNames: isTable, regions);
         using var files = new ResultFiles();
         Stream stream = path == "-" ? _terminal.Output : files.Add(path);
         ITokenOutput tokens = isTable
-            ? new TokenTable(tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral)
+            ? new TokenTable(
+                tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral,
+                regions is not null || options.Window is not null, options.TurnsReverseRegions)
             : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {

@@ -12,15 +12,17 @@ namespace Dnabert2.Tool.Verbs;
 /// <param name="terminal">Where is said what was left out.</param>
 /// <param name="stopAtMismatch">Whether a variant that contradicts the genome is an error.</param>
 /// <param name="bothStrands">Whether the scores are of both strands, which a column says.</param>
+/// <param name="regions">Variants that touch none of these are passed over; null: all count.</param>
 internal sealed class VariantsRun(
-    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands)
+    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands,
+    RegionSet? regions)
     : IProgress<long>
 {
     private const int MostSaid = 10;
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
     private ProgressLine? _line;
     private TimeSpan _time;
-    private long _variants, _contradictions;
+    private long _variants, _contradictions, _outside;
 
     /// <summary>Scores and writes everything.</summary>
     /// <param name="row">Where the table goes.</param>
@@ -72,6 +74,7 @@ internal sealed class VariantsRun(
     {
         long scored = _counts.GetValueOrDefault(VariantStatus.Scored);
         string leftOut = string.Join(", ", _counts.Where(c => c.Key != VariantStatus.Scored).Select(c => $"{c.Value:N0} {Name(c.Key)}"));
+        if (_outside > 0) terminal.Say($"{reader.Name}: {Shared.Count(_outside, "variant")} outside of the regions passed over");
         terminal.Say(
             $"{Shared.Count(_variants, "variant")} in {_time.TotalSeconds:F1} s, {scored:N0} scored in windows of {scorer.Window} bases"
             + $"{(leftOut.Length > 0 ? $", left out: {leftOut}" : "")}: to {(path == "-" ? "standard output" : path)}");
@@ -95,7 +98,12 @@ internal sealed class VariantsRun(
 
     private IEnumerable<Variant> Variants()
     {
-        while (reader.TryRead(out Variant? variant)) yield return variant;
+        while (reader.TryRead(out Variant? variant))
+        {
+            long start = variant.Position - 1;
+            if (regions?.Overlaps(variant.Chromosome, start, start + variant.Reference.Length) is false) _outside++;
+            else yield return variant;
+        }
     }
 
     private void WriteHeader(RowWriter row)

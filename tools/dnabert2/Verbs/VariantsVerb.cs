@@ -12,12 +12,13 @@ namespace Dnabert2.Tool.Verbs;
 internal sealed class VariantsVerb
 {
     private const string VariantKinds =
-        "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzipped or not; '-' is standard input";
+        "VCF, or a table with tabs and the columns chrom, pos (from 1), ref, alt; gzip, bzip2, zstd or plain; '-' is standard input";
     private readonly Terminal _terminal;
     private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
     private readonly Option<string> _genome = new("--genome", "-g")
     {
-        Description = "the genome, FASTA, gzipped or not; kept in memory with a quarter of a byte per base, 0.8 GB for a human genome",
+        Description = "the genome, FASTA; with the index that 'dnabert2 index' makes, what is needed of it is read; without, it is kept in "
+        + "memory with a quarter of a byte per base, 0.8 GB for a human genome",
         HelpName = "FASTA",
         Required = true,
     };
@@ -46,6 +47,7 @@ internal sealed class VariantsVerb
     private readonly Option<int> _batchTokens =
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
+    private readonly RegionChoice _regions = new("score the variants that touch", readsStrands: false);
     private readonly Compute _compute;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -67,7 +69,7 @@ internal sealed class VariantsVerb
         {
             _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
+        foreach (Option option in _regions.Options.Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -82,7 +84,7 @@ internal sealed class VariantsVerb
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, genomePath, .. source.Folders], ("-o", path));
+        ResultPaths.Check(_terminal, [input, genomePath, .. _regions.Files(parsed), .. source.Folders], ("-o", path));
         var options = new VariantOptions
         {
             Window = parsed.GetValue(_window),
@@ -91,11 +93,16 @@ internal sealed class VariantsVerb
         };
         using Backend backend = _compute.Open(parsed);
         using VariantReader reader = OpenVariants(input);
+        using GenomeRegions? regions = _regions.Open(parsed, _terminal, genomePath);
+        RegionSet? wanted = regions is null ? null : new RegionSet(regions.All());
         using InterpretedModel model = InterpretedModel.Load(source, backend);
-        Genome genome = ReadGenome(genomePath, quiet);
+        using Genome? own = regions is not null ? null
+            : File.Exists(genomePath + ".fai") ? Genome.Open(genomePath, _terminal.Cancellation) : ReadGenome(genomePath, quiet);
+        Genome genome = regions?.Genome ?? own!;
         using var files = new ResultFiles();
         var run = new VariantsRun(
-            model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement);
+            model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement,
+            wanted);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
@@ -106,7 +113,8 @@ internal sealed class VariantsVerb
 
     private VariantReader OpenVariants(string path)
     {
-        if (path == "-") return VariantReader.Open(_terminal.Input, "standard input", cancellation: _terminal.Cancellation);
+        if (path == "-") return VariantReader.Open(
+            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", cancellation: _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
         return VariantReader.Open(Shared.OpenFile(path, _terminal), path, leaveOpen: false, _terminal.Cancellation);
