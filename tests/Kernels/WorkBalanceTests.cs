@@ -39,7 +39,8 @@ public unsafe class WorkBalanceTests
                 }
 
                 Assert.True(
-                    longest <= most * even, $"{tokens} tokens, tiles of {rows} x {registers * lanes}, {workers} workers: {longest / even:F3}");
+                    longest <= most * even,
+                    $"{tokens} tokens, tiles of {rows} x {registers * lanes}, {workers} workers: {longest / even:F3}");
 
                 void Add(int resultRows, int columns, int depth, Activation activation, bool transposed)
                 {
