@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Dnabert2.Server.Serving;
+using Microsoft.AspNetCore.Connections;
 
 namespace Dnabert2.Server.Http;
 
@@ -27,7 +28,13 @@ internal sealed partial class ComputeRoute(
         }
         catch (Exception e)
         {
-            if (http.RequestAborted.IsCancellationRequested) return;
+            if (http.RequestAborted.IsCancellationRequested || e is ConnectionResetException or ConnectionAbortedException)
+            {
+                // Nobody is there to be told. Its body may say so before the request does, and is not read on.
+                http.Abort();
+                return;
+            }
+
             RequestFault fault = FaultOf(e);
             if (fault.Kind == FaultKind.Overloaded) meter.NoteRefused(fault.Status);
             if (http.Response.HasStarted) http.Abort();
