@@ -5,36 +5,39 @@ namespace Peers;
 
 /// <summary>
 /// AdamW in one pass over memory. TorchSharp's own is written in C#, an operation a parameter and formula; LibTorch's fused one has no
-/// binding, and is reached through TorchScript.
+/// binding, and is reached through TorchScript, a tensor a call: its lists of tensors do not arrive whole (TorchSharp 0.107).
 /// </summary>
 internal sealed class FusedAdamW : IDisposable
 {
     /// <summary>As the pre-training recipe has it, decay everywhere: the arithmetic is the same with two groups.</summary>
     private const string Script = """
-        def step(weights: List[Tensor], grads: List[Tensor], means: List[Tensor], squares: List[Tensor], steps: List[Tensor]):
-            torch._foreach_add_(steps, 1)
+        def step(weight: Tensor, grad: Tensor, mean: Tensor, square: Tensor, steps: Tensor):
             unused: List[Tensor] = []
-            torch._fused_adamw_(weights, grads, means, squares, unused, steps, lr=1e-4, beta1=0.9, beta2=0.98,
+            torch._fused_adamw_([weight], [grad], [mean], [square], unused, [steps], lr=1e-4, beta1=0.9, beta2=0.98,
                                 weight_decay=1e-5, eps=1e-6, amsgrad=False, maximize=False)
-            return steps[0]
+            return steps
 
         """;
 
     private readonly jit.CompilationUnit _script = jit.compile(Script);
-    private readonly Tensor[] _weights, _means, _squares, _steps;
+    private readonly (Tensor Weight, Tensor Mean, Tensor Square)[] _states;
+    private readonly Tensor _steps = zeros(1);
 
     public FusedAdamW(IEnumerable<Tensor> weights)
     {
-        _weights = [.. weights];
         using IDisposable guard = no_grad();
-        _means = [.. _weights.Select(weight => zeros_like(weight))];
-        _squares = [.. _weights.Select(weight => zeros_like(weight))];
-        _steps = [.. _weights.Select(_ => zeros(1))];
+        _states = [.. weights.Select(weight => (weight, zeros_like(weight), zeros_like(weight)))];
     }
 
     public void Dispose()
     {
-        foreach (Tensor tensor in _means.Concat(_squares).Concat(_steps)) tensor.Dispose();
+        foreach ((_, Tensor mean, Tensor square) in _states)
+        {
+            mean.Dispose();
+            square.Dispose();
+        }
+
+        _steps.Dispose();
         _script.Dispose();
     }
 
@@ -42,13 +45,17 @@ internal sealed class FusedAdamW : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable guard = no_grad();
-        Tensor[] grads = [.. _weights.Select(weight => weight.grad!)];
-        _script.invoke("step", _weights, grads, _means, _squares, _steps);
+        _steps.add_(1);
+        foreach ((Tensor weight, Tensor mean, Tensor square) in _states)
+        {
+            Tensor grad = weight.grad ?? throw new InvalidOperationException("A weight has no gradient.");
+            _script.invoke("step", weight, grad, mean, square, _steps);
+        }
     }
 
     /// <summary>Frees the gradients.</summary>
     public void ClearGradients()
     {
-        foreach (Tensor weight in _weights) weight.grad = null;
+        foreach ((Tensor weight, _, _) in _states) weight.grad = null;
     }
 }
