@@ -1,4 +1,5 @@
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Peers;
@@ -35,11 +36,11 @@ internal sealed class TorchModel : IDisposable
                 tensor = whole.to(computed);
             }
 
-            _tensors.Add(name, training ? tensor.requires_grad_() : tensor);
+            _tensors.Add(name, training ? new Parameter(tensor) : tensor);
         }
     }
 
-    public IReadOnlyCollection<Tensor> Parameters => _tensors.Values;
+    public IEnumerable<Parameter> Parameters => _tensors.Values.OfType<Parameter>();
 
     public Tensor this[string name] => _tensors[name];
 

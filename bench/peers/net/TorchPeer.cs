@@ -74,15 +74,18 @@ internal sealed class TorchPeer : IDisposable
         foreach (int i in masked) rows[i / length][i % length] = Model117M.Mask;
         using Tensor ids = Ids(rows), bias = _model.Bias(batch, length);
         using Tensor positions = tensor(masked.Select(i => (long)i).ToArray()), targets = tensor(hiddenIds);
-        using var optimizer = new FusedAdamW(_model.Parameters);
+        // As the pre-training recipe has it, decay everywhere: the arithmetic is the same with two groups. TorchSharp has no fused one.
+        using optim.Optimizer optimizer = optim.AdamW(
+            _model.Parameters, lr: 1e-4, beta1: 0.9, beta2: 0.98, eps: 1e-6, weight_decay: 1e-5);
         var losses = new List<double>();
         Sampling sample = Sampling.Of(
             () =>
             {
-                optimizer.ClearGradients();
+                using DisposeScope scope = NewDisposeScope();
+                optimizer.zero_grad();
                 using Tensor loss = _model.MaskedLoss(ids, bias, positions, targets);
                 loss.backward();
-                optimizer.Step();
+                optimizer.step();
                 losses.Add(loss.item<float>());
             },
             options.Seconds);
