@@ -1,7 +1,8 @@
 """Checks that every peer computes the same model, and says how far each is from fp32.
 
 Runs each peer on the padded batch of golden/full117m.json and compares hidden states with the reference's
-published numbers and with PyTorch's fp32 output; checks the MLM loss and gradients, and the tokenizer's ids.
+published numbers and with PyTorch's fp32 output; checks the MLM loss and gradients, the tokenizer's ids, and the
+checksums of the timing inputs and of three training steps.
 """
 import csv
 import hashlib
@@ -74,16 +75,24 @@ class Golden:
         check(f"{name}: 1 - cosine", 1 - pooled, limit)
 
 
+TORCH = ["./root.sh", "python3", "torch_peer.py"]
+TORCH_SHARP = ["./root.sh", ".work/net/peers", "torch"]
+ORT = [".work/net/peers", "ort"]
+CHECKSUM, LOSSES = [19.1128], [8.41928, 7.78660, 7.50925]  # of 8 x 128
+
+
 def models(golden):
-    name, base = golden.hidden("torch-f32", "./torch.sh", "dump")
+    name, base = golden.hidden("torch-f32", *TORCH, "dump")
     golden.against_reference(name, base, 2e-5)
     for name, limit, command in [
-            ("torch-f32-frozen", 1e-9, ["./torch.sh", "dump", "--mode", "frozen"]),
-            ("torch-bf16", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16"]),
-            ("torch-bf16-frozen", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16", "--mode", "frozen"]),
-            ("torch-bf16-converted", 1e-3, ["./torch.sh", "dump", "--dtype", "bf16", "--mode", "converted"]),
-    ] + [(f"ort-{graph}", 1e-2 if "int8" in graph else 1e-9,
-          ["node", "ort_peer.mjs", "dump", "--graph", graph + "-padded"])
+            ("torchsharp-f32", 1e-9, [*TORCH_SHARP, "dump"]),
+            ("torchsharp-bf16", 1e-3, [*TORCH_SHARP, "dump", "--dtype", "bf16"]),
+            ("torch-f32-frozen", 1e-9, [*TORCH, "dump", "--mode", "frozen"]),
+            ("torch-f32-compiled", 1e-9, [*TORCH, "dump", "--mode", "compiled"]),
+    ] + [("torch-bf16" + suffix, 1e-3, [*TORCH, "dump", "--dtype", "bf16", *mode]) for suffix, mode in (
+        ("", []), ("-frozen", ["--mode", "frozen"]), ("-compiled", ["--mode", "compiled"]),
+        ("-converted", ["--mode", "converted"]), ("-compiled-converted", ["--mode", "compiled-converted"]))
+    ] + [(f"ort-{graph}", 1e-2 if "int8" in graph else 1e-9, [*ORT, "dump", "--graph", graph])
          for graph in ("std", "fused", "mha", "int8", "int8-mha")]:
         _, rows = golden.hidden(name, *command)
         if limit < 1e-6:
@@ -92,10 +101,24 @@ def models(golden):
 
 
 def training(golden):
-    line = run("./torch.sh", "golden", "--file", golden.path)
-    check("torch-f32: MLM loss", abs(line["mlm_loss"] - line["mlm_loss_reference"]), 5e-6)
-    for name, (norm, reference) in line["gradient_norms"].items():
-        check(f"torch-f32: norm of the gradient of {name}", abs(norm / reference - 1), 1e-5)
+    for peer, command in (("torch-f32", TORCH), ("torchsharp-f32", TORCH_SHARP)):
+        line = run(*command, "golden", "--file", golden.path)
+        check(f"{peer}: MLM loss", abs(line["mlm_loss"] - line["mlm_loss_reference"]), 5e-6)
+        for name, (norm, reference) in line["gradient_norms"].items():
+            check(f"{peer}: norm of the gradient of {name}", abs(norm / reference - 1), 1e-5)
+
+
+def checksums():
+    """What is timed, and with it the optimizer: one short sample of each program in fp32."""
+    for name, expected, command in [
+            (f"ort-{graph}", CHECKSUM, [*ORT, "infer", "--graph", graph]) for graph in ("std", "fused", "mha")] + [
+            (f"torch-f32 {mode}", CHECKSUM, [*TORCH, "infer", "--mode", mode]) for mode in ("eager", "frozen", "compiled")] + [
+            ("torchsharp-f32", CHECKSUM, [*TORCH_SHARP, "infer"]),
+            ("torchsharp-f32, training", LOSSES, [*TORCH_SHARP, "train"])] + [
+            (f"torch-f32 {mode}, training", LOSSES, [*TORCH, "train", "--mode", mode]) for mode in ("eager", "compiled")]:
+        found = run(*command, "--shape", "8x128", "--seconds", "0")["checksum"]
+        found = found if isinstance(found, list) else [found]
+        check(f"{name}: checksum, relative deviation", max(abs(a / b - 1) for a, b in zip(found, expected, strict=True)), 1e-3)
 
 
 def tokenizer(shared, work):
@@ -117,6 +140,7 @@ def main(shared, work):
     tokenizer(shared, work)
     models(golden)
     training(golden)
+    checksums()
     if failures:
         raise SystemExit(f"{len(failures)} checks failed")
 

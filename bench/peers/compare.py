@@ -28,8 +28,9 @@ BASELINE_SHAPES = ["dnabert6:8x512", "nt500m:4x172", "hyena-tiny1k:8x1024", "hye
 BASELINE_TRAINING_SHAPES = ["dnabert6:8x512", "nt500m:4x172", "hyena-tiny1k:8x1024", "hyena-small32k:1x8192"]
 BATCHES = [1, 4, 8, 16, 32]
 
-ORT = "node ort_peer.mjs"
-TORCH = "./torch.sh"
+ORT = ".work/net/peers ort"
+TORCH_SHARP = "./root.sh .work/net/peers torch"
+TORCH = "./root.sh python3 torch_peer.py"
 BASELINES = "./root.sh python3 baselines.py"
 TOKENIZER = "node tokenizer_peer.mjs"
 # suite -> (name, group, command)
@@ -38,17 +39,26 @@ PEERS = {
         ("ort-std", "f32", f"{ORT} infer --graph std --shape {{shape}}"),
         ("ort-fused", "f32", f"{ORT} infer --graph fused --shape {{shape}}"),
         ("ort-mha", "f32", f"{ORT} infer --graph mha --shape {{shape}}"),
+        ("torchsharp-f32", "f32", f"{TORCH_SHARP} infer --shape {{shape}}"),
         ("torch-f32", "f32", f"{TORCH} infer --shape {{shape}}"),
         ("torch-f32-frozen", "f32", f"{TORCH} infer --mode frozen --shape {{shape}}"),
+        ("torch-f32-compiled", "f32", f"{TORCH} infer --mode compiled --shape {{shape}}"),
+        ("torchsharp-bf16", "bf16", f"{TORCH_SHARP} infer --dtype bf16 --shape {{shape}}"),
         ("torch-bf16", "bf16", f"{TORCH} infer --dtype bf16 --shape {{shape}}"),
         ("torch-bf16-frozen", "bf16", f"{TORCH} infer --dtype bf16 --mode frozen --shape {{shape}}"),
+        ("torch-bf16-compiled", "bf16", f"{TORCH} infer --dtype bf16 --mode compiled --shape {{shape}}"),
         ("torch-bf16-converted", "bf16", f"{TORCH} infer --dtype bf16 --mode converted --shape {{shape}}"),
+        ("torch-bf16-compiled-converted", "bf16", f"{TORCH} infer --dtype bf16 --mode compiled-converted --shape {{shape}}"),
         ("ort-int8", "i8", f"{ORT} infer --graph int8 --shape {{shape}}"),
         ("ort-int8-mha", "i8", f"{ORT} infer --graph int8-mha --shape {{shape}}"),
     ],
     "training": [
+        ("torchsharp-f32", "f32", f"{TORCH_SHARP} train --shape {{shape}}"),
         ("torch-f32", "f32", f"{TORCH} train --shape {{shape}}"),
+        ("torch-f32-compiled", "f32", f"{TORCH} train --mode compiled --shape {{shape}}"),
+        ("torchsharp-bf16", "bf16", f"{TORCH_SHARP} train --dtype bf16 --shape {{shape}}"),
         ("torch-bf16", "bf16", f"{TORCH} train --dtype bf16 --shape {{shape}}"),
+        ("torch-bf16-compiled", "bf16", f"{TORCH} train --dtype bf16 --mode compiled --shape {{shape}}"),
     ],
     "baselines": [(f"torch-{mode}", "f32", f"{BASELINES} infer {{model}} --shape {{shape}} --mode {mode}")
                   for mode in ("eager", "compiled")],
@@ -63,6 +73,10 @@ PEERS = {
     "encode": [("hf-tokenizers", "any", f"{TOKENIZER} encode --text {{text}} --rows {{rows}}")],
     "bpe": [("hf-tokenizers", "any", f"{sys.executable} bpe_train.py --text {{text}} --vocabulary 4096")],
 }
+# What the peak's instructions are called in /proc/cpuinfo. float32 has a form for AVX2.
+PEAK_FLAGS = {"f32": "fma", "bf16": "avx512_bf16", "i8": "avx512_vnni"}
+# Without it oneDNN has no products in bfloat16, and PyTorch computes them one by one: nobody would run that.
+BF16_FLAG = "avx512bw"
 
 
 def note(*words):
@@ -96,6 +110,8 @@ class Comparison:
     def __init__(self, options):
         self.options = options
         self.disagreements = []
+        with open("/proc/cpuinfo") as file:
+            self.flags = set(next(line for line in file if line.startswith("flags")).split())
         self.engines = [parse_engine(text) for text in options.engine]
 
     def quiet_sample(self, name, command):
@@ -125,11 +141,15 @@ class Comparison:
 
     def contestants(self, suite):
         engines = [(name, group, command) for name, group, of, command in self.engines if of == suite]
-        return [one for one in PEERS[suite] + engines if not self.options.only or one[1] in self.options.only]
+        wanted = [one for one in PEERS[suite] + engines if not self.options.only or one[1] in self.options.only]
+        slow = [] if BF16_FLAG in self.flags else [one for one in wanted if one[1] == "bf16" and one not in engines]
+        if slow:
+            print(f"\nLeft out, because this processor has no {BF16_FLAG}: {', '.join(name for name, _, _ in slow)}")
+        return [one for one in wanted if one not in slow]
 
     def peaks(self, groups):
         return [(f"peak-{group}", group, f"{shlex.quote(self.options.work)}/peak {group} {{threads}}")
-                for group in ("f32", "bf16", "i8") if group in groups]
+                for group in ("f32", "bf16", "i8") if group in groups and PEAK_FLAGS[group] in self.flags]
 
     def shapes(self, suite, shapes):
         contestants = self.contestants(suite)

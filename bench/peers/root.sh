@@ -14,11 +14,11 @@ if [ "${1:-}" = install ]; then
     mkdir -p "$root"
     debootstrap --variant=minbase \
         --include=python3-torch,python3-numpy,libopenblas0-openmp,libjemalloc2,g++,libtorch-dev,python3-setuptools trixie "$root" "$site"
-    mkdir -p "$root$PWD"
     touch "$root/.complete"
     exit 0
 fi
 
+mkdir -p "$root$PWD"
 # Some environments set these and so force older kernels on OpenBLAS.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OMP_NUM_THREADS="${PEER_THREADS:-2}" OMP_WAIT_POLICY=active OMP_PROC_BIND=close OMP_PLACES=cores

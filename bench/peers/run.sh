@@ -1,6 +1,6 @@
 #!/bin/sh
 # The peers, from nothing to the table: run.sh [install|build|check|time [compare.py's arguments]|all]
-# Needs Debian 12 or later with apt-get (as root), npm and a C compiler. Everything but the Debian packages
+# Needs Debian 12 or later with apt-get (as root), .NET 10, npm and a C compiler. Everything but the Debian packages
 # goes to .work/ beside this file, which git ignores. DNABERT2_SHARED: the folder of golden files and data.
 set -eu
 cd "$(dirname "$0")"
@@ -8,7 +8,7 @@ work="$PWD/.work"
 shared="${DNABERT2_SHARED:-$PWD/../../../shared}"
 
 install_peers() {
-    packages="python3-torch python3-numpy python3-onnx libopenblas0-openmp libjemalloc2 gcc libc6-dev"
+    packages="python3-numpy python3-onnx gcc libc6-dev"
     # shellcheck disable=SC2086
     if ! dpkg-query -W -f='${db:Status-Status}\n' $packages 2>/dev/null | grep -cx installed \
             | grep -qx "$(echo "$packages" | wc -w)"; then
@@ -17,14 +17,15 @@ install_peers() {
             DEBIAN_FRONTEND=noninteractive apt-get install -y -f --no-install-recommends $packages
     fi
     mkdir -p "$work"
-    # both packages carry their native library; their install scripts only fetch GPU parts
     ./root.sh install
-    npm install --no-package-lock --no-save --no-audit --no-fund --ignore-scripts --prefix "$work" \
-        onnxruntime-node@1.30.0 tokenizers@0.23.2
+    # carries its native library
+    npm install --no-package-lock --no-save --no-audit --no-fund --ignore-scripts --prefix "$work" tokenizers@0.23.2
+    dotnet restore net/Peers.csproj
 }
 
 build() {
     mkdir -p "$work/onnx" "$work/data"
+    dotnet publish net/Peers.csproj -c Release --nologo -v quiet -o .work/net
     cc -O2 -Wall -Wextra -pthread peak.c -o "$work/peak"
     /usr/bin/python3 write_model.py "$shared" "$work/model"
     # the same without dropout, for training

@@ -1,12 +1,13 @@
 """DNABERT-2 in PyTorch, dense batches. One command, one JSON line.
 
   infer --dtype f32|bf16 --mode MODE --shape BxS      one timing sample
-  train --dtype f32|bf16 --shape BxS [--dropout P]    MLM loss, forward, backward, AdamW
+  train --dtype f32|bf16 --mode MODE --shape BxS [--dropout P]   MLM loss, forward, backward, AdamW
   dump  --dtype f32|bf16 --mode MODE --ids FILE --out FILE   hidden states of lines of ids, as raw float32
   golden --file full117m.json                         MLM loss, logits and gradient norms beside the reference
 
-Modes of inference: eager; frozen (traced, frozen and optimised for inference, so that casts of weights are folded);
-in bf16 both mean autocast, and converted means a model whose weights are bf16 throughout.
+Modes of inference: eager; frozen (traced, frozen and optimised for inference by TorchScript, so that casts of weights are
+folded); compiled (torch.compile, max-autotune, weights frozen). In bf16 they mean autocast, and converted a model whose
+weights are bf16 throughout, compiled-converted that one compiled. Training: eager or compiled.
 """
 import argparse
 import json
@@ -28,7 +29,7 @@ class Norm(torch.nn.LayerNorm):
         super().__init__(m.HIDDEN, m.EPSILON)
 
     def forward(self, x):
-        if not torch.is_autocast_cpu_enabled():
+        if not torch.is_autocast_enabled("cpu"):
             return super().forward(x)
         to = torch.bfloat16
         return F.layer_norm(x.to(to), self.normalized_shape, self.weight.to(to), self.bias.to(to), self.eps)
@@ -53,13 +54,11 @@ class Layer(torch.nn.Module):
         self.mlp_norm = norm("mlp.layernorm")
 
     def forward(self, x, bias):
-        """x [batch, length, hidden]; bias [batch * heads, length, length], in the type of the products."""
+        """x [batch, length, hidden]; bias [batch, heads, length, length], in the type of the products."""
         batch, length, _ = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, m.HEADS, m.HEAD_SIZE).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.reshape(3, batch * m.HEADS, length, m.HEAD_SIZE).unbind(0)
-        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=m.HEAD_SIZE ** -0.5)
-        context = torch.bmm(scores.softmax(-1), v)
-        context = context.view(batch, m.HEADS, length, m.HEAD_SIZE).transpose(1, 2).reshape(batch, length, m.HIDDEN)
+        q, k, v = self.qkv(x).view(batch, length, 3, m.HEADS, m.HEAD_SIZE).permute(2, 0, 3, 1, 4).unbind(0)
+        context = F.scaled_dot_product_attention(q, k, v, bias)
+        context = context.transpose(1, 2).reshape(batch, length, m.HIDDEN)
         x = self.attention_norm(self.drop(self.dense(context)) + x)
         gate, value = self.gated(x).split(m.INTERMEDIATE, -1)
         return self.mlp_norm(self.wo(self.drop(F.gelu(gate) * value)) + x)
@@ -115,33 +114,40 @@ def load(arguments, **options):
 
 
 def attention_bias(batch, length, lengths=None):
-    bias = torch.from_numpy(m.alibi(length)).repeat(batch, 1, 1, 1)
-    for row, valid in enumerate(lengths or []):
-        bias[row, :, :, valid:] = -1e30
-    return bias.view(batch * m.HEADS, length, length)
+    """[batch, heads, length, length]; one in memory for all rows where none is padded."""
+    bias = torch.from_numpy(m.alibi(length)).expand(batch, -1, -1, -1)
+    if lengths:
+        bias = bias.clone()
+        for row, valid in enumerate(lengths):
+            bias[row, :, :, valid:] = -1e30
+    return bias
 
 
 def autocast(dtype):
     return torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16")
 
 
-def compiled(model, dtype, mode, ids, bias):
+def compile_(function, training=False):
+    import torch._inductor.config
+    torch._inductor.config.freezing = not training
+    return torch.compile(function, mode="max-autotune-no-cudagraphs")
+
+
+def prepared(model, dtype, mode, ids, bias):
     """A function ids, bias -> hidden in the mode asked for, and the bias in the type it wants."""
-    if mode == "converted":
-        model.bfloat16()
-        return model, bias.bfloat16()
     if dtype == "bf16":
         bias = bias.bfloat16()
+    if "converted" in mode:
+        model, dtype = model.bfloat16(), "f32"  # nothing is left to cast
     if mode == "frozen":
         torch._C._jit_set_autocast_mode(False)  # the casts are in the trace already
         with autocast(dtype):
-            model = torch.jit.optimize_for_inference(torch.jit.trace(model, (ids, bias), check_trace=False))
-        return model, bias
+            return torch.jit.optimize_for_inference(torch.jit.trace(model, (ids, bias), check_trace=False)), bias
 
     def run(ids, bias):
         with autocast(dtype):
             return model(ids, bias)
-    return run, bias
+    return compile_(run) if mode.startswith("compiled") else run, bias
 
 
 def report(arguments, **fields):
@@ -157,8 +163,8 @@ def infer(arguments):
     batch, length = map(int, arguments.shape.split("x"))
     ids, bias = torch.from_numpy(m.token_ids(batch, length)), attention_bias(batch, length)
     result = []
-    with torch.inference_mode(arguments.mode != "frozen"), torch.no_grad():
-        run, bias = compiled(load(arguments).eval(), arguments.dtype, arguments.mode, ids, bias)
+    with torch.inference_mode(arguments.mode != "frozen"), torch.no_grad():  # TorchScript does not freeze in the former
+        run, bias = prepared(load(arguments).eval(), arguments.dtype, arguments.mode, ids, bias)
         timing = sample(lambda: result.__setitem__(slice(None), [run(ids, bias)]), seconds=arguments.seconds,
                         warmup=4 if arguments.mode == "frozen" else 2)
     report(arguments, shape=arguments.shape, **timing,
@@ -168,7 +174,7 @@ def infer(arguments):
 
 def optimizer_of(model):
     """AdamW as the pre-training recipe has it, decay everywhere: the arithmetic is the same with two groups."""
-    return torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=1e-5, foreach=False)
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=1e-5, fused=True)
 
 
 def train(arguments):
@@ -184,11 +190,12 @@ def train(arguments):
         bias = bias.bfloat16()
     model = load(arguments, dropout=arguments.dropout, head=True).train()
     optimizer, losses = optimizer_of(model), []
+    loss_of = compile_(model.mlm_loss, training=True) if arguments.mode == "compiled" else model.mlm_loss
 
     def step():
         optimizer.zero_grad(set_to_none=True)
         with autocast(arguments.dtype):
-            loss = model.mlm_loss(ids, bias, positions, targets)
+            loss = loss_of(ids, bias, positions, targets)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -208,7 +215,7 @@ def dump(arguments):
     with open(arguments.ids) as file:
         ids, lengths = padded([list(map(int, line.split())) for line in file])
     with torch.no_grad():
-        run, bias = compiled(load(arguments).eval(), arguments.dtype, arguments.mode,
+        run, bias = prepared(load(arguments).eval(), arguments.dtype, arguments.mode,
                              ids, attention_bias(*ids.shape, lengths))
         for _ in range(4):  # a traced graph is optimised after it has seen a run or two
             hidden = run(ids, bias).float()
@@ -237,7 +244,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["infer", "train", "dump", "golden"])
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
-    parser.add_argument("--mode", choices=["eager", "frozen", "converted"], default="eager")
+    parser.add_argument("--mode", choices=["eager", "frozen", "compiled", "converted", "compiled-converted"], default="eager")
     parser.add_argument("--shape", default="8x128")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--ids")
@@ -248,9 +255,6 @@ def main():
     parser.add_argument("--seconds", type=float, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    capability = torch.__config__.show().split("CPU capability usage: ")[1].split("\n")[0]
-    if capability != "AVX512":
-        raise SystemExit(f"PyTorch runs its {capability} kernels, not AVX512: start this through torch.sh")
     globals()[arguments.command](arguments)
 
 
