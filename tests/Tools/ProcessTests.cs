@@ -16,7 +16,7 @@ public partial class ProcessTests(ToyModel toy) : IClassFixture<ToyModel>
     private const int Interrupt = 2, Terminate = 15;
 
     /// <summary>The verbs that compute or check SHA-256, for which .NET wants OpenSSL.</summary>
-    private static readonly string[] Hashing = ["pretrain", "finetune", "evaluate", "convert", "merge-lora"];
+    private static readonly string[] Hashing = ["pretrain", "finetune", "evaluate", "convert", "merge-lora", "export"];
 
     public static TheoryData<string> Examples =>
         [.. CommandLineTool.Commands(new Terminal { Input = Stream.Null, Output = Stream.Null, Error = TextWriter.Null }, new("--debug"))
