@@ -49,9 +49,15 @@ internal static class Backends
         }
     }
 
-    /// <summary>Marks a row of a theory as slow unless its form is the widest of the CPU.</summary>
+    /// <summary>Marks a row of a theory as slow if its form is the interpreter's, or one of the CPU that is not the widest.</summary>
     public static TRow Row<TRow>(TRow row, string form) where TRow : TheoryDataRowBase =>
-        form == CpuForms()[^1] ? row : row.WithTrait("Category", "Slow");
+        form == Gpu || CpuForms().SkipLast(1).Contains(form) ? row.WithTrait("Category", "Slow") : row;
+
+    /// <summary>Skips the running test in the interpreter unless long ones are asked for.</summary>
+    public static void SkipInterpreterUnlessAsked(string form)
+    {
+        if (form == Gpu) LongTests.SkipUnlessAsked();
+    }
 
     /// <summary>Numbers of threads at which bits are compared; on a GPU, which does not depend on them, two runs.</summary>
     public static int[] Threads(string form) => form == Gpu ? [1, 1] : [1, 2, 5, 1];
