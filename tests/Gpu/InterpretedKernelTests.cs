@@ -56,6 +56,7 @@ public sealed class InterpretedKernelTests
     [Fact]
     public void Every_kernel_in_bf16_equals_its_fp32_form_up_to_the_rounding_of_results()
     {
+        LongTests.SkipUnlessAsked();
         var twin = new BFloat16Twin(new InterpretedDevice());
         string[] ofTables =
         [

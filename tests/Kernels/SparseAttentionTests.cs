@@ -112,6 +112,7 @@ public sealed class SparseAttentionTests
     [Trait("Category", "Slow")]
     public void On_a_GPU_tiles_that_the_mask_hides_are_skipped_forward_and_backward()
     {
+        LongTests.SkipUnlessAsked();
         // Borders are those of tiles, so that what is computed is what is visible. Each of the three kernels multiplies tiles.
         const int Length = 768;
         long[] dense = Products(128, (_, _) => default(NoModification));

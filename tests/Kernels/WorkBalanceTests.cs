@@ -46,7 +46,11 @@ public unsafe class WorkBalanceTests
                 {
                     var product = new MatMulArguments
                     {
-                        Rows = resultRows, Columns = columns, Depth = depth, TransposeLeft = transposed, Tile = tile,
+                        Rows = resultRows,
+                        Columns = columns,
+                        Depth = depth,
+                        TransposeLeft = transposed,
+                        Tile = tile,
                         Activation = activation,
                     };
                     (long slowest, long all) = Schedule(new MatMulGrid(product, workers), workers);
@@ -67,7 +71,10 @@ public unsafe class WorkBalanceTests
                 {
                     var product = new MatMulArguments
                     {
-                        Rows = rows, Columns = columns, Depth = 1500, TransposeLeft = transposed,
+                        Rows = rows,
+                        Columns = columns,
+                        Depth = 1500,
+                        TransposeLeft = transposed,
                         Tile = new MatMulTile(6, 2, 8, Precision.F32, 1),
                     };
                     var grid = new MatMulGrid(product, workers);

@@ -111,7 +111,8 @@ internal static class Model117M
             {
                 file.Position = start;
                 file.ReadExactly(bytes);
-            });
+            }
+            );
         }
     }
 }
