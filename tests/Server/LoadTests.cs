@@ -108,7 +108,7 @@ public sealed class LoadTests
     public async Task A_client_that_does_not_read_is_cut_off_and_delays_nobody()
     {
         await using RunningServer server = await RunningServer.Start(new ServerOptions { Timeout = TimeSpan.FromSeconds(1) });
-        string inputs = string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"{Toy.Bases((ulong)i % 50, 6)}\""));
+        string inputs = string.Join(',', Enumerable.Range(0, 2000).Select(i => $"\"{Toy.Bases((ulong)i % 50, 200)}\""));
         string body = $"{{\"inputs\":[{inputs}]}}";
         using TcpClient slow = await server.Connect(
             $"POST /tokenize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}");
