@@ -75,7 +75,7 @@ PEERS = {
 }
 # What the peak's instructions are called in /proc/cpuinfo. float32 has a form for AVX2.
 PEAK_FLAGS = {"f32": "fma", "bf16": "avx512_bf16", "i8": "avx512_vnni"}
-# Without it oneDNN has no products in bfloat16, and PyTorch computes them one by one: nobody would run that.
+# bf16 peers are left out without it: what they would do there has not been tried.
 BF16_FLAG = "avx512bw"
 
 

@@ -61,6 +61,18 @@ public unsafe class WorkBalanceTests
         }
     }
 
+    [Fact]
+    public void A_product_that_large_blocks_share_out_evenly_is_not_cut_into_small_ones()
+    {
+        // A product of the built-in model: 171 strips, and 16 panels of the 24 that a block may have.
+        var product = new MatMulArguments
+        {
+            Rows = 1024, Columns = 256, Depth = 256, Tile = new MatMulTile(6, 2, 8, Precision.F32, 1),
+        };
+        var grid = new MatMulGrid(product, workers: 2);
+        Assert.Equal((16, 8), (grid.PanelsOfBlock, grid.Blocks));
+    }
+
     /// <summary>Every tile is in one block, whatever the number of workers.</summary>
     [Fact]
     public void Every_tile_of_a_product_is_computed_once()

@@ -9,6 +9,14 @@ namespace Tests.Tokenizers;
 public sealed class HyenaTokenizerTests
 {
     [Fact]
+    public void A_setting_that_stands_twice_is_refused()
+    {
+        const string Twice = """{"model_max_length":66,"tokenizer_class":"HyenaDNATokenizer","model_max_length":99}""";
+        string message = Assert.Throws<InvalidDataException>(() => HyenaTokenizer.Parse(Encoding.UTF8.GetBytes(Twice), "t.json")).Message;
+        Assert.Contains("'model_max_length' stands twice", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Sequences_pairs_and_truncation_equal_the_published_tokenizer()
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(SharedData.Path("golden/baselines/tokenizer_cases.json")));

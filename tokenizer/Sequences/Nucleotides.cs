@@ -88,7 +88,7 @@ internal static class Nucleotides
     /// <summary>The letter that stands for a set of bases.</summary>
     public static byte LetterOf(int set) => BySet[set];
 
-    /// <summary>Makes cleaned letters those of the other strand, read in its own direction.</summary>
+    /// <summary>Makes cleaned letters those of the other strand, read in its own direction; what is no such letter stays.</summary>
     public static void TurnInPlace(Span<byte> letters)
     {
         letters.Reverse();
@@ -97,7 +97,7 @@ internal static class Nucleotides
 
     private static byte[] BuildComplements()
     {
-        byte[] table = new byte[256];
+        byte[] table = [.. Enumerable.Range(0, 256).Select(letter => (byte)letter)];
         for (int set = 1; set < 16; set++)
         {
             // A and T, C and G: the set read from its other end.

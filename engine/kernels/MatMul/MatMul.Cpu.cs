@@ -224,18 +224,17 @@ internal readonly struct MatMulGrid
         Strips = (a.Rows + tile.Rows - 1) / tile.Rows;
         _panels = tile.Panels(a.Columns, a.Activation);
         PanelsTogether = a.TransposesInBlocks ? 1 : Math.Max(1, MatMul.PanelGroupWords / (Math.Min(steps, tile.StepBlock) * tile.Width));
-        PanelsOfBlock = a.TransposesInBlocks ? MatMul.TransposedColumns / tile.Width : PanelsTogether;
+        PanelsOfBlock = Math.Min(_panels, a.TransposesInBlocks ? MatMul.TransposedColumns / tile.Width : PanelsTogether);
         StripsTogether = a.TransposesInBlocks ? MatMul.TransposedRows / tile.Rows : deep ? MatMul.StripGroup : Strips;
-        _groups = Ceiling(_panels, PanelsOfBlock);
-        if (Strips == 0 || _groups == 0) return;
+        if (Strips == 0 || _panels == 0) return;
         _rangeStrips = Strips;
         if (workers > 1)
         {
             // What is transposed in blocks is so for each block's panels anew.
             (_rangeStrips, PanelsOfBlock) = Even(workers, fewestPanels: a.TransposesInBlocks ? Ceiling(PanelsOfBlock, 2) : 1);
-            _groups = Ceiling(_panels, PanelsOfBlock);
         }
 
+        _groups = Ceiling(_panels, PanelsOfBlock);
         Blocks = _groups * Ceiling(Strips, _rangeStrips);
     }
 
@@ -267,7 +266,7 @@ internal readonly struct MatMulGrid
     /// </summary>
     private (int Strips, int Panels) Even(int workers, int fewestPanels)
     {
-        long most = (long)(Uneven * Strips * _panels / workers), least = long.MaxValue;
+        double most = Uneven * Strips * _panels / workers, least = double.PositiveInfinity;
         (int Strips, int Panels) best = (Strips, PanelsOfBlock);
         for (int panels = PanelsOfBlock; least > most; panels = Ceiling(panels, 2))
         {
@@ -275,10 +274,11 @@ internal readonly struct MatMulGrid
             int first = Ceiling(Strips, Math.Min(Strips, Ceiling(BlocksPerWorker * workers, groups)));
             for (int strips = first; strips > 0 && least > most; strips--)
             {
-                // Whole ranges come first, and the blocks of the range that is left over fill the last round.
+                // Whole ranges come first, and the blocks of the range that is left over fill the last round. The last group may have
+                // fewer panels; its blocks come round to every worker, so that the mean is what counts.
                 int whole = Strips / strips * groups, rounds = Ceiling(whole, workers), left = Strips % strips;
                 int behind = left == 0 ? 0 : Math.Max(0, groups - ((rounds * workers) - whole));
-                long last = (((long)rounds * strips) + ((long)Ceiling(behind, workers) * left)) * panels;
+                double last = (((double)rounds * strips) + ((double)Ceiling(behind, workers) * left)) * _panels / groups;
                 if (last >= least) continue;
                 (least, best) = (last, (strips, panels));
             }

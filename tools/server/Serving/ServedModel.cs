@@ -1,3 +1,4 @@
+using Dnabert2.Embeddings;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Interpretation;
@@ -9,8 +10,7 @@ namespace Dnabert2.Server.Serving;
 /// <summary>The model that is served, and what it can do.</summary>
 internal sealed class ServedModel : IDisposable
 {
-    // As in EmbedOptions, where a model was not trained for a task.
-    private const int UsualTokens = 512, LeastTokens = 3;
+    private const int LeastTokens = 3;
 
     private ServedModel(SequenceModel model, ClassifierModel? classifier, ServerOptions options)
     {
@@ -23,8 +23,9 @@ internal sealed class ServedModel : IDisposable
         NoAttribution = model.RefusalOf(pooling: null)
             ?? (classifier is null && !Interpreted.HasLikelihood ? "the model has neither a classifier nor the head of a language model"
             : classifier is null && !model.IsCausal && model.Tokenizer.MaskId is null ? "the tokenizer has no [MASK]" : null);
-        MaxInputTokens = options.MaxInputTokens
-            ?? classifier?.MaxTokens ?? Math.Min(UsualTokens, model.MaxTokens ?? UsualTokens);
+        // As embed, where a model was not trained for a task.
+        int usual = new EmbedOptions().MaxTokens;
+        MaxInputTokens = options.MaxInputTokens ?? classifier?.MaxTokens ?? Math.Min(usual, model.MaxTokens ?? usual);
         if (MaxInputTokens < LeastTokens)
             throw new ArgumentException($"{nameof(options.MaxInputTokens)} is {MaxInputTokens}: it is at least {LeastTokens}");
         if (classifier is null && model.MaxTokens is { } most && MaxInputTokens > most)
