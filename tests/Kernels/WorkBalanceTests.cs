@@ -67,7 +67,10 @@ public unsafe class WorkBalanceTests
         // A product of the built-in model: 171 strips, and 16 panels of the 24 that a block may have.
         var product = new MatMulArguments
         {
-            Rows = 1024, Columns = 256, Depth = 256, Tile = new MatMulTile(6, 2, 8, Precision.F32, 1),
+            Rows = 1024,
+            Columns = 256,
+            Depth = 256,
+            Tile = new MatMulTile(6, 2, 8, Precision.F32, 1),
         };
         var grid = new MatMulGrid(product, workers: 2);
         Assert.Equal((16, 8), (grid.PanelsOfBlock, grid.Blocks));
