@@ -20,8 +20,8 @@ internal static class ServerLoad
                          what embed itself does, without a server
         serve throughput --input FILE --url URL [--clients N] [--batch N] [--rounds N]
                          requests one after the other from each client
-        serve latency    --input FILE --url URL --rate R [--seconds N] [--arrivals poisson|even]
-                         requests that come whether or not others are done
+        serve latency    --input FILE --url URL [--load R] [--seconds N] [--rounds N] [--arrivals poisson|even]
+                         requests that come whether or not others are done, at a share of what the server can do
         serve soak       --input FILE --url URL --pid N [--requests N] [--clients N]
                          memory over many requests
         serve overload   --input FILE --url URL [--requests N] [--clients N] [--batch N]
@@ -85,44 +85,91 @@ internal static class ServerLoad
         return 0;
     }
 
+    // A shared machine changes its speed within minutes: the capacity and a lone request are measured again in every round.
     private static async Task<int> Latency(Words words)
     {
         string[] bodies = [.. words.Sequences().Select(sequence => ServerClient.Body([sequence]))];
-        double rate = double.Parse(words.Text("--rate"), CultureInfo.InvariantCulture);
-        int count = (int)(rate * words.Number("--seconds", 30));
+        double load = double.Parse(words.Text("--load", "0.8"), CultureInfo.InvariantCulture);
+        int seconds = words.Number("--seconds", 10), rounds = words.Number("--rounds", 9);
         bool isPoisson = words.Text("--arrivals", "poisson") == "poisson";
         using var server = new ServerClient(words.Url(), 512);
-        var alone = new List<double>();
-        for (int i = 0; i < 100; i++)
+        var ofLone = new List<double>();
+        var ofQueue = new List<double>();
+        for (int round = 0; round < rounds; round++)
         {
+            double lone = Quantile([.. await ClosedLoop(server, bodies, 1, 40)], 50);
             long start = Stopwatch.GetTimestamp();
-            (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200);
-            if (i >= 20) alone.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            await ClosedLoop(server, bodies, 16, 240);
+            double capacity = 240 / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            double[] due = Arrivals(load * capacity, seconds, isPoisson ? new Philox(1, (uint)round, 0) : null);
+            double[] times = await OpenLoop(server, bodies, due);
+            double p99 = Quantile(times, 99), bound = Quantile(QueueTimes(due, 1 / capacity), 99);
+            ofLone.Add(p99 / lone);
+            ofQueue.Add(p99 / bound);
+            Console.WriteLine($"alone p50 {lone:F1} ms; {capacity:F1} requests a second at most; at {load:P0}, {due.Length} requests: "
+                + $"p50 {Quantile(times, 50):F1} ms, p99 {p99:F1} ms, {ofLone[^1]:F1} of alone; p99 of an ideal queue {bound:F1} ms");
         }
 
-        var random = new Philox(1, 0, 0);
-        var times = new double[count];
-        var requests = new Task[count];
-        long begin = Stopwatch.GetTimestamp();
-        double due = 0;
-        for (int i = 0; i < count; i++)
+        Console.WriteLine($"{(isPoisson ? "Poisson" : "even")}, median of {rounds} rounds: p99 is {Quantile([.. ofLone], 50):F2} of a lone request, "
+            + $"{Quantile([.. ofQueue], 50):F2} of an ideal queue's");
+        return 0;
+    }
+
+    private static async Task<double[]> ClosedLoop(ServerClient server, string[] bodies, int clients, int requests)
+    {
+        var times = new double[requests];
+        await Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = clients }, async (i, stop) =>
         {
-            due += (isPoisson ? -Math.Log(1 - (random.Word((ulong)i) / 4294967296.0)) : 1) / rate;
-            TimeSpan wait = TimeSpan.FromSeconds(due) - Stopwatch.GetElapsedTime(begin);
+            long start = Stopwatch.GetTimestamp();
+            (await server.EmbedAsync(bodies[i % bodies.Length], stop)).Expect(200);
+            times[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        });
+        return times;
+    }
+
+    // When each request is due, in seconds; evenly spaced unless there is a random stream.
+    private static double[] Arrivals(double rate, int seconds, Philox? random)
+    {
+        var due = new double[(int)(rate * seconds)];
+        for (int i = 0; i < due.Length; i++)
+            due[i] = (i == 0 ? 0 : due[i - 1]) + ((random is { } words ? -Math.Log(1 - (words.Word((ulong)i) / 4294967296.0)) : 1) / rate);
+        return due;
+    }
+
+    // Milliseconds that the same requests take where one is served after the other and nothing else costs time.
+    private static double[] QueueTimes(double[] due, double service)
+    {
+        var times = new double[due.Length];
+        double free = 0;
+        for (int i = 0; i < due.Length; i++)
+        {
+            free = Math.Max(free, due[i]) + service;
+            times[i] = (free - due[i]) * 1000;
+        }
+
+        return times;
+    }
+
+    private static async Task<double[]> OpenLoop(ServerClient server, string[] bodies, double[] due)
+    {
+        var times = new double[due.Length];
+        var requests = new Task[due.Length];
+        long begin = Stopwatch.GetTimestamp();
+        for (int i = 0; i < due.Length; i++)
+        {
+            TimeSpan wait = TimeSpan.FromSeconds(due[i]) - Stopwatch.GetElapsedTime(begin);
             if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait);
-            requests[i] = One(i, due);
+            requests[i] = One(i);
         }
 
         await Task.WhenAll(requests);
-        Console.WriteLine($"alone: {Percentiles(alone)}");
-        Console.WriteLine($"{rate:F1} a second, {(isPoisson ? "Poisson" : "even")}, {count} requests: {Percentiles(times)}");
-        return 0;
+        return times;
 
         // From when it was due, not from when it could be sent: a client that is late must not hide that.
-        async Task One(int i, double at)
+        async Task One(int i)
         {
             (await server.EmbedAsync(bodies[i % bodies.Length])).Expect(200);
-            times[i] = (Stopwatch.GetElapsedTime(begin).TotalSeconds - at) * 1000;
+            times[i] = (Stopwatch.GetElapsedTime(begin).TotalSeconds - due[i]) * 1000;
         }
     }
 
@@ -148,10 +195,9 @@ internal static class ServerLoad
     private static void Rate(string what, int sequences, TimeSpan time) =>
         Console.WriteLine($"{what}: {sequences / time.TotalSeconds:F1} sequences a second ({sequences} in {time.TotalSeconds:F2} s)");
 
-    private static string Percentiles(IEnumerable<double> times)
+    private static double Quantile(double[] times, int percent)
     {
         double[] sorted = [.. times.Order()];
-        return string.Join(", ", new[] { 50, 90, 99, 100 }.Select(
-            p => $"p{p} {sorted[Math.Max(0, (int)Math.Ceiling(sorted.Length * p / 100.0) - 1)]:F1} ms"));
+        return sorted[Math.Max(0, (int)Math.Ceiling(sorted.Length * percent / 100.0) - 1)];
     }
 }

@@ -29,7 +29,9 @@ public static unsafe class MachinePeak
         using var pool = new WorkerPool(threads);
         double best = 0;
         long start = Stopwatch.GetTimestamp();
-        if (precision != Precision.F32 && TileKernels.TryCreate(precision, Vector512.IsHardwareAccelerated) is { } kernels)
+        // Ahead of time, machine code may be wider than what is compiled.
+        bool asTile = precision != Precision.F32 || Avx512.IsUsable != Vector512.IsHardwareAccelerated;
+        if (asTile && TileKernels.TryCreate(precision, Avx512.IsUsable) is { } kernels)
         {
             MatMulTile tile = kernels.For(Activation.Geglu, 0);
             double operations = 2.0 * tile.Rows * tile.Width * tile.Elements * TileJob.Steps * TileJob.Calls * threads;

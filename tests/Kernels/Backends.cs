@@ -21,6 +21,18 @@ internal static class Backends
     /// <summary>The forms of the CPU; where the process is narrowed, the widest ones, since the others run in every process.</summary>
     public static TheoryData<string> Names() => [.. CpuForms().Select(form => Row(new TheoryDataRow<string>(form), form))];
 
+    /// <summary>
+    /// The forms of the CPU, and that of 512 bits in two halves, as a program has it that was compiled ahead of time for AVX2 (but for its
+    /// machine code).
+    /// </summary>
+    public static TheoryData<string> NamesWithHalves()
+    {
+        TheoryData<string> names = Names();
+        if (Vector256.IsHardwareAccelerated && !Vector512.IsHardwareAccelerated)
+            names.Add(new TheoryDataRow<string>("512").WithTrait("Category", "Slow"));
+        return names;
+    }
+
     /// <summary>The forms of the CPU, and the GPU's kernels in the PTX interpreter.</summary>
     public static TheoryData<string> NamesWithGpu() =>
         [.. FormsWithGpu().Select(form => Row(new TheoryDataRow<string>(form), form))];

@@ -9,7 +9,7 @@ public class ConformanceTests
 {
     private static readonly OpCase[] Ops = [.. OperationSuite.AllSizes];
 
-    public static TheoryData<string> Forms => Backends.Names();
+    public static TheoryData<string> Forms => Backends.NamesWithHalves();
 
     [Theory]
     [MemberData(nameof(Forms))]

@@ -102,7 +102,7 @@ internal sealed unsafe class TileKernels : IDisposable
     {
         if (!X86Base.X64.IsSupported || !Fma.X64.IsSupported) return false;
         if (!avx512) return precision == Precision.F32 && Vector256.IsHardwareAccelerated;
-        if (!Vector512.IsHardwareAccelerated) return false;
+        if (!Avx512.IsUsable) return false;
         // CPUID leaf 7: AVX512_VNNI is bit 11 of ECX, AVX512_BF16 bit 5 of EAX in subleaf 1.
         return precision switch
         {
