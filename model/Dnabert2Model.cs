@@ -151,8 +151,15 @@ public sealed class Dnabert2Model : SequenceModel
         return Filled(new Dnabert2Model(config, tokenizer, backend, parts), fill, prepare);
     }
 
+    internal override int AttentionHeads => Config.NumAttentionHeads;
+
+    /// <inheritdoc/>
+    public override int Layers => Encoder.Layers.Count;
+
     /// <inheritdoc/>
     public override Variable Encode(Tape tape, in Batch batch) => Encoder.Forward(tape, batch);
+
+    private protected override Variable EncodeLayerCore(Tape tape, in Batch batch, int layer) => Encoder.Forward(tape, batch, layer);
 
     /// <inheritdoc/>
     public override Variable PredictTokens(Tape tape, Variable x) =>

@@ -39,10 +39,13 @@ public sealed class Encoder
     public Variable Embed(Tape tape, in Batch batch) => _embedding.Forward(tape, batch.Ids, batch.TypeIds);
 
     /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
-    public Variable Forward(Tape tape, in Batch batch)
+    public Variable Forward(Tape tape, in Batch batch) => Forward(tape, batch, _layers.Length);
+
+    /// <summary>The encoder up to so many layers: ids → [tokens, hidden].</summary>
+    internal Variable Forward(Tape tape, in Batch batch, int layers)
     {
         Variable x = Embed(tape, batch);                                            // [tokens, hidden]
-        foreach (EncoderLayer layer in _layers) x = layer.ForwardInPlace(tape, x, batch.CuSeqlens);
+        for (int i = 0; i < layers; i++) x = _layers[i].ForwardInPlace(tape, x, batch.CuSeqlens);
         return x;                                                                   // [tokens, hidden]
     }
 }

@@ -160,10 +160,34 @@ public abstract class SequenceModel : IDisposable
             parts ?? architecture.LanguageModel ?? ModelParts.Encoder, trainable);
     }
 
+    /// <summary>The layers of the encoder; 0 where there are none to choose from: the convolutional network.</summary>
+    public abstract int Layers { get; }
+
+    /// <summary>The heads of its attention; 0 where it has none.</summary>
+    internal virtual int AttentionHeads => 0;
+
     /// <summary>The encoder: ids → the last hidden states, [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
     /// <exception cref="InvalidOperationException">The model has no vectors of tokens: the convolutional network.</exception>
     public abstract Variable Encode(Tape tape, in Batch batch);
+
+    /// <summary>
+    /// The hidden states behind a layer, [tokens, hidden], as Hugging Face counts them: 0 is the embedding layer, <see cref="Layers"/> the
+    /// last, with the normalisation that may follow it, as in <see cref="Encode"/>.
+    /// </summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">The sequences.</param>
+    /// <param name="layer">The layer.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
+    /// <exception cref="ArgumentException">A sequence has more tokens than <see cref="MaxTokens"/>.</exception>
+    public Variable EncodeLayer(Tape tape, in Batch batch, int layer)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(layer, Layers);
+        return EncodeLayerCore(tape, batch, layer);
+    }
+
+    private protected virtual Variable EncodeLayerCore(Tape tape, in Batch batch, int layer) => Encode(tape, batch);
 
     /// <summary>The vectors of sequences: ids → [sequences, hidden].</summary>
     /// <param name="tape">The tape.</param>
@@ -175,8 +199,12 @@ public abstract class SequenceModel : IDisposable
     public virtual Variable EncodeSequences(Tape tape, in Batch batch, Pooling pooling)
     {
         if (RefusalOf(pooling) is { } why) throw new ArgumentException($"{nameof(pooling)} is {pooling}: {why}", nameof(pooling));
-        return Pools[(int)pooling].Forward(tape, Encode(tape, batch), batch.CuSeqlens);         // [sequences, hidden]
+        return PoolTokens(tape, Encode(tape, batch), batch, pooling);                           // [sequences, hidden]
     }
+
+    /// <summary>[tokens, hidden] → [sequences, hidden].</summary>
+    internal static Variable PoolTokens(Tape tape, Variable x, in Batch batch, Pooling pooling) =>
+        Pools[(int)pooling].Forward(tape, x, batch.CuSeqlens);
 
     /// <summary>Why the model has no such vectors; null where it has.</summary>
     /// <param name="pooling">How the vectors of a sequence's tokens become one; null: each token has one.</param>

@@ -35,9 +35,14 @@ public sealed class Tape
     /// <summary>Whether segments keep only their operand and run again in the backward pass: less memory for a third more work.</summary>
     public bool Recompute { get; init; }
 
+    /// <summary>Sees the probabilities of attention; null: no one does.</summary>
+    internal IAttentionObserver? AttentionObserver { get; private init; }
+
     /// <summary>A tape that computes and forgets.</summary>
     /// <param name="activations">Where results live.</param>
-    public static Tape ForInference(Arena activations) => new(activations, activations, training: false);
+    /// <param name="observer">Sees the probabilities of attention, in passes of one sequence; null: no one does.</param>
+    public static Tape ForInference(Arena activations, IAttentionObserver? observer = null) =>
+        new(activations, activations, training: false) { AttentionObserver = observer };
 
     /// <summary>A tape that records.</summary>
     /// <param name="activations">Where results live until <see cref="Reset"/>.</param>

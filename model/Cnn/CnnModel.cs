@@ -115,6 +115,9 @@ public sealed class CnnModel : SequenceModel
         return Filled(new CnnModel(config, tokenizer, backend), fill, prepare);
     }
 
+    /// <inheritdoc/>
+    public override int Layers => 0;
+
     /// <summary>The network has no vectors of tokens.</summary>
     /// <exception cref="InvalidOperationException">Always.</exception>
     public override Variable Encode(Tape tape, in Batch batch) => throw Lacks("vectors of tokens; it has those of sequences");

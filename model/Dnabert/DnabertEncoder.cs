@@ -33,16 +33,17 @@ public sealed class DnabertEncoder
 
     /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than there are positions.</exception>
-    public Variable Forward(Tape tape, in Batch batch) => Forward(tape, batch, ofPadding: false);
+    public Variable Forward(Tape tape, in Batch batch) => Forward(tape, batch, _layers.Length);
 
-    /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
+    /// <summary>The encoder up to so many layers: ids → [tokens, hidden].</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">The sequences.</param>
+    /// <param name="layers">How many run.</param>
     /// <param name="ofPadding">Whether the sequences are windows of nothing but padding, whose attention is uniform.</param>
-    internal Variable Forward(Tape tape, in Batch batch, bool ofPadding)
+    internal Variable Forward(Tape tape, in Batch batch, int layers, bool ofPadding = false)
     {
         Variable x = Embed(tape, batch);                                                    // [tokens, hidden]
-        for (int i = 0; i < _layers.Length; i++) x = RunLayerInPlace(i, tape, x, batch.CuSeqlens, ofPadding);
+        for (int i = 0; i < layers; i++) x = RunLayerInPlace(i, tape, x, batch.CuSeqlens, ofPadding);
         return x;                                                                           // [tokens, hidden]
     }
 

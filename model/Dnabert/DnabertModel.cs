@@ -129,8 +129,15 @@ public sealed class DnabertModel : SequenceModel
         return Filled(new DnabertModel(config, tokenizer, backend, parts), fill, prepare);
     }
 
+    internal override int AttentionHeads => Config.NumAttentionHeads;
+
+    /// <inheritdoc/>
+    public override int Layers => Encoder.Layers;
+
     /// <inheritdoc/>
     public override Variable Encode(Tape tape, in Batch batch) => Encoder.Forward(tape, batch);
+
+    private protected override Variable EncodeLayerCore(Tape tape, in Batch batch, int layer) => Encoder.Forward(tape, batch, layer);
 
     /// <inheritdoc/>
     public override Variable PredictTokens(Tape tape, Variable x) =>
@@ -175,7 +182,7 @@ public sealed class DnabertModel : SequenceModel
         Variable x = Encoder.Forward(tape, batch.Windows);                          // [tokens, hidden]
         Variable pooled = pooler.Forward(tape, x, batch.Windows.CuSeqlens);         // [windows of tokens, hidden]
         if (batch.Padding is not { } padding) return pooled;
-        Variable y = Encoder.Forward(tape, padding, ofPadding: true);               // [tokens, hidden]
+        Variable y = Encoder.Forward(tape, padding, Layers, ofPadding: true);               // [tokens, hidden]
         Variable ofPadding = pooler.Forward(tape, y, padding.CuSeqlens);            // [windows of padding, hidden]
         Variable all = ConcatRows.Instance.Forward(tape, pooled, ofPadding);        // [rows · windows, hidden]
         return GatherRows.Instance.Forward(tape, all, batch.Order);                 // [rows · windows, hidden]

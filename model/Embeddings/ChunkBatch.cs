@@ -17,17 +17,21 @@ internal sealed class ChunkBatch : IDisposable
     private readonly GraphCache<PassShape> _graphs;
     private readonly Func<Tensor> _pass;
     private readonly Pooling? _pooling;
+    private readonly int? _layer;
     private readonly SpecialTokenFrame _frame;
     private readonly List<int> _ids = [], _lengths = [];
     private Batch _batch;
 
     /// <summary>A batch whose chunks are pooled; of which, with null, the vectors of all tokens are wanted.</summary>
-    public ChunkBatch(SequenceModel model, Pooling? pooling)
+    /// <param name="model">The model.</param>
+    /// <param name="pooling">How.</param>
+    /// <param name="layer">The layer whose vectors they are; null: the last.</param>
+    public ChunkBatch(SequenceModel model, Pooling? pooling, int? layer = null)
     {
         (_model, _arena) = (model, new Arena(model.Backend));
         (_tape, _pass) = (Tape.ForInference(_arena), () => Forward(_tape!, _batch));
         (_rounded, _graphs) = (new RoundedBatch(model), new GraphCache<PassShape>(model.Backend));
-        _pooling = pooling;
+        (_pooling, _layer) = (pooling, layer);
         _frame = model.Frame;
         SpecialTokens = _frame.Before.Length + _frame.After.Length;
     }
@@ -96,8 +100,10 @@ internal sealed class ChunkBatch : IDisposable
 
     private Tensor Forward(Tape tape, in Batch batch)
     {
-        Variable output = _pooling is { } pooling ? _model.EncodeSequences(tape, batch, pooling) : _model.Encode(tape, batch);
-        return output.Data;
+        if (_layer is not { } layer)
+            return (_pooling is { } own ? _model.EncodeSequences(tape, batch, own) : _model.Encode(tape, batch)).Data;
+        Variable x = _model.EncodeLayer(tape, batch, layer);                        // [tokens, hidden]
+        return (_pooling is { } pooling ? SequenceModel.PoolTokens(tape, x, batch, pooling) : x).Data;
     }
 
     private long Probe(int chunks)

@@ -23,6 +23,11 @@ public sealed record EmbedOptions
     public Pooling Pooling { get; init; } = Pooling.Mean;
 
     /// <summary>
+    /// The layer whose hidden states are the vectors of tokens, as <see cref="SequenceModel.EncodeLayer"/> counts them; null: the last.
+    /// </summary>
+    public int? Layer { get; init; }
+
+    /// <summary>
     /// The most tokens that attend to each other, special ones included. DNABERT-2 has no limit of its own; it was trained on at most 128,
     /// and its authors use up to 512. Other models have positions for so many (<see cref="SequenceModel.MaxTokens"/>). From 3 to
     /// 16,777,216.
@@ -56,6 +61,7 @@ public sealed record EmbedOptions
         OptionRange.Check(nameof(Pooling), Pooling);
         OptionRange.Check(nameof(OnTooLong), OnTooLong);
         OptionRange.Check(nameof(OnAmbiguous), OnAmbiguous);
+        if (Layer is { } layer) OptionRange.Check(nameof(Layer), layer, 0, OptionRange.MostTogether);
         OptionRange.Check(nameof(MaxTokens), MaxTokens, 3, OptionRange.MostTogether);
         OptionRange.Check(nameof(Overlap), Overlap, 0, MaxTokens - 3);
         OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);

@@ -30,6 +30,10 @@ public sealed class Embedder
         if (model.MaxTokens is { } most && _options.MaxTokens > most)
             throw new ArgumentException(
                 $"{nameof(EmbedOptions.MaxTokens)} is {_options.MaxTokens}: this model has positions for {most} tokens", nameof(options));
+        if (_options.Layer is { } layer && (layer > model.Layers || model.Layers == 0))
+            throw new ArgumentException(
+                $"{nameof(EmbedOptions.Layer)} is {layer}: this model has "
+                + (model.Layers == 0 ? "none to choose from" : $"0, its embedding layer, to {model.Layers}"), nameof(options));
         if (model.RefusalOf(_options.Pooling) is { } why)
             throw new ArgumentException($"{nameof(EmbedOptions.Pooling)} is {_options.Pooling}: {why}", nameof(options));
     }
@@ -94,7 +98,7 @@ public sealed class Embedder
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(records);
-        using var batch = new ChunkBatch(_model, _options.Pooling);
+        using var batch = new ChunkBatch(_model, _options.Pooling, _options.Layer);
         var tokens = new TokenisedRecord(givesStarts: false, batch.SpecialTokens, _model.Padding);
         var waiting = new Queue<Pending>();
         var owners = new List<PooledStrand>();
@@ -181,7 +185,7 @@ public sealed class Embedder
     private IEnumerable<TokenEmbeddings> EmbedTokensCore(
         IEnumerable<SequenceRecord> records, IProgress<EmbedProgress>? progress, CancellationToken cancellation)
     {
-        using var batch = new ChunkBatch(_model, pooling: null);
+        using var batch = new ChunkBatch(_model, pooling: null, _options.Layer);
         var tokens = new TokenisedRecord(givesStarts: true, batch.SpecialTokens, _model.Padding);
         var waiting = new List<TokenPiece>();
         float[] vectors = [];

@@ -49,11 +49,14 @@ public sealed class HyenaBackbone
 
     /// <summary>ids → [tokens, d].</summary>
     /// <exception cref="ArgumentException">A sequence is longer than the model takes.</exception>
-    public Variable Forward(Tape tape, in Batch batch)
+    public Variable Forward(Tape tape, in Batch batch) => Forward(tape, batch, _layers.Length);
+
+    /// <summary>The backbone up to so many layers, behind the last of which is a normalisation: ids → [tokens, d].</summary>
+    internal Variable Forward(Tape tape, in Batch batch, int layers)
     {
         Variable x = Embed(tape, batch);                                            // [tokens, d]
-        foreach (HyenaLayer layer in _layers) x = layer.ForwardInPlace(tape, x, batch.CuSeqlens);
-        return NormaliseInPlace(tape, x);                                           // [tokens, d]
+        for (int i = 0; i < layers; i++) x = _layers[i].ForwardInPlace(tape, x, batch.CuSeqlens);
+        return layers < _layers.Length ? x : NormaliseInPlace(tape, x);             // [tokens, d]
     }
 }
 

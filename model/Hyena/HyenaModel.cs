@@ -111,7 +111,12 @@ public sealed class HyenaModel : SequenceModel
     }
 
     /// <inheritdoc/>
+    public override int Layers => Backbone.Layers.Count;
+
+    /// <inheritdoc/>
     public override Variable Encode(Tape tape, in Batch batch) => Backbone.Forward(tape, batch);
+
+    private protected override Variable EncodeLayerCore(Tape tape, in Batch batch, int layer) => Backbone.Forward(tape, batch, layer);
 
     /// <summary>There is no such head: <see cref="LmHead"/> predicts the next token.</summary>
     /// <exception cref="InvalidOperationException">Always.</exception>

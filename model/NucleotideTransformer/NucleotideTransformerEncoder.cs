@@ -49,11 +49,14 @@ public sealed class NucleotideTransformerEncoder
 
     /// <summary>The whole encoder: ids → [tokens, hidden].</summary>
     /// <exception cref="ArgumentException">A sequence has more tokens than there are positions.</exception>
-    public Variable Forward(Tape tape, in Batch batch)
+    public Variable Forward(Tape tape, in Batch batch) => Forward(tape, batch, _layers.Length);
+
+    /// <summary>The encoder up to so many layers, behind the last of which is a normalisation: ids → [tokens, hidden].</summary>
+    internal Variable Forward(Tape tape, in Batch batch, int layers)
     {
         Variable x = Embed(tape, batch);                                            // [tokens, hidden]
-        for (int i = 0; i < _layers.Length; i++) x = RunLayerInPlace(i, tape, x, batch.CuSeqlens);
-        return _norm.ForwardInPlace(tape, x);                                       // [tokens, hidden]
+        for (int i = 0; i < layers; i++) x = RunLayerInPlace(i, tape, x, batch.CuSeqlens);
+        return layers < _layers.Length ? x : _norm.ForwardInPlace(tape, x);         // [tokens, hidden]
     }
 
     /// <summary>The embedding layer: ids → [tokens, hidden].</summary>

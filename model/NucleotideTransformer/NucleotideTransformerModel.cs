@@ -121,8 +121,15 @@ public sealed class NucleotideTransformerModel : SequenceModel
         return Filled(new NucleotideTransformerModel(config, tokenizer, backend, parts & ~ModelParts.Pooler), fill, prepare);
     }
 
+    internal override int AttentionHeads => Config.NumAttentionHeads;
+
+    /// <inheritdoc/>
+    public override int Layers => Encoder.Layers;
+
     /// <inheritdoc/>
     public override Variable Encode(Tape tape, in Batch batch) => Encoder.Forward(tape, batch);
+
+    private protected override Variable EncodeLayerCore(Tape tape, in Batch batch, int layer) => Encoder.Forward(tape, batch, layer);
 
     /// <inheritdoc/>
     public override Variable PredictTokens(Tape tape, Variable x) =>

@@ -25,6 +25,7 @@ internal static class CommandLineTool
         ("train-tokenizer", "a vocabulary from genomes", t => new TrainTokenizerVerb(t).Command),
         ("merge-lora", "an adapter and its base to a plain model", t => new MergeLoraVerb(t).Command),
         ("attribute", "what each base does to the model's answer", t => new AttributeVerb(t).Command),
+        ("attention", "which tokens of a sequence attend to which", t => new AttentionVerb(t).Command),
         ("variants", "scores of the variants of a VCF", t => new VariantsVerb(t).Command),
         ("index", "a genome to be read at any place", t => new IndexVerb(t).Command),
         ("info", "this machine, or whether a model folder is sound", t => new InfoVerb(t).Command),

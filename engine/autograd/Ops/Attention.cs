@@ -119,7 +119,40 @@ public sealed class Attention<TMod> : Op, ISelfAttention
             logSumExp = tape.IsTraining ? tape.Rent(_heads.Queries, tokens, DType.F32) : default;
         tape.Backend.Run(new AttentionForward<TMod>(
             qkv, sequences, _heads, Modification, logSumExp, y, DropoutOf(tape), Sinks?.Value ?? default));
+        if (tape.AttentionObserver is { } observer) Show(observer, tape, qkv, sequences, y.Shape);
         return (y, logSumExp);
+    }
+
+    // As many keys at a time as a head has elements: values that are so many columns of the identity give so many columns of probabilities.
+    private void Show(IAttentionObserver observer, Tape tape, in QueryKeyValue qkv, in AttentionSequences sequences, Shape result)
+    {
+        if (sequences.Queries.Sequences != 1)
+            throw new InvalidOperationException(
+                $"attention is observed in passes of one sequence, and this one has {sequences.Queries.Sequences}");
+        int heads = _heads.Queries, queries = sequences.Queries.Tokens, keys = sequences.Keys.Tokens, size = result[1] / heads;
+        Tensor source = qkv.WithValues;
+        int width = source.Shape[1], firstValue = width - (_heads.Keys * size);
+        float[] values = new float[source.Count], outputs = new float[result.Count];
+        float[] probabilities = new float[(long)heads * queries * keys];
+        tape.Backend.DownloadNumbers(source, values);
+        Tensor identity = tape.Rent(source.Shape[0], width, source.DType), y = tape.Rent(result[0], result[1], source.DType);
+        for (int first = 0; first < keys; first += size)
+        {
+            int count = Math.Min(size, keys - first);
+            for (int key = 0; key < keys; key++) values.AsSpan((key * width) + firstValue, width - firstValue).Clear();
+            for (int i = 0; i < count; i++)
+                for (int head = 0; head < _heads.Keys; head++) values[((first + i) * width) + firstValue + (head * size) + i] = 1;
+            tape.Backend.UploadNumbers(values, identity);
+            tape.Backend.Run(new AttentionForward<TMod>(
+                qkv.With(identity), sequences, _heads, Modification, default, y, default, Sinks?.Value ?? default));
+            tape.Backend.DownloadNumbers(y, outputs);
+            for (int query = 0; query < queries; query++)
+                for (int head = 0; head < heads; head++)
+                    outputs.AsSpan((query * result[1]) + (head * size), count)
+                        .CopyTo(probabilities.AsSpan((((head * queries) + query) * keys) + first));
+        }
+
+        observer.Observe(heads, probabilities);
     }
 
     private void Run(Tape tape, in TapeEntry entry, in QueryKeyValue qkv, in AttentionSequences sequences, in QueryKeyValue dqkv) =>

@@ -81,6 +81,12 @@ public readonly struct QueryKeyValue
     /// <summary>The queries, or all.</summary>
     internal Tensor First => _queries;
 
+    /// <summary>The values, or all: in their last columns are the values.</summary>
+    internal Tensor WithValues => IsPacked ? _queries : _values;
+
+    /// <summary>The same queries and keys with other values: a tensor as <see cref="WithValues"/> is.</summary>
+    internal QueryKeyValue With(Tensor values) => IsPacked ? new(values, default, default) : new(_queries, _keys, values);
+
     /// <summary>Elements from a query to the next.</summary>
     internal int QueryStride => _queries.Shape[1];
 

@@ -45,20 +45,11 @@ internal sealed class BaselineRun : IDisposable
     /// <summary>The embeddings and the output of each layer, the last one normalised where the model does that at its end.</summary>
     public IEnumerable<float[]> HiddenStates(Batch batch)
     {
-        (DnabertEncoder? bert, NucleotideTransformerEncoder? esm) =
-            ((Model as DnabertModel)?.Encoder, (Model as NucleotideTransformerModel)?.Encoder);
-        Variable x = bert?.Embed(Tape, batch) ?? esm!.Embed(Tape, batch);
-        yield return Read(x.Data);
-        int layers = bert?.Layers ?? esm!.Layers;
-        for (int i = 0; i < layers; i++)
-        {
-            x = bert?.RunLayerInPlace(i, Tape, x, batch.CuSeqlens) ?? esm!.RunLayerInPlace(i, Tape, x, batch.CuSeqlens);
-            if (esm is null || i < layers - 1) yield return Read(x.Data);
-        }
-
-        if (esm is null) yield break;
-        LastBeforeNorm = Read(x.Data);
-        yield return Read(Model.Encode(Tape, batch).Data);
+        int layers = Model.Layers;
+        for (int layer = 0; layer <= layers; layer++) yield return Read(Model.EncodeLayer(Tape, batch, layer).Data);
+        if (Model is not NucleotideTransformerModel { Encoder: { } encoder }) yield break;
+        Variable last = Model.EncodeLayer(Tape, batch, layers - 1);
+        LastBeforeNorm = Read(encoder.RunLayerInPlace(layers - 1, Tape, last, batch.CuSeqlens).Data);
     }
 
     /// <summary>The output of the last layer, after <see cref="HiddenStates"/> of a model that normalises it.</summary>

@@ -25,9 +25,9 @@ internal sealed class ForwardRun : IDisposable
         _batch = Golden.Batch(_arena);
         _x = _model.Encoder.Embed(_tape, _batch).Data;
         Embedding = Read(_x);
-        foreach (EncoderLayer layer in _model.Encoder.Layers)
+        for (int layer = 1; layer <= _model.Layers; layer++)
         {
-            _x = layer.Forward(_tape, _x, _batch.CuSeqlens).Data;
+            _x = _model.EncodeLayer(_tape, _batch, layer).Data;
             Layers.Add(Read(_x));
         }
 

@@ -17,7 +17,12 @@ internal static class MatrixHeader
     /// The header of NumPy's format 1.0: magic, version, length, and a Python dict padded with spaces, up to a line feed
     /// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
     /// </summary>
-    public static byte[] Npy(long rows, int width, bool half = false)
+    public static byte[] Npy(long rows, int width, bool half = false) => Npy($"{rows}, {width}", half);
+
+    /// <summary>The same of an array of any number of axes, at most 8.</summary>
+    /// <param name="shape">The lengths of its axes, with commas between them.</param>
+    /// <param name="half">Whether its numbers have 16 bits, not 32.</param>
+    public static byte[] Npy(string shape, bool half = false)
     {
         byte[] header = new byte[NpyLength];
         header.AsSpan().Fill((byte)' ');
@@ -25,7 +30,7 @@ internal static class MatrixHeader
         "NUMPY\u0001\0"u8.CopyTo(header.AsSpan(1));
         BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan(8), NpyLength - 10);
         string type = half ? "<f2" : "<f4";
-        Encoding.ASCII.GetBytes($"{{'descr': '{type}', 'fortran_order': False, 'shape': ({rows}, {width}), }}", header.AsSpan(10));
+        Encoding.ASCII.GetBytes($"{{'descr': '{type}', 'fortran_order': False, 'shape': ({shape}), }}", header.AsSpan(10));
         header[^1] = (byte)'\n';
         return header;
     }

@@ -28,6 +28,9 @@ internal sealed class EmbedVerb
         "--pooling", "how the vectors of a record's tokens become one; none: a vector for each token",
         ("mean", Pooling.Mean), ("cls", Pooling.Cls), ("max", Pooling.Max), ("none", null));
 
+    private readonly Option<int?> _layer = Shared.OptionalNumber(
+        "--layer", "the layer whose vectors they are: 0 is the embedding layer [default: the last]", 0);
+
     private readonly Choice<bool> _outputDtype = new(
         "--output-dtype", "the numbers of .npy and .safetensors; computed in --dtype, and rounded when they are written",
         ("f32", false), ("f16", true));
@@ -68,8 +71,8 @@ internal sealed class EmbedVerb
             ("gzip -c tools/dnabert2/samples/sample.fa | dnabert2 embed - --max-tokens 128 --rc-average | head -n 2",
                 "from a pipe into a pipe"))
         {
-            _inputs, _output, _outputDtype.Option, _pooling.Option, _onTooLong.Option, _maxTokens, _overlap, _onN.Option, _batchTokens,
-            _rcAverage, _quiet,
+            _inputs, _output, _outputDtype.Option, _pooling.Option, _layer, _onTooLong.Option, _maxTokens, _overlap, _onN.Option,
+            _batchTokens, _rcAverage, _quiet,
         };
         foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
@@ -86,6 +89,7 @@ internal sealed class EmbedVerb
         var options = new EmbedOptions
         {
             Pooling = pooling ?? Pooling.Mean,
+            Layer = parsed.GetValue(_layer),
             MaxTokens = parsed.GetValue(_maxTokens),
             Overlap = parsed.GetValue(_overlap) ?? parsed.GetValue(_maxTokens) / 8,
             OnTooLong = _onTooLong.Of(parsed),
@@ -114,6 +118,10 @@ internal sealed class EmbedVerb
         if (model.MaxTokens is { } most && options.MaxTokens > most)
             throw new UsageException(
                 $"--max-tokens {options.MaxTokens}: this model has positions for {most} tokens; give a smaller number");
+        if (options.Layer is { } layer && (layer > model.Layers || model.Layers == 0))
+            throw new UsageException(
+                $"--layer {layer}: this model has "
+                + (model.Layers == 0 ? "no layers to choose from" : $"0, its embeddings, to {model.Layers}"));
         if (options.OnTooLong == TooLong.Truncate) files.KeepBases = model.Tokenizer.BasesThatDecide(options.MaxTokens);
         var layout = new EmbeddingLayout(
             model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral,
