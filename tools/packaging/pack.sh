@@ -18,7 +18,7 @@ dotnet pack tools/dnabert2 "${release[@]}" -p:PackAsTool=true -r "$rid" -o "$fol
 dotnet pack tools/dnabert2 "${release[@]}" -p:PackAsTool=true -r any -p:PublishAot=false -o "$folder"
 
 dotnet tool restore
-for project in engine/*/*.csproj tokenizer/*.csproj model/*.csproj model/builtin/*.csproj extensions/*.csproj tools/kernelcompiler/*.csproj \
+for project in engine/*/*.csproj tokenizer/*.csproj model/*.csproj model/builtin/*.csproj model/onnx/*.csproj extensions/*.csproj tools/kernelcompiler/*.csproj \
     tools/dnabert2/*.csproj; do
     name=$(sed -n 's:.*<PackageId>\(.*\)</PackageId>.*:\1:p' "$project" | head -1)
     name=${name:-$(basename "$project" .csproj)}
