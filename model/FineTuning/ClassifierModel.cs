@@ -34,8 +34,11 @@ public sealed class ClassifierModel : IDisposable
     /// <summary>What a label says.</summary>
     public TaskKind Kind { get; }
 
-    /// <summary>The classes; empty in regression.</summary>
+    /// <summary>The classes, or the values of a regression; empty where there is one value.</summary>
     public LabelNames Names { get; }
+
+    /// <summary>The names of its outputs: the classes, or the values of a regression, a single one of which is <c>value</c>.</summary>
+    public IReadOnlyList<string> Outputs => Kind == TaskKind.Regression ? Names.OrValue : Names;
 
     /// <summary>
     /// The most tokens of a sequence in training, special ones included: <c>dnabert2_max_tokens</c> of <c>config.json</c>, or else

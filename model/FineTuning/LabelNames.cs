@@ -31,6 +31,14 @@ public sealed class LabelNames : IReadOnlyList<string>
     /// <summary>The names that Hugging Face gives to classes without names: <c>LABEL_0</c>, <c>LABEL_1</c>, …</summary>
     internal static LabelNames Unnamed(int count) => new(Enumerable.Range(0, count).Select(id => $"LABEL_{id}"));
 
+    /// <summary>
+    /// The names of a regression's values: <c>value_1</c>, <c>value_2</c>, …; of a single one none, since it needs none.
+    /// </summary>
+    internal static LabelNames OfValues(int count) => new(count == 1 ? [] : Enumerable.Range(1, count).Select(i => $"value_{i}"));
+
+    /// <summary>The names of a regression's values, for a table: <c>value</c> where there is one without a name.</summary>
+    internal IReadOnlyList<string> OrValue => Count == 0 ? ["value"] : this;
+
     /// <summary>Whether these classes are those, by their names or, where either side has none, by their ids.</summary>
     internal bool AreThoseOf(LabelNames other) =>
         Count == other.Count && (_names.SequenceEqual(other._names) || Enumerable.Range(0, Count).All(

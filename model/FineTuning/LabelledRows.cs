@@ -12,6 +12,9 @@ internal sealed class LabelledRows
     private readonly TaskKind _kind;
     private readonly string _label;
 
+    // Of a regression, the values of each row: as many as the first has.
+    private int _values = 1;
+
     private LabelledRows(string path, TaskKind kind, string label) => (_path, _kind, _label) = (path, kind, label);
 
     /// <summary>Whether each row has two sequences.</summary>
@@ -50,21 +53,26 @@ internal sealed class LabelledRows
         return rows;
     }
 
-    /// <summary>The names of the classes found here, each once.</summary>
-    public IEnumerable<string> Names() => _rows.SelectMany(row => Split(row.Label)).Distinct(StringComparer.Ordinal);
+    /// <summary>The names of the classes found here, each once; of a regression those of its values.</summary>
+    public IEnumerable<string> Names() => _kind == TaskKind.Regression
+        ? LabelNames.OfValues(_values) : _rows.SelectMany(row => Split(row.Label)).Distinct(StringComparer.Ordinal);
 
     /// <summary>The rows with their labels understood.</summary>
-    /// <param name="names">The classes; empty in regression.</param>
+    /// <param name="names">The classes, or the values of a regression; empty where there is one value.</param>
     /// <param name="origin">Where the classes are from, for errors.</param>
-    /// <exception cref="InvalidDataException">A label is not one of the classes.</exception>
+    /// <exception cref="InvalidDataException">A label is not one of the classes, or has another number of values.</exception>
     public LabelledSet Resolve(LabelNames names, string origin)
     {
+        if (_kind == TaskKind.Regression && _rows.Count > 0 && names.OrValue.Count != _values)
+            throw Fault(
+                _rows[0].Number, _rows[0].Line, $"the label '{Excerpt.Of(_rows[0].Label)}' has {_values} values, and {origin} has "
+                + $"{names.OrValue.Count}", "Give every row the same values");
         var sequences = new LabelledSequence[_rows.Count];
         for (int i = 0; i < sequences.Length; i++)
         {
             Row row = _rows[i];
             Target target = _kind == TaskKind.Regression
-                ? Target.OfValue(ParseValue(row.Label))
+                ? Target.OfValues(ParseValues(row.Label))
                 : ToTarget([.. Split(row.Label).Select(name => IdOf(name, row, names, origin)).Order()]);
             sequences[i] = new LabelledSequence(row.Id, row.Line, row.First, row.Second, target);
         }
@@ -105,9 +113,16 @@ internal sealed class LabelledRows
     {
         if (_kind == TaskKind.Regression)
         {
-            if (!float.IsFinite(ParseValue(label)))
+            float[] values = ParseValues(label);
+            if (!values.All(float.IsFinite))
                 throw Fault(record.Number, record.Line, $"the label '{Excerpt.Of(label)}' is not a finite number",
-                    "Write a number like -1.25, with a point");
+                    "Write a number like -1.25, with a point, or several with ';' between them");
+            if (_rows.Count == 0) _values = values.Length;
+            if (values.Length != _values)
+                throw Fault(
+                    record.Number, record.Line,
+                    $"the label '{Excerpt.Of(label)}' has {values.Length} values, and that of the first record has {_values}",
+                    "Give every row the same values");
             return;
         }
 
@@ -142,8 +157,8 @@ internal sealed class LabelledRows
         return label.Length == 0 ? [] : [.. label.Split(';', StringSplitOptions.TrimEntries).Select(LabelNames.Canonical)];
     }
 
-    private static float ParseValue(string label) =>
-        float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) ? value : float.NaN;
+    private static float[] ParseValues(string label) => Array.ConvertAll(label.Split(';'), text =>
+        float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) ? value : float.NaN);
 
     private InvalidDataException Fault(long record, long line, string what, string remedy) =>
         new($"{_path}: record {record}, line {line}: {what}. {remedy}.");

@@ -12,29 +12,30 @@ public sealed record LabelledSequence(string Id, long Line, byte[] First, byte[]
 public readonly struct Target : IEquatable<Target>
 {
     private readonly int[]? _classes;
+    private readonly float[]? _values;
 
-    private Target(int[]? classes, int single, float value) => (_classes, Class, Value) = (classes, single, value);
+    private Target(int[]? classes, int single, float[]? values) => (_classes, Class, _values) = (classes, single, values);
 
     /// <summary>The class of a <see cref="TaskKind.SingleLabel"/> task; −1 in the other kinds.</summary>
     public int Class { get; }
 
-    /// <summary>The value of a <see cref="TaskKind.Regression"/> task; 0 in the other kinds.</summary>
-    public float Value { get; }
+    /// <summary>The values of a <see cref="TaskKind.Regression"/> task, at least one; empty in the other kinds.</summary>
+    public ReadOnlySpan<float> Values => _values;
 
     /// <summary>The classes of a <see cref="TaskKind.MultiLabel"/> task, ascending; empty in the other kinds.</summary>
     public ReadOnlySpan<int> Classes => _classes;
 
     /// <summary>A label of one class.</summary>
-    public static Target OfClass(int id) => new(null, id, 0);
+    public static Target OfClass(int id) => new(null, id, null);
 
     /// <summary>A label of several classes, given in ascending order.</summary>
-    public static Target OfClasses(int[] ids) => new(ids, -1, 0);
+    public static Target OfClasses(int[] ids) => new(ids, -1, null);
 
-    /// <summary>A label that is a number.</summary>
-    public static Target OfValue(float value) => new(null, -1, value);
+    /// <summary>A label of numbers, one for each output of a regression.</summary>
+    public static Target OfValues(params float[] values) => new(null, -1, values);
 
     /// <summary>Whether both say the same.</summary>
-    public bool Equals(Target other) => Class == other.Class && Value.Equals(other.Value) && Classes.SequenceEqual(other.Classes);
+    public bool Equals(Target other) => Class == other.Class && Values.SequenceEqual(other.Values) && Classes.SequenceEqual(other.Classes);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Target other && Equals(other);
@@ -44,7 +45,7 @@ public readonly struct Target : IEquatable<Target>
     {
         var hash = new HashCode();
         hash.Add(Class);
-        hash.Add(Value);
+        foreach (float value in Values) hash.Add(value);
         foreach (int id in Classes) hash.Add(id);
         return hash.ToHashCode();
     }

@@ -46,7 +46,10 @@ public sealed class LabelledTask
     /// <summary>Whether each row is a pair of sequences.</summary>
     public bool Pairs { get; }
 
-    /// <summary>The classes: those of the training set where there is one, otherwise of all parts; empty in regression.</summary>
+    /// <summary>
+    /// The classes: those of the training set where there is one, otherwise of all parts; in regression the values, empty where there is
+    /// one.
+    /// </summary>
     public LabelNames Names { get; }
 
     /// <summary>What is trained on; null where the folder has none and none was asked for.</summary>
@@ -95,7 +98,8 @@ public sealed class LabelledTask
         CheckPairs(paths, rows);
 
         string origin = names is not null ? "the model" : paths[0] ?? folder;
-        names ??= LabelNames.Sorted(rows[0]?.Names() ?? rows.SelectMany(part => part?.Names() ?? []));
+        IEnumerable<string> found = rows[0]?.Names() ?? rows.SelectMany(part => part?.Names() ?? []);
+        names ??= kind == TaskKind.Regression ? new LabelNames(found.Distinct()) : LabelNames.Sorted(found);
         // Checked first: of a training set of one class, every other row would be said to have an unknown label.
         LabelledSet? train = rows[0]?.Resolve(names, origin);
         if (train is not null) CheckVaried(train);
@@ -158,7 +162,7 @@ public sealed class LabelledTask
         string label = train.Kind switch
         {
             TaskKind.SingleLabel => $"the label '{Excerpt.Of(train.Names[first.Class])}'",
-            TaskKind.Regression => $"the value {first.Value}",
+            TaskKind.Regression => $"the value {string.Join(';', first.Values.ToArray())}",
             _ => "the same classes",
         };
         throw new InvalidDataException(

@@ -8,7 +8,7 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>What the <c>config.json</c> of a fine-tuned model says of its task, besides the hyper-parameters.</summary>
 /// <param name="Kind">What a label says: <c>problem_type</c>.</param>
-/// <param name="Names">The classes: <c>id2label</c>; empty in regression.</param>
+/// <param name="Names">The classes, or the values of a regression: <c>id2label</c>; empty where there is one value.</param>
 /// <param name="MaxTokens">The most tokens of a sequence in training, special ones included: <c>dnabert2_max_tokens</c>.</param>
 internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens)
 {
@@ -18,7 +18,7 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
     private const string Remedy = "fine-tune the model again, or correct it";
 
     /// <summary>The outputs of the classifier.</summary>
-    public int Outputs => Kind == TaskKind.Regression ? 1 : Names.Count;
+    public int Outputs => Kind == TaskKind.Regression ? Names.OrValue.Count : Names.Count;
 
     /// <summary>What says <see cref="MaxTokens"/>, for people.</summary>
     public string MaxTokensSource { get; private init; } = "the recipe";
@@ -32,7 +32,7 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
     public byte[] Write(SequenceModel model)
     {
         JsonObject json = ModelFolder.Config(model);
-        string[] names = Kind == TaskKind.Regression ? ["value"] : [.. Names];
+        string[] names = Kind == TaskKind.Regression ? [.. Names.OrValue] : [.. Names];
         json[KindKey] = ProblemTypes.Name(Kind);
         json[NamesKey] = new JsonObject(names.Select((name, id) => KeyValuePair.Create($"{id}", (JsonNode?)JsonValue.Create(name))));
         json["label2id"] = new JsonObject(names.Select((name, id) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(id))));
@@ -64,7 +64,8 @@ internal sealed record TaskConfig(TaskKind Kind, LabelNames Names, int MaxTokens
             if (json.Has(KindKey))
                 kind = ProblemTypes.Find(
                     json.Text(KindKey)) ?? throw json.Fault(KindKey, $"is '{json.Text(KindKey)}', which is none of Hugging Face's");
-            return unnamed with { Kind = kind, Names = kind == TaskKind.Regression ? new LabelNames([]) : ReadNames(json, outputs) };
+            bool isNameless = kind == TaskKind.Regression && outputs == 1;
+            return unnamed with { Kind = kind, Names = isNameless ? new LabelNames([]) : ReadNames(json, outputs) };
         });
 
     /// <summary>The limit of training, as the first of the folders says that names one.</summary>

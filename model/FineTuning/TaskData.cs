@@ -83,11 +83,12 @@ internal sealed class TaskData
             for (int i = 0; i < part.Count; i++)
             {
                 ReadOnlySpan<int> ids = part[i], classes = part.Targets[i].Classes;
-                hash.AppendData(
-                    MemoryMarshal.AsBytes<int>(
-                        [ids.Length, part.Targets[i].Class, BitConverter.SingleToInt32Bits(part.Targets[i].Value), classes.Length]));
+                ReadOnlySpan<float> values = part.Targets[i].Values;
+                int value = values.IsEmpty ? 0 : BitConverter.SingleToInt32Bits(values[0]);
+                hash.AppendData(MemoryMarshal.AsBytes<int>([ids.Length, part.Targets[i].Class, value, classes.Length]));
                 hash.AppendData(MemoryMarshal.AsBytes(ids));
                 hash.AppendData(MemoryMarshal.AsBytes(classes));
+                if (values.Length > 1) hash.AppendData(MemoryMarshal.AsBytes(values[1..]));
             }
         }
 

@@ -7,7 +7,7 @@ namespace Dnabert2.FineTuning;
 
 /// <summary>
 /// The loss of a task: the mean cross-entropy of a single-label task, weighted by class as in PyTorch (the weights of the rows sum to one),
-/// the mean binary cross-entropy of all labels of a multi-label task, or the mean squared error.
+/// the mean binary cross-entropy of all labels of a multi-label task, or the mean squared error of all values.
 /// </summary>
 internal sealed class TaskLoss
 {
@@ -31,7 +31,7 @@ internal sealed class TaskLoss
     /// <summary>What the sum of losses of rows is divided by for their mean.</summary>
     public double Weight(ReadOnlySpan<Target> targets)
     {
-        if (_kind == TaskKind.MultiLabel) return (double)targets.Length * _outputs;
+        if (_kind != TaskKind.SingleLabel) return (double)targets.Length * _outputs;
         if (_weights is null) return targets.Length;
         double sum = 0;
         foreach (Target target in targets) sum += _weights[target.Class];
@@ -77,8 +77,13 @@ internal sealed class TaskLoss
 
     private double Sum(in Target target, ReadOnlySpan<float> logits)
     {
-        if (_kind == TaskKind.Regression) return Math.Pow((double)logits[0] - target.Value, 2);
         double sum = 0;
+        if (_kind == TaskKind.Regression)
+        {
+            for (int i = 0; i < logits.Length; i++) sum += Math.Pow((double)logits[i] - target.Values[i], 2);
+            return sum;
+        }
+
         if (_kind == TaskKind.SingleLabel)
         {
             double highest = double.NegativeInfinity;
@@ -106,7 +111,7 @@ internal sealed class TaskLoss
         {
             if (_kind == TaskKind.SingleLabel) _classes.Add(target.Class);
             if (_kind == TaskKind.SingleLabel && _weights is not null) _factors.Add(_weights[target.Class]);
-            if (_kind == TaskKind.Regression) _targets.Add(target.Value);
+            if (_kind == TaskKind.Regression) _targets.AddRange(target.Values);
             if (_kind != TaskKind.MultiLabel) continue;
             for (int c = 0; c < _outputs; c++)
             {

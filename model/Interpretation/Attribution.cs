@@ -50,6 +50,8 @@ public sealed class Attribution
         if (!_ofClass && _options.Class is not null)
             throw new ArgumentException($"class '{Excerpt.Of(_options.Class)}': the likelihood is of no class");
         if (_options.Class is { } name) _label = model.LabelOf(name);
+        else if (_ofClass && model.Task == TaskKind.Regression && model.Labels.Count > 1)
+            throw new ArgumentException($"the model has the values {Excerpt.Of(model.Labels)}: name one of them as the class");
         // A class is of the beginning of a sequence, as in training; a likelihood can be had of all of it, in windows.
         _window = _ofClass ? _options.Window : Math.Min(_options.Window, model.PositionedBases ?? _options.Window);
         if (_window < AttributionOptions.LeastWindow)
@@ -241,7 +243,7 @@ public sealed class Attribution
         int label = _ofClass ? _label ?? Likeliest(strands) : 0;
         StrandEffects effects = strands[0].Finish(label);
         if (strands.Count > 1) effects = effects.AverageWith(strands[1].Finish(label));
-        string? name = _ofClass && _model.Task != TaskKind.Regression ? _model.Labels[label] : null;
+        string? name = _ofClass && (_model.Task != TaskKind.Regression || _model.Labels.Count > 1) ? _model.Labels[label] : null;
         return new SubstitutionEffects(
             sequence.Id, sequence.Number, window.From, bases.AsMemory((int)(window.From - window.Start)..(int)(seen - window.Start)), name,
             effects.Effects, effects.LogitEffects, (int)(window.To - seen))

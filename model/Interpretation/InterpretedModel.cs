@@ -75,7 +75,7 @@ public sealed class InterpretedModel : IDisposable
             }
 
             return new InterpretedModel(classifier.Model, classifier.Kind,
-                classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
+                classifier.Outputs, classifier.MaxTokens);
         }
 
         if (source.Architecture.LanguageModel is { } head && parts.HasFlag(head))

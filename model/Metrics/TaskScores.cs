@@ -37,11 +37,12 @@ public sealed class TaskScores
     };
 
     /// <summary>
-    /// Measures predictions. A class of a multi-label task is predicted where its output is above 0, a probability of one half.
+    /// Measures predictions. A class of a multi-label task is predicted where its output is above 0, a probability of one half; of several
+    /// values of a regression, each metric is the mean of theirs.
     /// </summary>
     /// <param name="kind">The kind of task.</param>
     /// <param name="targets">The true labels.</param>
-    /// <param name="logits">The model's outputs, [rows, classes] or, in regression, [rows, 1].</param>
+    /// <param name="logits">The model's outputs, [rows, classes] or, in regression, [rows, values].</param>
     /// <exception cref="ArgumentException">There are no rows, the numbers do not fit, or an output is not finite.</exception>
     public static TaskScores Compute(TaskKind kind, IReadOnlyList<Target> targets, ReadOnlySpan<float> logits)
     {
@@ -62,13 +63,27 @@ public sealed class TaskScores
 
     private void MeasureNumbers(IReadOnlyList<Target> targets, ReadOnlySpan<float> values, int outputs)
     {
-        if (outputs != 1) throw new ArgumentException($"{outputs} outputs a row: a regression has one");
         double[] truth = new double[targets.Count], predicted = new double[targets.Count];
-        for (int i = 0; i < truth.Length; i++) (truth[i], predicted[i]) = (targets[i].Value, values[i]);
-        Set(Metric.R2, Regression.R2(truth, predicted));
-        Set(Metric.Spearman, Regression.Spearman(truth, predicted));
-        Set(Metric.Pearson, Regression.Pearson(truth, predicted));
-        Set(Metric.MeanSquaredError, Regression.MeanSquaredError(truth, predicted));
+        double r2 = 0, spearman = 0, pearson = 0, error = 0;
+        for (int output = 0; output < outputs; output++)
+        {
+            for (int i = 0; i < truth.Length; i++)
+            {
+                if (targets[i].Values.Length != outputs)
+                    throw new ArgumentException($"row {i}: {outputs} outputs for {targets[i].Values.Length} values");
+                (truth[i], predicted[i]) = (targets[i].Values[output], values[(i * outputs) + output]);
+            }
+
+            r2 += Regression.R2(truth, predicted);
+            spearman += Regression.Spearman(truth, predicted);
+            pearson += Regression.Pearson(truth, predicted);
+            error += Regression.MeanSquaredError(truth, predicted);
+        }
+
+        Set(Metric.R2, r2 / outputs);
+        Set(Metric.Spearman, spearman / outputs);
+        Set(Metric.Pearson, pearson / outputs);
+        Set(Metric.MeanSquaredError, error / outputs);
     }
 
     private void MeasureSingle(IReadOnlyList<Target> targets, ReadOnlySpan<float> logits, int classes)

@@ -130,8 +130,21 @@ public class LabelledTaskTests
     {
         using var folder = new TaskFolder("AC,0.5\nAC,-1e3\n", "AC,2\n", "AC,.5\n");
         LabelledTask task = LabelledTask.Read(folder.Path, TaskKind.Regression);
-        Assert.Equal([0.5f, -1000f], task.Train!.Select(r => r.Target.Value));
+        Assert.Equal([0.5f, -1000f], task.Train!.Select(r => r.Target.Values[0]));
         Assert.Empty(task.Names);
+    }
+
+    [Fact]
+    public void A_regression_row_may_have_several_values_and_every_row_has_as_many()
+    {
+        using var folder = new TaskFolder("AC,0.5;-1e3;2\nAC,1;2; 3\n", "AC,2;3;4\n", "AC,.5;0;0\n");
+        LabelledTask task = LabelledTask.Read(folder.Path, TaskKind.Regression);
+        Assert.Equal([0.5f, -1000f, 2f], task.Train![0].Target.Values.ToArray());
+        Assert.Equal([1f, 2f, 3f], task.Train[1].Target.Values.ToArray());
+        Assert.Equal(["value_1", "value_2", "value_3"], task.Names);
+        folder.Write("dev.csv", "sequence,label\nAC,2;3\n");
+        Assert.Contains(
+            "dev.csv: record 1, line 2: the label '2;3' has 2 values", folder.Refusal(TaskKind.Regression), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -213,6 +226,8 @@ public class LabelledTaskTests
     [InlineData(TaskKind.Regression, "AC,1\nAC,inf\n", "record 2, line 3: the label 'inf' is not a finite number")]
     [InlineData(TaskKind.Regression, "AC,1\nAC,1e39\n", "record 2, line 3: the label '1e39' is not a finite number")]
     [InlineData(TaskKind.Regression, "AC,1\nAC,1.0\n", "all 2 rows have the value 1")]
+    [InlineData(TaskKind.Regression, "AC,1;2\nAC,3\n", "record 2, line 3: the label '3' has 1 values, and that of the first record has 2")]
+    [InlineData(TaskKind.Regression, "AC,1;\nAC,3;4\n", "record 1, line 2: the label '1;' is not a finite number")]
     public void Bad_labels_of_other_kinds_are_named(TaskKind kind, string train, string expected)
     {
         using var folder = new TaskFolder(train, "AC,1\n", "AC,1\n");

@@ -77,7 +77,7 @@ public sealed class RowsAndStrandsTests : IDisposable
         static double Loss(Target target, ReadOnlySpan<float> outputs)
         {
             if (target.Class >= 0) return -Math.Log(outputs[target.Class]);
-            if (target.Classes.IsEmpty && outputs.Length == 1) return Math.Pow(outputs[0] - target.Value, 2);
+            if (target.Classes.IsEmpty && outputs.Length == 1) return Math.Pow(outputs[0] - target.Values[0], 2);
             double sum = 0;
             for (int c = 0; c < outputs.Length; c++) sum -= Math.Log(target.Classes.Contains(c) ? outputs[c] : 1 - outputs[c]);
             return sum / outputs.Length;

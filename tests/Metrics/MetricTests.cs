@@ -83,7 +83,7 @@ public class MetricTests
     private static Target ToTarget(TaskKind kind, JsonElement truth) => kind switch
     {
         TaskKind.SingleLabel => Target.OfClass(truth.GetInt32()),
-        TaskKind.Regression => Target.OfValue(truth.GetSingle()),
+        TaskKind.Regression => Target.OfValues(truth.GetSingle()),
         _ => Target.OfClasses([.. truth.EnumerateArray().Index().Where(c => c.Item.GetInt32() == 1).Select(c => c.Index)]),
     };
 }

@@ -4,8 +4,8 @@ namespace Dnabert2.Tool.Output;
 
 /// <summary>
 /// Predictions as text: <c>id</c>, <c>label</c>, the probability of each class in a column <c>p_</c> with its name, <c>truncated</c> (yes
-/// or no); in regression <c>id</c>, <c>value</c>, <c>truncated</c>. Of regions and windows their place follows the id. Of averages over
-/// both strands a column says so, and of several files a last column <c>source</c> names that of the row.
+/// or no); in regression <c>id</c>, <c>value</c> or <c>value_1</c>, <c>value_2</c>, …, <c>truncated</c>. Of regions and windows their place
+/// follows the id. Of averages over both strands a column says so, and of several files a last column <c>source</c> names that of the row.
 /// </summary>
 internal sealed class PredictionTable
 {
@@ -19,8 +19,8 @@ internal sealed class PredictionTable
         (_bothStrands, _severalFiles, _regions) = (bothStrands, severalFiles, regions);
         _rows.Add("id");
         foreach (string column in regions ? RegionColumns.Names : []) _rows.Add(column);
-        _rows.Add(_labels ? "label" : "value");
-        foreach (string name in model.Names) _rows.Add($"p_{name}");
+        if (_labels) _rows.Add("label");
+        foreach (string name in model.Outputs) _rows.Add(_labels ? $"p_{name}" : name);
         _rows.Add("truncated");
         if (bothStrands) _rows.Add(Strands.Column);
         if (severalFiles) _rows.Add("source");

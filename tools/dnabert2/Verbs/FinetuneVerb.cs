@@ -30,7 +30,7 @@ internal sealed class FinetuneVerb
         HelpName = "NAME",
     };
     private readonly Choice<TaskKind> _kind = new(
-        "--kind", "what a label says: one class; any number of classes, separated by ';'; or a number",
+        "--kind", "what a label says: one class; any number of classes, separated by ';'; or a number, or several separated by ';'",
         ("single-label", TaskKind.SingleLabel), ("multi-label", TaskKind.MultiLabel), ("regression", TaskKind.Regression));
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",

@@ -19,7 +19,7 @@ internal sealed class ServedModel : IDisposable
         Interpreted = classifier is null
             ? new InterpretedModel(model, null, [], null)
             : new InterpretedModel(
-                model, classifier.Kind, classifier.Kind == TaskKind.Regression ? ["value"] : classifier.Names, classifier.MaxTokens);
+                model, classifier.Kind, classifier.Outputs, classifier.MaxTokens);
         NoAttribution = model.RefusalOf(pooling: null)
             ?? (classifier is null && !Interpreted.HasLikelihood ? "the model has neither a classifier nor the head of a language model"
             : classifier is null && !model.IsCausal && model.Tokenizer.MaskId is null ? "the tokenizer has no [MASK]" : null);
