@@ -68,7 +68,8 @@ internal static class FineTuneOptionsJson
         var differences = new List<(string, string, string)>();
         foreach (JsonProperty option in left.RootElement.EnumerateObject())
         {
-            string a = Shown(option.Value), b = Shown(right.RootElement.GetProperty(option.Name));
+            string a = Shown(option.Value),
+                b = right.RootElement.TryGetProperty(option.Name, out JsonElement other) ? Shown(other) : "not set";
             if (a != b) differences.Add((option.Name, a, b));
         }
 

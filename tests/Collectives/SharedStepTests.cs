@@ -1,6 +1,7 @@
 using Dnabert2;
 using Dnabert2.Data;
 using Dnabert2.Training;
+using Engine.Kernels;
 using Engine.Runtime;
 using Engine.Runtime.Collectives;
 using Tests.Training;
@@ -67,7 +68,7 @@ public sealed class SharedStepTests : IDisposable
                 EvaluateEvery = what == "evaluate" && odd ? 5 : 4,
             };
             using Backend backend = what == "simd" && odd
-                ? new CpuBackend<Engine.Kernels.SimdScalar>("no SIMD", 1, Engine.Kernels.Precision.F32, null) : CpuBackend.Create(threads: 1);
+                ? new CpuBackend<SimdScalar>("no SIMD", 1, Precision.F32, null) : CpuBackend.Create(threads: 1);
             using var corpus = Corpus.Open(_toy[what == "corpus" && odd ? "other" : "corpus"]);
             using var model = Dnabert2Model.Initialize(
                 Toy.Config, Toy.Tokenizer, seed: what == "seed" && odd ? 8ul : 7, backend, trainable: true);

@@ -70,7 +70,8 @@ internal static class CommandLineTool
         catch (Exception e)
         {
             (string message, int code) = Explain(e, ParameterNames.Translate(e.Message, parsed.CommandResult.Command));
-            if (message.Length > 0) terminal.Say(terminal.Ranks.Wait(message));
+            if (message.Length > 0) message = terminal.Ranks.Wait(message, terminal.Cancellation);
+            if (message.Length > 0) terminal.Say(message);
             if (trace && message.Length > 0) terminal.Error.WriteLine(e);
             terminal.Ranks.End(code);
             return code;

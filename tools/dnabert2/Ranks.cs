@@ -15,7 +15,7 @@ internal sealed class Ranks
 
     // Shards of a step where nothing is said, so that weights do not depend on the number of ranks.
     private const int Shards = 8;
-    private static readonly TimeSpan First = TimeSpan.FromSeconds(1), Between = TimeSpan.FromSeconds(0.1);
+    private static readonly TimeSpan First = TimeSpan.FromSeconds(2), Between = TimeSpan.FromSeconds(0.1);
     private bool _speaks;
 
     /// <summary>All of them; null: this process works alone.</summary>
@@ -58,11 +58,13 @@ internal sealed class Ranks
     /// <summary>
     /// Before an error is said: gives rank 0, and those before this one, the time to say theirs, which ends this process.
     /// </summary>
-    /// <returns>The message as this rank says it.</returns>
-    public string Wait(string message)
+    /// <param name="message">What is to be said.</param>
+    /// <param name="ended">Whether the launcher ends this process meanwhile.</param>
+    /// <returns>The message as this rank says it; nothing where another one has spoken.</returns>
+    public string Wait(string message, CancellationToken ended)
     {
         if (Launch.Rank == 0) return message;
-        Thread.Sleep(First + (Math.Min(Launch.Rank, 40) * Between));
+        if (ended.WaitHandle.WaitOne(First + (Math.Min(Launch.Rank, 40) * Between))) return "";
         _speaks = true;
         return $"{message} (rank {Launch.Rank} of {Launch.Size})";
     }

@@ -7,7 +7,7 @@ namespace Engine.Runtime.Collectives;
 /// Tells a rank that computes for long, or waits for one that does, from a rank that is gone: on a thread of its own each rank sends the
 /// next one a byte every so often, and expects such bytes from the one before it.
 /// </summary>
-internal sealed unsafe class Heartbeat
+internal sealed unsafe class Heartbeat : IDisposable
 {
     private const int Tag = 2;
     private const byte Alive = 0, Leaving = 1;
@@ -43,19 +43,22 @@ internal sealed unsafe class Heartbeat
         _thread.Start();
     }
 
-    /// <summary>Ends the thread.</summary>
-    /// <param name="inOrder">Whether all ranks do so now: then what is under way is waited for.</param>
-    public void Stop(bool inOrder)
+    /// <summary>Ends the thread, on all ranks at once: what is under way between them is waited for.</summary>
+    public void Leave()
     {
         _stop.Set();
         _thread.Join();
-        if (!inOrder) return;
         Await(_sending);
         *_sent = Leaving;
         lock (_calls) Send();
         for (Await(_receiving); *_received != Leaving; Await(_receiving))
             lock (_calls) Expect();
         Await(_sending);
+    }
+
+    /// <summary>Returns the memory, after <see cref="Leave"/>.</summary>
+    public void Dispose()
+    {
         NativeMemory.Free(_sent);
         NativeMemory.Free(_received);
         NativeMemory.Free(_sending);
@@ -76,8 +79,8 @@ internal sealed unsafe class Heartbeat
                 last = Stopwatch.GetTimestamp();
                 silent = Beat() ? default : silent + (passed < 4 * _interval ? passed : _interval);
                 if (silent <= _patience) continue;
-                _lost($"rank {_before} of {_size} has not answered for {_patience.TotalSeconds:0.#} s: it hangs or is gone, and all ranks end; "
-                    + "resume the run from its last checkpoint");
+                _lost($"rank {_before} of {_size} has not answered for {_patience.TotalSeconds:0.#} s: it hangs or is gone, and all ranks "
+                    + "end; resume the run from its last checkpoint");
                 return;
             }
         }

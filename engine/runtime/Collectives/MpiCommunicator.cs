@@ -127,16 +127,15 @@ internal sealed unsafe class MpiCommunicator : Communicator
     public override void Complete()
     {
         Barrier();
-        _heartbeat.Stop(inOrder: true);
+        _heartbeat.Leave();
         _isEnded = true;
         lock (_calls) _mpi.Check(_mpi.Finish(), "MPI_Finalize");
     }
 
     public override void Dispose()
     {
-        if (_isEnded) return;
-        _isEnded = true;
-        Abort(1);
+        if (!_isEnded) Abort(1);
+        _heartbeat.Dispose();
     }
 
     private void Wait(nint* requests, int count)
