@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
-using Conformance.Gpu;
+using Engine.Kernels;
+using Engine.Kernels.Gpu;
 using Engine.Runtime;
 using Engine.Runtime.Collectives;
 using Engine.Runtime.Cuda;
@@ -21,8 +22,8 @@ public sealed class NcclTests : IDisposable
         string library = Compile();
         int[][] received = ThreadRanks.Run(3, hosts =>
         {
-            using Backend backend = Gpu();
-            using var ranks = new NcclCommunicator(NcclLibrary.TryLoad(library)!, hosts, (CudaBackend)backend);
+            using CudaBackend backend = Gpu();
+            using var ranks = new NcclCommunicator(NcclLibrary.TryLoad(library)!, hosts, backend);
             Assert.True(ranks.Reaches(backend));
             Assert.Equal("threads and NCCL 2.18.3", ranks.Description);
             int[] sent = [10 * ranks.Rank, (10 * ranks.Rank) + 1, (10 * ranks.Rank) + 2], got = new int[6];
@@ -63,8 +64,8 @@ public sealed class NcclTests : IDisposable
         string library = Compile();
         var e = Assert.Throws<CollectiveException>(() => ThreadRanks.Run(9, hosts =>
         {
-            using Backend backend = Gpu();
-            using var ranks = new NcclCommunicator(NcclLibrary.TryLoad(library)!, hosts, (CudaBackend)backend);
+            using CudaBackend backend = Gpu();
+            using var ranks = new NcclCommunicator(NcclLibrary.TryLoad(library)!, hosts, backend);
             return 0;
         }));
         Assert.Equal("ncclCommInitRank: invalid usage", e.Message);
@@ -78,9 +79,7 @@ public sealed class NcclTests : IDisposable
         Assert.Equal([true, true], ThreadRanks.Run(2, ranks => ranks.BetweenGpus(cpu) is null));
     }
 
-    private static Backend Gpu() =>
-        CudaDevices.TryOpen(new FakeDriver(), 0, out Backend? backend, out string? obstacle)
-            ? backend : throw new InvalidOperationException(obstacle);
+    private static CudaBackend Gpu() => new(new QueueOfGpu());
 
     private string Compile()
     {
@@ -100,5 +99,47 @@ public sealed class NcclTests : IDisposable
         byte[] text = new byte[65536];
         fixed (byte* address = text)
             return Encoding.UTF8.GetString(text, 0, calls(address, text.Length)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>A GPU of which nothing but its queue is asked.</summary>
+    private sealed class QueueOfGpu : GpuDevice
+    {
+        public override string Description => "a queue";
+
+        public override int MaxSharedBytes => 0;
+
+        public override Version ComputeCapability { get; } = new(8, 0);
+
+        public override bool IsHopper => false;
+
+        public override bool CapturesGraphs => false;
+
+        public override nint Stream => 13;
+
+        public override void Enter()
+        {
+        }
+
+        public override nint Allocate(long bytes) => throw new NotSupportedException();
+
+        public override void Free(nint address) => throw new NotSupportedException();
+
+        public override void Download(nint source, Span<byte> destination) => throw new NotSupportedException();
+
+        public override void Upload(ReadOnlySpan<byte> source, nint destination) => throw new NotSupportedException();
+
+        public override void Copy(nint source, nint destination, long bytes) => throw new NotSupportedException();
+
+        public override void Clear(nint destination, long bytes) => throw new NotSupportedException();
+
+        public override void EncodeTensorMap(nint matrix, long rows, long columns, Span<byte> map) => throw new NotSupportedException();
+
+        public override CudaGraph Capture(Action step) => throw new NotSupportedException();
+
+        public override double Time(Action work) => throw new NotSupportedException();
+
+        protected override void Launch(
+            CompiledKernel kernel, KernelArguments arguments, int gridX, int gridY, int gridZ, int dynamicShared) =>
+            throw new NotSupportedException();
     }
 }
