@@ -47,7 +47,7 @@ internal static class MpiProcess
         string launcher, int size, string[] args, string? script = null, params (string Name, string Value)[] variables)
     {
         using Process process = Start(launcher, size, args, script, variables);
-        return End(process, TimeSpan.FromMinutes(2));
+        return End(process, TimeSpan.FromMinutes(5));
     }
 
     /// <summary>What ranks say until their end, which has to come in time.</summary>
