@@ -12,6 +12,9 @@ internal static class OptionRange
     /// <summary>Of steps and other things that are counted.</summary>
     public const int MostCounted = 1_000_000_000;
 
+    /// <summary>Of parts of a step.</summary>
+    public const int MostShards = 1024;
+
     /// <summary>Of learning rates, norms and weights.</summary>
     public const double Largest = 1e9;
 

@@ -28,6 +28,9 @@ public abstract class Backend : IStorageOwner, IDisposable
     /// <summary>Storages that are not yet disposed.</summary>
     public int LiveStorages => Volatile.Read(ref _liveStorages);
 
+    /// <summary>What decides the bits of results, without what does not: backends that agree in it compute the same.</summary>
+    internal virtual string Arithmetic => Description;
+
     /// <summary>
     /// Measures the most operations of matrix products that the machine does, in 10⁹ a second; see <see cref="MachinePeak"/>. 0 where that
     /// is not known.

@@ -58,11 +58,14 @@ internal unsafe class CpuBackend<T> : Backend, IScratch
     {
         Description =
             $"CPU, {simd}, {threads} thread{(threads == 1 ? "" : "s")}{(precision == Precision.F32 ? "" : $", {precision} products")}";
+        Arithmetic = $"CPU, {simd}, {precision} products, {(kernels is null ? "compiled" : "assembled")} tiles";
         _pool = new WorkerPool(threads);
         _launcher = new CpuLauncher(_pool, this, precision, kernels);
     }
 
     public override string Description { get; }
+
+    internal override string Arithmetic { get; }
 
     public override Precision Precision => _launcher.Precision;
 

@@ -9,17 +9,22 @@ internal sealed class MaskedBatch
     private const int MostSequences = 1000;
     private readonly ITargets _targets;
     private readonly int _budget;
+    // The number of micro-batches before each shard, as far as there are samples.
+    private readonly int[] _before;
     private readonly int[] _ids, _rows, _labels, _lengths;
     private readonly Part[] _ends;
     private Part _end;
+    private int _shards;
 
     /// <summary>An empty batch.</summary>
     /// <param name="targets">What is asked of the samples.</param>
     /// <param name="sequences">The most samples.</param>
     /// <param name="maxTokens">The most tokens of a sample, special ones included.</param>
     /// <param name="budget">The most tokens of a micro-batch, unless a single sample has more.</param>
-    public MaskedBatch(ITargets targets, int sequences, int maxTokens, int budget)
+    /// <param name="shards">Parts of the samples, none of which shares a micro-batch with another.</param>
+    public MaskedBatch(ITargets targets, int sequences, int maxTokens, int budget, int shards = 1)
     {
+        _before = new int[shards];
         (_targets, _budget) = (targets, budget);
         int tokens = checked(sequences * maxTokens);
         (_ids, _rows, _labels) = (new int[tokens], new int[tokens], new int[tokens]);
@@ -45,7 +50,7 @@ internal sealed class MaskedBatch
     public void Clear()
     {
         _end = default;
-        MicroBatches = 0;
+        MicroBatches = _shards = 0;
         SquaredLengths = 0;
     }
 
@@ -57,7 +62,9 @@ internal sealed class MaskedBatch
     {
         Part start = MicroBatches > 1 ? _ends[MicroBatches - 2] : default;
         int length = window.Length + _targets.SpecialTokens;
-        if (MicroBatches == 0 || _end.Tokens - start.Tokens + length > _budget || _end.Sequences - start.Sequences == MostSequences)
+        bool begins = _shards < _before.Length && _end.Sequences == (long)_lengths.Length * _shards / _before.Length;
+        if (begins) _before[_shards++] = MicroBatches;
+        if (begins || _end.Tokens - start.Tokens + length > _budget || _end.Sequences - start.Sequences == MostSequences)
         {
             start = _end;
             MicroBatches++;
@@ -70,6 +77,9 @@ internal sealed class MaskedBatch
         SquaredLengths += (long)length * length;
         _end = _ends[MicroBatches - 1] = new Part(_end.Sequences + 1, _end.Tokens + length, _end.Masked + masked);
     }
+
+    /// <summary>The micro-batches of a full batch that lie before a shard; of the number of shards: all.</summary>
+    public int MicroBatchesBefore(int shard) => shard == _before.Length ? MicroBatches : _before[shard];
 
     /// <summary>A micro-batch.</summary>
     public MicroBatch this[int index]

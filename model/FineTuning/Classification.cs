@@ -3,6 +3,7 @@ using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.FineTuning;
 
@@ -31,6 +32,9 @@ internal sealed class Classification : IDisposable
         _graphs = new GraphCache<PassShape>(model.Backend);
     }
 
+    /// <summary>Who shares the work; null: this process alone. The logits are the same, bit for bit.</summary>
+    internal Communicator? Ranks { get; init; }
+
     /// <summary>The logits of all sequences.</summary>
     /// <param name="sequences">The sequences.</param>
     /// <param name="cancellation">Ends the work, on the CPU also within a batch; this can then only be disposed.</param>
@@ -47,7 +51,8 @@ internal sealed class Classification : IDisposable
         int[] order = [.. Enumerable.Range(0, sequences.Count).OrderByDescending(i => sequences[i].Length).ThenBy(i => i)];
         var ids = new List<int>();
         var lengths = new List<int>();
-        for (int start = 0; start < order.Length; start += lengths.Count)
+        var owners = new int[order.Length];
+        for (int start = 0, batch = 0; start < order.Length; start += lengths.Count, batch++)
         {
             cancellation.ThrowIfCancellationRequested();
             ids.Clear();
@@ -60,9 +65,12 @@ internal sealed class Classification : IDisposable
                 lengths.Add(sequence.Length);
             }
 
-            Run(ids, lengths, order.AsSpan(start, lengths.Count), logits);
+            int owner = batch % (Ranks?.Size ?? 1);
+            foreach (int row in order.AsSpan(start, lengths.Count)) owners[row] = owner;
+            if (Ranks is null || owner == Ranks.Rank) Run(ids, lengths, order.AsSpan(start, lengths.Count), logits);
         }
 
+        if (Ranks is not null) Gather(Ranks, owners, labels, logits);
         return logits;
     }
 
@@ -71,6 +79,15 @@ internal sealed class Classification : IDisposable
     {
         _graphs.Dispose();
         _arena.Dispose();
+    }
+
+    /// <summary>Takes each row from the rank that has computed it.</summary>
+    private static void Gather(Communicator ranks, int[] owners, int labels, float[] logits)
+    {
+        float[] all = new float[checked(logits.Length * ranks.Size)];
+        ranks.AllGather(MemoryMarshal.AsBytes(logits.AsSpan()), MemoryMarshal.AsBytes(all.AsSpan()));
+        for (int row = 0; row < owners.Length; row++)
+            all.AsSpan((owners[row] * logits.Length) + (row * labels), labels).CopyTo(logits.AsSpan(row * labels));
     }
 
     private void Run(List<int> ids, List<int> lengths, ReadOnlySpan<int> places, float[] logits)

@@ -70,6 +70,12 @@ public sealed record FineTuneOptions
     /// </summary>
     public int MicroBatchTokens { get; init; } = 8192;
 
+    /// <summary>
+    /// Parts of a step's sequences, from 1 to 1,024 and at most <see cref="Batch"/>, whose gradients are added up each by itself and then
+    /// in one order: so many ranks at most share a step, and weights are the same bits whatever their number is.
+    /// </summary>
+    public int Shards { get; init; } = 1;
+
     /// <summary>The highest learning rate, from 0 to 1e9; null: 3e-5, and with <see cref="FineTuneMethod.Lora"/> 1e-4.</summary>
     public double? LearningRate { get; init; }
 
@@ -165,6 +171,7 @@ public sealed record FineTuneOptions
         OptionRange.Check(nameof(Batch), Batch, 1, 1 << 16);
         OptionRange.Check(nameof(MaxTokens), MaxTokens ?? 4, 4, 1 << 16);
         OptionRange.Check(nameof(MicroBatchTokens), MicroBatchTokens, 1, OptionRange.MostTogether);
+        OptionRange.Check(nameof(Shards), Shards, 1, Math.Min(Batch, OptionRange.MostShards));
         OptionRange.Check(nameof(LearningRate), PeakLearningRate, 0, OptionRange.Largest);
         OptionRange.Check(nameof(WarmupSteps), WarmupSteps, 0, OptionRange.MostCounted);
         OptionRange.Check(nameof(Beta1), Beta1, 0, OptionRange.BelowOne);

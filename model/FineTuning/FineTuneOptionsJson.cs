@@ -30,6 +30,8 @@ internal static class FineTuneOptionsJson
         json.WriteNumber("batch", o.Batch);
         Optional(json, "max_tokens", o.MaxTokens);
         json.WriteNumber("micro_batch_tokens", o.MicroBatchTokens);
+        // Results of before there were shards are those of one.
+        if (o.Shards > 1) json.WriteNumber("shards", o.Shards);
         json.WriteNumber("learning_rate", o.PeakLearningRate);
         json.WriteNumber("warmup_steps", o.WarmupSteps);
         json.WriteNumber("beta1", o.Beta1);
@@ -55,7 +57,8 @@ internal static class FineTuneOptionsJson
 
     /// <summary>The first option that changes the weights and has another value, in words, or null.</summary>
     public static string? Difference(FineTuneOptions was, FineTuneOptions now) =>
-        JsonFields.Difference(OptionsJson.Bytes(was, Write), OptionsJson.Bytes(now, Write), Free);
+        was.Shards != now.Shards ? $"shards was {was.Shards} and is {now.Shards}"
+        : JsonFields.Difference(OptionsJson.Bytes(was, Write), OptionsJson.Bytes(now, Write), Free);
 
     /// <summary>The names of the options that differ, with both values, for people.</summary>
     public static IEnumerable<(string Name, string First, string Second)> Differences(FineTuneOptions first, FineTuneOptions second)
@@ -65,7 +68,8 @@ internal static class FineTuneOptionsJson
         var differences = new List<(string, string, string)>();
         foreach (JsonProperty option in left.RootElement.EnumerateObject())
         {
-            string a = Shown(option.Value), b = Shown(right.RootElement.GetProperty(option.Name));
+            string a = Shown(option.Value),
+                b = right.RootElement.TryGetProperty(option.Name, out JsonElement other) ? Shown(other) : "not set";
             if (a != b) differences.Add((option.Name, a, b));
         }
 
@@ -94,6 +98,7 @@ internal static class FineTuneOptionsJson
         "batch" => o with { Batch = json.Small(key, 1) },
         "max_tokens" => o with { MaxTokens = json.Has(key) ? json.Small(key, 1) : null },
         "micro_batch_tokens" => o with { MicroBatchTokens = json.Small(key, 1) },
+        "shards" => o with { Shards = json.Small(key, 1) },
         "learning_rate" => o with { LearningRate = json.Number(key, 0) },
         "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },
         "beta1" => o with { Beta1 = json.Number(key, 0, 1) },

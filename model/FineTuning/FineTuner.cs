@@ -6,6 +6,7 @@ using Dnabert2.Metrics;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.FineTuning;
 
@@ -31,6 +32,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     private const string TrainedFile = "trained.safetensors";
     private readonly RunFolder _folder;
     private readonly bool _ownsFolder;
+    private readonly Communicator? _ranks;
     private readonly ModelSource _start;
     private readonly string _taskFolder, _hash;
     private readonly FineTuneOptions _options;
@@ -76,7 +78,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     /// <param name="resume">As above.</param>
     public FineTuner(
         ModelSource start, LabelledTask task, string folder, FineTuneOptions? options = null, Backend? backend = null, bool resume = false)
-        : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsFolder: true, options, backend)
+        : this(start, task, RunFolder.Claim(folder, Kind, resume, Inputs(start, task)), ownsFolder: true, options, backend, ranks: null)
     {
     }
 
@@ -85,21 +87,31 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     /// </summary>
     /// <param name="start">As above.</param>
     /// <param name="task">As above.</param>
-    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
+    /// <param name="folder">
+    /// Taken for <see cref="Kind"/>, of ranks other than 0 by <see cref="RunFolder.Follow"/>; the caller lets go of it after the run.
+    /// </param>
     /// <param name="options">As above.</param>
     /// <param name="backend">As above.</param>
-    /// <exception cref="InvalidDataException">As above.</exception>
+    /// <param name="ranks">
+    /// Who shares each step (<see cref="FineTuneOptions.Shards"/>); null: this process alone. All ranks read model, data and folder, rank 0
+    /// alone writes.
+    /// </param>
+    /// <exception cref="InvalidDataException">As above; or ranks differ in program, data, options, weights or arithmetic.</exception>
     /// <exception cref="IOException">A file is missing.</exception>
-    /// <exception cref="ArgumentException">As above.</exception>
-    public FineTuner(ModelSource start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null)
-        : this(start, task, folder, ownsFolder: false, options, backend)
+    /// <exception cref="ArgumentException">As above; or there are more ranks than shards.</exception>
+    public FineTuner(
+        ModelSource start, LabelledTask task, RunFolder folder, FineTuneOptions? options = null, Backend? backend = null,
+        Communicator? ranks = null)
+        : this(start, task, folder, ownsFolder: false, options, backend, ranks)
     {
     }
 
-    private FineTuner(ModelSource start, LabelledTask task, RunFolder folder, bool ownsFolder, FineTuneOptions? options, Backend? backend)
+    private FineTuner(
+        ModelSource start, LabelledTask task, RunFolder folder, bool ownsFolder, FineTuneOptions? options, Backend? backend,
+        Communicator? ranks)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        (_folder, _ownsFolder, _options) = (folder, ownsFolder, options ?? new FineTuneOptions());
+        (_folder, _ownsFolder, _options, _ranks) = (folder, ownsFolder, options ?? new FineTuneOptions(), ranks);
         try
         {
             ArgumentNullException.ThrowIfNull(start);
@@ -109,7 +121,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
                 throw new InvalidDataException($"{task.Folder}: {why}; take another model, or read the labels otherwise");
             _options = FineTuneModel.Resolved(_options, start);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
-            _checkpoints.CleanUp();
+            if (IsRoot) _checkpoints.CleanUp();
             _data = new TaskData(task, start.LoadTokenizer(), _options);
             _hash = _data.Hash(FineTuneModel.HashOf(start, _options));
             Steps = _options.StepsOf(_data.Train.Count);
@@ -118,7 +130,7 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             {
                 Check(record);
                 (_finished, NewWeights) = (record.Result, record.Fresh);
-                _checkpoints.Delete();
+                if (IsRoot) _checkpoints.Delete();
                 return;
             }
 
@@ -126,12 +138,12 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             _model = FineTuneModel.Create(start, _data.Config, _options, backend, out IReadOnlyList<string> fresh);
             NewWeights = fresh;
             if (_model.Padding is { } padding) _data.Check(padding, _taskFolder);
-            _step = new FineTuningStep(_model, _data.Train, _loss, _options);
-            _classification = new Classification(_model, _options.MicroBatchTokens);
+            _step = new FineTuningStep(_model, _data.Train, _loss, _options, ranks);
+            _classification = new Classification(_model, _options.MicroBatchTokens) { Ranks = ranks };
             var plan = new RunPlan(
                 new Schedule(_options.PeakLearningRate, _options.WarmupSteps, Steps), _options.EvaluateEvery, _options.EvaluateEvery,
                 KeepCheckpoints: 1, _options.MaxNonFinite, LogLayout.FineTuning, Patience: _options.Patience);
-            _run = new TrainingRun(this, _step, folder, _checkpoints, plan);
+            _run = new TrainingRun(this, _step, folder, _checkpoints, plan, ranks);
         }
         catch
         {
@@ -246,6 +258,8 @@ public sealed class FineTuner : ITrainingTask, IDisposable
     private static IEnumerable<string> Inputs(ModelSource start, LabelledTask task) =>
         task is null || start is null ? [] : [.. start.Folders, task.Folder];
 
+    private bool IsRoot => _ranks is null or { IsRoot: true };
+
     RunIdentity ITrainingTask.Identity => new(
         Format, "data_sha256", _hash, "other data or another model; resume with the same files",
         json => FineTuneOptionsJson.Difference(FineTuneOptionsJson.Read(json), _options),
@@ -253,10 +267,10 @@ public sealed class FineTuner : ITrainingTask, IDisposable
 
     IReadOnlyList<string> ITrainingTask.WeightFiles => [TrainedFile];
 
-    double ITrainingTask.Evaluate(int step, RunLog log)
+    double ITrainingTask.Evaluate(int step, RunLog? log)
     {
         double loss = Mean(_data.Dev, Logits(_data.Dev, CancellationToken.None));
-        log.Add(step, _data.Dev.Count, loss);
+        log?.Add(step, _data.Dev.Count, loss);
         return loss;
     }
 
@@ -310,15 +324,21 @@ public sealed class FineTuner : ITrainingTask, IDisposable
             throw new NotFiniteNumberException(
                 $"the loss of the best model on the test set is {result.TestLoss}; lower the learning rate, and start a new run",
                 result.TestLoss);
+        if (IsRoot) Write(result);
+        _ranks?.Barrier();
+        return result;
+    }
+
+    private void Write(FineTuneResult result)
+    {
         string unit = _data.Config.Kind == TaskKind.Regression ? "squared error" : "nats";
         LossCurve.Draw(_folder.Path, column: 3, "dev", unit, "dev", _folder.Disk);
-        FineTunedFolder.Write(_model, _start, _options, _data.Config, _folder);
+        FineTunedFolder.Write(_model!, _start, _options, _data.Config, _folder);
         TaskPart[] parts = [_data.Train, _data.Dev, _data.Test];
         new FineTuneRecord(
             _hash, _start.Folder, _taskFolder, _options, NewWeights, Array.ConvertAll(parts, p => p.Count),
             Array.ConvertAll(parts, p => p.Sequences.Truncated), result).Write(_folder.Path, _folder.Disk);
         _checkpoints.Delete();
-        return result;
     }
 
     private void Check(FineTuneRecord record)

@@ -3,6 +3,7 @@ using Dnabert2.Data;
 using Dnabert2.Training;
 using Engine.Autograd;
 using Engine.Kernels;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.FineTuning;
 
@@ -26,13 +27,19 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
     private int _epoch;
     private int _first;
 
-    public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options)
+    /// <param name="model">The model.</param>
+    /// <param name="data">The training set.</param>
+    /// <param name="loss">The loss of the task.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="ranks">Who shares each step; null: this process alone.</param>
+    public FineTuningStep(SequenceModel model, TaskPart data, TaskLoss loss, FineTuneOptions options, Communicator? ranks = null)
     {
         (Model, _data, _loss, _options) = (model, data, loss, options);
         // Where normalisations are of a batch, it is one.
         _budget = model.Statistics.Count == 0 ? options.MicroBatchTokens : int.MaxValue;
         (_rows, _targets) = (new int[options.Batch], new Target[options.Batch]);
-        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.Batch, options.Seed, cutsRows: true);
+        _passes = new TrainingPasses(
+            model, options.Optimizer, options.Recompute, options.Batch, options.Seed, options.Shards, ranks, cutsRows: true);
     }
 
     public SequenceModel Model { get; }
@@ -58,9 +65,21 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         _scale = (float)(1 / _loss.Weight(_targets.AsSpan(0, Count)));
         int tokens = 0;
         _passes.Begin(learningRate, (long)step * _options.Batch);
-        for (int start = 0; start < Count; start += _lengths.Count)
+        for (int shard = 0; shard < _options.Shards; shard++) tokens += Run(shard);
+
+        bool updated = _passes.Finish(out double norm, out double loss, out _);
+        return new StepResult(loss * _scale, norm, updated, tokens, Count, Flops: 0);
+    }
+
+    public void Dispose() => _passes.Dispose();
+
+    /// <summary>Runs a shard, if it is this rank's; its tokens.</summary>
+    private int Run(int shard)
+    {
+        int tokens = 0, end = Count * (shard + 1) / _options.Shards;
+        for (int start = Count * shard / _options.Shards; start < end; start += _lengths.Count)
         {
-            Pack(start);
+            Pack(start, end);
             tokens += _ids.Count;
             var micro = new MicroBatch
             {
@@ -68,14 +87,13 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
                 Ids = CollectionsMarshal.AsSpan(_ids),
                 Lengths = CollectionsMarshal.AsSpan(_lengths),
             };
-            _passes.Run(micro, this, last: start + _lengths.Count == Count);
+            if (_passes.Owns(shard)) _passes.Run(micro, this, last: start + _lengths.Count == Count);
+            else _passes.Leave(1);
         }
 
-        bool updated = _passes.Finish(out double norm, out double loss, out _);
-        return new StepResult(loss * _scale, norm, updated, tokens, Count, Flops: 0);
+        if (_passes.Owns(shard)) _passes.EndShard(shard);
+        return tokens;
     }
-
-    public void Dispose() => _passes.Dispose();
 
     private void Choose(int step)
     {
@@ -90,12 +108,12 @@ internal sealed class FineTuningStep : ITrainingStep, IObjective
         }
     }
 
-    /// <summary>Collects the rows of a micro-batch, from one of the batch on.</summary>
-    private void Pack(int start)
+    /// <summary>Collects the rows of a micro-batch, from one of the batch on and before another one.</summary>
+    private void Pack(int start, int end)
     {
         _ids.Clear();
         _lengths.Clear();
-        for (int i = start; i < Count; i++)
+        for (int i = start; i < end; i++)
         {
             ReadOnlySpan<int> sequence = TokensOf(_rows[i], _epoch);
             if (_lengths.Count > 0 && _ids.Count + sequence.Length > _budget) return;

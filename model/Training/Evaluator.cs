@@ -1,8 +1,10 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 using Tensor = Engine.Kernels.Tensor;
 
 namespace Dnabert2.Training;
@@ -45,6 +47,9 @@ public sealed class Evaluator : IDisposable
         _tape = Tape.ForInference(_arena);
     }
 
+    /// <summary>Who shares the work; null: this process alone. The scores are the same, bit for bit.</summary>
+    internal Communicator? Ranks { get; init; }
+
     /// <summary>Evaluates the model as it is now.</summary>
     /// <param name="cancellation">Ends the evaluation.</param>
     /// <returns>Scores of no tokens where nothing is held out.</returns>
@@ -55,24 +60,37 @@ public sealed class Evaluator : IDisposable
 
     private Score Evaluate(int species, CancellationToken cancellation)
     {
-        Score score = default;
+        var parts = new List<Score>();
         _batch.Clear();
         for (int i = 0; i < _tokens.Count(species); i++)
         {
             cancellation.ThrowIfCancellationRequested();
             ReadOnlySpan<ushort> window = _tokens.Window(species, i, out long number, out int round);
-            if (_batch.Tokens + window.Length + _tokens.Asked.SpecialTokens > _budget) score += Flush();
+            if (_batch.Tokens + window.Length + _tokens.Asked.SpecialTokens > _budget) Flush(parts);
             _batch.Add(number, window, round);
         }
 
-        return score + Flush();
+        Flush(parts);
+        return Sum(parts);
     }
 
-    private Score Flush()
+    /// <summary>Adds the score of what was collected; 0 where another rank has it.</summary>
+    private void Flush(List<Score> parts)
     {
         Score score = default;
-        for (int i = 0; i < _batch.MicroBatches; i++) score += Run(_batch[i]);
+        bool isOwn = Ranks is null || parts.Count % Ranks.Size == Ranks.Rank;
+        for (int i = 0; i < _batch.MicroBatches && isOwn; i++) score += Run(_batch[i]);
         _batch.Clear();
+        parts.Add(score);
+    }
+
+    private Score Sum(List<Score> parts)
+    {
+        Score score = default;
+        Span<Score> own = CollectionsMarshal.AsSpan(parts);
+        Score[] all = Ranks is null ? [] : new Score[own.Length * Ranks.Size];
+        Ranks?.AllGather(MemoryMarshal.AsBytes(own), MemoryMarshal.AsBytes(all.AsSpan()));
+        for (int i = 0; i < own.Length; i++) score += Ranks is null ? own[i] : all[(i % Ranks.Size * own.Length) + i];
         return score;
     }
 

@@ -24,6 +24,12 @@ public sealed record PretrainOptions
     /// </summary>
     public int MicroBatchTokens { get; init; } = 4096;
 
+    /// <summary>
+    /// Parts of a step's sequences, from 1 to 1,024 and at most <see cref="GlobalBatch"/>, whose gradients are added up each by itself and
+    /// then in one order: so many ranks at most share a step, and weights are the same bits whatever their number is.
+    /// </summary>
+    public int Shards { get; init; } = 1;
+
     /// <summary>The highest learning rate, from 0 to 1e9.</summary>
     public double LearningRate { get; init; } = 5e-4;
 
@@ -142,6 +148,7 @@ public sealed record PretrainOptions
         OptionRange.Check(nameof(Steps), Steps, 1, OptionRange.MostCounted);
         OptionRange.Check(nameof(GlobalBatch), GlobalBatch, 1, 1 << 20);
         OptionRange.Check(nameof(MicroBatchTokens), MicroBatchTokens, 1, OptionRange.MostTogether);
+        OptionRange.Check(nameof(Shards), Shards, 1, Math.Min(GlobalBatch, OptionRange.MostShards));
         OptionRange.Check(nameof(LearningRate), LearningRate, 0, OptionRange.Largest);
         OptionRange.Check(nameof(WarmupSteps), WarmupSteps, 0, OptionRange.MostCounted);
         OptionRange.Check(nameof(Decay), Decay);

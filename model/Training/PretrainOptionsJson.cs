@@ -24,6 +24,7 @@ internal static class PretrainOptionsJson
         json.WriteNumber("steps", o.Steps);
         json.WriteNumber("global_batch", o.GlobalBatch);
         json.WriteNumber("micro_batch_tokens", o.MicroBatchTokens);
+        json.WriteNumber("shards", o.Shards);
         json.WriteNumber("learning_rate", o.LearningRate);
         json.WriteNumber("warmup_steps", o.WarmupSteps);
         json.WriteString("decay", Decays[(int)o.Decay]);
@@ -70,6 +71,7 @@ internal static class PretrainOptionsJson
         "steps" => o with { Steps = json.Small(key, 1) },
         "global_batch" => o with { GlobalBatch = json.Small(key, 1) },
         "micro_batch_tokens" => o with { MicroBatchTokens = json.Small(key, 1) },
+        "shards" => o with { Shards = json.Small(key, 1) },
         "learning_rate" => o with { LearningRate = json.Number(key, 0) },
         "warmup_steps" => o with { WarmupSteps = json.Small(key, 0) },
         "decay" => o with { Decay = (Decay)json.Choice(key, Decays) },

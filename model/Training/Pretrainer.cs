@@ -3,6 +3,7 @@ using Dnabert2.Data;
 using Dnabert2.Files;
 using Dnabert2.Folders;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Training;
 
@@ -34,6 +35,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     private readonly TrainingStep _step;
     private readonly Evaluator _evaluator;
     private readonly TrainingRun _run;
+    private readonly bool _isRoot;
     private Evaluation? _evaluation;
 
     /// <summary>Prepares a run.</summary>
@@ -58,7 +60,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// <exception cref="ArgumentException">An option is out of its range, or the model cannot be trained.</exception>
     public Pretrainer(
         SequenceModel model, Corpus corpus, string folder, PretrainOptions? options = null, bool resume = false, ModelSource? start = null)
-        : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options, start)
+        : this(model, corpus, RunFolder.Claim(folder, Kind, resume), ownsFolder: true, options, start, ranks: null)
     {
     }
 
@@ -67,33 +69,52 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
     /// </summary>
     /// <param name="model">As above.</param>
     /// <param name="corpus">As above.</param>
-    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it after the run.</param>
+    /// <param name="folder">
+    /// Taken for <see cref="Kind"/>, of ranks other than 0 by <see cref="RunFolder.Follow"/>; the caller lets go of it after the run.
+    /// </param>
     /// <param name="options">As above.</param>
     /// <param name="start">As above.</param>
-    /// <exception cref="InvalidDataException">As above.</exception>
-    /// <exception cref="ArgumentException">As above.</exception>
-    public Pretrainer(SequenceModel model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, ModelSource? start = null)
-        : this(model, corpus, folder, ownsFolder: false, options, start)
+    /// <param name="ranks">
+    /// Who shares each step (<see cref="PretrainOptions.Shards"/>); null: this process alone. All ranks read corpus and folder, rank 0
+    /// alone writes.
+    /// </param>
+    /// <exception cref="InvalidDataException">As above; or ranks differ in program, data, options, weights or arithmetic.</exception>
+    /// <exception cref="ArgumentException">As above; or there are more ranks than shards.</exception>
+    public Pretrainer(
+        SequenceModel model, Corpus corpus, RunFolder folder, PretrainOptions? options = null, ModelSource? start = null,
+        Communicator? ranks = null)
+        : this(model, corpus, folder, ownsFolder: false, options, start, ranks)
     {
     }
 
-    private Pretrainer(SequenceModel model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, ModelSource? start)
+    private Pretrainer(
+        SequenceModel model, Corpus corpus, RunFolder folder, bool ownsFolder, PretrainOptions? options, ModelSource? start,
+        Communicator? ranks)
     {
         ArgumentNullException.ThrowIfNull(folder);
+        _isRoot = ranks is null or { IsRoot: true };
         (_model, _corpus, _folder, _ownsFolder, _options) = (model, corpus, folder, ownsFolder, options ?? new PretrainOptions());
         try
         {
             Check(model, corpus, _options);
             _checkpoints = new CheckpointStore(folder.Path, folder.Disk);
-            _checkpoints.CleanUp();
-            RunStart.Check(folder, start, begun: _checkpoints.Steps.Length > 0);
-            _step = new TrainingStep(model, corpus, _options);
-            _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens);
+            if (_isRoot)
+            {
+                _checkpoints.CleanUp();
+                RunStart.Check(folder, start, begun: _checkpoints.Steps.Length > 0);
+            }
+
+            _step = new TrainingStep(model, corpus, _options, ranks);
+            _evaluator = new Evaluator(model, corpus, _options.EvaluationWindows, _options.MaskProbability, _options.MicroBatchTokens)
+            {
+                Ranks = ranks,
+            };
             var plan = new RunPlan(
                 _options.Schedule, _options.EvaluateEvery, _options.CheckpointEvery, _options.KeepCheckpoints, _options.MaxNonFinite,
                 LogLayout.Pretraining, Evaluates: corpus.Species.Any(s => s.HeldOut.Windows > 0));
-            _run = new TrainingRun(this, _step, folder, _checkpoints, plan);
-            ResultFiles.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
+            _run = new TrainingRun(this, _step, folder, _checkpoints, plan, ranks);
+            if (_isRoot)
+                ResultFiles.Write(Path.Combine(folder.Path, OptionsFile), PretrainOptionsJson.Write(_options), folder.Disk);
         }
         catch
         {
@@ -146,7 +167,7 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
         RunState state = _run.State;
         int firstStep = state.Step;
         _run.Run(Report, cancellation);
-        LossCurve.Draw(_folder.Path, disk: _folder.Disk);
+        if (_isRoot) LossCurve.Draw(_folder.Path, disk: _folder.Disk);
         string? best = _checkpoints.Steps.Contains(state.BestStep) ? _checkpoints.PathOf(state.BestStep) : null;
         return new PretrainResult(_checkpoints.PathOf(state.Step), best, _evaluation, state.Tokens, state.Skipped, state.Seconds);
 
@@ -190,10 +211,10 @@ public sealed class Pretrainer : ITrainingTask, IDisposable
 
     IReadOnlyList<string> ITrainingTask.WeightFiles => ModelFolder.FilesOf(_model);
 
-    double ITrainingTask.Evaluate(int step, RunLog log)
+    double ITrainingTask.Evaluate(int step, RunLog? log)
     {
         _evaluation = _evaluator.Run(CancellationToken.None);
-        log.Add(step, _evaluation);
+        log?.Add(step, _evaluation);
         return _evaluation.Total.Loss;
     }
 

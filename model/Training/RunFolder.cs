@@ -21,7 +21,7 @@ public sealed class RunFolder : IDisposable
     private readonly List<string> _made;
     private FileStream? _marker;
 
-    private RunFolder(string path, RunKind kind, FileStream marker, List<string> made) =>
+    private RunFolder(string path, RunKind kind, FileStream? marker, List<string> made) =>
         (Path, _kind, _marker, _made) = (path, kind, marker, made);
 
     /// <summary>The folder.</summary>
@@ -45,6 +45,18 @@ public sealed class RunFolder : IDisposable
     /// <exception cref="InvalidDataException">The marker is damaged.</exception>
     public static RunFolder Claim(string path, RunKind kind, bool resume = false, IEnumerable<string>? inputs = null) =>
         ClaimOn(FileOperations.OfMachine, path, kind, resume, inputs);
+
+    /// <summary>
+    /// The folder of a run as it is to the ranks other than 0, once rank 0 has taken it: they read there and write nothing.
+    /// </summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="kind">What is to run in it.</param>
+    public static RunFolder Follow(string path, RunKind kind)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(kind);
+        return new RunFolder(path, kind, null, []);
+    }
 
     /// <summary>Takes a folder on a disk of its own.</summary>
     internal static RunFolder ClaimOn(FileOperations disk, string path, RunKind kind, bool resume, IEnumerable<string>? inputs = null)

@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Training;
@@ -37,6 +39,8 @@ internal sealed class TrainingPasses : IDisposable
     private readonly RoundedBatch _rounded;
     private readonly Tensor _lossSums;
     private readonly double[] _losses;
+    private readonly TreeSum? _sum;
+    private readonly Communicator? _ranks;
     private IObjective? _objective;
     private Batch _batch;
     private Tensor _place;
@@ -50,12 +54,18 @@ internal sealed class TrainingPasses : IDisposable
     /// <param name="recompute">See <see cref="Tape.Recompute"/>.</param>
     /// <param name="mostPasses">The most passes of a step.</param>
     /// <param name="seed">The seed of dropout.</param>
+    /// <param name="shards">Parts of a step, whose gradients are added up each by itself and then in one order.</param>
+    /// <param name="ranks">Who computes them; null: this process alone.</param>
     /// <param name="cutsRows">Whether rows of more tokens than the model takes are cut into windows, where it classifies these.</param>
+    /// <exception cref="ArgumentException">There are more ranks than shards, or shards of a model that needs the batch whole.</exception>
     public TrainingPasses(
-        SequenceModel model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed, bool cutsRows = false)
+        SequenceModel model, AdamWOptions optimizer, bool recompute, int mostPasses, ulong seed, int shards = 1, Communicator? ranks = null,
+        bool cutsRows = false)
     {
-        (_model, _recompute, _seed, _pass) = (model, recompute, seed, Pass);
+        (_model, _recompute, _seed, _pass, _ranks) = (model, recompute, seed, Pass, ranks);
+        Check(model, shards, ranks);
         model.Parameters.AllocateGradients();
+        if (shards > 1) _sum = new TreeSum(model.Backend, model.Parameters.Gradients, shards, ranks);
         Optimizer = new AdamW(model.Parameters, optimizer);
         (_state, _activations, _gradients) = (new Arena(model.Backend), new Arena(model.Backend), new Arena(model.Backend));
         _graphs = new GraphCache<PassShape>(model.Backend);
@@ -93,7 +103,7 @@ internal sealed class TrainingPasses : IDisposable
     /// <exception cref="DeviceMemoryException">The micro-batch does not fit the GPU; the message says what would.</exception>
     public void Run(in MicroBatch micro, IObjective objective, bool last)
     {
-        (_objective, _updates) = (objective, last);
+        (_objective, _updates) = (objective, last && _sum is null);
         try
         {
             // Each pass draws dropout masks of its own; its first sample names it, so that a resumed run draws the same.
@@ -101,7 +111,7 @@ internal sealed class TrainingPasses : IDisposable
             _place = Upload<int>([_passes++], DType.I32, new Shape(1));
             _batch = _rounded.Upload(_activations, micro.Ids, micro.Lengths);
             int targets = objective.Upload(this, micro, _batch);
-            _graphs.Run(PassShape.Of(_batch, targets, last), _pass);
+            _graphs.Run(PassShape.Of(_batch, targets, _updates), _pass);
         }
         catch (DeviceMemoryException fault)
         {
@@ -113,8 +123,17 @@ internal sealed class TrainingPasses : IDisposable
     public void Skip(bool last)
     {
         _passes++;
-        if (last) Optimizer.Update(_lossSums);
+        if (last && _sum is null) Optimizer.Update(_lossSums);
     }
+
+    /// <summary>Whether this rank computes a shard.</summary>
+    public bool Owns(int shard) => _sum is null || (shard >= _sum.Own.Start && shard < _sum.Own.End);
+
+    /// <summary>Counts passes of a shard that another rank computes.</summary>
+    public void Leave(int passes) => _passes += passes;
+
+    /// <summary>Ends a shard that this rank has computed.</summary>
+    public void EndShard(int shard) => _sum?.Take(shard);
 
     /// <summary>The number of rows for so many targets; see <see cref="RoundedBatch.Targets"/>.</summary>
     public int Targets(int count) => _rounded.Targets(count);
@@ -135,6 +154,13 @@ internal sealed class TrainingPasses : IDisposable
     /// <returns>Whether the parameters were updated.</returns>
     public bool Finish(out double norm, out double loss, out int nonFinite)
     {
+        if (_sum is not null)
+        {
+            _sum.Finish();
+            if (_ranks is not null) GatherLosses(_ranks);
+            Optimizer.Update(_lossSums);
+        }
+
         bool updated = Optimizer.Finish(out norm);
         _model.Backend.Download<double>(_lossSums, _losses);
         (loss, nonFinite) = (0, 0);
@@ -144,10 +170,36 @@ internal sealed class TrainingPasses : IDisposable
 
     public void Dispose()
     {
+        _sum?.Dispose();
         _graphs.Dispose();
         _state.Dispose();
         _activations.Dispose();
         _gradients.Dispose();
+    }
+
+    private static void Check(SequenceModel model, int shards, Communicator? ranks)
+    {
+        const string name = nameof(PretrainOptions.Shards);
+        if (shards < ranks?.Size)
+            throw new ArgumentException($"{name} is {shards}: {ranks.Size} ranks need as many; give more, or start fewer ranks");
+        if (shards > 1 && model.Statistics.Count > 0)
+            throw new ArgumentException(
+                $"{name} is {shards}: the normalisations of this model are over the whole batch, which one process computes; give 1");
+    }
+
+    /// <summary>Gives each rank the losses of all passes; each pass is of one rank, and 0 elsewhere.</summary>
+    private void GatherLosses(Communicator ranks)
+    {
+        _model.Backend.Download<double>(_lossSums, _losses);
+        double[] all = new double[_passes * ranks.Size];
+        ranks.AllGather(MemoryMarshal.AsBytes(_losses.AsSpan(0, _passes)), MemoryMarshal.AsBytes(all.AsSpan()));
+        for (int pass = 0; pass < _passes; pass++)
+        {
+            _losses[pass] = 0;
+            for (int rank = 0; rank < ranks.Size; rank++) _losses[pass] += all[(rank * _passes) + pass];
+        }
+
+        _model.Backend.Upload<double>(_losses, _lossSums);
     }
 
     private Tensor Pass()

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Dnabert2.Files;
 using Engine.Autograd;
 using Engine.Kernels;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Training;
 
@@ -28,9 +29,9 @@ internal interface ITrainingTask
     /// <summary>The files of weights in a checkpoint.</summary>
     IReadOnlyList<string> WeightFiles { get; }
 
-    /// <summary>Evaluates the model after a step and logs the result.</summary>
+    /// <summary>Evaluates the model after a step and logs the result, if there is a log.</summary>
     /// <returns>The mean loss, by which the best checkpoint is chosen.</returns>
-    double Evaluate(int step, RunLog log);
+    double Evaluate(int step, RunLog? log);
 
     /// <summary>Writes the weights into the folder of a checkpoint.</summary>
     void Save(string checkpoint);
@@ -57,7 +58,8 @@ internal readonly record struct CompletedStep(
 
 /// <summary>
 /// The loop of pre-training and fine-tuning: steps, evaluations and checkpoints, logged in the run's folder. A run that was interrupted
-/// goes on from its last checkpoint to the same weights, bit for bit, on the same machine.
+/// goes on from its last checkpoint to the same weights, bit for bit, on the same machine. Of several ranks each does the same, but for the
+/// files, which are those of rank 0.
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
@@ -67,7 +69,8 @@ internal sealed class TrainingRun : IDisposable
     private readonly RunFolder _folder;
     private readonly CheckpointStore _checkpoints;
     private readonly RunPlan _plan;
-    private readonly RunLog _log;
+    private readonly RunLog? _log;
+    private readonly Communicator? _ranks;
 
     /// <summary>Prepares a run; where the folder has a checkpoint, it goes on from the last one.</summary>
     /// <param name="task">What it is on.</param>
@@ -75,16 +78,23 @@ internal sealed class TrainingRun : IDisposable
     /// <param name="folder">Claimed for the run.</param>
     /// <param name="checkpoints">Those of the folder.</param>
     /// <param name="plan">How long it is.</param>
-    /// <exception cref="InvalidDataException">The checkpoint is damaged, or of other data or options.</exception>
-    public TrainingRun(ITrainingTask task, ITrainingStep step, RunFolder folder, CheckpointStore checkpoints, RunPlan plan)
+    /// <param name="ranks">Who shares its steps; null: this process alone.</param>
+    /// <exception cref="InvalidDataException">
+    /// The checkpoint is damaged, or of other data or options; or ranks differ in what they are to do.
+    /// </exception>
+    public TrainingRun(
+        ITrainingTask task, ITrainingStep step, RunFolder folder, CheckpointStore checkpoints, RunPlan plan, Communicator? ranks = null)
     {
-        (_task, _step, _folder, _checkpoints, _plan) = (task, step, folder, checkpoints, plan);
+        (_task, _step, _folder, _checkpoints, _plan, _ranks) = (task, step, folder, checkpoints, plan, ranks);
         State = checkpoints.Steps is [.., int last] ? Restore(last) : new RunState();
-        _log = new RunLog(folder.Path, State.Log, plan.Log, folder.Disk);
+        if (ranks is not null) RankAgreement.Check(ranks, task, step, State);
+        if (IsRoot) _log = new RunLog(folder.Path, State.Log, plan.Log, folder.Disk);
     }
 
     /// <summary>Where the run stands.</summary>
     public RunState State { get; }
+
+    private bool IsRoot => _ranks is null or { IsRoot: true };
 
     private List<(string Name, Tensor Tensor)> Moments => TensorFile.Moments(_step.Model.Parameters, _step.Optimizer);
 
@@ -104,7 +114,7 @@ internal sealed class TrainingRun : IDisposable
         while (State.Step < _plan.Steps && !IsStopped)
         {
             CompletedStep done = Step();
-            bool last = State.Step == _plan.Steps, cancelled = cancellation.IsCancellationRequested;
+            bool last = State.Step == _plan.Steps, cancelled = IsCancelled(cancellation);
             bool save = last || State.Step % _plan.CheckpointEvery == 0;
             if (_plan.Evaluates && (save || State.Step % _plan.EvaluateEvery == 0))
             {
@@ -119,11 +129,15 @@ internal sealed class TrainingRun : IDisposable
             if (cancelled && !last) throw new OperationCanceledException(cancellation);
         }
 
-        _log.Flush();
+        _log?.Flush();
     }
 
     /// <summary>Closes the log.</summary>
-    public void Dispose() => _log.Dispose();
+    public void Dispose() => _log?.Dispose();
+
+    // All ranks end after the same step.
+    private bool IsCancelled(CancellationToken cancellation) =>
+        _ranks?.Any(cancellation.IsCancellationRequested) ?? cancellation.IsCancellationRequested;
 
     private CompletedStep Step()
     {
@@ -137,15 +151,22 @@ internal sealed class TrainingRun : IDisposable
         State.OptimizerSteps = _step.Optimizer.Steps;
         State.Skipped += result.Updated ? 0 : 1;
         State.SkippedInRow = result.Updated ? 0 : State.SkippedInRow + 1;
-        _log.Add(State.Step, result, learningRate, State.Seconds, seconds);
+        _log?.Add(State.Step, result, learningRate, State.Seconds, seconds);
         if (State.SkippedInRow >= _plan.MaxNonFinite) throw Diverged(result);
         return new CompletedStep(result, learningRate, seconds);
     }
 
-    /// <summary>Writes a checkpoint, and deletes older ones.</summary>
+    /// <summary>Writes a checkpoint, and deletes older ones; no rank goes on before it is there.</summary>
     private string Save()
     {
-        State.Log = _log.Flush();
+        if (_log is not null) Write(_log);
+        _ranks?.Barrier();
+        return _checkpoints.PathOf(State.Step);
+    }
+
+    private void Write(RunLog log)
+    {
+        State.Log = log.Flush();
         _checkpoints.Write(State.Step, folder =>
         {
             _task.Save(folder);
@@ -153,7 +174,6 @@ internal sealed class TrainingRun : IDisposable
             ResultFiles.Write(Path.Combine(folder, RunState.FileName), State.Write(_task.Identity), _folder.Disk);
         });
         _checkpoints.Keep(_plan.KeepCheckpoints, State.BestStep);
-        return _checkpoints.PathOf(State.Step);
     }
 
     private RunState Restore(int step)
@@ -166,14 +186,14 @@ internal sealed class TrainingRun : IDisposable
         TensorFile.Read(Path.Combine(checkpoint, OptimizerFile), _step.Model.Backend, Moments);
         _step.Optimizer.Steps = state.OptimizerSteps;
         // A process that ended just after writing the checkpoint did not get this far.
-        _checkpoints.Keep(_plan.KeepCheckpoints, state.BestStep);
+        if (IsRoot) _checkpoints.Keep(_plan.KeepCheckpoints, state.BestStep);
         return state;
     }
 
     private NotFiniteNumberException Diverged(StepResult result)
     {
         string what = double.IsFinite(result.Loss) ? $"gradient norm {result.GradientNorm}" : $"loss {result.Loss}";
-        _log.Flush();
+        _log?.Flush();
         return new NotFiniteNumberException(
             $"the last {State.SkippedInRow} steps were skipped because loss or gradients were not finite: " +
             $"step {State.Step} has {what} in {_step.NonFiniteSamples}; " +

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Dnabert2.Data;
 using Engine.Autograd;
 using Engine.Kernels;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Training;
 
@@ -34,15 +35,20 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     private float _scale;
     private Tensor _rows, _labels, _gradientScale;
 
-    public TrainingStep(SequenceModel model, Corpus corpus, PretrainOptions options)
+    /// <param name="model">The model.</param>
+    /// <param name="corpus">The corpus.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="ranks">Who shares each step; null: this process alone.</param>
+    public TrainingStep(SequenceModel model, Corpus corpus, PretrainOptions options, Communicator? ranks = null)
     {
         (Model, _corpus, _options, _cost) = (model, corpus, options, model.Cost);
         _sampler = new Sampler(corpus, options);
         _targets = Targets.ForTraining(corpus.Tokenizer, options);
         _strands = StrandedWindows.Of(corpus.Tokenizer, options, corpus.Options.MaxTokens - _targets.SpecialTokens);
-        _batch = new MaskedBatch(_targets, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens);
+        _batch = new MaskedBatch(_targets, options.GlobalBatch, corpus.Options.MaxTokens, options.MicroBatchTokens, options.Shards);
         _window = new ushort[corpus.Options.MaxTokens];
-        _passes = new TrainingPasses(model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed);
+        _passes = new TrainingPasses(
+            model, options.Optimizer, options.Recompute, options.GlobalBatch, options.Seed, options.Shards, ranks);
     }
 
     public SequenceModel Model { get; }
@@ -87,15 +93,10 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
         long first = (long)step * _options.GlobalBatch;
         Assemble(first);
         _scale = 1f / Math.Max(1, _batch.Masked);
-        (int passes, int tokens, int masked) = (_batch.MicroBatches, _batch.Tokens, _batch.Masked);
+        (int tokens, int masked) = (_batch.Tokens, _batch.Masked);
         double flops = TrainingFlops.Of(_cost, tokens, masked, _batch.SquaredLengths);
         _passes.Begin(learningRate, first);
-        for (int i = 0; i < passes; i++)
-        {
-            MicroBatch micro = _batch[i];
-            if (micro.Labels.IsEmpty) _passes.Skip(last: i == passes - 1);
-            else _passes.Run(micro, this, last: i == passes - 1);
-        }
+        for (int shard = 0; shard < _options.Shards; shard++) Run(shard);
 
         // While the GPU works, the next step's batch is put together.
         if (Model.Backend.CapturesGraphs) Assemble(first + _options.GlobalBatch);
@@ -105,6 +106,25 @@ internal sealed class TrainingStep : ITrainingStep, IObjective
     }
 
     public void Dispose() => _passes.Dispose();
+
+    private void Run(int shard)
+    {
+        (int start, int end) = (_batch.MicroBatchesBefore(shard), _batch.MicroBatchesBefore(shard + 1));
+        if (!_passes.Owns(shard))
+        {
+            _passes.Leave(end - start);
+            return;
+        }
+
+        for (int i = start; i < end; i++)
+        {
+            MicroBatch micro = _batch[i];
+            if (micro.Labels.IsEmpty) _passes.Skip(last: i == _batch.MicroBatches - 1);
+            else _passes.Run(micro, this, last: i == _batch.MicroBatches - 1);
+        }
+
+        _passes.EndShard(shard);
+    }
 
     private void Assemble(long first)
     {

@@ -20,6 +20,7 @@ public class FineTuneOptionsTests
         Batch = 5,
         MaxTokens = 77,
         MicroBatchTokens = 100,
+        Shards = 4,
         LearningRate = 0.25,
         WarmupSteps = 3,
         Beta1 = 0.5,
@@ -62,6 +63,8 @@ public class FineTuneOptionsTests
             Assert.True(property.Value.GetRawText() != others.RootElement.GetProperty(property.Name).GetRawText(),
                 $"{property.Name} does not differ: the test shows nothing of it");
         Assert.Null(FineTuneOptionsJson.Difference(Other, Other with { MaxNonFinite = 1 }));
+        Assert.Equal("shards was 4 and is 1", FineTuneOptionsJson.Difference(Other, Other with { Shards = 1 }));
+        Assert.Equal("shards was 1 and is 4", FineTuneOptionsJson.Difference(Other with { Shards = 1 }, Other));
         Assert.Contains("seed was", FineTuneOptionsJson.Difference(Other, Other with { Seed = 1 }), StringComparison.Ordinal);
     }
 

@@ -28,6 +28,7 @@ public sealed class PretrainOptionsTests : IDisposable
             Steps = 2,
             GlobalBatch = 3,
             MicroBatchTokens = 5,
+            Shards = 3,
             LearningRate = 0.1,
             WarmupSteps = 7,
             Decay = Decay.Cosine,

@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Text;
 using Dnabert2.Tool.Verbs;
+using Engine.Runtime.Collectives;
 using Engine.Runtime.Cuda;
 
 namespace Dnabert2.Tool;
@@ -64,13 +65,16 @@ internal static class CommandLineTool
             });
             if (help.ToString() is { Length: > 0 } text) terminal.Output.Write(Encoding.UTF8.GetBytes(text));
             terminal.Output.Flush();
+            terminal.Ranks.End(code);
             return code;
         }
         catch (Exception e)
         {
             (string message, int code) = Explain(e, ParameterNames.Translate(e.Message, parsed.CommandResult.Command));
+            if (message.Length > 0) message = terminal.Ranks.Wait(message, terminal.Cancellation);
             if (message.Length > 0) terminal.Say(message);
             if (trace && message.Length > 0) terminal.Error.WriteLine(e);
+            terminal.Ranks.End(code);
             return code;
         }
     }
@@ -107,7 +111,7 @@ internal static class CommandLineTool
         IOException io when Terminal.IsBrokenPipe(io) => ("", Done),
         InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotFiniteNumberException =>
             ("error: " + message, Failed),
-        CudaException or NotSupportedException => ("error: " + message, Failed),
+        CudaException or CollectiveException or NotSupportedException => ("error: " + message, Failed),
         DeviceMemoryException => ("error: there is not enough GPU memory: " + message, Failed),
         OutOfMemoryException => ("error: there is not enough memory: " + message, Failed),
         _ => ($"error: this should not have happened: {message} ({e.GetType().Name}). --debug shows where; please report it", Failed),

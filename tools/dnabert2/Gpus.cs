@@ -23,10 +23,10 @@ internal sealed class Gpus(
     public (Backend? Backend, string? Obstacle) Open(int index, DType activations) => open(index, activations);
 
     /// <summary>The number of the first GPU that can be used; null where there is none.</summary>
-    public int? First()
+    /// <param name="after">How many are left to other ranks of this machine, which take turns where there are fewer.</param>
+    public int? First(int after = 0)
     {
-        foreach (CudaDevice device in list().Devices)
-            if (device.Obstacle is null) return device.Index;
-        return null;
+        int[] usable = [.. list().Devices.Where(device => device.Obstacle is null).Select(device => device.Index)];
+        return usable.Length == 0 ? null : usable[after % usable.Length];
     }
 }

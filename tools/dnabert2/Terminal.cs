@@ -9,8 +9,8 @@ internal sealed class Terminal
     /// <summary>Standard input.</summary>
     public required Stream Input { get; init; }
 
-    /// <summary>Standard output: results, as UTF-8.</summary>
-    public required Stream Output { get; init; }
+    /// <summary>Standard output: results, as UTF-8; nowhere where another rank writes them.</summary>
+    public required Stream Output { get => Ranks.IsSilent ? Stream.Null : field; init; }
 
     /// <summary>What <see cref="Input"/> reads, where it is a descriptor of this process.</summary>
     public SafeFileHandle? InputFile { get; init; }
@@ -19,7 +19,7 @@ internal sealed class Terminal
     public SafeFileHandle? OutputFile { get; init; }
 
     /// <summary>Standard error: everything else. What cannot be written to it is lost, and the work goes on.</summary>
-    public required TextWriter Error { get; init => field = LogWriter.Over(value); }
+    public required TextWriter Error { get => Ranks.IsSilent ? TextWriter.Null : field; init => field = LogWriter.Over(value); }
 
     /// <summary>Whether someone watches <see cref="Error"/>, so that a line may be written over.</summary>
     public bool ErrorIsWatched { get; init; }
@@ -36,6 +36,9 @@ internal sealed class Terminal
     /// <summary>The clock that paces progress.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>The processes that work together with this one, once a verb has joined them.</summary>
+    public Ranks Ranks { get; } = new();
+
     /// <summary>The GPUs that can be computed on.</summary>
     public Gpus Gpus { get; init; } = Gpus.OfMachine;
 
@@ -44,6 +47,9 @@ internal sealed class Terminal
     {
         bool input = StandardStream.WasGiven(0), output = StandardStream.WasGiven(1), error = StandardStream.WasGiven(2);
         bool watched = error && !Console.IsErrorRedirected;
+        // Open MPI gives its ranks a terminal of their own as standard output, and .NET would begin with a sequence for its keypad, which
+        // would come before the results.
+        if (Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") is not null) Environment.SetEnvironmentVariable("TERM", "dumb");
         return new Terminal
         {
             Input = new InterruptibleStream(new StandardStream("standard input", input ? Console.OpenStandardInput() : null), cancellation),

@@ -80,6 +80,16 @@ internal sealed unsafe class CudaBackend : Backend, IScratch
         }
     }
 
+    /// <summary>Lets another library add work to the stream, in the order of all else.</summary>
+    public void OnStream(Action<nint> work)
+    {
+        lock (_operation)
+        {
+            _cuda.Enter();
+            work(_cuda.Stream);
+        }
+    }
+
     public override double Seconds(Action work) => Time(work) / 1000;
 
     /// <summary>Milliseconds that the GPU spends on what the action launches.</summary>

@@ -64,7 +64,7 @@ internal sealed unsafe class CudaContext : GpuDevice
 
     public override bool CapturesGraphs => true;
 
-    public nint Stream { get; }
+    public override nint Stream { get; }
 
     public override int MaxSharedBytes { get; }
 

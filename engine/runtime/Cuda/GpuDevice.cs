@@ -12,6 +12,9 @@ internal abstract unsafe class GpuDevice(KernelLibrary? library = null) : Kernel
     /// <summary>Makes the device this thread's.</summary>
     public abstract void Enter();
 
+    /// <summary>The queue of its work, for libraries that add to it; 0 where there is none.</summary>
+    public virtual nint Stream => 0;
+
     /// <summary>Memory aligned to 64 bytes.</summary>
     /// <exception cref="DeviceMemoryException">There is none.</exception>
     public abstract nint Allocate(long bytes);

@@ -1,4 +1,6 @@
 using Dnabert2.Sequences;
+using Dnabert2.Training;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.FineTuning.Suites;
 
@@ -44,6 +46,12 @@ internal sealed class Suite(
     /// <summary>Told all results that are there: before the first training, and after each.</summary>
     public Action<IReadOnlyList<SuiteResult>>? Changed { get; init; }
 
+    /// <summary>Who takes turns at the runs; null: this process has all.</summary>
+    public Communicator? Ranks { get; init; }
+
+    /// <summary>What gives the results, where ranks are to agree in it.</summary>
+    public string Arithmetic { get; init; } = "";
+
     /// <summary>Told the folder of a run whose result was just kept.</summary>
     public Action<string>? Finished { get; init; }
 
@@ -74,17 +82,24 @@ internal sealed class Suite(
         SuiteRun[] runs = [.. Runs(options)];
         var found = new Dictionary<GueTask, SuiteData>();
         foreach (GueTask task in options.Tasks) found[task] = SuiteData.Of(Read(task, options.OnEmpty, cancellation));
-        string?[] again = [.. runs.Select(run => _store.Prepare(run, identify(run, found[run.Task])))];
+        if (Ranks is not null) Agree(Ranks, runs, found);
+        var again = new string?[runs.Length];
+        if (Ranks is null or { IsRoot: true })
+            for (int i = 0; i < runs.Length; i++) again[i] = _store.Prepare(runs[i], identify(runs[i], found[runs[i].Task]));
+        Ranks?.Barrier();
         var results = new SuiteResult?[runs.Length];
         for (int i = 0; i < runs.Length; i++)
             if (_store.Has(runs[i])) results[i] = _store.Read(runs[i], found[runs[i].Task]);
         Changed?.Invoke([.. results.OfType<SuiteResult>()]);
+        // What is finished is the same to all ranks before the first one goes on.
+        Ranks?.Barrier();
 
         (GueTask? Task, LabelledTask? Data) read = default;
-        for (int i = 0; i < runs.Length; i++)
+        for (int i = 0, turn = 0; i < runs.Length; i++)
         {
             cancellation.ThrowIfCancellationRequested();
             bool kept = results[i] is not null;
+            if (!kept && Ranks is not null && turn++ % Ranks.Size != Ranks.Rank) continue;
             if (!kept)
             {
                 progress?.Report(new SuiteProgress(runs[i], i + 1, runs.Length, null, Kept: false, again[i]));
@@ -97,6 +112,24 @@ internal sealed class Suite(
             progress?.Report(new SuiteProgress(runs[i], i + 1, runs.Length, 100 * results[i]!.Scores[runs[i].Task.Metric], kept));
         }
 
+        return Ranks is null ? [.. results.OfType<SuiteResult>()] : Gather(Ranks, runs, results, found);
+    }
+
+    /// <summary>Holds that ranks have the same runs, on the same data.</summary>
+    private void Agree(Communicator ranks, SuiteRun[] runs, Dictionary<GueTask, SuiteData> found) => RankAgreement.Check(
+        ranks,
+        [
+            ("the version of the program", RankAgreement.Version), ("what computes", Arithmetic), ("the number of runs", $"{runs.Length}"),
+            .. runs.Select(run => ($"what {run.Folder} depends on, by its checksum,", identify(run, found[run.Task]).Hash)),
+        ]);
+
+    /// <summary>Reads the results of all ranks, once they are there.</summary>
+    private IReadOnlyList<SuiteResult> Gather(
+        Communicator ranks, SuiteRun[] runs, SuiteResult?[] results, Dictionary<GueTask, SuiteData> found)
+    {
+        ranks.Barrier();
+        for (int i = 0; i < runs.Length; i++) results[i] ??= _store.Read(runs[i], found[runs[i].Task]);
+        Changed?.Invoke([.. results.OfType<SuiteResult>()]);
         return [.. results.OfType<SuiteResult>()];
     }
 

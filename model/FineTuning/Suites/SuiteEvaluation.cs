@@ -3,6 +3,7 @@ using Dnabert2.FineTuning.Baselines;
 using Dnabert2.Folders;
 using Dnabert2.Training;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.FineTuning.Suites;
 
@@ -24,6 +25,7 @@ public sealed class SuiteEvaluation
     private readonly Backend _backend;
     private readonly int _threads;
     private readonly RunFolder? _claimed;
+    private readonly Communicator? _ranks;
 
     /// <summary>Prepares it.</summary>
     /// <param name="model">
@@ -37,25 +39,33 @@ public sealed class SuiteEvaluation
     /// <param name="threads">Threads of the baseline, to 1,024; 0: one a core.</param>
     /// <exception cref="ArgumentException">A value of the recipe, or the number of threads, is out of its range.</exception>
     public SuiteEvaluation(ModelSource? model, string data, string folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
-        : this(model, data, null, folder, recipe, backend, threads)
+        : this(model, data, null, folder, recipe, backend, threads, ranks: null)
     {
     }
 
     /// <summary>Prepares it in a folder that was taken before anything was read.</summary>
     /// <param name="model">As above.</param>
     /// <param name="data">As above.</param>
-    /// <param name="folder">Taken for <see cref="Kind"/>; the caller lets go of it in the end.</param>
+    /// <param name="folder">
+    /// Taken for <see cref="Kind"/>, of ranks other than 0 by <see cref="RunFolder.Follow"/>; the caller lets go of it in the end.
+    /// </param>
     /// <param name="recipe">As above.</param>
     /// <param name="backend">As above.</param>
     /// <param name="threads">As above.</param>
+    /// <param name="ranks">
+    /// Who takes turns at the runs; null: this process has all. All ranks see the folder, and rank 0 writes the tables.
+    /// </param>
     /// <exception cref="ArgumentException">As above.</exception>
-    public SuiteEvaluation(ModelSource? model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0)
-        : this(model, data, folder ?? throw new ArgumentNullException(nameof(folder)), folder.Path, recipe, backend, threads)
+    public SuiteEvaluation(
+        ModelSource? model, string data, RunFolder folder, SuiteRecipe? recipe, Backend backend, int threads = 0,
+        Communicator? ranks = null)
+        : this(model, data, folder ?? throw new ArgumentNullException(nameof(folder)), folder.Path, recipe, backend, threads, ranks)
     {
     }
 
     private SuiteEvaluation(
-        ModelSource? model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads)
+        ModelSource? model, string data, RunFolder? claimed, string folder, SuiteRecipe? recipe, Backend backend, int threads,
+        Communicator? ranks)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(backend);
@@ -64,7 +74,7 @@ public sealed class SuiteEvaluation
         if (!Directory.Exists(data))
             throw new DirectoryNotFoundException(
                 $"{data}: no such folder; the data of GUE is a folder with folders such as mouse/0 and prom/prom_core_tata");
-        (_model, _data, _claimed, _folder) = (model, data, claimed, folder);
+        (_model, _data, _claimed, _folder, _ranks) = (model, data, claimed, folder, ranks);
         (_recipe, _backend, _threads) = (recipe ?? new SuiteRecipe(), backend, threads);
     }
 
@@ -111,8 +121,10 @@ public sealed class SuiteEvaluation
             if (_model is not null && setup.OptionsOf(run) is { } recipe) FineTuneModel.Check(_model, recipe, _backend);
         var suite = new Suite(_data, _folder, setup.Identify, (run, task, folder, token) => Train(run, setup, task, folder, steps, token))
         {
-            Changed = results => Write(new SuiteTable(results, setup)),
+            Changed = _ranks is null or { IsRoot: true } ? results => Write(new SuiteTable(results, setup)) : null,
             Finished = Tidy,
+            Ranks = _ranks,
+            Arithmetic = _backend.Arithmetic,
         };
         var results = new SuiteTable(suite.Run(options, progress, cancellation), setup);
         return Table is { } table ? PaperTables.Tsv(table, results) : results.Tsv();

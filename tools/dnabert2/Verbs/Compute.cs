@@ -30,8 +30,9 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
     /// <summary>What the factors of matrix products are rounded to.</summary>
     public Precision PrecisionOf(ParseResult parsed) => _dtype.Of(parsed);
 
-    /// <summary>The number of threads; 0: one a core.</summary>
-    public int Threads(ParseResult parsed) => parsed.GetValue(_threads);
+    /// <summary>The number of threads; 0: one a core. Ranks on one machine share its cores.</summary>
+    public int Threads(ParseResult parsed) => parsed.GetValue(_threads) is > 0 and int threads ? threads
+        : terminal.Ranks.Launch.LocalSize is > 1 and int ranks ? Math.Max(1, Environment.ProcessorCount / ranks) : 0;
 
     /// <summary>The backend that the options name, to be disposed.</summary>
     /// <exception cref="UsageException">They name none.</exception>
@@ -44,9 +45,10 @@ internal sealed class Compute(Terminal terminal, bool training, bool onlyCpu = f
         DType activations = precision == Precision.BF16 ? DType.BF16 : DType.F32;
         if (device == "cpu" || (device == "auto" && precision == Precision.I8)) return CpuBackend.Create(Threads(parsed), precision);
         if (device == "auto")
-            return (gpus.First() is { } first ? gpus.Open(first, activations).Backend : null)
+            return (gpus.First(terminal.Ranks.Launch.LocalRank) is { } first ? gpus.Open(first, activations).Backend : null)
                 ?? CpuBackend.Create(Threads(parsed), precision);
-        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda" ? "0" : "";
+        string index = device.StartsWith("cuda:", StringComparison.Ordinal) ? device[5..] : device == "cuda"
+            ? terminal.Ranks.Launch.LocalRank.ToString(CultureInfo.InvariantCulture) : "";
         if (!int.TryParse(index, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
             throw new UsageException($"--device {device}: expected auto, cpu, cuda or cuda:0 (the number of a GPU)");
         if (precision == Precision.I8)

@@ -8,6 +8,7 @@ using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Tool.Verbs;
 
@@ -106,13 +107,16 @@ internal sealed class EvaluateVerb
         int? paper = _table.Of(parsed);
         if (paper == CostTable) return Count(data);
         string output = parsed.GetValue(_output) ?? throw new UsageException("--output: name the folder of the results");
-        bool quiet = parsed.GetValue(_quiet);
+        Communicator? all = _terminal.Ranks.Join(_terminal);
+        bool quiet = parsed.GetValue(_quiet) || _terminal.Ranks.IsSilent;
         // A new network is made of each training set, so that there is no folder of it yet.
         ModelSource? model = _model.IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
         SuiteRecipe recipe = _recipe.Apply(parsed, new SuiteRecipe { Common = model?.Recipe ?? NewNetwork.Recipe });
-        using RunFolder claimed = Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [.. model?.Folders ?? [], data]);
+        using RunFolder claimed = _terminal.Ranks.Claim(
+            output, SuiteEvaluation.Kind,
+            () => Shared.Claim(output, SuiteEvaluation.Kind, resume: true, [.. model?.Folders ?? [], data]));
         using Backend backend = _compute.Open(parsed);
-        var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed))
+        var evaluation = new SuiteEvaluation(model, data, claimed, recipe, backend, _compute.Threads(parsed), all)
         {
             KeepModels = parsed.GetValue(_keepModels),
             Table = (PaperTable?)paper,

@@ -50,6 +50,9 @@ internal sealed class FinetuneFlags
             "model takes where that is less]; DNABERT takes any number, in windows",
             (o, v) => o with { MaxTokens = v });
         _recipe.Add<int>("--micro-batch-tokens", "the most tokens computed together [8192]", (o, v) => o with { MicroBatchTokens = v });
+        _recipe.Add<int>("--shards",
+            "parts of a step that are added up in one order: so many ranks at most share it, to the same weights [1; under mpirun 8]",
+            (o, v) => o with { Shards = v });
         _recipe.Add<double>(
             "--lr", "the highest learning rate [3e-5, with LoRA 1e-4; HyenaDNA 6e-4, CNN 1e-3]", (o, v) => o with { LearningRate = v });
         _recipe.Add<int>("--warmup", "steps over which the learning rate rises [50; CNN 0]", (o, v) => o with { WarmupSteps = v });

@@ -6,6 +6,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Tool.Verbs;
 
@@ -89,22 +90,28 @@ internal sealed class FinetuneVerb
 
     private int Run(ParseResult parsed)
     {
+        Ranks ranks = _terminal.Ranks;
+        Communicator? all = ranks.Join(_terminal);
         string output = parsed.GetRequiredValue(_output);
-        bool quiet = parsed.GetValue(_quiet);
+        bool quiet = parsed.GetValue(_quiet) || ranks.IsSilent;
         Shared.CheckFolder(output);
         (string data, GueTask? published) = Data(parsed);
         (ulong[] seeds, bool several) = _flags.Seeds(parsed);
         string[] folders = several ? Array.ConvertAll(seeds, seed => Path.Combine(output, $"seed-{seed}")) : [output];
         // A new network is made of the training set, so that there is no folder of it yet.
         ModelSource? chosen = _model.IsNewNetwork(parsed) ? null : _model.Open(parsed, _terminal, quiet);
-        FineTuneOptions recipe = _flags.Apply(parsed, chosen?.Recipe ?? NewNetwork.Recipe);
-        if (chosen is not null && published is not null) recipe = _flags.Apply(parsed, published.Apply(chosen.Recipe, chosen));
+        if (all is not null) CheckRanks(parsed, chosen);
+        FineTuneOptions usual = chosen?.Recipe ?? NewNetwork.Recipe;
+        if (chosen is not null && published is not null) usual = published.Apply(usual, chosen);
+        FineTuneOptions recipe = _flags.Apply(parsed, usual with { Shards = ranks.UsualShards });
         if (chosen is null) recipe = recipe with { RandomInitialization = true };
         string[] inputs = chosen is null ? [data] : [data, .. chosen.Folders];
         using var claims = new RunFolders();
         foreach (string folder in folders)
-            claims.Add(Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs));
+            claims.Add(ranks.Claim(
+                folder, FineTuner.Kind, () => Shared.Claim(folder, FineTuner.Kind, parsed.GetValue(_resume), inputs)));
         using Backend backend = _compute.Open(parsed);
+        using Communicator? gpus = all?.BetweenGpus(backend);
         if (chosen is not null) FineTuner.Check(chosen, recipe, backend);
         var reading = new LabelledReading
         {
@@ -127,7 +134,7 @@ internal sealed class FinetuneVerb
         var results = new List<FineTuneResult>();
         for (int i = 0; i < seeds.Length; i++)
         {
-            using var run = new FineTuner(start, task, claims[i], recipe with { Seed = seeds[i] }, backend);
+            using var run = new FineTuner(start, task, claims[i], recipe with { Seed = seeds[i] }, backend, gpus ?? all);
             if (results.Count == 0)
                 foreach (string line in run.Truncation) _terminal.Say(line);
             if (!quiet) Introduce(run, seeds[i], backend);
@@ -138,6 +145,16 @@ internal sealed class FinetuneVerb
 
         Print(seeds, results);
         return CommandLineTool.Done;
+    }
+
+    /// <summary>Refuses what one process does.</summary>
+    private void CheckRanks(ParseResult parsed, ModelSource? chosen)
+    {
+        if (chosen is null)
+            throw new UsageException("--model cnn: is trained by one process, since its normalisations are over whole batches");
+        if (parsed.GetValue(_further) > 0)
+            throw new UsageException(
+                "--further-steps: is done by one process; pre-train further by 'pretrain --from', and give that run as --model");
     }
 
     private (string Data, GueTask? Task) Data(ParseResult parsed)

@@ -5,6 +5,7 @@ using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Training;
 using Engine.Runtime;
+using Engine.Runtime.Collectives;
 
 namespace Dnabert2.Tool.Verbs;
 
@@ -91,18 +92,22 @@ internal sealed class PretrainVerb
 
     private int Run(ParseResult parsed)
     {
+        Ranks ranks = _terminal.Ranks;
+        Communicator? all = ranks.Join(_terminal);
         string folder = parsed.GetRequiredValue(_output);
-        bool quiet = parsed.GetValue(_quiet), resume = parsed.GetValue(_resume);
-        using RunFolder claimed = Shared.Claim(folder, Pretrainer.Kind, resume, Inputs(parsed, resume));
+        bool quiet = parsed.GetValue(_quiet) || ranks.IsSilent, resume = parsed.GetValue(_resume);
+        using RunFolder claimed = ranks.Claim(
+            folder, Pretrainer.Kind, () => Shared.Claim(folder, Pretrainer.Kind, resume, Inputs(parsed, resume)));
         string? checkpoint = Pretrainer.LastCheckpointOf(folder);
         PretrainOptions recipe = _flags.Apply(parsed, parsed.GetValue(_recipeFile) is { } file ? PretrainOptions.Load(file)
-            : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions());
+            : resume && Pretrainer.OptionsOf(folder) is { } before ? before : new PretrainOptions { Shards = ranks.UsualShards });
         // What can be wrong with options is found before genomes are read, which may take hours.
         string corpusFolder = parsed.GetValue(_corpusFolder) ?? Path.Combine(folder, "corpus");
         CorpusSource[] sources = [.. (parsed.GetValue(_inputs) ?? []).Select(CorpusSource.Parse)];
         Check(parsed, corpusFolder, sources, recipe);
         ISequenceTokenizer tokenizer = Tokenizer(parsed, corpusFolder);
         using Backend backend = _compute.Open(parsed);
+        using Communicator? gpus = all?.BetweenGpus(backend);
         using SequenceModel model = MakeModel(parsed, checkpoint, tokenizer, recipe, backend);
         if (!TokenizerFile.AreSame(model.Tokenizer, tokenizer))
             throw new UsageException(
@@ -112,20 +117,23 @@ internal sealed class PretrainVerb
             throw new UsageException($"--max-tokens {windows}: this model has positions for {model.MaxTokens} tokens; give fewer");
         using Corpus corpus = OpenCorpus(parsed, corpusFolder, sources, tokenizer, quiet);
         using var run = new Pretrainer(
-            model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true));
+            model, corpus, claimed, recipe, _from.NameOf(parsed) is null ? null : _from.Open(parsed, _terminal, quiet: true),
+            gpus ?? all);
         if (!quiet)
-            _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; " +
+            _terminal.Say($"{model.Parameters.Count:N0} parameters on {backend.Description}; {Of(gpus ?? all)}" +
                 $"{(run.Step > 0 ? $"going on after step {run.Step:N0}" : "beginning")}");
-        double peak = quiet ? 0 : 1e9 * backend.MeasurePeak();
+        double peak = quiet || all is not null ? 0 : 1e9 * backend.MeasurePeak();
         PretrainResult result;
         using (var report = new PretrainReport(_terminal, quiet, run.Step, peak)) result = run.Run(report, _terminal.Cancellation);
         if (!quiet)
             _terminal.Say($"{result.Tokens:N0} tokens in {ProgressLine.Duration(TimeSpan.FromSeconds(result.Seconds))}; " +
                 $"the model: {result.Checkpoint}");
         if (result.BestCheckpoint is { } best && best != result.Checkpoint) _terminal.Say($"the lowest held-out loss: {best}");
-        if (result.Evaluation is { } evaluation) Print(evaluation, corpus, recipe, parsed.GetValue(_baselines));
+        if (result.Evaluation is { } evaluation && !ranks.IsSilent) Print(evaluation, corpus, recipe, parsed.GetValue(_baselines));
         return CommandLineTool.Done;
     }
+
+    private static string Of(Communicator? all) => all is null ? "" : $"{all.Size} ranks by {all.Description}; ";
 
     /// <summary>What training reads; the model to continue from is not asked for any more when a run is resumed.</summary>
     private IEnumerable<string> Inputs(ParseResult parsed, bool resume)
@@ -157,6 +165,8 @@ internal sealed class PretrainVerb
             throw new UsageException("--baselines: are scored on held-out windows, and --held-out 0 keeps none");
         if (sources.Length > 0)
         {
+            // Rank 0 is building it.
+            if (_terminal.Ranks.IsSilent) return;
             CorpusBuilder.Check(corpus, sources, cuts);
             recipe.Validate(cuts, [.. sources.Select(source => source.Species).Distinct()]);
             return;
@@ -170,7 +180,14 @@ internal sealed class PretrainVerb
 
     private Corpus OpenCorpus(ParseResult parsed, string folder, CorpusSource[] sources, ISequenceTokenizer tokenizer, bool quiet)
     {
-        if (sources.Length == 0) return Corpus.Open(folder);
+        // Rank 0 builds it, and the others open it then.
+        Corpus? built = sources.Length > 0 && !_terminal.Ranks.IsSilent ? Build(parsed, folder, sources, tokenizer, quiet) : null;
+        _terminal.Ranks.All?.Barrier();
+        return built ?? Corpus.Open(folder);
+    }
+
+    private Corpus Build(ParseResult parsed, string folder, CorpusSource[] sources, ISequenceTokenizer tokenizer, bool quiet)
+    {
         using var line = new ProgressLine(_terminal, quiet, "bases");
         var progress = new CorpusReport(line);
         CorpusOptions options = _flags.Apply(parsed, new CorpusOptions { OnEmpty = _onEmpty.Of(parsed) });

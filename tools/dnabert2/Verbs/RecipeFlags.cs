@@ -29,6 +29,9 @@ internal sealed class RecipeFlags
         _recipe.Add<int>("--steps", "optimizer steps [500000]", (o, v) => o with { Steps = v });
         _recipe.Add<int>("--batch", "sequences of a step [4096]", (o, v) => o with { GlobalBatch = v });
         _recipe.Add<int>("--micro-batch-tokens", "the most tokens computed together [4096]", (o, v) => o with { MicroBatchTokens = v });
+        _recipe.Add<int>("--shards",
+            "parts of a step that are added up in one order: so many ranks at most share it, to the same weights [1; under mpirun 8]",
+            (o, v) => o with { Shards = v });
         _recipe.Add<double>("--lr", "the highest learning rate [5e-4]", (o, v) => o with { LearningRate = v });
         _recipe.Add<int>("--warmup", "steps over which the learning rate rises [30000]", (o, v) => o with { WarmupSteps = v });
         _recipe.Add<Decay>("--decay", "how it falls: constant, linear or cosine [linear]", (o, v) => o with { Decay = v });
