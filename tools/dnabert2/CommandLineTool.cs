@@ -26,6 +26,7 @@ internal static class CommandLineTool
         ("merge-lora", "an adapter and its base to a plain model", t => new MergeLoraVerb(t).Command),
         ("attribute", "what each base does to the model's answer", t => new AttributeVerb(t).Command),
         ("variants", "scores of the variants of a VCF", t => new VariantsVerb(t).Command),
+        ("merge", "the pieces of a result, of runs with --shard, to one", t => new MergeVerb(t).Command),
         ("index", "a genome to be read at any place", t => new IndexVerb(t).Command),
         ("info", "this machine, or whether a model folder is sound", t => new InfoVerb(t).Command),
         ("bench", "speed, beside the machine's peaks", t => new BenchVerb(t).Command),
