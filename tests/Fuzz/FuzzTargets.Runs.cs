@@ -9,6 +9,7 @@ using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
 using Dnabert2.Tool.Pieces;
 using Dnabert2.Training;
 using Engine.Kernels;
@@ -153,6 +154,16 @@ public sealed partial class FuzzTargets
             })
         { Memory = (8 << 20, 3000) };
     }
+
+    private FuzzTarget RowGroups() => new("groups", [Bytes("2,10,2,20,8;"), Bytes("1,1,1,1,4;1,2,1,3,4;")], Mutation.OfText, input =>
+    {
+        var groups = new List<ParquetGroup>();
+        ParquetGroup.Parse(Encoding.Latin1.GetString(input), 2, groups);
+        var text = new StringBuilder();
+        foreach (ParquetGroup group in groups) group.Write(text);
+        return text.ToString();
+    })
+    { Documented = [typeof(FormatException)] };
 
     private FuzzTarget Marker()
     {

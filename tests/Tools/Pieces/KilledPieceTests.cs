@@ -52,7 +52,8 @@ public class KilledPieceTests(ToyModel toy) : IClassFixture<ToyModel>
         string[] pieces = [.. Enumerable.Range(1, Pieces).Select(i => folder[new Shard(Pieces + 1 - i, Pieces).NameOf(name)])];
         ToolRun.Of(["merge", .. pieces, "-o", folder[name]]).Succeeds();
         PieceRuns.Same(one, PieceRuns.Result(folder));
-        Assert.DoesNotContain(folder.Names, file => file.Contains(".part", StringComparison.Ordinal) || file.EndsWith(".tmp", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            folder.Names, file => file.Contains(".part", StringComparison.Ordinal) || file.EndsWith(".tmp", StringComparison.Ordinal));
         // One that is lost is named.
         File.Delete(pieces[1] + BlockRecord.OfPiece);
         ToolRun lost = ToolRun.Of(["merge", pieces[0], pieces[2], "-o", folder[name]]);

@@ -17,7 +17,7 @@ internal static class PieceRuns
         "embed SAMPLE --batch-tokens 1 --pooling none -o x.parquet",
         "embed SAMPLE SAMPLE --window 80 --batch-tokens 1 -o x.csv",
         "embed SAMPLE --batch-tokens 1 --pooling none --on-n unk -o x.npy",
-        "embed SAMPLE --batch-tokens 1 --bed BED -o x.tsv",
+        "embed SAMPLE --batch-tokens 1 --bed LARGE -o x.tsv",
         "predict SAMPLE --model TUNED --window 50 --step 25 --batch-tokens 1 -o x.tsv",
         "predict PAIRS --model TUNED --batch-tokens 1 -o x.csv",
         "variants VCF --genome SAMPLE --window 64 --batch-tokens 8 -o x.tsv",
@@ -61,6 +61,7 @@ internal static class PieceRuns
             case "VCF": return System.IO.Path.ChangeExtension(ToyModel.SamplePath, ".vcf");
             case "BED":
                 return folder.Write("regions.bed", "long\t100\t160\nmasked\t10\t40\nlong\t300\t330\nrna\t0\t20\npromoter\t5\t9\n"u8);
+            case "LARGE": return folder.Write("large.bed", "long\t0\t400\nlong\t200\t600\nrna\t0\t20\npromoter\t5\t200\nlong\t9\t99\n"u8);
             case "TUNED":
                 if (!Directory.Exists(folder["tuned"])) SmallModels.WriteFineTuned(folder["tuned"]);
                 return folder["tuned"];

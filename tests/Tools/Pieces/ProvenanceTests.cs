@@ -33,7 +33,8 @@ public class ProvenanceTests(ToyModel toy) : IClassFixture<ToyModel>
         File.Copy(input, Path.Combine(other, "in.fa"));
         ToolRun.Of("embed", Path.Combine(other, "in.fa"), "--model", toy.Folder, "--device", "cpu", "--threads", "2", "--pooling", "max",
             "--resume", "-o", Path.Combine(other, "y.parquet")).Succeeds();
-        Assert.Equal(["in.fa", "y.parquet"], Directory.GetFiles(other).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["in.fa", "y.parquet"], Directory.GetFiles(other).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
         await using ParquetReader reader = await ParquetReader.CreateAsync(
             Path.Combine(other, "y.parquet"), cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(text, reader.CustomMetadata["dnabert2"]);

@@ -3,6 +3,7 @@ using Tests.Weights;
 
 namespace Tests.Tools.Pieces;
 
+[Trait("Category", "Slow")]
 public class ResumeTests(ToyModel toy) : IClassFixture<ToyModel>
 {
     private const string Windows = "embed SAMPLE --window 64 --step 32 --batch-tokens 1 -o x.npy";
@@ -53,7 +54,8 @@ public class ResumeTests(ToyModel toy) : IClassFixture<ToyModel>
         File.WriteAllBytes(folder["x.2-of-3.npy"], one[0][..^1]);
         ToolRun.Of([.. line, "--resume"]).Succeeds();
         Assert.Equal(one[0], File.ReadAllBytes(folder["x.2-of-3.npy"]));
-        Assert.Contains("--pooling was mean, and is max", ToolRun.Of([.. line, "--resume", "--pooling", "max"]).Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "--pooling was mean, and is max", ToolRun.Of([.. line, "--resume", "--pooling", "max"]).Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -22,8 +22,8 @@ public partial class WorkflowTests
         File.Copy(Path.ChangeExtension(ToyModel.SamplePath, ".vcf"), folder["variants.vcf"]);
         string tool = folder.Write("dnabert2", System.Text.Encoding.UTF8.GetBytes($"#!/bin/sh\nexec dotnet '{ToolRun.Program}' \"$@\"\n"));
         Shell(folder["."], "chmod +x dnabert2");
-        string snakemake = $"snakemake -s '{Folder}/snakemake/Snakefile' --cores 2 --config genome=genome.fa vcf=variants.vcf shards=3 window=64 "
-            + $"step=32 options='--batch-tokens 4' dnabert2='{tool}'";
+        string snakemake = $"snakemake -s '{Folder}/snakemake/Snakefile' --cores 2 --config genome=genome.fa vcf=variants.vcf "
+            + $"shards=3 window=64 step=32 options='--batch-tokens 4' dnabert2='{tool}'";
         Shell(folder["."], snakemake);
         // The same without pieces.
         ToolRun.Of("index", folder["genome.fa"]).Succeeds();
@@ -41,8 +41,10 @@ public partial class WorkflowTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "a script of bash");
         using var folder = new TempFolder();
         string line = $"bash '{Folder}/slurm/shards.sbatch' embed '{ToyModel.SamplePath}' --device cpu -o x.npy";
-        string variables = $"export DNABERT2=\"dotnet {ToolRun.Program}\" SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=2 SLURM_ARRAY_TASK_COUNT=3";
-        Shell(folder["."], $"{variables}\nSLURM_ARRAY_TASK_ID=0 {line}\nSLURM_ARRAY_TASK_ID=2 {line}\nSHARDS=3 SLURM_ARRAY_TASK_ID=2 {line}");
+        string variables = $"export DNABERT2=\"dotnet {ToolRun.Program}\" SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=2 "
+            + "SLURM_ARRAY_TASK_COUNT=3";
+        Shell(folder["."], $"{variables}\nSLURM_ARRAY_TASK_ID=0 {line}\n"
+            + $"SLURM_ARRAY_TASK_ID=2 {line}\nSHARDS=3 SLURM_ARRAY_TASK_ID=2 {line}");
         Assert.Equal(
             ["x.1-of-3.npy.shard.json", "x.2-of-3.npy.shard.json", "x.3-of-3.npy.shard.json"],
             folder.Names.Where(name => name.EndsWith(".shard.json", StringComparison.Ordinal)));
@@ -54,11 +56,13 @@ public partial class WorkflowTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "a script of bash");
         using var folder = new TempFolder();
         folder.Write("sbatch", "#!/bin/bash\nprintf '%s|' \"SHARDS=$SHARDS\" \"$@\" >> said\necho >> said\necho 42\n"u8);
-        Shell(folder["."], $"chmod +x sbatch\nPATH=\"$PWD:$PATH\" bash '{Folder}/slurm/submit.sh' 4 embed a.fa --window 9 -o 'my out/x.npy'");
+        Shell(
+            folder["."], $"chmod +x sbatch\nPATH=\"$PWD:$PATH\" bash '{Folder}/slurm/submit.sh' 4 embed a.fa --window 9 -o 'my out/x.npy'");
         Assert.Equal(
             [
                 $"SHARDS=4|--parsable|--export=ALL|--array=1-4|{Folder}/slurm/shards.sbatch|embed|a.fa|--window|9|-o|my out/x.npy|",
-                @"SHARDS=|--parsable|--dependency=afterok:42|--job-name=dnabert2-merge|--wrap|dnabert2 merge my\ out/x.*-of-4.npy -o my\ out/x.npy|",
+                "SHARDS=|--parsable|--dependency=afterok:42|--job-name=dnabert2-merge|--wrap|"
+                    + @"dnabert2 merge my\ out/x.*-of-4.npy -o my\ out/x.npy|",
             ], File.ReadAllLines(folder["said"]));
     }
 
@@ -74,7 +78,8 @@ public partial class WorkflowTests
             Assert.Matches($@"\$(windows\.)?{name}\b", command);
         }
 
-        foreach (XElement output in tool.Descendants("data")) Assert.Contains($"'${(string?)output.Attribute("name")}'", command, StringComparison.Ordinal);
+        foreach (XElement output in tool.Descendants("data"))
+            Assert.Contains($"'${(string?)output.Attribute("name")}'", command, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -90,7 +95,8 @@ public partial class WorkflowTests
                 foreach (Match option in Option().Matches(line.Groups[2].Value))
                 {
                     found++;
-                    Assert.True(verbs[line.Groups[1].Value].Contains(option.Value), $"{path}: {line.Groups[1].Value} has no {option.Value}");
+                    string verb = line.Groups[1].Value;
+                    Assert.True(verbs[verb].Contains(option.Value), $"{path}: {verb} has no {option.Value}");
                 }
 
         Assert.True(found > 15, $"{found} options were found");

@@ -39,8 +39,8 @@ internal sealed class PieceSet
                     $"{piece.Path} is piece {record.Shard}, and {first.Path} is piece {first.Record.Shard}; give pieces of one result");
             if (first.Record.Run.DifferenceTo(record.Run) is { } difference)
                 throw new InvalidDataException(
-                    $"{piece.Path} is of another run than {first.Path}: {difference}; compute it again with the same version, model, options "
-                    + "and inputs");
+                    $"{piece.Path} is of another run than {first.Path}: {difference}; compute it again with the same version, model, "
+                    + "options and inputs");
             if (record.All != first.Record.All || !HasFormatsOf(record, first.Record))
                 throw new InvalidDataException(
                     $"{piece.Path} has other rows or files than {first.Path}; compute it again with the same options and inputs");

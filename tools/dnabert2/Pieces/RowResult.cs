@@ -111,8 +111,8 @@ internal sealed class RowResult : IDisposable
     {
         if (IsPieced)
             throw new UsageException(
-                $"{(_options.Shard is null ? "--resume" : "--shard")} and {path}: {what} is made of all rows at once, not piece by piece; make "
-                + "it in a run of its own");
+                $"{(_options.Shard is null ? "--resume" : "--shard")} and {path}: {what} is made of all rows at once, not piece by piece; "
+                + "make it in a run of its own");
         _main ??= path;
         return _files.Add(path);
     }
@@ -225,7 +225,8 @@ internal sealed class RowResult : IDisposable
     {
         if (there.Run.DifferenceTo(_run.Value) is { } difference)
             throw new InvalidDataException(
-                $"{path}: is of another run: {difference}; give the same options, model and inputs, or remove it and its files to begin anew");
+                $"{path}: is of another run: {difference}; give the same options, model and inputs, or remove it and its "
+                + "files to begin anew");
         if (there.Shard != (_options.Shard ?? Shard.Whole))
             throw new InvalidDataException(
                 $"{path}: is of piece {there.Shard}, not {_options.Shard ?? Shard.Whole}; remove it and its files to begin anew");

@@ -68,7 +68,8 @@ internal sealed class RunRecord
             foreach (Option option in parsed.CommandResult.Command.Options.OrderBy(option => option.Name, StringComparer.Ordinal))
                 if (!LeftOut.Contains(option.Name)) Write(json, parsed, option);
             json.WriteEndObject();
-            if (backend is not null) json.WriteString("device", backend.Description.StartsWith("CPU,", StringComparison.Ordinal) ? "cpu" : "cuda");
+            if (backend is not null)
+                json.WriteString("device", backend.Description.StartsWith("CPU,", StringComparison.Ordinal) ? "cpu" : "cuda");
             if (model is not null)
             {
                 json.WriteStartObject("model");

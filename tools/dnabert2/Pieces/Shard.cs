@@ -67,8 +67,9 @@ internal readonly record struct Shard(int Index, int Count)
     private static Shard OfSlurm(Func<string, string?> environment)
     {
         const string what = "a task of an array";
-        int id = Variable(environment, Slurm, "SLURM_ARRAY_TASK_ID", what), first = Variable(environment, Slurm, "SLURM_ARRAY_TASK_MIN", what),
-            last = Variable(environment, Slurm, "SLURM_ARRAY_TASK_MAX", what);
+        int id = Variable(environment, Slurm, "SLURM_ARRAY_TASK_ID", what);
+        int first = Variable(environment, Slurm, "SLURM_ARRAY_TASK_MIN", what);
+        int last = Variable(environment, Slurm, "SLURM_ARRAY_TASK_MAX", what);
         int count = Variable(environment, Slurm, "SLURM_ARRAY_TASK_COUNT", what);
         long step = count > 1 ? ((long)last - first) / (count - 1) : 1;
         // Of --array=1,2,7 or of some that are submitted again, the ids do not say which piece is meant.

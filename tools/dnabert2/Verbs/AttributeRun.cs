@@ -44,7 +44,7 @@ internal sealed class AttributeRun(
 
         if (options.AverageReverseComplement) row.Add(Strands.Column);
         row.EndRow();
-        // A region of a record whose name is given is looked for in all records. Without pieces there is one block: windows share no passes.
+        // A region of a record is looked for in all records. Without pieces there is one block: windows share no passes.
         bool isWhole = options.Region is not null || !result.IsPieced;
         IEnumerable<IEnumerable<SubstitutionEffects>> all = regions is null
             ? result.Blocks(Records(), record => isWhole ? 0 : record.Length)

@@ -44,7 +44,7 @@ internal sealed class MergeVerb
     {
         string path = parsed.GetRequiredValue(_output);
         bool quiet = parsed.GetValue(_quiet);
-        if (path == "-") throw new UsageException("-o -: a result of several files, or one that is completed at its end, is a file; name one");
+        if (path == "-") throw new UsageException("-o -: the result is a file, which is completed at its end; name one");
         PieceSet set = PieceSet.Open(parsed.GetRequiredValue(_pieces));
         string extension = Path.GetExtension(set.Pieces[0].Record.Files[0].Name);
         if (!Path.GetExtension(path).Equals(extension, StringComparison.OrdinalIgnoreCase))
@@ -55,7 +55,8 @@ internal sealed class MergeVerb
             _terminal, [.. set.Pieces.SelectMany(piece => Enumerable.Range(0, files.Length).Select(piece.FileOf))],
             [.. files.Select(file => ("-o", (string?)file))]);
         if (set.OtherDevices() is { } devices)
-            _terminal.Say($"the pieces were computed on different devices, so their last digits may differ from those of one run: {devices}");
+            _terminal.Say(
+                $"the pieces were computed on different devices, so their last digits may differ from those of one run: {devices}");
         using (var line = new ProgressLine(_terminal, quiet, "bytes"))
             merger.Write(files, bytes =>
             {

@@ -71,7 +71,8 @@ internal sealed class VariantsVerb
         {
             _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _regions.Options.Concat(_model.Options).Concat(_compute.Options).Concat(_pieces.Options)) Command.Add(option);
+        foreach (Option option in _regions.Options.Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
+        foreach (Option option in _pieces.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
