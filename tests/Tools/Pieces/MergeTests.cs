@@ -20,7 +20,7 @@ public class MergeTests(ToyModel toy) : IClassFixture<ToyModel>
         foreach (int i in (int[])[2, 3, 1]) PieceRuns.Piece(line, i, 3).Succeeds();
         Assert.Empty(PieceRuns.Result(folder));
         string main = line[Array.IndexOf(line, "-o") + 1];
-        string[] pieces = [.. new[] { 3, 1, 2 }.Select(i => new Shard(i, 3).NameOf(main))];
+        string[] pieces = [new Shard(3, 3).NameOf(main), new Shard(1, 3).NameOf(main), new Shard(2, 3).NameOf(main)];
         bool isOneBlock = command.Contains("--region", StringComparison.Ordinal);
         Assert.All(pieces, piece => Assert.True(isOneBlock || BlockRecord.Read(piece + ".shard.json").Blocks.Count > 0));
         ToolRun.Of(["merge", .. pieces, "-o", main]).Succeeds();
