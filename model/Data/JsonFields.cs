@@ -139,6 +139,14 @@ internal sealed class JsonFields
         return [.. array.EnumerateArray().Select(item => item.GetString()!)];
     }
 
+    /// <summary>A value as JSON of its own.</summary>
+    public byte[] Json(string key, JsonWriterOptions options)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, options)) Find(key).WriteTo(json);
+        return stream.ToArray();
+    }
+
     /// <summary>The index of a text among the allowed ones.</summary>
     public int Choice(string key, string[] words) => Array.IndexOf(words, Text(key)) is >= 0 and int index
         ? index : throw Fault(key, $"is '{Text(key)}', expected one of {string.Join(", ", words)}");
@@ -149,6 +157,14 @@ internal sealed class JsonFields
         string name = Text(key);
         return name.Length is > 0 and <= 255 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_') && name[0] != '.'
             ? name : throw Fault(key, "is not a plain file name");
+    }
+
+    /// <summary>The name of a file, whatever people call theirs, without a folder.</summary>
+    public string PlainName(string key)
+    {
+        string name = Text(key);
+        return name.Length is > 0 and <= 255 && name is not ("." or "..") && !name.AsSpan().ContainsAny('/', '\\', '\0')
+            ? name : throw Fault(key, "is no name of a file without a folder");
     }
 
     /// <summary>What kind of value a key has; undefined where it is absent.</summary>

@@ -21,21 +21,12 @@ internal partial class FileOperations
     /// <param name="path">Its name.</param>
     /// <param name="size">The bytes to reserve for it.</param>
     /// <param name="mode">The permissions of what it will replace, so that nobody else ever sees its contents; null: the usual.</param>
-    public virtual FileStream Create(string path, long size, UnixFileMode? mode)
-    {
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            // On Unix the file is locked; elsewhere a file that is open can be renamed only where that is shared.
-            Share = OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None,
-            BufferSize = 1 << 16,
-            PreallocationSize = size,
-        };
-        if (!OperatingSystem.IsWindows() && mode is { } own)
-            options.UnixCreateMode = (own & Permissions) | UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return new FileStream(path, options);
-    }
+    public virtual FileStream Create(string path, long size, UnixFileMode? mode) => Open(path, FileMode.CreateNew, size, mode);
+
+    /// <summary>Makes a file, or opens it with what is in it, so that nobody else can open it meanwhile.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="mode">The permissions of a new one, as for <see cref="Create"/>.</param>
+    public virtual FileStream OpenOrCreate(string path, UnixFileMode? mode) => Open(path, FileMode.OpenOrCreate, 0, mode);
 
     /// <summary>Writes a file to the disk.</summary>
     public virtual void Flush(FileStream file) => file.Flush(flushToDisk: true);
@@ -97,6 +88,22 @@ internal partial class FileOperations
 
     /// <summary>Removes a folder with all that is in it.</summary>
     public virtual void DeleteFolder(string path) => Directory.Delete(path, recursive: true);
+
+    private static FileStream Open(string path, FileMode how, long size, UnixFileMode? mode)
+    {
+        var options = new FileStreamOptions
+        {
+            Mode = how,
+            Access = FileAccess.Write,
+            // On Unix the file is locked; elsewhere a file that is open can be renamed only where that is shared.
+            Share = OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None,
+            BufferSize = 1 << 16,
+            PreallocationSize = size,
+        };
+        if (!OperatingSystem.IsWindows() && mode is { } own)
+            options.UnixCreateMode = (own & Permissions) | UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return new FileStream(path, options);
+    }
 
     [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Link(string from, string to);

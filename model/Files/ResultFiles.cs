@@ -84,13 +84,9 @@ public sealed class ResultFiles : IDisposable
     /// <exception cref="UnauthorizedAccessException">It, or its folder, may not be written to.</exception>
     public FileStream Add(string path, long size = 0)
     {
-        Check(path);
-        string final = FileIdentity.Resolve(path);
-        foreach (Part part in _parts)
-            if (FileIdentity.AreSame(part.Final, final))
-                throw new IOException($"{path}: this is {part.Final} by another name; name another file");
+        string final = FinalOf(path);
         RemoveLeftovers(final);
-        UnixFileMode? mode = !OperatingSystem.IsWindows() && File.Exists(final) ? File.GetUnixFileMode(final) : null;
+        UnixFileMode? mode = ModeOf(final);
         for (int attempt = 1; ; attempt++)
         {
             string temporary = TemporaryName.Of(final);
@@ -105,6 +101,38 @@ public sealed class ResultFiles : IDisposable
             stream.Dispose();
         }
     }
+
+    /// <summary>
+    /// Begins a file that several processes may write, one after the other, or goes on with it. Until the commit it has the name of
+    /// <see cref="KeptName"/>, and without one it stays there, for the next process. While this one lives, no other can go on with it.
+    /// </summary>
+    /// <param name="path">Its final name.</param>
+    /// <returns>The file with what is in it, at its beginning.</returns>
+    /// <exception cref="DirectoryNotFoundException">Its folder does not exist.</exception>
+    /// <exception cref="IOException">Another process writes it; or it cannot be created, or is another file of this result.</exception>
+    /// <exception cref="UnauthorizedAccessException">It, or its folder, may not be written to.</exception>
+    internal FileStream AddKept(string path)
+    {
+        string final = FinalOf(path), kept = KeptName(path);
+        if (FileStatus.Of(kept) is { IsRegular: false } other)
+            throw new IOException($"{kept}: this is {other.Kind}, where a part of the result is to be; name another result");
+        for (int attempt = 1; ; attempt++)
+        {
+            FileStream stream = OpenKept(path, kept, ModeOf(final));
+            // Between its opening and its lock, another process may have completed it, and what is open here is the result.
+            if (FileIdentity.IsOf(stream.SafeFileHandle, kept))
+            {
+                _parts.Add(new Part(final, kept, stream, isKept: true));
+                return stream;
+            }
+
+            stream.Dispose();
+            if (attempt == MostAttempts) throw new IOException($"{kept}: other processes replace this file; let one write the result");
+        }
+    }
+
+    /// <summary>The name that a file of <see cref="AddKept"/> has until it is complete: its final one and <c>.part</c>.</summary>
+    internal static string KeptName(string path) => FileIdentity.Resolve(path) + ".part";
 
     /// <summary>Makes the files appear under their final names, complete and on the disk.</summary>
     /// <exception cref="IOException">
@@ -152,7 +180,7 @@ public sealed class ResultFiles : IDisposable
         foreach (Part part in _parts)
         {
             // While it is still locked; elsewhere, an open file is not removed.
-            if (!OperatingSystem.IsWindows()) TryDelete(part.Temporary);
+            if (!OperatingSystem.IsWindows() && !part.IsKept) TryDelete(part.Temporary);
             try
             {
                 part.Stream.Dispose();
@@ -162,11 +190,42 @@ public sealed class ResultFiles : IDisposable
                 // What was left in the buffer does not fit on the disk, and is not wanted any more.
             }
 
-            if (OperatingSystem.IsWindows()) TryDelete(part.Temporary);
+            if (OperatingSystem.IsWindows() && !part.IsKept) TryDelete(part.Temporary);
             if (part.Former is not null) TryDelete(part.Former);
         }
 
         _parts.Clear();
+    }
+
+    /// <summary>The final name of a new file of this result.</summary>
+    private string FinalOf(string path)
+    {
+        Check(path);
+        string final = FileIdentity.Resolve(path);
+        foreach (Part part in _parts)
+            if (FileIdentity.AreSame(part.Final, final))
+                throw new IOException($"{path}: this is {part.Final} by another name; name another file");
+        return final;
+    }
+
+    private static UnixFileMode? ModeOf(string final) =>
+        !OperatingSystem.IsWindows() && File.Exists(final) ? File.GetUnixFileMode(final) : null;
+
+    private FileStream OpenKept(string path, string kept, UnixFileMode? mode)
+    {
+        try
+        {
+            return _disk.OpenOrCreate(kept, mode);
+        }
+        catch (IOException e) when (TemporaryName.IsLookedAt(e))
+        {
+            throw new IOException($"{kept}: another process writes {path}; wait until it ends", e);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw FileStatus.MayWrite(Path.GetDirectoryName(kept)!)
+                ? new UnauthorizedAccessException($"{kept}: is write-protected; remove it, or name another result") : ClosedFolder(path);
+        }
     }
 
     private FileStream? Create(string path, string temporary, long size, UnixFileMode? mode, int attempt)
@@ -193,8 +252,9 @@ public sealed class ResultFiles : IDisposable
     {
         try
         {
-            if (part.Former is null) _disk.Delete(part.Final);
-            else _disk.Move(part.Former, part.Final);
+            if (part.IsKept) _disk.Move(part.Final, part.Temporary);
+            else if (part.Former is null) _disk.Delete(part.Final);
+            if (part.Former is not null) _disk.Move(part.Former, part.Final);
             return "";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -235,13 +295,16 @@ public sealed class ResultFiles : IDisposable
         }
     }
 
-    private sealed class Part(string final, string temporary, FileStream stream)
+    private sealed class Part(string final, string temporary, FileStream stream, bool isKept = false)
     {
         public string Final => final;
 
         public string Temporary => temporary;
 
         public FileStream Stream => stream;
+
+        /// <summary>Whether it stays without a commit.</summary>
+        public bool IsKept => isKept;
 
         /// <summary>The second name of what is replaced, or null.</summary>
         public string? Former { get; set; }

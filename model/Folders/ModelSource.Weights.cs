@@ -107,6 +107,23 @@ public sealed partial class ModelSource
         }
     }
 
+    /// <summary>
+    /// All files that decide what the model answers: configs, the tokenizer, the weights, where there are any, and those of an adapter.
+    /// </summary>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A config or an index is damaged.</exception>
+    internal IEnumerable<StoredFile> Files()
+    {
+        yield return Existing(ConfigFile);
+        if (IsAdapter && HasOwnConfig) yield return ConfigPath;
+        if (Architecture.TokenizerFiles.Count > 0) yield return TokenizerPath;
+        if (ModelWeights.Find(Weights) is { } weights)
+            foreach (StoredFile file in ModelWeights.FilesOf(Weights, weights)) yield return file;
+        if (Adapter is null) yield break;
+        yield return Adapter.Config.Path;
+        yield return Adapter.WeightPath;
+    }
+
     /// <summary>The hash of all files that decide the weights.</summary>
     internal string HashOfWeights()
     {

@@ -89,7 +89,7 @@ public sealed partial class FuzzTargets
         "options",
         [
             Bytes("lora r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*"), Bytes("source yeast=a/b.fa.gz"),
-            Bytes("region chr1:40-80"), Bytes("region 1-2"),
+            Bytes("region chr1:40-80"), Bytes("region 1-2"), Bytes("shard 3/8"),
             Bytes("variant window:256"), Bytes("variant softcap:30"), Bytes("variant rotary:128"), "shapes 32x128,8×512"u8.ToArray(),
             Bytes("seeds 1,2,18446744073709551615"),
         ],
@@ -101,6 +101,7 @@ public sealed partial class FuzzTargets
             {
                 case "source": return CorpusSource.Parse(value).ToString();
                 case "region": return AttributeVerb.ParseRegion(value).ToString();
+                case "shard": return Dnabert2.Tool.Pieces.Shard.Parse(value, _ => null).ToString();
                 case "variant": return string.Join('|', SelfAttention.Parse(value).Name);
                 case "shapes": return string.Join('|', BenchVerb.Shapes(value));
                 case "seeds": return string.Join('|', EvaluateVerb.ParseSeeds(value));

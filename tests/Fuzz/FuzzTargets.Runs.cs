@@ -9,6 +9,8 @@ using Dnabert2.FineTuning;
 using Dnabert2.FineTuning.Suites;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 using Dnabert2.Training;
 using Engine.Kernels;
 using Tests.FineTuning;
@@ -127,6 +129,42 @@ public sealed partial class FuzzTargets
     }
 
     /// <summary>The marker of a run's folder: whatever it says, nothing but the marker is changed.</summary>
+    private FuzzTarget Piece()
+    {
+        const string begin = """
+            {"format":"dnabert2-blocks","format_version":1,"shard":2,"shards":3,"run":{"version":"1","options":{"--a":"b"},
+            "inputs":[{"name":"x"}]},"computed_on":"CPU","blocks_of_all_shards":5,"files":[
+            """;
+        const string matrix = """{"name":"x.npy","head":128,"format":"npy","width":4,"half":true,"both_strands":false}""";
+        const string parquet = """{"name":"x.parquet","head":4,"format":"parquet","columns":["Int64 record","Text id","Floats vector"]}""";
+        return new FuzzTarget(
+            "record",
+            [
+                Bytes(begin + matrix + """,{"name":"x.ids.tsv","head":9,"format":"text"}],"blocks":["136 ab | 20 cd","144 ab | 31 cd"]}"""),
+                Bytes(begin + parquet + """],"blocks":["100 ab 2,10,2,20,2,30,8;","300 ab 1,1,1,1,1,1,4;1,2,1,3,1,4,4;"]}"""),
+            ],
+            Mutation.OfJson, input =>
+            {
+                BlockRecord record = BlockRecord.Read("x.shard.json", input);
+                Assert.Null(record.Run.DifferenceTo(record.Run));
+                byte[] written = record.Write();
+                Assert.Equal(written, BlockRecord.Read("x.shard.json", written).Write());
+                for (int i = 0; i < record.Files.Count; i++) _ = record.Files[i].Format.Head(record.EndOf(i) - record.Files[i].Head);
+                return Encoding.UTF8.GetString(written);
+            })
+        { Memory = (8 << 20, 3000) };
+    }
+
+    private FuzzTarget RowGroups() => new("groups", [Bytes("2,10,2,20,8;"), Bytes("1,1,1,1,4;1,2,1,3,4;")], Mutation.OfText, input =>
+    {
+        var groups = new List<ParquetGroup>();
+        ParquetGroup.Parse(Encoding.Latin1.GetString(input), 2, groups);
+        var text = new StringBuilder();
+        foreach (ParquetGroup group in groups) group.Write(text);
+        return text.ToString();
+    })
+    { Documented = [typeof(FormatException)] };
+
     private FuzzTarget Marker()
     {
         string folder = _folder["marked"], path = Path.Combine(folder, RunFolder.MarkerFile);

@@ -79,8 +79,11 @@ public sealed partial class FuzzTargets : IDisposable
         ["result.json of a suite"] = new(t => t.Suite("result.json")) { Inputs = Few },
         ["identity.json of a suite"] = new(t => t.Suite("identity.json"), "SuiteStore") { Inputs = Few },
         ["predictions.tsv of a suite"] = new(t => t.Suite("predictions.tsv")) { Inputs = Few },
+        ["record of a piece"] = new(t => t.Piece(), "BlockRecord", "BlockFormats"),
+        ["row groups of a piece"] = new(t => t.RowGroups(), "ParquetGroup"),
         ["command lines"] = new(t => t.CommandLines(), "RecipeFlags", "FinetuneFlags", "Compute") { Inputs = Few },
-        ["values of options"] = new(t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb", "EvaluateVerb"),
+        ["values of options"] = new(
+            t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb", "EvaluateVerb", "Shard"),
     };
 
     private readonly TempFolder _folder = new();

@@ -33,7 +33,7 @@ public class AttributeTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(1 + (4 * 31), expected.Count);
         Assert.Contains("b\t1\tA\tA\t0", expected);
         Assert.Equal(2, XDocument.Load(folder["x.svg"]).Root!.Elements().Count(e => (string?)e.Attribute("class") == "panel"));
-        Assert.Equal(["in.fa", "x.svg", "x.tsv"], folder.Names);
+        Assert.Equal(["in.fa", "x.svg", "x.tsv", "x.tsv.provenance.json"], folder.Names);
     }
 
     [Fact]

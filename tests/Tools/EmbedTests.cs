@@ -33,7 +33,7 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         var actual = new Npy(folder["out.npy"]);
         Assert.Equal((expected.Length, 24), (actual.Rows, actual.Columns));
         Assert.Equal(expected.SelectMany(e => e.Vector.ToArray()), actual.Values);
-        Assert.Equal(["out.ids.tsv", "out.npy"], folder.Names);
+        Assert.Equal(["out.ids.tsv", "out.npy", "out.npy.provenance.json"], folder.Names);
         bool both = same.AverageReverseComplement;
         string[] rows = [
             .. expected.Select(
@@ -148,7 +148,7 @@ public class EmbedTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal("old", File.ReadAllText(folder["x.npy"]));
 
         ToolRun.Of(Records, ["embed", "-", "--model", toy.Folder, "-o", folder["x.npy"]]).Succeeds();
-        Assert.Equal(["x.ids.tsv", "x.npy"], folder.Names);
+        Assert.Equal(["x.ids.tsv", "x.npy", "x.npy.provenance.json"], folder.Names);
         Assert.Equal(3, new Npy(folder["x.npy"]).Rows);
         Assert.Equal(4, File.ReadAllLines(folder["x.ids.tsv"]).Length);
     }

@@ -18,7 +18,7 @@ public sealed class HelpTests
             Assert.Single(
                 lines, line => line.StartsWith($"  {verb.Name} ", StringComparison.Ordinal) && line.Trim().Length > verb.Name.Length + 8);
         Assert.Equal(
-            ["Use", "embed", "predict", "tokenize", "convert", "export", "Train", "pretrain", "finetune", "train-tokenizer",
+            ["Use", "embed", "predict", "tokenize", "merge", "convert", "export", "Train", "pretrain", "finetune", "train-tokenizer",
                 "merge-lora", "Understand", "attribute", "attention", "variants", "index", "info", "Measure", "bench", "evaluate",
                 "Options", "--version", "--debug"],
             lines.Skip(3).Where(line => line.Trim().Length > 0).Select(line => line.Trim().Split(' ')[0]));

@@ -102,7 +102,7 @@ public class TokenizeTests
         Assert.Equal(Tokenize(">a\nACGT\n"), File.ReadAllLines(folder["x"]));
         string broken = string.Concat(Enumerable.Range(0, 30_000).Select(i => $">r{i}\nACGTACGT\n")) + ">bad\nAC?GT\n";
         Assert.Equal(1, Run(broken, "-o", folder["y"]).Code);
-        Assert.Equal(["x"], folder.Names);
+        Assert.Equal(["x", "x.provenance.json"], folder.Names);
     }
 
     private static ToolRun Run(string input, params string[] options) =>

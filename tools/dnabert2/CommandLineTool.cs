@@ -19,6 +19,7 @@ internal static class CommandLineTool
         ("embed", "sequences to vectors", t => new EmbedVerb(t).Command),
         ("predict", "sequences to labels, by a fine-tuned model", t => new PredictVerb(t).Command),
         ("tokenize", "sequences to tokens", t => new TokenizeVerb(t).Command),
+        ("merge", "pieces of a result, of runs with --shard, to one", t => new MergeVerb(t).Command),
         ("convert", "pytorch_model.bin to model.safetensors", t => new ConvertVerb(t).Command),
         ("export", "a model to ONNX, for other runtimes", t => new ExportVerb(t).Command),
         ("pretrain", "a model from genomes", t => new PretrainVerb(t).Command),

@@ -49,6 +49,9 @@ internal sealed class InputFiles : IDisposable
     /// <summary>Whether there is more than one.</summary>
     public bool AreSeveral => _paths.Length > 1;
 
+    /// <summary>Whether the records of the first one are pairs.</summary>
+    public bool ArePairs => _reader.IsOfPairs;
+
     /// <summary>Records read so far, those left out included.</summary>
     public long RecordsRead => _recordsBefore + _reader.RecordsRead;
 

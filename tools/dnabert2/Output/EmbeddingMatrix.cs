@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Dnabert2.Embeddings;
-using Dnabert2.Files;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Output;
 
@@ -11,23 +11,22 @@ namespace Dnabert2.Tool.Output;
 /// </summary>
 internal sealed class EmbeddingMatrix : EmbeddingOutput
 {
-    private readonly FileStream _data;
-    private readonly ResultFiles _files;
+    private readonly MatrixBlocks _data;
     private readonly RowWriter _ids;
     private readonly EmbeddingLayout _layout;
-    private readonly Func<long, int, byte[]> _header;
     private readonly Half[] _halves;
 
-    /// <param name="data">The file of the matrix.</param>
-    /// <param name="files">The owner of both files.</param>
-    /// <param name="ids">The file of the table.</param>
+    /// <param name="path">The file of the matrix.</param>
+    /// <param name="name">Its format, as in <see cref="MatrixBlocks.Names"/>.</param>
+    /// <param name="result">The result that both files are of.</param>
     /// <param name="layout">What they are to hold.</param>
-    /// <param name="header">Makes the bytes before the matrix, for a number of rows and a width; their length is always the same.</param>
-    public EmbeddingMatrix(FileStream data, ResultFiles files, FileStream ids, EmbeddingLayout layout, Func<long, int, byte[]> header)
+    public EmbeddingMatrix(string path, string name, RowResult result, EmbeddingLayout layout)
     {
-        (_data, _files, _ids, _layout, _header) = (data, files, new RowWriter(ids, '\t'), layout, header);
+        _data = result.Add(path, (stream, _) => new MatrixBlocks(stream, name, layout.Width, layout.Half, layout.BothStrands));
+        _ids = result.AddTable(FilesOf(path)[1], '\t');
+        _layout = layout;
         _halves = layout.Half ? new Half[layout.Width] : [];
-        _data.Write(header(0, layout.Width));
+        _data.Begin();
         foreach (string column in layout.Columns) _ids.Add(column);
         _ids.EndRow();
     }
@@ -50,16 +49,6 @@ internal sealed class EmbeddingMatrix : EmbeddingOutput
             Rows++;
         }
     }
-
-    public override void Commit()
-    {
-        _data.Seek(0, SeekOrigin.Begin);
-        _data.Write(_header(Rows, _layout.Width));
-        _ids.Flush();
-        _files.Commit();
-    }
-
-    public override void Dispose() => _files.Dispose();
 
     private void Write(ReadOnlySpan<float> vector, long number, string id)
     {

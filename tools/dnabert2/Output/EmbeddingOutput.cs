@@ -1,5 +1,5 @@
 using Dnabert2.Embeddings;
-using Dnabert2.Files;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Output;
 
@@ -32,7 +32,7 @@ internal readonly record struct EmbeddingLayout(
 }
 
 /// <summary>Where vectors go, one after the other: to a table on standard output, or to files.</summary>
-internal abstract class EmbeddingOutput : IDisposable
+internal abstract class EmbeddingOutput
 {
     /// <summary>Rows written so far.</summary>
     public long Rows { get; protected set; }
@@ -50,32 +50,16 @@ internal abstract class EmbeddingOutput : IDisposable
 
     /// <summary>Begins the output.</summary>
     /// <param name="path">A path whose extension stands for a format, or "-" for a table on standard output.</param>
-    /// <param name="standardOutput">Standard output.</param>
+    /// <param name="result">The result that its files are of.</param>
     /// <param name="layout">What it is to hold.</param>
-    public static EmbeddingOutput Create(string path, Stream standardOutput, EmbeddingLayout layout)
+    public static EmbeddingOutput Create(string path, RowResult result, EmbeddingLayout layout) => FormatOf(path) switch
     {
-        if (path == "-") return new EmbeddingTable(standardOutput, RowWriter.Separator(path), files: null, layout);
-        var files = new ResultFiles();
-        try
-        {
-            FileStream data = files.Add(path);
-            return FormatOf(path) switch
-            {
-                ".tsv" or ".csv" => new EmbeddingTable(data, RowWriter.Separator(path), files, layout),
-                ".npy" => new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout,
-                    (rows, width) => MatrixHeader.Npy(rows, width, layout.Half)),
-                ".parquet" => new EmbeddingParquet(data, files, layout),
-                _ =>
-                    new EmbeddingMatrix(data, files, files.Add(FilesOf(path)[1]), layout,
-                        (rows, width) => MatrixHeader.Safetensors(rows, width, layout.BothStrands, layout.Half)),
-            };
-        }
-        catch
-        {
-            files.Dispose();
-            throw;
-        }
-    }
+        _ when path == "-" => new EmbeddingTable(result.AddTable(path, RowWriter.Separator(path)), layout),
+        ".tsv" or ".csv" => new EmbeddingTable(result.AddTable(path, RowWriter.Separator(path)), layout),
+        ".parquet" => new EmbeddingParquet(path, result, layout),
+        { } matrix => new EmbeddingMatrix(path, matrix[1..], result, layout),
+        _ => throw new ArgumentException($"{path}: its extension stands for no format", nameof(path)),
+    };
 
     /// <summary>Writes the vector of a record.</summary>
     public abstract void Write(SequenceEmbedding embedding);
@@ -84,12 +68,6 @@ internal abstract class EmbeddingOutput : IDisposable
     /// <param name="embedding">The vectors.</param>
     /// <param name="tokens">The text of each token, by its id.</param>
     public abstract void Write(TokenEmbeddings embedding, Func<int, string> tokens);
-
-    /// <summary>Completes the result: files appear under their names.</summary>
-    public abstract void Commit();
-
-    /// <summary>Ends the output; without a commit, no file is left.</summary>
-    public abstract void Dispose();
 
     /// <summary>Adds the fields of a record to a row.</summary>
     protected static void AddTo(RowWriter row, SequenceEmbedding embedding, EmbeddingLayout layout)

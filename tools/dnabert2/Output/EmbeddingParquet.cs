@@ -1,23 +1,22 @@
 using Dnabert2.Embeddings;
-using Dnabert2.Files;
 using Dnabert2.Sequences;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Output;
 
 /// <summary>Vectors as Parquet: the columns of the table that say what a row is of, and <c>vector</c>, a list of floats.</summary>
 internal sealed class EmbeddingParquet : EmbeddingOutput
 {
-    private readonly ResultFiles _files;
     private readonly EmbeddingLayout _layout;
     private readonly ParquetColumn[] _columns;
     private readonly ParquetWriter _writer;
     private int _next;
 
-    public EmbeddingParquet(FileStream data, ResultFiles files, EmbeddingLayout layout)
+    public EmbeddingParquet(string path, RowResult result, EmbeddingLayout layout)
     {
-        (_files, _layout) = (files, layout);
+        _layout = layout;
         _columns = [.. layout.Columns.Select(name => new ParquetColumn(name, TypeOf(name))), new("vector", ParquetType.Floats)];
-        _writer = new ParquetWriter(data, _columns);
+        _writer = result.Add(path, (stream, run) => new ParquetBlocks(new ParquetWriter(stream, _columns), _columns, run)).Writer!;
     }
 
     public override void Write(SequenceEmbedding embedding)
@@ -58,14 +57,6 @@ internal sealed class EmbeddingParquet : EmbeddingOutput
             End(embedding.Source, embedding.Vectors.Span.GetRowSpan(i));
         }
     }
-
-    public override void Commit()
-    {
-        _writer.Finish();
-        _files.Commit();
-    }
-
-    public override void Dispose() => _files.Dispose();
 
     private static ParquetType TypeOf(string column) => column switch
     {

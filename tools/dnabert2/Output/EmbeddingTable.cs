@@ -1,5 +1,4 @@
 using Dnabert2.Embeddings;
-using Dnabert2.Files;
 
 namespace Dnabert2.Tool.Output;
 
@@ -7,12 +6,11 @@ namespace Dnabert2.Tool.Output;
 internal sealed class EmbeddingTable : EmbeddingOutput
 {
     private readonly RowWriter _rows;
-    private readonly ResultFiles? _files;
     private readonly EmbeddingLayout _layout;
 
-    public EmbeddingTable(Stream stream, char separator, ResultFiles? files, EmbeddingLayout layout)
+    public EmbeddingTable(RowWriter rows, EmbeddingLayout layout)
     {
-        (_rows, _files, _layout) = (new RowWriter(stream, separator), files, layout);
+        (_rows, _layout) = (rows, layout);
         foreach (string column in layout.Columns) _rows.Add(column);
         for (int i = 0; i < layout.Width; i++) _rows.Add($"d{i}");
         _rows.EndRow();
@@ -36,12 +34,4 @@ internal sealed class EmbeddingTable : EmbeddingOutput
             Rows++;
         }
     }
-
-    public override void Commit()
-    {
-        _rows.Flush();
-        _files?.Commit();
-    }
-
-    public override void Dispose() => _files?.Dispose();
 }

@@ -7,7 +7,4 @@ internal interface ITokenOutput
 {
     /// <summary>Writes the tokens of a record.</summary>
     void Write(SequenceRecord record);
-
-    /// <summary>Hands everything on.</summary>
-    void Flush();
 }

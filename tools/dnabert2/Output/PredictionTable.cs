@@ -13,9 +13,9 @@ internal sealed class PredictionTable
     private readonly bool _labels, _bothStrands, _severalFiles, _regions;
 
     public PredictionTable(
-        Stream stream, char separator, ClassifierModel model, bool bothStrands, bool severalFiles, bool regions)
+        RowWriter rows, ClassifierModel model, bool bothStrands, bool severalFiles, bool regions)
     {
-        (_rows, _labels) = (new RowWriter(stream, separator), model.Kind != TaskKind.Regression);
+        (_rows, _labels) = (rows, model.Kind != TaskKind.Regression);
         (_bothStrands, _severalFiles, _regions) = (bothStrands, severalFiles, regions);
         _rows.Add("id");
         foreach (string column in regions ? RegionColumns.Names : []) _rows.Add(column);
@@ -39,7 +39,4 @@ internal sealed class PredictionTable
         if (_severalFiles) _rows.Add(prediction.Source);
         _rows.EndRow();
     }
-
-    /// <summary>Hands everything on.</summary>
-    public void Flush() => _rows.Flush();
 }

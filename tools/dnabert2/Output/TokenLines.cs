@@ -28,8 +28,6 @@ internal sealed class TokenLines(BpeTokenizer tokenizer, RowWriter row, bool asI
         row.EndRow();
     }
 
-    public void Flush() => row.Flush();
-
     private void Write(ReadOnlySpan<int> special)
     {
         foreach (int id in special) Write(id, 0, 0);

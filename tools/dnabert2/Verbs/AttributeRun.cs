@@ -1,6 +1,7 @@
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Verbs;
 
@@ -15,17 +16,18 @@ internal sealed class AttributeRun(
     private ProgressLine? _line;
     private TimeSpan _time;
     private HeatMap? _map;
-    private long _records, _bases, _tokens, _unseen, _lastRecord;
+    private AttributionProgress _before, _block;
+    private long _records, _bases, _unseen, _lastRecord;
 
     /// <summary>Computes and writes everything.</summary>
+    /// <param name="result">The result, which gives the records or regions block by block.</param>
     /// <param name="row">Where the table goes.</param>
     /// <param name="picture">Where the picture goes, or null.</param>
-    /// <param name="bedGraph">Where a value for each base goes, or null.</param>
+    /// <param name="graph">Where a value for each base goes, or null.</param>
     /// <param name="line">Shows the progress.</param>
-    public void Run(RowWriter row, Stream? picture, Stream? bedGraph, ProgressLine line)
+    public void Run(RowResult result, RowWriter row, Stream? picture, RowWriter? graph, ProgressLine line)
     {
         _line = line;
-        RowWriter? graph = bedGraph is null ? null : new RowWriter(bedGraph, '\t');
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
         string unit = hasLogit ? "change of the probability of the class"
             : attribution.IsOfClass ? "change of the value"
@@ -42,19 +44,26 @@ internal sealed class AttributeRun(
 
         if (options.AverageReverseComplement) row.Add(Strands.Column);
         row.EndRow();
-        IEnumerable<SubstitutionEffects> all = regions is null
-            ? attribution.Run(Records(), this, terminal.Cancellation)
-            : attribution.Run(regions.Genome, regions.All(), this, terminal.Cancellation);
-        foreach (SubstitutionEffects effects in all)
+        // A region of a record is looked for in all records. Without pieces there is one block: windows share no passes.
+        bool isWhole = options.Region is not null || !result.IsPieced;
+        IEnumerable<IEnumerable<SubstitutionEffects>> all = regions is null
+            ? result.Blocks(Records(), record => isWhole ? 0 : record.Length)
+                .Select(block => attribution.Run(block, this, terminal.Cancellation))
+            : result.Blocks(regions.All(), region => isWhole ? 0 : region.Length)
+                .Select(block => attribution.Run(regions.Genome, block, this, terminal.Cancellation));
+        foreach (IEnumerable<SubstitutionEffects> block in all)
         {
-            Write(row, effects);
-            if (graph is not null) WriteGraph(graph, effects);
-            _map?.Add(effects);
-            Count(effects);
+            foreach (SubstitutionEffects effects in block)
+            {
+                Write(row, effects);
+                if (graph is not null) WriteGraph(graph, effects);
+                _map?.Add(effects);
+                Count(effects);
+            }
+
+            (_lastRecord, _before) = (0, _block);
         }
 
-        row.Flush();
-        graph?.Flush();
         _map?.Finish();
         _time = line.Elapsed;
     }
@@ -62,8 +71,9 @@ internal sealed class AttributeRun(
     /// <summary>Shows the progress of a batch.</summary>
     public void Report(AttributionProgress value)
     {
-        _tokens = value.TokensDone;
+        _block = new(_before.BasesDone + value.BasesDone, _before.BasesFound + value.BasesFound, _before.TokensDone + value.TokensDone);
         if (!_line!.IsDue) return;
+        value = _block;
         // Of one record's region all is known; otherwise a part of what was read is done, and a part of the file was read.
         double done = value.BasesDone / value.BasesFound;
         double? share = regions is not null ? value.BasesDone / regions.Bases : options.Region?.Record is null ? input!.Share * done : done;
@@ -89,7 +99,7 @@ internal sealed class AttributeRun(
         string target = string.Join(" and ", new[] { path == "-" ? "standard output" : path, picture, bedGraph }.OfType<string>());
         terminal.Say(
             $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, regions is null ? "record" : "region")}, "
-            + $"{Shared.Count(_tokens, "token")} in {_time.TotalSeconds:F1} s: to {target}");
+            + $"{Shared.Count(_block.TokensDone, "token")} in {_time.TotalSeconds:F1} s: to {target}");
     }
 
     private void Write(RowWriter row, SubstitutionEffects effects)

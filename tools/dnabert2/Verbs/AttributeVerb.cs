@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
-using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool.Verbs;
@@ -54,6 +54,7 @@ internal sealed class AttributeVerb
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("effects");
     private readonly Compute _compute;
+    private readonly PieceChoice _pieces;
     private readonly Reading _reading = new(pairs: false);
     private readonly Option<bool> _quiet = Shared.Quiet();
 
@@ -61,6 +62,7 @@ internal sealed class AttributeVerb
     {
         _terminal = terminal;
         _compute = new Compute(terminal, training: false);
+        _pieces = new PieceChoice(terminal);
         Command = new Verb(
             "attribute",
             "Says for each base what every substitution changes: the model's answer for the substituted sequence minus that for the "
@@ -75,7 +77,7 @@ internal sealed class AttributeVerb
         {
             _input, _output, _picture, _bedGraph, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _regions.Options.Concat(_reading.Options)) Command.Add(option);
+        foreach (Option option in _regions.Options.Concat(_reading.Options).Concat(_pieces.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -84,9 +86,9 @@ internal sealed class AttributeVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output);
+        string input = parsed.GetRequiredValue(_input), path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output));
         string? picture = parsed.GetValue(_picture);
-        string? bedGraph = parsed.GetValue(_bedGraph);
+        string? bedGraph = parsed.GetValue(_bedGraph) is { } graph ? _pieces.PathOf(parsed, graph) : null;
         char separator = RowWriter.Separator(path);
         if (bedGraph == "-") throw new UsageException("--bedgraph -: bedGraph needs a file; name one");
         if (picture == "-") throw new UsageException("--picture -: a picture needs a file; name one");
@@ -107,6 +109,9 @@ internal sealed class AttributeVerb
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         using Backend backend = _compute.Open(parsed);
+        using RowResult result = _pieces.Open(
+            parsed, path, Shared.ItemsOfBlock(options.BatchTokens), backend, source, [input, .. _regions.Files(parsed)]);
+        if (result.IsComplete) return CommandLineTool.Done;
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using GenomeRegions? regions = ofGenome ? _regions.Open(parsed, _terminal, input) : null;
         if (bedGraph is not null && regions is not null) RefuseOverlaps(regions);
@@ -114,13 +119,12 @@ internal sealed class AttributeVerb
             [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
-        using var files = new ResultFiles();
         var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator),
-                picture is null ? null : files.Add(picture), bedGraph is null ? null : files.Add(bedGraph), line);
+            run.Run(result, result.AddTable(path, separator), picture is null ? null : result.AddWhole(picture, "a picture"),
+                bedGraph is null ? null : result.AddTable(bedGraph, '\t'), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        files.Commit();
+        result.Commit();
         run.Report(path, picture, bedGraph);
         return CommandLineTool.Done;
     }

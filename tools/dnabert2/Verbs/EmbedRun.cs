@@ -1,15 +1,19 @@
 using Dnabert2.Embeddings;
+using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>embed</c>: the records stream through, and what happened to them is counted.</summary>
-internal sealed class EmbedRun(SequenceModel model, EmbedOptions options, InputFiles files, EmbeddingOutput output, Terminal terminal)
+internal sealed class EmbedRun(
+    SequenceModel model, EmbedOptions options, InputFiles files, RowResult result, EmbeddingOutput output, Terminal terminal)
     : IProgress<EmbedProgress>
 {
     private readonly Embedder _embedder = new(model, options);
     private ProgressLine? _line;
     private TimeSpan _time;
+    private EmbedProgress _before, _block;
     private long _records, _tokens, _truncated, _inPieces;
 
     /// <summary>Embeds all records.</summary>
@@ -18,15 +22,22 @@ internal sealed class EmbedRun(SequenceModel model, EmbedOptions options, InputF
     public void Run(bool ofTokens, ProgressLine line)
     {
         _line = line;
-        if (ofTokens) RunTokens();
-        else RunRecords();
+        foreach (IEnumerable<SequenceRecord> block in result.Blocks(files.Records(), record => record.Length))
+        {
+            if (ofTokens) RunTokens(block);
+            else RunRecords(block);
+            _before = _block;
+        }
+
         _time = line.Elapsed;
     }
 
     /// <summary>Shows the progress of a batch.</summary>
     public void Report(EmbedProgress value)
     {
+        _block = new EmbedProgress(_before.TokensDone + value.TokensDone, _before.TokensFound + value.TokensFound);
         if (!_line!.IsDue) return;
+        value = _block;
         // Of what was read, a part is done; of the file, a part was read.
         double? share = files.Share * value.TokensDone / value.TokensFound;
         _line.Show(Shared.Count(files.RecordsRead, "record"), value.TokensDone, share);
@@ -51,10 +62,10 @@ internal sealed class EmbedRun(SequenceModel model, EmbedOptions options, InputF
             + $"{model.Backend.Description}: [{output.Rows}, {layout.Width}] to {target}");
     }
 
-    private void RunRecords()
+    private void RunRecords(IEnumerable<SequenceRecord> records)
     {
         int strands = options.AverageReverseComplement ? 2 : 1;
-        foreach (SequenceEmbedding embedding in _embedder.Embed(files.Records(), this, terminal.Cancellation))
+        foreach (SequenceEmbedding embedding in _embedder.Embed(records, this, terminal.Cancellation))
         {
             output.Write(embedding);
             _records++;
@@ -64,10 +75,10 @@ internal sealed class EmbedRun(SequenceModel model, EmbedOptions options, InputF
         }
     }
 
-    private void RunTokens()
+    private void RunTokens(IEnumerable<SequenceRecord> records)
     {
         long last = 0, pieces = 0;
-        foreach (TokenEmbeddings embedding in _embedder.EmbedTokens(files.Records(), this, terminal.Cancellation))
+        foreach (TokenEmbeddings embedding in _embedder.EmbedTokens(records, this, terminal.Cancellation))
         {
             output.Write(embedding, model.Tokenizer.Token);
             _tokens += embedding.Ids.Length;

@@ -3,6 +3,7 @@ using Dnabert2.Embeddings;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 using Engine.Kernels;
 using Engine.Runtime;
 
@@ -50,12 +51,14 @@ internal sealed class EmbedVerb
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: false, windows: true);
     private readonly RegionChoice _regions = new("embed", readsStrands: true);
+    private readonly PieceChoice _pieces;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public EmbedVerb(Terminal terminal)
     {
         _terminal = terminal;
         _compute = new Compute(terminal, training: false);
+        _pieces = new PieceChoice(terminal);
         Command = new Verb(
             "embed",
             "Turns sequences into vectors, one for each record, in the order of the input. With --pooling none there is one for each "
@@ -74,7 +77,7 @@ internal sealed class EmbedVerb
             _inputs, _output, _outputDtype.Option, _pooling.Option, _layer, _onTooLong.Option, _maxTokens, _overlap, _onN.Option,
             _batchTokens, _rcAverage, _quiet,
         };
-        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options).Concat(_pieces.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -83,7 +86,7 @@ internal sealed class EmbedVerb
 
     private int Run(ParseResult parsed)
     {
-        string path = parsed.GetRequiredValue(_output);
+        string path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output));
         string[] inputs = parsed.GetRequiredValue(_inputs);
         Pooling? pooling = _pooling.Of(parsed);
         var options = new EmbedOptions
@@ -112,6 +115,9 @@ internal sealed class EmbedVerb
             parsed, options.OnAmbiguous, needsKnownBases: options.OnAmbiguous == AmbiguousBases.Split)
             with
         { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using RowResult result = _pieces.Open(
+            parsed, path, Shared.BasesOfBlock(options.BatchTokens), backend, source, [.. inputs, .. _regions.Files(parsed)]);
+        if (result.IsComplete) return CommandLineTool.Done;
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
         using var files = new InputFiles(inputs, reading, _terminal, givesNames: true, regions);
         using SequenceModel model = source.Load(backend, ModelParts.Encoder);
@@ -126,12 +132,12 @@ internal sealed class EmbedVerb
         var layout = new EmbeddingLayout(
             model.HiddenSize, OfTokens: pooling is null, options.AverageReverseComplement, files.AreSeveral,
             OfRegions: regions is not null || reading.Window is not null, reading.TurnsReverseRegions, half);
-        using EmbeddingOutput output = EmbeddingOutput.Create(path, _terminal.Output, layout);
-        var run = new EmbedRun(model, options, files, output, _terminal);
+        EmbeddingOutput output = EmbeddingOutput.Create(path, result, layout);
+        var run = new EmbedRun(model, options, files, result, output, _terminal);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(layout.OfTokens, line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        output.Commit();
+        result.Commit();
         run.Report(layout, path, quiet);
         return CommandLineTool.Done;
     }

@@ -1,9 +1,9 @@
 using System.CommandLine;
-using Dnabert2.Files;
 using Dnabert2.FineTuning;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool.Verbs;
@@ -35,12 +35,14 @@ internal sealed class PredictVerb
     private readonly Compute _compute;
     private readonly Reading _reading = new(pairs: true, windows: true);
     private readonly RegionChoice _regions = new("predict", readsStrands: true);
+    private readonly PieceChoice _pieces;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public PredictVerb(Terminal terminal)
     {
         _terminal = terminal;
         _compute = new Compute(terminal, training: false);
+        _pieces = new PieceChoice(terminal);
         Command = new Verb(
             "predict", "Says for each record, in the order of the input, which class a fine-tuned model sees in it, and how surely.",
             ("dnabert2 predict tools/dnabert2/samples/sample.fa --model run --on-n drop -o predictions.csv",
@@ -50,7 +52,7 @@ internal sealed class PredictVerb
         {
             _inputs, _output, _maxTokens, _onN.Option, _batchTokens, _rcAverage, _quiet,
         };
-        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options).Concat(_pieces.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -60,7 +62,7 @@ internal sealed class PredictVerb
     private int Run(ParseResult parsed)
     {
         string[] inputs = parsed.GetRequiredValue(_inputs);
-        string path = parsed.GetRequiredValue(_output);
+        string path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output));
         char separator = RowWriter.Separator(path);
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
@@ -68,6 +70,9 @@ internal sealed class PredictVerb
         using Backend backend = _compute.Open(parsed);
         SequenceOptions options =
             _reading.Of(parsed, _onN.Of(parsed), needsKnownBases: true) with { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using RowResult result = _pieces.Open(
+            parsed, path, Shared.BasesOfBlock(parsed.GetValue(_batchTokens)), backend, source, [.. inputs, .. _regions.Files(parsed)]);
+        if (result.IsComplete) return CommandLineTool.Done;
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
         using var input = new InputFiles(inputs, options, _terminal, givesNames: true, regions);
         using ClassifierModel model = ClassifierModel.Load(source, backend);
@@ -76,23 +81,21 @@ internal sealed class PredictVerb
         bool bothStrands = parsed.GetValue(_rcAverage);
         var predictor = new Predictor(model, parsed.GetValue(_maxTokens), parsed.GetValue(_batchTokens), bothStrands);
         input.KeepBases = model.Model.Tokenizer.BasesThatDecide(predictor.MaxTokens);
-        using var files = new ResultFiles();
         var table = new PredictionTable(
-            path == "-" ? _terminal.Output : files.Add(path), separator, model, bothStrands, input.AreSeveral,
-            regions is not null || options.Window is not null);
+            result.AddTable(path, separator), model, bothStrands, input.AreSeveral, regions is not null || options.Window is not null);
         long records = 0, truncated = 0;
         using var progress = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "records");
-        foreach (Prediction prediction in predictor.Predict(input.Records(), _terminal.Cancellation))
-        {
-            table.Write(prediction);
-            records++;
-            if (prediction.Truncated) truncated++;
-            if (progress.IsDue) progress.Show(Shared.Count(records, "record"), records, input.Share);
-        }
+        foreach (IEnumerable<SequenceRecord> block in result.Blocks(input.Records(), record => record.Length + record.SecondLength))
+            foreach (Prediction prediction in predictor.Predict(block, _terminal.Cancellation))
+            {
+                table.Write(prediction);
+                records++;
+                if (prediction.Truncated) truncated++;
+                if (progress.IsDue) progress.Show(Shared.Count(records, "record"), records, input.Share);
+            }
 
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        table.Flush();
-        files.Commit();
+        result.Commit();
         progress.Dispose();
         input.Report();
         if (truncated > 0)

@@ -55,6 +55,15 @@ internal static class Shared
     public static Option<int?> OptionalNumber(string name, string description, int least) =>
         new(name) { Description = description, HelpName = "N", CustomParser = result => Parse(result, name, least, int.MaxValue) };
 
+    /// <summary>
+    /// The bases of a block of records that is computed by itself: about fifty batches, so that the last one of them, which is not full,
+    /// costs little.
+    /// </summary>
+    public static long BasesOfBlock(int batchTokens) => 256L * batchTokens;
+
+    /// <summary>The variants of such a block, or the bases whose substitutions are computed.</summary>
+    public static long ItemsOfBlock(int batchTokens) => Math.Max(1, batchTokens / 4);
+
     /// <summary>Opens a sequence file, or standard input.</summary>
     public static SequenceReader Open(string path, SequenceOptions options, Terminal terminal)
     {

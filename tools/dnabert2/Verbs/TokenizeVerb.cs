@@ -1,15 +1,16 @@
 using System.CommandLine;
-using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Sequences;
 using Dnabert2.Tokenizers;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 
 namespace Dnabert2.Tool.Verbs;
 
 /// <summary><c>tokenize</c>: sequences in, a line of tokens for each out.</summary>
 internal sealed class TokenizeVerb
 {
+    private const long BasesOfBlock = 1 << 20;
     private readonly Terminal _terminal;
     private readonly Argument<string[]> _inputs = Shared.Inputs("in this order; a table has a last column 'source' then");
     private readonly Option<string> _output = new("--output",
@@ -36,11 +37,13 @@ internal sealed class TokenizeVerb
     private readonly Choice<AmbiguousBases> _onN = Shared.OnN(AmbiguousBases.Unknown);
     private readonly Reading _reading = new(pairs: true, windows: true);
     private readonly RegionChoice _regions = new("tokenize", readsStrands: true);
+    private readonly PieceChoice _pieces;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public TokenizeVerb(Terminal terminal)
     {
         _terminal = terminal;
+        _pieces = new PieceChoice(terminal);
         Command = new Verb(
             "tokenize",
             "Turns each sequence into a line of tokens, as Hugging Face's tokenizer does; of pairs, both on one line. As in all verbs, "
@@ -54,7 +57,7 @@ internal sealed class TokenizeVerb
         {
             _inputs, _output, _tokenizer, _tokens, _ids, _offsets, _onN.Option, _quiet,
         };
-        foreach (Option option in _reading.Options.Concat(_regions.Options)) Command.Add(option);
+        foreach (Option option in _reading.Options.Concat(_regions.Options).Concat(_pieces.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -66,7 +69,7 @@ internal sealed class TokenizeVerb
         if ((ids ? 1 : 0) + (offsets ? 1 : 0) + (parsed.GetValue(_tokens) ? 1 : 0) > 1)
             throw new UsageException("--tokens, --ids, --offsets: choose one of them");
         string[] inputs = parsed.GetRequiredValue(_inputs);
-        string path = parsed.GetRequiredValue(_output);
+        string path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output));
         bool isTable = path != "-" && RowWriter.SeparatorOf(path) is not null;
         if (isTable && (ids || offsets || parsed.GetValue(_tokens)))
             throw new UsageException(
@@ -76,19 +79,20 @@ internal sealed class TokenizeVerb
             _terminal, [.. inputs, .. _regions.Files(parsed), .. source is null ? Array.Empty<string>() : [source]], ("-o", path));
         BpeTokenizer tokenizer = source is null or ModelSource.BuiltIn ? Shared.BuiltInTokenizer() : Load(source);
         SequenceOptions options = _reading.Of(parsed, _onN.Of(parsed)) with { TurnsReverseRegions = _regions.UsesStrand(parsed) };
+        using RowResult result = OpenResult(parsed, path, source, [.. inputs, .. _regions.Files(parsed)]);
+        if (result.IsComplete) return CommandLineTool.Done;
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, inputs);
         using var input = new InputFiles(inputs, options, _terminal, givesNames: isTable, regions);
-        using var files = new ResultFiles();
-        Stream stream = path == "-" ? _terminal.Output : files.Add(path);
         ITokenOutput tokens = isTable
             ? new TokenTable(
-                tokenizer, new RowWriter(stream, RowWriter.Separator(path)), input.AreSeveral,
+                tokenizer, result.AddTable(path, RowWriter.Separator(path)), input.ArePairs, input.AreSeveral,
                 regions is not null || options.Window is not null, options.TurnsReverseRegions)
-            : new TokenLines(tokenizer, new RowWriter(stream, ' '), ids, offsets);
+            : new TokenLines(tokenizer, result.AddTable(path, ' '), ids, offsets);
         using (var progress = new ProgressLine(_terminal, parsed.GetValue(_quiet) || (path == "-" && _terminal.OutputIsWatched), "bases"))
         {
             long bases = 0;
-            foreach (SequenceRecord record in input.Records())
+            foreach (SequenceRecord record in result.Blocks(input.Records(), record => record.Length + record.SecondLength)
+                .SelectMany(block => block))
             {
                 tokens.Write(record);
                 bases += record.Length + record.SecondLength;
@@ -97,10 +101,19 @@ internal sealed class TokenizeVerb
         }
 
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        tokens.Flush();
-        files.Commit();
+        result.Commit();
         input.Report();
         return CommandLineTool.Done;
+    }
+
+    /// <summary>Begins the result; a tokenizer alone is an input of it, and a folder a model.</summary>
+    private RowResult OpenResult(ParseResult parsed, string path, string? source, string[] inputs)
+    {
+        string name = source ?? ModelSource.BuiltIn;
+        bool isFile = name != ModelSource.BuiltIn && (File.Exists(name) || File.Exists(Path.Combine(name, ModelSource.TokenizerFile)));
+        string file = File.Exists(name) ? name : Path.Combine(name, ModelSource.TokenizerFile);
+        return _pieces.Open(
+            parsed, path, BasesOfBlock, backend: null, isFile ? null : ModelSource.Open(name), isFile ? [file, .. inputs] : inputs);
     }
 
     private static BpeTokenizer Load(string path)

@@ -2,6 +2,8 @@ using Dnabert2.FineTuning;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
+using Strands = Dnabert2.Tool.Output.Strands;
 
 namespace Dnabert2.Tool.Verbs;
 
@@ -22,18 +24,20 @@ internal sealed class VariantsRun(
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
     private ProgressLine? _line;
     private TimeSpan _time;
-    private long _variants, _contradictions, _outside;
+    private long _variants, _contradictions, _outside, _before, _block;
 
     /// <summary>Scores and writes everything.</summary>
+    /// <param name="result">The result, which gives the variants block by block.</param>
     /// <param name="row">Where the table goes.</param>
     /// <param name="line">Shows the progress.</param>
     /// <exception cref="InvalidDataException">A variant contradicts the genome and that is an error, or all do.</exception>
-    public void Run(RowWriter row, ProgressLine line)
+    public void Run(RowResult result, RowWriter row, ProgressLine line)
     {
         _line = line;
         WriteHeader(row);
         string first = "";
-        foreach (VariantScore score in scorer.Score(Variants(), this, terminal.Cancellation))
+        foreach (VariantScore score in result.Blocks(Variants(), _ => 1)
+            .SelectMany(block => scorer.Score(block, this, terminal.Cancellation)))
         {
             if (score.ContradictsGenome)
             {
@@ -55,18 +59,20 @@ internal sealed class VariantsRun(
             terminal.Say(
                 $"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the "
                 + "column 'reason' says why for each");
-        if (_contradictions > 0 && !_counts.ContainsKey(VariantStatus.Scored))
+        if (_contradictions > 0 && !result.IsPart && !_counts.ContainsKey(VariantStatus.Scored))
             throw new InvalidDataException($"no variant could be scored. {first}. Give the genome that the variants refer to");
-        row.Flush();
         _time = line.Elapsed;
     }
 
     /// <summary>Shows the progress of a batch.</summary>
     public void Report(long value)
     {
+        // Of this block; once less was done than before, another one has begun.
+        if (value < _block) _before += _block;
+        _block = value;
         if (!_line!.IsDue) return;
         double? share = reader.TotalBytes is > 0 and long total ? (double)reader.BytesRead / total : null;
-        _line.Show(Shared.Count(reader.VariantsRead, "variant"), value, share);
+        _line.Show(Shared.Count(reader.VariantsRead, "variant"), _before + _block, share);
     }
 
     /// <summary>Says what was done, and what was left out.</summary>

@@ -1,9 +1,9 @@
 using System.CommandLine;
-using Dnabert2.Files;
 using Dnabert2.Folders;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
+using Dnabert2.Tool.Pieces;
 using Engine.Runtime;
 
 namespace Dnabert2.Tool.Verbs;
@@ -49,12 +49,14 @@ internal sealed class VariantsVerb
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
     private readonly RegionChoice _regions = new("score the variants that touch", readsStrands: false);
     private readonly Compute _compute;
+    private readonly PieceChoice _pieces;
     private readonly Option<bool> _quiet = Shared.Quiet();
 
     public VariantsVerb(Terminal terminal)
     {
         _terminal = terminal;
         _compute = new Compute(terminal, training: false);
+        _pieces = new PieceChoice(terminal);
         Command = new Verb(
             "variants",
             "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the "
@@ -70,6 +72,7 @@ internal sealed class VariantsVerb
             _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
         };
         foreach (Option option in _regions.Options.Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
+        foreach (Option option in _pieces.Options) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -77,7 +80,7 @@ internal sealed class VariantsVerb
 
     private int Run(ParseResult parsed)
     {
-        string input = parsed.GetRequiredValue(_input), path = parsed.GetRequiredValue(_output),
+        string input = parsed.GetRequiredValue(_input), path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output)),
             genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-")
             throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
@@ -92,6 +95,9 @@ internal sealed class VariantsVerb
             BatchTokens = parsed.GetValue(_batchTokens),
         };
         using Backend backend = _compute.Open(parsed);
+        using RowResult result = _pieces.Open(
+            parsed, path, Shared.ItemsOfBlock(options.BatchTokens), backend, source, [input, genomePath, .. _regions.Files(parsed)]);
+        if (result.IsComplete) return CommandLineTool.Done;
         using VariantReader reader = OpenVariants(input);
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, genomePath);
         RegionSet? wanted = regions is null ? null : new RegionSet(regions.All());
@@ -99,14 +105,13 @@ internal sealed class VariantsVerb
         using Genome? own = regions is not null ? null
             : File.Exists(genomePath + ".fai") ? Genome.Open(genomePath, _terminal.Cancellation) : ReadGenome(genomePath, quiet);
         Genome genome = regions?.Genome ?? own!;
-        using var files = new ResultFiles();
         var run = new VariantsRun(
             model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement,
             wanted);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(new RowWriter(path == "-" ? _terminal.Output : files.Add(path), separator), line);
+            run.Run(result, result.AddTable(path, separator), line);
         _terminal.Cancellation.ThrowIfCancellationRequested();
-        files.Commit();
+        result.Commit();
         if (!quiet) run.Report(path);
         return CommandLineTool.Done;
     }
