@@ -136,7 +136,7 @@ internal sealed class BigWigReader
     private void ReadContigs(ulong place)
     {
         BinaryReader header = At(place);
-        Assert.Equal(0x78CA8C91, header.ReadUInt32());
+        Assert.Equal(0x78CA8C91u, header.ReadUInt32());
         header.ReadUInt32();
         int key = header.ReadInt32();
         Assert.Equal(8u, header.ReadUInt32());
@@ -155,7 +155,7 @@ internal sealed class BigWigReader
                 string name = Encoding.UTF8.GetString(node.ReadBytes(key)).TrimEnd('\0');
                 Assert.True(string.CompareOrdinal(name, last) >= 0);
                 last = name;
-                if (isLeaf) Contigs.Add(name, (node.ReadUInt32(), node.ReadUInt32()));
+                if (isLeaf) Contigs.Add(name, (Number: node.ReadUInt32(), Length: node.ReadUInt32()));
                 else Node(node.ReadUInt64());
             }
         }

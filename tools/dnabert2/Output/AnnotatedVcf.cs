@@ -192,8 +192,10 @@ internal sealed class AnnotatedVcf : IRows
         $"{_name}: line {_lines.Number}: INFO/{key} is there already, as it is in a file that was scored before. Take such fields out: "
         + $"bcftools annotate -x {string.Join(',', keys.Select(k => "INFO/" + k))} old.vcf.gz");
 
+    /// <summary>The record of the row, whose line was read: where it has no end, it is the last one.</summary>
     private VcfRecord Peek()
     {
+        if (!_lines.TryPeek(out _)) _lines.Complete();
         if (!_lines.TryPeek(out ReadOnlySpan<byte> line) || _lines.Number != _line)
             throw new InvalidOperationException($"{_name}: line {_line} is not there");
         return VcfRecord.Of(line, _line);
