@@ -33,7 +33,6 @@ internal sealed class BigWigTrack : IBaseTrack
     private readonly uint[] _starts = new uint[MostItems];
     private readonly float[] _values = new float[MostItems];
     private readonly byte[] _content = new byte[BlockSize];
-    private readonly MemoryStream _compressed = new();
     private BaseSummary _all;
     private string? _contig;
     private long _length, _next;
@@ -187,11 +186,9 @@ internal sealed class BigWigTrack : IBaseTrack
 
     private IntervalIndex.Entry WriteBlock(ReadOnlySpan<byte> content, (uint Contig, uint Base) first, (uint Contig, uint Base) last)
     {
-        _compressed.SetLength(0);
-        using (var zlib = new ZLibStream(_compressed, CompressionLevel.Optimal, leaveOpen: true)) zlib.Write(content);
         ulong place = Here();
-        _stream.Write(_compressed.GetBuffer(), 0, (int)_compressed.Length);
-        return new IntervalIndex.Entry(first.Contig, first.Base, last.Contig, last.Base, place, (ulong)_compressed.Length);
+        using (var zlib = new ZLibStream(_stream, CompressionLevel.Optimal, leaveOpen: true)) zlib.Write(content);
+        return new IntervalIndex.Entry(first.Contig, first.Base, last.Contig, last.Base, place, Here() - place);
     }
 
     private void WriteHeader(ulong contigs, ulong index, List<(int Reduction, ulong Data, ulong Index)> zooms)

@@ -62,7 +62,8 @@ internal sealed class InfoField(string column, string key, string type)
     /// <param name="alleles">How many alternative alleles the record has.</param>
     public void EndRecord(ArrayBufferWriter<byte> info, int alleles)
     {
-        if (_hasValue)
+        // Without an alternative allele there is nothing to have a value.
+        if (_hasValue && alleles > 0)
         {
             Fill(alleles);
             if (info.WrittenCount > 0) info.Write(";"u8);

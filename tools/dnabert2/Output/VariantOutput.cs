@@ -6,7 +6,7 @@ namespace Dnabert2.Tool.Output;
 /// <param name="path">The file; "-" is standard output.</param>
 /// <param name="terminal">Standard output, and where is said what cannot be made.</param>
 /// <param name="input">The name of the VCF in messages.</param>
-internal sealed class VariantOutput(string path, Terminal terminal, string input)
+internal sealed class VariantOutput(string path, Terminal terminal, string input) : IDisposable
 {
     /// <summary>The files that scores are written to, for the help of an option.</summary>
     public const string Formats =
@@ -72,5 +72,12 @@ internal sealed class VariantOutput(string path, Terminal terminal, string input
         if (_index is null) return;
         foreach (string extension in Indexes)
             if (_index.Obstacle is not null || extension != _index.Extension) File.Delete(path + extension);
+    }
+
+    /// <summary>Ends what was written in between; the file itself is of its result.</summary>
+    public void Dispose()
+    {
+        _lines.Dispose();
+        _blocks?.Dispose();
     }
 }

@@ -83,7 +83,7 @@ internal sealed class VariantsVerb
             genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-")
             throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
-        var output = new VariantOutput(path, _terminal, input == "-" ? "standard input" : input);
+        using var output = new VariantOutput(path, _terminal, input == "-" ? "standard input" : input);
         output.Check();
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
