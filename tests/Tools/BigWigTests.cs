@@ -151,8 +151,8 @@ public class BigWigTests(ToyModel toy) : IClassFixture<ToyModel>
         // 32 blocks of 512 bytes; the table goes into a pipe. Without the signal, writing more is an error, as on a full disk. .NET itself
         // would write to large files in memory.
         string error = Shell.Run(folder["."],
-            $"trap '' XFSZ; ulimit -f 32; DOTNET_EnableWriteXorExecute=0 dotnet '{ToolRun.Program}' attribute in.fa --model '{toy.Folder}' --window 8 "
-            + "--batch-tokens 20000 --bigwig x.bw 2>&1 >/dev/null | cat");
+            $"trap '' XFSZ; ulimit -f 32; DOTNET_EnableWriteXorExecute=0 dotnet '{ToolRun.Program}' attribute in.fa --model '{toy.Folder}' "
+            + "--window 8 --batch-tokens 20000 --bigwig x.bw 2>&1 >/dev/null | cat");
         Assert.Contains("dnabert2: error: ", error, StringComparison.Ordinal);
         Assert.Equal(["in.fa", "x.bw"], folder.Names);
         Assert.Equal("former", File.ReadAllText(folder["x.bw"]));

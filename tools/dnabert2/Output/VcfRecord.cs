@@ -26,7 +26,8 @@ internal readonly record struct VcfRecord(long Line, string Contig, long Start, 
             if (count == Needed) break;
         }
 
-        long start = (Utf8Parser.TryParse(content[columns[1]], out long position, out _) ? position : 0) - 1, end = start + content[columns[3]].Length;
+        long start = (Utf8Parser.TryParse(content[columns[1]], out long position, out _) ? position : 0) - 1;
+        long end = start + content[columns[3]].Length;
         Range? info = count == Needed ? columns[Needed - 1] : null;
         if (info is { } place)
         {
