@@ -110,4 +110,43 @@ public sealed partial class FuzzTargets
         })
         { Named = "region", Documented = [typeof(ArgumentException)] };
     }
+
+    private FuzzTarget TwoBit()
+    {
+        byte[][] seeds =
+        [
+            TwoBits.File(false, ("chr1", "ACGTNNNacgtnnACGTA"), ("b", "ACG")), TwoBits.File(true, ("chr1", "NACGnnT"), ("c", "T")),
+        ];
+        return new FuzzTarget(".2bit", seeds, Mutation.OfBytes, input =>
+        {
+            using Genome genome = new(new TwoBitFile(new MemoryBytes(input), "x"));
+            var text = new StringBuilder();
+            foreach (string name in genome.Names)
+            {
+                Assert.True(genome.TryGetLength(name, out long length));
+                // Of a length that says more than is there, reading fails, and nothing is allocated for it.
+                string first = GenomeFiles.Bases(genome, new GenomeRegion(name, 0, Math.Min(length, 1000)));
+                Assert.Equal("", first.Trim('A', 'C', 'G', 'T', 'N'));
+                text.Append(name).Append(length).Append(first);
+                text.Append(GenomeFiles.Bases(genome, new GenomeRegion(name, length - 1, length)));
+            }
+
+            return text.ToString();
+        })
+        { Named = "x" };
+    }
+
+    private FuzzTarget Aliases()
+    {
+        byte[][] seeds = [Bytes("# ucsc\tensembl\nchr1\t1\nb\t2\r\n"), Bytes("1\tchr1\tensembl\nCM1.1\tchr1\tgenbank\n"),
+            Bytes("# Sequence-Name\tSequence-Role\tAssigned-Molecule\tGenBank-Accn\tSequence-Length\n"
+                + "1\tassembled-molecule\tI\tchr1\t14\nx\tunplaced\tna\tna\tna\n")];
+        return new FuzzTarget("names of sequences", seeds, Mutation.OfText, input =>
+        {
+            var aliases = ContigAliases.Read(new MemoryStream(input), "x");
+            using Genome genome = new(FastaFile.Open(new MemoryBytes(Bytes(SmallGenome)), GenomeFiles.Index(SmallGenome), "y"), aliases);
+            return string.Concat(new[] { "1", "I", "chr1", "CM1.1", "2", "b", "na" }.Select(name => $"{name} {genome.NameOf(name)};"));
+        })
+        { Named = "x" };
+    }
 }

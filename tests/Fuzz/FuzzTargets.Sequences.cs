@@ -186,7 +186,7 @@ public sealed partial class FuzzTargets
     private FuzzTarget Variants() => new(
         "variants",
         [
-            Bytes("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+            Bytes("##fileformat=VCFv4.2\n##contig=<ID=chr1,length=14>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
                 + "chr1\t5\trs1\tA\tC,G\t.\t.\t.\t.\t1\nchr1\t7\t.\tAC\tA\t.\t.\t.\t.\t.\n"),
             Bytes("#CHROM\tPOS\tID\tREF\tALT\tref\tpos\n1\t1\t.\tN\t<DEL>,*,A]2:3]\t.\t.\n"),
             Bytes("chrom\tpos\tref\talt\nchr1\t5\tA\tC\n"),
@@ -204,6 +204,7 @@ public sealed partial class FuzzTargets
     {
         using VariantReader reader = VariantReader.Open(stream, "x");
         var text = new StringBuilder();
+        foreach ((string name, long length) in reader.Contigs) text.Append(name).Append(length).Append('\n');
         while (reader.TryRead(out Variant? variant)) text.Append(variant).Append('\n');
         return text.ToString();
     }

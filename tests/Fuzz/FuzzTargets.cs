@@ -34,6 +34,8 @@ public sealed partial class FuzzTargets : IDisposable
         [".fai"] = new(t => t.FastaIndexes(), "FastaIndex", "FastaFile"),
         ["bgzip by its index"] = new(t => t.BgzfIndexes()),
         ["BED"] = new(t => t.Beds(), "BedReader"),
+        [".2bit"] = new(t => t.TwoBit()),
+        ["names of sequences"] = new(t => t.Aliases(), "ContigAliases"),
         ["regions"] = new(t => t.Regions(), "RegionText"),
         ["variants"] = new(t => t.Variants(), "VariantReader"),
         ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader", "JsonNames"),

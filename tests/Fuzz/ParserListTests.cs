@@ -22,6 +22,7 @@ public sealed partial class ParserListTests
         ["RunKind"] = "train.csv of a run",
         ["Shared"] = "command lines",
         ["SuiteIdentity"] = "identity.json of a suite",
+        ["VariantContigs"] = "variants",
         ["ViewReader"] = "pickle in a zip",
     };
 

@@ -35,6 +35,63 @@ public class RegionToolTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(lines[3].Split('\t')[..6], turned.Split('\t')[..6]);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("--rc-average")]
+    [InlineData("--max-tokens 8")]
+    public void Predictions_of_regions_and_windows_are_those_of_the_same_bases_as_records(string how)
+    {
+        using var folder = new TempFolder();
+        Interpretation.SmallModels.WriteFineTuned(folder["m"]);
+        string[] options = ["--model", folder["m"], "--device", "cpu", .. how.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+        string bed = folder.Write("x.bed", "long\t99\t300\tpeak\t0\t-\nmasked\t10\t90\n"u8);
+        string[] sample = ["predict", ToyModel.SamplePath, .. options];
+
+        // Regions of options and of BED, and the second one on its strand.
+        (string Id, string Place, string Bases)[] regions =
+        [
+            ("promoter:1-60", "promoter\t0\t60\t.", Sample["promoter"][..60]),
+            ("peak", "long\t99\t300\t-", Sample["long"][99..300]), ("masked:11-90", "masked\t10\t90\t.", Sample["masked"][10..90]),
+        ];
+        Check([.. sample, "--region", "promoter:1-60", "--bed", bed], regions);
+        regions[1].Bases = Turned(regions[1].Bases);
+        Check([.. sample, "--region", "promoter:1-60", "--bed", bed, "--use-strand"], regions);
+
+        // Windows of regions, of which the last one is moved back, and of whole records.
+        Check([.. sample, "--region", "long:101-350", "--window", "100", "--step", "80"],
+            [.. new[] { 100, 180, 250 }.Select(at => (
+                $"long:{at + 1}-{at + 100}", $"long\t{at}\t{at + 100}\t.", Sample["long"][at..(at + 100)]))]);
+        var windows = new List<(string, string, string)>();
+        foreach ((string id, string bases) in Sample)
+        {
+            int width = Math.Min(150, bases.Length);
+            for (int at = 0, last = -1; at != last; last = at, at = Math.Min(at + 150, bases.Length - width))
+                if (bases.Substring(at, width).Any(b => b != 'N'))
+                    windows.Add(($"{id}:{at + 1}-{at + width}", $"{id}\t{at}\t{at + width}\t.", bases.Substring(at, width)));
+        }
+
+        Check([.. sample, "--window", "150"], windows);
+
+        void Check(string[] args, IReadOnlyList<(string Id, string Place, string Bases)> expected)
+        {
+            string[][] found = [.. ToolRun.Of(args).Succeeds().Lines.Select(line => line.Split('\t'))];
+            string fasta = string.Concat(expected.Select((e, i) => $">{i}\n{e.Bases}\n"));
+            string[][] records = [.. ToolRun.Of(fasta, ["predict", "-", .. options]).Succeeds().Lines.Select(line => line.Split('\t'))];
+            Assert.Equal(["id", "contig", "start", "end", "strand", .. records[0][1..]], found[0]);
+            Assert.Equal(expected.Select(e => $"{e.Id}\t{e.Place}"), found[1..].Select(f => string.Join('\t', f[..5])));
+            Assert.Equal(
+                records[1..].Select(f => string.Join('\t', f[1..].Select(Rounded))),
+                found[1..].Select(f => string.Join('\t', f[5..].Select(Rounded))));
+        }
+
+        // Batches of other sizes may differ in the last digit.
+        static string Rounded(string field) => float.TryParse(field, CultureInfo.InvariantCulture, out float number)
+            ? number.ToString("F5", CultureInfo.InvariantCulture) : field;
+
+        static string Turned(string bases) =>
+            string.Concat(bases.Reverse().Select(b => "ACGTN"["TGCAN".IndexOf(b, StringComparison.Ordinal)]));
+    }
+
     [Fact]
     public void Tokens_of_regions_lie_where_the_genome_has_them()
     {

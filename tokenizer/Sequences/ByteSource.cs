@@ -10,6 +10,7 @@ internal sealed class ByteSource : IBasePosition, IDisposable
 
     private readonly RawInput _raw;
     private readonly Stream _input;
+    private readonly Stream? _copy;
     private readonly CancellationToken _cancellation;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
     private int _start;
@@ -17,9 +18,14 @@ internal sealed class ByteSource : IBasePosition, IDisposable
     private long _bufferOffset;
     private long _lineOffset;
 
-    public ByteSource(Stream stream, bool leaveOpen, Faults faults, CancellationToken cancellation)
+    /// <param name="stream">Stored bytes, gzipped or not.</param>
+    /// <param name="leaveOpen">Whether the stream outlives this.</param>
+    /// <param name="faults">Words the errors.</param>
+    /// <param name="cancellation">Ends the reading.</param>
+    /// <param name="copy">Receives the content, decompressed, as it is read; null: nothing does.</param>
+    public ByteSource(Stream stream, bool leaveOpen, Faults faults, CancellationToken cancellation, Stream? copy = null)
     {
-        _cancellation = cancellation;
+        (_cancellation, _copy) = (cancellation, copy);
         _raw = new RawInput(stream, leaveOpen);
         _input = _raw;
         try
@@ -89,6 +95,7 @@ internal sealed class ByteSource : IBasePosition, IDisposable
         }
         if (_end == _buffer.Length) return false;
         int n = _input.Read(_buffer.AsSpan(_end));
+        _copy?.Write(_buffer, _end, n);
         _end += n;
         return n > 0;
     }

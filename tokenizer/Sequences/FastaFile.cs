@@ -7,7 +7,7 @@ namespace Dnabert2.Sequences;
 /// <summary>
 /// A FASTA file, plain or of bgzip, whose sequences are read at any place with its index. Several threads may use one at once.
 /// </summary>
-internal sealed class FastaFile : IDisposable
+internal sealed class FastaFile : IGenomeFile
 {
     private const int Piece = 1 << 16, LongestHeader = 1 << 20;
 
@@ -21,13 +21,19 @@ internal sealed class FastaFile : IDisposable
         index.CheckAgainst(bytes.Length, name, indexName);
     }
 
-    /// <summary>The file's name in messages.</summary>
+    /// <inheritdoc/>
     public string Name { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Names => Index.Names;
 
     /// <summary>Where the sequences lie.</summary>
     public FastaIndex Index { get; }
 
-    /// <summary>Bytes that were read from the disk so far, without those of the indexes.</summary>
+    /// <inheritdoc/>
+    public bool TryGetLength(string name, out long length) => Index.TryGetLength(name, out length);
+
+    /// <inheritdoc/>
     public long BytesRead => _bytes.BytesRead;
 
     /// <summary>Opens a file with the indexes beside it; one of at most 64 MB that has none is read once.</summary>

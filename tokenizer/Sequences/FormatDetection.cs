@@ -90,7 +90,9 @@ internal static class FormatDetection
             return "It is compressed with xz: decompress it first";
         if (head.StartsWith([(byte)0x28, (byte)0xB5, (byte)0x2F, (byte)0xFD])) return "It is compressed with zstd: decompress it first";
         if (head.StartsWith("BAM\u0001"u8)) return "It is BAM: convert it with 'samtools fasta'";
-        if (head.StartsWith([(byte)0x43, (byte)0x27, (byte)0x41, (byte)0x1A])) return "It is 2bit: convert it with 'twoBitToFa'";
+        if (head.StartsWith([(byte)0x43, (byte)0x27, (byte)0x41, (byte)0x1A])
+            || head.StartsWith([(byte)0x1A, (byte)0x41, (byte)0x27, (byte)0x43]))
+            return "It is .2bit, of which regions are read: name some, or convert it with 'twoBitToFa'";
         if (head.StartsWith([(byte)0xFF, (byte)0xFE]) || head.StartsWith([(byte)0xFE, (byte)0xFF]))
             return "It is UTF-16 text: save it as UTF-8";
         return head.Contains((byte)0) ? "Give FASTA, FASTQ, CSV, TSV or plain lines, gzipped or not" : null;

@@ -3,28 +3,31 @@ using System.Diagnostics.CodeAnalysis;
 namespace Dnabert2.Sequences;
 
 /// <summary>
-/// The sequences of a FASTA file, read at any place: from the disk, by its index (<see cref="Open"/>), or from memory
-/// (<see cref="Read(SequenceReader, IProgress{long}?)"/>), which takes any FASTA. In memory a base takes a quarter of a byte, half a
-/// byte around N and other ambiguity codes (0.8 GB for a human genome); while it is read, the longest sequence is also held at a byte a
-/// base. Immutable; several threads may use one at once.
+/// The sequences of a FASTA or .2bit file, read at any place: from the disk, FASTA by its index (<see cref="Open"/>), or from memory
+/// (<see cref="Read(SequenceReader, IProgress{long}?, ContigAliases?)"/>), which takes any FASTA. In memory a base takes a quarter of a
+/// byte, half a byte around N and other ambiguity codes (0.8 GB for a human genome); while it is read, the longest sequence is also held at
+/// a byte a base. Immutable; several threads may use one at once.
 /// </summary>
 public sealed class Genome : IDisposable
 {
     private readonly Dictionary<string, PackedBases> _sequences = new(StringComparer.Ordinal);
     private readonly List<string> _names = [];
-    private readonly FastaFile? _file;
+    private readonly IGenomeFile? _file;
+    private readonly ContigAliases? _aliases;
 
-    private Genome(string name) => Name = name;
+    private Genome(string name, ContigAliases? aliases) => (Name, _aliases) = (name, aliases);
 
-    internal Genome(FastaFile file)
+    internal Genome(IGenomeFile file, ContigAliases? aliases = null)
     {
-        (_file, Name) = (file, file.Name);
-        foreach (string name in file.Index.Names)
+        (_file, Name, _aliases) = (file, file.Name, aliases);
+        foreach (string name in file.Names)
         {
-            file.Index.TryGetLength(name, out long length);
+            file.TryGetLength(name, out long length);
             _names.Add(name);
             Bases += length;
         }
+
+        aliases?.CheckAgainst(this);
     }
 
     /// <summary>The file's name in messages.</summary>
@@ -47,19 +50,53 @@ public sealed class Genome : IDisposable
 
     /// <summary>
     /// Opens a FASTA file, plain or of bgzip, of which the parts that are asked for are read, by its index <c>FILE.fai</c> and, of bgzip,
-    /// <c>FILE.gzi</c>. A file of at most 64 MB that has none is read once, and indexed in memory.
+    /// <c>FILE.gzi</c>; or a .2bit file, which needs none. FASTA of at most 64 MB that has no index is read once, and indexed in memory.
     /// </summary>
     /// <param name="path">The file.</param>
+    /// <param name="aliases">Other names by which its sequences may be asked for; null: their own alone.</param>
     /// <param name="cancellation">Ends the reading of indexes with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="IOException">There is no such file, or reading failed.</exception>
     /// <exception cref="InvalidDataException">
     /// It is of gzip but not of bgzip, it is no FASTA or cannot be indexed, it has no index and is larger, or an index is damaged, older
-    /// than the file or of another one; the message names the file and the remedy.
+    /// than the file or of another one, or the aliases are of another assembly; the message names the file and the remedy.
     /// </exception>
-    public static Genome Open(string path, CancellationToken cancellation = default)
+    public static Genome Open(string path, ContigAliases? aliases = null, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return new Genome(FastaFile.Open(path, cancellation));
+        IGenomeFile file = IsTwoBit(path) ? OpenTwoBit(path) : FastaFile.Open(path, cancellation);
+        try
+        {
+            return new Genome(file, aliases);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether a file is a genome in UCSC's .2bit, of which parts are read without an index.</summary>
+    /// <param name="path">A regular file.</param>
+    /// <exception cref="IOException">There is no such file, or reading failed.</exception>
+    public static bool IsTwoBit(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        using var bytes = new RandomFile(path);
+        return TwoBitFile.IsOne(bytes);
+    }
+
+    private static TwoBitFile OpenTwoBit(string path)
+    {
+        var bytes = new RandomFile(path);
+        try
+        {
+            return new TwoBitFile(bytes, path);
+        }
+        catch
+        {
+            bytes.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads a whole FASTA file.</summary>
@@ -67,15 +104,17 @@ public sealed class Genome : IDisposable
     /// An open FASTA file, from its beginning; with <see cref="SequenceOptions.KeepCodes"/> ambiguity codes are held as they are.
     /// </param>
     /// <param name="progress">Told the number of bases after each sequence, on this thread.</param>
+    /// <param name="aliases">Other names by which its sequences may be asked for; null: their own alone.</param>
     /// <exception cref="InvalidDataException">
-    /// The content is at fault, it is not FASTA, or two sequences have one name; the message says which.
+    /// The content is at fault, it is not FASTA, two sequences have one name, or the aliases are of another assembly; the message says
+    /// which.
     /// </exception>
-    public static Genome Read(SequenceReader reader, IProgress<long>? progress = null)
+    public static Genome Read(SequenceReader reader, IProgress<long>? progress = null, ContigAliases? aliases = null)
     {
         ArgumentNullException.ThrowIfNull(reader);
         if (reader.Format != SequenceFormat.Fasta)
             throw new InvalidDataException($"{reader.Name}: this is {reader.Format}, not FASTA. Give the genome as FASTA, gzipped or not.");
-        var genome = new Genome(reader.Name);
+        var genome = new Genome(reader.Name, aliases);
         while (reader.TryRead(out SequenceRecord? record))
         {
             if (!record.HasName)
@@ -96,13 +135,28 @@ public sealed class Genome : IDisposable
         if (genome._names.Count == 0)
             throw new InvalidDataException(
                 $"{reader.Name}: no sequence of it has a name. Write one after the '>' of each, as the variants name it.");
+        aliases?.CheckAgainst(genome);
         return genome;
     }
 
-    /// <summary>Whether there is a sequence of this name, and its number of bases.</summary>
-    public bool TryGetLength(string name, out long length)
+    /// <summary>
+    /// The genome's own name of a sequence that is asked for by it or, where the genome was opened with them, by an alias; null: there is
+    /// none.
+    /// </summary>
+    /// <param name="name">The name.</param>
+    public string? NameOf(string name) =>
+        Has(name) ? name : _aliases is not null && _aliases.TryFind(name, this, out string? own) ? own : null;
+
+    /// <summary>Whether there is a sequence of this name, or alias, and its number of bases.</summary>
+    public bool TryGetLength(string name, out long length) =>
+        TryGetOwnLength(name, out length) || (NameOf(name) is { } own && TryGetOwnLength(own, out length));
+
+    /// <summary>Whether a sequence has this name itself.</summary>
+    internal bool Has(string name) => TryGetOwnLength(name, out _);
+
+    private bool TryGetOwnLength(string name, out long length)
     {
-        if (_file is not null) return _file.Index.TryGetLength(name, out length);
+        if (_file is not null) return _file.TryGetLength(name, out length);
         bool found = _sequences.TryGetValue(name, out PackedBases? bases);
         length = bases?.Length ?? 0;
         return found;
@@ -118,11 +172,12 @@ public sealed class Genome : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged, or its index is of another one.</exception>
     public void Read(string name, long start, Span<byte> destination)
     {
-        if (!TryGetLength(name, out long length)) throw new ArgumentException($"{Name} has no sequence '{name}'");
+        if (NameOf(name) is not { } own || !TryGetOwnLength(own, out long length))
+            throw new ArgumentException($"{Name} has no sequence '{name}'");
         if (start < 0 || start > length - destination.Length)
             throw new ArgumentException($"'{name}' has {length} bases: there are no {destination.Length} of them from {start} on");
-        if (_file is not null) _file.Read(name, start, destination);
-        else _sequences[name].Read((int)start, destination);
+        if (_file is not null) _file.Read(own, start, destination);
+        else _sequences[own].Read((int)start, destination);
     }
 
     /// <summary>
@@ -161,11 +216,19 @@ public sealed class Genome : IDisposable
         ArgumentNullException.ThrowIfNull(name);
         string bare = name.StartsWith("chr", StringComparison.OrdinalIgnoreCase) ? name[3..] : name;
         string[] candidates = bare.ToUpperInvariant() is "M" or "MT" ? ["chrM", "MT", "M", "chrMT"] : ["chr" + bare, bare, "Chr" + bare];
-        other = Array.Find(candidates, candidate => candidate != name && TryGetLength(candidate, out _));
+        other = Array.Find(candidates, candidate => candidate != name && Has(candidate));
         return other is not null;
     }
 
-    /// <summary>A region that is written as for samtools.</summary>
+    /// <summary>A region whose sequence goes by the genome's own name, where it has one; of an alias, another region.</summary>
+    /// <param name="region">The region.</param>
+    public GenomeRegion Named(GenomeRegion region)
+    {
+        ArgumentNullException.ThrowIfNull(region);
+        return NameOf(region.Contig) is { } own && own != region.Contig ? region with { Contig = own } : region;
+    }
+
+    /// <summary>A region that is written as for samtools; its sequence goes by the genome's own name.</summary>
     /// <param name="text">
     /// The name of a sequence for all of it, or <c>NAME:START-END</c>, counted from 1 with both ends included, <c>NAME:START</c> and
     /// <c>NAME:START-</c> up to its end, <c>NAME:-END</c> from its beginning. Numbers may have commas. A name that itself holds a colon is
@@ -175,7 +238,7 @@ public sealed class Genome : IDisposable
     public GenomeRegion ParseRegion(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return RegionText.Parse(text, this);
+        return Named(RegionText.Parse(text, this));
     }
 
     /// <summary>What is wrong with a region, in words: an unknown sequence, or one that ends before; null: it is right.</summary>

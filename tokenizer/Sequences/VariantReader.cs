@@ -22,13 +22,14 @@ public sealed class VariantReader : IDisposable
     private readonly ArrayBufferWriter<byte> _text = new();
     private readonly List<string> _fields = [];
     private readonly Queue<Variant> _alleles = new();
+    private readonly VariantContigs _contigs = new();
     private readonly int _chromosome, _position, _reference, _alternative, _id, _columns;
 
-    private VariantReader(Stream stream, bool leaveOpen, string name, CancellationToken cancellation)
+    private VariantReader(Stream stream, bool leaveOpen, string name, CancellationToken cancellation, Stream? copy = null)
     {
         Name = name;
         _faults = new Faults(name, new RecordDraft());
-        _source = new ByteSource(stream, leaveOpen, _faults, cancellation);
+        _source = new ByteSource(stream, leaveOpen, _faults, cancellation, copy);
         try
         {
             string[] header = ReadHeader();
@@ -46,6 +47,9 @@ public sealed class VariantReader : IDisposable
 
     /// <summary>The file's name in messages.</summary>
     public string Name { get; }
+
+    /// <summary>The sequences that the header of a VCF gives with their numbers of bases, in its lines <c>##contig</c>.</summary>
+    public IReadOnlyList<(string Name, long Length)> Contigs => _contigs.All;
 
     /// <summary>Variants read so far; a line with several alternative alleles has as many.</summary>
     public long VariantsRead { get; private set; }
@@ -80,6 +84,16 @@ public sealed class VariantReader : IDisposable
         ArgumentNullException.ThrowIfNull(stream);
         return new VariantReader(stream, leaveOpen, name, cancellation);
     }
+
+    /// <summary>Opens a stream whose content is also kept as it stands.</summary>
+    /// <param name="stream">Stored bytes, gzipped or not.</param>
+    /// <param name="name">The name in messages.</param>
+    /// <param name="copy">Receives the content, decompressed, as it is read; when a variant is given, its line is there.</param>
+    /// <param name="leaveOpen">Whether the stream outlives the reader.</param>
+    /// <param name="cancellation">Ends the reading with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="InvalidDataException">The content is at fault; the message names file, line and remedy.</exception>
+    internal static VariantReader Open(Stream stream, string name, Stream? copy, bool leaveOpen, CancellationToken cancellation) =>
+        new(stream, leaveOpen, name, cancellation, copy);
 
     /// <summary>Reads the next variant; false at the end of the file.</summary>
     /// <exception cref="InvalidDataException">The line is at fault; the message names file, line and remedy.</exception>
@@ -136,7 +150,7 @@ public sealed class VariantReader : IDisposable
         SkipBlankLines();
         while (IsMetaLine())
         {
-            while (_source.TryReadPiece(out _)) { }
+            _contigs.ReadLine(_source);
             SkipBlankLines();
         }
 

@@ -17,11 +17,12 @@ internal sealed class GenomeRegions : IDisposable
     /// <param name="genome">The genome, a FASTA file.</param>
     /// <param name="named">Regions as samtools writes them.</param>
     /// <param name="bed">A BED file, "-" for standard input, or null.</param>
+    /// <param name="aliases">Other names of the genome's sequences, or null.</param>
     /// <param name="terminal">Standard input.</param>
     /// <exception cref="UsageException">A region is none of the genome, or the genome is no file.</exception>
     /// <exception cref="IOException">A file is missing or cannot be opened.</exception>
     /// <exception cref="InvalidDataException">The genome, an index or a line of the BED file is at fault.</exception>
-    public GenomeRegions(string genome, IEnumerable<string> named, string? bed, Terminal terminal)
+    public GenomeRegions(string genome, IEnumerable<string> named, string? bed, ContigAliases? aliases, Terminal terminal)
     {
         (_bed, _terminal) = (bed, terminal);
         if (genome == "-")
@@ -29,7 +30,7 @@ internal sealed class GenomeRegions : IDisposable
         if (bed is not null && bed != "-" && !File.Exists(bed) && !Directory.Exists(bed))
             throw new FileNotFoundException($"--bed {bed}: there is no such file");
         Shared.CheckThere(genome);
-        Genome = Genome.Open(genome, terminal.Cancellation);
+        Genome = Genome.Open(genome, aliases, terminal.Cancellation);
         try
         {
             foreach (string text in named) _named.Add(Parse(text));
@@ -53,6 +54,11 @@ internal sealed class GenomeRegions : IDisposable
 
     /// <summary>All regions, in order.</summary>
     public IEnumerable<GenomeRegion> All() => _bed is null ? _named : _named.Concat(OfBed());
+
+    /// <summary>What to do about a name that a genome does not have, to stand behind what is wrong; empty where it has it.</summary>
+    public static string NameRemedy(Genome genome, string name) => genome.NameOf(name) is not null ? ""
+        : genome.TryGetOtherName(name, out _) ? "; --aliases chr takes them as they are"
+        : "; where another table of names has it, --aliases FILE takes it from there";
 
     /// <summary>Closes the genome.</summary>
     public void Dispose() => Genome.Dispose();
@@ -79,8 +85,9 @@ internal sealed class GenomeRegions : IDisposable
         while (reader.TryRead(out GenomeRegion? region))
         {
             isEmpty = false;
-            if (Genome.FaultOf(region) is { } fault) throw new InvalidDataException($"{name}: line {region.Line}: {fault}");
-            yield return region;
+            if (Genome.FaultOf(region) is { } fault)
+                throw new InvalidDataException($"{name}: line {region.Line}: {fault}{NameRemedy(Genome, region.Contig)}");
+            yield return Genome.Named(region);
         }
 
         if (isEmpty) throw new InvalidDataException($"{name}: there are no regions in it; a line of BED is contig, start and end");

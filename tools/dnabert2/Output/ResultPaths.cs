@@ -5,7 +5,11 @@ namespace Dnabert2.Tool.Output;
 /// <summary>Refuses, before any work is done, to write a result where it cannot go or over what it is made from.</summary>
 internal static class ResultPaths
 {
-    private static readonly string[] ResultExtensions = [".tsv", ".csv", ".npy", ".parquet", ".svg", ".onnx", ".data"];
+    private static readonly string[] ResultExtensions =
+    [
+        ".tsv", ".csv", ".npy", ".parquet", ".svg", ".onnx", ".data", ".vcf", ".gz", ".tbi", ".csi", ".bedgraph", ".bw", ".bigwig",
+    ];
+
     private static readonly string[] RunFiles = ["train.csv", "evaluation.csv", "loss.svg"];
 
     /// <summary>Checks where a command writes.</summary>

@@ -8,7 +8,7 @@ namespace Dnabert2.Tool.Output;
 /// </summary>
 /// <param name="stream">Where the text goes; it is left open.</param>
 /// <param name="separator">What stands between the fields of a row: a tab, a comma or a space.</param>
-internal sealed class RowWriter(Stream stream, char separator)
+internal sealed class RowWriter(Stream stream, char separator) : IRows
 {
     /// <summary>The files that a table is written to, for the help of an option.</summary>
     public const string Formats = ".tsv or .csv; '-' is TSV on standard output";

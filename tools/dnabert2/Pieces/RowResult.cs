@@ -107,7 +107,7 @@ internal sealed class RowResult : IDisposable
     /// <param name="path">Its name.</param>
     /// <param name="what">What it is, for a message: "a picture".</param>
     /// <exception cref="UsageException">A piece is written, or what is written is to be gone on with.</exception>
-    public Stream AddWhole(string path, string what)
+    public FileStream AddWhole(string path, string what)
     {
         if (IsPieced)
             throw new UsageException(

@@ -8,13 +8,14 @@ namespace Dnabert2.Tool.Verbs;
 /// <summary>One run of <c>attribute</c>: effects go to the table and the picture as they are found.</summary>
 internal sealed class AttributeRun(
     InterpretedModel model, Attribution attribution, AttributionOptions options, InputFiles? input, GenomeRegions? regions,
-    Terminal terminal, bool quiet)
+    Terminal terminal, bool quiet, bool keepsLengths)
     : IProgress<AttributionProgress>
 {
     // Work from here on takes long enough that one wants to know beforehand.
     private const long LongWork = 5_000;
     private ProgressLine? _line;
     private TimeSpan _time;
+    private readonly Dictionary<string, long> _lengths = new(StringComparer.Ordinal);
     private HeatMap? _map;
     private AttributionProgress _before, _block;
     private long _records, _bases, _unseen, _lastRecord;
@@ -23,9 +24,9 @@ internal sealed class AttributeRun(
     /// <param name="result">The result, which gives the records or regions block by block.</param>
     /// <param name="row">Where the table goes.</param>
     /// <param name="picture">Where the picture goes, or null.</param>
-    /// <param name="graph">Where a value for each base goes, or null.</param>
+    /// <param name="tracks">Where a value for each base goes.</param>
     /// <param name="line">Shows the progress.</param>
-    public void Run(RowResult result, RowWriter row, Stream? picture, RowWriter? graph, ProgressLine line)
+    public void Run(RowResult result, RowWriter row, Stream? picture, IReadOnlyList<IBaseTrack> tracks, ProgressLine line)
     {
         _line = line;
         bool hasLogit = attribution.IsOfClass && model.Task != FineTuning.TaskKind.Regression;
@@ -56,7 +57,7 @@ internal sealed class AttributeRun(
             foreach (SubstitutionEffects effects in block)
             {
                 Write(row, effects);
-                if (graph is not null) WriteGraph(graph, effects);
+                if (tracks.Count > 0) AddTo(tracks, effects);
                 _map?.Add(effects);
                 Count(effects);
             }
@@ -64,9 +65,14 @@ internal sealed class AttributeRun(
             (_lastRecord, _before) = (0, _block);
         }
 
+        foreach (IBaseTrack track in tracks) track.Finish();
         _map?.Finish();
         _time = line.Elapsed;
     }
+
+    /// <summary>The number of bases of a sequence, of those whose effects were found.</summary>
+    public long LengthOf(string contig) =>
+        regions is not null && regions.Genome.TryGetLength(contig, out long length) ? length : _lengths[contig];
 
     /// <summary>Shows the progress of a batch.</summary>
     public void Report(AttributionProgress value)
@@ -83,7 +89,7 @@ internal sealed class AttributeRun(
     }
 
     /// <summary>Says what was done, and what was left out.</summary>
-    public void Report(string path, string? picture, string? bedGraph)
+    public void Report(string path, string? picture, params string?[] tracks)
     {
         input?.Report();
         int most = Math.Min(model.MaxTokens ?? int.MaxValue, model.Model.MaxTokens ?? int.MaxValue);
@@ -96,7 +102,7 @@ internal sealed class AttributeRun(
                 $"{picture}: only the first {Shared.Count(_map.Bases, "base")} are drawn; {_map.BasesLeftOut:N0} more are only in the "
                 + "table; --region chooses others");
         if (quiet) return;
-        string target = string.Join(" and ", new[] { path == "-" ? "standard output" : path, picture, bedGraph }.OfType<string>());
+        string target = string.Join(" and ", new[] { path == "-" ? "standard output" : path, picture }.Concat(tracks).OfType<string>());
         terminal.Say(
             $"{Shared.Count(_bases, "base")} of {Shared.Count(_records, regions is null ? "record" : "region")}, "
             + $"{Shared.Count(_block.TokensDone, "token")} in {_time.TotalSeconds:F1} s: to {target}");
@@ -131,19 +137,15 @@ internal sealed class AttributeRun(
         }
     }
 
-    /// <summary>The mean of the effects of the three substitutions of each base, with its place from 0; none at N.</summary>
-    private static void WriteGraph(RowWriter graph, SubstitutionEffects effects)
+    /// <summary>The mean of the effects of the three substitutions of each base; none at N.</summary>
+    private static void AddTo(IReadOnlyList<IBaseTrack> tracks, SubstitutionEffects effects)
     {
         for (int i = 0; i < effects.Bases.Length; i++)
         {
             float sum = 0;
             foreach (float effect in effects.Effects.Span.Slice(4 * i, 4)) sum += effect;
             if (!float.IsFinite(sum)) continue;
-            graph.Add(effects.Id);
-            graph.Add(effects.Start + i);
-            graph.Add(effects.Start + i + 1);
-            graph.Add([sum / 3]);
-            graph.EndRow();
+            foreach (IBaseTrack track in tracks) track.Add(effects.Id, effects.Start + i, sum / 3);
         }
     }
 
@@ -174,6 +176,7 @@ internal sealed class AttributeRun(
                     + $"--region {(record.HasName ? record.Id + ":" : "")}START-END does a part, a smaller --window costs less");
             }
 
+            if (keepsLengths) _lengths[record.Id] = record.Length;
             yield return record;
         }
     }

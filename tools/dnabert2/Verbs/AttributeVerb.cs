@@ -30,6 +30,12 @@ internal sealed class AttributeVerb
         HelpName = "FILE.bedgraph",
     };
 
+    private readonly Option<string?> _bigWig = new("--bigwig")
+    {
+        Description = "also write these means as bigWig, compressed and with summaries; regions have to be in order",
+        HelpName = "FILE.bw",
+    };
+
     private readonly ModelChoice _model = ModelChoice.Optional(
         "--model",
         "a fine-tuned model, whole or a LoRA adapter, or a pre-trained one: its folder; 'default' comes with the tool, and is pre-trained",
@@ -70,12 +76,13 @@ internal sealed class AttributeVerb
             + "substituted.",
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --picture effects.svg",
                 "the bases around a TATA box, as a table and as a picture"),
-            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --bedgraph effects.bedgraph",
+            ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region promoter:40-80 -o effects.tsv --bedgraph effects.bedgraph "
+                + "--bigwig effects.bw",
                 "a value for each base, for genome browsers"),
             ("dnabert2 attribute tools/dnabert2/samples/sample.fa --region 1-5 --window 64 | head -n 9",
                 "the first bases of each record, seen in windows of 64 bases"))
         {
-            _input, _output, _picture, _bedGraph, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _output, _picture, _bedGraph, _bigWig, _target.Option, _class, _window, _rcAverage, _batchTokens, _quiet,
         };
         foreach (Option option in _regions.Options.Concat(_reading.Options).Concat(_pieces.Options)) Command.Add(option);
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
@@ -89,16 +96,18 @@ internal sealed class AttributeVerb
         string input = parsed.GetRequiredValue(_input), path = _pieces.PathOf(parsed, parsed.GetRequiredValue(_output));
         string? picture = parsed.GetValue(_picture);
         string? bedGraph = parsed.GetValue(_bedGraph) is { } graph ? _pieces.PathOf(parsed, graph) : null;
+        string? bigWig = parsed.GetValue(_bigWig);
         char separator = RowWriter.Separator(path);
         if (bedGraph == "-") throw new UsageException("--bedgraph -: bedGraph needs a file; name one");
+        if (bigWig == "-") throw new UsageException("--bigwig -: bigWig needs a file; name one");
         if (picture == "-") throw new UsageException("--picture -: a picture needs a file; name one");
         if (picture is not null && !Path.GetExtension(picture).Equals(".svg", StringComparison.OrdinalIgnoreCase))
             throw new UsageException($"--picture {picture}: pictures are SVG; name it {Path.ChangeExtension(picture, ".svg")}");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(_terminal, [input, .. _regions.Files(parsed), .. source.Folders], ("-o", path), ("--picture", picture),
-            ("--bedgraph", bedGraph));
-        bool ofGenome = IsOfGenome(input, _regions.Named(parsed), _regions.Bed(parsed));
+            ("--bedgraph", bedGraph), ("--bigwig", bigWig));
+        bool ofGenome = IsOfGenome(input, _regions.Named(parsed), _regions.Bed(parsed), _regions.HasAliases(parsed));
         var options = new AttributionOptions
         {
             Target = _target.Of(parsed),
@@ -114,41 +123,62 @@ internal sealed class AttributeVerb
         if (result.IsComplete) return CommandLineTool.Done;
         // Unknown bases stay where they are, as [UNK], as in training: cutting the sequence would change what is classified.
         using GenomeRegions? regions = ofGenome ? _regions.Open(parsed, _terminal, input) : null;
-        if (bedGraph is not null && regions is not null) RefuseOverlaps(regions);
+        if (regions is not null && (bigWig is not null || bedGraph is not null))
+            CheckRegions(regions, bigWig is null ? "--bedgraph" : "--bigwig", inOrder: bigWig is not null);
         using InputFiles? records = ofGenome ? null : new InputFiles(
             [input], _reading.Of(parsed, AmbiguousBases.Unknown, needsKnownBases: true), _terminal, givesNames: true);
         using InterpretedModel model = InterpretedModel.Load(source, backend);
         var attribution = new Attribution(model, options);
-        var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet);
+        var run = new AttributeRun(model, attribution, options, records, regions, _terminal, quiet, keepsLengths: bigWig is not null);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(result, result.AddTable(path, separator), picture is null ? null : result.AddWhole(picture, "a picture"),
-                bedGraph is null ? null : result.AddTable(bedGraph, '\t'), line);
+        {
+            RowWriter row = result.AddTable(path, separator);
+            Stream? drawing = picture is null ? null : result.AddWhole(picture, "a picture");
+            List<IBaseTrack> tracks = [];
+            if (bedGraph is not null) tracks.Add(new BedGraphTrack(result.AddTable(bedGraph, '\t')));
+            if (bigWig is not null) tracks.Add(new BigWigTrack(result.AddWhole(bigWig, "a bigWig"), run.LengthOf));
+            run.Run(result, row, drawing, tracks, line);
+        }
+
         _terminal.Cancellation.ThrowIfCancellationRequested();
         result.Commit();
-        run.Report(path, picture, bedGraph);
+        run.Report(path, picture, bedGraph, bigWig);
         return CommandLineTool.Done;
     }
 
-    /// <summary>bedGraph has one value a base, and readers of it refuse more.</summary>
-    private static void RefuseOverlaps(GenomeRegions regions)
+    /// <summary>bedGraph and bigWig have one value a base, and readers refuse more; bigWig has them in order.</summary>
+    private static void CheckRegions(GenomeRegions regions, string option, bool inOrder)
     {
         if (regions.Bases is null)
-            throw new UsageException("--bedgraph and a BED file from a pipe: name a file, which is looked at before");
-        if (new RegionSet(regions.All()).Overlap is { } overlap)
+            throw new UsageException($"{option} and a BED file from a pipe: name a file, which is looked at before");
+        if (new RegionSet(regions.Genome, regions.All()).Overlap is { } overlap)
             throw new UsageException(
-                $"--bedgraph: two regions hold {overlap}, and bedGraph has one value a base; put them together, as 'bedtools merge' does");
+                $"{option}: two regions hold {overlap}, and a base has one value in it; put them together, as 'bedtools merge' does");
+        if (!inOrder) return;
+        var done = new HashSet<string>(StringComparer.Ordinal);
+        GenomeRegion? last = null;
+        foreach (GenomeRegion region in regions.All())
+        {
+            bool goesOn = last?.Contig == region.Contig;
+            if (goesOn ? region.Start < last!.Start : !done.Add(region.Contig))
+                throw new UsageException(
+                    $"{option}: {region} comes behind {last}, and bigWig has bases in order; put the regions in order: "
+                    + "sort -k1,1 -k2,2n old.bed > new.bed");
+            last = region;
+        }
     }
 
     /// <summary>
-    /// Whether regions are read where they lie in a genome: several, those of BED, and one of a file that has an index or is large. One of
-    /// a small file or a pipe, of any format, is found while the records are read.
+    /// Whether regions are read where they lie in a genome: several, those of BED and by aliases, and one of a file that has an index,
+    /// needs none or is large. One of a small file or a pipe, of any format, is found while the records are read.
     /// </summary>
-    private static bool IsOfGenome(string input, string[] regions, string? bed)
+    private static bool IsOfGenome(string input, string[] regions, string? bed, bool hasAliases)
     {
-        if (bed is not null || regions.Length > 1) return true;
+        if (bed is not null || hasAliases || regions.Length > 1) return true;
         if (regions.Length == 0 || input == "-" || new FileInfo(input) is not { Exists: true, Length: > 0 } file) return false;
         return TryParseRegion(regions[0]) is not { } region
-            || (region.Record is not null && (File.Exists(input + ".fai") || file.Length > Genome.LargestUnindexed));
+            || (region.Record is not null
+                && (File.Exists(input + ".fai") || file.Length > Genome.LargestUnindexed || Genome.IsTwoBit(input)));
     }
 
     /// <summary>Reads <c>[ID:]START-END</c>; an id may itself hold colons.</summary>

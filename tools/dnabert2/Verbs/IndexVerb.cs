@@ -34,6 +34,7 @@ internal sealed class IndexVerb
         bool quiet = parsed.GetValue(_quiet);
         if (path == "-") throw new UsageException("GENOME -: an index is of a file; name one");
         Shared.CheckThere(path);
+        if (Genome.IsTwoBit(path)) throw new InvalidDataException($"{path}: is .2bit, of which regions are read without an index");
         bool isBgzip = BgzfIndex.IsOf(path);
         ResultPaths.Check(_terminal, [path], ("GENOME.fai", fai), ("GENOME.gzi", isBgzip ? gzi : null));
         using var files = new ResultFiles();

@@ -3,14 +3,17 @@ using Dnabert2.Sequences;
 
 namespace Dnabert2.Tool.Verbs;
 
-/// <summary>The bases of some regions, to be asked whether a place is among them.</summary>
+/// <summary>The bases of some regions of a genome, to be asked whether a place is among them.</summary>
 internal sealed class RegionSet
 {
+    private readonly Genome _genome;
+
     // Of each contig: stretches in order that do not overlap or touch.
     private readonly Dictionary<string, List<(long Start, long End)>> _stretches = new(StringComparer.Ordinal);
 
-    public RegionSet(IEnumerable<GenomeRegion> regions)
+    public RegionSet(Genome genome, IEnumerable<GenomeRegion> regions)
     {
+        _genome = genome;
         foreach (GenomeRegion region in regions)
         {
             ref List<(long, long)>? list = ref CollectionsMarshal.GetValueRefOrAddDefault(_stretches, region.Contig, out _);
@@ -23,10 +26,10 @@ internal sealed class RegionSet
     /// <summary>A place that two of the regions have in common, as samtools writes it; null: there is none.</summary>
     public string? Overlap { get; private set; }
 
-    /// <summary>Whether a base from one place up to another is among them.</summary>
+    /// <summary>Whether a base from one place up to another is among them, of a sequence by any of its names.</summary>
     public bool Overlaps(string contig, long start, long end)
     {
-        if (!_stretches.TryGetValue(contig, out List<(long Start, long End)>? list)) return false;
+        if (!_stretches.TryGetValue(_genome.NameOf(contig) ?? contig, out List<(long Start, long End)>? list)) return false;
         // The last stretch that begins before the end.
         int low = 0, high = list.Count;
         while (low < high)

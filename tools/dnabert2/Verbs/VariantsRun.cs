@@ -12,55 +12,40 @@ namespace Dnabert2.Tool.Verbs;
 /// <param name="scorer">Scores with it.</param>
 /// <param name="reader">The variants.</param>
 /// <param name="terminal">Where is said what was left out.</param>
-/// <param name="stopAtMismatch">Whether a variant that contradicts the genome is an error.</param>
+/// <param name="contradictions">Is told of each variant, and ends the run where too many contradict the genome.</param>
 /// <param name="bothStrands">Whether the scores are of both strands, which a column says.</param>
 /// <param name="regions">Variants that touch none of these are passed over; null: all count.</param>
 internal sealed class VariantsRun(
-    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, bool stopAtMismatch, bool bothStrands,
-    RegionSet? regions)
+    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, VariantContradictions contradictions,
+    bool bothStrands, RegionSet? regions)
     : IProgress<long>
 {
-    private const int MostSaid = 10;
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
     private ProgressLine? _line;
     private TimeSpan _time;
-    private long _variants, _contradictions, _outside, _before, _block;
+    private long _variants, _outside, _before, _block;
 
     /// <summary>Scores and writes everything.</summary>
     /// <param name="result">The result, which gives the variants block by block.</param>
     /// <param name="row">Where the table goes.</param>
     /// <param name="line">Shows the progress.</param>
     /// <exception cref="InvalidDataException">A variant contradicts the genome and that is an error, or all do.</exception>
-    public void Run(RowResult result, RowWriter row, ProgressLine line)
+    public void Run(RowResult result, IRows row, ProgressLine line)
     {
         _line = line;
         WriteHeader(row);
-        string first = "";
         foreach (VariantScore score in result.Blocks(Variants(), _ => 1)
             .SelectMany(block => scorer.Score(block, this, terminal.Cancellation)))
         {
-            if (score.ContradictsGenome)
-            {
-                string place = $"{reader.Name}: line {score.Variant.Line}: {score.Reason}";
-                if (stopAtMismatch)
-                    throw new InvalidDataException(
-                        $"{place}; correct the line, give the genome that the variants refer to, or skip such "
-                        + "lines with --on-mismatch skip");
-                if (_contradictions++ == 0) first = place;
-                if (_contradictions <= MostSaid) terminal.Say(place + "; left out");
-            }
-
+            contradictions.Add(score);
             Write(row, score);
             _variants++;
             _counts[score.Status] = _counts.GetValueOrDefault(score.Status) + 1;
         }
 
-        if (_contradictions > MostSaid)
-            terminal.Say(
-                $"{reader.Name}: {_contradictions - MostSaid:N0} more variants contradict the genome; the "
-                + "column 'reason' says why for each");
-        if (_contradictions > 0 && !result.IsPart && !_counts.ContainsKey(VariantStatus.Scored))
-            throw new InvalidDataException($"no variant could be scored. {first}. Give the genome that the variants refer to");
+        // Of a piece, others may have been scored.
+        contradictions.Finish(result.IsPart || _counts.ContainsKey(VariantStatus.Scored));
+        row.Flush();
         _time = line.Elapsed;
     }
 
@@ -112,7 +97,7 @@ internal sealed class VariantsRun(
         }
     }
 
-    private void WriteHeader(RowWriter row)
+    private void WriteHeader(IRows row)
     {
         foreach (string column in (ReadOnlySpan<string>)
             ["line", "chrom", "pos", "id", "ref", "alt", "status", "reason", "unknown_bases", "cosine_distance", "euclidean_distance"])
@@ -130,7 +115,7 @@ internal sealed class VariantsRun(
         row.EndRow();
     }
 
-    private void Write(RowWriter row, VariantScore score)
+    private void Write(IRows row, VariantScore score)
     {
         Variant variant = score.Variant;
         bool scored = score.Status == VariantStatus.Scored;

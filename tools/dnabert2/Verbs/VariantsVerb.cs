@@ -17,15 +17,15 @@ internal sealed class VariantsVerb
     private readonly Argument<string> _input = new("VARIANTS") { Description = VariantKinds };
     private readonly Option<string> _genome = new("--genome", "-g")
     {
-        Description = "the genome, FASTA; with the index that 'dnabert2 index' makes, what is needed of it is read; without, it is kept in "
-        + "memory with a quarter of a byte per base, 0.8 GB for a human genome",
+        Description = "the genome, FASTA or .2bit; with the index that 'dnabert2 index' makes, what is needed of it is read; without, it "
+        + "is kept in memory with a quarter of a byte per base, 0.8 GB for a human genome",
         HelpName = "FASTA",
         Required = true,
     };
 
     private readonly Option<string> _output = new("--output", "-o")
     {
-        Description = "the table, one row per alternative allele, in the order of the input: " + RowWriter.Formats,
+        Description = "the table, one row per alternative allele, in the order of the input: " + VariantOutput.Formats,
         HelpName = "OUT",
         DefaultValueFactory = _ => "-",
     };
@@ -47,7 +47,7 @@ internal sealed class VariantsVerb
     private readonly Option<int> _batchTokens =
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
-    private readonly RegionChoice _regions = new("score the variants that touch", readsStrands: false);
+    private readonly RegionChoice _regions = new("score the variants that touch", readsStrands: false, needsRegions: false);
     private readonly Compute _compute;
     private readonly PieceChoice _pieces;
     private readonly Option<bool> _quiet = Shared.Quiet();
@@ -66,6 +66,8 @@ internal sealed class VariantsVerb
             + "variant has one score however it is written: the window lies around that form.",
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv",
                 "a score for each allele, and what was left out"),
+            ("dnabert2 variants tools/dnabert2/samples/sample.vcf -g tools/dnabert2/samples/sample.fa -o scored.vcf",
+                "the VCF as it is, with the scores in its column INFO; as .vcf.gz it is compressed and indexed as bcftools wants it"),
             ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa "
             + "--window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
         {
@@ -84,10 +86,12 @@ internal sealed class VariantsVerb
             genomePath = parsed.GetRequiredValue(_genome);
         if (input == "-" && genomePath == "-")
             throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
-        char separator = RowWriter.Separator(path);
+        using var output = new VariantOutput(path, _terminal, input == "-" ? "standard input" : input);
+        output.Check();
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
-        ResultPaths.Check(_terminal, [input, genomePath, .. _regions.Files(parsed), .. source.Folders], ("-o", path));
+        ResultPaths.Check(_terminal, [input, genomePath, .. _regions.Files(parsed), .. source.Folders],
+            [.. output.Files.Select(file => ("-o", (string?)file))]);
         var options = new VariantOptions
         {
             Window = parsed.GetValue(_window),
@@ -98,39 +102,52 @@ internal sealed class VariantsVerb
         using RowResult result = _pieces.Open(
             parsed, path, Shared.ItemsOfBlock(options.BatchTokens), backend, source, [input, genomePath, .. _regions.Files(parsed)]);
         if (result.IsComplete) return CommandLineTool.Done;
-        using VariantReader reader = OpenVariants(input);
+        using VariantReader reader = OpenVariants(input, output.Copy);
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, genomePath);
-        RegionSet? wanted = regions is null ? null : new RegionSet(regions.All());
+        RegionSet? wanted = regions is null ? null : new RegionSet(regions.Genome, regions.All());
         using InterpretedModel model = InterpretedModel.Load(source, backend);
-        using Genome? own = regions is not null ? null
-            : File.Exists(genomePath + ".fai") ? Genome.Open(genomePath, _terminal.Cancellation) : ReadGenome(genomePath, quiet);
+        using Genome? own = regions is null ? OpenGenome(genomePath, _regions.Aliases(parsed, _terminal), quiet) : null;
         Genome genome = regions?.Genome ?? own!;
+        var contradictions = new VariantContradictions(reader, genome, _terminal, _onMismatch.Of(parsed));
+        contradictions.SayLengths();
         var run = new VariantsRun(
-            model, new VariantScorer(model, genome, options), reader, _terminal, _onMismatch.Of(parsed), options.AverageReverseComplement,
-            wanted);
+            model, new VariantScorer(model, genome, options), reader, _terminal, contradictions, options.AverageReverseComplement, wanted);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
-            run.Run(result, result.AddTable(path, separator), line);
+            run.Run(result, output.Open(result, options.AverageReverseComplement), line);
+        output.Finish(result);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         result.Commit();
+        output.RemoveFormer();
         if (!quiet) run.Report(path);
         return CommandLineTool.Done;
     }
 
-    private VariantReader OpenVariants(string path)
+    /// <summary>Opens the variants.</summary>
+    /// <param name="path">The file; "-" is standard input.</param>
+    /// <param name="copy">Receives the content as it is read; null: nothing does.</param>
+    private VariantReader OpenVariants(string path, Stream? copy)
     {
         if (path == "-") return VariantReader.Open(
-            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", cancellation: _terminal.Cancellation);
+            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", copy, leaveOpen: true, _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
-        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, leaveOpen: false, _terminal.Cancellation);
+        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, copy, leaveOpen: false, _terminal.Cancellation);
     }
 
-    private Genome ReadGenome(string path, bool quiet)
+    /// <summary>Opens a genome of which parts are read, or reads it whole.</summary>
+    private Genome OpenGenome(string path, ContigAliases? aliases, bool quiet)
+    {
+        bool isFile = new FileInfo(path) is { Exists: true, Length: > 0 };
+        return isFile && (File.Exists(path + ".fai") || Genome.IsTwoBit(path))
+            ? Genome.Open(path, aliases, _terminal.Cancellation) : ReadGenome(path, aliases, quiet);
+    }
+
+    private Genome ReadGenome(string path, ContigAliases? aliases, bool quiet)
     {
         using SequenceReader reader = Shared.Open(
             path, new SequenceOptions { OnAmbiguous = AmbiguousBases.Unknown, KeepCodes = true }, _terminal);
         using var line = new ProgressLine(_terminal, quiet, "bases");
-        Genome genome = Genome.Read(reader, new GenomeProgress(line, reader));
+        Genome genome = Genome.Read(reader, new GenomeProgress(line, reader), aliases);
         Shared.WarnOfLeftOut(reader, _terminal);
         if (genome.Unnamed > 0)
             _terminal.Say(
