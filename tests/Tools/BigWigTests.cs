@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Dnabert2.Tool.Output;
-using Tests.Files;
-using Tests.Interpretation;
 using Tests.Sequences;
 using Tests.Weights;
 
@@ -138,24 +136,6 @@ public class BigWigTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Equal(1, run.Code);
         Assert.Contains("bigWig: the bases of 'a' are not all together: two records have this name", run.Error, StringComparison.Ordinal);
         Assert.Empty(folder.Names);
-    }
-
-    [Fact]
-    [Trait("Category", "Slow")]
-    public void A_disk_that_is_full_in_the_middle_leaves_what_was_there()
-    {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "the size of files is limited as on Unix");
-        using var folder = new TempFolder();
-        folder.Write("in.fa", Encoding.ASCII.GetBytes($">big\n{SmallModels.Dna(1, 6_000)}\n"));
-        folder.Write("x.bw", "former"u8);
-        // 32 blocks of 512 bytes; the table goes into a pipe. Without the signal, writing more is an error, as on a full disk. .NET itself
-        // would write to large files in memory.
-        string error = Shell.Run(folder["."],
-            $"trap '' XFSZ; ulimit -f 32; DOTNET_EnableWriteXorExecute=0 dotnet '{ToolRun.Program}' attribute in.fa --model '{toy.Folder}' "
-            + "--window 8 --batch-tokens 20000 --bigwig x.bw 2>&1 >/dev/null | cat");
-        Assert.Contains("dnabert2: error: ", error, StringComparison.Ordinal);
-        Assert.Equal(["in.fa", "x.bw"], folder.Names);
-        Assert.Equal("former", File.ReadAllText(folder["x.bw"]));
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
