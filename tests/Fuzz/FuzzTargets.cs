@@ -36,6 +36,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["BED"] = new(t => t.Beds(), "BedReader"),
         ["regions"] = new(t => t.Regions(), "RegionText"),
         ["variants"] = new(t => t.Variants(), "VariantReader"),
+        ["variants and fields of them"] = new(t => t.Variants("CLASS", "note"), "VariantInfo"),
         ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader", "JsonNames"),
         ["config.json"] = new(t => t.Config(), "ConfigReader", "JsonFields"),
         ["config.json of DNABERT"] = new(t => t.DnabertConfigs(), "DnabertConfig", "TransformerConfig"),
@@ -80,7 +81,8 @@ public sealed partial class FuzzTargets : IDisposable
         ["identity.json of a suite"] = new(t => t.Suite("identity.json"), "SuiteStore") { Inputs = Few },
         ["predictions.tsv of a suite"] = new(t => t.Suite("predictions.tsv")) { Inputs = Few },
         ["command lines"] = new(t => t.CommandLines(), "RecipeFlags", "FinetuneFlags", "Compute") { Inputs = Few },
-        ["values of options"] = new(t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb", "EvaluateVerb"),
+        ["values of options"] = new(t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb",
+            "BenchVariantsVerb", "EvaluateVerb"),
     };
 
     private readonly TempFolder _folder = new();
