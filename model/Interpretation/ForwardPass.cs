@@ -21,7 +21,7 @@ internal sealed class ForwardPass(PassOutputs outputs)
     private readonly List<(int Row, int Token)> _questions = [];
 
     /// <summary>What is wanted.</summary>
-    public PassOutputs Outputs { get; } = outputs;
+    public PassOutputs Outputs { get; private set; } = outputs;
 
     /// <summary>Places, the special tokens before the sequence not counted, and the tokens whose probability there is wanted.</summary>
     public IReadOnlyList<(int Row, int Token)> Questions => _questions;
@@ -35,8 +35,8 @@ internal sealed class ForwardPass(PassOutputs outputs)
     /// <summary>[labels], if wanted.</summary>
     public float[] Logits { get; set; } = [];
 
-    /// <summary>Whether it has been run.</summary>
-    public bool IsDone { get; set; }
+    /// <summary>Wants more of it, for another that shares it.</summary>
+    public void Want(PassOutputs more) => Outputs |= more;
 
     /// <summary>
     /// Asks for the probabilities of tokens at successive places: of masked ones there, of a causal model those that come next.

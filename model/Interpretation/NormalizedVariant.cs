@@ -68,6 +68,8 @@ internal readonly struct NormalizedVariant
             Position = Start - Before + 1,
             Reference = before + Encoding.ASCII.GetString(Reference) + after,
             Alternative = before + Encoding.ASCII.GetString(Alternative) + after,
+            End = null,
+            Length = null,
         };
     }
 

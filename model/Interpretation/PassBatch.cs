@@ -21,6 +21,7 @@ internal sealed class PassBatch : IDisposable
     private readonly List<int> _ids = [], _lengths = [];
     private readonly List<ForwardPass> _passes = [];
     private float[] _values = [];
+    private double[] _exponentials = [];
 
     /// <summary>An empty batch.</summary>
     /// <param name="model">With the heads that the passes need.</param>
@@ -67,7 +68,6 @@ internal sealed class PassBatch : IDisposable
         if (wanted.HasFlag(PassOutputs.Logits))
             Share(_model.ClassifyEncoded(_tape, x, batch).Data, PassOutputs.Logits, (pass, values) => pass.Logits = values);
         if (wanted.HasFlag(PassOutputs.Likelihood)) Answer(x);
-        foreach (ForwardPass pass in _passes) pass.IsDone = true;
         TokensDone += _ids.Count;
         _ids.Clear();
         _lengths.Clear();
@@ -124,11 +124,15 @@ internal sealed class PassBatch : IDisposable
     /// <summary>
     /// Takes the highest logit from all of them and returns the logarithm of the sum of the exponentials of what is left.
     /// </summary>
-    private static double Normalise(Span<float> logits)
+    private double Normalise(Span<float> logits)
     {
+        if (_exponentials.Length != logits.Length) _exponentials = new double[logits.Length];
         TensorPrimitives.Subtract(logits, TensorPrimitives.Max<float>(logits), logits);
+        TensorPrimitives.ConvertChecked<float, double>(logits, _exponentials);
+        TensorPrimitives.Exp<double>(_exponentials, _exponentials);
+        // In one order: sums of TensorPrimitives depend on where the numbers lie in memory.
         double sum = 0;
-        foreach (float logit in logits) sum += MathF.Exp(logit);
+        foreach (double exponential in _exponentials) sum += exponential;
         return Math.Log(sum);
     }
 

@@ -1,47 +1,41 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
-using Dnabert2.Tokenizers;
 
 namespace Dnabert2.Interpretation;
 
-/// <summary>A variant some of whose passes may still be on their way.</summary>
+/// <summary>A variant whose passes may still have to be run.</summary>
 /// <param name="score">What is known of it beforehand.</param>
 internal sealed class PendingVariant(VariantScore score)
 {
-    private readonly List<ForwardPass> _all = [];
-    private readonly List<Strand> _strands = [];
+    private readonly List<VariantStrand> _strands = [];
 
-    /// <summary>What is to be run.</summary>
-    public List<(ForwardPass Pass, List<int> Tokens)> Passes { get; } = [];
-
-    /// <summary>Whether all passes have been run.</summary>
-    public bool IsDone => _all.TrueForAll(pass => pass.IsDone);
-
-    /// <summary>A strand over which the score is averaged.</summary>
-    public Strand AddStrand()
-    {
-        _strands.Add(new Strand(this));
-        return _strands[^1];
-    }
-
-    /// <summary>Forgets what is to be run, once it is on its way.</summary>
-    public void ForgetTokens() => Passes.Clear();
+    /// <summary>Adds a strand over which the score is averaged.</summary>
+    public void Add(VariantStrand strand) => _strands.Add(strand);
 
     /// <summary>The score, when all passes are run.</summary>
-    public VariantScore Finish(InterpretedModel model)
+    /// <param name="model">The model.</param>
+    /// <param name="scores">What it is scored by.</param>
+    public VariantScore Finish(InterpretedModel model, VariantScores scores)
     {
         if (_strands.Count == 0) return score;
-        double[] a = Average(strand => Vector(strand.Reference)), b = Average(strand => Vector(strand.Alternative));
-        double[] before = Average(strand => Probabilities(strand.Reference)), after = Average(strand => Probabilities(strand.Alternative));
-        TensorPrimitives.Subtract(after, before, after);
-        return score with
+        VariantScore finished = score with
         {
-            CosineDistance = Math.Max(0, 1 - TensorPrimitives.CosineSimilarity<double>(a, b)),
-            EuclideanDistance = TensorPrimitives.Distance<double>(a, b),
-            LikelihoodChange = _strands.Average(strand => strand.LikelihoodChange),
-            Probabilities = before,
-            ProbabilityChanges = after,
+            LikelihoodChange = Average(strand => strand.LikelihoodChange),
+            LikelihoodChangePerBase = Average(strand => strand.LikelihoodChangePerBase),
+            PseudoLikelihoodChange = Average(strand => strand.PseudoLikelihoodChange),
+            PseudoLikelihoodChangePerBase = Average(strand => strand.PseudoLikelihoodChangePerBase),
         };
+        if (scores.HasFlag(VariantScores.Distances))
+        {
+            (double cosine, double euclidean) =
+                Distances(Averages(strand => Vector(strand.Reference!)), Averages(strand => Vector(strand.Alternative!)));
+            finished = finished with { CosineDistance = cosine, EuclideanDistance = euclidean };
+        }
+
+        if (!scores.HasFlag(VariantScores.Classes)) return finished;
+        double[] before = Averages(strand => Probabilities(strand.Reference!));
+        double[] after = Averages(strand => Probabilities(strand.Alternative!));
+        TensorPrimitives.Subtract(after, before, after);
+        return finished with { Probabilities = before, ProbabilityChanges = after };
 
         double[] Probabilities(ForwardPass pass)
         {
@@ -51,7 +45,32 @@ internal sealed class PendingVariant(VariantScore score)
         }
     }
 
-    private double[] Average(Func<Strand, double[]> of)
+    /// <summary>
+    /// 1 − cos of two vectors, and their Euclidean distance, each summed in one order: sums of TensorPrimitives depend on where the numbers
+    /// lie in memory.
+    /// </summary>
+    private static (double Cosine, double Euclidean) Distances(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
+    {
+        double product = 0, ofA = 0, ofB = 0, squares = 0;
+        for (int i = 0; i < a.Length; i++)
+        {
+            product += a[i] * b[i];
+            ofA += a[i] * a[i];
+            ofB += b[i] * b[i];
+            squares += (a[i] - b[i]) * (a[i] - b[i]);
+        }
+
+        return (Math.Max(0, 1 - (product / (Math.Sqrt(ofA) * Math.Sqrt(ofB)))), Math.Sqrt(squares));
+    }
+
+    private double Average(Func<VariantStrand, double> of)
+    {
+        double sum = 0;
+        foreach (VariantStrand strand in _strands) sum += of(strand);
+        return sum / _strands.Count;
+    }
+
+    private double[] Averages(Func<VariantStrand, double[]> of)
     {
         double[] average = of(_strands[0]);
         for (int i = 1; i < _strands.Count; i++) TensorPrimitives.Add(average, of(_strands[i]), average);
@@ -64,74 +83,5 @@ internal sealed class PendingVariant(VariantScore score)
         double[] vector = new double[pass.Embedding.Length];
         TensorPrimitives.ConvertChecked<float, double>(pass.Embedding, vector);
         return vector;
-    }
-
-    /// <summary>The passes of one strand.</summary>
-    internal sealed class Strand(PendingVariant owner)
-    {
-        private ForwardPass? _likelihoodReference, _likelihoodAlternative;
-        private Range _referenceAnswers, _alternativeAnswers;
-        private int _tokensOfABase = 1;
-
-        /// <summary>The pass of the genome as it is.</summary>
-        public ForwardPass Reference { get; private set; } = null!;
-
-        /// <summary>The pass with the alternative allele.</summary>
-        public ForwardPass Alternative { get; private set; } = null!;
-
-        /// <summary>The change of the log-likelihood; NaN if it was not asked for.</summary>
-        public double LikelihoodChange => _likelihoodReference is null ? double.NaN
-            : (_likelihoodAlternative!.LogLikelihood(_alternativeAnswers) - _likelihoodReference.LogLikelihood(_referenceAnswers))
-                / _tokensOfABase;
-
-        /// <summary>Asks for what is of the whole of both alleles.</summary>
-        /// <param name="reference">The tokens of the genome as it is.</param>
-        /// <param name="alternative">Those with the alternative allele.</param>
-        /// <param name="outputs">The vectors, the logits, and of a causal model the likelihoods.</param>
-        public void AskWhole(List<int> reference, List<int> alternative, PassOutputs outputs)
-        {
-            Reference = Add(outputs, reference);
-            Alternative = Add(outputs, alternative);
-            if (!outputs.HasFlag(PassOutputs.Likelihood)) return;
-            (_likelihoodReference, _likelihoodAlternative) = (Reference, Alternative);
-            _referenceAnswers = Reference.AskNext(CollectionsMarshal.AsSpan(reference));
-            _alternativeAnswers = Alternative.AskNext(CollectionsMarshal.AsSpan(alternative));
-        }
-
-        /// <summary>
-        /// Asks for the likelihoods of masked tokens. Where both alleles have as many tokens, one pass with these masked answers for both.
-        /// </summary>
-        /// <param name="reference">The tokens of the genome as it is.</param>
-        /// <param name="alternative">Those with the alternative allele.</param>
-        /// <param name="tokenizer">Of both.</param>
-        public void AskLikelihood(List<int> reference, List<int> alternative, ISequenceTokenizer tokenizer)
-        {
-            var difference = TokenDifference.Between(
-                CollectionsMarshal.AsSpan(reference), CollectionsMarshal.AsSpan(alternative), tokenizer.Overlap);
-            _tokensOfABase = difference.TokensOfABase(tokenizer.Overlap);
-            _likelihoodReference = Masked(difference.Reference);
-            _likelihoodAlternative =
-                difference.Reference == difference.Alternative ? _likelihoodReference : Masked(difference.Alternative);
-            _referenceAnswers = Ask(_likelihoodReference, reference, difference.Reference);
-            _alternativeAnswers = Ask(_likelihoodAlternative, alternative, difference.Alternative);
-
-            ForwardPass Masked(int masks)
-            {
-                var tokens = new List<int>();
-                difference.AppendMasked(CollectionsMarshal.AsSpan(reference), masks, tokenizer.MaskId!.Value, tokens);
-                return Add(PassOutputs.Likelihood, tokens);
-            }
-
-            Range Ask(ForwardPass pass, List<int> tokens, int differing) =>
-                pass.Ask(difference.Prefix, CollectionsMarshal.AsSpan(tokens).Slice(difference.Prefix, differing));
-        }
-
-        private ForwardPass Add(PassOutputs outputs, List<int> tokens)
-        {
-            var pass = new ForwardPass(outputs);
-            owner._all.Add(pass);
-            owner.Passes.Add((pass, tokens));
-            return pass;
-        }
     }
 }

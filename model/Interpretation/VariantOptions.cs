@@ -14,6 +14,19 @@ public sealed record VariantOptions
     public int? Window { get; init; }
 
     /// <summary>
+    /// Where windows begin: at every multiple of so many bases, so that variants near each other are seen in one window, and what is the
+    /// same for them is computed once. Each is in the window that has it nearest to the middle, at most half a step from there; one that
+    /// does not fit into it, or whose window has to be narrower, has one of its own. Null: each variant is in the middle of its own window.
+    /// From 1 to half of the window.
+    /// </summary>
+    public int? Step { get; init; }
+
+    /// <summary>
+    /// What variants are scored by; null: by all that the model has, but for the pseudo-likelihood, which takes a pass for each token.
+    /// </summary>
+    public VariantScores? Scores { get; init; }
+
+    /// <summary>
     /// Whether scores are of both strands: of the averages of the vectors and of the probabilities of the bases and of their reverse
     /// complement, and of the average change of the likelihood. Where the model takes no more tokens, both strands are of the same bases.
     /// </summary>
@@ -31,9 +44,30 @@ public sealed record VariantOptions
         return (int)Math.Min(Math.Min(WidestByDefault, most), fit);
     }
 
+    /// <summary>What variants are scored by with a model.</summary>
+    /// <exception cref="ArgumentException">The model does not have it.</exception>
+    internal VariantScores ScoresFor(InterpretedModel model)
+    {
+        bool causal = model.Model.IsCausal, masks = model.HasLikelihood && !causal && model.Model.Tokenizer.MaskId is not null;
+        VariantScores there = VariantScores.Distances | (model.Task is null ? 0 : VariantScores.Classes)
+            | (masks || (model.HasLikelihood && causal) ? VariantScores.Likelihood : 0) | (masks ? VariantScores.PseudoLikelihood : 0);
+        if (Scores is not { } asked) return there & ~VariantScores.PseudoLikelihood;
+        VariantScores missing = asked & ~there;
+        if (missing == 0) return asked;
+        string why = missing.HasFlag(VariantScores.Classes) ? "the model is not fine-tuned and has no classes"
+            : causal && model.HasLikelihood ? "a causal model has the likelihood of the window itself, and no pseudo-likelihood"
+            : "the model has no head of a language model, or its tokenizer no [MASK], and so no likelihood";
+        throw new ArgumentException($"Scores is {asked}: {why}; without {missing} it can be had");
+    }
+
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal void Validate()
     {
+        const VariantScores All =
+            VariantScores.Distances | VariantScores.Likelihood | VariantScores.PseudoLikelihood | VariantScores.Classes;
+        if (Scores is { } scores && (scores == 0 || (scores & ~All) != 0))
+            throw new ArgumentException($"Scores is {scores}: it must be one or several of {All}");
+        if (Step is { } step) OptionRange.Check(nameof(Step), step, 1, OptionRange.MostTogether / 2);
         OptionRange.Check(nameof(Window), Window ?? WidestByDefault, 8, OptionRange.MostTogether);
         OptionRange.Check(nameof(BatchTokens), BatchTokens, 1, OptionRange.MostTogether);
     }

@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using Dnabert2.Sequences;
-using Dnabert2.Training;
 
 namespace Dnabert2.Interpretation;
 
@@ -13,97 +11,147 @@ namespace Dnabert2.Interpretation;
 /// without what both share at their ends, and an insertion or deletion as far to the left as the genome lets it be moved; N and other
 /// ambiguity codes end the way. The window lies around the reference allele of that form. A reference allele agrees with an ambiguity code
 /// that allows its bases, and where it is replaced it is scored with these bases; elsewhere in the window a code is an unknown base.
+///
+/// Variants are taken some batches at a time. What several of them need, such as the genome's side of a window that they share, is computed
+/// once, and sequences of a length are computed together. On the CPU each score is that of the variant alone to the last bit, since there a
+/// sequence has the same numbers whatever else is in its batch. While the model computes, what comes next is brought into tokens on another
+/// thread.
 /// </remarks>
 public sealed class VariantScorer
 {
-    // Variants that need no computing wait behind one that does; they are not to pile up.
-    private const int MostWaiting = 4096;
+    // Variants that are taken together: those of so many batches, but no more than need memory that is worth mentioning.
+    private const int BatchesTogether = 16, MostTogether = 1024;
     private readonly InterpretedModel _model;
     private readonly Genome _genome;
     private readonly VariantOptions _options;
-    private readonly int _window;
+    private readonly WindowLayout _layout;
+    private readonly VariantScores _scores;
+    private readonly bool _shares;
 
     /// <summary>A scorer with a loaded model and genome.</summary>
-    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or asks for what the model does not have.</exception>
     public VariantScorer(InterpretedModel model, Genome genome, VariantOptions? options = null)
+        : this(model, genome, options, shares: true)
+    {
+    }
+
+    /// <summary>A scorer that computes each variant by itself, in order, where nothing is shared.</summary>
+    internal VariantScorer(InterpretedModel model, Genome genome, VariantOptions? options, bool shares)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(genome);
-        (_model, _genome, _options) = (model, genome, options ?? new VariantOptions());
+        (_model, _genome, _options, _shares) = (model, genome, options ?? new VariantOptions(), shares);
         _options.Validate();
-        _window = _options.WindowFor(model);
+        _scores = _options.ScoresFor(model);
+        int window = _options.WindowFor(model);
+        if (_options.Step > window / 2)
+            throw new ArgumentException($"Step is {_options.Step}: it must be from 1 to half of the window, which has {window} bases");
+        _layout = new WindowLayout(window, model.PositionedBases ?? int.MaxValue, _options.Step);
+        Columns = VariantColumn.Of(model, _scores);
     }
 
     /// <summary>The bases of the genome that the model sees around a variant.</summary>
-    public int Window => _window;
+    public int Window => _layout.Width;
 
     /// <summary>Whether the change of the likelihood is among the scores.</summary>
-    public bool HasLikelihood =>
-        _model.HasLikelihood && (_model.Model.IsCausal || _model.Model.Tokenizer.MaskId is not null);
+    public bool HasLikelihood => _scores.HasFlag(VariantScores.Likelihood);
+
+    /// <summary>The numbers that variants get, in the order of a table.</summary>
+    public IReadOnlyList<VariantColumn> Columns { get; }
 
     /// <summary>One score for each variant, in order.</summary>
-    /// <param name="variants">The variants.</param>
+    /// <param name="variants">The variants; some batches of them are asked for before the first score is given.</param>
     /// <param name="progress">Told the tokens computed so far after each batch, on this thread.</param>
     /// <param name="cancellation">Ends the work between two batches.</param>
     /// <exception cref="NotFiniteNumberException">The model gives no number for a variant; the message names it.</exception>
+    /// <exception cref="InvalidDataException">The genome's file is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IEnumerable<VariantScore> Score(
         IEnumerable<Variant> variants, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(variants);
         using var batch = new PassBatch(_model.Model, _options.BatchTokens);
-        var waiting = new Queue<PendingVariant>();
-        foreach (Variant variant in variants)
+        using IEnumerator<Variant> source = variants.GetEnumerator();
+        Task<VariantBlock>? ahead = null;
+        try
         {
-            PendingVariant pending = Prepare(variant);
-            waiting.Enqueue(pending);
-            foreach ((ForwardPass pass, List<int> tokens) in pending.Passes)
+            ahead = Next(source, cancellation);
+            while (ahead is not null)
             {
-                if (batch.WouldOverflow(tokens.Count)) Run();
-                batch.Add(CollectionsMarshal.AsSpan(tokens), pass);
+                VariantBlock block = ahead.GetAwaiter().GetResult();
+                ahead = Next(source, cancellation);
+                block.Pool.Run(batch, progress, cancellation);
+                foreach (PendingVariant pending in block.Variants) yield return Checked(pending.Finish(_model, _scores));
             }
-
-            pending.ForgetTokens();
-            if (waiting.Count >= MostWaiting) Run();
-            while (waiting.TryPeek(out PendingVariant? first) && first.IsDone) yield return Checked(waiting.Dequeue().Finish(_model));
         }
-
-        Run();
-        while (waiting.TryDequeue(out PendingVariant? last)) yield return Checked(last.Finish(_model));
-
-        void Run()
+        finally
         {
-            cancellation.ThrowIfCancellationRequested();
-            if (batch.Count == 0) return;
-            batch.Run();
-            progress?.Report(batch.TokensDone);
+            // Whoever stops in between may close the genome next.
+            if (ahead is not null) Task.WaitAny([ahead], CancellationToken.None);
         }
+    }
+
+    /// <summary>Takes the next variants, on this thread, and has them prepared on another one; null where there are none.</summary>
+    private Task<VariantBlock>? Next(IEnumerator<Variant> source, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var variants = new List<Variant>();
+        for (int most = Together(); variants.Count < most && source.MoveNext();) variants.Add(source.Current);
+        return variants.Count == 0 ? null : Task.Run(() => Prepare(variants, cancellation), CancellationToken.None);
+    }
+
+    /// <summary>How many variants are taken together.</summary>
+    private int Together()
+    {
+        long tokens = Math.Max(1, _layout.Width / 4), passes = _scores.HasFlag(VariantScores.PseudoLikelihood) ? 4 + (2 * tokens) : 4;
+        if (_options.AverageReverseComplement) passes *= 2;
+        return (int)Math.Clamp(BatchesTogether * (long)_options.BatchTokens / (passes * tokens), 1, MostTogether);
     }
 
     /// <summary>A score that is a number wherever there is one.</summary>
     private VariantScore Checked(VariantScore score)
     {
         if (score.Status != VariantStatus.Scored) return score;
-        double sum = score.CosineDistance + score.EuclideanDistance + (HasLikelihood ? score.LikelihoodChange : 0)
-            + score.Probabilities.Sum() + score.ProbabilityChanges.Sum();
+        double sum = score.Probabilities.Sum() + score.ProbabilityChanges.Sum();
+        if (_scores.HasFlag(VariantScores.Distances)) sum += score.CosineDistance + score.EuclideanDistance;
+        if (HasLikelihood) sum += score.LikelihoodChange;
+        if (_scores.HasFlag(VariantScores.PseudoLikelihood)) sum += score.PseudoLikelihoodChange;
         Variant variant = score.Variant;
         if (double.IsFinite(sum)) return score;
         throw FiniteOutput.Fault($"line {variant.Line}: {variant.Chromosome}:{variant.Position}", "the variant", sum);
     }
 
-    private PendingVariant Prepare(Variant variant)
+    private VariantBlock Prepare(List<Variant> variants, CancellationToken cancellation)
     {
-        VariantWindow window = VariantWindow.Of(variant, _genome, _window, _model.PositionedBases ?? int.MaxValue);
+        var block = new VariantBlock(new PassPool(_shares), new List<PendingVariant>(variants.Count));
+        AlleleTokens? last = null;
+        foreach (Variant variant in variants)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            block.Variants.Add(Prepare(variant, block.Pool, ref last));
+        }
+
+        return block;
+    }
+
+    /// <summary>Lays a variant's window and asks for what is wanted of it.</summary>
+    /// <param name="variant">The variant.</param>
+    /// <param name="pool">Where its passes go.</param>
+    /// <param name="last">The genome's side of the window of the variant before.</param>
+    private PendingVariant Prepare(Variant variant, PassPool pool, ref AlleleTokens? last)
+    {
+        VariantWindow window = VariantWindow.Of(variant, _genome, _layout);
         if (window.Status != VariantStatus.Scored) return new PendingVariant(new VariantScore(variant, window.Status, window.Reason));
-        EncodedAllele reference = Encode(window.Reference), alternative = Encode(window.Alternative);
-        int room = _model.Room ?? int.MaxValue;
-        int most = Math.Max(reference.Ids.Count, alternative.Ids.Count);
+        int room = _model.Room ?? int.MaxValue, overlap = _model.Model.Tokenizer.Overlap;
+        AlleleTokens reference = last = last?.IsOf(window.Reference) is true ? last : Encode(window.Reference);
+        AlleleTokens alternative = Encode(window.Alternative);
+        int most = Math.Max(reference.Forward.Ids.Count, alternative.Forward.Ids.Count);
         // Of an unknown base, tokens have one where they have several of others.
         if (most > _model.Positions)
             return new PendingVariant(
                 new VariantScore(variant, VariantStatus.Unseen,
                     $"its window has {most} tokens, the model takes {_model.Positions}: a smaller window fits"));
-        if (TokenDifference.Between(reference.Tokens, alternative.Tokens, _model.Model.Tokenizer.Overlap).Prefix >= room)
+        if (TokenDifference.Between(reference.Forward.Tokens, alternative.Forward.Tokens, overlap).Prefix >= room)
             return new PendingVariant(
                 new VariantScore(variant, VariantStatus.Unseen,
                     $"it lies past the {_model.Limit} tokens that the model takes: a smaller window has it nearer to the beginning"));
@@ -112,45 +160,30 @@ public sealed class VariantScorer
             Normalized = window.Normalized,
             UnknownBases = window.Reference.AsSpan().Count((byte)'N'),
         });
-        Ask(pending, reference, alternative, reference.Beginning(room), alternative.Beginning(room));
-        // The other strand is of the same bases: it is cut where this one is, and not again.
+        pending.Add(Ask(pool, reference.Forward, alternative.Forward, reference.Seen, alternative.Seen));
         if (_options.AverageReverseComplement)
-            Ask(pending, Encode(ReverseComplement.Of(window.Reference)), Encode(ReverseComplement.Of(window.Alternative)),
-                OtherStrand(window.Reference, reference, room), OtherStrand(window.Alternative, alternative, room));
+            pending.Add(Ask(pool, reference.Turned, alternative.Turned, reference.TurnedSeen, alternative.TurnedSeen));
         return pending;
+
+        AlleleTokens Encode(byte[] bases) => new(bases, _model.Model.Tokenizer, room, _options.AverageReverseComplement);
     }
 
     /// <summary>Asks of one strand what is wanted.</summary>
-    private void Ask(
-        PendingVariant pending, in EncodedAllele reference, in EncodedAllele alternative, List<int> seenReference,
-        List<int> seenAlternative)
+    private VariantStrand Ask(
+        PassPool pool, in EncodedBases reference, in EncodedBases alternative, in EncodedBases seenReference,
+        in EncodedBases seenAlternative)
     {
-        PendingVariant.Strand strand = pending.AddStrand();
+        var strand = new VariantStrand(pool);
         bool isCausal = _model.Model.IsCausal;
-        if (HasLikelihood && !isCausal) strand.AskLikelihood(reference.Ids, alternative.Ids, _model.Model.Tokenizer);
-        strand.AskWhole(
-            seenReference, seenAlternative, PassOutputs.Embedding | (_model.Task is null ? 0 : PassOutputs.Logits)
-            | (HasLikelihood && isCausal ? PassOutputs.Likelihood : 0));
+        if (HasLikelihood && !isCausal) strand.AskLikelihood(reference, alternative, _model.Model.Tokenizer);
+        if (_scores.HasFlag(VariantScores.PseudoLikelihood)) strand.AskPseudoLikelihood(reference, alternative, _model.Model.Tokenizer);
+        PassOutputs outputs = (_scores.HasFlag(VariantScores.Distances) ? PassOutputs.Embedding : 0)
+            | (_scores.HasFlag(VariantScores.Classes) ? PassOutputs.Logits : 0)
+            | (HasLikelihood && isCausal ? PassOutputs.Likelihood : 0);
+        if (outputs != 0) strand.AskWhole(seenReference, seenAlternative, outputs, _model.Model.Tokenizer.Overlap);
+        return strand;
     }
 
-    private List<int> OtherStrand(byte[] bases, in EncodedAllele encoded, int room)
-    {
-        int seen = SeenBases.Of(bases.Length, encoded.Starts, room, _model.Model.Tokenizer.Overlap);
-        return Encode(ReverseComplement.Of(bases.AsSpan(0, seen))).Ids;
-    }
-
-    private EncodedAllele Encode(byte[] bases)
-    {
-        var encoded = new EncodedAllele([], []);
-        _model.Model.Tokenizer.EncodeSequence(bases, encoded.Ids, encoded.Starts);
-        return encoded;
-    }
-
-    /// <summary>The tokens of a window and the first base of each.</summary>
-    private readonly record struct EncodedAllele(List<int> Ids, List<int> Starts)
-    {
-        public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(Ids);
-
-        public List<int> Beginning(int most) => Ids.Count <= most ? Ids : Ids[..most];
-    }
+    /// <summary>Variants that are computed together, and their passes.</summary>
+    private readonly record struct VariantBlock(PassPool Pool, List<PendingVariant> Variants);
 }

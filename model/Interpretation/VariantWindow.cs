@@ -34,11 +34,11 @@ internal readonly struct VariantWindow
     /// <summary>Cuts the window of a variant.</summary>
     /// <param name="variant">The variant.</param>
     /// <param name="genome">The genome.</param>
-    /// <param name="width">The bases of the window.</param>
-    /// <param name="most">The most bases that the model takes, of either allele with what is around it.</param>
-    public static VariantWindow Of(Variant variant, Genome genome, int width, int most)
+    /// <param name="layout">How windows lie.</param>
+    public static VariantWindow Of(Variant variant, Genome genome, in WindowLayout layout)
     {
         if (Fault(variant.Alternative) is { } fault) return fault;
+        if (variant.Alternative.StartsWith('<')) return OfSymbolic(variant, genome, layout);
         byte[] written = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
         byte[] reference = written, alternative = Encoding.ASCII.GetBytes(variant.Alternative.ToUpperInvariant());
         if (reference.AsSpan().SequenceEqual(alternative))
@@ -46,33 +46,59 @@ internal readonly struct VariantWindow
         int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
         if (!AreBases(alternative)) return NotBases("allele", variant.Alternative);
         if (!AreBases(reference)) return NotBases("reference allele", variant.Reference);
-        if (!genome.TryGetLength(variant.Chromosome, out long length)) return UnknownChromosome(variant.Chromosome, genome);
-        long start = variant.Position - 1;
-        if (start < 0 || start > length - written.Length)
+        if (FaultOfPlace(variant, variant.Position - 1, written.Length, "reference allele", genome) is { } place) return place;
+        if (!genome.Matches(variant.Chromosome, variant.Position - 1, written))
+            return Mismatch(variant, Bases(genome, variant.Chromosome, variant.Position - 1, written.Length));
+        return OfAlleles(variant, variant.Position - 1 + trimmed, reference, alternative, genome, layout, "allele");
+    }
+
+    /// <summary>The window of an allele that is made from the genome; its bases are read only where a window holds them.</summary>
+    private static VariantWindow OfSymbolic(Variant variant, Genome genome, in WindowLayout layout)
+    {
+        if (SymbolicAllele.FaultOf(variant, out SymbolicAllele allele) is { } fault)
+            return new(VariantStatus.Symbolic, $"the allele {Show(variant.Alternative)} is symbolic: {fault}");
+        byte[] written = Encoding.ASCII.GetBytes(variant.Reference.ToUpperInvariant());
+        if (FaultOfPlace(variant, variant.Position - 1, written.Length, "reference allele", genome) is { } place) return place;
+        // Files of such alleles often have N in place of the base before it.
+        if (!written.AsSpan().SequenceEqual("N"u8) && !genome.Matches(variant.Chromosome, variant.Position - 1, written))
+            return Mismatch(variant, Bases(genome, variant.Chromosome, variant.Position - 1, written.Length));
+        if (FaultOfPlace(variant, variant.Position, allele.Length, allele.Name, genome) is { } end) return end;
+        if (allele.Length > layout.Width) return TooLong(allele.Name, allele.Length, layout.Width);
+        byte[] bases = new byte[allele.Length];
+        genome.Read(variant.Chromosome, variant.Position, bases);
+        if (!AreBases(bases))
             return new(
-                VariantStatus.OutOfRange,
-                $"{Show(variant.Chromosome)} has {length} bases, the reference allele would lie at "
-                + $"{variant.Position} to {start + written.Length}");
-        if (!genome.Matches(variant.Chromosome, start, written))
-            return Mismatch(variant, Bases(genome, variant.Chromosome, start, written.Length));
-        var normalized = NormalizedVariant.Of(variant.Chromosome, start + trimmed, reference, alternative, genome);
-        width = Math.Min(width, most - Math.Max(0, alternative.Length - reference.Length));
+                VariantStatus.NotBases, $"the genome has other letters than A, C, G, T in the {allele.Name}, "
+                + $"{Show(variant.Chromosome)}:{variant.Position + 1}-{variant.Position + allele.Length}");
+        (byte[] reference, byte[] alternative) = allele.Of(bases);
+        if (reference.AsSpan().SequenceEqual(alternative))
+            return new(VariantStatus.NoAlternative, "the bases are their own reverse complement: nothing changes");
+        int trimmed = NormalizedVariant.Trim(ref reference, ref alternative);
+        return OfAlleles(variant, variant.Position + trimmed, reference, alternative, genome, layout, allele.Name);
+    }
+
+    /// <summary>The window of alleles that are known to agree with the genome.</summary>
+    private static VariantWindow OfAlleles(
+        Variant variant, long start, byte[] reference, byte[] alternative, Genome genome, in WindowLayout layout, string what)
+    {
+        var normalized = NormalizedVariant.Of(variant.Chromosome, start, reference, alternative, genome);
+        int width = Math.Min(layout.Width, layout.Most - Math.Max(0, alternative.Length - reference.Length));
         int longest = Math.Max(reference.Length, alternative.Length) + normalized.Before + normalized.After;
-        if (longest > width)
-            return new(VariantStatus.TooLong, $"an allele of {longest} bases does not fit into a window of {Math.Max(0, width)}");
-        return Cut(variant, normalized, length, width, genome);
+        return longest > width ? TooLong(what, longest, width) : Cut(variant, normalized, width, genome, layout);
     }
 
     /// <summary>
     /// The window around the reference allele of the normal form, which depends on the variant alone and not on how it is written.
     /// </summary>
-    private static VariantWindow Cut(Variant variant, in NormalizedVariant normalized, long length, int width, Genome genome)
+    private static VariantWindow Cut(
+        Variant variant, in NormalizedVariant normalized, int width, Genome genome, in WindowLayout layout)
     {
+        genome.TryGetLength(variant.Chromosome, out long length);
         long at = normalized.Start - normalized.Before, end = normalized.Start + normalized.Reference.Length + normalized.After;
-        int room = width - (int)(end - at), before = (int)Math.Min(at, room / 2), after = (int)Math.Min(length - end, room - (room / 2));
-        int change = before + normalized.Before;
-        byte[] bases = new byte[before + (int)(end - at) + after];
-        genome.Read(variant.Chromosome, at - before, bases);
+        (long first, long last) = layout.Of(at, end, width, length);
+        int change = (int)(normalized.Start - first);
+        byte[] bases = new byte[last - first];
+        genome.Read(variant.Chromosome, first, bases);
         foreach (ref byte b in bases.AsSpan())
             if (!Substitutions.IsKnown(b)) b = (byte)'N';
         // An ambiguity code stands for the base that the allele says is there.
@@ -80,6 +106,19 @@ internal readonly struct VariantWindow
         byte[] changed = [.. bases[..change], .. normalized.Alternative, .. bases[(change + normalized.Reference.Length)..]];
         return new(normalized.Of(variant, genome), bases, changed);
     }
+
+    /// <summary>What is wrong with a place on the genome; null where nothing is.</summary>
+    private static VariantWindow? FaultOfPlace(Variant variant, long start, long bases, string what, Genome genome)
+    {
+        if (!genome.TryGetLength(variant.Chromosome, out long length)) return UnknownChromosome(variant.Chromosome, genome);
+        return start >= 0 && start <= length - bases ? null : new(
+            VariantStatus.OutOfRange,
+            $"{Show(variant.Chromosome)} has {length} bases, the {what} would lie at {start + 1} to {start + bases}");
+    }
+
+    private static VariantWindow TooLong(string what, long bases, int width) => new(
+        VariantStatus.TooLong,
+        $"{(what[0] is 'a' or 'i' ? "an" : "a")} {what} of {bases} bases does not fit into a window of {Math.Max(0, width)}");
 
     private static VariantWindow Mismatch(Variant variant, string found) => new(
         VariantStatus.ReferenceMismatch,
@@ -98,7 +137,7 @@ internal readonly struct VariantWindow
         "" => null,
         "*" => new(VariantStatus.SpanningDeletion, "the allele * stands for a deletion on another line"),
         "." => new(VariantStatus.NoAlternative, "there is no alternative allele"),
-        _ when allele[0] == '<' => new(VariantStatus.Symbolic, $"the allele {Show(allele)} is symbolic: its bases are not given"),
+        _ when allele[0] == '<' => null,
         _ when allele.AsSpan().ContainsAny('[', ']') || allele[0] == '.' || allele[^1] == '.' =>
             new(VariantStatus.Breakend, $"the allele {Show(allele)} is a breakend"),
         _ => null,

@@ -40,6 +40,7 @@ public sealed partial class FuzzTargets
                 Bytes("evaluate\n--suite\ngue\n--data\nd\n-o\nout\n--tasks\nmouse/0\n--seeds\n1,2\n--methods\nfull,kmer\n--lora-lr\n0.1"),
                 Bytes("attribute\nx.fa\n--region\n1-5\n--window\n64\n--class\nb\n--target\nclass"),
                 Bytes("variants\nx.vcf\n-g\ny.fa\n--on-mismatch\nerror\n--device=cuda:1"),
+                Bytes("variants\nx.vcf\n-g\ny.fa\n--scores\nlikelihood,distances\n--step\n64\n--metrics\nm.tsv\n--label\nL\n--by=C"),
                 Bytes("tokenize\nx.fa\n--ids\n--format\nfasta\n--sequence-column\ndna\n--on-empty\nerror"),
                 Bytes("bench\nattention\n--variant\nwindow:3\n--shapes\n1x2"),
                 Bytes("info\nm\n--base\nb"), Bytes("convert\nm\n-o\nx.safetensors\n--dtype\nf32"),
@@ -91,7 +92,7 @@ public sealed partial class FuzzTargets
             Bytes("lora r=8,alpha=16,dropout=0.05,targets=attention.self.Wqkv,mlp.*"), Bytes("source yeast=a/b.fa.gz"),
             Bytes("region chr1:40-80"), Bytes("region 1-2"), Bytes("shard 3/8"),
             Bytes("variant window:256"), Bytes("variant softcap:30"), Bytes("variant rotary:128"), "shapes 32x128,8×512"u8.ToArray(),
-            Bytes("seeds 1,2,18446744073709551615"),
+            Bytes("seeds 1,2,18446744073709551615"), Bytes("densities 3000,30"),
         ],
         Mutation.OfText, input =>
         {
@@ -104,6 +105,7 @@ public sealed partial class FuzzTargets
                 case "shard": return Dnabert2.Tool.Pieces.Shard.Parse(value, _ => null).ToString();
                 case "variant": return string.Join('|', SelfAttention.Parse(value).Name);
                 case "shapes": return string.Join('|', BenchVerb.Shapes(value));
+                case "densities": return string.Join('|', BenchVariantsVerb.Densities(value));
                 case "seeds": return string.Join('|', EvaluateVerb.ParseSeeds(value));
             }
 

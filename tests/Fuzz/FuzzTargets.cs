@@ -38,6 +38,7 @@ public sealed partial class FuzzTargets : IDisposable
         ["names of sequences"] = new(t => t.Aliases(), "ContigAliases"),
         ["regions"] = new(t => t.Regions(), "RegionText"),
         ["variants"] = new(t => t.Variants(), "VariantReader"),
+        ["variants and fields of them"] = new(t => t.Variants("CLASS", "note"), "VariantInfo"),
         ["tokenizer.json"] = new(t => t.Tokenizer(), "BpeTokenizer", "TokenizerJsonReader", "JsonNames"),
         ["config.json"] = new(t => t.Config(), "ConfigReader", "JsonFields"),
         ["config.json of DNABERT"] = new(t => t.DnabertConfigs(), "DnabertConfig", "TransformerConfig"),
@@ -84,8 +85,8 @@ public sealed partial class FuzzTargets : IDisposable
         ["record of a piece"] = new(t => t.Piece(), "BlockRecord", "BlockFormats"),
         ["row groups of a piece"] = new(t => t.RowGroups(), "ParquetGroup"),
         ["command lines"] = new(t => t.CommandLines(), "RecipeFlags", "FinetuneFlags", "Compute") { Inputs = Few },
-        ["values of options"] = new(
-            t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb", "EvaluateVerb", "Shard"),
+        ["values of options"] = new(t => t.Options(), "LoraOptions", "SelfAttention", "AttributeVerb", "BenchVerb",
+            "BenchVariantsVerb", "EvaluateVerb", "Shard"),
     };
 
     private readonly TempFolder _folder = new();

@@ -41,32 +41,89 @@ internal sealed class PlainScorer(SequenceModel model)
     public (double Reference, double Alternative) LogLikelihoods(string reference, string alternative)
     {
         if (model.Parts.HasFlag(ModelParts.CausalHead)) return (OfWhole(reference), OfWhole(alternative));
-        if (model.Tokenizer.Overlap > 0) return OfOverlapping(reference, alternative);
-        List<Token> a = Tokens(reference), b = Tokens(alternative);
-        int shift = alternative.Length - reference.Length, before = 0, after = 0, least = Math.Min(a.Count, b.Count);
-        while (before < least && a[before] == b[before]) before++;
-        while (after < least - before && Shifted(a[a.Count - 1 - after]) == b[b.Count - 1 - after]) after++;
-        if (a.Count - before - after == 0 || b.Count - before - after == 0) _ = before > 0 ? before-- : after--;
-        return (Masked(a, a, before, after), Masked(a, b, before, after));
-
-        Token Shifted(Token t) => new(t.Id, t.Start + shift, t.End + shift);
+        (List<Token> a, List<Token> b, int before, int after) = Stretch(reference, alternative);
+        int ofABase = Math.Clamp(Math.Max(a.Count, b.Count) - before - after, 1, model.Tokenizer.Overlap + 1);
+        return (Masked(a, a, before, after) / ofABase, Masked(a, b, before, after) / ofABase);
     }
 
     /// <summary>
-    /// Hidden are the tokens that hold a base that differs, and those across the place where bases are inserted or deleted; those at the
-    /// ends of equally long sequences that have an unknown base, and so are the same, stay in sight.
+    /// The same divided by the bases that the tokens stand for; of tokens that overlap, the mean over the tokens, each of which says one
+    /// base more.
     /// </summary>
-    private (double Reference, double Alternative) OfOverlapping(string reference, string alternative)
+    public (double Reference, double Alternative) LogLikelihoodsPerBase(string reference, string alternative)
     {
-        int least = Math.Min(reference.Length, alternative.Length), at = 0, rest = 0;
-        while (at < least && reference[at] == alternative[at]) at++;
-        while (rest < least - at && reference[^(rest + 1)] == alternative[^(rest + 1)]) rest++;
+        if (model.Parts.HasFlag(ModelParts.CausalHead))
+            return (OfWhole(reference) / (reference.Length - Tokens(reference)[0].End),
+                OfWhole(alternative) / (alternative.Length - Tokens(alternative)[0].End));
+        (List<Token> a, List<Token> b, int before, int after) = Stretch(reference, alternative);
+        return (Masked(a, a, before, after) / Bases(a), Masked(a, b, before, after) / Bases(b));
+
+        double Bases(List<Token> tokens) => model.Tokenizer.Overlap > 0 ? tokens.Count - before - after
+            : tokens.Skip(before).SkipLast(after).Sum(token => token.End - token.Start);
+    }
+
+    /// <summary>
+    /// Σ ln p of each token with it masked and all others in sight, and the bases of these; of tokens that overlap, for each base the mean
+    /// over the tokens that hold it, all of them masked. Of unknown bases nothing is said.
+    /// </summary>
+    public (double Sum, int Bases) PseudoLogLikelihood(string bases)
+    {
+        List<Token> tokens = Tokens(bases);
+        var hidden = new List<(int[] Places, int Bases)>();
+        if (model.Tokenizer.Overlap == 0) hidden.AddRange(tokens.Select((t, i) => (new[] { i }, t.End - t.Start)));
+        else
+            hidden.AddRange(Enumerable.Range(0, bases.Length).Select(b =>
+                (Enumerable.Range(0, tokens.Count).Where(i => tokens[i].Start <= b && b < tokens[i].End).ToArray(), 1)));
+        (double sum, int counted) = (0, 0);
+        foreach ((int[] places, int ofBases) in hidden)
+        {
+            int[] known = [.. places.Where(i => !model.Tokenizer.IsSpecial(tokens[i].Id))];
+            if (known.Length == 0) continue;
+            counted += ofBases;
+            int[] ids =
+            [
+                .. model.Frame.Before.Span, .. tokens.Select((t, i) => places.Contains(i) ? model.Tokenizer.MaskId!.Value : t.Id),
+                .. model.Frame.After.Span,
+            ];
+            double[][] logits = Run(ids, (tape, batch) => model.PredictTokens(tape, model.Encode(tape, batch)));
+            sum += known.Average(i => LogProbability(logits[model.Frame.Before.Length + i], tokens[i].Id));
+        }
+
+        return (sum, counted);
+    }
+
+    private static double LogProbability(double[] logits, int id)
+    {
+        double highest = logits.Max();
+        return logits[id] - highest - Math.Log(logits.Sum(z => Math.Exp(z - highest)));
+    }
+
+    /// <summary>
+    /// Where the tokens of two sequences differ, by coordinates. Of tokens that overlap, hidden are those that hold a base that differs,
+    /// and those across the place where bases are inserted or deleted; those at the ends of equally long sequences that have an unknown
+    /// base, and so are the same, stay in sight.
+    /// </summary>
+    private (List<Token> Reference, List<Token> Alternative, int Before, int After) Stretch(string reference, string alternative)
+    {
         List<Token> a = Tokens(reference), b = Tokens(alternative);
-        int before = a.TakeWhile(t => t.End <= at).Count(), after = a.Count(t => t.Start >= reference.Length - rest);
-        while (reference.Length == alternative.Length && before < a.Count - after && a[before].Id == b[before].Id) before++;
-        while (reference.Length == alternative.Length && before < a.Count - after && a[^(after + 1)].Id == b[^(after + 1)].Id) after++;
-        int ofABase = Math.Clamp(Math.Max(a.Count, b.Count) - before - after, 1, model.Tokenizer.Overlap + 1);
-        return (Masked(a, a, before, after) / ofABase, Masked(a, b, before, after) / ofABase);
+        if (model.Tokenizer.Overlap > 0)
+        {
+            int least = Math.Min(reference.Length, alternative.Length), at = 0, rest = 0;
+            while (at < least && reference[at] == alternative[at]) at++;
+            while (rest < least - at && reference[^(rest + 1)] == alternative[^(rest + 1)]) rest++;
+            int first = a.TakeWhile(t => t.End <= at).Count(), last = a.Count(t => t.Start >= reference.Length - rest);
+            while (reference.Length == alternative.Length && first < a.Count - last && a[first].Id == b[first].Id) first++;
+            while (reference.Length == alternative.Length && first < a.Count - last && a[^(last + 1)].Id == b[^(last + 1)].Id) last++;
+            return (a, b, first, last);
+        }
+
+        int shift = alternative.Length - reference.Length, before = 0, after = 0, fewest = Math.Min(a.Count, b.Count);
+        while (before < fewest && a[before] == b[before]) before++;
+        while (after < fewest - before && Shifted(a[a.Count - 1 - after]) == b[b.Count - 1 - after]) after++;
+        if (a.Count - before - after == 0 || b.Count - before - after == 0) _ = before > 0 ? before-- : after--;
+        return (a, b, before, after);
+
+        Token Shifted(Token t) => new(t.Id, t.Start + shift, t.End + shift);
     }
 
     /// <summary>ln p of the differing tokens of one sequence, where masks stand for all of them, between the same neighbours.</summary>
@@ -81,12 +138,7 @@ internal sealed class PlainScorer(SequenceModel model)
             .. reference.TakeLast(after).Select(t => t.Id), .. model.Frame.After.Span,
         ];
         double[][] logits = Run(ids, (tape, batch) => model.PredictTokens(tape, model.Encode(tape, batch)));
-        return Enumerable.Range(0, masks).Sum(i =>
-        {
-            double[] row = logits[model.Frame.Before.Length + before + i];
-            double highest = row.Max();
-            return row[tokens[before + i].Id] - highest - Math.Log(row.Sum(z => Math.Exp(z - highest)));
-        });
+        return Enumerable.Range(0, masks).Sum(i => LogProbability(logits[model.Frame.Before.Length + before + i], tokens[before + i].Id));
     }
 
     /// <summary>Of a causal model: Σ ln p of each token after those before it.</summary>
@@ -94,11 +146,7 @@ internal sealed class PlainScorer(SequenceModel model)
     {
         int[] ids = Ids(bases, int.MaxValue);
         double[][] logits = Run(ids, (tape, batch) => model.PredictTargets(tape, model.Encode(tape, batch)));
-        return Enumerable.Range(1, Tokens(bases).Count - 1).Sum(i =>
-        {
-            double highest = logits[i - 1].Max();
-            return logits[i - 1][ids[i]] - highest - Math.Log(logits[i - 1].Sum(z => Math.Exp(z - highest)));
-        });
+        return Enumerable.Range(1, Tokens(bases).Count - 1).Sum(i => LogProbability(logits[i - 1], ids[i]));
     }
 
     private int[] Ids(string bases, int maxTokens) =>

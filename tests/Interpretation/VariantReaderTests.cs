@@ -51,6 +51,47 @@ public class VariantReaderTests
     }
 
     [Fact]
+    public void A_symbolic_allele_has_its_end_and_length_and_others_have_none()
+    {
+        Variant[] read = Read(Vcf + "1\t10\t.\tA\t<DEL>,G,<DUP>\t.\t.\tIMPRECISE;SVLEN=-5,.,7;END=17;SVLENX=9\tGT\n"
+            + "1\t11\t.\tA\t<INV>\t.\t.\tXEND=5;SVLEN=.;END=30\n1\t12\t.\tA\t<DEL>\n1\t13\t.\tA\t<DEL>,<DUP>\t.\t.\tSVLEN=4;END\n");
+        Assert.Equal(
+            [(17, -5), (null, null), (17, 7), (30, null), (null, null), (1, 4), (1, 4)], read.Select(v => (v.End, v.Length)));
+        Assert.All(read, v => Assert.Empty(v.Fields));
+    }
+
+    [Theory]
+    [InlineData("END=many", "line 4: END of the column INFO is 'many', and not a whole number")]
+    [InlineData("SVLEN=1e3", "line 4: SVLEN of the column INFO is '1e3'")]
+    public void A_length_that_is_no_number_is_refused_with_its_line(string info, string message) =>
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(
+            () => Read(Vcf + $"1\t10\t.\tA\t<DEL>\t.\t.\t{info}\n")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Fields_are_keys_of_the_column_info_and_of_a_table_its_columns()
+    {
+        string[][] fields = Fields(
+            Vcf + "1\t10\t.\tA\tC,G\t.\t.\tCLASS=a,b;CLASSES=q;SIG=x,y,z;DB\n1\t11\t.\tA\tC\t.\t.\tNOCLASS=1;SIG=.\n1\t12\t.\tA\tC\n",
+            "CLASS", "SIG", "DB");
+        Assert.Equal([["a", "x,y,z", "1"], ["b", "x,y,z", "1"], ["", "", ""], ["", "", ""]], fields);
+        fields = Fields("chrom\tpos\tref\talt\tLabel\tgroup\n1\t10\tA\tC,G\t1\tx y\n1\t11\tA\tC\n", "label", "Group");
+        Assert.Equal([["1", "x y"], ["1", "x y"], ["", ""]], fields);
+        // What is not asked for may be in any encoding.
+        byte[] latin = [.. Encoding.ASCII.GetBytes(Vcf + "1\t10\t.\tA\t<DEL>\t.\t\u00e9\tNAME="), 0xE9, .. ";END=12\n"u8];
+        using var reader = VariantReader.Open(new MemoryStream(latin), "test.vcf");
+        Assert.True(reader.TryRead(out Variant? variant));
+        Assert.Equal(12, variant.End);
+        Assert.Contains("is not UTF-8", Assert.Throws<InvalidDataException>(() => Fields(latin, "NAME")).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("chrom\tpos\tref\talt\tnote\n", "there is no column 'label'. It has chrom, pos, ref, alt, note; name one of these")]
+    [InlineData("chrom\tpos\tref\talt\tlabel\tLABEL\n", "two columns are named 'label'")]
+    [InlineData("#CHROM\tPOS\tID\tREF\tALT\n", "line 1: there is no column INFO, of which 'label' is asked for")]
+    public void A_field_that_the_file_cannot_have_is_refused(string text, string message) =>
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Fields(text, "label")).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void A_file_without_variants_has_none() => Assert.Empty(Read(Vcf));
 
     [Fact]
@@ -129,6 +170,16 @@ public class VariantReaderTests
         while (reader.TryRead(out Variant? variant)) variants.Add(variant);
         Assert.Equal(variants.Count, reader.VariantsRead);
         return [.. variants];
+    }
+
+    private static string[][] Fields(string text, params string[] fields) => Fields(Encoding.UTF8.GetBytes(text), fields);
+
+    private static string[][] Fields(byte[] bytes, params string[] fields)
+    {
+        using var reader = VariantReader.Open(new MemoryStream(bytes), "test.vcf", fields: fields);
+        var all = new List<string[]>();
+        while (reader.TryRead(out Variant? variant)) all.Add([.. variant.Fields]);
+        return [.. all];
     }
 
     private static byte[] Gzip(string text)

@@ -77,6 +77,25 @@ public class BenchTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.True(json.GetProperty("forward_ms").GetDouble() > 0 && json.GetProperty("backward_gflops").GetDouble() > 0);
     }
 
+    [Fact]
+    public void Variants_are_timed_beside_a_plain_loop_that_computes_more()
+    {
+        string[] common =
+            ["bench", "variants", "--model", toy.Folder, "--densities", "3000,30", "--variants", "24", "--window", "64", "--rounds", "1"];
+        JsonElement[] lists = [.. ToolRun.Of([.. common, "--json"]).Succeeds().Lines.Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.Equal([3000, 30], lists.Select(list => list.GetProperty("per_kilobase").GetInt32()));
+        Assert.All(lists, list => Assert.True(list.GetProperty("shared_per_s").GetDouble() > 0));
+        Assert.All(lists, list => Assert.Equal(0, list.GetProperty("largest_difference").GetDouble()));
+        // All substitutions of eight bases share their windows.
+        Assert.InRange(
+            lists[0].GetProperty("tokens_one_by_one").GetDouble() / lists[0].GetProperty("tokens_shared").GetDouble(), 2, 4);
+        Assert.True(lists[0].GetProperty("tokens_shared").GetInt64() < lists[1].GetProperty("tokens_shared").GetInt64());
+        Assert.Contains("windows of 64 bases every 16, both strands", ToolRun.Of(common).Succeeds().Text, StringComparison.Ordinal);
+        ToolRun refused = ToolRun.Of("bench", "variants", "--model", toy.Folder, "--densities", "3001");
+        Assert.Equal(2, refused.Code);
+        Assert.Contains("--densities 3001: expected whole numbers from 1 to 3000", refused.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--variant", "windows", "--variant windows: expected alibi, none, causal, window:TOKENS")]
     [InlineData("--variant", "alibi:3", "--variant alibi:3: expected alibi")]

@@ -24,13 +24,13 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         string[] lines = File.ReadAllLines(folder["x.tsv"]);
         Assert.Equal(
             "line\tchrom\tpos\tid\tref\talt\tstatus\treason\tunknown_bases\tcosine_distance\teuclidean_distance"
-                + "\tlikelihood_change\tnormalized",
+                + "\tlikelihood_change\tlikelihood_change_per_base\tnormalized",
             lines[0]);
         Assert.Equal(
             ["4 rs1 C scored", "5 . G scored", "5 . C scored", "6 box T scored", "7 . GGATTACA scored", "8 near_n T scored",
                 "9 . * spanning_deletion", "10 . <DEL> symbolic", "11 wrong T reference_mismatch"],
             lines.Skip(1).Select(line => line.Split('\t')).Select(f => $"{f[0]} {f[3]} {f[5]} {f[6]}"));
-        Assert.All(lines, line => Assert.Equal(13, line.Split('\t').Length));
+        Assert.All(lines, line => Assert.Equal(14, line.Split('\t').Length));
         Assert.All(
             lines.Skip(1)
             .Take(6), line =>
@@ -128,6 +128,97 @@ public class VariantsTests(ToyModel toy) : IClassFixture<ToyModel>
         Assert.Contains("g.fa: 1 sequence without a name left out: no variant can refer to them", run.Error, StringComparison.Ordinal);
         genome = folder.Write("twice.fa", "> b x\nACGTTGCA\n>b y\nACGTTGCA\n"u8);
         Fails(folder, "twice.fa: record 2, line 3: 'b' occurs twice", vcf, genome);
+    }
+
+    [Fact]
+    public void Scores_are_those_that_are_asked_for_each_as_among_all()
+    {
+        string[] all = Columns(out string[][] everything), some = Columns(out string[][] few, "--scores", "likelihood");
+        Assert.Equal(["cosine_distance", "euclidean_distance", "likelihood_change", "likelihood_change_per_base"], all[9..^1]);
+        Assert.Equal(["likelihood_change", "likelihood_change_per_base"], some[9..^1]);
+        Assert.Equal(everything.Select(row => row[11]), few.Select(row => row[9]));
+        string[] pseudo = Columns(out string[][] masked, "--scores", "pseudo-likelihood,likelihood", "--window", "40", "--step", "10");
+        Assert.Equal(
+            ["likelihood_change", "likelihood_change_per_base", "pseudo_likelihood_change", "pseudo_likelihood_change_per_base"],
+            pseudo[9..^1]);
+        Assert.All(masked.Take(6), row => Assert.All(row[9..13], number => Assert.NotEqual("", number)));
+        ToolRun wrong = ToolRun.Of(
+            "variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--scores", "likelihood,classe");
+        Assert.Equal(2, wrong.Code);
+        Assert.Contains("--scores classe: expected distances, likelihood, pseudo-likelihood or classes", wrong.Error,
+            StringComparison.Ordinal);
+        wrong = ToolRun.Of("variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, "--step", "300");
+        Assert.Equal(1, wrong.Code);
+        Assert.Contains("--step is 300: it must be from 1 to half of the window, which has 512 bases", wrong.Error,
+            StringComparison.Ordinal);
+
+        string[] Columns(out string[][] rows, params string[] more)
+        {
+            string[] lines =
+                ToolRun.Of(["variants", SampleVcf, "-g", ToyModel.SamplePath, "--model", toy.Folder, .. more]).Succeeds().Lines;
+            rows = [.. lines.Skip(1).Select(line => line.Split('\t'))];
+            return lines[0].Split('\t');
+        }
+    }
+
+    [Fact]
+    public void Structural_variants_of_a_vcf_are_scored_where_a_window_holds_them_and_others_say_why()
+    {
+        string vcf = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+            + $"promoter\t20\td\t{Promoter[19]}\t<DEL>\t.\tPASS\tSVTYPE=DEL;END=30\n"
+            + $"promoter\t20\tw\t{Promoter[19..30]}\t{Promoter[19]}\t.\t.\t.\n"
+            + "promoter\t40\tb\tN\t<DUP>\t.\tPASS\tSVTYPE=DUP;SVLEN=100\npromoter\t50\tc\tN\t<CNV>\t.\tPASS\tEND=60\n";
+        ToolRun run = ToolRun.Of(vcf, ["variants", "-", "-g", ToyModel.SamplePath, "--model", toy.Folder, "--window", "64"]).Succeeds();
+        string[][] rows = [.. run.Lines.Skip(1).Select(line => line.Split('\t'))];
+        Assert.Equal(["d scored", "w scored", "b too_long", "c symbolic"], rows.Select(row => $"{row[3]} {row[6]}"));
+        Assert.Equal(rows[1][8..], rows[0][8..]);
+        Assert.Equal("a duplication of 100 bases does not fit into a window of 64", rows[2][7]);
+        Assert.Contains("left out: 1 symbolic, 1 too_long", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_a_labelled_list_a_table_says_how_well_each_score_tells_the_labels()
+    {
+        using var folder = new TempFolder();
+        string list = Path.Combine(Path.GetDirectoryName(ToyModel.SamplePath)!, "labelled.tsv");
+        string[] args = ["variants", list, "-g", ToyModel.SamplePath, "--model", toy.Folder, "-o", folder["s.tsv"], "--window", "64"];
+        ToolRun.Of([.. args, "--label", "effect", "--by", "kind", "--metrics", folder["m.tsv"]]).Succeeds();
+        string[][] table = [.. File.ReadAllLines(folder["m.tsv"]).Select(line => line.Split('\t'))];
+        Assert.Equal(["group", "ranked_by", "variants", "positives", "auroc", "auprc"], table[0]);
+        string[] ranked = ["cosine_distance", "euclidean_distance", "-likelihood_change", "-likelihood_change_per_base"];
+        Assert.Equal(
+            new[] { "all 14 7", "box 10 6", "elsewhere 4 1" }.SelectMany(group => ranked.Select(by => $"{group} {by}")),
+            table[1..].Select(row => $"{row[0]} {row[2]} {row[3]} {row[1]}"));
+        // The area is the share of pairs that are in order, from the numbers of the other table.
+        string[][] scores = [.. File.ReadAllLines(folder["s.tsv"]).Skip(1).Select(line => line.Split('\t'))];
+        string[] labels = [.. File.ReadAllLines(list).Skip(1).Select(line => line.Split('\t')[4])];
+        for (int i = 0; i < 4; i++)
+        {
+            float[] effects =
+                [.. scores.Select(row => (i < 2 ? 1 : -1) * float.Parse(row[9 + i], System.Globalization.CultureInfo.InvariantCulture))];
+            var pairs = effects.Where((_, n) => labels[n] == "1")
+                .SelectMany(p => effects.Where((_, n) => labels[n] == "0").Select(n => (p, n)));
+            double expected = pairs.Average(pair => pair.p > pair.n ? 1 : pair.p == pair.n ? 0.5 : 0);
+            Assert.Equal(expected, double.Parse(table[1 + i][4], System.Globalization.CultureInfo.InvariantCulture), 1e-6);
+        }
+
+        ToolRun one = ToolRun.Of([.. args, "--label", "effect", "--positive", "yes", "--metrics", folder["n.tsv"]]).Succeeds();
+        Assert.Contains("n.tsv: it has no AUROC and no AUPRC: of 14 variants with a score and one of the labels, 0 have an effect",
+            one.Error, StringComparison.Ordinal);
+        Assert.EndsWith("\t14\t0\t\t", File.ReadAllLines(folder["n.tsv"])[1]);
+        Usage("--metrics m.tsv: name what tells the labels, --label KEY", "--metrics", "m.tsv");
+        Usage("name its file with --metrics FILE", "--label", "effect");
+        Usage("--metrics m.npy: the extension decides the format", "--metrics", "m.npy", "--label", "effect");
+        ToolRun missing = ToolRun.Of([.. args, "--metrics", folder["m.tsv"], "--label", "effects"]);
+        Assert.Equal(1, missing.Code);
+        Assert.Contains("labelled.tsv: there is no column 'effects'", missing.Error, StringComparison.Ordinal);
+
+        void Usage(string message, params string[] more)
+        {
+            ToolRun run = ToolRun.Of([.. args, .. more]);
+            Assert.Equal(2, run.Code);
+            Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

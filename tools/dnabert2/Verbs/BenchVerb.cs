@@ -43,7 +43,7 @@ internal sealed class BenchVerb
         Command = new Verb(
             "bench",
             "Measures the machine's peaks, the operations of a model amid the others, and the whole of it, on the CPU; 'bench "
-            + "attention' times score modifications.",
+            + "attention' times score modifications, 'bench variants' the scoring of variants.",
             ("dnabert2 bench --model default --shapes 8x128 --rounds 3", "the built-in model, eight sequences of 128 tokens"),
             ("dnabert2 bench --model default --training --shapes 8x128 --rounds 2 --dtype bf16",
                 "training steps with products in bfloat16"),
@@ -53,6 +53,7 @@ internal sealed class BenchVerb
         };
         foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.Add(new BenchAttentionVerb(terminal).Command);
+        Command.Add(new BenchVariantsVerb(terminal).Command);
         Command.SetAction(Run);
     }
 

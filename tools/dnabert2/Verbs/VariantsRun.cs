@@ -1,4 +1,3 @@
-using Dnabert2.FineTuning;
 using Dnabert2.Interpretation;
 using Dnabert2.Sequences;
 using Dnabert2.Tool.Output;
@@ -8,16 +7,18 @@ using Strands = Dnabert2.Tool.Output.Strands;
 namespace Dnabert2.Tool.Verbs;
 
 /// <summary>One run of <c>variants</c>: variants stream through, and what became of them is counted.</summary>
-/// <param name="model">The model.</param>
-/// <param name="scorer">Scores with it.</param>
+/// <param name="scorer">Scores with a model.</param>
 /// <param name="reader">The variants.</param>
 /// <param name="terminal">Where is said what was left out.</param>
 /// <param name="contradictions">Is told of each variant, and ends the run where too many contradict the genome.</param>
 /// <param name="bothStrands">Whether the scores are of both strands, which a column says.</param>
 /// <param name="regions">Variants that touch none of these are passed over; null: all count.</param>
+/// <param name="evaluation">
+/// Is told of each variant; its label is the first of the fields that the reader gives, and its group the second one. Null: there is none.
+/// </param>
 internal sealed class VariantsRun(
-    InterpretedModel model, VariantScorer scorer, VariantReader reader, Terminal terminal, VariantContradictions contradictions,
-    bool bothStrands, RegionSet? regions)
+    VariantScorer scorer, VariantReader reader, Terminal terminal, VariantContradictions contradictions, bool bothStrands,
+    RegionSet? regions, VariantEvaluation? evaluation)
     : IProgress<long>
 {
     private readonly SortedDictionary<VariantStatus, long> _counts = [];
@@ -39,6 +40,7 @@ internal sealed class VariantsRun(
         {
             contradictions.Add(score);
             Write(row, score);
+            evaluation?.Add(score, score.Variant.Fields[0], score.Variant.Fields.ElementAtOrDefault(1));
             _variants++;
             _counts[score.Status] = _counts.GetValueOrDefault(score.Status) + 1;
         }
@@ -100,16 +102,9 @@ internal sealed class VariantsRun(
     private void WriteHeader(IRows row)
     {
         foreach (string column in (ReadOnlySpan<string>)
-            ["line", "chrom", "pos", "id", "ref", "alt", "status", "reason", "unknown_bases", "cosine_distance", "euclidean_distance"])
+            ["line", "chrom", "pos", "id", "ref", "alt", "status", "reason", "unknown_bases"])
             row.Add(column);
-        if (scorer.HasLikelihood) row.Add("likelihood_change");
-        bool value = model.Task == TaskKind.Regression;
-        foreach (string label in model.Labels)
-        {
-            row.Add(value ? label : "p_" + label);
-            row.Add("change_" + label);
-        }
-
+        foreach (VariantColumn column in scorer.Columns) row.Add(column.Name);
         row.Add("normalized");
         if (bothStrands) row.Add(Strands.Column);
         row.EndRow();
@@ -129,23 +124,15 @@ internal sealed class VariantsRun(
         row.Add(score.Reason);
         if (scored) row.Add(score.UnknownBases);
         else row.Add("");
-        Number(score.CosineDistance);
-        Number(score.EuclideanDistance);
-        if (scorer.HasLikelihood) Number(score.LikelihoodChange);
-        for (int i = 0; i < model.Labels.Count; i++)
+        foreach (VariantColumn column in scorer.Columns)
         {
-            Number(scored ? score.Probabilities[i] : double.NaN);
-            Number(scored ? score.ProbabilityChanges[i] : double.NaN);
+            double number = column.Of(score);
+            if (double.IsNaN(number)) row.Add("");
+            else row.Add([(float)number]);
         }
 
         row.Add(score.Normalized is { } form ? $"{form.Chromosome}:{form.Position}:{form.Reference}:{form.Alternative}" : "");
         if (bothStrands) row.Add(Strands.Both);
         row.EndRow();
-
-        void Number(double number)
-        {
-            if (scored) row.Add([(float)number]);
-            else row.Add("");
-        }
     }
 }

@@ -44,6 +44,12 @@ internal sealed class VariantsVerb
     private readonly Option<int?> _window = Shared.OptionalNumber("--window",
         "bases that the model sees around a variant [default: 512, or what the model's limit of tokens holds if that is less]",
         8);
+    private readonly Option<int?> _step = Shared.OptionalNumber("--step",
+        "windows begin every N bases, so that variants near each other share one and what is the same for them is computed once; up to "
+        + "half of the window [default: each variant is in the middle of its own]",
+        1);
+    private readonly ScoreChoice _scores = new();
+    private readonly LabelChoice _labels = new();
     private readonly Option<int> _batchTokens =
         Shared.Number("--batch-tokens", "tokens computed together; larger values need more memory", 4096, 1);
     private readonly Option<bool> _rcAverage = Shared.RcAverage("vectors, probabilities and likelihoods");
@@ -61,19 +67,24 @@ internal sealed class VariantsVerb
             "variants",
             "Scores variants: what the alternative allele changes. Columns: status and reason; unknown_bases, N in the window; the "
             + "cosine and the Euclidean distance of the mean vectors; likelihood_change, in nats, where the model has a "
-            + "head of a language model (of an insertion or deletion it is also of more or fewer bases); of a fine-tuned model p_CLASS "
+            + "head of a language model (of an insertion or deletion it is also of more or fewer bases), and the same _per_base, which "
+            + "is not; pseudo_likelihood_change of the window, if asked for; of a fine-tuned model p_CLASS "
             + "for the genome as it is and change_CLASS; normalized, the variant as 'bcftools norm' writes it, chrom:pos:ref:alt. A "
-            + "variant has one score however it is written: the window lies around that form.",
+            + "variant has one score however it is written: the window lies around that form. <DEL>, <DUP> and <INV> with END or SVLEN "
+            + "are made from the genome where a window holds them.",
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf --genome tools/dnabert2/samples/sample.fa -o scores.tsv",
                 "a score for each allele, and what was left out"),
             ("dnabert2 variants tools/dnabert2/samples/sample.vcf -g tools/dnabert2/samples/sample.fa -o scored.vcf",
                 "the VCF as it is, with the scores in its column INFO; as .vcf.gz it is compressed and indexed as bcftools wants it"),
             ("gzip -c tools/dnabert2/samples/sample.vcf | dnabert2 variants - -g tools/dnabert2/samples/sample.fa "
-            + "--window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"))
+            + "--window 128 --quiet | cut -f 2-7,11", "from a pipe into a pipe"),
+            ("dnabert2 variants tools/dnabert2/samples/labelled.tsv -g tools/dnabert2/samples/sample.fa --window 128 --step 32 "
+            + "--rc-average -o scores.tsv --label effect --by kind --metrics metrics.tsv",
+                "both strands in shared windows, and how well each score tells the variants whose effect is 1"))
         {
-            _input, _genome, _output, _onMismatch.Option, _window, _rcAverage, _batchTokens, _quiet,
+            _input, _genome, _output, _onMismatch.Option, _scores.Option, _window, _step, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _regions.Options.Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
+        foreach (Option option in _labels.Options.Concat(_regions.Options).Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
         foreach (Option option in _pieces.Options) Command.Add(option);
         Command.SetAction(Run);
     }
@@ -88,13 +99,20 @@ internal sealed class VariantsVerb
             throw new UsageException("VARIANTS - and --genome -: only one of them can be standard input");
         using var output = new VariantOutput(path, _terminal, input == "-" ? "standard input" : input);
         output.Check();
+        string? metrics = _labels.PathOf(parsed);
+        string[] fields = _labels.FieldsOf(parsed);
+        if (metrics is not null && RowWriter.SeparatorOf(metrics) is null)
+            throw new UsageException($"--metrics {metrics}: the extension decides the format: {RowWriter.Formats}");
+        if (metrics == "-" && path == "-") throw new UsageException("-o - and --metrics -: only one of them can be standard output");
         bool quiet = parsed.GetValue(_quiet);
         ModelSource source = _model.Open(parsed, _terminal, quiet);
         ResultPaths.Check(_terminal, [input, genomePath, .. _regions.Files(parsed), .. source.Folders],
-            [.. output.Files.Select(file => ("-o", (string?)file))]);
+            [.. output.Files.Select(file => ("-o", (string?)file)), ("--metrics", metrics)]);
         var options = new VariantOptions
         {
             Window = parsed.GetValue(_window),
+            Step = parsed.GetValue(_step),
+            Scores = _scores.Of(parsed),
             AverageReverseComplement = parsed.GetValue(_rcAverage),
             BatchTokens = parsed.GetValue(_batchTokens),
         };
@@ -102,7 +120,10 @@ internal sealed class VariantsVerb
         using RowResult result = _pieces.Open(
             parsed, path, Shared.ItemsOfBlock(options.BatchTokens), backend, source, [input, genomePath, .. _regions.Files(parsed)]);
         if (result.IsComplete) return CommandLineTool.Done;
-        using VariantReader reader = OpenVariants(input, output.Copy);
+        if (metrics is not null && result.IsPieced)
+            throw new UsageException(
+                $"--metrics {metrics}: is of all variants at once, not piece by piece; leave it out with --shard and --resume");
+        using VariantReader reader = OpenVariants(input, output.Copy, fields);
         using GenomeRegions? regions = _regions.Open(parsed, _terminal, genomePath);
         RegionSet? wanted = regions is null ? null : new RegionSet(regions.Genome, regions.All());
         using InterpretedModel model = InterpretedModel.Load(source, backend);
@@ -110,11 +131,14 @@ internal sealed class VariantsVerb
         Genome genome = regions?.Genome ?? own!;
         var contradictions = new VariantContradictions(reader, genome, _terminal, _onMismatch.Of(parsed));
         contradictions.SayLengths();
+        var scorer = new VariantScorer(model, genome, options);
+        VariantEvaluation? evaluation = _labels.Of(parsed, scorer);
         var run = new VariantsRun(
-            model, new VariantScorer(model, genome, options), reader, _terminal, contradictions, options.AverageReverseComplement, wanted);
+            scorer, reader, _terminal, contradictions, options.AverageReverseComplement, wanted, evaluation);
         using (var line = new ProgressLine(_terminal, quiet || (path == "-" && _terminal.OutputIsWatched), "tokens"))
             run.Run(result, output.Open(result, options.AverageReverseComplement), line);
         output.Finish(result);
+        if (evaluation is not null) _labels.Write(evaluation, parsed, result, _terminal);
         _terminal.Cancellation.ThrowIfCancellationRequested();
         result.Commit();
         output.RemoveFormer();
@@ -125,13 +149,14 @@ internal sealed class VariantsVerb
     /// <summary>Opens the variants.</summary>
     /// <param name="path">The file; "-" is standard input.</param>
     /// <param name="copy">Receives the content as it is read; null: nothing does.</param>
-    private VariantReader OpenVariants(string path, Stream? copy)
+    /// <param name="fields">What else is wanted of each line.</param>
+    private VariantReader OpenVariants(string path, Stream? copy, string[] fields)
     {
         if (path == "-") return VariantReader.Open(
-            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", copy, leaveOpen: true, _terminal.Cancellation);
+            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", copy, leaveOpen: true, fields, _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
-        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, copy, leaveOpen: false, _terminal.Cancellation);
+        return VariantReader.Open(Shared.OpenFile(path, _terminal), path, copy, leaveOpen: false, fields, _terminal.Cancellation);
     }
 
     /// <summary>Opens a genome of which parts are read, or reads it whole.</summary>
