@@ -66,7 +66,7 @@ public sealed class VariantBenchmark
         const int Margin = 2048;
         byte[] bases = Bases((int)((variants * 1000L / perKilobase) + (2 * Margin)));
         using var stream = new MemoryStream([.. ">r\n"u8, .. bases, (byte)'\n']);
-        using SequenceReader reader = SequenceReader.Open(stream, "r.fa");
+        using SequenceReader reader = SequenceReader.Open(stream, "r.fa", cancellation: cancellation);
         using Genome genome = Genome.Read(reader);
         Variant[] list = List(bases, variants, perKilobase, Margin);
         (double alone, long tokensAlone, VariantScore[] scoresAlone) = Run(shares: false);

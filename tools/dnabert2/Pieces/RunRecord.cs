@@ -28,7 +28,7 @@ internal sealed class RunRecord
     /// </summary>
     private static readonly HashSet<string> LeftOut =
     [
-        "--output", "--picture", "--bedgraph", "--quiet", "--debug", "--threads", "--device", "--shard", "--resume", "--help", "--version",
+        "--output", "--picture", "--bedgraph", "--bigwig", "--metrics", "--quiet", "--debug", "--threads", "--device", "--shard", "--resume", "--help", "--version",
         "--model", "--base", "--tokenizer", "--genome", "--bed",
     ];
 
@@ -168,6 +168,7 @@ internal sealed class RunRecord
             Option<bool> flag => parsed.GetValue(flag) ? "yes" : null,
             _ => throw new NotSupportedException($"{option.Name} has values of {option.ValueType}, which no record has"),
         };
-        if (value is not null) json.WriteString(option.Name, value);
+        // A file by its name, as inputs are, or a rule.
+        if (value is not null) json.WriteString(option.Name, option.Name == "--aliases" ? NameOf(value) : value);
     }
 }
