@@ -110,7 +110,8 @@ internal static class ServerLoad
                 + $"p50 {Quantile(times, 50):F1} ms, p99 {p99:F1} ms, {ofLone[^1]:F1} of alone; p99 of an ideal queue {bound:F1} ms");
         }
 
-        Console.WriteLine($"{(isPoisson ? "Poisson" : "even")}, median of {rounds} rounds: p99 is {Quantile([.. ofLone], 50):F2} of a lone request, "
+        string arrivals = isPoisson ? "Poisson" : "even";
+        Console.WriteLine($"{arrivals}, median of {rounds} rounds: p99 is {Quantile([.. ofLone], 50):F2} of a lone request, "
             + $"{Quantile([.. ofQueue], 50):F2} of an ideal queue's");
         return 0;
     }
@@ -118,7 +119,8 @@ internal static class ServerLoad
     private static async Task<double[]> ClosedLoop(ServerClient server, string[] bodies, int clients, int requests)
     {
         var times = new double[requests];
-        await Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = clients }, async (i, stop) =>
+        var options = new ParallelOptions { MaxDegreeOfParallelism = clients };
+        await Parallel.ForEachAsync(Enumerable.Range(0, requests), options, async (i, stop) =>
         {
             long start = Stopwatch.GetTimestamp();
             (await server.EmbedAsync(bodies[i % bodies.Length], stop)).Expect(200);

@@ -201,7 +201,7 @@ public class SameFileTests(ToyModel toy) : IClassFixture<ToyModel>
         living.StandardInput.Close();
         ToolRun.Await(living);
         Assert.Equal((0, 2), (living.ExitCode, new Npy(folder["x.npy"]).Rows));
-        Assert.Equal([.. before.Append("x.npy").Order(StringComparer.Ordinal)], folder.Names);
+        Assert.Equal([.. before.Append("x.npy").Append("x.npy.provenance.json").Order(StringComparer.Ordinal)], folder.Names);
 
         Process Begin()
         {

@@ -32,6 +32,7 @@ internal static class HyenaModelOperationCases
         { InPlace = 0 },
         Of("HyenaModel.Encode", "", (model, inputs, _) => model.Encode(inputs.Tape, Batch(inputs))),
         Of("HyenaModel.Classify", "", (model, inputs, _) => model.Classify(inputs.Tape, Batch(inputs))),
+        Of("SequenceModel.EncodeLayer", "HyenaDNA", (model, inputs, _) => model.EncodeLayer(inputs.Tape, Batch(inputs), 1)),
         Of("SequenceModel.EncodeSequences", "HyenaDNA", (model, inputs, _) => model.EncodeSequences(
             inputs.Tape, Batch(inputs), Engine.Kernels.Pooling.Mean)),
         Of("HyenaLayer.Forward", "", (model, inputs, x) => model.Backbone.Layers[0]

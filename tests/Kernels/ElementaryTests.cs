@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Conformance.Cases;
 using Engine.Kernels;
 
@@ -84,6 +85,37 @@ public unsafe class ElementaryTests
             {
                 double e = expected(x[i]);
                 if (!(Math.Abs(y[i] - e) <= tolerance(x[i], e))) Assert.Fail($"f({x[i]:R}) is {y[i]:R}, expected {e:R}");
+            }
+        }
+    }
+
+    [Fact]
+    public void An_element_has_the_same_bits_wherever_it_stands_in_an_array()
+    {
+        Check<SimdScalar>();
+        if (Vector128.IsHardwareAccelerated) Check<Simd128>();
+        if (!Vector256.IsHardwareAccelerated) return;
+        Check<Simd256>();
+        Check<Simd512>();
+
+        static void Check<T>()
+            where T : unmanaged, ISimd<T>
+        {
+            const int Most = 64;
+            float* x = stackalloc float[Most], whole = stackalloc float[Most], part = stackalloc float[Most];
+            for (int i = 0; i < Most; i++) x[i] = MathF.Sin(i) * 3;
+            Same<TanhFunction>();
+            Same<GeluFunction>();
+
+            void Same<TFunction>()
+                where TFunction : struct, IElementwise
+            {
+                Elementwise.Apply<T, TFunction>(x, x, whole, Most, accumulate: false);
+                for (int count = 1; count < Most; count++)
+                {
+                    Elementwise.Apply<T, TFunction>(x, x, part, count, accumulate: false);
+                    for (int i = 0; i < count; i++) Assert.Equal(whole[i], part[i]);
+                }
             }
         }
     }

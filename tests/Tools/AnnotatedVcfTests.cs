@@ -44,7 +44,8 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
         string[] lines = Encoding.Latin1.GetString(scored).Split(lineEnd);
         string[] declared = [.. lines.Where(line => line.StartsWith("##INFO=<ID=DNABERT2_", StringComparison.Ordinal))];
         Assert.Equal(
-            ["status String", "unknown_bases Integer", "cosine_distance Float", "euclidean_distance Float", "likelihood_change Float"],
+            ["status String", "unknown_bases Integer", "cosine_distance Float", "euclidean_distance Float", "likelihood_change Float",
+                "likelihood_change_per_base Float"],
             declared.Select(line => Declaration().Match(line)).Select(m => $"{m.Groups[1].Value} {m.Groups[2].Value}"));
         Assert.All(declared, line => Assert.Equal(bothStrands, line.Contains("; average of both strands\"", StringComparison.Ordinal)));
         Assert.StartsWith("#CHROM", lines[Array.IndexOf(lines, declared[^1]) + 1]);
@@ -68,7 +69,7 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
             }
         }
 
-        Assert.Equal(["in.vcf", "out.vcf"], folder.Names);
+        Assert.Equal(["in.vcf", "out.vcf", "out.vcf.provenance.json"], folder.Names);
     }
 
     [Fact]
@@ -79,7 +80,8 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
         string[] what = ["variants", vcf, "-g", Sample, "--model", toy.Folder, "--quiet", "-o"];
         ToolRun.Of([.. what, folder["out.vcf"]]).Succeeds();
         ToolRun.Of([.. what, folder["out.vcf.gz"]]).Succeeds();
-        Assert.Equal(["in.vcf", "out.vcf", "out.vcf.gz", "out.vcf.gz.tbi"], folder.Names);
+        Assert.Equal(
+            ["in.vcf", "out.vcf", "out.vcf.gz", "out.vcf.gz.provenance.json", "out.vcf.gz.tbi", "out.vcf.provenance.json"], folder.Names);
         byte[] stored = File.ReadAllBytes(folder["out.vcf.gz"]);
         Assert.Equal(Bgzip.Last, stored[^28..]);
         Assert.Equal(File.ReadAllBytes(folder["out.vcf"]), VcfIndex.Decompress(stored));
@@ -93,7 +95,8 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
         var pipe = new MemoryStream(SequenceFiles.Gzip(Encoding.Latin1.GetBytes(Vcf)));
         ToolRun.Of(pipe, ["variants", "-", .. what[2..], folder["out.vcf.gz"]]).Succeeds();
         Assert.Equal(stored, File.ReadAllBytes(folder["out.vcf.gz"]));
-        Assert.Equal(["in.vcf", "out.vcf", "out.vcf.gz", "out.vcf.gz.tbi"], folder.Names);
+        Assert.Equal(
+            ["in.vcf", "out.vcf", "out.vcf.gz", "out.vcf.gz.provenance.json", "out.vcf.gz.tbi", "out.vcf.provenance.json"], folder.Names);
     }
 
     [Fact]
@@ -112,7 +115,7 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
         string plain = Bcftools("view", "--no-version", vcf);
         string keys = string.Join(',', Regex.Matches(Encoding.ASCII.GetString(VcfIndex.Decompress(File.ReadAllBytes(folder["out.vcf.gz"]))),
             "##INFO=<ID=(DNABERT2_[^,]*)").Select(m => "INFO/" + m.Groups[1].Value));
-        Assert.Equal(5, keys.Split(',').Length);
+        Assert.Equal(6, keys.Split(',').Length);
         Assert.Equal(plain, Bcftools("annotate", "--no-version", "-x", keys, folder["out.vcf.gz"]));
         Assert.Equal("64 65 67", string.Join(' ', Bcftools("query", "-r", "promoter:64-67", "-f", "%POS\\n", folder["out.vcf.gz"])
             .Split('\n', StringSplitOptions.RemoveEmptyEntries)));
@@ -136,7 +139,7 @@ public partial class AnnotatedVcfTests(ToyModel toy) : IClassFixture<ToyModel>
         ToolRun run = ToolRun.Of("variants", vcf, "-g", Sample, "--model", toy.Folder, "-o", folder["out.vcf.gz"]).Succeeds();
         Assert.Contains("out.vcf.gz: has no index: its records are not in order, line 4 lies before the one above. Sort it: bcftools sort",
             run.Error, StringComparison.Ordinal);
-        Assert.Equal(["in.vcf", "out.vcf.gz"], folder.Names);
+        Assert.Equal(["in.vcf", "out.vcf.gz", "out.vcf.gz.provenance.json"], folder.Names);
         Assert.Equal(File.ReadAllText(vcf), Stripped(VcfIndex.Decompress(File.ReadAllBytes(folder["out.vcf.gz"]))));
         folder.Write("in.vcf", Encoding.ASCII.GetBytes(
             header + "promoter\t65\t.\tT\tG\t.\t.\t.\nmasked\t1\t.\t.\tC\t.\t.\t.\npromoter\t68\t.\tA\tC\t.\t.\t.\n"));

@@ -167,7 +167,7 @@ public class BadInputTests(ToyModel toy) : IClassFixture<ToyModel>
     [InlineData("embed a -o x.txt", "-o x.txt: the extension decides the format: .npy, .safetensors, .parquet, .tsv or .csv")]
     [InlineData("predict a --model m -o x.npy", "-o x.npy: the extension decides the format: .tsv or .csv")]
     [InlineData("attribute a -o x", "-o x: the extension decides the format: .tsv or .csv")]
-    [InlineData("variants a -g g -o x.vcf", "-o x.vcf: the extension decides the format: .tsv or .csv")]
+    [InlineData("variants a -g g -o x.bcf", "-o x.bcf: the extension decides the format: .tsv or .csv")]
     [InlineData("tokenize a --ids -o x.tsv", "a table holds tokens, ids and places")]
     [InlineData("embed x.tsv -o x.tsv", "-o x.tsv: this is the input")]
     [InlineData("tokenize a --ids --offsets", "choose one of them")]

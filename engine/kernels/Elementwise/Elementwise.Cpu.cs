@@ -12,7 +12,21 @@ internal static unsafe class Elementwise
     {
         long i = 0;
         for (; i + T.Lanes <= count; i += T.Lanes) One<T, TFunction>(a + i, b + i, y + i, accumulate);
-        for (; i < count; i++) One<SimdScalar, TFunction>(a + i, b + i, y + i, accumulate);
+        if (i < count) Rest<T, TFunction>(a + i, b + i, y + i, (int)(count - i), accumulate);
+    }
+
+    /// <summary>
+    /// What does not fill a register, by the same instructions: which elements these are depends on how many rows there are, and the bits
+    /// of a row are not to.
+    /// </summary>
+    private static void Rest<T, TFunction>(float* a, float* b, float* y, int count, bool accumulate)
+        where T : unmanaged, ISimd<T>
+        where TFunction : struct, IElementwise
+    {
+        float* first = stackalloc float[3 * T.Lanes], second = first + T.Lanes, result = second + T.Lanes;
+        for (int i = 0; i < count; i++) (first[i], second[i], result[i]) = (a[i], b[i], accumulate ? y[i] : 0);
+        One<T, TFunction>(first, second, result, accumulate);
+        for (int i = 0; i < count; i++) y[i] = result[i];
     }
 
     /// <summary><c>y = a + b</c>.</summary>

@@ -45,7 +45,7 @@ public readonly record struct Launch(int Rank, int Size, int LocalRank, int Loca
         int task = Number(variable("SLURM_PROCID")) ?? 0;
         if (variable("PMIX_RANK") is null)
             throw new CollectiveException(
-                $"srun started {tasks} processes without MPI between them: start them with srun --mpi=pmix, or one alone with -n 1");
+                $"srun started {tasks} processes without MPI between them: name pmix to its option 'mpi', or start one alone");
         return new Launch(task, tasks, Number(variable("SLURM_LOCALID")) ?? 0, 1, Slurm);
     }
 

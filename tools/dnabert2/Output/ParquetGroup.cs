@@ -36,7 +36,7 @@ internal sealed record ParquetGroup(int Rows, ParquetChunk[] Chunks)
 
     private static int Number(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number
-            : throw new FormatException($"'{text}' is no number of a row group");
+            : throw new FormatException($"'{Excerpt.Of(text)}' is no number of a row group");
 }
 
 /// <summary>A column of a row group.</summary>

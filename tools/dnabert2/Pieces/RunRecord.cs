@@ -28,8 +28,8 @@ internal sealed class RunRecord
     /// </summary>
     private static readonly HashSet<string> LeftOut =
     [
-        "--output", "--picture", "--bedgraph", "--bigwig", "--metrics", "--quiet", "--debug", "--threads", "--device", "--shard", "--resume", "--help", "--version",
-        "--model", "--base", "--tokenizer", "--genome", "--bed",
+        "--output", "--picture", "--bedgraph", "--bigwig", "--metrics", "--quiet", "--debug", "--threads", "--device", "--shard",
+        "--resume", "--help", "--version", "--model", "--base", "--tokenizer", "--genome", "--bed",
     ];
 
     private readonly byte[] _json;

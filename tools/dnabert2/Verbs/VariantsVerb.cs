@@ -84,8 +84,8 @@ internal sealed class VariantsVerb
         {
             _input, _genome, _output, _onMismatch.Option, _scores.Option, _window, _step, _rcAverage, _batchTokens, _quiet,
         };
-        foreach (Option option in _labels.Options.Concat(_regions.Options).Concat(_model.Options).Concat(_compute.Options)) Command.Add(option);
-        foreach (Option option in _pieces.Options) Command.Add(option);
+        foreach (Option option in _labels.Options.Concat(_regions.Options).Concat(_pieces.Options)) Command.Add(option);
+        foreach (Option option in _model.Options.Concat(_compute.Options)) Command.Add(option);
         Command.SetAction(Run);
     }
 
@@ -153,7 +153,8 @@ internal sealed class VariantsVerb
     private VariantReader OpenVariants(string path, Stream? copy, string[] fields)
     {
         if (path == "-") return VariantReader.Open(
-            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", copy, leaveOpen: true, fields, _terminal.Cancellation);
+            CompressedInput.Open(_terminal.Input, "standard input"), "standard input", copy, leaveOpen: true, fields,
+            _terminal.Cancellation);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new FileNotFoundException($"{path}: there is no such file; give {VariantKinds}");
         return VariantReader.Open(Shared.OpenFile(path, _terminal), path, copy, leaveOpen: false, fields, _terminal.Cancellation);
